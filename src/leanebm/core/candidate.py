@@ -1,0 +1,31 @@
+"""A tactic that a policy proposes."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+__all__ = ["Candidate"]
+
+
+def _finite_and_not_positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not (math.isfinite(value) and value <= 0.0):
+        raise ValueError(f"{attribute.name} must be a finite natural logarithm of a probability, got {value}")
+
+
+@attrs.frozen
+class Candidate:
+    """A tactic's text and how likely the policy held it to be."""
+
+    tactic: str
+    """What Lean is asked to run: one tactic, or a block of several lines."""
+
+    log_prob: float = attrs.field(validator=_finite_and_not_positive)
+    """Natural logarithm of the tactic's probability under the policy, at its sampling temperature."""
+
+    num_tokens: int = 1
+    """Tokens that make up the tactic, for per-token normalisation."""
+
+    is_truncated: bool = False
+    """Whether generation stopped at the length limit; such a tactic is probably cut short."""

@@ -1,0 +1,96 @@
+"""What search asks of the world. Any object with these methods will do; no base class is needed.
+
+:mod:`leanebm.testing` has a contract check for each, to run over an implementation of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from leanebm.core.candidate import Candidate
+from leanebm.core.certificate import CertificationResult
+from leanebm.core.leaf import Leaf
+from leanebm.core.outcome import TacticOutcome
+from leanebm.core.proof_state import ProofState
+from leanebm.core.theorem import Theorem
+
+__all__ = ["ProofCertifier", "ProofEnvironment", "ProofSession", "StateScorer", "TacticPolicy"]
+
+
+class ProofSession(Protocol):
+    """One theorem's proof, open in some proof assistant."""
+
+    @property
+    def root(self) -> ProofState:
+        """The state before any tactic."""
+        ...
+
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        """Run ``tactic`` on ``state``'s first goal; ``state`` itself stays as it was.
+
+        Raises:
+            WorkerLost: the proof assistant broke; nothing is known about the tactic.
+            StaleState: ``state`` belongs to another session, or was freed.
+        """
+        ...
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Forget states that will not be visited again. Freeing twice is allowed."""
+        ...
+
+
+class ProofEnvironment(Protocol):
+    """Opens proofs."""
+
+    def open(self, theorem: Theorem) -> AbstractAsyncContextManager[ProofSession]:
+        """Start a proof of ``theorem``; leaving the context frees all its states.
+
+        Raises:
+            StatementError: the statement or header does not elaborate.
+            WorkerLost: the proof assistant broke.
+        """
+        ...
+
+
+class TacticPolicy(Protocol):
+    """Proposes tactics."""
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        """Up to ``n`` distinct candidates for ``state``'s first goal, the likeliest first.
+
+        Fewer, or none, is a normal answer.
+
+        Raises:
+            PolicyError: the policy could not answer; nothing is known about the state.
+        """
+        ...
+
+
+class StateScorer(Protocol):
+    """Says how promising leaves are."""
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        """One finite number a leaf, in the same order; **higher is expanded sooner**.
+
+        Leaves with no goals are never passed: a finished proof ends the search at once.
+        A number may depend on the leaf alone, never on the others in the batch.
+
+        Raises:
+            EnergyError: a leaf could not be scored. A scorer never makes up a number.
+            PolicyError: the encoder behind the scorer could not answer.
+        """
+        ...
+
+
+class ProofCertifier(Protocol):
+    """Decides whether a found proof counts."""
+
+    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        """Elaborate and kernel-check the whole proof from its text, away from the search.
+
+        Raises:
+            WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+        """
+        ...

@@ -1,0 +1,23 @@
+"""A leaf of a search tree, as a scorer sees it."""
+
+from __future__ import annotations
+
+import attrs
+
+from leanebm.core.proof_state import ProofState
+from leanebm.core.theorem import Theorem
+
+__all__ = ["Leaf"]
+
+
+@attrs.frozen
+class Leaf:
+    """Everything a scorer may look at: the state and how the search came there."""
+
+    theorem: Theorem
+    state: ProofState
+    path_log_prob: float
+    """Sum of the natural log-probabilities of the tactics from the root."""
+
+    depth: int
+    """Number of tactics from the root; 0 for the root."""

@@ -1,0 +1,53 @@
+"""A proof state: the open goals, and what a proof environment needs to find it again."""
+
+from __future__ import annotations
+
+import attrs
+
+from leanebm.core.goal import Goal
+
+__all__ = ["ProofState", "StateRef"]
+
+
+@attrs.frozen
+class StateRef:
+    """Where a proof state lives; opaque to search, scorers and policies.
+
+    A state id means something only inside the process that gave it. ``epoch`` names that process:
+    it is different after every restart, so that a stale reference is refused instead of silently
+    addressing another state.
+    """
+
+    epoch: int
+    state_id: int
+
+
+@attrs.frozen
+class ProofState:
+    """An immutable snapshot of a proof attempt; tactics make new states and leave this one alone."""
+
+    goals: tuple[Goal, ...]
+    """The open goals, the one that the next tactic acts on first."""
+
+    key: str
+    """Equal for states that differ only in names of bound and inaccessible variables.
+
+    A structural hash computed by Lean, so a heuristic for merging: sound to rely on for search
+    (two different states that collide cost a branch, never a wrong proof), not for certification.
+    """
+
+    ref: StateRef = attrs.field(eq=False)
+    """Where the environment that made this state keeps it."""
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether no goal is left. The proof counts only once it is certified."""
+        return not self.goals
+
+    @property
+    def text(self) -> str:
+        """All goals as Lean prints them, separated by blank lines."""
+        return "\n\n".join(goal.text for goal in self.goals)
+
+    def __str__(self) -> str:
+        return self.text or "no goals"
