@@ -1,1 +1,1 @@
-"""TODO-OWNER"""
+"""To be written."""
