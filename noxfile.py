@@ -1,0 +1,96 @@
+"""The only entrance: ``nox -s demo`` runs the main job, ``nox -s tests`` the tests, ``nox -l`` lists the rest.
+
+Every session is complete from nothing: it makes its own environment, installs this package the way
+a user would (not in place, so a file missing from the wheel is noticed), and pins every version
+through ``constraints.txt``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+"""The supported Pythons, from the classifiers in ``pyproject.toml``: the one place that names them."""
+
+CONSTRAINTS = "constraints.txt"
+CHECKED_PATHS = ["src", "tests", "benchmarks", "examples", "docs", "noxfile.py"]
+
+nox.needs_version = ">=2024.10"
+nox.options.sessions = ["tests", "lint", "typing", "imports", "docs"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+def install(session: nox.Session, *extras: str) -> None:
+    """Install leanebm with ``extras``, every version as pinned."""
+    session.install("-c", CONSTRAINTS, f".[{','.join(extras)}]" if extras else ".")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Prove the bundled theorems with everything embedded, then say what was found and how long it took."""
+    install(session, "embedded")
+    session.run("leanebm", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests with the Python that runs nox; ``nox -s tests -- -k pool`` picks some."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if running not in PYTHONS:
+        session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
+    install(session, "embedded", "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def every_python(session: nox.Session) -> None:
+    """Run the tests that need no Lean on each supported Python that this machine has."""
+    install(session, "embedded", "test")
+    session.run("pytest", "-m", "not lean", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and spelling; changes nothing."""
+    session.install("-c", CONSTRAINTS, "ruff", "codespell")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell", *CHECKED_PATHS, "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check every type, strictly, in the sources, the tests, the examples and this file."""
+    install(session, "embedded", "test", "lint", "docs")
+    session.install("-c", CONSTRAINTS, "nox")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check that layers only point down (the contract is in ``pyproject.toml``)."""
+    install(session, "lint")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; any warning, stale page or undocumented public name is an error."""
+    install(session, "embedded", "docs")
+    session.run("python", "docs/generate_cli.py", "--check")
+    for builder in ("html", "doctest"):
+        session.run("sphinx-build", "-W", "-n", "-E", "-b", builder, "docs", f"docs/_build/{builder}")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure the embedded Lean here and now; ``nox -s benchmarks -- FILE`` measures one file's subject."""
+    install(session, "embedded")
+    chosen = [Path(argument) for argument in session.posargs] or sorted(Path("benchmarks").glob("[!_]*.py"))
+    for script in chosen:
+        session.run("python", os.fspath(script))
