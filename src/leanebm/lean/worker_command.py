@@ -1,0 +1,60 @@
+"""What to run so that a Lean worker starts: the one thing a backend has to say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+__all__ = ["WorkerCommand", "minimal_environment"]
+
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "ELAN_HOME",
+    "ELAN_TOOLCHAIN",
+    "XDG_CACHE_HOME",
+)
+
+
+def minimal_environment(**extra: str) -> dict[str, str]:
+    """The few variables that a worker needs from ours, plus ``extra``.
+
+    A worker runs tactics that a language model wrote, so it is not given our keys and tokens.
+    """
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ} | extra
+
+
+@attrs.frozen(kw_only=True)
+class WorkerCommand:
+    """A program that speaks the worker protocol on its standard input and output."""
+
+    backend: str
+    """The backend's name, for certificates, logs and error messages."""
+
+    argv: tuple[str, ...] = attrs.field(converter=tuple, validator=attrs.validators.min_len(1))
+    """The program and its arguments; never passed through a shell."""
+
+    env: Mapping[str, str] = attrs.field(factory=minimal_environment)
+    """The whole environment of the process; nothing else is inherited."""
+
+    cwd: Path | None = None
+    """Its working directory; ours when not given."""
+
+    stack_mib: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    """Stack that the main thread may grow to, in MiB, as far as the hard limit allows; unchanged when not given."""
+
+    options: Mapping[str, object] = attrs.field(factory=dict)
+    """Sent once with ``options.set`` when the worker is ready; nothing is sent when empty."""
+
+    understands_header: bool = True
+    """Whether ``goal.start`` takes ``open`` and ``universe`` lines with a theorem (real Pantograph does not)."""
+
+    memory_note: str = ""
+    """What one worker of this kind is expected to need, in words, for ``doctor`` and error messages."""
