@@ -144,7 +144,7 @@ class StaleState(LeanError):
     """The proof state was made by a worker that no longer exists, or was deleted.
 
     State ids mean something only in the process that gave them. Open the proof again, or use
-    :class:`leanebm.lean.ReplayingProof`, which replays the tactics for you.
+    :class:`leanebm.lean.ReplayingEnvironment`, which replays the tactics for you.
     """
 
 

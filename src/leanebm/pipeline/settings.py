@@ -145,7 +145,7 @@ def _structure_config(kind: Any) -> Callable[[object, object], object]:
 
 def _structure_field(attribute: attrs.Attribute[Any], value: object, kind: Any) -> object:
     try:
-        structured = _CONVERTER.structure(value, cast(type[Any], attribute.type))
+        structured = _CONVERTER.structure(value, cast("type[Any]", attribute.type))
         if attribute.validator is not None:
             attribute.validator(None, attribute, structured)
     except (ClassValidationError, ValueError, TypeError) as error:
