@@ -1,1 +1,30 @@
-"""To be written."""
+"""A world without Lean, and checks of contracts: for our tests, and for yours."""
+
+from leanebm.testing.contracts import (
+    SAMPLE_LEAVES,
+    ContractBroken,
+    check_certifier,
+    check_environment,
+    check_policy,
+    check_scorer,
+)
+from leanebm.testing.manual_clock import ManualClock
+from leanebm.testing.scripted_policy import ScriptedPolicy
+from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
+
+__all__ = [
+    "LOST",
+    "QED",
+    "SAMPLE_LEAVES",
+    "TIMEOUT",
+    "ContractBroken",
+    "ManualClock",
+    "ScriptedPolicy",
+    "ToyCertifier",
+    "ToySession",
+    "ToyWorld",
+    "check_certifier",
+    "check_environment",
+    "check_policy",
+    "check_scorer",
+]

@@ -1,1 +1,12 @@
-"""To be written."""
+"""Ways to say how promising a state is: one a file, each an object with :meth:`StateScorer.score`.
+
+A new one is a new file, or a class of your own: :func:`leanebm.testing.check_scorer` tells whether a
+search can rely on it.
+"""
+
+from leanebm.search.scorers.breadth_first import BreadthFirst
+from leanebm.search.scorers.cumulative_log_prob import CumulativeLogProb
+from leanebm.search.scorers.length_normalised import LengthNormalisedLogProb
+from leanebm.search.scorers.weighted_sum import WeightedSum, WeightedTerm
+
+__all__ = ["BreadthFirst", "CumulativeLogProb", "LengthNormalisedLogProb", "WeightedSum", "WeightedTerm"]

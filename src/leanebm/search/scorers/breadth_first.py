@@ -1,0 +1,21 @@
+"""Score by depth alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leanebm.core import Leaf
+
+__all__ = ["BreadthFirst"]
+
+
+class BreadthFirst:
+    """``-depth``: every state is expanded before any deeper one, whatever the policy thinks.
+
+    The first proof found is one of the shortest within the policy's candidates. As a control it tells
+    how much of a result is owed to the order of expansion.
+    """
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        """The number of tactics to each leaf, negated."""
+        return [-float(leaf.depth) for leaf in leaves]

@@ -1,0 +1,17 @@
+"""Score by the probability of the whole path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leanebm.core import Leaf
+
+__all__ = ["CumulativeLogProb"]
+
+
+class CumulativeLogProb:
+    """``Σ log p`` over the path: the search expands the most probable path first, and so prefers short ones."""
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        """Natural logarithm of each path's probability, at most 0."""
+        return [leaf.path_log_prob for leaf in leaves]

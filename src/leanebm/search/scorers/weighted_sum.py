@@ -1,0 +1,50 @@
+"""Score by several scorers at once, each in its own standard units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from attrs.validators import gt, min_len
+
+from leanebm.core import Leaf, StateScorer
+
+__all__ = ["WeightedSum", "WeightedTerm"]
+
+
+@attrs.frozen(kw_only=True)
+class WeightedTerm:
+    """``weight · (score − centre) / scale``."""
+
+    scorer: StateScorer
+
+    weight: float = 1.0
+    """How much one standard unit of this term counts; negative turns the order round."""
+
+    centre: float = 0.0
+    """The score's typical value, in the scorer's own unit. It moves all leaves alike, so it only
+    makes priorities readable."""
+
+    scale: float = attrs.field(default=1.0, validator=gt(0.0))
+    """The score's typical spread (one standard deviation on validation frontiers), above 0."""
+
+
+@attrs.frozen
+class WeightedSum:
+    """The sum of its terms, so that a policy's and an energy's opinions can be traded in one unit.
+
+    ``WeightedSum((WeightedTerm(scorer=LengthNormalisedLogProb(), scale=s_lp), WeightedTerm(scorer=energy,
+    weight=beta, centre=mu, scale=s)))`` is the policy's opinion plus ``beta`` standard deviations of the
+    energy's. A term of weight 0 is scored all the same: its failures count, and so does its time.
+    """
+
+    terms: tuple[WeightedTerm, ...] = attrs.field(converter=tuple, validator=min_len(1))
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        """The weighted sum for each leaf, in standard units."""
+        totals = [0.0] * len(leaves)
+        for term in self.terms:
+            scores = await term.scorer.score(leaves)
+            for i, score in enumerate(scores):
+                totals[i] += term.weight * (score - term.centre) / term.scale
+        return totals

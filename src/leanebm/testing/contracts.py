@@ -1,0 +1,231 @@
+"""Checks that an implementation of your own keeps the contracts of :mod:`leanebm.core.interfaces`.
+
+Each is a coroutine to await in a test. It raises :class:`ContractBroken`, which lists everything that
+is wrong, and returns nothing if all is well. What it cannot see (that a score depends on the leaf
+alone for *all* leaves, that a certifier accepts no false proof) it does not vouch for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from leanebm.core import (
+    Candidate,
+    Certificate,
+    CertificationRejected,
+    Goal,
+    Hypothesis,
+    Leaf,
+    ProofAdvanced,
+    ProofCertifier,
+    ProofEnvironment,
+    ProofFinished,
+    ProofSession,
+    ProofState,
+    StateRef,
+    StateScorer,
+    TacticPolicy,
+    TacticRejected,
+    Theorem,
+)
+from leanebm.errors import StaleState
+
+__all__ = ["SAMPLE_LEAVES", "ContractBroken", "check_certifier", "check_environment", "check_policy", "check_scorer"]
+
+ACCEPTED_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
+
+
+class ContractBroken(AssertionError):
+    """An implementation does not keep its interface's contract; ``problems`` lists how."""
+
+    def __init__(self, subject: object, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join([f"{type(subject).__name__} breaks its contract:", *(f"  - {p}" for p in problems)]))
+
+
+def _leaf(i: int, target: str, *hypotheses: tuple[str, str]) -> Leaf:
+    context = tuple(Hypothesis(name, type_) for name, type_ in hypotheses)
+    text = "\n".join([*(f"{h.name} : {h.type}" for h in context), f"⊢ {target}"])
+    state = ProofState(
+        goals=(Goal(text=text, target=target, hypotheses=context),), key=f"sample{i}", ref=StateRef(0, i)
+    )
+    theorem = Theorem(name="sample", statement="∀ n : Nat, 0 + n = n")
+    return Leaf(theorem=theorem, state=state, path_log_prob=-0.7 * i, depth=i)
+
+
+SAMPLE_LEAVES: Final = (
+    _leaf(0, "∀ (n : Nat), 0 + n = n"),
+    _leaf(1, "0 + n = n", ("n", "Nat")),
+    _leaf(2, "0 + 0 = 0"),
+    _leaf(3, "0 + (n + 1) = n + 1", ("n", "Nat"), ("ih", "0 + n = n")),
+)
+"""Leaves of a small proof, the root first, for scorers that need nothing special."""
+
+
+async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAVES, *, tolerance: float = 1e-5) -> None:
+    """Check that ``scorer`` gives one finite number a leaf, whatever else is in the batch.
+
+    Args:
+        scorer: what to check.
+        leaves: at least two, none of them finished.
+        tolerance: how far, absolutely and relatively, two scores of one leaf may differ.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    problems = []
+    together = list(await scorer.score(leaves))
+    if len(together) != len(leaves):
+        problems.append(f"it gave {len(together)} scores for {len(leaves)} leaves")
+    problems += [
+        f"the score of leaf {i} is {score}, not finite" for i, score in enumerate(together) if not _finite(score)
+    ]
+    if not problems:
+        alone = [list(await scorer.score([leaf])) for leaf in leaves]
+        turned_round = list(await scorer.score(leaves[::-1]))[::-1]
+        for i, score in enumerate(together):
+            for other, how in ((alone[i], "alone"), (turned_round[i : i + 1], "in another order")):
+                if len(other) != 1 or not math.isclose(other[0], score, rel_tol=tolerance, abs_tol=tolerance):
+                    problems.append(f"leaf {i} scores {score} in the batch and {other} {how}")
+    _report(scorer, problems)
+
+
+async def check_policy(policy: TacticPolicy, states: Sequence[ProofState], *, n: int = 8) -> None:
+    """Check that ``policy`` proposes at most as many distinct candidates as asked, the likeliest first.
+
+    Args:
+        policy: what to check.
+        states: states with goals, as the policy will meet them.
+        n: how many candidates to ask for, at least 1.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    problems = []
+    for state in states:
+        where = f"for {state.text!r}"
+        for asked in (n, 1):
+            candidates = list(await policy.propose(state, asked))
+            if len(candidates) > asked:
+                problems.append(f"asked for {asked}, it proposed {len(candidates)} {where}")
+            problems += [f"{problem} {where}" for problem in _candidate_problems(candidates)]
+    _report(policy, problems)
+
+
+async def check_environment(
+    environment: ProofEnvironment, theorem: Theorem, *, proof: Sequence[str], rejected: str
+) -> None:
+    """Check that ``environment`` opens ``theorem``, runs tactics without changing states, and cleans up.
+
+    Args:
+        environment: what to check.
+        theorem: one that it can open.
+        proof: tactics that prove it, at least two.
+        rejected: a tactic that fails at its root.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    problems: list[str] = []
+    async with environment.open(theorem) as session, environment.open(theorem) as other:
+        problems += await _session_problems(session, proof, rejected)
+        if not await _is_stale(other, session.root, proof[0]):
+            problems.append("a session runs tactics on another session's state, whose id may mean anything to it")
+    if not await _is_stale(session, session.root, proof[0]):
+        problems.append("a session still answers after its context was left")
+    _report(environment, problems)
+
+
+async def check_certifier(
+    certifier: ProofCertifier, theorem: Theorem, *, proof: Sequence[str], wrong: Sequence[Sequence[str]] = ()
+) -> None:
+    """Check that ``certifier`` accepts a proof and rejects what is not one.
+
+    No tactics at all, ``sorry``, and the proof without its last step are always tried as well.
+
+    Args:
+        certifier: what to check.
+        theorem: what ``proof`` proves.
+        proof: tactics that prove it, at least one.
+        wrong: lists of tactics that do not prove it.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    problems = []
+    match await certifier.certify(theorem, proof):
+        case CertificationRejected() as rejection:
+            problems.append(f"it rejects the proof ({rejection.reason}): {rejection.message}")
+        case Certificate() as certificate:
+            if certificate.theorem != theorem or certificate.tactics != tuple(proof):
+                problems.append("the certificate is for another theorem or another proof than it was asked about")
+            if not set(certificate.axioms) <= ACCEPTED_AXIOMS:
+                problems.append(f"it accepts the axioms {sorted(set(certificate.axioms) - ACCEPTED_AXIOMS)}")
+            if not certificate.fingerprint:
+                problems.append("the certificate has no fingerprint")
+    for tactics in ((), ("sorry",), tuple(proof)[:-1], *wrong):
+        if isinstance(await certifier.certify(theorem, tactics), Certificate):
+            problems.append(f"it accepts {tuple(tactics)!r}, which proves nothing")
+    _report(certifier, problems)
+
+
+async def _session_problems(session: ProofSession, proof: Sequence[str], rejected: str) -> list[str]:
+    problems = []
+    root = session.root
+    if root.is_solved:
+        problems.append("the root has no goals")
+    refusal = await session.run_tactic(root, rejected)
+    if not isinstance(refusal, TacticRejected):
+        problems.append(f"{rejected!r} at the root is {type(refusal).__name__}, not TacticRejected")
+    first, again = [await session.run_tactic(root, proof[0]) for _ in range(2)]
+    if not (isinstance(first, ProofAdvanced) and isinstance(again, ProofAdvanced)):
+        return [*problems, f"{proof[0]!r} at the root is {type(first).__name__}, then {type(again).__name__}"]
+    if first.state.key != again.state.key:
+        problems.append(f"{proof[0]!r} leads from the root to two states with different keys")
+    state = first.state
+    for tactic in proof[1:]:
+        outcome = await session.run_tactic(state, tactic)
+        if not isinstance(outcome, ProofAdvanced | ProofFinished):
+            return [*problems, f"{tactic!r} of the proof is {type(outcome).__name__}"]
+        if isinstance(outcome, ProofFinished) != outcome.state.is_solved:
+            problems.append(f"after {tactic!r} it says {type(outcome).__name__} of {len(outcome.state.goals)} goals")
+        state = outcome.state
+    if not state.is_solved:
+        problems.append(f"after the whole proof {len(state.goals)} goals are left")
+    await session.free([state])
+    await session.free([state])
+    if not await _is_stale(session, state, rejected):
+        problems.append("a freed state still answers")
+    return problems
+
+
+async def _is_stale(session: ProofSession, state: ProofState, tactic: str) -> bool:
+    try:
+        await session.run_tactic(state, tactic)
+    except StaleState:
+        return True
+    return False
+
+
+def _candidate_problems(candidates: Sequence[Candidate]) -> list[str]:
+    tactics = [candidate.tactic for candidate in candidates]
+    log_probs = [candidate.log_prob for candidate in candidates]
+    problems = []
+    if len(set(tactics)) < len(tactics):
+        problems.append("it proposed a tactic twice")
+    if any(not tactic.strip() for tactic in tactics):
+        problems.append("it proposed an empty tactic")
+    if log_probs != sorted(log_probs, reverse=True):
+        problems.append("a likelier candidate came after a less likely one")
+    return problems
+
+
+def _finite(score: object) -> bool:
+    return isinstance(score, float | int) and math.isfinite(score)
+
+
+def _report(subject: object, problems: Sequence[str]) -> None:
+    if problems:
+        raise ContractBroken(subject, problems)

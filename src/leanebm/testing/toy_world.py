@@ -1,0 +1,245 @@
+"""A proof world small enough to see through: a finite graph instead of Lean.
+
+States are names, tactics are labels of arrows, and a proof is a path to :data:`QED`. It has
+everything that makes proof search hard, in microseconds: many paths to one state, ways back, dead
+ends, an end that nothing in a state's text gives away, tactics that time out, proofs that are refused
+afterwards, and a worker that dies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+import attrs
+
+from leanebm.core import (
+    Certificate,
+    CertificationRejected,
+    CertificationResult,
+    Goal,
+    ProofAdvanced,
+    ProofFinished,
+    ProofState,
+    StateRef,
+    TacticOutcome,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
+from leanebm.errors import StaleState, StatementError, WorkerDied
+from leanebm.testing.manual_clock import ManualClock
+
+__all__ = ["LOST", "QED", "TIMEOUT", "ToyCertifier", "ToySession", "ToyWorld"]
+
+QED: Final = "∎"
+"""Target of a tactic that leaves no goal."""
+
+TIMEOUT: Final = "⏲"
+"""Target of a tactic that runs into a limit."""
+
+LOST: Final = "†"
+"""Target of a tactic that kills the worker."""
+
+Moves = Mapping[str, Mapping[str, str]]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ToyWorld:
+    """A graph of states, and a :class:`~leanebm.core.ProofEnvironment` over it.
+
+    A theorem's statement is the name of the state where its proof begins.
+    """
+
+    moves: Moves
+    """State, then tactic, then where it leads: a state, :data:`QED`, :data:`TIMEOUT` or :data:`LOST`."""
+
+    cheats: frozenset[tuple[str, str]] = frozenset()
+    """``(state, tactic)`` pairs that work in a search and that no certifier accepts."""
+
+    clock: ManualClock = attrs.field(factory=ManualClock)
+    """What elapsed times are read from; each tactic advances it by ``tactic_s``."""
+
+    tactic_s: float = 0.0
+    """Seconds that a tactic takes on ``clock``."""
+
+    _epochs: Iterator[int] = attrs.field(init=False, factory=itertools.count)
+
+    @classmethod
+    def countdown(cls, largest: int) -> Self:
+        """Numbers up to ``largest``, to be brought down to 1, where ``done`` ends the proof.
+
+        ``halve`` needs an even number, ``double`` must stay in bounds, ``decrement`` always works above
+        1, ``negate`` is a way into a dead end. Halving after doubling goes back, and most numbers are
+        reached in many ways.
+        """
+        moves: dict[str, dict[str, str]] = {"1": {"done": QED}}
+        for n in range(1, largest + 1):
+            arrows = moves.setdefault(str(n), {})
+            if n > 1:
+                arrows["decrement"] = str(n - 1)
+            if n % 2 == 0:
+                arrows["halve"] = str(n // 2)
+            if 2 * n <= largest:
+                arrows["double"] = str(2 * n)
+            arrows["negate"] = str(-n)
+            moves[str(-n)] = {}
+        return cls(moves=moves)
+
+    @classmethod
+    def seeded(cls, seed: int, *, num_states: int = 30, branching: int = 4) -> Self:
+        """A random graph whose states are ``s0`` (the root), ``s1`` …; equal seeds give equal graphs.
+
+        Each state has up to ``branching`` arrows, to anywhere, itself included. The last state, and
+        only that, has a way out, which a proof may or may not reach.
+        """
+        rng = random.Random(seed)  # noqa: S311 - a game, not a secret
+        names = [f"s{i}" for i in range(num_states)]
+        moves = {
+            name: {f"t{j}": rng.choice([*names, TIMEOUT]) for j in range(rng.randint(1, branching))} for name in names
+        }
+        moves[names[-1]]["finish"] = QED
+        return cls(moves=moves)
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[ToySession]:
+        """Start a proof at the state that ``theorem.statement`` names.
+
+        Raises:
+            StatementError: there is no such state.
+        """
+        session = ToySession(self, self.start(theorem), epoch=next(self._epochs))
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def start(self, theorem: Theorem) -> str:
+        """The name of the state where the proof of ``theorem`` begins.
+
+        Raises:
+            StatementError: there is no such state.
+        """
+        start = theorem.statement
+        if start is None or start not in self.moves:
+            raise StatementError("parse", f"there is no state {theorem.display!r} in this world", command="open")
+        return start
+
+    def replay(self, name: str, tactics: Sequence[str]) -> str | None:
+        """Where ``tactics`` lead from the state ``name``; ``None`` if one of them does not apply."""
+        for tactic in tactics:
+            target = self.moves.get(name, {}).get(tactic)
+            if target is None or target in (TIMEOUT, LOST):
+                return None
+            name = target
+        return name
+
+
+class ToySession:
+    """One proof in a :class:`ToyWorld`; strict about states it does not hold (any more)."""
+
+    def __init__(self, world: ToyWorld, start: str, *, epoch: int) -> None:
+        self._world = world
+        self._epoch = epoch
+        self._ids = itertools.count()
+        self._names: dict[StateRef, str] = {}
+        self._root = self._state(start)
+
+    @property
+    def root(self) -> ProofState:
+        """The state before any tactic."""
+        return self._root
+
+    @property
+    def num_live_states(self) -> int:
+        """States that were made and not freed."""
+        return len(self._names)
+
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        """Follow the arrow ``tactic`` out of ``state``.
+
+        Raises:
+            WorkerDied: the arrow leads to :data:`LOST`.
+            StaleState: ``state`` is another session's, or was freed.
+        """
+        name = self._names.get(state.ref)
+        if name is None:
+            raise StaleState(f"state {state.ref} is not one of session {self._epoch}, or was freed")
+        elapsed_s = self._world.tactic_s
+        self._world.clock.advance(elapsed_s)
+        target = self._world.moves.get(name, {}).get(tactic)
+        if target is None:
+            return TacticRejected(f"unknown tactic {tactic!r} at {name}", elapsed_s)
+        if target == TIMEOUT:
+            return TacticTimedOut(f"{tactic!r} ran out of heartbeats", elapsed_s)
+        if target == LOST:
+            raise WorkerDied(f"{tactic!r} killed the worker", command="goal.tactic", epoch=self._epoch)
+        state = self._state(target)
+        return ProofFinished(state, elapsed_s) if state.is_solved else ProofAdvanced(state, elapsed_s)
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Forget ``states``."""
+        for state in states:
+            self._names.pop(state.ref, None)
+
+    def close(self) -> None:
+        """Forget all states."""
+        self._names.clear()
+
+    def _state(self, name: str) -> ProofState:
+        ref = StateRef(epoch=self._epoch, state_id=next(self._ids))
+        self._names[ref] = name
+        goals = () if name == QED else (Goal(text=f"⊢ {name}", target=name),)
+        return ProofState(goals=goals, key=name, ref=ref)
+
+
+@attrs.frozen
+class ToyCertifier:
+    """Accepts a proof if, replayed from the start, it ends at :data:`QED` and no step is a cheat."""
+
+    world: ToyWorld
+
+    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        """Replay ``tactics`` from the beginning.
+
+        Raises:
+            StatementError: the theorem is not one of this world.
+            WorkerDied: a tactic leads to :data:`LOST`.
+        """
+        start = self.world.start(theorem)
+        source = "\n".join([f"theorem {theorem.name} : {start} := by", *(f"  {tactic}" for tactic in tactics)]) + "\n"
+        problem = self._problem(start, tactics)
+        if problem is not None:
+            reason, message = problem
+            return CertificationRejected(
+                theorem=theorem, source=source, tactics=tuple(tactics), reason=reason, message=message
+            )
+        return Certificate(
+            theorem=theorem,
+            source=source,
+            tactics=tuple(tactics),
+            statement=start,
+            fingerprint=hashlib.sha256(start.encode()).hexdigest(),
+            axioms=(),
+            constants=(),
+            lean_version="none: a toy world",
+            backend="toy",
+            imports=(),
+        )
+
+    def _problem(self, start: str, tactics: Sequence[str]) -> tuple[str, str] | None:
+        name = start
+        for i, tactic in enumerate(tactics):
+            if (name, tactic) in self.world.cheats:
+                return "axioms", f"step {i + 1}, {tactic!r}, is a cheat"
+            target = self.world.moves.get(name, {}).get(tactic)
+            if target == LOST:
+                raise WorkerDied(f"{tactic!r} killed the certifier", command="proof.certify")
+            if target is None or target == TIMEOUT:
+                return "elaboration", f"step {i + 1}, {tactic!r}, does not apply at {name}"
+            name = target
+        return None if name == QED else ("elaboration", f"the goal {name} is left")
