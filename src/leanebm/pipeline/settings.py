@@ -2,7 +2,8 @@
 
 Strict means: a key that no config knows is a mistake, ``"5"`` is not ``5``, and ``2.0`` is not ``2``. TOML
 has no word for "nothing", so ``"none"`` stands for it where a setting may be absent
-(``max_wall_s = "none"``).
+(``max_wall_s = "none"``). Where one of several parts can be plugged in, ``kind`` says which:
+``scorer = "breadth_first"``, or ``scorer = {kind = "length_normalised", alpha = 1.0}``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.v import transform_error
 
-from leanebm.errors import ConfigError
+from leanebm.core import StateScorer
+from leanebm.errors import ConfigError, LeanInstallError
+from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb
 
 __all__ = ["NONE_WORD", "structure_settings", "to_toml", "unstructure_settings"]
 
@@ -27,6 +31,27 @@ T = TypeVar("T")
 
 NONE_WORD = "none"
 """How a TOML file says "no limit", or "not set"."""
+
+_KINDS: Mapping[object, Mapping[str, type]] = {
+    LeanBackend: {"embedded": EmbeddedBackend, "native": NativeBackend, "pantograph": PantographBackend},
+    StateScorer: {
+        "breadth_first": BreadthFirst,
+        "cumulative": CumulativeLogProb,
+        "length_normalised": LengthNormalisedLogProb,
+    },
+}
+"""What may stand where a setting is an interface, by the word that picks it."""
+
+_DISCOVERED: Mapping[object, Mapping[object, Callable[[], object]]] = {
+    LeanBackend: {
+        "auto": lambda: LeanPoolConfig.auto().backend,
+        "pantograph": lambda: LeanPoolConfig.with_bundled_pantograph().backend,
+    },
+}
+"""Words that pick a part by looking at this machine; what was found is what gets written down."""
+
+_MISTAKES = (ClassValidationError, LeanInstallError, TypeError, ValueError)
+"""What a wrong setting raises while it is looked at."""
 
 _SCALARS: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (bool, (bool,), "true or false"),
@@ -50,7 +75,7 @@ def structure_settings(table: Mapping[str, object], kind: type[T], *, source: st
     """
     try:
         return _CONVERTER.structure(table, kind)
-    except (ClassValidationError, ValueError, TypeError) as error:
+    except _MISTAKES as error:
         problems = transform_error(error, format_exception=_describe)
         raise ConfigError(f"{source} has {_count(len(problems))}:", problems) from None
 
@@ -113,6 +138,24 @@ def _structure_optional(kind: Any) -> Callable[[object, object], object]:
     return structure
 
 
+def _structure_kind(interface: Any) -> Callable[[object, object], object]:
+    """Structure one of several parts, named by a bare word or by ``kind`` in a table."""
+    kinds, discovered = _KINDS[interface], _DISCOVERED.get(interface, {})
+
+    def structure(value: object, _: object) -> object:
+        table = value if isinstance(value, Mapping) else {"kind": value}
+        word = table.get("kind")
+        if table.keys() == {"kind"} and word in discovered:
+            return discovered[word]()
+        if not isinstance(word, str) or word not in kinds:
+            choices = ", ".join(map(repr, sorted({*kinds, *discovered})))
+            raise ValueError(f"expected one of {choices}, got {word!r}")
+        rest = {key: member for key, member in table.items() if key != "kind"}
+        return _CONVERTER.structure(rest, kinds[word])
+
+    return structure
+
+
 def _structure_config(kind: Any) -> Callable[[object, object], object]:
     """Structure and validate field by field, so that one bad field does not hide the next."""
     attrs.resolve_types(kind)
@@ -129,7 +172,7 @@ def _structure_config(kind: Any) -> Callable[[object, object], object]:
                     given[name] = _structure_field(attribute, value[name], kind)
                 elif attribute.default is attrs.NOTHING:
                     raise _noted(ValueError("is required"), attribute, kind)
-            except (ClassValidationError, ValueError, TypeError) as error:
+            except _MISTAKES as error:
                 mistakes.append(error)
         if unknown := {key for key in value if key not in fields}:
             mistakes.append(ForbiddenExtraKeysError(None, kind, unknown))
@@ -148,7 +191,7 @@ def _structure_field(attribute: attrs.Attribute[Any], value: object, kind: Any) 
         structured = _CONVERTER.structure(value, cast("type[Any]", attribute.type))
         if attribute.validator is not None:
             attribute.validator(None, attribute, structured)
-    except (ClassValidationError, ValueError, TypeError) as error:
+    except _MISTAKES as error:
         raise _noted(error, attribute, kind) from None
     return structured
 
@@ -174,6 +217,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(attrs.has, _structure_config)
     converter.register_structure_hook_factory(_is_optional, _structure_optional)
     converter.register_structure_hook_factory(_is_tuple, _structure_tuple)
+    converter.register_structure_hook_factory(lambda kind: kind in _KINDS, _structure_kind)
     for kind, accepted, wanted in _SCALARS:
         converter.register_structure_hook(kind, _structure_scalar(kind, accepted, wanted))
     converter.register_structure_hook_func(
@@ -209,9 +253,15 @@ def _plain(value: Any) -> Any:
         case tuple() | list():
             return [_plain(member) for member in value]
         case _ if attrs.has(type(value)):
-            return unstructure_settings(value)
+            return _kind_of(value) | unstructure_settings(value)
         case _:
             return value
+
+
+def _kind_of(value: object) -> dict[str, str]:
+    """The word that picks ``value`` among the parts that could stand in its place."""
+    words = (word for kinds in _KINDS.values() for word, kind in kinds.items() if kind is type(value))
+    return {"kind": word for word in words}
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,127 @@
+"""The settings of a run: from defaults, a TOML file and the command line, in that order."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs.validators import ge, instance_of
+
+from leanebm.core import StateScorer
+from leanebm.errors import ConfigError
+from leanebm.lean import LeanPoolConfig
+from leanebm.pipeline.settings import structure_settings
+from leanebm.policy import PolicyClientConfig
+from leanebm.search import SearchConfig
+from leanebm.search.scorers import LengthNormalisedLogProb
+
+__all__ = ["EMBEDDED_SERVER_URL", "Override", "RunConfig", "read_run_config"]
+
+EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
+"""Stands for the policy server that a run starts for itself; port 0, as ever, is one yet to be picked."""
+
+
+@attrs.frozen(kw_only=True)
+class RunConfig:
+    """Everything that shapes how theorems are searched; which ones, and where results go, is not here."""
+
+    concurrency: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
+    """Theorems searched at the same time, at least 1. Twice ``lean.num_workers`` keeps every worker busy."""
+
+    seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    """Seed of the embedded policy server; another server has its own."""
+
+    max_failures_in_a_row: int = attrs.field(default=20, validator=[instance_of(int), ge(1)])
+    """Theorems that may be lost to infrastructure one after the other before the run stops, at least 1."""
+
+    search: SearchConfig = attrs.field(factory=SearchConfig)
+    """Budget and breadth of one theorem's search."""
+
+    scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb)
+    """What says which state to expand next."""
+
+    lean: LeanPoolConfig = attrs.field(factory=LeanPoolConfig)
+    """The Lean workers."""
+
+    policy: PolicyClientConfig = attrs.field(factory=lambda: PolicyClientConfig(url=EMBEDDED_SERVER_URL))
+    """How the policy server is talked to."""
+
+    @property
+    def uses_embedded_server(self) -> bool:
+        """Whether the run starts a policy server of its own."""
+        return self.policy.url == EMBEDDED_SERVER_URL
+
+
+@attrs.frozen
+class Override:
+    """A setting given on the command line, which outweighs the file."""
+
+    path: str
+    """Where it stands in the file, such as ``search.budget.max_nodes``."""
+
+    value: object
+    option: str
+    """What the user typed, such as ``--budget``; a mistake in the value is told with it."""
+
+
+def read_run_config(path: Path | None = None, overrides: Sequence[Override] = ()) -> RunConfig:
+    """Read the settings of a run; ``path=None`` for the defaults.
+
+    Raises:
+        ConfigError: the file cannot be read, or settings are wrong; every mistake is listed.
+    """
+    table = _defaults()
+    _overlay(table, _read_toml(path) if path is not None else {})
+    for override in overrides:
+        _overlay(table, _nested(override.path.split("."), override.value))
+    _fit_memory_to_backend(table)
+    try:
+        return structure_settings(table, RunConfig, source=str(path) if path is not None else "the command line")
+    except ConfigError as error:
+        raise ConfigError(error.summary, [_name_option(problem, overrides) for problem in error.problems]) from None
+
+
+def _defaults() -> dict[str, Any]:
+    return {"lean": {"backend": "auto"}, "policy": {"url": EMBEDDED_SERVER_URL}}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the settings in {path}:", [f"{error} @ {path}"]) from error
+
+
+def _overlay(table: dict[str, Any], upper: Mapping[str, Any]) -> None:
+    """Lay ``upper`` over ``table``, table by table; anything else is replaced whole."""
+    for key, value in upper.items():
+        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+            _overlay(table[key], value)
+        else:
+            table[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _nested(keys: Sequence[str], value: object) -> dict[str, Any]:
+    return {keys[0]: value if len(keys) == 1 else _nested(keys[1:], value)}
+
+
+def _fit_memory_to_backend(table: dict[str, Any]) -> None:
+    """Allow a toolchain's worker as much memory as Mathlib takes, unless told otherwise."""
+    lean = table["lean"]
+    if not isinstance(lean, dict):
+        return  # a mistake, which the converter will tell
+    backend = lean.get("backend")
+    kind = backend.get("kind") if isinstance(backend, Mapping) else backend
+    if kind == "auto":
+        kind = LeanPoolConfig.auto().backend.name
+    if kind in {"native", "pantograph"}:
+        lean.setdefault("max_rss_mib", LeanPoolConfig.native().max_rss_mib)
+
+
+def _name_option(problem: str, overrides: Sequence[Override]) -> str:
+    sentence, _, path = problem.rpartition(" @ ")
+    options = [override.option for override in overrides if f"$.{override.path}" == path]
+    return f"{sentence} @ {options[-1]}" if options else problem

@@ -1,0 +1,164 @@
+"""What a pipeline tells while it works, so that how it is shown stays somebody else's business."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Protocol, assert_never, final
+
+import attrs
+
+from leanebm.core import Theorem
+from leanebm.errors import LeanEbmError
+from leanebm.pipeline.run_folder import RunFolder
+from leanebm.search import SearchResult
+
+__all__ = [
+    "LogObserver",
+    "NodeFound",
+    "Observer",
+    "PipelineEvent",
+    "RunFinished",
+    "RunStarted",
+    "StageFinished",
+    "StageProgressed",
+    "StageStarted",
+    "TheoremFinished",
+    "TheoremRefused",
+    "TheoremStarted",
+]
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class StageStarted:
+    """A part of the work began that has to be done before searching."""
+
+    stage: str
+    """What is being done: ``preparing Lean``, ``starting the policy server`` …"""
+
+
+@attrs.frozen
+class StageProgressed:
+    """A stage came further."""
+
+    stage: str
+    step: str
+    """What of it is being done: ``downloading``, ``unpacking`` …"""
+
+    fraction: float | None
+    """Share of the step that is done, in [0, 1]; ``None`` where that is not known."""
+
+
+@attrs.frozen
+class StageFinished:
+    """A stage is done."""
+
+    stage: str
+    elapsed_s: float
+
+
+@attrs.frozen
+class RunStarted:
+    """Everything is up; searching begins."""
+
+    folder: RunFolder
+    total: int
+    """Theorems to search now."""
+
+    skipped: int
+    """Theorems that an earlier, resumed run has finished with."""
+
+
+@attrs.frozen
+class TheoremStarted:
+    """A theorem's search began."""
+
+    theorem: Theorem
+
+
+@attrs.frozen
+class NodeFound:
+    """A search made a new proof state."""
+
+    theorem: Theorem
+
+
+@attrs.frozen
+class TheoremFinished:
+    """A theorem's search ended, and what it found is on disk."""
+
+    result: SearchResult
+    proof: Path | None
+    """The certified proof's file, if there is one."""
+
+
+@attrs.frozen
+class TheoremRefused:
+    """A theorem could not be searched, because its statement or header does not elaborate."""
+
+    theorem: Theorem
+    error: LeanEbmError
+
+
+@attrs.frozen
+class RunFinished:
+    """No theorem is left to search."""
+
+    elapsed_s: float
+    """Seconds since searching began."""
+
+
+PipelineEvent = (
+    StageStarted
+    | StageProgressed
+    | StageFinished
+    | RunStarted
+    | TheoremStarted
+    | NodeFound
+    | TheoremFinished
+    | TheoremRefused
+    | RunFinished
+)
+"""Closed union: match it exhaustively."""
+
+
+class Observer(Protocol):
+    """Is told what happens. Any object with this method will do."""
+
+    def notify(self, event: PipelineEvent) -> None:
+        """Take note of ``event``; called on the event loop, so it must return at once.
+
+        Events of stages come in order; those of theorems that run at the same time interleave.
+        """
+        ...
+
+
+@final
+class LogObserver:
+    """Writes events to the log, one line each; what a script gets that does not care."""
+
+    def notify(self, event: PipelineEvent) -> None:
+        """Log ``event``: stages and theorems at INFO, single steps and nodes at DEBUG."""
+        match event:
+            case StageStarted(stage=stage):
+                _log.info("%s …", stage)
+            case StageProgressed(step=step, fraction=fraction):
+                _log.debug("%s: %s", step, fraction)
+            case StageFinished(stage=stage, elapsed_s=elapsed_s):
+                _log.info("%s: done in %.1f s", stage, elapsed_s)
+            case RunStarted(folder=folder, total=total, skipped=skipped):
+                _log.info("searching %d theorems (%d done before) into %s", total, skipped, folder.path)
+            case TheoremStarted(theorem=theorem):
+                _log.debug("%s: started", theorem.name)
+            case NodeFound(theorem=theorem):
+                _log.debug("%s: new node", theorem.name)
+            case TheoremFinished(result=result):
+                _log.info("%s: %s", result.theorem.name, result.outcome.value)
+            case TheoremRefused(theorem=theorem, error=error):
+                _log.warning("%s: %s", theorem.name, error)
+            case RunFinished(elapsed_s=elapsed_s):
+                _log.info("searched in %.1f s", elapsed_s)
+            case _:
+                assert_never(event)

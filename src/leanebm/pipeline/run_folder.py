@@ -1,0 +1,92 @@
+"""Where a run keeps what it found."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import attrs
+
+from leanebm.core import Certificate
+
+__all__ = ["RunFolder", "write_atomically"]
+
+_MAX_STEM_BYTES = 200
+"""File systems allow 255 bytes a name; the rest is for the ending and a temporary file's suffix."""
+
+
+@attrs.frozen
+class RunFolder:
+    """A run's folder: the trajectory, the proofs and the settings, side by side.
+
+    .. code-block:: text
+
+        runs/demo/
+          config.toml        the settings the run was made with, defaults filled in
+          trajectory/        Parquet shards, one row a node
+          proofs/NAME.lean   one file a certified proof; each stands alone
+    """
+
+    path: Path
+
+    @property
+    def trajectory(self) -> Path:
+        """The directory of Parquet shards."""
+        return self.path / "trajectory"
+
+    @property
+    def proofs(self) -> Path:
+        """The directory of certified proofs."""
+        return self.path / "proofs"
+
+    @property
+    def config(self) -> Path:
+        """The settings, with every default written out."""
+        return self.path / "config.toml"
+
+    @classmethod
+    def trajectory_in(cls, path: Path) -> Path:
+        """The trajectory that ``path`` means, be it a run's folder or the trajectory itself."""
+        inside = cls(path).trajectory
+        return inside if inside.is_dir() else path
+
+    def proof_path(self, name: str) -> Path:
+        """The file of the theorem called ``name``; two names never share a file."""
+        return self.proofs / f"{_file_stem(name)}.lean"
+
+    def write_proof(self, certificate: Certificate) -> Path:
+        """Write the certified proof as a file that Lean checks by itself."""
+        path = self.proof_path(certificate.theorem.name)
+        write_atomically(path, certificate.source)
+        return path
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a reader, or a crash, meets the old file or the new one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)  # mkstemp makes it private
+        Path(scratch).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(scratch).unlink()
+        raise
+
+
+def _file_stem(name: str) -> str:
+    # A leading dot would hide the file, and "." and ".." are no files at all.
+    stem = quote(name, safe="!'()+,=@[]{} ~")
+    stem = f"%2E{stem[1:]}" if stem.startswith(".") else stem
+    if len(stem) <= _MAX_STEM_BYTES:
+        return stem
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{stem[: _MAX_STEM_BYTES - 17]}-{digest}"

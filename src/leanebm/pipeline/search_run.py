@@ -1,0 +1,181 @@
+"""Search many theorems at once, and keep everything that is found."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+
+from leanebm.core import Theorem
+from leanebm.errors import ConfigError, LeanEbmError, StatementError
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.events import (
+    LogObserver,
+    Observer,
+    RunFinished,
+    RunStarted,
+    TheoremFinished,
+    TheoremRefused,
+    TheoremStarted,
+)
+from leanebm.pipeline.recording import record_of, rows_of
+from leanebm.pipeline.run_folder import RunFolder, write_atomically
+from leanebm.pipeline.settings import to_toml, unstructure_settings
+from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench
+from leanebm.search import SearchOutcome, SearchResult
+from leanebm.trajectory import RunInfo, TrajectoryWriter
+
+__all__ = ["SearchRun"]
+
+
+@final
+class SearchRun:
+    """One invocation that searches a set of theorems into a folder.
+
+    ``config.concurrency`` theorems are searched at a time. A theorem counts as done once its search
+    tree is on the disk; whatever ends the run, what is done stays done, and a run with ``resume`` goes
+    on with the rest. An infrastructure failure ends one theorem's search, is recorded as that,
+    and is tried again by the next run that resumes; only when too many come in a row does the run stop.
+
+    Args:
+        config: how to search.
+        theorems: what to search; names must be unique.
+        folder: where results go.
+        resume: whether the folder may hold an earlier run's results, which are then kept.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        theorems: Sequence[Theorem],
+        folder: Path,
+        *,
+        resume: bool = False,
+        observer: Observer | None = None,
+        opening: OpenWorkbench = open_workbench,
+    ) -> None:
+        self._config = config
+        self._theorems = theorems
+        self._folder = RunFolder(folder)
+        self._resume = resume
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = opening
+        self._failures_in_a_row = 0
+
+    async def run(self) -> None:
+        """Search all theorems.
+
+        Raises:
+            ConfigError: the folder holds a run already and ``resume`` is off, or names are not unique.
+            LeanError, PolicyError: the parts could not be started, or failed too often in a row.
+            TrajectoryError: results cannot be written, or the folder's run had other settings.
+        """
+        self._check()
+        async with self._opening(self._config, self._observer) as bench:
+            info = self._run_info(bench)
+            async with TrajectoryWriter(self._folder.trajectory, run=info) as writer:
+                write_atomically(self._folder.config, to_toml(self._config))
+                done = writer.completed()
+                waiting = [theorem for theorem in self._theorems if theorem.name not in done]
+                self._observer.notify(RunStarted(self._folder, len(waiting), len(self._theorems) - len(waiting)))
+                started_s = time.monotonic()
+                await self._search_all(waiting, _Recorder(self._folder, info, writer), bench)
+                self._observer.notify(RunFinished(time.monotonic() - started_s))
+
+    def _check(self) -> None:
+        counts = Counter(theorem.name for theorem in self._theorems)
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise ConfigError("theorem names must be unique:", [f"{name!r} occurs more than once" for name in twice])
+        if not self._resume and any(self._folder.trajectory.glob("*.parquet")):
+            raise ConfigError(
+                f"{self._folder.path} holds an earlier run's results",
+                ["add --resume to go on with that run, or choose another folder @ --output"],
+            )
+
+    def _run_info(self, bench: Workbench) -> RunInfo:
+        return RunInfo(
+            run_id=uuid.uuid4().hex,
+            started_unix_s=time.time(),
+            seed=self._config.seed,
+            backend=self._config.lean.backend.name,
+            lean_version=bench.lean_version,
+            leanebm_version=version("leanebm"),
+            config=_settings_that_matter(self._config),
+        )
+
+    async def _search_all(self, theorems: Sequence[Theorem], recorder: _Recorder, bench: Workbench) -> None:
+        waiting = iter(theorems)  # shared: each searcher takes the next one when it is free
+        try:
+            async with asyncio.TaskGroup() as searchers:
+                for _ in range(min(self._config.concurrency, len(theorems))):
+                    searchers.create_task(self._search_each(waiting, recorder, bench))
+        except ExceptionGroup as group:
+            # One searcher's failure stopped the others; it is the story, the group is not.
+            raise group.exceptions[0] from group
+
+    async def _search_each(self, waiting: Iterator[Theorem], recorder: _Recorder, bench: Workbench) -> None:
+        for theorem in waiting:
+            self._observer.notify(TheoremStarted(theorem))
+            started_unix_s = time.time()
+            try:
+                result = await bench.search(theorem, self._config.search, self._observer)
+            except StatementError as error:
+                self._observer.notify(TheoremRefused(theorem, error))
+                continue
+            proof = await recorder.keep(result, started_unix_s)
+            self._observer.notify(TheoremFinished(result, proof))
+            self._count_failures(result)
+
+    def _count_failures(self, result: SearchResult) -> None:
+        if result.outcome is not SearchOutcome.INFRASTRUCTURE:
+            self._failures_in_a_row = 0
+            return
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._config.max_failures_in_a_row:
+            raise result.error or LeanEbmError("searches failed without saying why")
+
+
+@attrs.frozen
+class _Recorder:
+    """Puts a finished search on the disk."""
+
+    folder: RunFolder
+    info: RunInfo
+    writer: TrajectoryWriter
+
+    async def keep(self, result: SearchResult, started_unix_s: float) -> Path | None:
+        """Write the proof, then the tree; returns the proof's file, if there is a proof.
+
+        In this order a crash in between leaves a proof too many, which is true all the same and is
+        found again, rather than a theorem recorded as proved whose file is missing.
+        """
+        proof = self.folder.write_proof(result.certificate) if result.certificate is not None else None
+        record = record_of(result, self.info, started_unix_s=started_unix_s)
+        rows = rows_of(result, self.info, started_unix_s=started_unix_s)
+        await self.writer.write(record, rows)
+        return proof
+
+
+def _settings_that_matter(config: RunConfig) -> dict[str, Any]:
+    """What results depend on: two runs that agree in it may be pooled.
+
+    How many processes shared the work, and where the server stood, may differ.
+    """
+    settings = unstructure_settings(config)
+    lean, policy = settings["lean"], settings["policy"]
+    return {
+        "search": settings["search"],
+        "scorer": settings["scorer"],
+        "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
+        "policy": {key: value for key, value in policy.items() if key in ("temperature", "max_tactic_tokens")}
+        | {"is_embedded": config.uses_embedded_server},
+    }

@@ -1,0 +1,113 @@
+"""Everything that searching needs, started in the right order and stopped in the reverse one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+
+import attrs
+
+from leanebm.core import ProofCertifier, ProofEnvironment, StateScorer, TacticPolicy, Theorem
+from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
+from leanebm.lean.requests import lean_version
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.embedded_lean import PREPARING_LEAN, prepare_embedded_lean
+from leanebm.pipeline.embedded_server import start_embedded_server
+from leanebm.pipeline.events import NodeFound, Observer, StageFinished, StageStarted
+from leanebm.policy import PolicyClient
+from leanebm.search import BestFirstSearch, Node, SearchConfig, SearchResult
+
+__all__ = ["OpenWorkbench", "Workbench", "open_lean", "open_workbench"]
+
+
+@attrs.frozen(kw_only=True)
+class Workbench:
+    """The parts of a search, started. Any objects with the right methods will do."""
+
+    policy: TacticPolicy
+    scorer: StateScorer
+    environment: ProofEnvironment
+    certifier: ProofCertifier
+    lean_version: str
+    """What the environment calls itself, for the record."""
+
+    async def search(self, theorem: Theorem, config: SearchConfig, observer: Observer) -> SearchResult:
+        """Search one theorem, telling ``observer`` of each new state.
+
+        Raises:
+            StatementError: the theorem's statement or header does not elaborate.
+        """
+        return await _ObservedSearch(self, config, lambda: observer.notify(NodeFound(theorem))).run(theorem)
+
+
+OpenWorkbench = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
+"""Starts a workbench; :func:`open_workbench` is the real one."""
+
+
+class _ObservedSearch(BestFirstSearch):
+    """Tells of each new node."""
+
+    def __init__(self, bench: Workbench, config: SearchConfig, found: Callable[[], None]) -> None:
+        super().__init__(
+            policy=bench.policy,
+            scorer=bench.scorer,
+            environment=bench.environment,
+            certifier=bench.certifier,
+            config=config,
+        )
+        self._found = found
+
+    def on_node(self, node: Node) -> None:  # noqa: ARG002 - that there is one is all we tell
+        self._found()
+
+
+@asynccontextmanager
+async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+    """Start the policy server (if the run has its own), the Lean workers and the certifier.
+
+    Raises:
+        LeanInstallError: no usable Lean could be found or prepared.
+        WorkerStartError: Lean does not start.
+        PolicyError: the policy server is not there.
+    """
+    async with AsyncExitStack() as stack:
+        policy_config = config.policy
+        if config.uses_embedded_server:
+            with stage(observer, "starting the policy server"):
+                url = await stack.enter_async_context(start_embedded_server(seed=config.seed))
+                policy_config = attrs.evolve(policy_config, url=url)
+        with stage(observer, "reaching the policy server"):
+            policy = await stack.enter_async_context(PolicyClient(policy_config))
+            await policy.wait_ready()
+        pool = await stack.enter_async_context(open_lean(config.lean, observer))
+        certifier = await stack.enter_async_context(Certifier(config.lean))
+        yield Workbench(
+            policy=policy,
+            scorer=config.scorer,
+            environment=ReplayingEnvironment(pool),
+            certifier=certifier,
+            lean_version=await pool.ask(lean_version()),
+        )
+
+
+@asynccontextmanager
+async def open_lean(config: LeanPoolConfig, observer: Observer) -> AsyncIterator[LeanPool]:
+    """Prepare Lean if that has not been done on this machine, and start its workers."""
+    if isinstance(config.backend, EmbeddedBackend):
+        with stage(observer, PREPARING_LEAN):
+            await prepare_embedded_lean(observer)
+    async with AsyncExitStack() as stack:
+        workers = "a Lean worker" if config.num_workers == 1 else f"{config.num_workers} Lean workers"
+        with stage(observer, f"starting {workers}"):
+            pool = await stack.enter_async_context(LeanPool(config))
+        yield pool
+
+
+@contextmanager
+def stage(observer: Observer, name: str) -> Iterator[None]:
+    """Tell ``observer`` when the block begins and, unless it fails, when it has ended."""
+    started_s = time.monotonic()
+    observer.notify(StageStarted(name))
+    yield
+    observer.notify(StageFinished(name, time.monotonic() - started_s))
