@@ -1,1 +1,29 @@
-"""To be written."""
+"""Our own policy server: the wire contract of SGLang's native API over a backend of choice."""
+
+from leanebm.serve.backends import (
+    Backend,
+    BackendDescription,
+    Completion,
+    Embedding,
+    EncodeDescription,
+    Prompt,
+    SamplingParams,
+    TemplateBackend,
+    Token,
+)
+from leanebm.serve.config import ServeConfig
+from leanebm.serve.server import PolicyServer
+
+__all__ = [
+    "Backend",
+    "BackendDescription",
+    "Completion",
+    "Embedding",
+    "EncodeDescription",
+    "PolicyServer",
+    "Prompt",
+    "SamplingParams",
+    "ServeConfig",
+    "TemplateBackend",
+    "Token",
+]

@@ -1,0 +1,232 @@
+"""What each endpoint answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from importlib.metadata import version
+from typing import Any, Final, TypeVar, final
+
+import attrs
+from aiohttp import web
+
+from leanebm.errors import PolicyBadRequest
+from leanebm.serve._admission import Admission, QueueFull
+from leanebm.serve._requests import GenerateRequest, parse_encode, parse_generate, read_object
+from leanebm.serve.backends import Backend, Completion
+from leanebm.serve.config import ServeConfig
+
+__all__ = ["Handlers"]
+
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_OPEN_PATHS: Final = frozenset({"/health", "/health_generate"})
+_ABSENT_ADMIN: Final = (
+    "/load_lora_adapter",
+    "/unload_lora_adapter",
+    "/update_weights_from_disk",
+    "/pause_generation",
+    "/continue_generation",
+)
+_CONTRACT: Final = 1
+
+
+@final
+class Handlers:
+    """The endpoints, over one backend."""
+
+    def __init__(self, config: ServeConfig, backend: Backend) -> None:
+        self._config = config
+        self._backend = backend
+        self._admission = Admission(max_running=config.max_running, max_queue=config.max_queue)
+        self._aborts: dict[str, asyncio.Event] = {}
+        """Open requests that their client named, each with the event that aborts it."""
+
+    def application(self) -> web.Application:
+        """An aiohttp application with every route and both middlewares."""
+        app = web.Application(
+            client_max_size=self._config.max_body_bytes, middlewares=[_translate_errors, self._authorise]
+        )
+        app.add_routes(
+            [
+                *(web.route(method, "/generate", self._generate) for method in ("POST", "PUT")),
+                *(web.route(method, "/encode", self._encode) for method in ("POST", "PUT")),
+                *(web.get(path, self._health) for path in _OPEN_PATHS),
+                *(web.get(path, self._model_info) for path in ("/model_info", "/get_model_info")),
+                *(web.get(path, self._server_info) for path in ("/server_info", "/get_server_info")),
+                *(web.route(method, "/flush_cache", self._flush_cache) for method in ("GET", "POST")),
+                web.post("/abort_request", self._abort_request),
+                *(web.post(path, self._refuse_admin) for path in _ABSENT_ADMIN),
+            ]
+        )
+        return app
+
+    # --- sampling and encoding ---
+
+    async def _generate(self, request: web.Request) -> web.Response:
+        started = time.monotonic()
+        wanted = parse_generate(await read_object(request), max_prompts=self._config.max_prompts)
+        async with self._admission.admit():
+            per_prompt = await self._run(wanted)
+        elapsed_s = time.monotonic() - started
+        if per_prompt is None:
+            objects = [self._aborted(elapsed_s) for _ in range(len(wanted.prompts) * wanted.params.n)]
+        else:
+            objects = [self._sample(c, wanted, elapsed_s) for completions in per_prompt for c in completions]
+        single = not wanted.is_batch and wanted.params.n == 1
+        return web.json_response(objects[0] if single else objects)
+
+    async def _run(self, wanted: GenerateRequest) -> Sequence[Sequence[Completion]] | None:
+        """Complete every prompt; ``None`` if ``/abort_request`` came first."""
+        aborted = asyncio.Event()
+        if wanted.rid:
+            if wanted.rid in self._aborts:
+                raise PolicyBadRequest(f"a request with rid {wanted.rid!r} is already running")
+            self._aborts[wanted.rid] = aborted
+        try:
+            return await _unless(aborted, self._backend.generate(wanted.prompts, wanted.params))
+        finally:
+            self._aborts.pop(wanted.rid, None)
+
+    async def _encode(self, request: web.Request) -> web.Response:
+        wanted = parse_encode(await read_object(request), max_prompts=self._config.max_prompts)
+        async with self._admission.admit():
+            embeddings = await self._backend.encode(wanted.prompts)
+        objects = [
+            {
+                "embedding": list(embedding.vector),
+                "meta_info": {
+                    "id": _new_id(),
+                    "finish_reason": None,
+                    "prompt_tokens": embedding.prompt_tokens,
+                    "weight_version": self._backend.description.weight_version,
+                },
+            }
+            for embedding in embeddings
+        ]
+        return web.json_response(objects if wanted.is_batch else objects[0])
+
+    def _sample(self, completion: Completion, wanted: GenerateRequest, elapsed_s: float) -> dict[str, Any]:
+        reason: dict[str, object] = (
+            {"type": "stop", "matched": completion.matched}
+            if completion.finish == "stop"
+            else {"type": "length", "length": len(completion.tokens)}
+        )
+        meta: dict[str, object] = {
+            "id": _new_id(),
+            "finish_reason": reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": len(completion.tokens),
+            "cached_tokens": 0,
+            "weight_version": self._backend.description.weight_version,
+            "e2e_latency": elapsed_s,
+        }
+        if wanted.return_logprob:
+            meta["output_token_logprobs"] = [
+                [token.log_prob, token.token_id, token.text if wanted.return_text_in_logprobs else None]
+                for token in completion.tokens
+            ]
+        return {
+            "text": completion.text,
+            "output_ids": [token.token_id for token in completion.tokens],
+            "meta_info": meta,
+        }
+
+    def _aborted(self, elapsed_s: float) -> dict[str, Any]:
+        reason = {"type": "abort", "message": "aborted by request", "status_code": None, "err_type": None}
+        meta = {"id": _new_id(), "finish_reason": reason, "prompt_tokens": 0, "completion_tokens": 0}
+        return {
+            "text": "",
+            "output_ids": [],
+            "meta_info": {**meta, "e2e_latency": elapsed_s, "output_token_logprobs": []},
+        }
+
+    # --- service ---
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response(status=200 if await self._backend.check_health() else 503)
+
+    async def _model_info(self, _: web.Request) -> web.Response:
+        about = self._backend.description
+        encode = attrs.asdict(about.encode) if about.encode is not None else None
+        return web.json_response(
+            {
+                "model_path": about.model_path,
+                "tokenizer_path": about.tokenizer_path,
+                "is_generation": True,
+                "weight_version": about.weight_version,
+                "leanebm": {"contract": _CONTRACT, "encode": encode},
+            }
+        )
+
+    async def _server_info(self, _: web.Request) -> web.Response:
+        settings = attrs.asdict(self._config, filter=attrs.filters.exclude("api_key"))
+        load = {"running": self._admission.running, "waiting": self._admission.waiting}
+        return web.json_response({"version": version("leanebm"), **settings, "internal_states": [load]})
+
+    async def _flush_cache(self, _: web.Request) -> web.Response:
+        if self._admission.running or self._admission.waiting:
+            return web.Response(status=400, text="Cache not flushed: requests are running or waiting.\n")
+        await self._backend.flush_cache()
+        return web.Response(text="Cache flushed.\n")
+
+    async def _abort_request(self, request: web.Request) -> web.Response:
+        body = await read_object(request)
+        named = list(self._aborts) if body.get("abort_all") is True else [str(body.get("rid", ""))]
+        for rid in named:
+            if (event := self._aborts.get(rid)) is not None:
+                event.set()
+        return web.Response()
+
+    async def _refuse_admin(self, request: web.Request) -> web.Response:
+        raise PolicyBadRequest(f"{request.path} is not supported by the {self._backend.description.model_path} backend")
+
+    # --- authorisation ---
+
+    @web.middleware
+    async def _authorise(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        key = self._config.api_key
+        if key is not None and request.path not in _OPEN_PATHS:
+            given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+            if not hmac.compare_digest(given, f"Bearer {key}".encode()):  # its time does not tell how much matched
+                return web.json_response({"error": "Unauthorized"}, status=401)
+        return await handler(request)
+
+
+@web.middleware
+async def _translate_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every refusal the body that clients of such servers parse."""
+    try:
+        return await handler(request)
+    except PolicyBadRequest as refusal:
+        return web.json_response({"error": {"message": str(refusal)}}, status=400)
+    except QueueFull:
+        message = "The request queue is full."
+        body = {"object": "error", "message": message, "type": "503", "param": None, "code": 503}
+        return web.json_response(body, status=503)
+    except web.HTTPError as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return web.json_response({"error": {"message": error.reason}}, status=error.status, headers=headers)
+
+
+async def _unless(aborted: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """The work's result, or ``None`` as soon as ``aborted`` is set; the work is cancelled then."""
+    working, watching = asyncio.create_task(work), asyncio.create_task(aborted.wait())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.wait((working, watching))
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

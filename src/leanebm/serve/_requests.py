@@ -1,0 +1,175 @@
+"""Request bodies to values: everything a client may have got wrong is found here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import cattrs
+from aiohttp import web
+from cattrs import ClassValidationError, transform_error
+
+from leanebm.errors import PolicyBadRequest
+from leanebm.serve.backends import Prompt, SamplingParams
+
+__all__ = ["EncodeRequest", "GenerateRequest", "parse_encode", "parse_generate", "read_object"]
+
+_UNSUPPORTED: Final[dict[str, tuple[object, ...]]] = {
+    # switch → the values that ask for nothing we lack
+    "stream": (None, False),
+    "return_hidden_states": (None, False),
+    "logprob_start_len": (None, -1),
+    "top_logprobs_num": (None, 0),
+    "token_ids_logprob": (None, []),
+    "input_embeds": (None,),
+    "lora_path": (None,),
+}
+
+
+@attrs.frozen(kw_only=True)
+class GenerateRequest:
+    """A checked body of ``/generate``."""
+
+    prompts: tuple[Prompt, ...]
+    params: SamplingParams
+    is_batch: bool
+    """Whether the prompts came as a list, so that the answer is one too."""
+
+    return_logprob: bool
+    return_text_in_logprobs: bool
+    rid: str
+
+
+@attrs.frozen(kw_only=True)
+class EncodeRequest:
+    """A checked body of ``/encode``."""
+
+    prompts: tuple[Prompt, ...]
+    is_batch: bool
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """The request's body as a JSON object.
+
+    Raises:
+        PolicyBadRequest: it is something else.
+    """
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError as exc:
+        raise PolicyBadRequest(f"the body is not JSON: {exc}") from exc
+    if not isinstance(body, dict):
+        raise PolicyBadRequest(f"the body must be a JSON object, not {type(body).__name__}")
+    return body
+
+
+def parse_generate(body: Mapping[str, Any], *, max_prompts: int) -> GenerateRequest:
+    """Check a ``/generate`` body. Unknown top-level keys are ignored, as every such server does.
+
+    Raises:
+        PolicyBadRequest: naming the field.
+    """
+    prompts, is_batch = _prompts(body, max_prompts)
+    for switch, harmless in _UNSUPPORTED.items():
+        if body.get(switch) not in harmless:
+            raise PolicyBadRequest(f"{switch}={json.dumps(body[switch])} is not supported by this server")
+    rid = body.get("rid")
+    return GenerateRequest(
+        prompts=prompts,
+        params=_sampling_params(body.get("sampling_params") or {}),
+        is_batch=is_batch,
+        return_logprob=_flag(body, "return_logprob"),
+        return_text_in_logprobs=_flag(body, "return_text_in_logprobs"),
+        rid=rid if isinstance(rid, str) else "",
+    )
+
+
+def parse_encode(body: Mapping[str, Any], *, max_prompts: int) -> EncodeRequest:
+    """Check an ``/encode`` body.
+
+    Raises:
+        PolicyBadRequest: naming the field.
+    """
+    prompts, is_batch = _prompts(body, max_prompts)
+    return EncodeRequest(prompts=prompts, is_batch=is_batch)
+
+
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value not in (None, True, False):
+        raise PolicyBadRequest(f"{name} must be true or false")
+    return bool(value)
+
+
+def _prompts(body: Mapping[str, Any], max_prompts: int) -> tuple[tuple[Prompt, ...], bool]:
+    match body.get("text"), body.get("input_ids"):
+        case None, None:
+            raise PolicyBadRequest("either text or input_ids must be given")
+        case str() as text, None:
+            return (text,), False
+        case [*texts], None if texts and all(isinstance(text, str) for text in texts):
+            prompts: tuple[Prompt, ...] = tuple(texts)
+        case None, [*ids] if ids and all(_is_token(token) for token in ids):
+            return (tuple(ids),), False
+        case None, [*batches] if batches and all(_is_token_list(ids) for ids in batches):
+            prompts = tuple(tuple(ids) for ids in batches)
+        case given_text, given_ids if given_text is not None and given_ids is not None:
+            raise PolicyBadRequest("give text or input_ids, not both")
+        case None, _:
+            raise PolicyBadRequest("input_ids must be a list of token ids, or a list of such lists, none of them empty")
+        case _:
+            raise PolicyBadRequest("text must be a string or a non-empty list of strings")
+    if len(prompts) > max_prompts:
+        raise PolicyBadRequest(f"{len(prompts)} prompts in one request; at most {max_prompts} are taken")
+    return prompts, True
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_token_list(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(_is_token(token) for token in value)
+
+
+# --- sampling parameters ---
+
+
+def _sampling_params(raw: object) -> SamplingParams:
+    if not isinstance(raw, dict):
+        raise PolicyBadRequest("sampling_params must be an object; send one request for each set of parameters")
+    given = {name: value for name, value in raw.items() if value is not None}
+    for name in ("stop", "stop_token_ids"):
+        if name in given and not isinstance(given[name], list):
+            given[name] = [given[name]]
+    try:
+        return _CONVERTER.structure(given, SamplingParams)
+    except ClassValidationError as error:
+        raise PolicyBadRequest(
+            "; ".join(_readable(line) for line in transform_error(error, path="sampling_params"))
+        ) from error
+
+
+def _readable(problem: str) -> str:
+    """One line for a client's log: without the value's repr that attrs appends."""
+    return re.sub(r"\s+", " ", problem)
+
+
+def _strictly(wanted: type) -> Any:
+    def structure(value: object, _: object) -> Any:
+        is_whole = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+        if is_whole:
+            return float(value)  # type: ignore[arg-type]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            raise TypeError(f"must be {wanted.__name__}, not {json.dumps(value)}")
+        return value
+
+    return structure
+
+
+_CONVERTER: Final = cattrs.Converter(forbid_extra_keys=True)
+for _type in (bool, float, int, str):
+    _CONVERTER.register_structure_hook(_type, _strictly(_type))

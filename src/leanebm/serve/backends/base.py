@@ -1,0 +1,160 @@
+"""What a backend is: the thing behind :class:`~leanebm.serve.PolicyServer` that completes prompts.
+
+A prompt is a text or a tuple of token ids. A backend refuses a request by raising
+:class:`~leanebm.errors.PolicyBadRequest`, whose message the client gets to read with status 400.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import attrs
+
+__all__ = [
+    "Backend",
+    "BackendDescription",
+    "Completion",
+    "Embedding",
+    "EncodeDescription",
+    "Prompt",
+    "SamplingParams",
+    "Token",
+]
+
+Prompt = str | tuple[int, ...]
+"""A text, or token ids of the backend's own vocabulary."""
+
+
+@attrs.frozen(kw_only=True)
+class SamplingParams:
+    """How to sample; the names and defaults are the wire's."""
+
+    n: int = attrs.field(default=1, validator=[attrs.validators.ge(1), attrs.validators.le(1024)])
+    """Completions a prompt."""
+
+    temperature: float = attrs.field(default=1.0, validator=attrs.validators.ge(0.0))
+    """0 takes the likeliest; log-probabilities are then those of temperature 1."""
+
+    max_new_tokens: int = attrs.field(default=128, validator=attrs.validators.ge(1))
+    stop: tuple[str, ...] = attrs.field(default=(), validator=attrs.validators.max_len(32))
+    """Texts that end a completion; they are cut from it unless ``no_stop_trim``."""
+
+    stop_token_ids: tuple[int, ...] = ()
+    top_p: float = attrs.field(default=1.0, validator=[attrs.validators.gt(0.0), attrs.validators.le(1.0)])
+    top_k: int = attrs.field(
+        default=-1, validator=attrs.validators.or_(attrs.validators.in_((-1,)), attrs.validators.ge(1))
+    )
+    """-1 keeps every token."""
+
+    min_p: float = attrs.field(default=0.0, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
+    sampling_seed: int | None = None
+    no_stop_trim: bool = False
+    ignore_eos: bool = False
+    skip_special_tokens: bool = True
+    spaces_between_special_tokens: bool = True
+
+
+@attrs.frozen
+class Token:
+    """One generated token."""
+
+    log_prob: float
+    """Natural logarithm of its probability at the request's temperature."""
+
+    token_id: int
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Completion:
+    """One sample."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    """Everything that was generated, the end token included."""
+
+    finish: Literal["stop", "length"]
+    matched: int | str | None = None
+    """The stop token's id or the stop text that ended it, when ``finish`` is ``stop``."""
+
+    prompt_tokens: int
+    """Length of the prompt in the backend's own tokens."""
+
+
+@attrs.frozen(kw_only=True)
+class Embedding:
+    """One text's vector."""
+
+    vector: Sequence[float]
+    prompt_tokens: int
+
+
+@attrs.frozen(kw_only=True)
+class EncodeDescription:
+    """How vectors are made; two encoders with equal descriptions and weights agree."""
+
+    pooling: Literal["mean", "last"]
+    layer: str
+    normalized: bool
+    include_bos: bool
+    dim: int
+    dtype: str
+    max_batch: int
+
+
+@attrs.frozen(kw_only=True)
+class BackendDescription:
+    """What ``/model_info`` tells about a backend."""
+
+    model_path: str
+    tokenizer_path: str
+    weight_version: str
+    encode: EncodeDescription | None = None
+    """``None`` where the backend has no encoder."""
+
+
+class Backend(abc.ABC):
+    """Completes prompts. All methods run on the server's event loop and must not block it.
+
+    A call that is cancelled must stop working on it: its client has gone away.
+    """
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> BackendDescription:
+        """What this backend is; known once it has been entered."""
+
+    @abc.abstractmethod
+    async def __aenter__(self) -> Self:
+        """Load what is needed; the server binds its port only afterwards."""
+
+    @abc.abstractmethod
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let go of everything."""
+
+    @abc.abstractmethod
+    async def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> Sequence[Sequence[Completion]]:
+        """Exactly ``params.n`` completions of each prompt, in the order of the prompts.
+
+        Raises:
+            PolicyBadRequest: a prompt or the parameters are not for this backend.
+            PromptTooLong: a prompt does not fit the context.
+        """
+
+    @abc.abstractmethod
+    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:
+        """One embedding a prompt, in order.
+
+        Raises:
+            PolicyBadRequest: this backend has no encoder, or a prompt is not for it.
+        """
+
+    @abc.abstractmethod
+    async def flush_cache(self) -> None:
+        """Forget everything that is derived from earlier prompts."""
+
+    @abc.abstractmethod
+    async def check_health(self) -> bool:
+        """Whether a tiny generation works right now."""

@@ -1,0 +1,138 @@
+"""The template backend: goal in, tactics out, no model anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Sequence
+from itertools import cycle, islice
+from typing import Final, Literal, Self, final
+
+from leanebm.errors import PolicyBadRequest
+from leanebm.serve.backends.base import (
+    Backend,
+    BackendDescription,
+    Completion,
+    Embedding,
+    Prompt,
+    SamplingParams,
+    Token,
+)
+from leanebm.serve.backends.template.distribution import TacticDistribution, WeightedTactic
+from leanebm.serve.backends.template.goal import PrintedGoal, find_state, parse_goal
+from leanebm.serve.backends.template.rules import RULES, propose_all
+
+__all__ = ["EOS_ID", "TemplateBackend"]
+
+EOS_ID: Final = 0
+_FIRST_ARGUMENT_ID: Final = 1000
+_PROBE: Final = "/- tactic state:\n⊢ True\n-/"
+
+
+@final
+class TemplateBackend(Backend):
+    """Proposes tactics by looking at the target's head symbol and at the hypotheses.
+
+    A completion is three tokens: the rule, its argument (which carries all the text), and the end.
+    The ``n`` completions of a prompt are drawn without replacement, so they are distinct until the
+    rules have no more to say; then they repeat in the same order. A draw depends only on the
+    prompt and on ``sampling_seed``, or else on the backend's own seed: a run can be repeated.
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self._seed = seed
+
+    @property
+    def description(self) -> BackendDescription:
+        """Named ``template``; it has no encoder."""
+        return BackendDescription(model_path="template", tokenizer_path="template", weight_version="template-1")
+
+    async def __aenter__(self) -> Self:
+        """Nothing to load."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Nothing to let go of."""
+
+    async def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> Sequence[Sequence[Completion]]:
+        """Tactics for the goal that each prompt shows.
+
+        Raises:
+            PolicyBadRequest: a prompt is made of token ids, or shows no goal.
+        """
+        return [self._complete(prompt, params) for prompt in prompts]
+
+    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:  # noqa: ARG002 - it has none to give
+        """Refuse: there are no hidden states here.
+
+        Raises:
+            PolicyBadRequest: always.
+        """
+        raise PolicyBadRequest("the template backend has no encoder; serve a model to get embeddings")
+
+    async def flush_cache(self) -> None:
+        """Nothing is cached."""
+
+    async def check_health(self) -> bool:
+        """Whether the rules have something to say about ``True``."""
+        return bool(await self.generate([_PROBE], SamplingParams(max_new_tokens=1)))
+
+    def _complete(self, prompt: Prompt, params: SamplingParams) -> list[Completion]:
+        if not isinstance(prompt, str):
+            raise PolicyBadRequest("the template backend reads text, not input_ids: it has no tokenizer")
+        distribution = TacticDistribution(propose_all(RULES, _goal(prompt)))
+        tactics = distribution.draw(
+            params.n,
+            temperature=params.temperature,
+            rng=self._rng(prompt, params.sampling_seed),
+            keep=lambda ranked: _truncate(ranked, params),
+        )
+        return [_completion(tactic, prompt, params) for tactic in islice(cycle(tactics), params.n)]
+
+    def _rng(self, prompt: str, sampling_seed: int | None) -> random.Random:
+        seed = self._seed if sampling_seed is None else sampling_seed
+        digest = hashlib.sha256(f"{seed}\n{prompt}".encode(errors="surrogatepass")).digest()
+        return random.Random(digest)  # noqa: S311 - sampling, not secrets
+
+
+def _goal(prompt: str) -> PrintedGoal:
+    state = find_state(prompt)
+    if state is None:
+        raise PolicyBadRequest(
+            "the template backend found no tactic state in the prompt: show it as `/- tactic state: … -/`"
+        )
+    try:
+        return parse_goal(state)
+    except ValueError as error:
+        raise PolicyBadRequest(str(error)) from error
+
+
+def _truncate(ranked: Sequence[WeightedTactic], params: SamplingParams) -> Sequence[WeightedTactic]:
+    """The tactics that top-k, top-p and min-p leave; their log-probabilities are not renormalised."""
+    kept = ranked if params.top_k == -1 else ranked[: params.top_k]
+    least = math.log(params.min_p) + ranked[0].log_prob if params.min_p else -math.inf
+    chosen: list[WeightedTactic] = []
+    mass = 0.0
+    for tactic in kept:
+        if tactic.log_prob < least or mass >= params.top_p:
+            break
+        chosen.append(tactic)
+        mass += math.exp(tactic.log_prob)
+    return chosen
+
+
+def _completion(tactic: WeightedTactic, prompt: str, params: SamplingParams) -> Completion:
+    rule = Token(tactic.rule_log_prob, 1 + tactic.rule_id)
+    argument = Token(tactic.argument_log_prob, _FIRST_ARGUMENT_ID + tactic.argument_id, tactic.text)
+    tokens = (rule, argument, Token(0.0, EOS_ID))[: params.max_new_tokens]
+    text = "".join(token.text for token in tokens)
+    finished = len(tokens) == 3
+    finish: Literal["stop", "length"] = "stop" if finished else "length"
+    matched: int | str | None = EOS_ID if finished else None
+    for stop in params.stop:
+        position = text.find(stop)
+        if stop and position >= 0:
+            text = text[: position + len(stop) * params.no_stop_trim]
+            finish, matched = "stop", stop
+    return Completion(text=text, tokens=tokens, finish=finish, matched=matched, prompt_tokens=len(prompt.split()))

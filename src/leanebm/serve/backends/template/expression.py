@@ -1,0 +1,78 @@
+"""A printed Lean expression, read just deeply enough to choose tactics by its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+__all__ = ["Binder", "Expression"]
+
+
+@attrs.frozen
+class Binder:
+    """A variable that ``∀``, ``∃`` or ``fun`` introduces."""
+
+    name: str
+    """``_`` where Lean prints none."""
+
+    type: str | None = None
+    """As printed; ``None`` where Lean leaves it out."""
+
+    is_implicit: bool = False
+    """Whether it stands in braces or square brackets."""
+
+
+@attrs.frozen
+class Expression:
+    """A node of the expression tree.
+
+    ``head`` is an operator (``=``, ``∧``, ``∀``, ``++``, ``if``, ``()`` for a tuple …), a name that
+    is applied (``List.map``), a field access with its leading dot (``.length``, whose first
+    argument is the receiver), or, in a leaf, the atom itself. The printed form of ``a ≠ b`` keeps
+    its own head; nothing is unfolded.
+    """
+
+    head: str
+    args: tuple[Expression, ...] = ()
+    text: str = attrs.field(default="", eq=False)
+    """The piece of the goal this was read from; enough parentheses to stand as a term of its own."""
+
+    binders: tuple[Binder, ...] = ()
+
+    @property
+    def is_atom(self) -> bool:
+        """Whether this is a name or a literal."""
+        return not self.args and not self.binders
+
+    @property
+    def atomic_text(self) -> str:
+        """The text, in parentheses unless it already holds together as an argument."""
+        if self.is_atom or self.head in ("()", "[]", "⟨⟩"):
+            return self.text
+        return self.text if _is_parenthesised(self.text) else f"({self.text})"
+
+    def walk(self) -> Iterator[Expression]:
+        """This expression and everything inside it, outermost first."""
+        yield self
+        for arg in self.args:
+            yield from arg.walk()
+
+    def heads(self) -> frozenset[str]:
+        """Every head that occurs."""
+        return frozenset(node.head for node in self.walk())
+
+    def mentions(self, name: str) -> bool:
+        """Whether the name occurs as an atom or applied."""
+        return any(node.head == name for node in self.walk())
+
+
+def _is_parenthesised(text: str) -> bool:
+    if not (text.startswith("(") and text.endswith(")")):
+        return False
+    depth = 0
+    for index, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth == 0 and index < len(text) - 1:
+            return False
+    return True

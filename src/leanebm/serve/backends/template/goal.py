@@ -1,0 +1,144 @@
+"""The goal that a prompt shows, read back from Lean's own print of it."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Final
+
+import attrs
+
+from leanebm.serve.backends.template.expression import Expression
+from leanebm.serve.backends.template.expression_parser import parse_expression
+
+__all__ = ["PrintedGoal", "Variable", "find_state", "parse_goal"]
+
+_STATE_COMMENT: Final = re.compile(r"/-\s*tactic state:\s*(.*?)-/", re.DOTALL | re.IGNORECASE)
+_HYPOTHESIS: Final = re.compile(r"^(\S.*?) : (.*)$", re.DOTALL)
+_PROPOSITION_HEADS: Final = frozenset(
+    {
+        "∀", "∃", "∃!", "¬", "∧", "∨", "↔", "=", "≠", "<", "≤", ">", "≥", "∣", "∈", "∉", "⊆", "<+", "<+:",
+        "~", "≍", "True", "False", "Iff", "And", "Or", "Not", "Eq", "Ne", "Exists",
+    }
+)  # fmt: skip
+
+
+@attrs.frozen
+class Variable:
+    """A line above the turnstile, one name at a time."""
+
+    name: str
+    type: Expression
+    is_proposition: bool
+    """Whether it is a hypothesis one can apply, rather than data one can split."""
+
+
+@attrs.frozen(slots=False)  # cached_property needs a dict
+class PrintedGoal:
+    """A local context and a target."""
+
+    variables: tuple[Variable, ...]
+    """Accessible ones only: a name with a dagger cannot be written in a tactic."""
+
+    target: Expression
+    taken_names: frozenset[str]
+    """Every name in sight, inaccessible ones included."""
+
+    @cached_property
+    def hypotheses(self) -> tuple[Variable, ...]:
+        """The proofs in the context, the newest last."""
+        return tuple(v for v in self.variables if v.is_proposition)
+
+    @cached_property
+    def data(self) -> tuple[Variable, ...]:
+        """The variables that are not proofs."""
+        return tuple(v for v in self.variables if not v.is_proposition)
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """Every head that occurs in the target or a hypothesis."""
+        return self.target.heads().union(*(v.type.heads() for v in self.hypotheses))
+
+    def of_type(self, head: str) -> tuple[Variable, ...]:
+        """The data whose type has this head: ``Nat``, ``List`` and the like."""
+        return tuple(v for v in self.data if v.type.head == head)
+
+    def fresh(self, wanted: str, also_taken: frozenset[str] = frozenset()) -> str:
+        """``wanted``, or ``wanted1``, ``wanted2`` … if that name is in use."""
+        taken = self.taken_names | also_taken
+        base = wanted.rstrip("✝0123456789") or "x"
+        candidates = (wanted, *(f"{base}{number}" for number in range(1, len(taken) + 2)))
+        return next(name for name in candidates if name not in taken and "✝" not in name)
+
+
+def find_state(prompt: str) -> str | None:
+    """The proof state in a prompt: its last ``/- tactic state: … -/``, or all of it if it is bare."""
+    if comments := _STATE_COMMENT.findall(prompt):
+        return str(comments[-1]).strip("\n")
+    return prompt.strip("\n") if "⊢" in prompt else None
+
+
+def parse_goal(state: str) -> PrintedGoal:
+    """Read the first goal of a printed state.
+
+    Raises:
+        ValueError: there is no turnstile.
+    """
+    first = re.split(r"\n\s*\n", state.strip("\n"))[0]
+    entries = _entries(first)
+    targets = [entry[1:].strip() for entry in entries if entry.startswith("⊢")]
+    if not targets:
+        raise ValueError("the tactic state shows no goal: it has no line that starts with ⊢")
+    lines = [entry for entry in entries if not entry.startswith(("⊢", "case "))]
+    return _build(lines, targets[0])
+
+
+def _entries(text: str) -> list[str]:
+    """Join continuation lines, which Lean indents, to the line they continue."""
+    lines = text.splitlines()
+    margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    entries: list[str] = []
+    for line in lines:
+        if line[margin:].startswith(" ") and entries:
+            entries[-1] += " " + line.strip()
+        else:
+            entries.append(line.strip())
+    return entries
+
+
+def _build(lines: list[str], target: str) -> PrintedGoal:
+    declared: list[tuple[str, str]] = []
+    for line in lines:
+        if match := _HYPOTHESIS.match(line):
+            type_text = match[2].split(" := ")[0]
+            declared += [(name, type_text) for name in match[1].split()]
+    names = frozenset(name for name, _ in declared)
+    parsed = {text: parse_expression(text, names) for _, text in declared}
+    propositions = frozenset(name for name, text in declared if text == "Prop")
+    predicates = frozenset(name for name, text in declared if parsed[text].head in ("→", "∀") and text.endswith("Prop"))
+    variables = tuple(
+        Variable(name, parsed[text], _is_proposition(parsed[text], propositions, predicates))
+        for name, text in declared
+        if "✝" not in name
+    )
+    return PrintedGoal(variables, parse_expression(target, names), names)
+
+
+def _is_proposition(type_: Expression, propositions: frozenset[str], predicates: frozenset[str]) -> bool:
+    """Guess from its head whether a type is a proposition; only its universe would tell for sure."""
+    match type_.head:
+        case "→" | "∀":
+            return _is_proposition(type_.args[-1], propositions, predicates)
+        case head if type_.is_atom:
+            return head in propositions or head in ("True", "False")
+        case head:
+            return head in _PROPOSITION_HEADS or head in predicates or head.split(".")[-1] in _PREDICATE_NAMES
+
+
+_PREDICATE_NAMES: Final = frozenset(
+    {
+        "Nodup", "Pairwise", "Perm", "Sublist", "IsPrefix", "IsSuffix", "IsInfix", "Nonempty", "Forall",
+        "Mem", "Even", "Odd", "Injective", "Surjective", "lt", "le", "Coprime", "Prime", "Acc",
+        "WellFounded", "LT", "LE",
+    }
+)  # fmt: skip

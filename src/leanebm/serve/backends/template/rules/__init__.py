@@ -1,0 +1,33 @@
+"""The rules, one family a module; a new family is a new module and a line here."""
+
+from typing import Final
+
+from leanebm.serve.backends.template.rules import (
+    apply,
+    automation,
+    cases,
+    extensionality,
+    induction,
+    introduction,
+    logic,
+    rewriting,
+    simplification,
+    witnesses,
+)
+from leanebm.serve.backends.template.rules.base import Proposal, Rule, propose_all
+
+__all__ = ["RULES", "Proposal", "Rule", "propose_all"]
+
+RULES: Final[tuple[Rule, ...]] = (
+    *introduction.RULES,
+    *automation.RULES,
+    *apply.RULES,
+    *logic.RULES,
+    *witnesses.RULES,
+    *cases.RULES,
+    *induction.RULES,
+    *rewriting.RULES,
+    *simplification.RULES,
+    *extensionality.RULES,
+)
+"""In a fixed order: a rule's place is its token id."""

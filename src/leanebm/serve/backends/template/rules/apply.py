@@ -1,0 +1,113 @@
+"""Using hypotheses: ``exact``, ``apply``, ``specialize`` and ``have``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, product
+from typing import Final
+
+from leanebm.serve.backends.template.expression import Expression
+from leanebm.serve.backends.template.goal import PrintedGoal, Variable
+from leanebm.serve.backends.template.rules.base import Rule
+from leanebm.serve.backends.template.rules.introduction import introducible
+
+__all__ = ["RULES"]
+
+_MOST_INSTANCES: Final = 6
+
+
+def conclusion(type_: Expression) -> Expression:
+    """What is left of a type when all its ``∀`` and ``→`` are used up; ``False`` for a negation."""
+    while type_.head in ("∀", "→"):
+        type_ = type_.args[-1]
+    return Expression("False", text="False") if type_.head in ("¬", "≠") else type_
+
+
+def _exact(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    for hypothesis in goal.hypotheses:
+        if hypothesis.type == goal.target:
+            yield f"exact {hypothesis.name}", 8.0
+        elif hypothesis.type.head in ("=", "↔") and hypothesis.type.args[::-1] == goal.target.args:
+            yield f"exact {hypothesis.name}.symm", 6.0
+        elif hypothesis.type.head == "∧" and goal.target in hypothesis.type.args:
+            yield f"exact {hypothesis.name}.{hypothesis.type.args.index(goal.target) + 1}", 6.0
+
+
+def _apply(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    for hypothesis in goal.hypotheses:
+        premises = introducible(hypothesis.type)
+        if not premises or hypothesis.type.head == "≠":
+            continue
+        result = conclusion(hypothesis.type)
+        if result == goal.target:
+            yield f"apply {hypothesis.name}", 5.0
+        elif result.head == goal.target.head or result.is_atom or result.head in _bound_names(hypothesis.type):
+            yield f"apply {hypothesis.name}", 2.5
+
+
+def _bound_names(type_: Expression) -> frozenset[str]:
+    return frozenset(binder.name for binder, _ in introducible(type_))
+
+
+def _forward(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """Feed hypotheses to hypotheses, where the types match as printed."""
+    by_type: dict[Expression, str] = {h.type: h.name for h in goal.hypotheses}
+    for hypothesis in goal.hypotheses:
+        if hypothesis.type.head not in ("→", "¬"):
+            continue
+        argument = by_type.get(hypothesis.type.args[0])
+        if argument is None:
+            continue
+        applied = f"{hypothesis.name} {argument}"
+        if conclusion(hypothesis.type).head == "False":
+            yield f"exact absurd {argument} {hypothesis.name}", 5.0
+        elif hypothesis.type.args[1] == goal.target:
+            yield f"exact {applied}", 7.0
+        elif hypothesis.type.args[1] not in by_type:
+            yield f"have {goal.fresh('h')} := {applied}", 2.5
+
+
+def _instantiate(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """Instantiate a ``∀`` at variables of the right printed type, or at simple numerals."""
+    for hypothesis in goal.hypotheses:
+        if hypothesis.type.head != "∀":
+            continue
+        for arguments in islice(_instances(goal, hypothesis), _MOST_INSTANCES):
+            applied = f"{hypothesis.name} {' '.join(arguments)}"
+            yield f"have {goal.fresh('h')} := {applied}", 1.2
+            yield f"specialize {applied}", 0.5
+            if conclusion(hypothesis.type).head in ("=", "↔"):
+                yield f"rw [{applied}]", 0.7
+
+
+def _instances(goal: PrintedGoal, hypothesis: Variable) -> Iterator[tuple[str, ...]]:
+    choices: list[list[str]] = []
+    for binder in hypothesis.type.binders:
+        if binder.is_implicit:
+            continue
+        if binder.name.startswith("_") or binder.type is None:
+            return
+        fitting = [v.name for v in goal.data if v.type.text == binder.type]
+        if binder.type in ("Nat", "Int"):
+            fitting.append("0")
+        choices.append(fitting)
+    yield from product(*choices)
+
+
+def _absurd(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    negations = [h for h in goal.hypotheses if h.type.head in ("¬", "≠")]
+    if goal.target.head == "False":
+        yield from ((f"apply {h.name}", 3.0) for h in negations)
+    else:
+        yield from ((f"refine absurd ?_ {h.name}", 0.6) for h in negations)
+        if negations:
+            yield "exfalso", 0.7
+
+
+RULES: Final = (
+    Rule("exact", _exact),
+    Rule("apply", _apply),
+    Rule("forward", _forward),
+    Rule("instantiate", _instantiate),
+    Rule("absurd", _absurd),
+)

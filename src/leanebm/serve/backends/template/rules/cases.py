@@ -1,0 +1,93 @@
+"""Case distinctions on data, on hypotheses, and on the branches of ``if`` and ``match``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from leanebm.serve.backends.template.expression import Expression
+from leanebm.serve.backends.template.goal import PrintedGoal
+from leanebm.serve.backends.template.rules.base import Rule
+from leanebm.serve.backends.template.rules.patterns import destructuring_pattern
+
+__all__ = ["RULES"]
+
+_ALTERNATIVES: Final[dict[str, str]] = {
+    "Bool": "| false => ?_ | true => ?_",
+    "Option": "| none => ?_ | some {x} => ?_",
+    "List": "| nil => ?_ | cons {x} {xs} => ?_",
+    "Nat": "| zero => ?_ | succ {n} => ?_",
+    "Sum": "| inl {x} => ?_ | inr {y} => ?_",
+    "⊕": "| inl {x} => ?_ | inr {y} => ?_",
+    "Prod": "| mk {x} {y} => ?_",
+    "×": "| mk {x} {y} => ?_",
+    "Unit": "| unit => ?_",
+    "Except": "| error {e} => ?_ | ok {x} => ?_",
+    "Subtype": "| mk {x} {h} => ?_",
+    "Fin": "| mk {n} {h} => ?_",
+    "Int": "| ofNat {n} => ?_ | negSucc {n} => ?_",
+}
+_PREFERENCE: Final = {"Bool": 3.5, "Option": 3.0, "×": 2.5, "Prod": 2.5, "⊕": 2.5, "Nat": 0.8, "List": 1.0, "Int": 0.3}
+_BRANCHING: Final = frozenset(["if", "match", "ite", "dite"])
+
+
+def _data(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    for variable in goal.data:
+        if (alternatives := _ALTERNATIVES.get(variable.type.head)) is None:
+            continue
+        relevant = goal.target.mentions(variable.name)
+        weight = _PREFERENCE.get(variable.type.head, 1.5) * (1.0 if relevant else 0.3)
+        named = alternatives.format(**_names(goal, variable.name))
+        yield f"cases {variable.name} with {named}", weight
+        if variable.type.head in ("Bool", "Option"):
+            yield f"cases {variable.name} <;> simp_all", 0.7 * weight
+
+
+def _names(goal: PrintedGoal, replaced: str) -> dict[str, str]:
+    """Readable names for the new parts; the replaced variable's own name is free again."""
+    n = replaced if len(replaced) <= 2 else goal.fresh("n")
+    x = replaced[:-1] if len(replaced) == 2 and replaced.endswith("s") else "x"
+    names = {
+        "x": goal.fresh(x),
+        "xs": replaced,
+        "n": n,
+        "y": goal.fresh("y"),
+        "e": goal.fresh("e"),
+        "h": goal.fresh("h"),
+    }
+    return names if names["x"] != replaced else {**names, "x": goal.fresh("x", frozenset({replaced}))}
+
+
+def _hypothesis(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    for hypothesis in goal.hypotheses:
+        name, type_ = hypothesis.name, hypothesis.type
+        if type_.head in ("∧", "∃"):
+            yield f"obtain {destructuring_pattern(type_, name, goal)} := {name}", 5.0
+        elif type_.head == "∨":
+            yield f"cases {name} with | inl {name} => ?_ | inr {name} => ?_", 5.0
+            yield f"rcases {name} with {destructuring_pattern(type_, name, goal)}", 2.0
+        elif type_.head == "↔":
+            first, second = goal.fresh(f"{name}1"), goal.fresh(f"{name}2")
+            yield f"obtain ⟨{first}, {second}⟩ := {name}", 1.5
+        elif type_.head == "False":
+            yield f"exact {name}.elim", 8.0
+        elif type_.head in ("=", "≤", "<", "∈") and not _is_numeric_fact(type_):
+            yield f"cases {name}", 1.0
+
+
+def _is_numeric_fact(type_: Expression) -> bool:
+    return bool(type_.heads() & frozenset(["+", "-", "*", "/", "%"]))
+
+
+def _split(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    if goal.target.heads() & _BRANCHING or "if " in goal.target.text or "match " in goal.target.text:
+        yield "split", 5.0
+        yield "split <;> simp_all", 2.0
+        yield "split <;> omega", 1.0
+        yield "split <;> grind", 1.0
+    for hypothesis in goal.hypotheses:
+        if "if " in hypothesis.type.text or "match " in hypothesis.type.text:
+            yield f"split at {hypothesis.name}", 3.0
+
+
+RULES: Final = (Rule("cases", _data), Rule("cases_hypothesis", _hypothesis), Rule("split", _split))

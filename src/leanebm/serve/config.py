@@ -1,0 +1,37 @@
+"""Settings of the policy server."""
+
+from __future__ import annotations
+
+import attrs
+from attrs import validators
+
+__all__ = ["ServeConfig"]
+
+
+@attrs.frozen(kw_only=True)
+class ServeConfig:
+    """Where the server listens and how much it takes on at once."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Anything but loopback should come with an ``api_key``."""
+
+    port: int = attrs.field(default=0, validator=[validators.ge(0), validators.le(65535)])
+    """Port to bind; 0 lets the system choose, and ``PolicyServer.url`` tells which."""
+
+    api_key: str | None = attrs.field(default=None, repr=False, validator=validators.optional(validators.min_len(1)))
+    """What clients must send as ``Authorization: Bearer …``; ``None`` asks for nothing."""
+
+    max_running: int = attrs.field(default=8, validator=validators.ge(1))
+    """Requests the backend works on at once; more of them wait."""
+
+    max_queue: int = attrs.field(default=256, validator=validators.ge(0))
+    """Requests that may wait; one more is answered 503 at once."""
+
+    max_body_bytes: int = attrs.field(default=32 * 2**20, validator=validators.ge(1024))
+    """Largest request body, in bytes; a larger one is answered 413."""
+
+    max_prompts: int = attrs.field(default=1024, validator=validators.ge(1))
+    """Most prompts in one request."""
+
+    shutdown_s: float = attrs.field(default=5.0, validator=validators.ge(0.0))
+    """How long open requests may finish after the server is told to stop, in seconds."""
