@@ -1,0 +1,1573 @@
+import Lean
+open Lean Meta Elab
+public section
+
+/-! # The leanebm REPL
+
+Serves proof states over a pipe: one JSON object a line in, one a line out, `ready.` first. It speaks
+Pantograph's protocol, with a few keys and commands more (`docs/backends.md` lists them).
+
+One source runs in two ways: natively (`lean --run Repl.lean Init`), and compiled to an `.olean` that
+the embedded Lean imports and interprets. The embedded library carries exported data only, so the
+compiler must not need to look inside a polymorphic core function: hence the plain first-order style,
+with recursion over lists where a `for` loop would be shorter.
+
+Three rules keep it sound and alive:
+* a state is never changed; a tactic runs on a copy and a success is stored under a new id;
+* a tactic that logs an error has failed, whatever it did to the goals;
+* nothing here decides that a theorem is proved except `proof.certify`, which starts from text.
+-/
+
+/-! ## State -/
+
+/-- What `options.set` changes. Names are the protocol's. -/
+structure ReplOptions where
+  printExprPretty : Bool := true
+  printDependentMVars : Bool := false
+  noRepeat : Bool := false
+  printAuxDecls : Bool := false
+  printImplementationDetailHyps : Bool := false
+  automaticMode : Bool := true
+  /-- Milliseconds a command may take, 0 for no limit. -/
+  timeout : Nat := 0
+
+/-- Where a proof's text is understood: opened namespaces and declared universe levels. -/
+structure ProofScope where
+  currNamespace : Name := .anonymous
+  openDecls : List OpenDecl := []
+  levelNames : List Name := []
+
+/-- One stored proof state. -/
+structure StoredState where
+  cst : Core.State
+  mst : Meta.State
+  tst : Term.State
+  scope : ProofScope
+  root : MVarId
+  goals : List MVarId
+  /-- The goals that the last tactic acted on; empty in a start state. -/
+  parents : List MVarId
+
+/-- What the watchdog watches: it sets the token of a command that runs over its time. -/
+structure Watch where
+  token : IO.CancelToken
+  /-- Monotonic milliseconds, 0 for no limit. -/
+  deadline : Nat
+
+structure Server where
+  env : Environment
+  /-- Indexed by state id; a deleted state leaves `none`, so that ids are never given twice. -/
+  states : IO.Ref (Array (Option StoredState))
+  options : IO.Ref ReplOptions
+  /-- Under the embedded Lean the host owns the clock, and library theorems come without proofs. -/
+  embedded : Bool
+  watch : IO.Ref Watch
+
+/-- Refusal of a whole command: `{"error": kind, "desc": description}`. -/
+structure Refusal where
+  kind : String
+  description : String
+
+/-! ## Lists
+
+Core's own list functions cannot be compiled here (see above). -/
+
+def cat {α : Type} : List α → List α → List α
+  | [], ys => ys
+  | x :: xs, ys => x :: cat xs ys
+
+def len {α : Type} : List α → Nat
+  | [] => 0
+  | _ :: xs => len xs + 1
+
+def none? {α : Type} : List α → Bool
+  | [] => true
+  | _ :: _ => false
+
+def dropNth {α : Type} : List α → Nat → List α
+  | [], _ => []
+  | _ :: xs, 0 => xs
+  | x :: xs, i + 1 => x :: dropNth xs i
+
+def nth? {α : Type} : List α → Nat → Option α
+  | [], _ => none
+  | x :: _, 0 => some x
+  | _ :: xs, i + 1 => nth? xs i
+
+/-! ## JSON -/
+
+def jstr (s : String) : Json := .str s
+def jnat (n : Nat) : Json := .num (JsonNumber.fromNat n)
+def nameText (n : Name) : String := n.toString
+def jname (n : Name) : Json := .str (nameText n)
+
+def jstrs : List String → Array Json → Json
+  | [], acc => .arr acc
+  | s :: ss, acc => jstrs ss (acc.push (.str s))
+
+def jnames : List Name → Array Json → Json
+  | [], acc => .arr acc
+  | n :: ns, acc => jnames ns (acc.push (jname n))
+
+/-- A field that may be missing or `null`. -/
+def field? (j : Json) (key : String) : Option Json :=
+  match j.getObjVal? key with
+  | .ok .null => none
+  | .ok v => some v
+  | .error _ => none
+
+def badField (key expected : String) : Refusal :=
+  ⟨"command", s!"Unable to parse json: {key}: {expected} expected"⟩
+
+def natOf? : Json → Option Nat
+  | .num n => if n.exponent == 0 && n.mantissa >= 0 then some n.mantissa.toNat else none
+  | _ => none
+
+def optStr (j : Json) (key : String) : Except Refusal (Option String) :=
+  match field? j key with
+  | none => .ok none
+  | some (.str s) => .ok (some s)
+  | some _ => .error (badField key "String")
+
+def optNat (j : Json) (key : String) : Except Refusal (Option Nat) :=
+  match field? j key with
+  | none => .ok none
+  | some v =>
+    match natOf? v with
+    | some n => .ok (some n)
+    | none => .error (badField key "Natural number")
+
+def optBool (j : Json) (key : String) : Except Refusal (Option Bool) :=
+  match field? j key with
+  | none => .ok none
+  | some (.bool b) => .ok (some b)
+  | some _ => .error (badField key "Bool")
+
+def boolD (j : Json) (key : String) (default : Bool) : Except Refusal Bool :=
+  match optBool j key with
+  | .ok (some b) => .ok b
+  | .ok none => .ok default
+  | .error e => .error e
+
+def reqStr (j : Json) (key : String) : Except Refusal String :=
+  match optStr j key with
+  | .ok (some s) => .ok s
+  | .ok none => .error (badField key "String")
+  | .error e => .error e
+
+def reqNat (j : Json) (key : String) : Except Refusal Nat :=
+  match optNat j key with
+  | .ok (some n) => .ok n
+  | .ok none => .error (badField key "Natural number")
+  | .error e => .error e
+
+def natList (key : String) : List Json → Except Refusal (List Nat)
+  | [] => .ok []
+  | v :: vs =>
+    match natOf? v, natList key vs with
+    | some n, .ok ns => .ok (n :: ns)
+    | none, _ => .error (badField key "Natural number")
+    | _, .error e => .error e
+
+def strList (key : String) : List Json → Except Refusal (List String)
+  | [] => .ok []
+  | .str s :: vs =>
+    match strList key vs with
+    | .ok ss => .ok (s :: ss)
+    | .error e => .error e
+  | _ :: _ => .error (badField key "String")
+
+def optStrList (j : Json) (key : String) : Except Refusal (Option (List String)) :=
+  match field? j key with
+  | none => .ok none
+  | some (.arr a) =>
+    match strList key a.toList with
+    | .ok ss => .ok (some ss)
+    | .error e => .error e
+  | some _ => .error (badField key "Array")
+
+def toNames : List String → List Name
+  | [] => []
+  | s :: ss => s.toName :: toNames ss
+
+/-! ## Running Lean code
+
+Every command runs in its own monad stack, started from a saved state (or from nothing) and with fresh
+heartbeats. A `Refusal` inside is carried by an exception reference, since Lean's own exceptions are
+already spoken for. -/
+
+structure Outcome where
+  reply : Json
+  refusal : Option Refusal
+
+abbrev ReplM := TermElabM Outcome
+
+def answer (fields : List (String × Json)) : ReplM := return ⟨.mkObj fields, none⟩
+def refuse (kind description : String) : ReplM := return ⟨.null, some ⟨kind, description⟩⟩
+def refused (r : Refusal) : ReplM := return ⟨.null, some r⟩
+
+def coreContext (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) : Core.Context :=
+  { fileName := "<Pantograph>", fileMap := default, currNamespace := scope.currNamespace,
+    openDecls := scope.openDecls, initHeartbeats := heartbeats,
+    maxHeartbeats := 200000 * 1000, cancelTk? := some token }
+
+/-- Run `x` in its own monad stack. Runtime exceptions (heartbeats, recursion, interruption) and
+uncaught Lean exceptions come back as an `io` refusal: the server stays usable. -/
+def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) : IO Outcome := do
+  let watch ← ST.Prim.Ref.get s.watch
+  let ctx := coreContext scope (← IO.getNumHeartbeats) watch.token
+  let tr : IO.Ref Term.State ← IO.mkRef { levelNames := scope.levelNames }
+  let mr : IO.Ref Meta.State ← IO.mkRef {}
+  let cr : IO.Ref Core.State ← IO.mkRef core
+  let guarded : ReplM := tryCatchRuntimeEx x fun ex => do
+    if ← watch.token.isSet then refuse "io" "interrupt" else refuse "io" (← ex.toMessageData.toString)
+  let act : EIO Exception Outcome := guarded { errToSorry := false } tr {} mr ctx cr
+  match ← act.toBaseIO with
+  | .ok r => pure r
+  | .error e => pure ⟨.null, some ⟨"io", ← e.toMessageData.toString⟩⟩
+
+def emptyCore (env : Environment) : Core.State := { env }
+
+/-! ## Parsing -/
+
+def inputContext (text fileName : String) : Parser.InputContext :=
+  { inputString := text, fileName, fileMap := FileMap.ofString text }
+
+/-- Parse a whole string as one tactic block: several tactics, separated by `;` or new lines. -/
+def parseTactics (env : Environment) (input : String) : Except String Syntax :=
+  let p := Parser.andthenFn Parser.whitespace Parser.Tactic.tacticSeq.fn
+  let ictx := inputContext input "<Pantograph>"
+  let s := p.run ictx { env, options := {} } (Parser.getTokenTable env) (Parser.mkParserState input)
+  if s.allErrors.size != 0 then .error (s.toErrorMsg ictx)
+  else if ictx.atEnd s.pos then .ok s.stxStack.back
+  else .error ((s.mkError "end of input").toErrorMsg ictx)
+
+def parseTerm (env : Environment) (input : String) : Except String Syntax :=
+  Parser.runParserCategory env `term input "<Pantograph>"
+
+/-- Words that make the elaborator run code or read files. A theorem prover has no use for them. -/
+def runsCode : List String :=
+  ["run_tac", "by_elab", "run_elab", "run_meta", "run_cmd", "eval%", "include_str", "unsafe"]
+
+def memStr (s : String) : List String → Bool
+  | [] => false
+  | x :: xs => x == s || memStr s xs
+
+mutual
+/-- The first atom of the syntax tree that stands in `words`. -/
+partial def findAtom (words : List String) : Syntax → Option String
+  | .atom _ val => if memStr val.trimAscii.toString words then some val.trimAscii.toString else none
+  | .node _ _ args => findAtomIn words args.toList
+  | _ => none
+
+partial def findAtomIn (words : List String) : List Syntax → Option String
+  | [] => none
+  | x :: xs =>
+    match findAtom words x with
+    | some w => some w
+    | none => findAtomIn words xs
+end
+
+/-! ## Printing goals -/
+
+def ppWith (e : Expr) : MetaM String := do
+  return (← Meta.ppExpr e).pretty
+
+mutual
+/-- Names of the metavariables an expression depends on. -/
+partial def dependentMVars (e : Expr) : MetaM (List Name) := do
+  let e ← instantiateMVars e
+  return mvarNames (← getMVars e).toList
+
+partial def mvarNames : List MVarId → List Name
+  | [] => []
+  | m :: ms => m.name :: mvarNames ms
+end
+
+def exprJson (o : ReplOptions) (e : Expr) : MetaM Json := do
+  let e ← instantiateMVars e
+  let pp ← if o.printExprPretty then pure [("pp", jstr (← ppWith e))] else pure []
+  let deps ← if o.printDependentMVars then
+      pure [("dependentMVars", jnames (← dependentMVars e) #[])]
+    else pure []
+  return .mkObj (cat pp deps)
+
+def variableJson (o : ReplOptions) (decl : LocalDecl) : MetaM Json := do
+  let type ← exprJson o decl.type
+  let base := [("name", jname decl.fvarId.name), ("userName", jname decl.userName.simpMacroScopes),
+    ("isInaccessible", Json.bool decl.userName.isInaccessibleUserName), ("type", type)]
+  match decl.value? with
+  | some value => return .mkObj (cat base [("value", ← exprJson o value)])
+  | none => return .mkObj base
+
+def isShown (o : ReplOptions) (decl : LocalDecl) : Bool :=
+  (o.printAuxDecls || !decl.isAuxDecl) &&
+  (o.printImplementationDetailHyps || !decl.isImplementationDetail || decl.isAuxDecl)
+
+def variablesJson (o : ReplOptions) (lctx : LocalContext) : List FVarId → Array Json → MetaM (Array Json)
+  | [], acc => pure acc
+  | f :: fs, acc => do
+    match lctx.find? f with
+    | some d => do
+      if isShown o d then variablesJson o lctx fs (acc.push (← variableJson o d)) else variablesJson o lctx fs acc
+    | none => variablesJson o lctx fs acc
+
+/-- The local context with inaccessible names marked by a dagger, as Lean prints it. -/
+def sanitized (lctx : LocalContext) (opts : Options) : LocalContext :=
+  (lctx.sanitizeNames.run' { options := opts })
+
+def inContext (lctx : LocalContext) (localInstances : LocalInstances) (x : MetaM Json) : MetaM Json :=
+  fun ctx ref => x { ctx with lctx, localInstances } ref
+
+def goalJson (o : ReplOptions) (g : MVarId) : MetaM Json := do
+  let decl ← g.getDecl
+  let text ← Meta.ppGoal g
+  let lctx := sanitized decl.lctx (← getOptions)
+  inContext lctx decl.localInstances do
+    let vars ← variablesJson o lctx lctx.getFVarIds.toList #[]
+    let target ← exprJson o decl.type
+    let base := [("name", jname g.name), ("fragment", jstr "tactic"), ("target", target),
+      ("vars", .arr vars), ("ppGoal", jstr text.pretty)]
+    match decl.userName with
+    | .anonymous => return .mkObj base
+    | n => return .mkObj (("userName", jname n.eraseMacroScopes) :: base)
+
+def goalsJson (o : ReplOptions) : List MVarId → Array Json → MetaM Json
+  | [], acc => pure (.arr acc)
+  | g :: gs, acc => do goalsJson o gs (acc.push (← goalJson o g))
+
+/-! ## State keys
+
+Two states get the same key when their goals are equal up to the names of bound and inaccessible
+variables and of metavariables. Each goal is closed over its hypotheses; the metavariables of all goals
+together become bound variables; what remains is hashed by Lean's own structural hash, which ignores
+binder names. That hash has 32 bits, so the names of the constants, of the accessible hypotheses and the
+shape go in as well. -/
+
+/-- `∀ hypotheses, target`, with `let` values kept; no instantiation of delayed assignments needed. -/
+def closeOver (fvars : Array Expr) : List LocalDecl → Nat → Expr → MetaM Expr
+  | [], _, body => pure body
+  | d :: ds, n, body => do
+    -- `ds` runs from the last hypothesis to the first; `n` is the number of hypotheses before `d`.
+    let type := (← instantiateMVars d.type).abstractRange n fvars
+    let body ← match d.value? with
+      | some v => do
+        let v := (← instantiateMVars v).abstractRange n fvars
+        pure (Expr.letE .anonymous type v body false)
+      | none => pure (Expr.forallE .anonymous type body .default)
+    closeOver fvars ds (n - 1) body
+
+def visibleDecls (lctx : LocalContext) : List FVarId → List LocalDecl
+  | [] => []
+  | f :: fs =>
+    match lctx.find? f with
+    | some d => if d.isImplementationDetail then visibleDecls lctx fs else d :: visibleDecls lctx fs
+    | none => visibleDecls lctx fs
+
+def declFVars : List LocalDecl → Array Expr → Array Expr
+  | [], acc => acc
+  | d :: ds, acc => declFVars ds (acc.push (.fvar d.fvarId))
+
+def accessibleNames : List LocalDecl → UInt64 → UInt64
+  | [], h => h
+  | d :: ds, h =>
+    let n := if d.userName.hasMacroScopes then `_inaccessible else d.userName
+    accessibleNames ds (mixHash h n.hash)
+
+def reverseDecls : List LocalDecl → List LocalDecl → List LocalDecl
+  | [], acc => acc
+  | d :: ds, acc => reverseDecls ds (d :: acc)
+
+structure KeyParts where
+  terms : Array Expr
+  names : UInt64
+
+def closedGoals : List MVarId → KeyParts → MetaM KeyParts
+  | [], acc => pure acc
+  | g :: gs, acc => do
+    let decl ← g.getDecl
+    let ds := visibleDecls decl.lctx decl.lctx.getFVarIds.toList
+    let fvars := declFVars ds #[]
+    let target := (← instantiateMVars decl.type).abstract fvars
+    let closed ← closeOver fvars (reverseDecls ds []) (fvars.size - 1) target
+    closedGoals gs ⟨acc.terms.push closed, accessibleNames ds acc.names⟩
+
+def hashNames : List Name → UInt64 → UInt64
+  | [], h => h
+  | n :: ns, h => hashNames ns (mixHash h n.hash)
+
+def hexDigits (n : UInt64) : String :=
+  String.ofList (Nat.toDigits 16 n.toNat)
+
+def stateKey (goals : List MVarId) : MetaM String := do
+  let parts ← closedGoals goals ⟨#[], 7⟩
+  let whole := mkAppN (.const `goals []) parts.terms
+  let closed := (← abstractMVars whole).expr
+  let shape := mixHash parts.names (hashNames closed.getUsedConstants.toList 11)
+  return s!"{hexDigits closed.hash}.{hexDigits shape}"
+
+/-! ## Stored states -/
+
+def lookup (s : Server) (id : Nat) : IO (Option StoredState) := do
+  let a ← ST.Prim.Ref.get s.states
+  if h : id < a.size then return a[id] else return none
+
+/-- Store the current monad state under a new id. -/
+def save (s : Server) (scope : ProofScope) (root : MVarId) (goals parents : List MVarId) : TermElabM Nat := do
+  let a ← ST.Prim.Ref.get s.states
+  let cst : Core.State ← getThe Core.State
+  let mst : Meta.State ← getThe Meta.State
+  let tst : Term.State ← getThe Term.State
+  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, parents⟩))
+  return a.size
+
+/-- Continue where `st` stopped, with no messages of earlier tactics. -/
+def restore (st : StoredState) : TermElabM Unit := do
+  set { st.cst with messages := {} }
+  set st.mst
+  set st.tst
+
+def badState (id : Nat) : Refusal := ⟨"index", s!"Invalid state index {id}"⟩
+
+def countStates : List (Option StoredState) → Nat
+  | [] => 0
+  | none :: xs => countStates xs
+  | some _ :: xs => countStates xs + 1
+
+/-! ## Headers
+
+`open …` and `universe …` commands in front of a theorem. Anything else is refused: a header must not be
+able to change what the statement means to a reader of core Lean. -/
+
+def headerKinds : List Name := [``Parser.Command.open, ``Parser.Command.universe]
+
+def memName (n : Name) : List Name → Bool
+  | [] => false
+  | m :: ms => m == n || memName n ms
+
+def commandContext (source : String) (token : IO.CancelToken) : Command.Context :=
+  { fileName := "<source>", fileMap := FileMap.ofString source, snap? := none, cancelTk? := some token }
+
+def topScope (st : Command.State) : Command.Scope :=
+  match st.scopes with
+  | scope :: _ => scope
+  | [] => { header := "" }
+
+def elabCommand1 (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option String) := do
+  let watch ← ST.Prim.Ref.get s.watch
+  let act : EIO Exception Unit := Command.elabCommandTopLevel stx (commandContext source watch.token) st
+  match ← act.toBaseIO with
+  | .ok _ => pure none
+  | .error e => pure (some (← e.toMessageData.toString))
+
+def errorTexts : List Message → Array String → BaseIO (Array String)
+  | [], acc => pure acc
+  | m :: ms, acc =>
+    match m.severity with
+    | .error => do errorTexts ms (acc.push (← m.data.toString))
+    | _ => errorTexts ms acc
+
+def joinLines : List String → String
+  | [] => ""
+  | [s] => s
+  | s :: ss => s ++ "\n" ++ joinLines ss
+
+def commandErrors (messages : MessageLog) : BaseIO (Option String) := do
+  let texts ← errorTexts messages.toList #[]
+  if texts.size == 0 then return none else return some (joinLines texts.toList)
+
+/-- Read a whole text as commands. Each must be accepted by `allowed`; the state after the last is kept. -/
+partial def elabCommands (s : Server) (source : String) (allowed : Syntax → Option String)
+    (st : IO.Ref Command.State) (mps : Parser.ModuleParserState) (seen : List Syntax) :
+    IO (Except String (List Syntax)) := do
+  let cur : Command.State ← ST.Prim.Ref.get st
+  let ictx := inputContext source "<source>"
+  let scope := topScope cur
+  let pmctx : Parser.ParserModuleContext :=
+    { env := cur.env, options := scope.opts, currNamespace := scope.currNamespace, openDecls := scope.openDecls }
+  let (stx, mps, messages) := Parser.parseCommand ictx pmctx mps {}
+  match ← commandErrors messages with
+  | some e => return .error e
+  | none =>
+    if stx.isOfKind ``Parser.Command.eoi then return .ok seen
+    else
+      match allowed stx with
+      | some why => return .error why
+      | none =>
+        match ← elabCommand1 s source st stx with
+        | some e => return .error e
+        | none => elabCommands s source allowed st mps (stx :: seen)
+
+def headerOnly (stx : Syntax) : Option String :=
+  if memName stx.getKind headerKinds then none
+  else some s!"a header may hold only `open` and `universe` commands, not `{nameText stx.getKind}`"
+
+/-- Environment and scope after a header. -/
+def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except String (Environment × ProofScope)) := do
+  if header.isEmpty then return .ok (s.env, { levelNames := levels })
+  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
+  match ← elabCommands s header headerOnly st {} [] with
+  | .error e => return .error e
+  | .ok _ =>
+    let cur : Command.State ← ST.Prim.Ref.get st
+    match ← commandErrors cur.messages with
+    | some e => return .error e
+    | none =>
+      let scope := topScope cur
+      return .ok (cur.env, ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames⟩)
+
+/-! ## goal.start -/
+
+def memLevel (ns : List Name) (n : Name) : Bool := memName n ns
+
+/-- Undetermined universe levels become parameters, as in the header of a theorem. -/
+def generalizeLevels (e : Expr) : TermElabM Expr := do
+  let st : Term.State ← getThe Term.State
+  let r := (← getMCtx).levelMVarToParam (memLevel st.levelNames) (fun _ => false) e `u 1
+  setMCtx r.mctx
+  set { st with levelNames := cat st.levelNames r.newParamNames.toList }
+  return r.expr
+
+/-- Elaborate a type as the header of a theorem would: defaults applied, no metavariables left. -/
+def elabStatement (stx : Syntax) : TermElabM Expr := do
+  let type ← Term.elabType stx
+  Term.synthesizeSyntheticMVarsUsingDefault
+  let type ← generalizeLevels (← instantiateMVars type)
+  if type.hasExprMVar then throwError "the statement leaves something undetermined: {type}"
+  return type
+
+def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (withGoals : Bool) : ReplM := do
+  let root ← mkFreshExprSyntheticOpaqueMVar type
+  let g := root.mvarId!
+  let id ← save s scope g [g] []
+  let base := [("stateId", jnat id), ("root", jname g.name)]
+  if withGoals then
+    answer (cat base [("goals", ← goalsJson o [g] #[]), ("key", jstr (← stateKey [g]))])
+  else answer base
+
+def startExpr (s : Server) (o : ReplOptions) (scope : ProofScope) (text : String) (prop withGoals : Bool) : ReplM := do
+  match parseTerm (← getEnv) text with
+  | .error e => refuse "parse" e
+  | .ok stx =>
+    match findAtom runsCode stx with
+    | some w => refuse "elab" s!"`{w}` is not allowed in a statement"
+    | none =>
+      try
+        let type ← elabStatement stx
+        if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
+        else storeStart s o scope type withGoals
+      catch e => refuse "elab" (← e.toMessageData.toString)
+
+def startCopy (s : Server) (o : ReplOptions) (scope : ProofScope) (name : String) (withGoals : Bool) : ReplM := do
+  match (← getEnv).find? name.toName with
+  | none => refuse "index" s!"Symbol not found: {name}"
+  | some info => storeStart s o { scope with levelNames := cat scope.levelNames info.levelParams } info.type withGoals
+
+def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match optStr p "expr", optStr p "copyFrom", optStrList p "levels", optStr p "header" with
+  | .ok expr, .ok copyFrom, .ok levels, .ok header =>
+    match boolD p "goals" false, boolD p "prop" false with
+    | .ok withGoals, .ok prop =>
+      match ← openHeader s (header.getD "") (toNames (levels.getD [])) with
+      | .error e => return ⟨.null, some ⟨"header", e⟩⟩
+      | .ok (env, scope) =>
+        match expr, copyFrom with
+        | some e, none => run s scope (emptyCore env) (startExpr s o scope e prop withGoals)
+        | none, some n => run s scope (emptyCore env) (startCopy s o scope n withGoals)
+        | _, _ => return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
+    | .error r, _ => return ⟨.null, some r⟩
+    | _, .error r => return ⟨.null, some r⟩
+  | .error r, _, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _, _ => return ⟨.null, some r⟩
+  | _, _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## goal.tactic -/
+
+def messageJson (m : Message) : BaseIO Json := do
+  let text ← m.data.toString
+  let severity := match m.severity with
+    | .error => "error"
+    | .warning => "warning"
+    | .information => "information"
+  let endPos := match m.endPos with
+    | some e => .mkObj [("line", jnat e.line), ("column", jnat e.column)]
+    | none => .null
+  return .mkObj [("fileName", jstr m.fileName), ("pos", .mkObj [("line", jnat m.pos.line), ("column", jnat m.pos.column)]),
+    ("endPos", endPos), ("keepFullRange", .bool m.keepFullRange), ("severity", jstr severity),
+    ("caption", jstr m.caption), ("data", jstr text), ("kind", jname m.kind)]
+
+def messagesJson : List Message → Array Json → BaseIO (Array Json)
+  | [], acc => pure acc
+  | m :: ms, acc => do messagesJson ms (acc.push (← messageJson m))
+
+def errorMessage (text : String) : Json :=
+  .mkObj [("fileName", jstr "<Pantograph>"), ("pos", .mkObj [("line", jnat 0), ("column", jnat 0)]), ("endPos", .null),
+    ("keepFullRange", .bool false), ("severity", jstr "error"), ("caption", jstr ""), ("data", jstr text),
+    ("kind", jstr "[anonymous]")]
+
+def failure (messages : Array Json) : ReplM :=
+  answer [("messages", .arr messages), ("hasSorry", .bool false), ("hasUnsafe", .bool false)]
+
+def parseFailure (e : String) : ReplM :=
+  answer [("parseError", jstr e), ("hasSorry", .bool false), ("hasUnsafe", .bool false)]
+
+/-- What the request asks to be done to the goal. -/
+inductive Step where
+  | tactics (stx : Syntax)
+  | expr (stx : Syntax)
+  | haveStep (type : Syntax) (name : Name)
+  | letStep (type : Syntax) (name : Name)
+
+/-- Kept apart so that the interpreter need not look inside `TacticM`'s specialised code. -/
+@[noinline] def evalTacticSyntax (stx : Syntax) : Tactic.TacticM Unit := do
+  Tactic.evalTactic stx
+
+@[noinline] def unsolved : Tactic.TacticM (List MVarId) := do
+  Tactic.getUnsolvedGoals
+
+@[noinline] def evalAndCollect (stx : Syntax) : Tactic.TacticM (List MVarId) := do
+  evalTacticSyntax stx
+  unsolved
+
+def underContext {α : Type} (lctx : LocalContext) (localInstances : LocalInstances) (x : TermElabM α) : TermElabM α :=
+  fun tctx tref ctx ref => x tctx tref { ctx with lctx, localInstances } ref
+
+/-- Run `x` in a goal's local context. -/
+def atGoal {α : Type} (g : MVarId) (x : TermElabM α) : TermElabM α := do
+  let decl ← g.getDecl
+  underContext decl.lctx decl.localInstances x
+
+/-- Run a tactic block on a whole list of goals, as a `by` block would at this point. The first error is
+thrown, not recovered from. -/
+def runTactics (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) := do
+  match goals with
+  | [] => throwError "no goals"
+  | g :: _ => atGoal g do
+    let sr : IO.Ref Tactic.State ← IO.mkRef { goals }
+    let act : TermElabM (List MVarId) := evalAndCollect stx { elaborator := .anonymous, recover := false } sr
+    let after ← act
+    Term.synthesizeSyntheticMVarsNoPostponing
+    return after
+
+def newGoals (e : Expr) : MetaM (List MVarId) := do
+  return (← getMVarsNoDelayed e).toList
+
+/-- Assign a term; its holes, named or not, become goals. -/
+def assignExpr (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) :=
+  runTactics goals (.node .none ``Parser.Tactic.refine' #[.atom .none "refine'", stx])
+
+/-- `have name : type`: two goals, the claim and the old target with the claim as a hypothesis. -/
+def introduceHave (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MVarId) := atGoal g do
+  let type ← elabStatement stx
+  let claim ← mkFreshExprSyntheticOpaqueMVar type
+  let main ← g.assert name type claim
+  let (_, main) ← main.intro1P
+  return [claim.mvarId!, main]
+
+/-- `let name : type`: like `have`, but the value stays visible. -/
+def introduceLet (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MVarId) := atGoal g do
+  let type ← elabStatement stx
+  let value ← mkFreshExprSyntheticOpaqueMVar type
+  let main ← g.define name type value
+  let (_, main) ← main.intro1P
+  return [value.mvarId!, main]
+
+def runStep (goals : List MVarId) : Step → TermElabM (List MVarId)
+  | .tactics stx => runTactics goals stx
+  | .expr stx => assignExpr goals stx
+  | .haveStep stx n => onFirst goals (fun g => introduceHave g stx n)
+  | .letStep stx n => onFirst goals (fun g => introduceLet g stx n)
+where
+  onFirst (goals : List MVarId) (f : MVarId → TermElabM (List MVarId)) : TermElabM (List MVarId) :=
+    match goals with
+    | [] => throwError "no goals"
+    | g :: gs => do
+      let new ← f g
+      return cat new gs
+
+/-- The goals the step may see and those set aside. -/
+def selectSite (goals : List MVarId) (goalId : Option Nat) (unshielded : Bool) : Except Refusal (List MVarId) :=
+  match goalId with
+  | some i =>
+    match nth? goals i with
+    | none => .error ⟨"index", s!"Invalid goal index {i}"⟩
+    | some g => if unshielded then .ok (g :: dropNth goals i) else .ok [g]
+  | none =>
+    match goals with
+    | [] => .error ⟨"index", "No goals to be solved"⟩
+    | g :: _ => if unshielded then .ok goals else .ok [g]
+
+/-- Whether the terms just assigned to `parents` use `sorryAx` or an unsafe constant. -/
+def assignedFlags : List MVarId → TermElabM (Bool × Bool)
+  | [] => pure (false, false)
+  | g :: gs => do
+    match ← getExprMVarAssignment? g with
+    | none => assignedFlags gs
+    | some e =>
+      let e ← instantiateMVars e
+      let (sorry', unsafe') ← assignedFlags gs
+      return (e.hasSorry || sorry', anyUnsafe (← getEnv) e.getUsedConstants.toList || unsafe')
+where
+  anyUnsafe (env : Environment) : List Name → Bool
+    | [] => false
+    | n :: ns =>
+      match env.find? n with
+      | some info => info.isUnsafe || anyUnsafe env ns
+      | none => anyUnsafe env ns
+
+def assignedOnly : List MVarId → MetaM (List MVarId)
+  | [] => pure []
+  | g :: gs => do
+    let rest ← assignedOnly gs
+    if ← g.isAssigned then return g :: rest else return rest
+
+/-- A tactic that lost track of a metavariable must not look like a finished proof: whatever the root
+still depends on becomes a goal again. -/
+def lostGoals (root : MVarId) : MetaM (List MVarId) := do
+  newGoals (← instantiateMVars (.mvar root))
+
+def hasError : List Message → Bool
+  | [] => false
+  | m :: ms =>
+    match m.severity with
+    | .error => true
+    | _ => hasError ms
+
+def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (before after : List MVarId) : ReplM := do
+  let messages := (← getThe Core.State).messages.toList
+  let texts ← messagesJson messages #[]
+  if hasError messages then failure texts
+  else
+    let after ← match after with
+      | [] => if len before == len st.goals then lostGoals st.root else pure []
+      | gs => pure gs
+    let parents ← assignedOnly before
+    let (hasSorry, hasUnsafe) ← assignedFlags parents
+    let id ← save s st.scope st.root after parents
+    answer [("nextStateId", jnat id), ("goals", ← goalsJson o after #[]), ("key", jstr (← stateKey after)),
+      ("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)]
+
+def attempt (goals : List MVarId) (step : Step) : TermElabM (Except String (List MVarId)) := do
+  try
+    let after ← runStep goals step
+    return Except.ok after
+  catch e =>
+    let text ← e.toMessageData.toString
+    return Except.error text
+
+/-- Ordinary exceptions are a failed tactic; runtime ones pass through to `run`. -/
+def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVarId) (step : Step) : ReplM := do
+  restore st
+  match ← attempt goals step with
+  | .ok after => finishStep s o st goals after
+  | .error text =>
+    let messages ← messagesJson (← getThe Core.State).messages.toList #[]
+    failure (messages.push (errorMessage text))
+
+def parseStep (env : Environment) (p : Json) : Except Refusal (Except String Step) := do
+  let tactic ← optStr p "tactic"
+  let expr ← optStr p "expr"
+  let have' ← optStr p "have"
+  let let' ← optStr p "let"
+  let binder ← optStr p "binderName"
+  let mode ← optStr p "mode"
+  let draft ← optStr p "draft"
+  if mode.isSome || draft.isSome then .error ⟨"command", "This server has no `mode` and no `draft`"⟩
+  let name := (binder.getD "this").toName
+  match tactic, expr, have', let' with
+  | some t, none, none, none => return step (parseTactics env t) Step.tactics
+  | none, some e, none, none => return step (parseTerm env e) Step.expr
+  | none, none, some t, none => return step (parseTerm env t) (fun stx => Step.haveStep stx name)
+  | none, none, none, some t => return step (parseTerm env t) (fun stx => Step.letStep stx name)
+  | _, _, _, _ => .error ⟨"command", "Exactly one of {tactic, mode, expr, have, let, draft} must be supplied"⟩
+where
+  step (parsed : Except String Syntax) (f : Syntax → Step) : Except String Step :=
+    match parsed with
+    | .ok stx => .ok (f stx)
+    | .error e => .error e
+
+def stepSyntax : Step → Syntax
+  | .tactics stx => stx
+  | .expr stx => stx
+  | .haveStep stx _ => stx
+  | .letStep stx _ => stx
+
+def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqNat p "stateId", optNat p "goalId", optBool p "autoResume" with
+  | .ok id, .ok goalId, .ok autoResume =>
+    match ← lookup s id with
+    | none => return ⟨.null, some (badState id)⟩
+    | some st =>
+      match selectSite st.goals goalId (autoResume.getD o.automaticMode), parseStep st.cst.env p with
+      | .error r, _ => return ⟨.null, some r⟩
+      | _, .error r => return ⟨.null, some r⟩
+      | .ok goals, .ok parsed => run s st.scope st.cst do
+        match parsed with
+        | .error e => parseFailure e
+        | .ok step =>
+          match findAtom runsCode (stepSyntax step) with
+          | some w => failure #[errorMessage s!"`{w}` is not allowed: tactics here may not run code"]
+          | none => tryStep s o st goals step
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## goal.continue, goal.delete, goal.print -/
+
+def findNamed : List String → MetaM (Except (List String) (List MVarId))
+  | [] => pure (.ok [])
+  | n :: ns => do
+    let g : MVarId := ⟨n.toName⟩
+    match ← findNamed ns, (← getMCtx).findDecl? g with
+    | .ok gs, some _ => return .ok (g :: gs)
+    | .ok _, none => return .error [n]
+    | .error bad, some _ => return .error bad
+    | .error bad, none => return .error (n :: bad)
+
+def inScope : List MVarId → MetaM (List MVarId × List String)
+  | [] => pure ([], [])
+  | g :: gs => do
+    let (known, missing) ← inScope gs
+    match (← getMCtx).findDecl? g with
+    | none => return (known, g.name.toString :: missing)
+    | some _ => if ← g.isAssignedOrDelayedAssigned then return (known, missing) else return (g :: known, missing)
+
+def resumed (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVarId) : ReplM := do
+  restore st
+  let (goals, missing) ← inScope goals
+  if !(none? missing) then refuse "structure" s!"Goals {joinLines missing} are not in scope"
+  else
+    let id ← save s st.scope st.root goals []
+    answer [("nextStateId", jnat id), ("goals", ← goalsJson o goals #[]), ("key", jstr (← stateKey goals))]
+
+def named (names : List String) : List MVarId :=
+  match names with
+  | [] => []
+  | n :: ns => ⟨n.toName⟩ :: named ns
+
+def goalContinue (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqNat p "target", optNat p "branch", optStrList p "goals" with
+  | .ok target, .ok branch, .ok names =>
+    match ← lookup s target, branch, names with
+    | none, _, _ => return ⟨.null, some (badState target)⟩
+    | some st, none, some ns => run s st.scope st.cst (resumed s o st (cat st.goals (named ns)))
+    | some st, some b, none =>
+      match ← lookup s b with
+      | none => return ⟨.null, some (badState b)⟩
+      | some branch =>
+        if !(none? st.goals) then return ⟨.null, some ⟨"structure", "Target state has unresolved goals"⟩⟩
+        else if st.root != branch.root then
+          return ⟨.null, some ⟨"structure", s!"Roots {nameText st.root.name} and {nameText branch.root.name} do not match"⟩⟩
+        else run s st.scope st.cst (resumed s o st branch.goals)
+    | _, _, _ => return ⟨.null, some ⟨"command", "Exactly one of {branch, goals} must be supplied"⟩⟩
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
+def deleteStates (s : Server) : List Nat → IO Unit
+  | [] => pure ()
+  | i :: is => do
+    let a ← ST.Prim.Ref.get s.states
+    -- Release the reference first, so that the array is changed in place.
+    ST.Prim.Ref.set s.states #[]
+    ST.Prim.Ref.set s.states (if i < a.size then a.set! i none else a)
+    deleteStates s is
+
+def goalDelete (s : Server) (p : Json) : IO Outcome := do
+  match field? p "stateIds" with
+  | some (.arr a) =>
+    match natList "stateIds" a.toList with
+    | .ok ids => do
+      deleteStates s ids
+      return ⟨.mkObj [], none⟩
+    | .error r => return ⟨.null, some r⟩
+  | _ => return ⟨.null, some (badField "stateIds" "Array")⟩
+
+def exprsJson (o : ReplOptions) : List MVarId → Array Json → MetaM Json
+  | [], acc => pure (.arr acc)
+  | g :: gs, acc => do
+    let e ← instantiateMVars (.mvar g)
+    exprsJson o gs (acc.push (← if e.isMVar then pure .null else exprJson o e))
+
+def rootFields (o : ReplOptions) (st : StoredState) (wanted : Bool) : MetaM (List (String × Json)) := do
+  let e ← instantiateMVars (.mvar st.root)
+  let isOpen := e == .mvar st.root
+  let flags := [("rootHasSorry", Json.bool e.hasSorry), ("rootHasUnsafe", Json.bool
+    (assignedFlags.anyUnsafe (← getEnv) e.getUsedConstants.toList)), ("rootHasMVar", Json.bool e.hasMVar)]
+  if wanted && !isOpen then return ("root", ← exprJson o e) :: flags else return flags
+
+def goalPrint (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqNat p "stateId", boolD p "rootExpr" false, boolD p "parentExprs" false, boolD p "goals" false with
+  | .ok id, .ok root, .ok parents, .ok goals =>
+    match ← lookup s id, optStrList p "extraMVars" with
+    | none, _ => return ⟨.null, some (badState id)⟩
+    | _, .error r => return ⟨.null, some r⟩
+    | some st, .ok extra => run s st.scope st.cst do
+      restore st
+      let parentFields ← if parents then pure [("parentExprs", ← exprsJson o st.parents #[])] else pure []
+      let goalsField ← if goals then goalsJson o st.goals #[] else pure (.arr #[])
+      let fields ← rootFields o st root
+      answer (("goals", goalsField) :: ("key", jstr (← stateKey st.goals)) ::
+        ("extraMVars", ← exprsJson o (named (extra.getD [])) #[]) :: (cat parentFields fields))
+  | .error r, _, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _, _ => return ⟨.null, some r⟩
+  | _, _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## expr, options, env -/
+
+def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqStr p "expr", optStr p "type", optStrList p "levels" with
+  | .ok text, .ok typeText, .ok levels =>
+    let scope : ProofScope := { levelNames := toNames (levels.getD []) }
+    run s scope (emptyCore s.env) do
+      match parseTerm s.env text, parseExpected typeText with
+      | .error e, _ => refuse "parse" e
+      | _, .error e => refuse "parse" e
+      | .ok stx, .ok typeStx =>
+        match findAtom runsCode stx with
+        | some w => refuse "elab" s!"`{w}` is not allowed in an expression"
+        | none => try echo stx typeStx catch e => refuse "elab" (← e.toMessageData.toString)
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+where
+  parseExpected (typeText : Option String) : Except String (Option Syntax) :=
+    match typeText with
+    | none => .ok none
+    | some t =>
+      match parseTerm s.env t with
+      | .ok stx => .ok (some stx)
+      | .error e => .error e
+  echo (stx : Syntax) (typeStx : Option Syntax) : ReplM := do
+    let expected ← match typeStx with
+      | none => pure none
+      | some t => pure (some (← Term.elabType t))
+    let e ← match expected with
+      | none => Term.elabTerm stx none
+      | some t => Term.elabTermEnsuringType stx (some t)
+    Term.synthesizeSyntheticMVarsNoPostponing
+    let e ← instantiateMVars e
+    answer [("expr", ← exprJson o e), ("type", ← exprJson o (← inferType e))]
+
+def optionsJson (o : ReplOptions) : Json :=
+  .mkObj [("printJsonPretty", .bool false), ("printExprPretty", .bool o.printExprPretty), ("printExprAST", .bool false),
+    ("printDependentMVars", .bool o.printDependentMVars), ("noRepeat", .bool o.noRepeat),
+    ("printAuxDecls", .bool o.printAuxDecls), ("printImplementationDetailHyps", .bool o.printImplementationDetailHyps),
+    ("automaticMode", .bool o.automaticMode), ("timeout", jnat o.timeout)]
+
+def updatedOptions (o : ReplOptions) (p : Json) : Except Refusal ReplOptions := do
+  if (← boolD p "printJsonPretty" false) || (← boolD p "printExprAST" false) then
+    .error ⟨"command", "printJsonPretty and printExprAST are not available here: a reply is one line, without S-expressions"⟩
+  return {
+    printExprPretty := ← boolD p "printExprPretty" o.printExprPretty
+    printDependentMVars := ← boolD p "printDependentMVars" o.printDependentMVars
+    noRepeat := ← boolD p "noRepeat" o.noRepeat
+    printAuxDecls := ← boolD p "printAuxDecls" o.printAuxDecls
+    printImplementationDetailHyps := ← boolD p "printImplementationDetailHyps" o.printImplementationDetailHyps
+    automaticMode := ← boolD p "automaticMode" o.automaticMode
+    timeout := (← optNat p "timeout").getD o.timeout }
+
+def optionsSet (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match updatedOptions o p with
+  | .error r => return ⟨.null, some r⟩
+  | .ok o => do
+    ST.Prim.Ref.set s.options o
+    return ⟨.mkObj [], none⟩
+
+def importNames : List Import → Array Json → Json
+  | [], acc => .arr acc
+  | i :: is, acc => importNames is (acc.push (jname i.module))
+
+def envDescribe (s : Server) : Json :=
+  .mkObj [("imports", importNames s.env.header.imports.toList #[]),
+    ("modules", jnames s.env.header.moduleNames.toList #[]), ("leanVersion", jstr Lean.versionString)]
+
+def moduleOf? (env : Environment) (n : Name) : Option Name :=
+  match env.getModuleIdxFor? n with
+  | some i => env.header.moduleNames[i.toNat]?
+  | none => none
+
+/-- One letter for the kind of a constant, as Pantograph's catalogue has it. -/
+def kindLetter : ConstantInfo → String
+  | .axiomInfo _ => "a"
+  | .defnInfo _ => "d"
+  | .thmInfo _ => "t"
+  | .opaqueInfo _ => "o"
+  | .quotInfo _ => "q"
+  | .inductInfo _ => "i"
+  | .ctorInfo _ => "c"
+  | .recInfo _ => "r"
+
+def hasPrefix (pre : List Name) (m : Name) : Bool :=
+  match pre with
+  | [] => false
+  | p :: ps => p.isPrefixOf m || hasPrefix ps m
+
+def catalogModule (env : Environment) : List Name → Array String → Array String
+  | [], acc => acc
+  | n :: ns, acc =>
+    match env.find? n with
+    | some info =>
+      if info.isUnsafe || n.isInternal then catalogModule env ns acc
+      else catalogModule env ns (acc.push (kindLetter info ++ n.toString))
+    | none => catalogModule env ns acc
+
+def catalog (env : Environment) (wanted : Option Name) : List (Name × ModuleData) → Array String → Array String
+  | [], acc => acc
+  | (m, data) :: rest, acc =>
+    let take := match wanted with
+      | some p => p.isPrefixOf m
+      | none => true
+    catalog env wanted rest (if take then catalogModule env data.constNames.toList acc else acc)
+
+def zipModules : List Name → List ModuleData → List (Name × ModuleData)
+  | n :: ns, d :: ds => (n, d) :: zipModules ns ds
+  | _, _ => []
+
+def modulesOf (env : Environment) : List (Name × ModuleData) :=
+  zipModules env.header.moduleNames.toList env.header.moduleData.toList
+
+def writeLines (h : IO.FS.Handle) : List String → IO Unit
+  | [] => pure ()
+  | s :: ss => do
+    h.putStrLn s
+    writeLines h ss
+
+def envCatalog (s : Server) (p : Json) : IO Outcome := do
+  match optStr p "filename", optStr p "modulePrefix" with
+  | .ok file, .ok pre =>
+    let symbols := catalog s.env (pre.map String.toName) (modulesOf s.env) #[]
+    match file with
+    | none => return ⟨.mkObj [("symbols", jstrs symbols.toList #[])], none⟩
+    | some path =>
+      let act : IO Unit := do
+        let h ← IO.FS.Handle.mk path .write
+        writeLines h symbols.toList
+      match ← act.toBaseIO with
+      | .ok _ => return ⟨.mkObj [("nSymbols", jnat symbols.size)], none⟩
+      | .error e => return ⟨.null, some ⟨"io", e.toString⟩⟩
+  | .error r, _ => return ⟨.null, some r⟩
+  | _, .error r => return ⟨.null, some r⟩
+
+def kindFields (info : ConstantInfo) : List (String × Json) :=
+  match info with
+  | .inductInfo v => [("inductInfo", .mkObj [("numParams", jnat v.numParams), ("numIndices", jnat v.numIndices),
+      ("all", jnames v.all #[]), ("ctors", jnames v.ctors #[]), ("isRec", .bool v.isRec)])]
+  | .ctorInfo v => [("constructorInfo", .mkObj [("induct", jname v.induct), ("cidx", jnat v.cidx),
+      ("numParams", jnat v.numParams), ("numFields", jnat v.numFields)])]
+  | .recInfo v => [("recursorInfo", .mkObj [("all", jnames v.all #[]), ("numParams", jnat v.numParams),
+      ("numIndices", jnat v.numIndices), ("numMotives", jnat v.numMotives), ("numMinors", jnat v.numMinors), ("k", .bool v.k)])]
+  | _ => []
+
+def inspectFields (o : ReplOptions) (n : Name) (info : ConstantInfo) (showValue dependency : Bool) : ReplM := do
+  let env ← getEnv
+  let value ← match info.value? with
+    | some v => if showValue then pure [("value", ← exprJson o v)] else pure []
+    | none => pure []
+  let deps := if dependency then
+      ("typeDependency", jnames info.type.getUsedConstants.toList #[]) ::
+        match info.value? with
+        | some v => [("valueDependency", jnames v.getUsedConstants.toList #[])]
+        | none => []
+    else []
+  let home := match moduleOf? env n with
+    | some m => [("module", jname m)]
+    | none => []
+  let public' := match privateToUserName? n with
+    | some u => [("publicName", jname u)]
+    | none => []
+  let more := cat value (cat home (cat public' (cat deps (kindFields info))))
+  answer (("type", ← exprJson o info.type) :: ("isUnsafe", .bool info.isUnsafe) :: more)
+
+def envInspect (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqStr p "name", optBool p "value", boolD p "dependency" false with
+  | .ok name, .ok value, .ok dependency =>
+    match s.env.find? name.toName with
+    | none => return ⟨.null, some ⟨"index", s!"Symbol not found {name}"⟩⟩
+    | some info =>
+      let isDef := match info with
+        | .defnInfo _ => true
+        | _ => false
+      run s {} (emptyCore s.env) (inspectFields o name.toName info (value.getD isDef) dependency)
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## Fingerprints
+
+A type written down with neither bound names nor universe parameter names, then hashed. Types that are
+equal up to those names get equal fingerprints. -/
+
+def levelIndex (n : Name) : List Name → Nat → Nat
+  | [], i => i
+  | m :: ms, i => if m == n then i else levelIndex n ms (i + 1)
+
+/-- Universe parameters in the order in which the expression first mentions them. -/
+def orderedParams (e : Expr) : List Name :=
+  (collectLevelParams {} e).params.toList
+
+def canonicalLevels : List Name → Nat → List Level
+  | [], _ => []
+  | _ :: ns, i => .param (Name.mkNum `u i) :: canonicalLevels ns (i + 1)
+
+def canonicalType (e : Expr) : Expr :=
+  let params := orderedParams e
+  e.instantiateLevelParams params (canonicalLevels params 0)
+
+partial def canonicalText : Expr → String → String
+  | .bvar i, acc => acc ++ "#" ++ toString i
+  | .sort l, acc => acc ++ "S" ++ toString (l.normalize)
+  | .const n ls, acc => acc ++ n.toString ++ levelsText ls
+  | .app f a, acc => canonicalText a (canonicalText f (acc ++ "(") ++ " ") ++ ")"
+  | .lam _ t b _, acc => canonicalText b (canonicalText t (acc ++ "[λ") ++ ".") ++ "]"
+  | .forallE _ t b _, acc => canonicalText b (canonicalText t (acc ++ "[∀") ++ ".") ++ "]"
+  | .letE _ t v b _, acc => canonicalText b (canonicalText v (canonicalText t (acc ++ "[let") ++ ":=") ++ ".") ++ "]"
+  | .lit (.natVal n), acc => acc ++ toString n
+  | .lit (.strVal s), acc => acc ++ s.quote
+  | .mdata _ e, acc => canonicalText e acc
+  | .proj n i e, acc => canonicalText e (acc ++ n.toString ++ "." ++ toString i ++ " ")
+  | .fvar f, acc => acc ++ f.name.toString
+  | .mvar m, acc => acc ++ m.name.toString
+where
+  levelsText (ls : List Level) : String :=
+    match ls with
+    | [] => ""
+    | l :: ls => "," ++ toString l.normalize ++ levelsText ls
+
+def fingerprint (type : Expr) : String :=
+  let text := canonicalText (canonicalType type) ""
+  hexDigits (hash text) ++ hexDigits (hash ("leanebm" ++ text))
+
+/-! ## proof.certify
+
+Text in, verdict out. The text is a header and exactly one theorem; it is elaborated by Lean's own
+command elaborator. Nothing the elaborator says is then taken on trust: the declaration and every helper
+it made are handed once more to the kernel, on top of the imported environment alone. -/
+
+structure Rejection where
+  reason : String
+  message : String
+
+def rejectedReply (r : Rejection) : Json :=
+  .mkObj [("rejected", .mkObj [("reason", jstr r.reason), ("message", jstr r.message)])]
+
+/-- Words that have no place in a proof that is to count. The kernel and the axiom check would catch what
+they do; refusing them first gives the better message, and keeps code from running. -/
+def neverInProofs : List String :=
+  cat runsCode ["native_decide", "set_option", "implemented_by", "extern"]
+
+/-- `theorem name : statement := by …`, with no modifiers. -/
+def isPlainTheorem (name : Name) (stx : Syntax) : Bool :=
+  stx.isOfKind ``Parser.Command.declaration && stx[0].getNumArgs > 0 && isEmptyModifiers stx[0] &&
+  stx[1].isOfKind ``Parser.Command.theorem && stx[1][1][0].getId == name && stx[1][1][1].getNumArgs == 0 &&
+  stx[1][2][0].getNumArgs == 0
+where
+  isEmptyModifiers (m : Syntax) : Bool := allEmpty m.getArgs.toList
+  allEmpty : List Syntax → Bool
+    | [] => true
+    | x :: xs => x.getNumArgs == 0 && allEmpty xs
+
+def certifiable (name : Name) (stx : Syntax) : Option String :=
+  match findAtom neverInProofs stx with
+  | some w => some s!"`{w}` is not allowed in a certified file"
+  | none =>
+    if memName stx.getKind headerKinds || isPlainTheorem name stx then none
+    else some s!"only `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{nameText stx.getKind}`"
+
+def trueAxioms : List Name := [``propext, ``Classical.choice, ``Quot.sound]
+def falseFriends : List Name := [``sorryAx, ``Lean.ofReduceBool, ``Lean.ofReduceNat, ``Lean.trustCompiler]
+
+def toDeclaration : ConstantInfo → Option Declaration
+  | .thmInfo v => some (.thmDecl v)
+  | .defnInfo v => if v.safety == .safe then some (.defnDecl v) else none
+  | .opaqueInfo v => if v.isUnsafe then none else some (.opaqueDecl v)
+  | _ => none
+
+structure Replay where
+  env : Environment
+  /-- Constants that were already in the imported environment, each once. -/
+  used : NameSet := {}
+  rejection : Option Rejection := none
+
+def usedBy (info : ConstantInfo) : List Name :=
+  let inType := info.type.getUsedConstants.toList
+  match info.value? (allowOpaque := true) with
+  | some v => cat inType v.getUsedConstants.toList
+  | none => inType
+
+mutual
+/-- Give `n` and all helpers below it to the kernel, helpers first. -/
+partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Replay := do
+  if r.rejection.isSome || r.used.contains n then return r
+  if r.env.contains n then return { r with used := r.used.insert n }
+  match full.find? n with
+  | none => return { r with rejection := some ⟨"kernel", s!"unknown constant {nameText n}"⟩ }
+  | some info =>
+    match toDeclaration info with
+    | none => return { r with rejection := some ⟨"forbidden", s!"the proof declares {nameText n}, which is neither a theorem nor a safe definition"⟩ }
+    | some decl =>
+      let r ← replayConstants full r (usedBy info)
+      if r.rejection.isSome then return r
+      match r.env.addDeclCore 0 decl none with
+      | .ok env => return { r with env }
+      | .error e => return { r with rejection := some ⟨"kernel", ← (e.toMessageData {}).toString⟩ }
+
+partial def replayConstants (full : Environment) (r : Replay) : List Name → IO Replay
+  | [] => pure r
+  | n :: ns => do
+    let r ← replayConstant full r n
+    replayConstants full r ns
+end
+
+structure AxiomReport where
+  axioms : List Name := []
+  trusted : List Name := []
+  rejection : Option Rejection := none
+
+/-- Sort what the proof rests on. `embedded`: the library of that build comes without its proofs, so its
+theorems count as axioms there; they are trusted by the hash of the package and listed as such. -/
+def judgeAxioms (env : Environment) (embedded : Bool) : List Name → AxiomReport → AxiomReport
+  | [], acc => acc
+  | n :: ns, acc =>
+    if memName n falseFriends then
+      let reason := if n == ``sorryAx then "sorry" else "axioms"
+      { acc with rejection := some ⟨reason, s!"the proof depends on {nameText n}"⟩ }
+    else if memName n trueAxioms then judgeAxioms env embedded ns { acc with axioms := n :: acc.axioms }
+    else if embedded && (env.getModuleIdxFor? n).isSome then
+      judgeAxioms env embedded ns { acc with trusted := n :: acc.trusted }
+    else { acc with rejection := some ⟨"axioms", s!"the proof depends on the axiom {nameText n}"⟩ }
+
+def allAxioms (env : Environment) (n : Name) : List Name :=
+  let (_, st) := ((CollectAxioms.collect n).run env).run {}
+  st.axioms.toList
+
+/-- A library theorem may not be proved by itself, nor by another constant that says the same. -/
+def selfReference (env : Environment) (expected : Expr) (target : Name) : List Name → Option Name
+  | [] => none
+  | n :: ns =>
+    if n == target then some n
+    else match env.find? n with
+      | some info =>
+        if canonicalType info.type == canonicalType expected then some n else selfReference env expected target ns
+      | none => selfReference env expected target ns
+
+def insertSorted (s : String) : List String → List String
+  | [] => [s]
+  | x :: xs => if s < x then s :: x :: xs else x :: insertSorted s xs
+
+def sortedNames : List Name → List String → List String
+  | [], acc => acc
+  | n :: ns, acc => sortedNames ns (insertSorted n.toString acc)
+
+def namesJson (ns : List Name) : Json := jstrs (sortedNames ns []) #[]
+
+structure Claim where
+  name : Name
+  expr : Option String
+  copyFrom : Option Name
+  header : String
+
+/-- The type that was asked for, elaborated apart from the proof. -/
+def expectedType (s : Server) (c : Claim) : IO (Except Rejection Expr) := do
+  match c.copyFrom with
+  | some n =>
+    match s.env.find? n with
+    | some info => return .ok info.type
+    | none => return .error ⟨"elaboration", s!"unknown library theorem {nameText n}"⟩
+  | none =>
+    match ← openHeader s c.header [] with
+    | .error e => return .error ⟨"elaboration", e⟩
+    | .ok (env, scope) =>
+      let out : IO.Ref (Option Expr) ← IO.mkRef none
+      let o ← run s scope (emptyCore env) do
+        match parseTerm env (c.expr.getD "") with
+        | .error e => refuse "parse" e
+        | .ok stx =>
+          try
+            ST.Prim.Ref.set out (some (← elabStatement stx))
+            answer []
+          catch e => refuse "elab" (← e.toMessageData.toString)
+      match ← ST.Prim.Ref.get out, o.refusal with
+      | some e, _ => return .ok e
+      | none, some r => return .error ⟨"elaboration", r.description⟩
+      | none, none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
+
+/-- Everything after elaboration: type, kernel, axioms, self-reference. -/
+def judge (s : Server) (c : Claim) (expected : Expr) (full : Environment) : IO (Except Rejection (ConstantInfo × Replay × AxiomReport)) := do
+  match full.find? c.name with
+  | none => return .error ⟨"elaboration", s!"the file declares no theorem {nameText c.name}"⟩
+  | some info =>
+    match info with
+    | .thmInfo v =>
+      if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
+        return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
+      if canonicalType v.type != canonicalType expected then
+        return .error ⟨"type_mismatch", "the file's theorem does not say what was asked for"⟩
+      let r ← replayConstant full { env := s.env } c.name
+      match r.rejection with
+      | some why => return .error why
+      | none =>
+        let report := judgeAxioms r.env s.embedded (allAxioms r.env c.name) {}
+        match report.rejection, c.copyFrom with
+        | some why, _ => return .error why
+        | none, none => return .ok (info, r, report)
+        | none, some target =>
+          match selfReference s.env expected target r.used.toList with
+          | some n => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which is the theorem itself"⟩
+          | none => return .ok (info, r, report)
+    | _ => return .error ⟨"forbidden", s!"{nameText c.name} is not a theorem"⟩
+
+def certificateReply (s : Server) (info : ConstantInfo) (r : Replay) (report : AxiomReport) : ReplM := do
+  answer [("certificate", .mkObj [("statement", jstr (← ppWith info.type)), ("fingerprint", jstr (fingerprint info.type)),
+    ("axioms", namesJson report.axioms), ("constants", namesJson r.used.toList),
+    ("trustedConstants", namesJson (keepUsed report.trusted)), ("leanVersion", jstr Lean.versionString),
+    ("backend", jstr (if s.embedded then "embedded" else "native"))])]
+where
+  keepUsed : List Name → List Name
+    | [] => []
+    | n :: ns => if r.used.contains n then n :: keepUsed ns else keepUsed ns
+
+def certifyText (s : Server) (c : Claim) (source : String) : IO (Except Rejection (ConstantInfo × Replay × AxiomReport)) := do
+  match ← expectedType s c with
+  | .error r => return .error r
+  | .ok expected =>
+    let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
+    match ← elabCommands s source (certifiable c.name) st {} [] with
+    | .error e => return .error ⟨"forbidden", e⟩
+    | .ok _ =>
+      let final : Command.State ← ST.Prim.Ref.get st
+      match ← commandErrors final.messages with
+      | some e => return .error ⟨"elaboration", e⟩
+      | none => judge s c expected final.env
+
+def proofCertify (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
+  | .ok source, .ok name, .ok expr, .ok copyFrom =>
+    match optStr p "header" with
+    | .error r => return ⟨.null, some r⟩
+    | .ok header =>
+      if expr.isSome == copyFrom.isSome then
+        return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
+      let claim : Claim := ⟨name.toName, expr, copyFrom.map String.toName, header.getD ""⟩
+      match ← certifyText s claim source with
+      | .error r => return ⟨rejectedReply r, none⟩
+      | .ok (info, r, report) => run s {} (emptyCore r.env) (certificateReply s info r report)
+  | .error r, _, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _, _ => return ⟨.null, some r⟩
+  | _, _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## env.theorems: what the library states -/
+
+/-- Whether a person wrote this statement down, as far as the environment can tell. -/
+def isStated (env : Environment) (n : Name) (info : ConstantInfo) : Bool :=
+  !n.isInternal && !isPrivateName n && !info.isUnsafe && !(Linter.isDeprecated env n) && !isAutoDecl n
+where
+  isAutoDecl : Name → Bool
+    | .str p s =>
+      s.startsWith "_" || s.startsWith "match_" || s.startsWith "proof_" || s.startsWith "eq_" ||
+      memStr s ["injEq", "inj", "sizeOf_spec", "noConfusion", "noConfusionType", "congr_simp", "hcongr", "rec", "recOn",
+        "casesOn", "brecOn", "below", "induct", "fun_cases", "induct_unfolding", "fun_cases_unfolding", "ind", "eq_def"] || isAutoDecl p
+    | .num _ _ => true
+    | .anonymous => false
+
+def theoremJson (n module : Name) (info : ConstantInfo) : ReplM := do
+  answer [("name", jname n), ("module", jname module), ("statement", jstr (← ppWith info.type)),
+    ("fingerprint", jstr (fingerprint info.type))]
+
+/-- A library theorem is listed if its printed statement, read back, is the same statement. -/
+def roundTrips (env : Environment) (info : ConstantInfo) : ReplM := do
+  let text ← ppWith info.type
+  match parseTerm env text with
+  | .error _ => answer []
+  | .ok stx =>
+    try
+      let type ← elabStatement stx
+      if canonicalType type == canonicalType info.type then answer [("same", .bool true)] else answer []
+    catch _ => answer []
+
+def statedTheorem (s : Server) (module n : Name) : IO (Option Json) := do
+  match s.env.find? n with
+  | none => return none
+  | some info =>
+    let isTheorem := match info with
+      | .thmInfo _ => true
+      | .axiomInfo _ => s.embedded && !(memName n trueAxioms) && !(memName n falseFriends)
+      | _ => false
+    if !isTheorem || !isStated s.env n info then return none
+    let scope : ProofScope := { levelNames := info.levelParams }
+    let prop ← run s scope (emptyCore s.env) do
+      if ← Meta.isProp info.type then roundTrips s.env info else answer []
+    match field? prop.reply "same" with
+    | none => return none
+    | some _ =>
+      let o ← run s scope (emptyCore s.env) (theoremJson n module info)
+      return if o.refusal.isSome then none else some o.reply
+
+def listTheorems (s : Server) (module : Name) : List Name → Nat → Array Json → IO (Array Json)
+  | [], _, acc => pure acc
+  | _, 0, acc => pure acc
+  | n :: ns, k + 1, acc => do
+    match ← statedTheorem s module n with
+    | some j => listTheorems s module ns k (acc.push j)
+    | none => listTheorems s module ns k acc
+
+def constantsWithin (pre : List Name) : List (Name × ModuleData) → List (Name × Name) → List (Name × Name)
+  | [], acc => acc
+  | (m, data) :: rest, acc =>
+    constantsWithin pre rest (if hasPrefix pre m then pairs m data.constNames.toList acc else acc)
+where
+  pairs (m : Name) : List Name → List (Name × Name) → List (Name × Name)
+    | [], acc => acc
+    | n :: ns, acc => pairs m ns ((m, n) :: acc)
+
+def dropPairs : Nat → List (Name × Name) → List (Name × Name)
+  | 0, xs => xs
+  | _, [] => []
+  | k + 1, _ :: xs => dropPairs k xs
+
+def theoremPage (s : Server) : List (Name × Name) → Nat → Array Json → IO (Array Json)
+  | [], _, acc => pure acc
+  | _, 0, acc => pure acc
+  | (m, n) :: rest, k + 1, acc => do
+    match ← statedTheorem s m n with
+    | some j => theoremPage s rest k (acc.push j)
+    | none => theoremPage s rest k acc
+
+/-- Look at `limit` constants from `offset` on; `next` is there while more are left. -/
+def envTheorems (s : Server) (p : Json) : IO Outcome := do
+  match optStrList p "prefixes", optNat p "offset", optNat p "limit" with
+  | .ok prefixes, .ok offset, .ok limit =>
+    let from' := offset.getD 0
+    let count := limit.getD 200
+    let all := constantsWithin (toNames (prefixes.getD ["Init"])) (modulesOf s.env) []
+    let rest := dropPairs from' all
+    let page ← theoremPage s rest count #[]
+    let base := [("theorems", Json.arr page), ("total", jnat (len all))]
+    let more := !(none? (dropPairs count rest))
+    return ⟨.mkObj (if more then cat base [("next", jnat (from' + count))] else base), none⟩
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## The loop -/
+
+unsafe def addressOf (tk : IO.CancelToken) : Nat := (ptrAddrUnsafe tk).toNat
+
+/-- Where the embedded host finds the token in memory; elsewhere nobody asks. -/
+@[implemented_by addressOf] opaque tokenAddress (tk : IO.CancelToken) : Nat
+
+def tellHost (line : String) : IO Unit := do
+  (← IO.getStderr).putStr line
+
+/-- Have the watchdog interrupt this command after `timeout` milliseconds. Every command that is timed
+gets a token of its own, so that a late watchdog cannot hit the next one. -/
+def arm (s : Server) (timeout : Nat) : IO Unit := do
+  let token ← IO.CancelToken.new
+  let now ← IO.monoMsNow
+  ST.Prim.Ref.set s.watch ⟨token, now + timeout⟩
+  if s.embedded then tellHost s!"leanebm:arm {timeout} {tokenAddress token}\n"
+
+def disarm (s : Server) : IO Unit := do
+  if s.embedded then tellHost "leanebm:disarm\n"
+  ST.Prim.Ref.set s.watch ⟨← IO.CancelToken.new, 0⟩
+
+def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outcome := do
+  match cmd with
+  | "goal.tactic" => goalTactic s o p
+  | "goal.start" => goalStart s o p
+  | "goal.delete" => goalDelete s p
+  | "goal.print" => goalPrint s o p
+  | "goal.continue" => goalContinue s o p
+  | "proof.certify" => proofCertify s p
+  | "expr.echo" => exprEcho s o p
+  | "options.set" => optionsSet s o p
+  | "options.print" => return ⟨optionsJson o, none⟩
+  | "env.describe" => return ⟨envDescribe s, none⟩
+  | "env.catalog" => envCatalog s p
+  | "env.inspect" => envInspect s o p
+  | "env.theorems" => envTheorems s p
+  | "stat" => return ⟨.mkObj [("nGoals", jnat (countStates (← ST.Prim.Ref.get s.states).toList))], none⟩
+  | "reset" => do
+    let n := countStates (← ST.Prim.Ref.get s.states).toList
+    ST.Prim.Ref.set s.states #[]
+    return ⟨.mkObj [("nGoals", jnat n)], none⟩
+  | other => return ⟨.null, some ⟨"command", s!"Unknown command {other}"⟩⟩
+
+def refusalJson (r : Refusal) : Json := .mkObj [("error", jstr r.kind), ("desc", jstr r.description)]
+
+/-- One command under its time limit. -/
+def timed (s : Server) (cmd : String) (p : Json) : IO Json := do
+  let o ← ST.Prim.Ref.get s.options
+  match optNat p "timeout" with
+  | .error r => return refusalJson r
+  | .ok wanted =>
+    let timeout := if cmd == "options.set" then 0 else wanted.getD o.timeout
+    if timeout != 0 then arm s timeout
+    let act : IO Outcome := dispatch s o cmd p
+    let result ← act.toBaseIO
+    if timeout != 0 then disarm s
+    match result with
+    | .ok ⟨reply, none⟩ => return reply
+    | .ok ⟨_, some r⟩ => return refusalJson r
+    | .error e => return refusalJson ⟨"io", e.toString⟩
+
+/-- `{"cmd":…,"payload":…}`, or `cmd payload` in line mode. -/
+def parseRequest (line : String) : Except Refusal (String × Json) := do
+  if line.startsWith "{" then
+    match Json.parse line with
+    | .error e => .error ⟨"command", e⟩
+    | .ok j => return (← reqStr j "cmd", (field? j "payload").getD (.mkObj []))
+  else
+    match line.splitOn " " with
+    | [] | [_] => return (line, .mkObj [])
+    | cmd :: rest =>
+      match Json.parse (" ".intercalate rest) with
+      | .error e => .error ⟨"command", e⟩
+      | .ok j => return (cmd, j)
+
+def serveLine (s : Server) (line : String) : IO Json := do
+  match parseRequest line with
+  | .error r => return refusalJson r
+  | .ok (cmd, p) => timed s cmd p
+
+/-- A blank line or the end of input ends the server. -/
+partial def loop (s : Server) (input output : IO.FS.Stream) : IO Unit := do
+  let line := (← input.getLine).trimAscii.toString
+  if line.isEmpty then return
+  let reply ← serveLine s line
+  output.putStr reply.compress
+  output.putStr "\n"
+  output.flush
+  loop s input output
+
+/-! ## Start -/
+
+/-- Native watchdog: wakes up now and then and interrupts a command that is over its time. -/
+partial def watch (s : Server) : IO Unit := do
+  IO.sleep 20
+  let watched ← ST.Prim.Ref.get s.watch
+  let now ← IO.monoMsNow
+  if watched.deadline != 0 && watched.deadline <= now then watched.token.set
+  watch s
+
+def toImports : List String → Array Import → Array Import
+  | [], acc => acc
+  | a :: as, acc => toImports as (acc.push { module := a.toName })
+
+def serve (embedded : Bool) (modules : List String) : IO Unit := do
+  let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
+  let s : Server := {
+    env, embedded, states := ← IO.mkRef #[], options := ← IO.mkRef {},
+    watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
+  if !embedded then discard (IO.asTask (prio := .dedicated) (watch s))
+  let output ← IO.getStdout
+  output.putStr "ready.\n"
+  output.flush
+  loop s (← IO.getStdin) output
+
+def main : List String → IO Unit
+  | "--embedded" :: modules => serve true modules
+  | modules => serve false modules
