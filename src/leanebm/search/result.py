@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
@@ -15,43 +15,18 @@ __all__ = ["SearchOutcome", "SearchResult", "SearchStatistics"]
 
 
 class SearchOutcome(enum.Enum):
-    """Why a search ended; ``sentence`` says it to a person."""
+    """Why a search ended."""
 
-    sentence: str
+    PROVED = "proved"
+    EXHAUSTED = "exhausted"
+    BUDGET_SPENT = "budget_spent"
+    REJECTED = "rejected"
+    INFRASTRUCTURE = "infrastructure"
 
-    def __new__(cls, value: str, sentence: str) -> SearchOutcome:
-        """Keep ``value`` as the member's value and hang the sentence on it."""
-        member = object.__new__(cls)
-        member._value_ = value
-        member.sentence = sentence
-        return member
-
-    PROVED = "proved", "Proved: Lean's kernel accepted the proof in a process that ran no search."
-    EXHAUSTED = (
-        "exhausted",
-        (
-            "Not proved: every state that the policy's tactics lead to was expanded. "
-            "Ask the policy for more candidates a state, or for more varied ones."
-        ),
-    )
-    BUDGET_SPENT = (
-        "budget_spent",
-        ("Not proved: a limit ended the search while there were states left to try. Give it a larger budget."),
-    )
-    REJECTED = (
-        "rejected",
-        (
-            "Not proved: the search believed in at least one proof, and certification rejected it. "
-            "The rejections say why."
-        ),
-    )
-    INFRASTRUCTURE = (
-        "infrastructure",
-        (
-            "Nothing is known: Lean, the policy or the scorer failed during the search. "
-            "The error says which; search the theorem again."
-        ),
-    )
+    @property
+    def sentence(self) -> str:
+        """What to tell a person, with what to try next."""
+        return _SENTENCES[self]
 
     @classmethod
     def of(cls, *, is_certified: bool, has_failed: bool, was_rejected: bool, was_cut_off: bool) -> SearchOutcome:
@@ -78,6 +53,25 @@ class SearchOutcome(enum.Enum):
         if was_rejected:
             return cls.REJECTED
         return cls.BUDGET_SPENT if was_cut_off else cls.EXHAUSTED
+
+
+_SENTENCES: Final = {
+    SearchOutcome.PROVED: "Proved: Lean's kernel accepted the proof in a process that ran no search.",
+    SearchOutcome.EXHAUSTED: (
+        "Not proved: every state that the policy's tactics lead to was expanded. "
+        "Ask the policy for more candidates a state, or for more varied ones."
+    ),
+    SearchOutcome.BUDGET_SPENT: (
+        "Not proved: a limit ended the search while there were states left to try. Give it a larger budget."
+    ),
+    SearchOutcome.REJECTED: (
+        "Not proved: the search believed in at least one proof, and certification rejected it. The rejections say why."
+    ),
+    SearchOutcome.INFRASTRUCTURE: (
+        "Nothing is known: Lean, the policy or the scorer failed during the search. "
+        "The error says which; search the theorem again."
+    ),
+}
 
 
 def _count(items: tuple[object, ...]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 from attrs.validators import gt, min_len
 
 from leanebm.core import Leaf, StateScorer
+from leanebm.errors import EnergyError
 
 __all__ = ["WeightedSum", "WeightedTerm"]
 
@@ -29,6 +30,10 @@ class WeightedTerm:
     """The score's typical spread (one standard deviation on validation frontiers), above 0."""
 
 
+def _as_tuple(terms: Iterable[WeightedTerm]) -> tuple[WeightedTerm, ...]:
+    return tuple(terms)
+
+
 @attrs.frozen
 class WeightedSum:
     """The sum of its terms, so that a policy's and an energy's opinions can be traded in one unit.
@@ -38,13 +43,19 @@ class WeightedSum:
     energy's. A term of weight 0 is scored all the same: its failures count, and so does its time.
     """
 
-    terms: tuple[WeightedTerm, ...] = attrs.field(converter=tuple, validator=min_len(1))
+    terms: tuple[WeightedTerm, ...] = attrs.field(converter=_as_tuple, validator=min_len(1))
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
-        """The weighted sum for each leaf, in standard units."""
+        """The weighted sum for each leaf, in standard units.
+
+        Raises:
+            EnergyError: a term did not score each leaf, or could not.
+        """
         totals = [0.0] * len(leaves)
         for term in self.terms:
             scores = await term.scorer.score(leaves)
+            if len(scores) != len(leaves):
+                raise EnergyError(f"{type(term.scorer).__name__} gave {len(scores)} scores for {len(leaves)} leaves")
             for i, score in enumerate(scores):
                 totals[i] += term.weight * (score - term.centre) / term.scale
         return totals

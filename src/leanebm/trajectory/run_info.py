@@ -1,0 +1,60 @@
+"""What all theorems of one run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+__all__ = ["RunInfo"]
+
+
+@attrs.frozen(kw_only=True)
+class RunInfo:
+    """One invocation that searched theorems and wrote down what it found."""
+
+    run_id: str
+    """Unique to the invocation; one that resumes another has an id of its own."""
+
+    started_unix_s: float
+    """When it began, in seconds since 1970-01-01 UTC."""
+
+    seed: int
+    """What its random choices were seeded with."""
+
+    backend: str
+    """Which Lean it ran: ``embedded``, ``native`` or ``pantograph``."""
+
+    lean_version: str
+    leanebm_version: str
+
+    config: Mapping[str, Any]
+    """Every setting that its results depend on, as JSON values."""
+
+    def differences(self, other: RunInfo) -> list[str]:
+        """What keeps results of the two runs from being pooled, each as ``$.path: ours, not theirs``.
+
+        Ids, times and leanebm's own version may differ.
+        """
+        ours, theirs = dict(self._leaves()), dict(other._leaves())
+        missing = "nothing"
+        return [
+            f"{path}: {ours.get(path, missing)!r}, not {theirs.get(path, missing)!r}"
+            for path in sorted({*ours, *theirs})
+            if ours.get(path, missing) != theirs.get(path, missing)
+        ]
+
+    def _leaves(self) -> Iterator[tuple[str, object]]:
+        yield "$.seed", self.seed
+        yield "$.backend", self.backend
+        yield "$.lean_version", self.lean_version
+        yield from _leaves("$.config", self.config)
+
+
+def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _leaves(f"{path}.{key}", below)
+    else:
+        yield path, list(value) if isinstance(value, tuple) else value  # JSON knows no tuples

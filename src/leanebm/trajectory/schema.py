@@ -1,0 +1,78 @@
+"""The columns of a trajectory. Change one, and :data:`SCHEMA_VERSION` counts up with a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import attrs
+import pyarrow as pa
+
+from leanebm.trajectory.row import Attempt, TrajectoryRow
+
+__all__ = ["SCHEMA", "SCHEMA_VERSION", "rows_of", "table_of"]
+
+SCHEMA_VERSION: Final = 1
+
+
+def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
+    return pa.field(name, type_, nullable=nullable, metadata={"unit": unit} if unit else None)
+
+
+_ATTEMPT: Final = pa.struct(
+    [
+        _column("tactic", pa.string()),
+        _column("log_prob", pa.float64(), unit="nat"),
+        _column("kind", pa.string()),
+        _column("target", pa.int32()),
+        _column("message", pa.string()),
+        _column("elapsed_s", pa.float64(), unit="s"),
+    ]
+)
+
+SCHEMA: Final = pa.schema(
+    [
+        _column("run_id", pa.string()),
+        _column("theorem", pa.string()),
+        _column("statement", pa.string()),
+        _column("outcome", pa.string()),
+        _column("node", pa.int32()),
+        _column("parent", pa.int32()),
+        _column("state_key", pa.string()),
+        _column("state_text", pa.string()),
+        _column("num_goals", pa.int32()),
+        _column("tactic", pa.string(), nullable=True),
+        _column("log_prob", pa.float64(), unit="nat"),
+        _column("path_log_prob", pa.float64(), unit="nat"),
+        _column("priority", pa.float64(), unit="the scorer's own; higher is expanded sooner", nullable=True),
+        _column("energy", pa.float64(), unit="1; lower is more provable", nullable=True),
+        _column("depth", pa.int32(), unit="tactics"),
+        _column("remaining_depth", pa.int32(), unit="tactics; -1 is unknown"),
+        _column("on_proof_path", pa.bool_()),
+        _column("status", pa.string()),
+        _column("expansion", pa.int32()),
+        _column("attempts", pa.list_(pa.field("element", _ATTEMPT, nullable=False))),
+        _column("started_unix_s", pa.float64(), unit="s since 1970-01-01 UTC"),
+        _column("found_s", pa.float64(), unit="s"),
+        _column("tactic_s", pa.float64(), unit="s"),
+        _column("worker_epoch", pa.int64()),
+        _column("backend", pa.string()),
+        _column("seed", pa.int64()),
+    ]
+)
+"""One column for each field of :class:`~leanebm.trajectory.TrajectoryRow`, in its order."""
+
+
+def table_of(rows: Iterable[TrajectoryRow]) -> pa.Table:
+    """The rows as a table of :data:`SCHEMA`."""
+    return pa.Table.from_pylist([attrs.asdict(row) for row in rows], schema=SCHEMA)
+
+
+def rows_of(table: pa.Table) -> list[TrajectoryRow]:
+    """The rows of a table of :data:`SCHEMA`."""
+    return [_row(values) for values in table.to_pylist()]
+
+
+def _row(values: dict[str, Any]) -> TrajectoryRow:
+    attempts = tuple(Attempt(**attempt) for attempt in values.pop("attempts"))
+    return TrajectoryRow(**values, attempts=attempts)

@@ -1,0 +1,92 @@
+"""A trajectory in a dozen numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import attrs
+
+from leanebm.trajectory.reader import read_trajectory
+
+__all__ = ["TrajectorySummary", "summarise"]
+
+
+@attrs.frozen(kw_only=True)
+class TrajectorySummary:
+    """How the searches ended and what they cost.
+
+    ``attempted`` is the sum of ``proved``, ``exhausted``, ``budget_spent``, ``rejected`` and
+    ``infrastructure``. A rate of success has two honest denominators: ``attempted``, and ``attempted``
+    without ``infrastructure``, of which nothing is known.
+    """
+
+    attempted: int
+    """Theorems searched."""
+
+    proved: int
+    """Theorems proved."""
+
+    certified: int
+    """Proofs that carry a certificate; equal to ``proved``, because nothing else counts as proved."""
+
+    rejected: int
+    """Theorems for which a proof was believed in and none was certified."""
+
+    infrastructure: int
+    """Theorems whose search was lost."""
+
+    exhausted: int
+    """Theorems whose every reachable state was expanded in vain."""
+
+    budget_spent: int
+    """Theorems whose search a limit ended."""
+
+    rejections: int
+    """Candidate proofs that certification did not accept, over all theorems."""
+
+    nodes: int
+    expansions: int
+    tactic_calls: int
+    wall_s: float
+    """Seconds of search, summed over theorems; runs that search several at once take less."""
+
+    policy_s: float
+    """Of these, seconds spent waiting for candidates."""
+
+    lean_s: float
+    """Seconds spent waiting for tactics."""
+
+    score_s: float
+    """Seconds spent waiting for scores."""
+
+    certify_s: float
+    """Seconds spent waiting for the certifier."""
+
+
+def summarise(path: Path | str) -> TrajectorySummary:
+    """Sum up the trajectory at ``path``, reading footers only.
+
+    Raises:
+        TrajectoryError: there is none, or a shard is damaged or of another version.
+    """
+    records = read_trajectory(path).records
+    outcomes = Counter(record.outcome for record in records)
+    return TrajectorySummary(
+        attempted=len(records),
+        proved=outcomes["proved"],
+        certified=sum(record.certificate is not None for record in records),
+        rejected=outcomes["rejected"],
+        infrastructure=outcomes["infrastructure"],
+        exhausted=outcomes["exhausted"],
+        budget_spent=outcomes["budget_spent"],
+        rejections=sum(len(record.rejections) for record in records),
+        nodes=sum(record.nodes for record in records),
+        expansions=sum(record.expansions for record in records),
+        tactic_calls=sum(record.tactic_calls for record in records),
+        wall_s=sum(record.wall_s for record in records),
+        policy_s=sum(record.policy_s for record in records),
+        lean_s=sum(record.lean_s for record in records),
+        score_s=sum(record.score_s for record in records),
+        certify_s=sum(record.certify_s for record in records),
+    )

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import pytest
+
+from leanebm.core import Leaf, StateScorer
+from leanebm.errors import EnergyError
+from leanebm.search import (
+    BreadthFirst,
+    CumulativeLogProb,
+    LengthNormalisedLogProb,
+    WeightedSum,
+    WeightedTerm,
+)
+from leanebm.testing import SAMPLE_LEAVES, check_scorer
+
+SCORERS: list[StateScorer] = [
+    CumulativeLogProb(),
+    LengthNormalisedLogProb(),
+    BreadthFirst(),
+    WeightedSum((WeightedTerm(scorer=CumulativeLogProb(), weight=0.3), WeightedTerm(scorer=BreadthFirst()))),
+]
+
+
+@pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)
+async def test_every_scorer_keeps_the_contract(scorer: StateScorer) -> None:
+    await check_scorer(scorer)
+    assert list(await scorer.score([])) == []
+
+
+async def test_length_normalisation_follows_its_formula() -> None:
+    leaf = attrs.evolve(SAMPLE_LEAVES[0], path_log_prob=-6.0, depth=4)
+    assert await LengthNormalisedLogProb(alpha=0.0).score([leaf]) == await CumulativeLogProb().score([leaf])
+    assert await LengthNormalisedLogProb(alpha=0.5).score([leaf]) == [-3.0]
+    assert await LengthNormalisedLogProb(alpha=1.0).score([leaf]) == [-1.5]
+
+
+async def test_the_root_scores_nothing() -> None:
+    root = SAMPLE_LEAVES[0]
+    assert await LengthNormalisedLogProb().score([root]) == [0.0]
+    assert await BreadthFirst().score([root]) == [0.0]
+
+
+async def test_a_weighted_sum_adds_terms_in_their_standard_units() -> None:
+    leaf = attrs.evolve(SAMPLE_LEAVES[0], path_log_prob=-6.0, depth=4)
+    scorer = WeightedSum(
+        [
+            WeightedTerm(scorer=CumulativeLogProb(), weight=2.0, centre=-4.0, scale=0.5),
+            WeightedTerm(scorer=BreadthFirst(), weight=-1.0),
+        ]
+    )
+    [score] = await scorer.score([leaf])
+    assert math.isclose(score, 2.0 * (-6.0 + 4.0) / 0.5 + 4.0)
+
+
+class OneTooFew:
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0] * (len(leaves) - 1)
+
+
+async def test_a_term_that_answers_too_little_is_not_filled_up() -> None:
+    with pytest.raises(EnergyError, match="OneTooFew gave 3 scores for 4 leaves"):
+        await WeightedSum((WeightedTerm(scorer=OneTooFew()),)).score(SAMPLE_LEAVES)
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="alpha"):
+        LengthNormalisedLogProb(alpha=-0.1)
+    with pytest.raises(ValueError, match="scale"):
+        WeightedTerm(scorer=BreadthFirst(), scale=0.0)
+    with pytest.raises(ValueError, match="terms"):
+        WeightedSum(())
