@@ -38,7 +38,7 @@ class WorkerCommand:
     backend: str
     """The backend's name, for certificates, logs and error messages."""
 
-    argv: tuple[str, ...] = attrs.field(converter=tuple, validator=attrs.validators.min_len(1))
+    argv: tuple[str, ...] = attrs.field(validator=attrs.validators.min_len(1))
     """The program and its arguments; never passed through a shell."""
 
     env: Mapping[str, str] = attrs.field(factory=minimal_environment)
@@ -50,11 +50,11 @@ class WorkerCommand:
     stack_mib: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
     """Stack that the main thread may grow to, in MiB, as far as the hard limit allows; unchanged when not given."""
 
-    options: Mapping[str, object] = attrs.field(factory=dict)
-    """Sent once with ``options.set`` when the worker is ready; nothing is sent when empty."""
-
     understands_header: bool = True
     """Whether ``goal.start`` takes ``open`` and ``universe`` lines with a theorem (real Pantograph does not)."""
+
+    understands_timeout: bool = True
+    """Whether ``goal.tactic`` takes a ``timeout``; without it, ``options.set`` sets one for every command."""
 
     memory_note: str = ""
     """What one worker of this kind is expected to need, in words, for ``doctor`` and error messages."""

@@ -1,0 +1,82 @@
+"""Bytes on the wire ↔ JSON values. Pure: no I/O, no process, no clock.
+
+One request is one line ``{"cmd": …, "payload": {…}}`` and one reply is one line with a JSON object.
+An object with an ``error`` key is a refusal; what else a reply may look like depends on its command
+(:mod:`leanebm.lean._replies`). Replies are told apart by the keys they have, never by a version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TypeVar
+
+__all__ = ["JsonObject", "MalformedReplyError", "decode_reply", "encode_request", "expect", "optional"]
+
+JsonObject = Mapping[str, object]
+T = TypeVar("T")
+
+_EXCERPT_CHARACTERS = 200
+
+
+class MalformedReplyError(ValueError):
+    """A reply that is not the protocol; the pipe it came from cannot be trusted any more."""
+
+
+def encode_request(command: str, payload: JsonObject) -> bytes:
+    r"""One line, its newline included.
+
+    Text goes out raw in UTF-8 (older Leans do not decode surrogate pairs); JSON escapes every control
+    character, so that a newline inside a tactic never becomes a second, empty line, which would end
+    the worker.
+
+    Raises:
+        UnicodeEncodeError: the payload holds a lone surrogate, which is not text.
+    """
+    text = json.dumps({"cmd": command, "payload": payload}, ensure_ascii=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def decode_reply(line: bytes) -> JsonObject:
+    """The JSON object on one line.
+
+    Raises:
+        MalformedReplyError: it is not UTF-8, not JSON, or not an object.
+    """
+    try:
+        reply = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise MalformedReplyError(f"not a line of JSON ({error}): {_excerpt(line)}") from error
+    if not isinstance(reply, dict):
+        raise MalformedReplyError(f"JSON, but not an object: {_excerpt(line)}")
+    return reply
+
+
+def expect(reply: JsonObject, key: str, kind: type[T]) -> T:
+    """The value under ``key``, which must be there and be a ``kind``.
+
+    Raises:
+        MalformedReplyError: it is not there, or is something else.
+    """
+    value = optional(reply, key, kind)
+    if value is None:
+        raise MalformedReplyError(f"no {key!r} among {sorted(reply)}")
+    return value
+
+
+def optional(reply: JsonObject, key: str, kind: type[T]) -> T | None:
+    """The value under ``key``, or ``None`` where it is missing or null.
+
+    Raises:
+        MalformedReplyError: it is neither null nor a ``kind``.
+    """
+    value = reply.get(key)
+    # JSON tells true from 1; Python's isinstance(True, int) would not.
+    if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
+        return value
+    raise MalformedReplyError(f"{key!r} should be of type {kind.__name__}, not {type(value).__name__}")
+
+
+def _excerpt(line: bytes) -> str:
+    text = line.decode("utf-8", "backslashreplace")
+    return repr(text if len(text) <= _EXCERPT_CHARACTERS else f"{text[:_EXCERPT_CHARACTERS]}…")

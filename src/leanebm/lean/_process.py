@@ -1,0 +1,204 @@
+"""One guarded child process: lines in, lines out, a tail of its standard error, and its certain end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import psutil
+
+from leanebm.lean._line_buffer import LineBuffer
+from leanebm.lean._uninterrupted import uninterrupted
+from leanebm.lean.worker_command import WorkerCommand
+
+__all__ = ["ChildProcess"]
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+_STDERR_TAIL_BYTES = 16 * 1024
+_ORDERLY_END_S = 2.0
+_REAP_DEADLINE_S = 10.0
+_GUARD = Path(__file__).with_name("_guard.py")
+
+
+def kill_group(pid: int) -> None:
+    """Kill every process of the group that ``pid`` leads or led."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class _Pipes(asyncio.SubprocessProtocol):
+    """What the event loop tells us about the child."""
+
+    def __init__(self, max_line_bytes: int, on_output: Callable[[], None]) -> None:
+        self.lines = LineBuffer(max_line_bytes)
+        self.stderr = bytearray()
+        self.is_at_eof = False
+        self.exited = asyncio.Event()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.output = asyncio.Event()
+        self._on_output = on_output
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == _STDERR:
+            self.stderr += data
+            del self.stderr[:-_STDERR_TAIL_BYTES]
+            return
+        self.lines.feed(data)
+        if self.lines.is_overfull and self._transport is not None:
+            # Nobody will ever take what is held now; what follows stays in the kernel's pipe.
+            cast("asyncio.ReadTransport", self._transport.get_pipe_transport(_STDOUT)).pause_reading()
+        self._tell()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
+        if fd == _STDIN:
+            self.writable.set()  # nothing will ever be written again: do not wait for it
+        elif fd == _STDOUT:
+            self.is_at_eof = True
+            self._tell()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+        self.writable.set()
+        if self._transport is not None:
+            # Whatever the guard left behind (everything, if it was killed itself) holds the pipes open.
+            kill_group(self._transport.get_pid())
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def _tell(self) -> None:
+        self.output.set()
+        self._on_output()
+
+
+class ChildProcess:
+    """A worker's process, in a session of its own, that cannot outlive us.
+
+    It is started through ``_guard.py``, which kills it when the pipe whose write end we hold is
+    closed. That is our orderly way to end it, and the kernel's way when we are killed ourselves.
+    """
+
+    def __init__(self, transport: asyncio.SubprocessTransport, pipes: _Pipes, lifeline: int) -> None:
+        self._transport = transport
+        self._pipes = pipes
+        self._lifeline: int | None = lifeline
+        self._stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(_STDIN))
+        self._family: tuple[psutil.Process, ...] = ()
+
+    @classmethod
+    async def spawn(
+        cls, command: WorkerCommand, *, max_line_bytes: int, on_output: Callable[[], None] = lambda: None
+    ) -> ChildProcess:
+        """Start ``command``; ``on_output`` is called whenever it wrote something or ended."""
+        guarded, lifeline = os.pipe()
+        arguments = (str(guarded), str(command.stack_mib or 0), *command.argv)
+        try:
+            transport, pipes = await asyncio.get_running_loop().subprocess_exec(
+                lambda: _Pipes(max_line_bytes, on_output),
+                *(sys.executable, "-I", "-S", str(_GUARD), *arguments),
+                cwd=command.cwd,
+                env=dict(command.env),
+                pass_fds=(guarded,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(lifeline)
+            raise
+        finally:
+            os.close(guarded)
+        return cls(transport, pipes, lifeline)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the guard, which is also the id of the process group."""
+        return self._transport.get_pid()
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status, negative for a signal; ``None`` while it runs."""
+        return self._transport.get_returncode()
+
+    @property
+    def has_unread_output(self) -> bool:
+        """Whether it wrote something that was not read yet."""
+        return bool(self._pipes.lines)
+
+    @property
+    def is_at_eof(self) -> bool:
+        """Whether it closed its standard output; what it wrote before may still be unread."""
+        return self._pipes.is_at_eof
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what it wrote to standard error, at most 16 KiB."""
+        return self._pipes.stderr.decode("utf-8", "replace").strip()
+
+    async def write(self, line: bytes) -> None:
+        """Write one line, its newline included; a dead process is noticed at the next read, not here."""
+        self._stdin.write(line)
+        await self._pipes.writable.wait()
+
+    async def read_line(self) -> bytes:
+        """The next line of its standard output, without the newline.
+
+        Raises:
+            EOFError: it closed its standard output or ended; a half-written line is not a line.
+            LineTooLongError: the line exceeds the limit.
+        """
+        while (line := self._pipes.lines.next_line()) is None:
+            if self._pipes.is_at_eof:
+                raise EOFError
+            self._pipes.output.clear()
+            await self._pipes.output.wait()
+        return line
+
+    def find_family(self) -> None:
+        """Remember which processes make up this worker, so that :meth:`rss_mib` need not search for them.
+
+        To be called once the program has started everything it starts.
+        """
+        with contextlib.suppress(psutil.Error):
+            self._family = tuple(psutil.Process(self.pid).children(recursive=True))
+
+    def rss_mib(self) -> float:
+        """Resident memory of the worker's processes, in MiB; 0 once they are gone."""
+        total = 0
+        for process in self._family:
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_info().rss
+        return total / 2**20
+
+    async def kill(self) -> None:
+        """End the whole group and reap it; done to the end even when the caller is cancelled. May be repeated."""
+        await uninterrupted(self._kill())
+
+    async def _kill(self) -> None:
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+            # The guard now kills the program and reaps it, so that no zombie is left to init.
+            await self.exited_within(_ORDERLY_END_S)
+        if self.returncode is None:  # else the id may belong to another process by now
+            kill_group(self.pid)
+            await self.exited_within(_REAP_DEADLINE_S)
+        self._transport.close()
+
+    async def exited_within(self, seconds: float) -> None:
+        """Wait until the process has ended, but no longer than that; see :attr:`returncode`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pipes.exited.wait()

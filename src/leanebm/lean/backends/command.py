@@ -1,0 +1,44 @@
+"""A worker started by a command line of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import final
+
+import attrs
+
+from leanebm.lean.worker_command import WorkerCommand, minimal_environment
+
+__all__ = ["CommandBackend"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CommandBackend:
+    """Any program that speaks the worker protocol: a REPL you built, or a scripted one in a test."""
+
+    argv: tuple[str, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    """The program and its arguments; the imports are appended to them."""
+
+    env: Mapping[str, str] = attrs.field(factory=dict)
+    """Variables added to the minimal environment that a worker gets."""
+
+    cwd: Path | None = None
+    """Working directory of the program; ours when not given."""
+
+    name: str = "command"
+    """What certificates and logs call it."""
+
+    understands_header: bool = True
+    """Whether its ``goal.start`` takes a theorem's ``open`` and ``universe`` lines."""
+
+    def prepare(self, imports: Sequence[str]) -> WorkerCommand:
+        """Append ``imports`` to the command line; nothing is checked before a worker starts."""
+        return WorkerCommand(
+            backend=self.name,
+            argv=(*self.argv, *imports),
+            env=minimal_environment(**self.env),
+            cwd=self.cwd,
+            understands_header=self.understands_header,
+        )

@@ -1,0 +1,34 @@
+"""Real Lean as WebAssembly, on a Node from a wheel: no toolchain needed, no Mathlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import attrs
+
+from leanebm.lean.worker_command import WorkerCommand
+
+__all__ = ["EmbeddedBackend"]
+
+
+@final
+@attrs.frozen(kw_only=True)
+class EmbeddedBackend:
+    """The Lean that :mod:`leanebm.lean.embedded` prepares in the user's cache, once."""
+
+    @property
+    def name(self) -> str:
+        """``embedded``."""
+        return "embedded"
+
+    def prepare(self, imports: Sequence[str]) -> WorkerCommand:
+        """Install the embedded Lean if it is not there yet (a download of some 120 MB), and use it.
+
+        Raises:
+            LeanInstallError: no Node, no network, or a damaged package.
+        """
+        # Imported here: a pool over another backend should not need the installer's dependencies.
+        from leanebm.lean.embedded import install
+
+        return install().worker_command(imports)

@@ -1,0 +1,172 @@
+"""The last word on a proof, from a worker that never ran a search."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from leanebm.core.certificate import Certificate, CertificationRejected, CertificationResult
+from leanebm.core.theorem import Theorem
+from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost
+from leanebm.lean._frontend_certificate import audited, verdict
+from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
+from leanebm.lean._task_scope import TaskScope
+from leanebm.lean.config import LeanPoolConfig
+from leanebm.lean.requests import frontend_process, lean_version, printed_type, proof_certify
+from leanebm.lean.source import assemble, declaration_name, lean_file
+from leanebm.lean.worker import LeanWorker
+from leanebm.lean.worker_command import WorkerCommand
+
+__all__ = ["Certifier"]
+
+_log = logging.getLogger(__name__)
+_ATTEMPTS = 2
+_MISUSE = "command"
+
+
+class Certifier:
+    """Elaborates found proofs from text and has the kernel check them. A :class:`~leanebm.core.ProofCertifier`.
+
+    It has one worker of its own, started when the first proof comes and replaced by the limits of the
+    configuration; proofs are certified one after the other.
+
+    .. code-block:: python
+
+        async with Certifier(LeanPoolConfig.auto()) as certifier:
+            result = await certifier.certify(Theorem(name="two", statement="1 + 1 = 2"), ["rfl"])
+    """
+
+    def __init__(self, config: LeanPoolConfig, *, deadline_s: float = 120.0, max_certifications: int = 200) -> None:
+        """Starts nothing yet.
+
+        Args:
+            config: Backend, imports and limits; its ``num_workers`` does not matter here.
+            deadline_s: Seconds one certification may take.
+            max_certifications: Proofs after which the worker is replaced.
+        """
+        self.config = config
+        self._deadline_s = deadline_s
+        self._max_certifications = max_certifications
+        self._scope = TaskScope()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._turn = asyncio.Lock()
+        self._command: WorkerCommand | None = None
+        self._worker: LeanWorker | None = None
+        self._certifications = 0
+        self._reads_messages = False
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._scope.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the worker."""
+        self._tasks = None
+        try:
+            await self._scope.__aexit__(kind, error, traceback)
+        finally:
+            await self._dismiss()
+
+    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        """Decide whether ``tactics`` prove ``theorem``.
+
+        A worker that is lost meanwhile is replaced once, for that says nothing about the proof.
+
+        Raises:
+            WorkerLost: the worker was lost twice; the proof is neither accepted nor rejected.
+            WorkerStartError: no worker could be started.
+            LeanInstallError: the backend is not usable.
+        """
+        async with self._turn:
+            for attempt in range(1, _ATTEMPTS + 1):
+                worker = await self._ready_worker()
+                try:
+                    return await self._certify(worker, theorem, tactics)
+                except StaleState as stale:
+                    loss: WorkerLost = WorkerDied(str(stale), worker=worker.index, epoch=worker.epoch)
+                except WorkerLost as lost:
+                    loss = lost
+                _log.warning("certifying %r, attempt %d of %d: %s", theorem.name, attempt, _ATTEMPTS, loss)
+            raise loss
+
+    async def _certify(self, worker: LeanWorker, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        self._certifications += 1
+        source = assemble(theorem, tactics)
+        try:
+            statement = theorem.statement or ""
+            if theorem.copy_from is not None:
+                statement = await worker.request(printed_type(theorem.copy_from))
+                source = assemble(theorem, tactics, statement)
+            reply = await self._ask(worker, theorem, source, statement)
+        except UnicodeEncodeError:
+            reply = CertifyRejectedReply("elaboration", "the text holds a lone surrogate, which is not text")
+        except CommandRefused as refusal:
+            if refusal.kind == _MISUSE:
+                raise
+            reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
+        return self._result(worker, theorem, tuple(tactics), lean_file(self.config.imports, source), reply)
+
+    async def _ask(
+        self, worker: LeanWorker, theorem: Theorem, source: str, statement: str
+    ) -> CertifiedReply | CertifyRejectedReply:
+        name = declaration_name(theorem)
+        if not self._reads_messages:
+            try:
+                request = proof_certify(theorem, source=source, name=name)
+                return await worker.request(request, deadline_s=self._deadline_s)
+            except CommandRefused as refusal:
+                if not refusal.description.startswith("Unknown command"):
+                    raise
+                self._reads_messages = True
+        said = await worker.request(frontend_process(audited(source, theorem, name)), deadline_s=self._deadline_s)
+        version = await worker.request(lean_version())
+        return verdict(said, theorem, name, statement=statement, lean_version=version)
+
+    def _result(
+        self,
+        worker: LeanWorker,
+        theorem: Theorem,
+        tactics: tuple[str, ...],
+        source: str,
+        reply: CertifiedReply | CertifyRejectedReply,
+    ) -> CertificationResult:
+        if isinstance(reply, CertifyRejectedReply):
+            return CertificationRejected(
+                theorem=theorem, source=source, tactics=tactics, reason=reply.reason, message=reply.message
+            )
+        return Certificate(
+            theorem=theorem,
+            source=source,
+            tactics=tactics,
+            statement=reply.statement,
+            fingerprint=reply.fingerprint,
+            axioms=reply.axioms,
+            constants=reply.constants,
+            trusted_constants=reply.trusted_constants,
+            lean_version=reply.lean_version,
+            backend=worker.command.backend,
+            imports=self.config.imports,
+        )
+
+    async def _ready_worker(self) -> LeanWorker:
+        if self._tasks is None:
+            raise PoolClosed("the certifier is used with 'async with Certifier(config) as certifier:'")
+        worker = self._worker
+        if worker is not None and (worker.is_due or self._certifications >= self._max_certifications):
+            await self._dismiss()
+        if self._worker is None:
+            if self._command is None:
+                self._command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
+            self._worker = await LeanWorker.start(self._command, self.config, index=0, tasks=self._tasks)
+            self._certifications = 0
+        return self._worker
+
+    async def _dismiss(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.aclose()

@@ -1,0 +1,300 @@
+"""A pool of Lean workers.
+
+Theory of operation. The pool has ``num_workers`` places; one task keeps each place filled (``_keep``).
+A worker that has served long enough is replaced in good order: its successor is started and warmed
+first, then takes over the place, and the old one takes no new proofs and waits for its open ones. Only
+one worker at a time is in that condition, so a pool never has more than ``num_workers + 1`` processes.
+A worker that broke is replaced at once; the pause between starts doubles only while starts fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import copy
+from types import MappingProxyType, TracebackType
+from typing import Self, TypeVar
+
+import attrs
+
+from leanebm.core.theorem import Theorem
+from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
+from leanebm.lean._task_scope import TaskScope
+from leanebm.lean.config import LeanPoolConfig
+from leanebm.lean.proof import ProofHandle, ProofHandleOwned
+from leanebm.lean.requests import Request
+from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
+from leanebm.lean.worker import LeanWorker
+from leanebm.lean.worker_command import WorkerCommand
+
+__all__ = ["LeanPool"]
+
+_log = logging.getLogger(__name__)
+R = TypeVar("R")
+P = TypeVar("P", bound=ProofHandle)
+
+_FIRST_RESTART_DELAY_S = 0.25
+
+
+@attrs.define(eq=False)
+class _Post:
+    """A worker at its place."""
+
+    worker: LeanWorker
+    open_proofs: int = 0
+    is_retiring: bool = False
+
+    def statistics(self) -> WorkerStatistics:
+        worker = self.worker
+        return WorkerStatistics(
+            index=worker.index,
+            epoch=worker.epoch,
+            pid=worker.pid,
+            is_retiring=self.is_retiring,
+            requests=worker.requests,
+            open_proofs=self.open_proofs,
+            age_s=worker.age_s,
+            start_s=worker.start_s,
+            rss_mib=worker.rss_mib,
+        )
+
+
+class LeanPool:
+    """Keeps Lean workers ready and places proofs on them. A :class:`~leanebm.core.ProofEnvironment`.
+
+    .. code-block:: python
+
+        async with LeanPool(LeanPoolConfig.auto()) as pool:
+            async with pool.open(Theorem(name="two", statement="1 + 1 = 2")) as proof:
+                outcome = await proof.run_tactic(proof.root, "rfl")
+
+    Raises:
+        LeanInstallError: on entering: the backend is not usable.
+        WorkerStartError: on entering: no worker became ready.
+    """
+
+    def __init__(self, config: LeanPoolConfig) -> None:
+        self.config = config
+        self._scope = TaskScope()
+        self._posts: list[_Post] = []
+        self._end: LeanError | None = PoolClosed("the pool is used with 'async with LeanPool(config) as pool:'")
+        self._was_entered = False
+        self._places_kept = config.num_workers
+        self._change = asyncio.Event()
+        self._spare = asyncio.Semaphore(1)
+        self._start_error = WorkerStartError("every Lean worker ended before it answered a single request")
+        self._waiting = 0
+        self._starts = 0
+        self._start_failures = 0
+        self._requests_of_the_past = 0
+        self._retirements: Counter[RetirementReason] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<LeanPool {self.config.backend.name} workers={len(self._posts)}>"
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        if self._was_entered:
+            raise PoolClosed("a pool is entered once; make a new one")
+        self._was_entered = True
+        command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
+        tasks = await self._scope.__aenter__()
+        self._end = None
+        try:
+            for index in range(self.config.num_workers):
+                tasks.create_task(self._keep(index, command, tasks), name=f"lean-place-{index}")
+            while not self._posts:
+                self._check_open()
+                await self._change.wait()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Kill and reap every worker; requests still open raise ``PoolClosed``."""
+        self._end = PoolClosed("the pool was closed")
+        try:
+            await self._scope.__aexit__(kind, error, traceback)
+        finally:
+            closing = [post.worker.aclose(self._end) for post in self._posts]
+            self._requests_of_the_past += sum(post.worker.requests for post in self._posts)
+            self._posts = []
+            await asyncio.gather(*closing)
+
+    # --- use ---
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[ProofHandle]:
+        """Start a proof on the least loaded worker; leaving the block frees all its states.
+
+        Raises:
+            StatementError: the statement or header does not elaborate.
+            WorkerLost: the worker broke under the statement.
+            WorkerStartError: no worker is left and none can be started.
+            PoolClosed: outside the pool's ``async with``.
+        """
+        proof, post = await self._open(ProofHandle, theorem)
+        try:
+            yield proof
+        finally:
+            proof.release()
+            self._leave(post)
+
+    async def open_owned(self, theorem: Theorem) -> ProofHandleOwned:
+        """Start a proof that may be handed to another task; whoever has it must close it. Raises as :meth:`open`."""
+        proof, post = await self._open(ProofHandleOwned, theorem)
+        proof.bind(lambda: self._leave(post))
+        return proof
+
+    async def ask(self, request: Request[R], *, deadline_s: float | None = None) -> R:
+        """Send a request that concerns no proof to the least loaded worker.
+
+        Raises:
+            CommandRefused: the worker understood, and said no.
+            WorkerLost: the worker broke under this request.
+        """
+        while True:
+            post = await self._enter()
+            try:
+                return await post.worker.request(request, deadline_s=deadline_s)
+            except StaleState:
+                continue  # it ended before it was asked: another one will do
+            finally:
+                self._leave(post)
+
+    def statistics(self) -> PoolStatistics:
+        """The pool at this moment."""
+        return PoolStatistics(
+            backend=self.config.backend.name,
+            workers=tuple(post.statistics() for post in self._posts),
+            requests=self._requests_of_the_past + sum(post.worker.requests for post in self._posts),
+            open_proofs=sum(post.open_proofs for post in self._posts),
+            waiting=self._waiting,
+            starts=self._starts,
+            start_failures=self._start_failures,
+            retirements=MappingProxyType(dict(self._retirements)),
+        )
+
+    # --- placing proofs ---
+
+    async def _open(self, kind: type[P], theorem: Theorem) -> tuple[P, _Post]:
+        while True:
+            post = await self._enter()
+            try:
+                proof = await kind.start(post.worker, theorem, tactic_timeout_s=self.config.tactic_timeout_s)
+            except StaleState:
+                self._leave(post)  # it ended before it was asked: another one will do
+            except BaseException:
+                self._leave(post)
+                raise
+            else:
+                return proof, post
+
+    async def _enter(self) -> _Post:
+        """Wait for the least loaded worker that takes proofs, and count a proof on it."""
+        self._waiting += 1
+        try:
+            while (post := self._least_loaded()) is None:
+                await self._change.wait()
+        finally:
+            self._waiting -= 1
+        post.open_proofs += 1
+        return post
+
+    def _least_loaded(self) -> _Post | None:
+        self._check_open()
+        limit = self.config.max_open_proofs
+        ready = (post for post in self._posts if post.worker.is_alive and not post.is_retiring)
+        free = (post for post in ready if post.open_proofs < limit)
+        return min(free, key=lambda post: (post.open_proofs, post.worker.requests), default=None)
+
+    def _leave(self, post: _Post) -> None:
+        post.open_proofs -= 1
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake everyone who waits for a worker, or for a worker to be free of proofs."""
+        self._change.set()
+        self._change = asyncio.Event()
+
+    def _check_open(self) -> None:
+        if self._end is not None:
+            # Every waiter raises an exception object of its own: a shared one would collect tracebacks.
+            raise copy(self._end)
+
+    # --- keeping places filled ---
+
+    async def _keep(self, index: int, command: WorkerCommand, tasks: asyncio.TaskGroup) -> None:
+        """Keep one place filled, until its workers cannot be started any more."""
+        post = await self._fill(index, command, tasks)
+        while post is not None:
+            reason = await post.worker.wait_due()
+            if reason.is_loss:
+                # One that ended before it did anything useful counts as a failed start, or a worker
+                # that always crashes would be started over and over without a pause.
+                failures = 0 if post.worker.requests else 1
+                await self._dismiss(post, reason)
+                post = await self._fill(index, command, tasks, failures)
+            else:
+                await self._spare.acquire()
+                predecessor, post = post, await self._fill(index, command, tasks)
+                predecessor.is_retiring = True
+                tasks.create_task(self._drain(predecessor, reason), name=f"lean-place-{index}-drain")
+        self._give_up_place(index)
+
+    async def _fill(
+        self, index: int, command: WorkerCommand, tasks: asyncio.TaskGroup, failures: int = 0
+    ) -> _Post | None:
+        """Start a worker, trying again after ever longer pauses; ``None`` after too many failures in a row."""
+        while failures < self.config.max_start_failures:
+            await asyncio.sleep(self._pause_s(failures))
+            try:
+                worker = await LeanWorker.start(command, self.config, index=index, tasks=tasks)
+            except WorkerStartError as error:
+                failures += 1
+                self._start_failures += 1
+                self._start_error = error
+                _log.warning("start %d of at most %d failed: %s", failures, self.config.max_start_failures, error)
+            else:
+                self._starts += 1
+                self._posts.append(post := _Post(worker))
+                self._announce()
+                return post
+        return None
+
+    def _pause_s(self, failures: int) -> float:
+        return min(self.config.max_restart_delay_s, _FIRST_RESTART_DELAY_S * 2 ** (failures - 1)) if failures else 0.0
+
+    def _give_up_place(self, index: int) -> None:
+        self._places_kept -= 1
+        _log.error("Lean worker %d is given up: its starts failed %d times", index, self.config.max_start_failures)
+        if self._places_kept == 0:
+            self._end = self._start_error
+            self._announce()
+
+    async def _drain(self, post: _Post, reason: RetirementReason) -> None:
+        """Let a replaced worker's open proofs come to their end, within bounds, then dismiss it."""
+        try:
+            async with asyncio.timeout(self.config.max_drain_s):
+                while post.open_proofs and post.worker.is_alive:
+                    await self._change.wait()
+        except TimeoutError:
+            _log.info("%r still has %d open proofs; they must move", post.worker, post.open_proofs)
+        await self._dismiss(post, reason)
+        self._spare.release()
+
+    async def _dismiss(self, post: _Post, reason: RetirementReason) -> None:
+        """Take a worker out of the pool and end it."""
+        self._posts.remove(post)
+        self._requests_of_the_past += post.worker.requests
+        self._retirements[reason] += 1
+        _log.info("%r is replaced: %s", post.worker, reason)
+        self._announce()
+        await post.worker.aclose(StaleState(f"the worker of this proof was replaced ({reason})"))

@@ -1,0 +1,221 @@
+"""A proof in progress, pinned to the worker that holds its states."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Self, final
+
+from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
+from leanebm.core.proof_state import ProofState, StateRef
+from leanebm.core.theorem import Theorem
+from leanebm.errors import CommandRefused, StaleState, StatementError
+from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFailed
+from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
+from leanebm.lean.worker import LeanWorker
+
+__all__ = ["ProofHandle", "ProofHandleOwned"]
+
+_MISUSE = frozenset({"command", "arguments"})
+
+
+class ProofHandle:
+    """One theorem's proof, open on one worker. From ``async with pool.open(theorem) as proof``.
+
+    States stay as they are: a tactic makes a new one, and any state may be returned to. Several
+    tactics may be asked for at once; the worker runs them one after the other.
+    """
+
+    def __init__(self, worker: LeanWorker, theorem: Theorem, root: ProofState, *, tactic_timeout_s: float) -> None:
+        self._worker = worker
+        self._theorem = theorem
+        self._root = root
+        self._tactic_timeout_s = tactic_timeout_s
+        # Only states that this handle gave out and did not free: ids alone would let one proof
+        # reach into another on the same worker.
+        self._live: set[int] | None = {root.ref.state_id}
+
+    def __repr__(self) -> str:
+        states = "closed" if self._live is None else f"{len(self._live)} states"
+        return f"<{type(self).__name__} {self._theorem.name!r} on worker {self._worker.index}, {states}>"
+
+    @classmethod
+    async def start(cls, worker: LeanWorker, theorem: Theorem, *, tactic_timeout_s: float) -> Self:
+        """Open ``theorem`` on ``worker``.
+
+        Raises:
+            StatementError: the statement, header or name does not elaborate.
+            WorkerLost: the worker broke under it.
+            StaleState: the worker ended before it could be asked.
+        """
+        understands_header = worker.command.understands_header
+        _check_header(theorem, worker.command.backend, understands_header=understands_header)
+        request = goal_start(theorem, understands_header=understands_header)
+        try:
+            started = await worker.request(
+                request, on_abandoned=lambda abandoned: worker.post(goal_delete([abandoned.state_id]))
+            )
+        except UnicodeEncodeError as error:
+            raise StatementError("encoding", "the statement holds a lone surrogate, which is not text") from error
+        except CommandRefused as refusal:
+            if refusal.kind in _MISUSE:
+                raise
+            raise StatementError(refusal.kind, refusal.description, command=refusal.command) from refusal
+        if started.state is not None:
+            goals, key = started.state.goals, started.state.key
+        else:
+            printed = await worker.request(goal_print(started.state_id))
+            goals, key = printed.goals, printed.key
+        root = ProofState(goals, key, StateRef(worker.epoch, started.state_id))
+        return cls(worker, theorem, root, tactic_timeout_s=tactic_timeout_s)
+
+    @property
+    def theorem(self) -> Theorem:
+        """What is being proved."""
+        return self._theorem
+
+    @property
+    def root(self) -> ProofState:
+        """The state before any tactic."""
+        return self._root
+
+    @property
+    def worker(self) -> LeanWorker:
+        """The worker that holds the states."""
+        return self._worker
+
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        """Run ``tactic``, one or a block of them, on ``state``'s first goal.
+
+        Raises:
+            WorkerLost: the worker broke under this tactic; nothing is known about it.
+            StaleState: ``state`` belongs to another proof or was freed, or its worker is gone.
+        """
+        return await self._run(state, "tactic", tactic)
+
+    async def run_expr(self, state: ProofState, expr: str) -> TacticOutcome:
+        """Close the first goal with the term ``expr``; its holes become goals. Raises as :meth:`run_tactic`."""
+        return await self._run(state, "expr", expr)
+
+    async def have(self, state: ProofState, statement: str, name: str = "this") -> TacticOutcome:
+        """Assert ``statement``: first goal to show it, second to go on with it as ``name``."""
+        return await self._run(state, "have", statement, name)
+
+    async def let(self, state: ProofState, type_: str, name: str) -> TacticOutcome:
+        """Introduce a local definition: first goal to give its value, second to go on with it as ``name``."""
+        return await self._run(state, "let", type_, name)
+
+    async def print_state(self, state: ProofState) -> PrintedState:
+        """The state's goals as the worker has them, and the proof term that led to it."""
+        return await self._worker.request(goal_print(self._id_of(state), root=True))
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Forget states that will not be visited again; those freed before, or gone with a worker, are skipped."""
+        live = self._live or set()
+        doomed = {s.ref.state_id for s in states if s.ref.epoch == self._worker.epoch} & live
+        live -= doomed
+        if doomed:
+            # Nobody needs to wait for this, and a worker that ends meanwhile has forgotten them too.
+            self._worker.post(goal_delete(sorted(doomed)))
+
+    def release(self) -> None:
+        """Forget every state and refuse further use. Does not wait for the worker, so it cannot be cancelled."""
+        live, self._live = self._live, None
+        if live:
+            self._worker.post(goal_delete(sorted(live)))
+
+    async def _run(self, state: ProofState, kind: str, text: str, name: str | None = None) -> TacticOutcome:
+        request = goal_tactic(self._id_of(state), timeout_s=self._tactic_timeout_s, kind=kind, text=text, name=name)
+        try:
+            reply, elapsed_s = await self._worker.timed_request(request, on_abandoned=self._discard)
+        except UnicodeEncodeError:
+            return TacticRejected("the tactic holds a lone surrogate, which is not text", 0.0)
+        except CommandRefused as refusal:
+            if refusal.kind == "index":
+                raise StaleState(f"the worker no longer has this state: {refusal.description}") from refusal
+            raise
+        return self._outcome(reply, elapsed_s)
+
+    def _outcome(self, reply: NewState | TacticFailed | LimitReached, elapsed_s: float) -> TacticOutcome:
+        match reply:
+            case TacticFailed(message):
+                return TacticRejected(message, elapsed_s)
+            case LimitReached(message):
+                return TacticTimedOut(message, elapsed_s)
+            case NewState(objection=str(objection)):
+                self._discard(reply)
+                return TacticRejected(objection, elapsed_s)
+        state = ProofState(reply.goals, reply.key, StateRef(self._worker.epoch, reply.state_id))
+        if self._live is None:
+            self._discard(reply)
+        else:
+            self._live.add(reply.state_id)
+        return ProofFinished(state, elapsed_s) if state.is_solved else ProofAdvanced(state, elapsed_s)
+
+    def _discard(self, reply: NewState | TacticFailed | LimitReached) -> None:
+        """Have the worker forget a state that nobody will ever refer to."""
+        if isinstance(reply, NewState):
+            self._worker.post(goal_delete([reply.state_id]))
+
+    def _id_of(self, state: ProofState) -> int:
+        if self._live is None:
+            raise StaleState(f"the proof of {self._theorem.name!r} was closed")
+        if state.ref.epoch != self._worker.epoch:
+            raise StaleState(
+                f"the state was made by worker epoch {state.ref.epoch}, this proof lives in epoch "
+                f"{self._worker.epoch}; open the theorem again and replay its tactics"
+            )
+        if state.ref.state_id not in self._live:
+            raise StaleState(f"state {state.ref.state_id} was freed, or belongs to another proof")
+        return state.ref.state_id
+
+
+@final
+class ProofHandleOwned(ProofHandle):
+    """A proof that is not tied to a block, from ``await pool.open_owned(theorem)``.
+
+    It may be handed to another task, whose duty it then is to ``await proof.aclose()`` it or to use it
+    in an ``async with``. One that is forgotten keeps its worker from being replaced in good order, and
+    warns when it is collected.
+    """
+
+    _on_close: Callable[[], None] | None = None
+
+    def bind(self, on_close: Callable[[], None]) -> None:
+        """Have the pool told when this proof is closed."""
+        self._on_close = on_close
+
+    async def aclose(self) -> None:
+        """Forget every state and give the worker back. May be repeated."""
+        self.release()
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the proof."""
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._on_close is not None:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
+
+
+def _check_header(theorem: Theorem, backend: str, *, understands_header: bool) -> None:
+    if understands_header:
+        return
+    beyond = _beyond_universes(theorem.header.splitlines())
+    if beyond:
+        raise StatementError(
+            "header", f"the {backend} backend takes 'universe' lines only, not {beyond[0]!r}; use another backend"
+        )
+
+
+def _beyond_universes(lines: Iterable[str]) -> list[str]:
+    return [line for line in lines if line.strip() and line.split()[0] not in {"universe", "universes"}]

@@ -1,0 +1,229 @@
+"""Proofs that survive the loss of their worker.
+
+A proof state lives in one process and dies with it. A :class:`ReplayingProof` remembers by which
+tactics each state was reached. When its worker is lost or replaced, it opens the theorem on another
+one, and replays the tactics that lead to a state when that state is next needed, no sooner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+
+import attrs
+
+from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticTimedOut
+from leanebm.core.proof_state import ProofState, StateRef
+from leanebm.core.theorem import Theorem
+from leanebm.errors import StaleState, WorkerDied, WorkerLost, WorkerTimeout
+from leanebm.lean._epochs import next_epoch
+from leanebm.lean.pool import LeanPool
+from leanebm.lean.proof import ProofHandleOwned
+
+__all__ = ["ReplayingEnvironment", "ReplayingProof"]
+
+_log = logging.getLogger(__name__)
+_DEATHS_THAT_BLAME = 2
+_ROOT = 0
+
+
+class ReplayingEnvironment:
+    """Opens proofs on a pool that move to another worker when theirs is lost.
+
+    A :class:`~leanebm.core.ProofEnvironment`.
+    """
+
+    def __init__(self, pool: LeanPool, *, max_replays: int = 3) -> None:
+        """Wrap ``pool``.
+
+        Args:
+            pool: An entered pool.
+            max_replays: Workers that one proof may lose in a row; each tactic that is answered starts
+                the count anew.
+        """
+        self._pool = pool
+        self._max_replays = max_replays
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[ReplayingProof]:
+        """Start a proof of ``theorem``; leaving the block frees all its states. Raises as ``LeanPool.open``."""
+        proof = ReplayingProof(self._pool, await self._pool.open_owned(theorem), self._max_replays)
+        try:
+            yield proof
+        finally:
+            await proof.aclose()
+
+
+@attrs.define(eq=False)
+class _Step:
+    """How a state was reached, and where it is now."""
+
+    parent: int
+    tactic: str
+    key: str
+    state: ProofState | None
+    """The state on the present worker; ``None`` where it has to be replayed first."""
+
+    is_freed: bool = False
+
+
+class _ReplayDivergedError(StaleState):
+    """The same tactics led elsewhere this time; replaying once more would not help."""
+
+
+class ReplayingProof:
+    """One theorem's proof, on whichever worker lives. From ``async with environment.open(theorem)``.
+
+    **A tactic under which workers keep dying.** If a worker ended or hung *at this very tactic* twice, on
+    two processes, the tactic is answered with :class:`~leanebm.core.TacticTimedOut`, for this state only.
+    That is what is known: it ran into a limit (time, memory, stack) that Lean did not catch. It is not
+    ``TacticRejected``, for Lean never refused it. The tactics that merely waited behind it are run again.
+    Every other loss that goes on (answers that are no protocol, workers that cannot be started) is raised.
+    """
+
+    def __init__(self, pool: LeanPool, handle: ProofHandleOwned, max_replays: int) -> None:
+        self._pool = pool
+        self._handle = handle
+        self._max_replays = max_replays
+        self._epoch = next_epoch()
+        self._ids = count(_ROOT + 1)
+        self._steps = {_ROOT: _Step(_ROOT, "", handle.root.key, handle.root)}
+        self._root = attrs.evolve(handle.root, ref=StateRef(self._epoch, _ROOT))
+        self._moving = asyncio.Lock()
+        self._losses_in_a_row = 0
+        self._is_closed = False
+        self.num_replays = 0
+        """Times the proof moved to another worker."""
+
+    @property
+    def theorem(self) -> Theorem:
+        """What is being proved."""
+        return self._handle.theorem
+
+    @property
+    def root(self) -> ProofState:
+        """The state before any tactic."""
+        return self._root
+
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        """Run ``tactic`` on ``state``'s first goal, on another worker if need be.
+
+        Raises:
+            WorkerLost: workers were lost time after time; nothing is known about the tactic.
+            StaleState: ``state`` belongs to another proof or was freed, or its tactics led elsewhere
+                when they were replayed.
+        """
+        origin = self._id_of(state)
+        deaths = 0
+        while True:
+            handle, here = await self._reach(origin)
+            try:
+                outcome = await handle.run_tactic(here, tactic)
+            except (WorkerDied, WorkerTimeout) as death:
+                deaths += 1
+                if deaths == _DEATHS_THAT_BLAME:
+                    self._losses_in_a_row = 0
+                    return TacticTimedOut(
+                        f"two workers were lost under this tactic; the second: {death}", death.elapsed_s
+                    )
+                await self._move(handle, death)
+            except (WorkerLost, StaleState) as loss:
+                await self._move(handle, loss)
+            else:
+                self._losses_in_a_row = 0
+                return self._adopt(outcome, handle, origin, tactic)
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Forget states that will not be visited again. How they were reached is kept, for their descendants."""
+        freed = [self._steps[state.ref.state_id] for state in states if self._knows(state)]
+        located = [step.state for step in freed if step.state is not None]
+        for step in freed:
+            step.is_freed, step.state = True, None
+        # Every replay starts at the root, so the worker keeps that one.
+        self._steps[_ROOT].state = self._handle.root
+        await self._handle.free([state for state in located if state is not self._handle.root])
+
+    async def aclose(self) -> None:
+        """Forget every state and give the worker back. May be repeated."""
+        self._is_closed = True
+        await self._handle.aclose()
+
+    # --- moving to another worker ---
+
+    async def _reach(self, target: int) -> tuple[ProofHandleOwned, ProofState]:
+        """The state ``target`` on the present worker, replayed if it is not there yet."""
+        while True:
+            handle, here = self._handle, self._steps[target].state
+            if here is not None:
+                return handle, here
+            try:
+                async with self._moving:  # two tasks must not replay the same path side by side
+                    handle = self._handle
+                    return handle, await self._replay(handle, target)
+            except _ReplayDivergedError:
+                raise
+            except (WorkerLost, StaleState) as loss:
+                await self._move(handle, loss)
+
+    async def _replay(self, handle: ProofHandleOwned, target: int) -> ProofState:
+        path = []
+        at = target
+        while (here := self._steps[at].state) is None:
+            path.append(self._steps[at])
+            at = self._steps[at].parent
+        for step in reversed(path):
+            outcome = await handle.run_tactic(here, step.tactic)
+            if not isinstance(outcome, ProofAdvanced | ProofFinished) or outcome.state.key != step.key:
+                raise _ReplayDivergedError(f"replaying {step.tactic!r} on another worker led elsewhere: {outcome}")
+            here = step.state = outcome.state
+        passed = [step for step in path[1:] if step.is_freed]
+        await handle.free([step.state for step in passed if step.state is not None])
+        for step in passed:
+            step.state = None
+        return here
+
+    async def _move(self, lost: ProofHandleOwned, loss: WorkerLost | StaleState) -> None:
+        """Open the theorem on another worker, unless another task has done so already."""
+        async with self._moving:
+            if self._handle is not lost:
+                return
+            while self._handle is lost:
+                self._losses_in_a_row += 1
+                if self._losses_in_a_row > self._max_replays or self._is_closed:
+                    raise loss
+                await lost.aclose()
+                for step in self._steps.values():
+                    step.state = None
+                try:
+                    self._handle = await self._pool.open_owned(lost.theorem)
+                except WorkerLost as again:
+                    loss = again
+            if self._is_closed:
+                await self._handle.aclose()
+            self._steps[_ROOT].state = self._handle.root
+            self.num_replays += 1
+            _log.info("proof of %r moves to worker %d: %s", lost.theorem.name, self._handle.worker.index, loss)
+
+    # --- states ---
+
+    def _adopt(self, outcome: TacticOutcome, handle: ProofHandleOwned, origin: int, tactic: str) -> TacticOutcome:
+        """Give a new state a reference that outlives its worker."""
+        if not isinstance(outcome, ProofAdvanced | ProofFinished):
+            return outcome
+        state_id = next(self._ids)
+        here = outcome.state if handle is self._handle else None
+        self._steps[state_id] = _Step(origin, tactic, outcome.state.key, here)
+        return attrs.evolve(outcome, state=attrs.evolve(outcome.state, ref=StateRef(self._epoch, state_id)))
+
+    def _knows(self, state: ProofState) -> bool:
+        return state.ref.epoch == self._epoch and not self._steps[state.ref.state_id].is_freed
+
+    def _id_of(self, state: ProofState) -> int:
+        if self._is_closed:
+            raise StaleState(f"the proof of {self.theorem.name!r} was closed")
+        if not self._knows(state):
+            raise StaleState("the state was freed, or belongs to another proof")
+        return state.ref.state_id

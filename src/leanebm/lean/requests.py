@@ -1,0 +1,147 @@
+"""Requests that a worker understands: a command, its payload, and what its reply means.
+
+``await pool.ask(env_describe())`` sends one; a request of your own is another :class:`Request`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import attrs
+
+from leanebm.core.theorem import Theorem
+from leanebm.lean._codec import JsonObject
+from leanebm.lean._replies import (
+    CertifiedReply,
+    CertifyRejectedReply,
+    LibraryPage,
+    LimitReached,
+    NewState,
+    PrintedState,
+    StartedProof,
+    TacticFailed,
+    UnitMessages,
+    certify_reply,
+    library_reply,
+    print_reply,
+    refuse_if_error,
+    start_reply,
+    tactic_reply,
+    text_reply,
+    units_reply,
+)
+
+__all__ = [
+    "Request",
+    "env_theorems",
+    "frontend_process",
+    "goal_delete",
+    "goal_print",
+    "goal_start",
+    "goal_tactic",
+    "lean_version",
+    "options_set",
+    "printed_type",
+    "proof_certify",
+    "stat",
+]
+
+R = TypeVar("R")
+
+
+@attrs.frozen
+class Request(Generic[R]):
+    """One command for a worker."""
+
+    command: str
+    """The protocol's name for it, such as ``goal.tactic``."""
+
+    payload: JsonObject
+    """Its arguments."""
+
+    decode: Callable[[JsonObject], R] = attrs.field(repr=False)
+    """What the reply means. It raises ``CommandRefused`` for a refusal and ``ValueError`` for nonsense."""
+
+
+def stat() -> Request[None]:
+    """Ask for nothing much: a worker that answers this is alive."""
+    return _acknowledged("stat", {})
+
+
+def options_set(options: Mapping[str, object]) -> Request[None]:
+    """Change a worker's options."""
+    return _acknowledged("options.set", options)
+
+
+def goal_start(theorem: Theorem, *, understands_header: bool = True) -> Request[StartedProof]:
+    """Open a proof of ``theorem``.
+
+    A worker that takes no header is told the names of the universe levels instead.
+    """
+    subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
+    scope = _header(theorem) if understands_header else {"levels": universe_levels(theorem.header)}
+    return Request("goal.start", {**subject, **scope, "goals": True, "prop": True}, start_reply)
+
+
+def goal_tactic(
+    state_id: int, *, timeout_s: float, kind: str = "tactic", text: str, name: str | None = None
+) -> Request[NewState | TacticFailed | LimitReached]:
+    """Run ``text`` on the first goal, as a ``tactic`` or as the term of ``expr``, ``have`` or ``let``."""
+    binder = {} if name is None else {"binderName": name}
+    payload = {"stateId": state_id, kind: text, **binder, "timeout": round(timeout_s * 1000)}
+    return Request("goal.tactic", payload, tactic_reply)
+
+
+def goal_print(state_id: int, *, root: bool = False) -> Request[PrintedState]:
+    """Print a state's goals and, if asked, the proof term so far."""
+    return Request("goal.print", {"stateId": state_id, "goals": True, "rootExpr": root}, print_reply)
+
+
+def goal_delete(state_ids: Sequence[int]) -> Request[None]:
+    """Forget states."""
+    return _acknowledged("goal.delete", {"stateIds": list(state_ids)})
+
+
+def proof_certify(theorem: Theorem, *, source: str, name: str) -> Request[CertifiedReply | CertifyRejectedReply]:
+    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``."""
+    subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
+    return Request("proof.certify", {"source": source, "name": name, **subject, **_header(theorem)}, certify_reply)
+
+
+def frontend_process(source: str) -> Request[UnitMessages]:
+    """Process a whole text, without its import lines, and throw the resulting environment away."""
+    # Every flag is sent: Lean's derived decoders do not know a field's default.
+    flags = ("readHeader", "inheritEnv", "newConstants", "sorrys", "typeErrorsAsGoals")
+    return Request("frontend.process", {"file": source, **dict.fromkeys(flags, False)}, units_reply)
+
+
+def printed_type(name: str) -> Request[str]:
+    """The type of the library constant ``name``, as Lean prints it."""
+    payload = {"name": name, "value": False, "dependency": False, "source": False}
+    return Request("env.inspect", payload, text_reply("env.inspect", "type", "pp"))
+
+
+def lean_version() -> Request[str]:
+    """The worker's Lean version; empty where the worker does not tell."""
+    return Request("env.describe", {}, text_reply("env.describe", "leanVersion"))
+
+
+def env_theorems(prefixes: Sequence[str], *, offset: int = 0, limit: int = 200) -> Request[LibraryPage]:
+    """Look at ``limit`` constants of the modules under ``prefixes`` from ``offset`` on, and list the theorems."""
+    payload = {"prefixes": list(prefixes), "offset": offset, "limit": limit}
+    return Request("env.theorems", payload, library_reply)
+
+
+def universe_levels(header: str) -> list[str]:
+    """The names that the header's ``universe`` lines declare."""
+    lines = [line.split() for line in header.splitlines()]
+    return [name for line in lines if line[:1] in (["universe"], ["universes"]) for name in line[1:]]
+
+
+def _header(theorem: Theorem) -> dict[str, str]:
+    return {"header": theorem.header} if theorem.header.strip() else {}
+
+
+def _acknowledged(command: str, payload: JsonObject) -> Request[None]:
+    return Request(command, payload, lambda reply: refuse_if_error(reply, command))

@@ -1,0 +1,421 @@
+"""One Lean worker: requests in, answers out, strictly one after the other.
+
+Theory of operation. The pipe belongs to one task, ``_serve``; callers put an exchange on its queue and
+wait for the answer. So a caller that is cancelled leaves nothing half-read: its answer is still read,
+and dropped. Every read has a deadline. **The failure law** is in one place, ``_lose``: whatever breaks
+an exchange (deadline, end-of-file, a line that is not the protocol) ends the worker for good. The
+exchange it broke under raises :class:`~leanebm.errors.WorkerLost`; those that were still waiting were
+never sent, so they raise :class:`~leanebm.errors.StaleState`: nobody is blamed for another's tactic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import attrs
+
+from leanebm.errors import (
+    CommandRefused,
+    LeanError,
+    ProtocolError,
+    StaleState,
+    WorkerDied,
+    WorkerLost,
+    WorkerStartError,
+    WorkerTimeout,
+)
+from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request
+from leanebm.lean._epochs import next_epoch
+from leanebm.lean._process import ChildProcess
+from leanebm.lean._task_scope import TaskScope
+from leanebm.lean.config import LeanPoolConfig
+from leanebm.lean.requests import Request, options_set, stat
+from leanebm.lean.statistics import RetirementReason
+from leanebm.lean.worker_command import WorkerCommand
+
+__all__ = ["LeanWorker"]
+
+_log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+_BANNER = b"ready."
+_EXIT_GRACE_S = 1.0
+_MEMORY_SAMPLE_INTERVAL_S = 1.0
+_KILL_FACTOR = 2
+_BREAKAGES = (TimeoutError, EOFError, ValueError)
+_LOSSES: dict[type[WorkerLost], RetirementReason] = {
+    WorkerDied: RetirementReason.DIED,
+    WorkerTimeout: RetirementReason.TIMEOUT,
+    ProtocolError: RetirementReason.PROTOCOL,
+}
+
+
+@attrs.define(eq=False)
+class _Exchange(Generic[R]):
+    """A request on its way."""
+
+    request: Request[R]
+    line: bytes
+    deadline_s: float
+    answer: asyncio.Future[R]
+    on_abandoned: Callable[[R], None] | None
+    elapsed_s: float = 0.0
+
+
+class LeanWorker:
+    """A Lean process that is ready. Made by a :class:`LeanPool`, or with :meth:`running`."""
+
+    def __init__(self, command: WorkerCommand, config: LeanPoolConfig, index: int) -> None:
+        self.index = index
+        """Its place in the pool."""
+        self.epoch = next_epoch()
+        """Its incarnation; state ids mean something only together with it."""
+        self.command = command
+        """How its process was started."""
+        self.requests = 0
+        """Requests answered."""
+        self.rss_mib = 0.0
+        """Resident memory in MiB, as last sampled."""
+        self.start_s = 0.0
+        """Seconds from the start of its process to its first answer."""
+        self._config = config
+        self._process: ChildProcess | None = None
+        self._born = time.monotonic()
+        self._queue: asyncio.Queue[_Exchange[object] | None] = asyncio.Queue()
+        self._current: _Exchange[object] | None = None
+        self._end: LeanError | None = None
+        self._doom: str | None = None
+        self._due: RetirementReason | None = None
+        self._is_due = asyncio.Event()
+        self._servants: list[asyncio.Task[None]] = []
+
+    def __repr__(self) -> str:
+        return f"<LeanWorker {self.index} epoch={self.epoch} {self.command.backend} requests={self.requests}>"
+
+    # --- life ---
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, config: LeanPoolConfig) -> AsyncIterator[LeanWorker]:
+        """Start a single worker, and end it with the block.
+
+        Raises:
+            LeanInstallError: the backend is not usable.
+            WorkerStartError: the worker never became ready.
+        """
+        command = await asyncio.to_thread(config.backend.prepare, config.imports)
+        async with TaskScope() as tasks:
+            worker = await cls.start(command, config, index=0, tasks=tasks)
+            try:
+                yield worker
+            finally:
+                await worker.aclose()
+
+    @classmethod
+    async def start(
+        cls, command: WorkerCommand, config: LeanPoolConfig, *, index: int, tasks: asyncio.TaskGroup
+    ) -> LeanWorker:
+        """Start a worker whose background tasks live in ``tasks``; the caller owes it an :meth:`aclose`.
+
+        Raises:
+            WorkerStartError: it ended, stayed silent, or said something else than that it is ready.
+        """
+        worker = cls(command, config, index)
+        process = await ChildProcess.spawn(command, max_line_bytes=config.max_line_bytes, on_output=worker._on_output)
+        worker._process = process
+        try:
+            await worker._become_ready(process)
+        except BaseException:
+            await process.kill()
+            raise
+        worker._servants = [
+            tasks.create_task(worker._serve(process), name=f"lean-worker-{index}"),
+            tasks.create_task(worker._watch_memory(process), name=f"lean-worker-{index}-memory"),
+        ]
+        _log.debug("%r is ready after %.1f s, %.0f MiB", worker, worker.start_s, worker.rss_mib)
+        return worker
+
+    async def aclose(self, reason: LeanError | None = None) -> None:
+        """Kill and reap the process. Requests that are open or come later raise ``reason``."""
+        self._finish(reason or StaleState(f"Lean worker {self.index} (epoch {self.epoch}) was closed"))
+        for servant in self._servants:
+            servant.cancel()
+        if self._process is not None:
+            await self._process.kill()
+
+    # --- requests ---
+
+    async def request(
+        self,
+        request: Request[R],
+        *,
+        deadline_s: float | None = None,
+        on_abandoned: Callable[[R], None] | None = None,
+    ) -> R:
+        """Send ``request`` when its turn comes and wait for the answer.
+
+        A caller that is cancelled leaves the worker in order; ``on_abandoned`` then gets the answer.
+
+        Args:
+            request: What to ask.
+            deadline_s: Seconds the answer may take, the time in the queue not counted.
+            on_abandoned: Called with an answer that nobody waits for any more.
+
+        Raises:
+            CommandRefused: the worker understood, and said no.
+            WorkerLost: the worker broke under this request.
+            StaleState: the worker ended before this request was sent.
+            UnicodeEncodeError: the request's text holds a lone surrogate.
+        """
+        return (await self.timed_request(request, deadline_s=deadline_s, on_abandoned=on_abandoned))[0]
+
+    async def timed_request(
+        self,
+        request: Request[R],
+        *,
+        deadline_s: float | None = None,
+        on_abandoned: Callable[[R], None] | None = None,
+    ) -> tuple[R, float]:
+        """Like :meth:`request`; also the seconds from writing the request to reading its answer."""
+        exchange = self._enqueue(request, deadline_s, on_abandoned)
+        return await exchange.answer, exchange.elapsed_s
+
+    def post(self, request: Request[R]) -> None:
+        """Send ``request`` when its turn comes, and do not care what becomes of it."""
+        if self._end is None:
+            exchange = self._enqueue(request, None, None)
+            # Looking at the exception is what keeps asyncio from reporting it as never looked at.
+            exchange.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+
+    def _enqueue(
+        self, request: Request[R], deadline_s: float | None, on_abandoned: Callable[[R], None] | None
+    ) -> _Exchange[R]:
+        if self._end is not None:
+            raise self._stale()
+        exchange = _Exchange(
+            request,
+            encode_request(request.command, request.payload),
+            self._config.request_deadline_s if deadline_s is None else deadline_s,
+            asyncio.get_running_loop().create_future(),
+            on_abandoned,
+        )
+        self._queue.put_nowait(exchange)  # the queue forgets each answer's type
+        return exchange
+
+    # --- condition ---
+
+    @property
+    def pid(self) -> int:
+        """Process id of its group's leader."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since its process was started."""
+        return time.monotonic() - self._born
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it takes requests."""
+        return self._end is None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is lost, or has served long enough to be replaced."""
+        return self._due is not None
+
+    async def wait_due(self) -> RetirementReason:
+        """Wait until it should be replaced: it broke, or reached a limit of the configuration."""
+        try:
+            async with asyncio.timeout(max(0.0, self._config.max_age_s - self.age_s)):
+                await self._is_due.wait()
+        except TimeoutError:
+            self._mark_due(RetirementReason.AGE)
+        return self._due or RetirementReason.AGE
+
+    def _mark_due(self, reason: RetirementReason) -> None:
+        if self._due is None or reason.is_loss:
+            self._due = reason
+            self._is_due.set()
+
+    # --- starting ---
+
+    async def _become_ready(self, process: ChildProcess) -> None:
+        deadline_s = self._config.startup_deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._greet(process)
+        except TimeoutError as error:
+            raise self._start_error(
+                f"was not ready after {deadline_s:g} s; if its imports are large, raise startup_deadline_s"
+            ) from error
+        except EOFError as error:
+            await process.exited_within(_EXIT_GRACE_S)
+            raise self._start_error(f"ended before it was ready, {_ending(process.returncode)}") from error
+        except (ValueError, CommandRefused) as error:
+            raise self._start_error(f"does not speak the worker protocol: {error}") from error
+        self.start_s = self.age_s
+        process.find_family()
+        self.rss_mib = process.rss_mib()
+        if self.rss_mib >= self._config.max_rss_mib:
+            raise self._start_error(
+                f"needs {self.rss_mib:.0f} MiB before its first request, so max_rss_mib="
+                f"{self._config.max_rss_mib} would retire it at once; raise it"
+            )
+
+    async def _greet(self, process: ChildProcess) -> None:
+        banner = await process.read_line()
+        if banner.rstrip(b"\r") != _BANNER:
+            raise MalformedReplyError(f"its first line is not 'ready.' but {banner[:200]!r}")
+        greetings: list[Request[None]] = [stat()]
+        if not self.command.understands_timeout:
+            greetings.append(options_set({"timeout": round(self._config.tactic_timeout_s * 1000)}))
+        for request in greetings:
+            await self._converse(process, request, encode_request(request.command, request.payload))
+
+    def _start_error(self, what: str) -> WorkerStartError:
+        tail = "" if self._process is None else self._process.stderr_tail
+        return WorkerStartError(f"Lean worker {self.index} ({self.command.backend}) {what}", stderr_tail=tail)
+
+    # --- serving ---
+
+    def _on_output(self) -> None:
+        # While an exchange is on, output is its answer. Else it is the end, or noise: have a look.
+        if self._current is None:
+            self._queue.put_nowait(None)
+
+    async def _serve(self, process: ChildProcess) -> None:
+        while self._end is None:
+            if process.is_at_eof or process.has_unread_output:
+                await self._lose(process, _unasked(process))
+                return
+            exchange = await self._queue.get()
+            if exchange is not None and not exchange.answer.cancelled():
+                await self._perform(process, exchange)
+
+    async def _perform(self, process: ChildProcess, exchange: _Exchange[object]) -> None:
+        self._current = exchange
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(exchange.deadline_s):
+                reply = await self._converse(process, exchange.request, exchange.line)
+        except CommandRefused as refusal:
+            _fail(exchange, refusal)
+        except _BREAKAGES as breakage:
+            exchange.elapsed_s = time.monotonic() - began
+            await self._lose(process, breakage)
+            return
+        else:
+            exchange.elapsed_s = time.monotonic() - began
+            _deliver(exchange, reply)
+        self._current = None
+        self.requests += 1
+        if self.requests >= self._config.max_requests:
+            self._mark_due(RetirementReason.REQUESTS)
+
+    async def _converse(self, process: ChildProcess, request: Request[R], line: bytes) -> R:
+        await process.write(line)
+        reply = decode_reply(await process.read_line())
+        if process.has_unread_output:
+            raise MalformedReplyError(f"more than one line in answer to {request.command}")
+        return request.decode(reply)
+
+    async def _lose(self, process: ChildProcess, breakage: Exception) -> None:
+        """The failure law: kill, reap, blame the exchange it broke under, and wake everyone else."""
+        culprit = self._current
+        if isinstance(breakage, EOFError):
+            await process.exited_within(_EXIT_GRACE_S)
+        ending = _ending(process.returncode)
+        await process.kill()
+        loss = self._loss(breakage, ending, culprit)
+        loss.__cause__ = breakage
+        _log.warning("%s", str(loss).partition("\n")[0])
+        if culprit is not None:
+            _fail(culprit, loss)
+            self._current = None
+        self._finish(loss)
+        self._mark_due(_LOSSES[type(loss)])
+
+    def _loss(self, breakage: Exception, ending: str, culprit: _Exchange[object] | None) -> WorkerLost:
+        command = "" if culprit is None else culprit.request.command
+        during = f" during {command}" if command else " while idle"
+        who = f"Lean worker {self.index} (epoch {self.epoch}, {self.command.backend})"
+        kind: type[WorkerLost]
+        match breakage:
+            case TimeoutError():
+                seconds = 0.0 if culprit is None else culprit.deadline_s
+                kind, what = WorkerTimeout, f"gave no answer within {seconds:g} s{during}; it was killed"
+            case EOFError() if self._doom is not None:
+                kind, what = WorkerDied, f"{self._doom}{during}; it was killed"
+            case EOFError():
+                kind, what = WorkerDied, f"ended{during}, {ending}"
+            case _:
+                kind, what = ProtocolError, f"broke the protocol{during}: {breakage}; it was killed"
+        return kind(
+            f"{who} {what}",
+            command=command,
+            worker=self.index,
+            epoch=self.epoch,
+            elapsed_s=0.0 if culprit is None else culprit.elapsed_s,
+            stderr_tail="" if self._process is None else self._process.stderr_tail,
+        )
+
+    def _finish(self, reason: LeanError) -> None:
+        """Take no more requests, and answer those that will not be served."""
+        if self._end is None:
+            self._end = reason
+        if self._current is not None:
+            _fail(self._current, self._stale())
+            self._current = None
+        while not self._queue.empty():
+            exchange = self._queue.get_nowait()
+            if exchange is not None:
+                _fail(exchange, self._stale())
+
+    def _stale(self) -> LeanError:
+        """Why this worker takes no request. Each caller gets an exception object of its own."""
+        if isinstance(self._end, WorkerLost):
+            return StaleState(f"the worker of this proof is gone: {str(self._end).partition(chr(10))[0]}")
+        return type(self._end)(str(self._end)) if self._end is not None else StaleState("the worker is closed")
+
+    async def _watch_memory(self, process: ChildProcess) -> None:
+        limit_mib = self._config.max_rss_mib
+        while self._end is None:
+            await asyncio.sleep(_MEMORY_SAMPLE_INTERVAL_S)
+            self.rss_mib = process.rss_mib()
+            if self.rss_mib >= limit_mib:
+                self._mark_due(RetirementReason.MEMORY)
+            if self.rss_mib >= _KILL_FACTOR * limit_mib:
+                # One request grew without bound: waiting for its answer could take the machine down.
+                self._doom = f"grew to {self.rss_mib:.0f} MiB"
+                await process.kill()
+                return
+
+
+def _deliver(exchange: _Exchange[object], reply: object) -> None:
+    if not exchange.answer.done():
+        exchange.answer.set_result(reply)
+    elif exchange.on_abandoned is not None:
+        exchange.on_abandoned(reply)
+
+
+def _fail(exchange: _Exchange[object], error: LeanError) -> None:
+    if not exchange.answer.done():
+        exchange.answer.set_exception(error)
+
+
+def _unasked(process: ChildProcess) -> Exception:
+    if process.has_unread_output:
+        return MalformedReplyError("it wrote something without being asked")
+    return EOFError()
+
+
+def _ending(returncode: int | None) -> str:
+    if returncode is None:
+        return "closing its standard output"
+    return f"killed by signal {-returncode}" if returncode < 0 else f"with exit status {returncode}"
