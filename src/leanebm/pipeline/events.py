@@ -15,11 +15,11 @@ from leanebm.search import SearchResult
 
 __all__ = [
     "LogObserver",
-    "NodeFound",
     "Observer",
     "PipelineEvent",
     "RunFinished",
     "RunStarted",
+    "SearchAdvanced",
     "StageFinished",
     "StageProgressed",
     "StageStarted",
@@ -78,11 +78,16 @@ class TheoremStarted:
     theorem: Theorem
 
 
-@attrs.frozen
-class NodeFound:
-    """A search made a new proof state."""
+@attrs.frozen(kw_only=True)
+class SearchAdvanced:
+    """A search is about to expand another node."""
 
     theorem: Theorem
+    nodes: int
+    """Proof states found so far, the root included."""
+
+    tactic_calls: int
+    """Tactics run so far."""
 
 
 @attrs.frozen
@@ -116,7 +121,7 @@ PipelineEvent = (
     | StageFinished
     | RunStarted
     | TheoremStarted
-    | NodeFound
+    | SearchAdvanced
     | TheoremFinished
     | TheoremRefused
     | RunFinished
@@ -152,8 +157,8 @@ class LogObserver:
                 _log.info("searching %d theorems (%d done before) into %s", total, skipped, folder.path)
             case TheoremStarted(theorem=theorem):
                 _log.debug("%s: started", theorem.name)
-            case NodeFound(theorem=theorem):
-                _log.debug("%s: new node", theorem.name)
+            case SearchAdvanced(theorem=theorem, nodes=nodes):
+                _log.debug("%s: %d nodes", theorem.name, nodes)
             case TheoremFinished(result=result):
                 _log.info("%s: %s", result.theorem.name, result.outcome.value)
             case TheoremRefused(theorem=theorem, error=error):

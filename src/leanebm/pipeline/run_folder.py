@@ -13,7 +13,7 @@ import attrs
 
 from leanebm.core import Certificate
 
-__all__ = ["RunFolder", "write_atomically"]
+__all__ = ["RunFolder", "write_atomically", "write_proof"]
 
 _MAX_STEM_BYTES = 200
 """File systems allow 255 bytes a name; the rest is for the ending and a temporary file's suffix."""
@@ -54,15 +54,16 @@ class RunFolder:
         inside = cls(path).trajectory
         return inside if inside.is_dir() else path
 
-    def proof_path(self, name: str) -> Path:
-        """The file of the theorem called ``name``; two names never share a file."""
-        return self.proofs / f"{_file_stem(name)}.lean"
-
     def write_proof(self, certificate: Certificate) -> Path:
         """Write the certified proof as a file that Lean checks by itself."""
-        path = self.proof_path(certificate.theorem.name)
-        write_atomically(path, certificate.source)
-        return path
+        return write_proof(certificate, self.proofs)
+
+
+def write_proof(certificate: Certificate, folder: Path) -> Path:
+    """Write the certified proof into ``folder``; two theorems' names never share a file."""
+    path = folder / f"{_file_stem(certificate.theorem.name)}.lean"
+    write_atomically(path, certificate.source)
+    return path
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -14,11 +14,11 @@ from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.embedded_lean import PREPARING_LEAN, prepare_embedded_lean
 from leanebm.pipeline.embedded_server import start_embedded_server
-from leanebm.pipeline.events import NodeFound, Observer, StageFinished, StageStarted
+from leanebm.pipeline.events import Observer, SearchAdvanced, StageFinished, StageStarted
 from leanebm.policy import PolicyClient
-from leanebm.search import BestFirstSearch, Node, SearchConfig, SearchResult
+from leanebm.search import BestFirstSearch, Frontier, Node, SearchConfig, SearchResult
 
-__all__ = ["OpenWorkbench", "Workbench", "open_lean", "open_workbench"]
+__all__ = ["OpenWorkbench", "Workbench", "open_lean", "open_workbench", "stage"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,12 +33,12 @@ class Workbench:
     """What the environment calls itself, for the record."""
 
     async def search(self, theorem: Theorem, config: SearchConfig, observer: Observer) -> SearchResult:
-        """Search one theorem, telling ``observer`` of each new state.
+        """Search one theorem, telling ``observer`` how far it is.
 
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
         """
-        return await _ObservedSearch(self, config, lambda: observer.notify(NodeFound(theorem))).run(theorem)
+        return await _ObservedSearch(self, config, theorem, observer).run(theorem)
 
 
 OpenWorkbench = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
@@ -46,9 +46,9 @@ OpenWorkbench = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Work
 
 
 class _ObservedSearch(BestFirstSearch):
-    """Tells of each new node."""
+    """One theorem's search that tells how far it is."""
 
-    def __init__(self, bench: Workbench, config: SearchConfig, found: Callable[[], None]) -> None:
+    def __init__(self, bench: Workbench, config: SearchConfig, theorem: Theorem, observer: Observer) -> None:
         super().__init__(
             policy=bench.policy,
             scorer=bench.scorer,
@@ -56,10 +56,20 @@ class _ObservedSearch(BestFirstSearch):
             certifier=bench.certifier,
             config=config,
         )
-        self._found = found
+        self._theorem = theorem
+        self._observer = observer
+        self._nodes = 0
+        self._expanded: list[Node] = []
 
     def on_node(self, node: Node) -> None:  # noqa: ARG002 - that there is one is all we tell
-        self._found()
+        self._nodes += 1
+
+    def select(self, frontier: Frontier) -> Node:
+        tactic_calls = sum(len(node.edges) for node in self._expanded)
+        self._observer.notify(SearchAdvanced(theorem=self._theorem, nodes=self._nodes, tactic_calls=tactic_calls))
+        node = super().select(frontier)
+        self._expanded.append(node)
+        return node
 
 
 @asynccontextmanager

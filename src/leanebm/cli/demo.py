@@ -1,0 +1,49 @@
+"""``leanebm demo``."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import time
+from pathlib import Path
+
+import click
+
+from leanebm.cli.search import run_search
+from leanebm.pipeline import BUNDLED, Override, load_theorems, read_run_config
+
+__all__ = ["demo"]
+
+_RUNS = Path("runs")
+
+
+@click.command()
+@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@click.option("--budget", type=int, metavar="N", help="Expansions a theorem may cost.  [default: 100]")
+def demo(*, max_theorems: int | None, budget: int | None) -> None:
+    """Prove the bundled theorems with nothing but this package.
+
+    Real Lean, as WebAssembly (downloaded and prepared the first time), real theorems, a symbolic policy
+    behind a real HTTP server. The same as `leanebm search --theorems bundled --lean embedded`.
+    """
+    started_s = time.monotonic()
+    overrides = [Override("lean.backend", "embedded", "--lean")]
+    if budget is not None:
+        overrides.append(Override("search.budget.max_nodes", budget, "--budget"))
+    theorems = load_theorems(BUNDLED, max_theorems=max_theorems)
+    output = _free_folder()
+    click.echo(
+        f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
+        "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds."
+    )
+    again = ["leanebm", "search", "--lean", "embedded", "--output", str(output), "--resume"]
+    options = {"--max-theorems": max_theorems, "--budget": budget}
+    again += [str(word) for option, value in options.items() if value is not None for word in (option, value)]
+    run_search(read_run_config(None, overrides), theorems, output, resume=False, how_to_resume=shlex.join(again))
+    click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.")
+
+
+def _free_folder() -> Path:
+    """A folder for this demo that no earlier one has used."""
+    names = itertools.chain(["demo"], (f"demo-{number}" for number in itertools.count(2)))
+    return next(folder for name in names if not (folder := _RUNS / name).exists())

@@ -1,0 +1,209 @@
+"""Shows a person what a run is doing: a live region on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from leanebm.cli.tally import RunTally
+from leanebm.pipeline import (
+    PipelineEvent,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageProgressed,
+    StageStarted,
+    TheoremFinished,
+    TheoremRefused,
+)
+
+__all__ = ["Display", "LiveDisplay", "PlainDisplay", "display_on"]
+
+_NOTEWORTHY_S = 0.5
+"""Stages shorter than this are not worth a line."""
+
+_WHOLE = 100
+
+
+class Display(Protocol):
+    """An observer with a region of the screen to give back."""
+
+    tally: RunTally
+
+    def notify(self, event: PipelineEvent) -> None:
+        """Show ``event``."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+def display_on(console: Console) -> Display:
+    """The display that suits ``console``."""
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+class PlainDisplay:
+    """One line for each thing that happened; for files, pipes and logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.tally = RunTally()
+        self._console = console
+        self._step = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Nothing to give back."""
+
+    def notify(self, event: PipelineEvent) -> None:
+        """Print ``event``, if a reader of the whole log would want to know."""
+        self.tally.take(event)
+        match event:
+            case StageProgressed(stage=stage, step=step) if step != self._step:
+                self._step = step
+                self._say(f"{stage}: {step} …")
+            case StageFinished(stage=stage, elapsed_s=elapsed_s) if elapsed_s >= _NOTEWORTHY_S:
+                self._say(f"{stage}: done in {elapsed_s:.1f} s")
+            case RunStarted():
+                self._say(started_line(event))
+            case TheoremFinished():
+                self._say(f"[{self.tally.done}/{self.tally.total}] {finished_line(event)}")
+            case TheoremRefused(theorem=theorem, error=error):
+                self._say(f"[{self.tally.done}/{self.tally.total}] not a theorem  {theorem.name}: {error}")
+            case RunFinished(elapsed_s=elapsed_s):
+                self._say(f"searching: done in {elapsed_s:.1f} s")
+            case _:
+                pass
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+class LiveDisplay:
+    """A few lines at the bottom of the terminal that are redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self.tally = RunTally()
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._search = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the region back."""
+        self._live.stop()
+
+    def notify(self, event: PipelineEvent) -> None:
+        """Redraw with what ``event`` tells; stages that took time leave a line behind."""
+        self.tally.take(event)
+        match event:
+            case StageStarted(stage=stage):
+                self._progress.add_task(stage, total=None, count="")
+            case StageProgressed(step=step, fraction=fraction):
+                self._show_step(step, fraction)
+            case StageFinished(stage=stage, elapsed_s=elapsed_s):
+                self._clear_stage()
+                if elapsed_s >= _NOTEWORTHY_S:
+                    self._console.print(Text(f"{stage}: done in {elapsed_s:.1f} s", style="dim"))
+            case RunStarted(total=total):
+                self._console.print(Text(started_line(event)))
+                self._search.add_task("searching", total=total)
+            case TheoremRefused(theorem=theorem, error=error):
+                self._console.print(Text(f"not a theorem: {theorem.name}: {error}", style="yellow"))
+                self._advance()
+            case TheoremFinished():
+                self._advance()
+            case RunFinished(elapsed_s=elapsed_s):
+                self._console.print(Text(f"searching: done in {elapsed_s:.1f} s", style="dim"))
+            case _:
+                pass
+
+    def _show_step(self, step: str, fraction: float | None) -> None:
+        for task in self._progress.task_ids[-1:]:
+            if fraction is None:
+                self._progress.update(task, total=None, count=step)
+            else:
+                count = f"{step} {fraction:.0%}"
+                self._progress.update(task, total=_WHOLE, completed=fraction * _WHOLE, count=count)
+
+    def _clear_stage(self) -> None:
+        for task in self._progress.task_ids:
+            self._progress.remove_task(task)
+
+    def _advance(self) -> None:
+        for task in self._search.task_ids:
+            self._search.update(task, completed=self.tally.done)
+
+    def _render(self) -> RenderableType:
+        if not self._search.task_ids:
+            return self._progress
+        return Group(self._search, *map(Text, tally_lines(self.tally)))
+
+
+def started_line(event: RunStarted) -> str:
+    """What a run is about to do."""
+    kept = f" ({event.skipped} done before)" if event.skipped else ""
+    return f"searching {_theorems(event.total)}{kept} into {event.folder.path}"
+
+
+def finished_line(event: TheoremFinished) -> str:
+    """How one theorem's search ended."""
+    result = event.result
+    numbers = f"{result.statistics.nodes:>4} nodes {result.statistics.wall_s:>6.1f} s"
+    line = f"{result.outcome.value:<14} {result.theorem.name:<32} {numbers}"
+    if result.certificate is not None:
+        return f"{line}  {one_line(result.certificate.tactics)}"
+    return f"{line}  {result.error}" if result.error is not None else line
+
+
+def tally_lines(tally: RunTally) -> list[str]:
+    """A run so far, in two lines."""
+    ended = f"proved {tally.proved} · not proved {tally.not_proved}"
+    broken = f" · lost {tally.lost}" if tally.lost else ""
+    work = f"{tally.nodes:,} nodes · {tally.tactic_calls:,} tactic calls · {tally.calls_per_s:.0f} calls/s"
+    newest = tally.newest_proof
+    if newest is None:
+        return [f"{ended}{broken}    {work}"]
+    return [f"{ended}{broken}    {work}", f"newest proof: {newest.theorem.name} by {one_line(newest.tactics)}"]
+
+
+def one_line(tactics: tuple[str, ...], limit: int = 80) -> str:
+    """A proof on one line, cut where it gets long."""
+    text = "; ".join(" ".join(tactic.split()) for tactic in tactics)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _theorems(number: int) -> str:
+    return "one theorem" if number == 1 else f"{number} theorems"

@@ -1,0 +1,46 @@
+"""``leanebm doctor``."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import click
+from rich.console import Console
+from rich.text import Text
+
+from leanebm.cli.running import BROKEN
+from leanebm.pipeline import Diagnosis, Verdict, examine
+
+__all__ = ["doctor"]
+
+_MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.ABSENT: ("--", "dim"), Verdict.BAD: ("!!", "bold red")}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def doctor(*, as_json: bool) -> None:
+    """Say what of this machine works for proving, what does not, and what to do.
+
+    Looks only: nothing is installed or started. Fails if something stands in the way.
+    """
+    diagnoses = examine()
+    if as_json:
+        click.echo(json.dumps([attrs.asdict(each, value_serializer=_plain) for each in diagnoses], indent=2))
+    else:
+        console = Console(highlight=False)
+        for diagnosis in diagnoses:
+            _print(console, diagnosis)
+    if any(diagnosis.verdict is Verdict.BAD for diagnosis in diagnoses):
+        raise click.exceptions.Exit(BROKEN)
+
+
+def _print(console: Console, diagnosis: Diagnosis) -> None:
+    mark, style = _MARKS[diagnosis.verdict]
+    console.print(Text.assemble((mark, style), f"  {diagnosis.subject:<14} {diagnosis.finding}"), soft_wrap=True)
+    if diagnosis.advice:
+        console.print(Text(f"{'':<19}→ {diagnosis.advice}"), soft_wrap=True)
+
+
+def _plain(_: object, __: object, value: object) -> object:
+    return value.value if isinstance(value, Verdict) else value

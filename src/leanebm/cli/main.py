@@ -1,0 +1,52 @@
+"""The ``leanebm`` command itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from leanebm.cli.certify import certify
+from leanebm.cli.demo import demo
+from leanebm.cli.doctor import doctor
+from leanebm.cli.extract_library import extract_library
+from leanebm.cli.probe import probe
+from leanebm.cli.prove import prove
+from leanebm.cli.running import failing_clearly
+from leanebm.cli.search import search
+from leanebm.cli.serve import serve
+from leanebm.cli.summary import summary
+
+__all__ = ["main"]
+
+
+class _ClearGroup(click.Group):
+    """Turns what leanebm raises on purpose into one message and an exit status."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+        typed = list(args)  # parsing eats them
+        context = super().make_context(info_name, args, *rest, **extra)
+        context.meta["leanebm.typed"] = typed
+        return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with failing_clearly():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_ClearGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-v", "--verbose", count=True, help="Log what happens inside to standard error; twice for every step.")
+@click.version_option(package_name="leanebm")
+def main(verbose: int) -> None:
+    """Prove Lean 4 theorems: a policy proposes tactics, search spends the budget, Lean decides.
+
+    Exit status: 0 for success, 1 if no certified proof was found, 2 if the input is wrong (every mistake
+    is listed), 3 if something broke, 130 if you stopped it.
+    """
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+for _command in (certify, demo, doctor, extract_library, probe, prove, search, serve, summary):
+    main.add_command(_command)

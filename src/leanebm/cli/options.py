@@ -1,0 +1,136 @@
+"""Options that several commands share, each bound to the setting that it overrides."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import click
+
+from leanebm.pipeline import Override, read_run_config
+
+__all__ = ["lean_options", "run_options", "theorems_option"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+@attrs.frozen
+class _Setting:
+    """An option of the command line that stands for a setting of the file."""
+
+    option: str
+    path: str
+    kind: click.ParamType | type
+    help: str
+    metavar: str | None = None
+    read: Callable[[Any], object] = lambda value: value
+    envvar: str | None = None
+
+    @property
+    def parameter(self) -> str:
+        return self.option.removeprefix("--").replace("-", "_")
+
+    def decorate(self, command: C) -> C:
+        option = click.option(
+            self.option,
+            self.parameter,
+            type=self.kind,
+            metavar=self.metavar,
+            help=self.help,
+            envvar=self.envvar,
+            show_envvar=self.envvar is not None,
+        )
+        return option(command)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+_LEAN = (
+    _Setting(
+        "--lean",
+        "lean.backend",
+        click.Choice(["auto", "embedded", "native", "pantograph"]),
+        "Which Lean to run; auto takes the best that is here.  [default: auto]",
+    ),
+    _Setting(
+        "--project",
+        "lean.backend",
+        click.Path(exists=True, file_okay=False, path_type=Path),
+        "A built Lake project to run the native Lean in, for Mathlib.",
+        read=lambda project: {"kind": "native", "project": str(project)},
+    ),
+    _Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
+    _Setting("--num-workers", "lean.num_workers", int, "Lean processes, about 1 GB each.  [default: 2]", "N"),
+)
+
+_RUN = (
+    _Setting("--budget", "search.budget.max_nodes", int, "Expansions a theorem may cost.  [default: 100]", "N"),
+    _Setting(
+        "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
+    ),
+    _Setting("--encode-url", "policy.encode_url", str, "The encoder's server, if it is another one.", "URL"),
+    _Setting(
+        "--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"
+    ),
+    _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
+    _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
+    *_LEAN,
+)
+
+_CONCURRENCY = _Setting("--concurrency", "concurrency", int, "Theorems searched at a time.  [default: 4]", "N")
+
+
+def run_options(*, many: bool) -> Callable[[C], C]:
+    """Add the options that shape a search; the command gets them as one ``config``.
+
+    Args:
+        many: whether the command searches many theorems, so that ``--concurrency`` means something.
+    """
+    return _options((*_RUN, _CONCURRENCY) if many else _RUN)
+
+
+def lean_options() -> Callable[[C], C]:
+    """Add the options that choose a Lean only; the command gets them as one ``config``."""
+    return _options(_LEAN)
+
+
+def theorems_option(**more: Any) -> Callable[[C], C]:
+    """Add ``--theorems``."""
+    return click.option(
+        "--theorems",
+        metavar="FILE",
+        default="bundled",
+        show_default=True,
+        help="What to prove: a file of statements (one a line), of JSON lines (name, statement, optional header) "
+        "or of library names; or 'bundled', or 'library:train', 'library:val', 'library:test'.",
+        **more,
+    )
+
+
+def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
+    def decorate(command: C) -> C:
+        @functools.wraps(command)
+        def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
+            given = {setting: parameters.pop(setting.parameter) for setting in settings}
+            overrides = [
+                Override(setting.path, setting.read(value), setting.option)
+                for setting, value in given.items()
+                if value is not None
+            ]
+            return command(config=read_run_config(config_file, overrides), **parameters)
+
+        decorated: Any = with_config
+        for setting in reversed(settings):
+            decorated = setting.decorate(decorated)
+        path = click.Path(dir_okay=False, path_type=Path)
+        help_ = "Settings in TOML; options given here outweigh it."
+        return click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(decorated)
+
+    return decorate
+
+

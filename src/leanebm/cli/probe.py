@@ -1,0 +1,81 @@
+"""``leanebm probe``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from leanebm.cli.display import display_on
+from leanebm.cli.options import lean_options, theorems_option
+from leanebm.cli.running import run_to_end
+from leanebm.pipeline import AUTOMATION, ProbeResult, RunConfig, load_theorems, probe_run
+
+__all__ = ["probe"]
+
+
+@click.command()
+@theorems_option()
+@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@click.option(
+    "--tactic",
+    "tactics",
+    multiple=True,
+    metavar="T",
+    default=AUTOMATION,
+    help=f"Tactic to try; repeatable.  [default: {', '.join(AUTOMATION)}]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@lean_options()
+def probe(
+    *, theorems: str, max_theorems: int | None, tactics: tuple[str, ...], as_json: bool, config: RunConfig
+) -> None:
+    """Say which theorems fall to a single automation tactic.
+
+    Each tactic is tried by itself, on the theorem as it stands and after `intros`. What is left needs a
+    search. Nothing is certified here.
+    """
+    chosen = load_theorems(theorems, max_theorems=max_theorems)
+    with display_on(Console(stderr=True)) as display:
+        results = run_to_end(probe_run(chosen, config, tactics=tactics, observer=display))
+    if as_json:
+        click.echo(json.dumps(_as_json(results, tactics), ensure_ascii=False, indent=2))
+    else:
+        _print(Console(highlight=False), results, tactics)
+
+
+def _print(console: Console, results: tuple[ProbeResult, ...], tactics: tuple[str, ...]) -> None:
+    table = Table(box=None)
+    table.add_column("theorem", overflow="fold")
+    for tactic in tactics:
+        table.add_column(tactic, justify="center")
+    for result in results:
+        marks = ["+" if tactic in result.closed_by else "" for tactic in tactics]
+        table.add_row(result.theorem.name, *(["?"] * len(tactics) if result.error else marks))
+    counts = _counts(results)
+    table.add_section()
+    table.add_row(f"of {len(results)}", *(str(counts[tactic]) for tactic in tactics))
+    console.print(table)
+    console.print(f"\n{sum(result.needs_search for result in results)} of {len(results)} need a search")
+    for result in results:
+        if result.error:
+            console.print(f"{result.theorem.name}: {result.error}", markup=False, soft_wrap=True)
+
+
+def _counts(results: tuple[ProbeResult, ...]) -> Counter[str]:
+    return Counter(tactic for result in results for tactic in result.closed_by)
+
+
+def _as_json(results: tuple[ProbeResult, ...], tactics: tuple[str, ...]) -> dict[str, object]:
+    counts = _counts(results)
+    return {
+        "attempted": len(results),
+        "needs_search": sum(result.needs_search for result in results),
+        "closed": {tactic: counts[tactic] for tactic in tactics},
+        "theorems": [
+            {"name": result.theorem.name, "closed_by": result.closed_by, "error": result.error} for result in results
+        ],
+    }

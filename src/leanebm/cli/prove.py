@@ -1,0 +1,118 @@
+"""``leanebm prove``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from leanebm.cli.display import display_on
+from leanebm.cli.options import run_options
+from leanebm.cli.running import NOT_PROVED, run_to_end
+from leanebm.core import Theorem
+from leanebm.pipeline import ProofAttempt, RunConfig, name_of_statement, write_proof
+from leanebm.pipeline import prove as prove_theorem
+
+__all__ = ["prove"]
+
+
+@click.command()
+@click.argument("statement")
+@click.option("--tactic", "tactics", multiple=True, metavar="T", help="Replay this instead of searching; repeatable.")
+@click.option("--name", metavar="NAME", help="The theorem's name.  [default: made from the statement]")
+@click.option("--header", default="", metavar="LINES", help="`open` and `universe` lines in front of the theorem.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("proofs"),
+    show_default=True,
+    help="Folder for the certified .lean file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@run_options(many=False)
+def prove(
+    statement: str,
+    *,
+    tactics: tuple[str, ...],
+    name: str | None,
+    header: str,
+    output: Path,
+    as_json: bool,
+    config: RunConfig,
+) -> None:
+    """Prove STATEMENT, a Lean proposition such as "∀ n : Nat, n + 0 = n".
+
+    Searches for a proof, or replays the tactics given with --tactic. Whatever is found is elaborated and
+    kernel-checked once more, from its text, in a Lean process that ran no search. The exit status is 0 only
+    for such a certified proof.
+    """
+    theorem = Theorem(name=name or name_of_statement(statement), statement=statement, header=header)
+    with display_on(Console(stderr=True)) as display:
+        attempt = run_to_end(prove_theorem(theorem, config, tactics=tactics, observer=display))
+    file = write_proof(attempt.certificate, output) if attempt.certificate is not None else None
+    if as_json:
+        click.echo(json.dumps(_as_json(attempt, file), ensure_ascii=False, indent=2))
+    else:
+        click.echo(_as_text(attempt, file))
+    if not attempt.is_proved:
+        raise click.exceptions.Exit(NOT_PROVED)
+
+
+def _as_text(attempt: ProofAttempt, file: Path | None) -> str:
+    certificate = attempt.certificate
+    if certificate is None:
+        reasons = [f"  rejected ({each.reason}): {each.message}" for each in attempt.rejections]
+        return "\n".join([attempt.sentence, *reasons, _cost(attempt)])
+    trusted = (
+        [f"library facts taken on trust of the package's hash: {', '.join(certificate.trusted_constants)}"]
+        if certificate.trusted_constants
+        else []
+    )
+    return "\n".join(
+        [
+            certificate.source.rstrip(),
+            "",
+            attempt.sentence,
+            f"axioms: {', '.join(certificate.axioms) or 'none'}",
+            *trusted,
+            f"checked by Lean {certificate.lean_version} ({certificate.backend})",
+            _cost(attempt),
+            f"written to {file}",
+        ]
+    )
+
+
+def _cost(attempt: ProofAttempt) -> str:
+    return f"{attempt.nodes} proof states, {attempt.tactic_calls} tactic calls, {attempt.wall_s:.1f} s"
+
+
+def _as_json(attempt: ProofAttempt, file: Path | None) -> dict[str, Any]:
+    certificate = attempt.certificate
+    found: dict[str, Any] = {}
+    if certificate is not None:
+        found = {
+            "tactics": certificate.tactics,
+            "axioms": certificate.axioms,
+            "constants": certificate.constants,
+            "trusted_constants": certificate.trusted_constants,
+            "fingerprint": certificate.fingerprint,
+            "lean_version": certificate.lean_version,
+            "backend": certificate.backend,
+            "source": certificate.source,
+            "file": str(file),
+        }
+    return {
+        "name": attempt.theorem.name,
+        "statement": attempt.theorem.display,
+        "outcome": attempt.outcome,
+        "message": attempt.sentence,
+        "certified": attempt.is_proved,
+        "rejections": [{"reason": each.reason, "message": each.message} for each in attempt.rejections],
+        "nodes": attempt.nodes,
+        "tactic_calls": attempt.tactic_calls,
+        "wall_s": attempt.wall_s,
+        **found,
+    }

@@ -1,0 +1,83 @@
+"""``leanebm search``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from leanebm.cli.display import display_on
+from leanebm.cli.options import run_options, theorems_option
+from leanebm.cli.report import print_summary
+from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.core import Theorem
+from leanebm.pipeline import RunConfig, SearchRun, load_theorems, summarise_run, to_toml
+
+__all__ = ["run_search", "search"]
+
+
+@click.command()
+@theorems_option()
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the search trees, the proofs and the settings go.",
+)
+@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@click.option("--dry-run", is_flag=True, help="Read everything, say what would be done, and start nothing.")
+@run_options(many=True)
+@click.pass_context
+def search(
+    context: click.Context,
+    *,
+    theorems: str,
+    output: Path,
+    max_theorems: int | None,
+    resume: bool,
+    dry_run: bool,
+    config: RunConfig,
+) -> None:
+    """Search for proofs of many theorems.
+
+    Writes every search tree, right and wrong turns, to OUTPUT/trajectory, and every certified proof to
+    OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume.
+    """
+    chosen = load_theorems(theorems, max_theorems=max_theorems)
+    if dry_run:
+        click.echo(_plan(chosen, output, config))
+        return
+    run_search(config, chosen, output, resume=resume, how_to_resume=_again(context, "--resume"))
+
+
+def run_search(
+    config: RunConfig, theorems: Sequence[Theorem], output: Path, *, resume: bool, how_to_resume: str
+) -> None:
+    """Search, showing what happens; then print the summary. Ends the program if the user stops it."""
+    console = Console(highlight=False)
+    try:
+        with display_on(console) as display:
+            run_to_end(SearchRun(config, theorems, output, resume=resume, observer=display).run())
+    except Interrupted:
+        tally = display.tally
+        click.echo(f"\nStopped. Kept: {tally.done} of {tally.total} theorems searched, {tally.proved} proved.")
+        click.echo(f"Go on with:  {how_to_resume}")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    print_summary(console, summarise_run(output), folder=output)
+
+
+def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:
+    first = "\n".join(f"  {theorem.name}: {theorem.display}" for theorem in theorems[:5])
+    more = f"\n  … and {len(theorems) - 5} more" if len(theorems) > 5 else ""
+    return f"would search {len(theorems)} theorems into {output}:\n{first}{more}\n\nwith these settings:\n\n{to_toml(config)}"
+
+
+def _again(context: click.Context, flag: str) -> str:
+    """The command line that was typed, with ``flag``."""
+    typed: list[str] = context.meta.get("leanebm.typed", [])
+    return shlex.join(["leanebm", *typed, *([] if flag in typed else [flag])])

@@ -1,0 +1,32 @@
+"""``leanebm summary``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from leanebm.cli.report import print_summary
+from leanebm.pipeline import summarise_run
+
+__all__ = ["summary"]
+
+
+@click.command()
+@click.option(
+    "--trajectories",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="A run's folder, its trajectory, or one shard of it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def summary(*, trajectories: Path, as_json: bool) -> None:
+    """Say what a run found and what it cost."""
+    found = summarise_run(trajectories)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        print_summary(Console(highlight=False), found)

@@ -1,0 +1,134 @@
+"""Prove one statement: by searching, or by replaying tactics that are given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import attrs
+
+from leanebm.core import (
+    Certificate,
+    CertificationRejected,
+    ProofAdvanced,
+    ProofFinished,
+    ProofSession,
+    ProofState,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench
+from leanebm.search import SearchOutcome, SearchResult
+
+__all__ = ["ProofAttempt", "name_of_statement", "prove"]
+
+
+@attrs.frozen(kw_only=True)
+class ProofAttempt:
+    """How an attempt at one statement ended."""
+
+    theorem: Theorem
+    outcome: str
+    """A :class:`~leanebm.search.SearchOutcome`'s value, or ``incomplete`` if replayed tactics fell short."""
+
+    sentence: str
+    """The outcome in words, with what to do next."""
+
+    certificate: Certificate | None = None
+    """The proof; present exactly if it is certified."""
+
+    rejections: tuple[CertificationRejected, ...] = ()
+    nodes: int = 0
+    """Proof states met."""
+
+    tactic_calls: int = 0
+    """Tactics that Lean ran."""
+
+    wall_s: float = 0.0
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether there is a certificate."""
+        return self.certificate is not None
+
+
+def name_of_statement(statement: str) -> str:
+    """A name for a statement that came without one; equal statements get equal names."""
+    return f"statement_{hashlib.sha256(statement.encode()).hexdigest()[:8]}"
+
+
+async def prove(
+    theorem: Theorem,
+    config: RunConfig,
+    *,
+    tactics: Sequence[str] = (),
+    observer: Observer | None = None,
+    opening: OpenWorkbench = open_workbench,
+) -> ProofAttempt:
+    """Prove ``theorem``: replay ``tactics`` if there are any, else search.
+
+    Raises:
+        StatementError: the statement or header does not elaborate.
+        LeanError, PolicyError: something broke; nothing is known about the theorem.
+    """
+    observer = LogObserver() if observer is None else observer
+    async with opening(config, observer) as bench:
+        if tactics:
+            return await _replay(theorem, tactics, bench)
+        return _attempt_of(await bench.search(theorem, config.search, observer))
+
+
+def _attempt_of(result: SearchResult) -> ProofAttempt:
+    if result.outcome is SearchOutcome.INFRASTRUCTURE and result.error is not None:
+        raise result.error
+    return ProofAttempt(
+        theorem=result.theorem,
+        outcome=result.outcome.value,
+        sentence=result.outcome.sentence,
+        certificate=result.certificate,
+        rejections=result.rejections,
+        nodes=result.statistics.nodes,
+        tactic_calls=result.statistics.tactic_calls,
+        wall_s=result.statistics.wall_s,
+    )
+
+
+async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) -> ProofAttempt:
+    async with bench.environment.open(theorem) as session:
+        shortfall, elapsed_s = await _shortfall(session, tactics)
+    counted = {"nodes": len(tactics) + 1, "tactic_calls": len(tactics)}
+    if shortfall:
+        return ProofAttempt(theorem=theorem, outcome="incomplete", sentence=shortfall, wall_s=elapsed_s, **counted)
+    verdict = await bench.certifier.certify(theorem, tactics)
+    is_proved = isinstance(verdict, Certificate)
+    outcome = SearchOutcome.PROVED if is_proved else SearchOutcome.REJECTED
+    return ProofAttempt(
+        theorem=theorem,
+        outcome=outcome.value,
+        sentence=outcome.sentence,
+        certificate=verdict if isinstance(verdict, Certificate) else None,
+        rejections=() if isinstance(verdict, Certificate) else (verdict,),
+        wall_s=elapsed_s,
+        **counted,
+    )
+
+
+async def _shortfall(session: ProofSession, tactics: Sequence[str]) -> tuple[str, float]:
+    """Why ``tactics`` are no proof, in words (empty if they are one), and the seconds Lean took."""
+    state: ProofState = session.root
+    elapsed_s = 0.0
+    for number, tactic in enumerate(tactics, start=1):
+        outcome = await session.run_tactic(state, tactic)
+        elapsed_s += outcome.elapsed_s
+        match outcome:
+            case TacticRejected(message=message) | TacticTimedOut(message=message):
+                return f"Tactic {number}, `{tactic}`, failed:\n{message}\nIt was tried on:\n{state}", elapsed_s
+            case ProofFinished() if number < len(tactics):
+                rest = ", ".join(f"`{each}`" for each in tactics[number:])
+                return f"The proof is complete after tactic {number}, `{tactic}`; leave out {rest}.", elapsed_s
+            case ProofAdvanced(state=state) | ProofFinished(state=state):
+                continue
+    return ("" if state.is_solved else f"All tactics ran, and goals are left:\n{state}"), elapsed_s

@@ -1,0 +1,43 @@
+"""What a run found, for a person and for a script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from leanebm.pipeline.run_folder import RunFolder
+from leanebm.trajectory import TheoremRecord, TrajectorySummary, read_trajectory, summarise
+
+__all__ = ["RunSummary", "summarise_run"]
+
+
+@attrs.frozen(kw_only=True)
+class RunSummary:
+    """A run's totals, and each theorem's ending."""
+
+    path: Path
+    """The trajectory."""
+
+    totals: TrajectorySummary
+    records: tuple[TheoremRecord, ...] = attrs.field(repr=False)
+    """Each theorem's last search, in the order they were first finished."""
+
+    def ended(self, outcome: str) -> tuple[TheoremRecord, ...]:
+        """The theorems whose search ended so."""
+        return tuple(record for record in self.records if record.outcome == outcome)
+
+    def as_json(self) -> dict[str, Any]:
+        """The totals as plain values; the keys are the fields of :class:`~leanebm.trajectory.TrajectorySummary`."""
+        return attrs.asdict(self.totals)
+
+
+def summarise_run(path: Path) -> RunSummary:
+    """Sum up a run, given its folder or its trajectory.
+
+    Raises:
+        TrajectoryError: there is none, or a shard is damaged or of another version.
+    """
+    trajectory = RunFolder.trajectory_in(path)
+    return RunSummary(path=trajectory, totals=summarise(trajectory), records=read_trajectory(trajectory).records)
