@@ -95,7 +95,7 @@ class Shard:
         try:
             run = _json.loads(metadata[_RUN_KEY], RunInfo)
             records = _json.loads(metadata[_RECORDS_KEY], tuple[TheoremRecord, ...])
-        except (KeyError, TypeError, ValueError, ExceptionGroup) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, ExceptionGroup) as error:  # JSON of another shape
             raise TrajectoryError(f"{path} has damaged metadata: {error}") from error
         return cls(path, run, records)
 

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from leanebm.errors import TrajectoryError
+from leanebm.trajectory import SCHEMA, RunInfo, Shard
+
+MakeTheorem = Callable[..., Any]
+
+
+@pytest.fixture
+def shard(tmp_path: Path, make_run: Callable[..., RunInfo], make_theorem: MakeTheorem) -> Shard:
+    theorems = [make_theorem("t1", "proved"), make_theorem("t2", "rejected"), make_theorem("t3", "infrastructure")]
+    rows = [row for _, rows in theorems for row in rows]
+    return Shard.write(tmp_path / "part-000000.parquet", make_run(), [record for record, _ in theorems], rows)
+
+
+def rewrite(path: Path, **metadata: bytes | None) -> None:
+    """Replace entries ``leanebm.KEY`` of a shard's metadata; ``None`` removes one."""
+    table = pq.read_table(path)
+    kept = dict(table.schema.metadata)
+    for key, value in metadata.items():
+        kept.pop(f"leanebm.{key}".encode())
+        if value is not None:
+            kept[f"leanebm.{key}".encode()] = value
+    pq.write_table(table.replace_schema_metadata(kept), path)
+
+
+def test_a_shard_is_read_as_it_was_written(shard: Shard) -> None:
+    again = Shard.open(shard.path)
+    assert again.records == shard.records
+    assert again.run.differences(shard.run) == []
+    assert again.table().num_rows == 9
+
+
+def test_nothing_but_the_shard_is_left_behind(shard: Shard) -> None:
+    assert list(shard.path.parent.iterdir()) == [shard.path]
+
+
+def test_any_parquet_reader_sees_columns_and_units(shard: Shard) -> None:
+    table = pq.read_table(shard.path.parent)
+    assert table.column_names == SCHEMA.names
+    assert table.schema.field("tactic_s").metadata[b"unit"] == b"s"
+
+
+def test_another_schema_version_is_refused_by_name(shard: Shard) -> None:
+    rewrite(shard.path, schema_version=b"2")
+    with pytest.raises(TrajectoryError, match=r"part-000000.parquet has schema version 2; .* 1"):
+        Shard.open(shard.path)
+
+
+def test_a_parquet_file_of_something_else_is_no_trajectory(tmp_path: Path) -> None:
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"x": [1]}), path)
+    with pytest.raises(TrajectoryError, match="is a Parquet file but no trajectory"):
+        Shard.open(path)
+
+
+def test_columns_that_are_not_the_versions_are_refused(shard: Shard) -> None:
+    table = pq.read_table(shard.path)
+    pq.write_table(table.drop_columns(["seed"]), shard.path)
+    with pytest.raises(TrajectoryError, match="its columns are not that version's"):
+        Shard.open(shard.path)
+
+
+@pytest.mark.parametrize("damage", [None, b"{", b'{"run_id": 1}', b'[{"outcome": "proved"}]', b"7"])
+@pytest.mark.parametrize("key", ["run", "theorems"])
+def test_damaged_metadata_names_the_file(shard: Shard, key: str, damage: bytes | None) -> None:
+    rewrite(shard.path, **{key: damage})
+    with pytest.raises(TrajectoryError, match=r"part-000000.parquet has damaged metadata"):
+        Shard.open(shard.path)
+
+
+@pytest.mark.parametrize("size", [0, 3, 100, -8])
+def test_a_truncated_file_names_itself(shard: Shard, size: int) -> None:
+    content = shard.path.read_bytes()
+    shard.path.write_bytes(content[:size])
+    with pytest.raises(TrajectoryError, match=r"part-000000.parquet cannot be read as Parquet"):
+        Shard.open(shard.path)
+
+
+def test_a_shard_that_goes_away_is_a_trajectory_error(shard: Shard) -> None:
+    shard.path.unlink()
+    with pytest.raises(TrajectoryError, match="cannot be read"):
+        shard.table()
