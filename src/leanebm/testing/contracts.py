@@ -81,7 +81,7 @@ async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAV
     if len(together) != len(leaves):
         problems.append(f"it gave {len(together)} scores for {len(leaves)} leaves")
     problems += [
-        f"the score of leaf {i} is {score}, not finite" for i, score in enumerate(together) if not _finite(score)
+        f"leaf {i} scores {score}, not a finite number" for i, score in enumerate(together) if not _finite(score)
     ]
     if not problems:
         alone = [list(await scorer.score([leaf])) for leaf in leaves]

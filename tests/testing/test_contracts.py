@@ -1,0 +1,237 @@
+"""Each check is shown an implementation that breaks the contract in one way, and must name that way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+
+from leanebm.core import (
+    Candidate,
+    CertificationResult,
+    Leaf,
+    ProofAdvanced,
+    ProofFinished,
+    ProofState,
+    TacticOutcome,
+    TacticRejected,
+    Theorem,
+)
+from leanebm.testing import (
+    QED,
+    SAMPLE_LEAVES,
+    ContractBroken,
+    ToyCertifier,
+    ToySession,
+    ToyWorld,
+    check_certifier,
+    check_environment,
+    check_policy,
+    check_scorer,
+)
+
+WORLD = ToyWorld(moves={"a": {"go": "b"}, "b": {"end": QED}})
+THEOREM = Theorem(name="t", statement="a")
+
+
+# --- scorers ------------------------------------------------------------------------------------
+
+
+class Scorer:
+    def __init__(self, answers: Callable[[Sequence[Leaf]], Sequence[float]]) -> None:
+        self.answers = answers
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return self.answers(leaves)
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        (lambda leaves: [0.0] * (len(leaves) - 1), "it gave 3 scores for 4 leaves"),
+        (lambda leaves: [math.nan, *[0.0] * (len(leaves) - 1)], "leaf 0 scores nan, not a finite number"),
+        (lambda leaves: ["high"] * len(leaves), "leaf 0 scores high, not a finite number"),
+        (lambda leaves: [leaf.depth / len(leaves) for leaf in leaves], "scores 0.25 in the batch and [1.0] alone"),
+        (lambda leaves: range(len(leaves)), "in another order"),
+    ],
+)
+async def test_a_scorer_that_breaks_its_contract_is_told_how(
+    answers: Callable[[Sequence[Leaf]], Sequence[float]], problem: str
+) -> None:
+    with pytest.raises(ContractBroken, match="Scorer breaks its contract") as caught:
+        await check_scorer(Scorer(answers))
+    assert any(problem in line for line in caught.value.problems)
+
+
+async def test_a_scorer_may_differ_within_the_tolerance() -> None:
+    def jitter(leaves: Sequence[Leaf]) -> list[float]:
+        return [1.0 + 0.01 / len(leaves) for _ in leaves]
+
+    with pytest.raises(ContractBroken):
+        await check_scorer(Scorer(jitter))
+    await check_scorer(Scorer(jitter), tolerance=0.01)
+
+
+# --- policies -----------------------------------------------------------------------------------
+
+
+class Policy:
+    def __init__(self, *candidates: Candidate, limit: bool = True) -> None:
+        self.candidates = candidates
+        self.limit = limit
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        assert state.goals
+        return self.candidates[:n] if self.limit else self.candidates
+
+
+SIMP, RFL = Candidate("simp", -1.0), Candidate("rfl", -2.0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "problem"),
+    [
+        (Policy(SIMP, RFL, limit=False), "asked for 1, it proposed 2"),
+        (Policy(SIMP, SIMP), "it proposed a tactic twice"),
+        (Policy(SIMP, Candidate(" \n", -3.0)), "it proposed an empty tactic"),
+        (Policy(RFL, SIMP), "a likelier candidate came after a less likely one"),
+    ],
+)
+async def test_a_policy_that_breaks_its_contract_is_told_how(policy: Policy, problem: str) -> None:
+    state = SAMPLE_LEAVES[0].state
+    with pytest.raises(ContractBroken, match="Policy breaks its contract") as caught:
+        await check_policy(policy, [state])
+    assert any(problem in line for line in caught.value.problems)
+
+
+async def test_proposing_nothing_is_allowed() -> None:
+    await check_policy(Policy(), [leaf.state for leaf in SAMPLE_LEAVES])
+
+
+# --- environments -------------------------------------------------------------------------------
+
+
+class Environment:
+    """The toy world, seen through a session that has one fault."""
+
+    def __init__(self, session_class: type[ToySession], world: ToyWorld = WORLD) -> None:
+        self.session_class = session_class
+        self.world = world
+        self.epoch = 0
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[ToySession]:
+        self.epoch += 1
+        session = self.session_class(self.world, self.world.start(theorem), epoch=self.epoch)
+        yield session
+        session.close()
+
+
+class NeverCloses(ToySession):
+    def close(self) -> None:
+        pass
+
+
+class NeverFrees(ToySession):
+    async def free(self, states: Sequence[ProofState]) -> None:
+        pass
+
+
+class TakesAnyState(ToySession):
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        own = attrs.evolve(state, ref=attrs.evolve(state.ref, epoch=self.root.ref.epoch))
+        return await super().run_tactic(own, tactic)
+
+
+class FreshKeys(ToySession):
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        outcome = await super().run_tactic(state, tactic)
+        if isinstance(outcome, ProofAdvanced):
+            fresh = attrs.evolve(outcome.state, key=str(outcome.state.ref))
+            return attrs.evolve(outcome, state=fresh)
+        return outcome
+
+
+class FinishesTooEarly(ToySession):
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        outcome = await super().run_tactic(state, tactic)
+        if isinstance(outcome, ProofFinished):
+            return ProofFinished(self.root, outcome.elapsed_s)
+        return outcome
+
+
+class AcceptsAnything(ToySession):
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        outcome = await super().run_tactic(state, tactic)
+        return ProofAdvanced(state, 0.0) if isinstance(outcome, TacticRejected) else outcome
+
+
+@pytest.mark.parametrize(
+    ("session_class", "problem"),
+    [
+        (NeverCloses, "still answers after its context was left"),
+        (NeverFrees, "a freed state still answers"),
+        (TakesAnyState, "another session's state"),
+        (FreshKeys, "two states with different keys"),
+        (FinishesTooEarly, "it says ProofFinished of 1 goals"),
+        (AcceptsAnything, "'end' at the root is ProofAdvanced, not TacticRejected"),
+    ],
+)
+async def test_an_environment_that_breaks_its_contract_is_told_how(
+    session_class: type[ToySession], problem: str
+) -> None:
+    with pytest.raises(ContractBroken, match="Environment breaks its contract") as caught:
+        await check_environment(Environment(session_class), THEOREM, proof=["go", "end"], rejected="end")
+    assert any(problem in line for line in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("proof", "problem"),
+    [
+        (["fly", "end"], "'fly' at the root is TacticRejected"),
+        (["go", "fly"], "'fly' of the proof is TacticRejected"),
+        (["go"], "1 goals are left"),
+    ],
+)
+async def test_a_proof_that_does_not_replay_is_told(proof: list[str], problem: str) -> None:
+    with pytest.raises(ContractBroken) as caught:
+        await check_environment(Environment(ToySession), THEOREM, proof=proof, rejected="end")
+    assert any(problem in line for line in caught.value.problems)
+
+
+# --- certifiers ---------------------------------------------------------------------------------
+
+
+class Certifier:
+    """The toy certifier with its answers changed."""
+
+    def __init__(self, change: Callable[[CertificationResult], CertificationResult], proof: Sequence[str]) -> None:
+        self.change = change
+        self.proof = proof
+
+    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        assert tactics is not None
+        return self.change(await ToyCertifier(WORLD).certify(theorem, self.proof or tactics))
+
+
+@pytest.mark.parametrize(
+    ("certifier", "problem"),
+    [
+        (Certifier(lambda result: result, ["go", "end"]), "it accepts ('sorry',), which proves nothing"),
+        (Certifier(lambda result: result, ["go"]), "it rejects the proof (elaboration): the goal b is left"),
+        (Certifier(lambda result: _with(result, axioms=("sorryAx",)), []), "it accepts the axioms ['sorryAx']"),
+        (Certifier(lambda result: _with(result, fingerprint=""), []), "the certificate has no fingerprint"),
+        (Certifier(lambda result: _with(result, tactics=()), []), "is for another theorem or another proof"),
+    ],
+)
+async def test_a_certifier_that_breaks_its_contract_is_told_how(certifier: Certifier, problem: str) -> None:
+    with pytest.raises(ContractBroken, match="Certifier breaks its contract") as caught:
+        await check_certifier(certifier, THEOREM, proof=["go", "end"])
+    assert any(problem in line for line in caught.value.problems)
+
+
+def _with(result: CertificationResult, **changes: object) -> CertificationResult:
+    return attrs.evolve(result, **changes) if hasattr(result, "axioms") else result  # type: ignore[arg-type]
