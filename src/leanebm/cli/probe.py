@@ -12,7 +12,7 @@ from rich.table import Table
 from leanebm.cli.display import display_on
 from leanebm.cli.options import lean_options, theorems_option
 from leanebm.cli.running import run_to_end
-from leanebm.pipeline import AUTOMATION, ProbeResult, RunConfig, load_theorems, probe_run
+from leanebm.pipeline import AUTOMATION, ProbeResult, RunConfig, fit_imports, load_theorems, probe_run
 
 __all__ = ["probe"]
 
@@ -39,6 +39,7 @@ def probe(
     search. Nothing is certified here.
     """
     chosen = load_theorems(theorems, max_theorems=max_theorems)
+    config = fit_imports(config, theorems)
     with display_on(Console(stderr=True)) as display:
         results = run_to_end(probe_run(chosen, config, tactics=tactics, observer=display))
     if as_json:

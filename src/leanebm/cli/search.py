@@ -14,7 +14,7 @@ from leanebm.cli.options import run_options, theorems_option
 from leanebm.cli.report import print_summary
 from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.core import Theorem
-from leanebm.pipeline import RunConfig, SearchRun, load_theorems, summarise_run, to_toml
+from leanebm.pipeline import RunConfig, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
 
 __all__ = ["run_search", "search"]
 
@@ -49,6 +49,7 @@ def search(
     OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume.
     """
     chosen = load_theorems(theorems, max_theorems=max_theorems)
+    config = fit_imports(config, theorems)
     if dry_run:
         click.echo(_plan(chosen, output, config))
         return

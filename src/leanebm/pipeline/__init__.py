@@ -1,1 +1,80 @@
-"""To be written."""
+"""Whole jobs, made of the other layers: the only place that knows them all."""
+
+from leanebm.pipeline.certify_files import ProofFile, certify_files, read_proof_file
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
+from leanebm.pipeline.doctor import Diagnosis, Verdict, examine
+from leanebm.pipeline.embedded_server import start_embedded_server
+from leanebm.pipeline.events import (
+    LogObserver,
+    Observer,
+    PipelineEvent,
+    RunFinished,
+    RunStarted,
+    SearchAdvanced,
+    StageFinished,
+    StageProgressed,
+    StageStarted,
+    TheoremFinished,
+    TheoremRefused,
+    TheoremStarted,
+)
+from leanebm.pipeline.extract_library import LIBRARY_MODULES, LibraryExtract, extract_library
+from leanebm.pipeline.probe import AUTOMATION, ProbeResult, probe, probe_run
+from leanebm.pipeline.prove import ProofAttempt, name_of_statement, prove
+from leanebm.pipeline.run_folder import RunFolder, write_proof
+from leanebm.pipeline.search_run import SearchRun
+from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
+from leanebm.pipeline.summary import RunSummary, summarise_run
+from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
+from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_lean, open_workbench
+
+__all__ = [
+    "AUTOMATION",
+    "BUNDLED",
+    "EMBEDDED_SERVER_URL",
+    "LIBRARY_MODULES",
+    "Diagnosis",
+    "LibraryExtract",
+    "LogObserver",
+    "Observer",
+    "OpenWorkbench",
+    "Override",
+    "PipelineEvent",
+    "ProbeResult",
+    "ProofAttempt",
+    "ProofFile",
+    "RunConfig",
+    "RunFinished",
+    "RunFolder",
+    "RunStarted",
+    "RunSummary",
+    "SearchAdvanced",
+    "SearchRun",
+    "StageFinished",
+    "StageProgressed",
+    "StageStarted",
+    "TheoremFinished",
+    "TheoremRefused",
+    "TheoremStarted",
+    "Verdict",
+    "Workbench",
+    "certify_files",
+    "examine",
+    "extract_library",
+    "fit_imports",
+    "load_theorems",
+    "name_of_statement",
+    "open_lean",
+    "open_workbench",
+    "probe",
+    "probe_run",
+    "prove",
+    "read_proof_file",
+    "read_run_config",
+    "start_embedded_server",
+    "structure_settings",
+    "summarise_run",
+    "to_toml",
+    "unstructure_settings",
+    "write_proof",
+]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
+
 from leanebm.core import Theorem
 from leanebm.data import bundled_theorems, library_theorems, read_theorems
 from leanebm.errors import ConfigError
+from leanebm.lean import LeanPoolConfig
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.extract_library import LIBRARY_MODULES
 
-__all__ = ["BUNDLED", "load_theorems"]
+__all__ = ["BUNDLED", "fit_imports", "load_theorems"]
 
 BUNDLED = "bundled"
 """The word for the set that comes with leanebm."""
@@ -30,6 +35,13 @@ def load_theorems(source: str, *, max_theorems: int | None = None) -> tuple[Theo
     return _load(source)[:max_theorems]
 
 
+def fit_imports(config: RunConfig, source: str) -> RunConfig:
+    """Let theorems of the library be stated: they need its modules, unless the user chose others."""
+    if source.startswith(_LIBRARY) and config.lean.imports == LeanPoolConfig().imports:
+        return attrs.evolve(config, lean=attrs.evolve(config.lean, imports=LIBRARY_MODULES))
+    return config
+
+
 def _load(source: str) -> tuple[Theorem, ...]:
     if source == BUNDLED:
         return tuple(bundled_theorems())
@@ -37,5 +49,5 @@ def _load(source: str) -> tuple[Theorem, ...]:
         split = source.removeprefix(_LIBRARY)
         if split not in _SPLITS:
             raise ConfigError(f"there is no split {split!r} of the library", [f"choose one of {', '.join(_SPLITS)}"])
-        return tuple(library_theorems(split))
+        return tuple(item.theorem for item in library_theorems(split))
     return tuple(read_theorems(Path(source)))

@@ -1,0 +1,57 @@
+"""``leanebm certify``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+from rich.console import Console
+
+from leanebm.cli.display import display_on
+from leanebm.cli.options import lean_options
+from leanebm.cli.running import NOT_PROVED, run_to_end
+from leanebm.core import Certificate, CertificationResult
+from leanebm.pipeline import RunConfig, certify_files
+
+__all__ = ["certify"]
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list; progress goes to standard error.")
+@lean_options()
+def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> None:
+    """Check proof files again: elaborate each from its text, kernel-check it, collect its axioms.
+
+    Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. The
+    exit status is 0 only if every file is certified.
+    """
+    with display_on(Console(stderr=True)) as display:
+        results = run_to_end(certify_files(files, config.lean, observer=display))
+    if as_json:
+        listed = [_as_json(file, result) for file, result in zip(files, results, strict=True)]
+        click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+    else:
+        for file, result in zip(files, results, strict=True):
+            click.echo(_as_text(file, result))
+    if not all(isinstance(result, Certificate) for result in results):
+        raise click.exceptions.Exit(NOT_PROVED)
+
+
+def _as_text(file: Path, result: CertificationResult) -> str:
+    if isinstance(result, Certificate):
+        return f"certified  {file}\n           {result.statement}\n           axioms: {', '.join(result.axioms) or 'none'}"
+    return f"rejected   {file}\n           {result.reason}: {result.message}"
+
+
+def _as_json(file: Path, result: CertificationResult) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "certified": isinstance(result, Certificate),
+        **attrs.asdict(result, filter=lambda attribute, _: attribute.name != "theorem"),
+    }

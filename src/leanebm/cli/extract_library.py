@@ -1,0 +1,53 @@
+"""``leanebm extract-library``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from leanebm.cli.display import display_on
+from leanebm.cli.options import lean_options
+from leanebm.cli.running import run_to_end
+from leanebm.data import split_of
+from leanebm.pipeline import LIBRARY_MODULES, LibraryExtract, RunConfig
+from leanebm.pipeline import extract_library as extract
+
+__all__ = ["extract_library"]
+
+
+@click.command(name="extract-library")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The Parquet file to write; --theorems reads it.",
+)
+@click.option(
+    "--module",
+    "modules",
+    multiple=True,
+    default=LIBRARY_MODULES,
+    metavar="M",
+    help=f"Take the theorems of M and everything below it; repeatable.  [default: {', '.join(LIBRARY_MODULES)}]",
+)
+@lean_options()
+def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig) -> None:
+    """Take the theorems of Lean's own library, to be proved again.
+
+    Keeps those a person would state, each statement once, and says which split (train, val or test) its
+    module belongs to. A proof of one of them may not use the theorem itself.
+    """
+    with display_on(Console(stderr=True)) as display:
+        found = run_to_end(extract(output, config.lean, modules=modules, observer=display))
+    click.echo(_as_text(found))
+
+
+def _as_text(found: LibraryExtract) -> str:
+    splits = Counter(split_of(theorem.module).value for theorem in found.kept)
+    kept = ", ".join(f"{splits[split]} {split}" for split in sorted(splits))
+    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(found.dropped.items()))
+    return f"kept {len(found.kept)} theorems ({kept})\nleft out: {dropped or 'none'}\nwritten to {found.path}"
