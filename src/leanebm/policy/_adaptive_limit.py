@@ -1,0 +1,83 @@
+"""How much may be in flight: additive increase, multiplicative decrease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import final
+
+__all__ = ["AdaptiveLimit"]
+
+
+@final
+class AdaptiveLimit:
+    """A weighted, first-come-first-served semaphore whose size follows the server's mood.
+
+    Weights are sequences (samples, or texts to encode). Congestion halves the limit, once for all
+    the requests that were already out; a window of successes adds one more request's worth. A
+    request heavier than the limit still goes out, alone.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._limit = float(maximum)
+        self._round = 0
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.in_flight = 0
+
+    @property
+    def limit(self) -> int:
+        """Sequences that may be in flight now."""
+        return max(1, int(self._limit))
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for room."""
+        return len(self._queue)
+
+    @asynccontextmanager
+    async def hold(self, weight: int) -> AsyncIterator[int]:
+        """Wait for room, then hold it; yields the round to report congestion with."""
+        await self._acquire(weight)
+        try:
+            yield self._round
+        finally:
+            self.in_flight -= weight
+            self._admit()
+
+    def report_success(self, weight: int) -> None:
+        """A request of this weight was answered."""
+        self._limit = min(float(self._maximum), self._limit + weight * weight / max(self._limit, weight))
+        self._admit()
+
+    def report_congestion(self, started_in_round: int) -> None:
+        """A request was turned away, or took too long."""
+        if started_in_round == self._round:  # the others of this round tell the same news
+            self._limit = max(1.0, self._limit / 2)
+            self._round += 1
+
+    async def _acquire(self, weight: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        entry = (weight, turn)
+        self._queue.append(entry)
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # let in and cancelled in the same breath
+                self.in_flight -= weight
+            else:
+                self._queue.remove(entry)
+            self._admit()
+            raise
+
+    def _admit(self) -> None:
+        while self._queue:
+            weight, turn = self._queue[0]
+            if self.in_flight and self.in_flight + weight > self.limit:
+                return
+            self._queue.popleft()
+            self.in_flight += weight
+            turn.set_result(None)

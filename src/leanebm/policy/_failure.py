@@ -1,0 +1,74 @@
+"""Why one attempt failed, and what that means for the next."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import attrs
+
+from leanebm.errors import PolicyBadRequest, PolicyError
+
+__all__ = ["AttemptFailed", "Failure", "NotOffered", "Verdict"]
+
+_WITHIN_ATTEMPTS: Final = -1
+_UNTIL_DEADLINE: Final = 10**9
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What a kind of failure means."""
+
+    meaning: str
+    """In words; it also keeps members apart whose consequences are the same."""
+
+    retries: int
+    """Most retries after this kind of failure in one call; -1: as many as attempts are configured."""
+
+    trips_breaker: bool = False
+    """Whether it speaks against the server's health."""
+
+    is_congestion: bool = False
+    """Whether the server lives and has too much to do: ask for less at once."""
+
+    costs_budget: bool = True
+    """Whether a retry counts against the client's budget of retries."""
+
+
+class Failure(enum.Enum):
+    """The ways an attempt fails; the value says what follows."""
+
+    CONNECT = Verdict(
+        meaning="no connection: refused, no such host, no answer", retries=_WITHIN_ATTEMPTS, trips_breaker=True
+    )
+    DROPPED = Verdict(
+        meaning="the connection ended before a status line; often an idle one that the server had closed",
+        retries=_WITHIN_ATTEMPTS,
+        trips_breaker=True,
+    )
+    SERVER_ERROR = Verdict(meaning="500, or 502 and 504 from a proxy", retries=2, trips_breaker=True)
+    OVERLOADED = Verdict(
+        meaning="503 or 429: the queue is full, or our request waited too long or was evicted",
+        retries=_UNTIL_DEADLINE,
+        is_congestion=True,
+        costs_budget=False,
+    )
+    TIMED_OUT = Verdict(meaning="our own deadline passed", retries=0, is_congestion=True)
+    REFUSED = Verdict(meaning="4xx: the same request would be refused again", retries=0)
+    UNAUTHORIZED = Verdict(meaning="401 or 403: another key is wanted", retries=0)
+    GARBLED = Verdict(meaning="status 200 and something that is not the contract", retries=1)
+    ABORTED = Verdict(meaning="status 200 and every sample aborted on the server", retries=1)
+
+
+class AttemptFailed(Exception):
+    """One attempt's failure, with the error to raise if there is no other attempt."""
+
+    def __init__(self, kind: Failure, error: PolicyError, *, retry_after_s: float = 0.0) -> None:
+        self.kind = kind
+        self.error = error
+        self.retry_after_s = retry_after_s
+        super().__init__(str(error))
+
+
+class NotOffered(PolicyBadRequest):
+    """404: the server has no such endpoint; older ones have it under another name, or not at all."""

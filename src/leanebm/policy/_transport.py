@@ -1,0 +1,144 @@
+"""One HTTP attempt. aiohttp's exceptions end here: whatever fails leaves as ``AttemptFailed``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from typing import Final, Self, final
+
+import aiohttp
+
+from leanebm.errors import PolicyError, PolicyProtocolError, PolicyUnavailable
+from leanebm.policy._error_body import failure_of_status
+from leanebm.policy._failure import AttemptFailed, Failure
+from leanebm.policy.config import PolicyClientConfig
+
+__all__ = ["Transport"]
+
+_KEEPALIVE_S: Final = 3.0
+"""Below the 5 s after which uvicorn closes an idle connection, so that we rarely reuse a dead one."""
+
+_PARSE_OFF_LOOP_BYTES: Final = 2**20
+_LONGEST_ERROR_BODY: Final = 2**16
+
+# Most specific first: the first row whose class matches decides.
+_TRANSLATION: Final[tuple[tuple[type[aiohttp.ClientError], Failure, type[PolicyError], str], ...]] = (
+    (aiohttp.ClientConnectorError, Failure.CONNECT, PolicyUnavailable, "cannot be reached"),
+    (aiohttp.ServerTimeoutError, Failure.CONNECT, PolicyUnavailable, "does not accept a connection"),
+    (aiohttp.ServerDisconnectedError, Failure.DROPPED, PolicyUnavailable, "closed the connection"),
+    (aiohttp.ClientPayloadError, Failure.GARBLED, PolicyProtocolError, "sent only a part of its answer"),
+    (aiohttp.ClientOSError, Failure.DROPPED, PolicyUnavailable, "broke the connection"),
+    (aiohttp.ClientError, Failure.GARBLED, PolicyProtocolError, "did not answer in HTTP"),
+)
+
+
+@contextmanager
+def translated_errors(url: str) -> Iterator[None]:
+    """Turn aiohttp's exceptions into ours, the original kept as the cause."""
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        kind, ours, said = next(row[1:] for row in _TRANSLATION if isinstance(error, row[0]))
+        raise AttemptFailed(kind, ours(f"{url} {said}: {str(error) or type(error).__name__}", url=url)) from error
+
+
+@final
+class Transport:
+    """Sends requests to one server. Enter it with ``async with``."""
+
+    def __init__(self, base_url: str, config: PolicyClientConfig) -> None:
+        self.base_url = base_url
+        self._config = config
+        self._resources = AsyncExitStack()
+        self._pooled: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open two sessions: one that reuses connections, one that never does."""
+        # No limit on connections: how much is in flight is decided by our own adaptive limit, and
+        # waiting for a connection must not eat a request's deadline.
+        pooled = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
+        self._pooled = await self._resources.enter_async_context(self._session(pooled))
+        fresh = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._fresh = await self._resources.enter_async_context(self._session(fresh))
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close every connection."""
+        self._pooled = self._fresh = None
+        await self._resources.aclose()
+
+    async def send(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, *, fresh: bool = False
+    ) -> object:
+        """Send one request and return the JSON it is answered with; ``None`` for an empty body.
+
+        Cancelling closes the connection, which tells the server to stop.
+
+        Args:
+            method: ``GET`` or ``POST``.
+            path: from the base address, with its leading slash.
+            body: sent as JSON.
+            fresh: whether to open a new connection for it.
+
+        Raises:
+            AttemptFailed: always, for whatever reason no usable answer came.
+        """
+        url = self.base_url + path
+        session = self._fresh if fresh else self._pooled
+        if session is None:
+            raise RuntimeError("the policy client was used outside its `async with`")
+        with translated_errors(url):
+            async with session.request(method, url, json=body, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise failure_of_status(
+                        response.status, await self._error_text(response), response.headers, url=url
+                    )
+                return await self._parse(await self._read(response, url), url)
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        key = self._config.api_key
+        return aiohttp.ClientSession(
+            connector=connector,
+            headers={"Authorization": f"Bearer {key}"} if key else None,
+            # total=None: our deadline stands around the attempt and knows about retries.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._config.connect_timeout_s),
+            auto_decompress=True,
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse, url: str) -> bytes:
+        limit = self._config.max_response_bytes
+        body = await _read_up_to(response, limit + 1)
+        if len(body) > limit:
+            response.close()
+            raise _garbled(url, f"answered with more than {limit} bytes")
+        return body
+
+    async def _parse(self, body: bytes, url: str) -> object:
+        if not body:
+            return None
+        try:
+            if len(body) > _PARSE_OFF_LOOP_BYTES:
+                return await asyncio.to_thread(json.loads, body)
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise _garbled(url, f"answered with something that is not JSON ({error})") from error
+
+    async def _error_text(self, response: aiohttp.ClientResponse) -> str:
+        text = (await _read_up_to(response, _LONGEST_ERROR_BODY)).decode(errors="replace")
+        return text.replace(self._config.api_key, "[api key]") if self._config.api_key else text
+
+
+async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(2**16):
+        body += chunk
+        if len(body) >= limit:
+            break
+    return bytes(body)
+
+
+def _garbled(url: str, said: str) -> AttemptFailed:
+    return AttemptFailed(Failure.GARBLED, PolicyProtocolError(f"{url} {said}", url=url))

@@ -1,0 +1,72 @@
+"""What a policy client has done so far."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["PolicyStatistics"]
+
+
+@attrs.frozen(kw_only=True)
+class PolicyStatistics:
+    """A snapshot; take two and subtract."""
+
+    requests: int
+    """HTTP attempts sent, retries included."""
+
+    retries: int
+    """Attempts after the first, over all calls."""
+
+    overloads: int
+    """Answers that said the server is full."""
+
+    failures: int
+    """Failed attempts of every kind, overloads included."""
+
+    proposals: int
+    """States that tactics were asked for."""
+
+    samples: int
+    """Completions received and usable."""
+
+    candidates: int
+    """Distinct tactics handed to search."""
+
+    dropped_samples: int
+    """Completions that the server aborted or gave no probability to."""
+
+    filtered_samples: int
+    """Completions without a tactic in them, or with ``sorry`` or ``admit``."""
+
+    token_count_mismatches: int
+    """Completions whose token count and log-probabilities disagree in number."""
+
+    texts: int
+    """Texts asked to be encoded."""
+
+    cached_texts: int
+    """Of those, answered from the cache."""
+
+    shared_texts: int
+    """Of those, answered by a request that was already under way for the same text."""
+
+    weight_changes: int
+    """Times the server's weights changed under us."""
+
+    in_flight: int
+    """Sequences asked for and not yet answered."""
+
+    waiting: int
+    """Requests that wait for room under ``concurrency_limit``."""
+
+    concurrency_limit: int
+    """Sequences that may be in flight now; the server's overloads lower it."""
+
+    is_circuit_open: bool
+    """Whether the server is being left alone after many failures."""
+
+    latency_p50_s: float
+    """Median seconds from request to answer, over the last 512 answers."""
+
+    latency_p95_s: float
+    """95th percentile of the same."""
