@@ -45,7 +45,9 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
 
 def _as_text(file: Path, result: CertificationResult) -> str:
     if isinstance(result, Certificate):
-        return f"certified  {file}\n           {result.statement}\n           axioms: {', '.join(result.axioms) or 'none'}"
+        return (
+            f"certified  {file}\n           {result.statement}\n           axioms: {', '.join(result.axioms) or 'none'}"
+        )
     return f"rejected   {file}\n           {result.reason}: {result.message}"
 
 

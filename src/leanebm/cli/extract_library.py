@@ -11,8 +11,8 @@ from rich.console import Console
 from leanebm.cli.display import display_on
 from leanebm.cli.options import lean_options
 from leanebm.cli.running import run_to_end
-from leanebm.data import split_of
-from leanebm.pipeline import LIBRARY_MODULES, LibraryExtract, RunConfig
+from leanebm.data import LibrarySelection
+from leanebm.pipeline import LIBRARY_MODULES, RunConfig
 from leanebm.pipeline import extract_library as extract
 
 __all__ = ["extract_library"]
@@ -43,11 +43,11 @@ def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig
     """
     with display_on(Console(stderr=True)) as display:
         found = run_to_end(extract(output, config.lean, modules=modules, observer=display))
-    click.echo(_as_text(found))
+    click.echo(f"{_as_text(found)}\nwritten to {output}")
 
 
-def _as_text(found: LibraryExtract) -> str:
-    splits = Counter(split_of(theorem.module).value for theorem in found.kept)
+def _as_text(found: LibrarySelection) -> str:
+    splits = Counter(theorem.split.value for theorem in found.kept)
     kept = ", ".join(f"{splits[split]} {split}" for split in sorted(splits))
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(found.dropped.items()))
-    return f"kept {len(found.kept)} theorems ({kept})\nleft out: {dropped or 'none'}\nwritten to {found.path}"
+    return f"kept {len(found.kept)} theorems ({kept})\nleft out: {dropped or 'none'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 import click
@@ -23,7 +23,7 @@ class _Setting:
 
     option: str
     path: str
-    kind: click.ParamType | type
+    kind: click.ParamType[Any] | type
     help: str
     metavar: str | None = None
     read: Callable[[Any], object] = lambda value: value
@@ -74,9 +74,7 @@ _RUN = (
         "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
     ),
     _Setting("--encode-url", "policy.encode_url", str, "The encoder's server, if it is another one.", "URL"),
-    _Setting(
-        "--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"
-    ),
+    _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
     _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
     *_LEAN,
@@ -129,8 +127,7 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
             decorated = setting.decorate(decorated)
         path = click.Path(dir_okay=False, path_type=Path)
         help_ = "Settings in TOML; options given here outweigh it."
-        return click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(decorated)
+        decorated = click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(decorated)
+        return cast("C", decorated)
 
     return decorate
-
-

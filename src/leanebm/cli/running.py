@@ -33,7 +33,7 @@ INTERRUPTED = 130
 _log = logging.getLogger(__name__)
 
 
-class Interrupted(Exception):  # noqa: N818 - it is the user's wish, not an error
+class Interrupted(Exception):
     """The user stopped the command; everything has been closed in good order."""
 
 

@@ -75,7 +75,8 @@ def run_search(
 def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:
     first = "\n".join(f"  {theorem.name}: {theorem.display}" for theorem in theorems[:5])
     more = f"\n  … and {len(theorems) - 5} more" if len(theorems) > 5 else ""
-    return f"would search {len(theorems)} theorems into {output}:\n{first}{more}\n\nwith these settings:\n\n{to_toml(config)}"
+    intended = f"would search {len(theorems)} theorems into {output}:\n{first}{more}"
+    return f"{intended}\n\nwith these settings:\n\n{to_toml(config)}"
 
 
 def _again(context: click.Context, flag: str) -> str:

@@ -18,7 +18,7 @@ from leanebm.pipeline.events import (
     TheoremRefused,
     TheoremStarted,
 )
-from leanebm.pipeline.extract_library import LIBRARY_MODULES, LibraryExtract, extract_library
+from leanebm.pipeline.extract_library import LIBRARY_MODULES, extract_library
 from leanebm.pipeline.probe import AUTOMATION, ProbeResult, probe, probe_run
 from leanebm.pipeline.prove import ProofAttempt, name_of_statement, prove
 from leanebm.pipeline.run_folder import RunFolder, write_proof
@@ -34,7 +34,6 @@ __all__ = [
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
     "Diagnosis",
-    "LibraryExtract",
     "LogObserver",
     "Observer",
     "OpenWorkbench",

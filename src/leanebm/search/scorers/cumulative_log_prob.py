@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from leanebm.core import Leaf
 
 __all__ = ["CumulativeLogProb"]
 
 
+@attrs.frozen
 class CumulativeLogProb:
     """``Σ log p`` over the path: the search expands the most probable path first, and so prefers short ones."""
 

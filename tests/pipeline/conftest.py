@@ -1,0 +1,76 @@
+"""What the pipeline's tests share: a workbench in a toy world, and an observer that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+
+from leanebm.core import ProofEnvironment, TacticPolicy, Theorem
+from leanebm.pipeline import Observer, OpenWorkbench, PipelineEvent, RunConfig, Workbench
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+
+ToyBench = Callable[..., OpenWorkbench]
+Numbers = Callable[..., tuple[Theorem, ...]]
+
+
+@attrs.define
+class Recorded:
+    """An observer that remembers, and may be told to react."""
+
+    events: list[PipelineEvent] = attrs.field(factory=list)
+    react: Callable[[PipelineEvent], None] = lambda _: None
+
+    def notify(self, event: PipelineEvent) -> None:
+        self.events.append(event)
+        self.react(event)
+
+
+@pytest.fixture
+def observer() -> Recorded:
+    return Recorded()
+
+
+@pytest.fixture
+def world() -> ToyWorld:
+    return ToyWorld.countdown(32)
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    return RunConfig(concurrency=3, search=SearchConfig(budget=SearchBudget(max_nodes=200)))
+
+
+@pytest.fixture
+def numbers() -> Numbers:
+    """Theorems of the countdown world."""
+
+    def make(*values: int) -> tuple[Theorem, ...]:
+        return tuple(Theorem(name=f"n{value}", statement=str(value)) for value in values)
+
+    return make
+
+
+@pytest.fixture
+def toy_bench() -> ToyBench:
+    """Opens a workbench whose Lean is a toy world."""
+
+    def make(
+        world: ToyWorld, *, policy: TacticPolicy | None = None, environment: ProofEnvironment | None = None
+    ) -> OpenWorkbench:
+        @asynccontextmanager
+        async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
+            yield Workbench(
+                policy=policy if policy is not None else ScriptedPolicy.over(world),
+                scorer=config.scorer,
+                environment=environment if environment is not None else world,
+                certifier=ToyCertifier(world),
+                lean_version="toy",
+            )
+
+        return opening
+
+    return make

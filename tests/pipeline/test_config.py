@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leanebm.errors import ConfigError
+from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend
+from leanebm.pipeline import Override, RunConfig, read_run_config, structure_settings, to_toml
+from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
+
+
+@pytest.fixture(autouse=True)
+def _no_toolchain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What `auto` finds must not depend on the machine."""
+    monkeypatch.setattr(LeanPoolConfig, "auto", LeanPoolConfig.embedded)
+    monkeypatch.chdir(tmp_path)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert read_run_config() == RunConfig()
+    assert read_run_config().uses_embedded_server
+
+
+def test_the_file_outweighs_defaults_and_options_outweigh_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "concurrency = 2\n[search.budget]\nmax_nodes = 7\nmax_wall_s = 3\n")
+    config = read_run_config(path, [Override("search.budget.max_nodes", 9, "--budget")])
+    assert (config.concurrency, config.search.budget.max_nodes, config.search.budget.max_wall_s) == (2, 9, 3.0)
+
+
+def test_mistakes_in_file_and_options_are_told_together(tmp_path: Path) -> None:
+    path = write(tmp_path, "concurency = 2\n[search]\ncandidates_per_state = 0\n")
+    with pytest.raises(ConfigError) as caught:
+        read_run_config(
+            path, [Override("search.budget.max_nodes", 0, "--budget"), Override("policy.url", "x", "--url")]
+        )
+    places = sorted(problem.rpartition(" @ ")[-1] for problem in caught.value.problems)
+    assert places == ["$", "$.search.candidates_per_state", "--budget", "--url"]
+
+
+def test_a_broken_file_is_told_with_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "concurrency = = 2")
+    with pytest.raises(ConfigError, match=r"run\.toml"):
+        read_run_config(path)
+    with pytest.raises(ConfigError, match=r"missing\.toml"):
+        read_run_config(tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize("text", ["lean = 3", "[lean]\nbackend = 3", "[lean.backend]\nkind = 'fancy'"])
+def test_a_wrong_backend_is_a_mistake_like_any_other(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_run_config(write(tmp_path, text))
+    assert caught.value.problems[0].rpartition(" @ ")[-1] in {"$.lean", "$.lean.backend"}
+
+
+def test_parts_are_picked_by_a_word_or_by_a_table(tmp_path: Path) -> None:
+    text = "scorer = 'breadth_first'\n[lean.backend]\nkind = 'native'\nproject = '/p'\n"
+    config = read_run_config(write(tmp_path, text))
+    assert config.scorer == BreadthFirst()
+    assert config.lean.backend == NativeBackend(project=Path("/p"))
+    config = read_run_config(write(tmp_path, "[scorer]\nkind = 'length_normalised'\nalpha = 1.0\n"))
+    assert config.scorer == LengthNormalisedLogProb(alpha=1.0)
+
+
+def test_a_toolchains_worker_may_grow_as_large_as_mathlib(tmp_path: Path) -> None:
+    text = "[lean]\nbackend = 'native'\n"
+    assert read_run_config(write(tmp_path, text)).lean.max_rss_mib == LeanPoolConfig.native().max_rss_mib
+    assert read_run_config(write(tmp_path, text + "max_rss_mib = 999\n")).lean.max_rss_mib == 999
+
+
+def test_a_backend_given_as_an_option_replaces_the_files(tmp_path: Path) -> None:
+    path = write(tmp_path, "[lean.backend]\nkind = 'native'\nproject = '/p'\n")
+    config = read_run_config(path, [Override("lean.backend", "embedded", "--lean")])
+    assert config.lean.backend == EmbeddedBackend()
+
+
+def test_saved_settings_make_the_same_run(tmp_path: Path) -> None:
+    config = read_run_config(write(tmp_path, "scorer = 'cumulative'\n[search.budget]\nmax_tactic_calls = 50\n"))
+    assert read_run_config(write(tmp_path, to_toml(config))) == config
+
+
+def test_a_key_is_not_saved() -> None:
+    config = read_run_config(None, [Override("policy.api_key", "hunter2", "--api-key")])
+    assert config.policy.api_key == "hunter2"
+    assert "hunter2" not in to_toml(config)
+
+
+def test_settings_can_be_read_without_a_file() -> None:
+    assert structure_settings({"seed": 3}, RunConfig, source="here").seed == 3
