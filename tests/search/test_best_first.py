@@ -378,7 +378,8 @@ async def test_a_policy_timeout_at_the_root_leaves_the_root_on_record(run_search
 # --- states that are no longer needed -----------------------------------------------------------
 
 
-async def test_states_are_freed_once_nothing_will_be_run_on_them() -> None:
+@pytest.mark.parametrize(("max_frontier", "freed_because"), [(None, "merged"), (None, "cyclic"), (2, "pruned")])
+async def test_states_are_freed_once_nothing_will_be_run_on_them(max_frontier: int | None, freed_because: str) -> None:
     endless = ToyWorld(moves={**ToyWorld.countdown(30).moves, "1": {}})
     live: list[int] = []
 
@@ -394,8 +395,8 @@ async def test_states_are_freed_once_nothing_will_be_run_on_them() -> None:
         scorer=CumulativeLogProb(),
         environment=Counting(),
         certifier=ToyCertifier(endless),
+        config=SearchConfig(max_frontier=max_frontier),
     )
     result = await search.run(Theorem(name="t", statement="29"))
-    assert result.outcome is SearchOutcome.EXHAUSTED
-    assert result.statistics.merged > 0
+    assert getattr(result.statistics, freed_because) > 0
     assert live == [0]

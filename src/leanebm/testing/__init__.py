@@ -8,6 +8,7 @@ from leanebm.testing.contracts import (
     check_policy,
     check_scorer,
 )
+from leanebm.testing.fake_worker import fake_worker_argv
 from leanebm.testing.manual_clock import ManualClock
 from leanebm.testing.scripted_policy import ScriptedPolicy
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
@@ -27,4 +28,5 @@ __all__ = [
     "check_environment",
     "check_policy",
     "check_scorer",
+    "fake_worker_argv",
 ]
