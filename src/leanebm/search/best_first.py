@@ -57,8 +57,10 @@ class BestFirstSearch:
     Equal states are one node (:mod:`leanebm.search.tree`). If a second path reaches a known state
     and the scorer prefers it, the node takes that path and its priority, and everything below it is
     scored again along its new path; nodes that are still open are queued anew, and those that were
-    expanded, or dropped by a bounded frontier, are not expanded again. A finished state is never scored nor queued: the path to it is certified at
-    once. A rejected one is certified again if a better path to it turns up.
+    expanded, or dropped by a bounded frontier, are not expanded again.
+
+    A finished state is never scored nor queued: the path to it is certified at once. A rejected one
+    is certified again if a better path to it turns up.
 
     To search differently, override :meth:`select`, :meth:`expand`, :meth:`priority` or
     :meth:`on_node`; each states what the search relies on.
