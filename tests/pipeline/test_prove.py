@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.errors import PolicyUnavailable, StatementError
-from leanebm.pipeline import RunConfig, name_of_statement, prove
+from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
+from leanebm.pipeline import RunConfig, prove, theorem_of
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -76,4 +76,13 @@ async def test_what_breaks_is_raised_and_never_called_unproved(
 
 
 def test_equal_statements_get_equal_names() -> None:
-    assert name_of_statement("True") == name_of_statement("True") != name_of_statement("False")
+    assert theorem_of("True") == theorem_of("True")
+    assert theorem_of("True").name != theorem_of("False").name
+
+
+def test_everything_wrong_with_a_statement_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        theorem_of("theorem t : (True", name="a b", header="def x := 1")
+    assert len(caught.value.problems) >= 3
+    with pytest.raises(ConfigError, match="name"):
+        theorem_of("True", name=" ")

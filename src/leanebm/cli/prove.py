@@ -12,8 +12,7 @@ from rich.console import Console
 from leanebm.cli.display import display_on
 from leanebm.cli.options import run_options
 from leanebm.cli.running import NOT_PROVED, run_to_end
-from leanebm.core import Theorem
-from leanebm.pipeline import ProofAttempt, RunConfig, name_of_statement, write_proof
+from leanebm.pipeline import ProofAttempt, RunConfig, theorem_of, write_proof
 from leanebm.pipeline import prove as prove_theorem
 
 __all__ = ["prove"]
@@ -49,7 +48,7 @@ def prove(
     kernel-checked once more, from its text, in a Lean process that ran no search. The exit status is 0 only
     for such a certified proof.
     """
-    theorem = Theorem(name=name or name_of_statement(statement), statement=statement, header=header)
+    theorem = theorem_of(statement, name=name, header=header)
     with display_on(Console(stderr=True)) as display:
         attempt = run_to_end(prove_theorem(theorem, config, tactics=tactics, observer=display))
     file = write_proof(attempt.certificate, output) if attempt.certificate is not None else None

@@ -12,7 +12,7 @@ __all__ = ["serve"]
 
 
 @click.command()
-@click.option("--backend", type=click.Choice(["template"]), default="template", show_default=True)
+@click.option("--backend", type=click.Choice(["template"]), default="template", show_default=True, help="What answers.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=30000, show_default=True, help="0 takes a free one.")
 @click.option("--api-key", envvar="LEANEBM_API_KEY", show_envvar=True, help="What clients must show.")

@@ -20,7 +20,7 @@ from leanebm.pipeline.events import (
 )
 from leanebm.pipeline.extract_library import LIBRARY_MODULES, extract_library
 from leanebm.pipeline.probe import AUTOMATION, ProbeResult, probe, probe_run
-from leanebm.pipeline.prove import ProofAttempt, name_of_statement, prove
+from leanebm.pipeline.prove import ProofAttempt, prove, theorem_of
 from leanebm.pipeline.run_folder import RunFolder, write_proof
 from leanebm.pipeline.search_run import SearchRun
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
@@ -62,7 +62,6 @@ __all__ = [
     "extract_library",
     "fit_imports",
     "load_theorems",
-    "name_of_statement",
     "open_lean",
     "open_workbench",
     "probe",
@@ -73,6 +72,7 @@ __all__ = [
     "start_embedded_server",
     "structure_settings",
     "summarise_run",
+    "theorem_of",
     "to_toml",
     "unstructure_settings",
     "write_proof",

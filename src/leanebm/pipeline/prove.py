@@ -18,12 +18,14 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
+from leanebm.data import theorem_problems
+from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench
 from leanebm.search import SearchOutcome, SearchResult
 
-__all__ = ["ProofAttempt", "name_of_statement", "prove"]
+__all__ = ["ProofAttempt", "prove", "theorem_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -55,9 +57,25 @@ class ProofAttempt:
         return self.certificate is not None
 
 
-def name_of_statement(statement: str) -> str:
-    """A name for a statement that came without one; equal statements get equal names."""
-    return f"statement_{hashlib.sha256(statement.encode()).hexdigest()[:8]}"
+def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> Theorem:
+    """A theorem from what a person typed.
+
+    Args:
+        statement: a Lean proposition.
+        name: how results refer to it; made from the statement if ``None``, equal for equal statements.
+        header: ``open`` and ``universe`` lines.
+
+    Raises:
+        ConfigError: something is wrong that can be seen without Lean; everything is listed.
+    """
+    digest = hashlib.sha256(statement.encode(errors="replace")).hexdigest()
+    try:
+        theorem = Theorem(name=f"statement_{digest[:8]}" if name is None else name, statement=statement, header=header)
+    except ValueError as error:
+        raise ConfigError(f"this cannot be proved: {error}") from error
+    if problems := list(theorem_problems(theorem)):
+        raise ConfigError("this cannot be proved:", problems)
+    return theorem
 
 
 async def prove(

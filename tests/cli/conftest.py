@@ -1,0 +1,55 @@
+"""What the commands' tests share: a way to call one, with a toy world in place of Lean."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import leanebm.cli.prove
+import leanebm.cli.search
+from leanebm.cli import main
+from leanebm.lean import LeanPoolConfig
+from leanebm.pipeline import Observer, RunConfig, SearchRun, Workbench, prove
+from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def leanebm_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leanebm:
+    """``leanebm_command("summary", "--json")``, run in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(LeanPoolConfig, "auto", LeanPoolConfig.embedded)
+
+    def call(*arguments: str) -> Result:
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(main, list(arguments))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call
+
+
+@pytest.fixture
+def toy_lean(monkeypatch: pytest.MonkeyPatch) -> ToyWorld:
+    """Lets commands search the countdown world, whose theorems are numbers."""
+    world = ToyWorld.countdown(32)
+
+    @asynccontextmanager
+    async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
+        yield Workbench(
+            policy=ScriptedPolicy.over(world),
+            scorer=config.scorer,
+            environment=world,
+            certifier=ToyCertifier(world),
+            lean_version="toy",
+        )
+
+    monkeypatch.setattr(leanebm.cli.search, "SearchRun", functools.partial(SearchRun, opening=opening))
+    monkeypatch.setattr(leanebm.cli.prove, "prove_theorem", functools.partial(prove, opening=opening))
+    return world

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+import leanebm.cli.search
+from leanebm.pipeline import read_run_config
+from leanebm.testing import ToyWorld
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def theorems(tmp_path: Path) -> str:
+    path = tmp_path / "theorems.txt"
+    path.write_text("3\n8\n31\n")
+    return str(path)
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_run_is_told_line_by_line_and_summed_up(leanebm_command: Leanebm, theorems: str) -> None:
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1")
+    assert result.exit_code == 0
+    assert "searching 3 theorems into runs/a" in result.stdout
+    assert "[1/3] proved" in result.stdout
+    assert "3 of 3 theorems proved and certified" in result.stdout
+    assert "proofs:       runs/a/proofs" in result.stdout
+    assert len(list(Path("runs/a/proofs").glob("*.lean"))) == 3
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_resuming_searches_only_what_is_left(leanebm_command: Leanebm, theorems: str) -> None:
+    first = ["search", "--theorems", theorems, "--output", "runs/a"]
+    assert leanebm_command(*first, "--max-theorems", "2").exit_code == 0
+    refused = leanebm_command(*first)
+    assert refused.exit_code == 2
+    assert "--resume" in refused.stderr
+    resumed = leanebm_command(*first, "--resume")
+    assert "searching one theorem (2 done before) into runs/a" in resumed.stdout
+    assert "3 of 3 theorems proved and certified" in resumed.stdout
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(leanebm_command: Leanebm, theorems: str) -> None:
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
+    assert result.exit_code == 0
+    assert "would search 3 theorems into runs/a" in result.stdout
+    assert "max_nodes = 7" in result.stdout
+    assert not Path("runs").exists()
+
+
+def test_a_dry_runs_settings_can_be_given_back_as_a_file(leanebm_command: Leanebm, theorems: str) -> None:
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
+    settings = result.stdout.partition("with these settings:\n")[2]
+    Path("run.toml").write_text(settings)
+    assert read_run_config(Path("run.toml")).search.budget.max_nodes == 7
+
+
+def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theorems: str) -> None:
+    Path(theorems).write_text("3\n(8\ntheorem x : True\n")
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
+    assert result.exit_code == 2
+    assert "theorems.txt:2" in result.stderr
+    assert "theorems.txt:3" in result.stderr
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--theorems", "missing.txt"], ["--theorems", "library:best"]])
+def test_a_missing_set_is_bad_input(leanebm_command: Leanebm, arguments: list[str]) -> None:
+    assert leanebm_command("search", *arguments, "--output", "runs/a").exit_code == 2
+
+
+def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
+    leanebm_command: Leanebm, theorems: str, toy_lean: ToyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make: Callable[..., Any] = vars(leanebm.cli.search)["SearchRun"]
+
+    def interrupted_after_one(*arguments: Any, observer: Any, **more: Any) -> Any:
+        class Interrupting:
+            def notify(self, event: object) -> None:
+                observer.notify(event)
+                if observer.tally.done == 1:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        return make(*arguments, observer=Interrupting(), **more)
+
+    monkeypatch.setattr(leanebm.cli.search, "SearchRun", interrupted_after_one)
+    command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1"]
+    result = leanebm_command(*command)
+    assert result.exit_code == 130
+    assert "Kept: 1 of 3 theorems searched, 1 proved." in result.stdout
+    assert f"Go on with:  leanebm {' '.join(command)} --resume" in result.stdout
+    monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
+    assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout
+    assert toy_lean.moves  # the world is the same one in both runs

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def run(leanebm_command: Leanebm, toy_lean: object) -> str:
+    assert toy_lean is not None
+    Path("theorems.txt").write_text("3\n31\n")
+    options = ["--output", "run", "--budget", "2"]
+    assert leanebm_command("search", "--theorems", "theorems.txt", *options).exit_code == 0
+    return "run"
+
+
+def test_json_has_the_promised_keys(leanebm_command: Leanebm, run: str) -> None:
+    totals = json.loads(leanebm_command("summary", "--trajectories", run, "--json").stdout)
+    promised = {"attempted", "proved", "certified", "rejected", "infrastructure", "nodes", "tactic_calls", "wall_s"}
+    assert promised <= totals.keys()
+    assert totals["attempted"] == 2
+    assert totals["certified"] == totals["proved"]
+    endings = ("proved", "exhausted", "budget_spent", "rejected", "infrastructure")
+    assert sum(totals[ending] for ending in endings) == totals["attempted"]
+
+
+def test_folder_trajectory_and_shard_say_the_same(leanebm_command: Leanebm, run: str) -> None:
+    [shard] = Path(run, "trajectory").glob("*.parquet")
+    answers = {
+        leanebm_command("summary", "--trajectories", str(path), "--json").stdout
+        for path in (run, Path(run, "trajectory"), shard)
+    }
+    assert len(answers) == 1
+
+
+def test_a_person_is_told_in_words(leanebm_command: Leanebm, run: str) -> None:
+    result = leanebm_command("summary", "--trajectories", run)
+    assert "of 2 theorems proved and certified" in result.stdout
+    assert "a larger --budget may help" in result.stdout
+
+
+def test_no_trajectory_is_told_in_one_message(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("summary", "--trajectories", "nowhere")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("leanebm: nowhere does not exist")
