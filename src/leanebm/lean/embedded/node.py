@@ -71,7 +71,7 @@ def _from_path() -> Node:
 
 def _major_version(executable: Path) -> int:
     try:
-        result = run_child([executable, "--version"], cwd=Path("/"), deadline_s=_VERSION_DEADLINE_S)
+        result = run_child([str(executable), "--version"], cwd=Path("/"), deadline_s=_VERSION_DEADLINE_S)
     except OSError as error:
         raise LeanInstallError(f"{executable} cannot be run ({error.strerror}): {_ADVICE}") from error
     match = re.match(r"v(\d+)\.", result.output)

@@ -9,7 +9,7 @@ from typing import Final
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.embedded._child import run_child
-from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, node_flags, worker_environment
+from leanebm.lean.embedded.embedded_lean import node_flags, worker_environment
 
 __all__ = ["compile_repl", "repl_key"]
 
@@ -20,7 +20,7 @@ _STACK_KIB: Final = 6_000  # the main thread keeps the 8 MiB that every system g
 _SOURCE_NAMES: Final = ("Repl.lean", "compile.lean")
 
 
-def repl_key(runtime_key: str, sources: Path = REPL_SOURCES) -> str:
+def repl_key(runtime_key: str, sources: Path) -> str:
     """Names one compiled REPL: changes when its source, its compiler or the Lean below it does."""
     digest = hashlib.sha256(runtime_key.encode())
     for name in _SOURCE_NAMES:
@@ -30,7 +30,7 @@ def repl_key(runtime_key: str, sources: Path = REPL_SOURCES) -> str:
     return digest.hexdigest()[:16]
 
 
-def compile_repl(node: Path, runtime: Path, into: Path, sources: Path = REPL_SOURCES) -> None:
+def compile_repl(node: Path, runtime: Path, into: Path, sources: Path) -> None:
     """Compile ``Repl.lean`` to ``into / "Repl.olean"``; takes half a minute and 1.7 GB.
 
     Raises:
@@ -39,7 +39,8 @@ def compile_repl(node: Path, runtime: Path, into: Path, sources: Path = REPL_SOU
     source, compiler = (sources / name for name in _SOURCE_NAMES)
     out = into / "Repl.olean"
     flags = node_flags(_STACK_KIB)
-    argv = (node, *flags, sources / "launch_compile.js", runtime, runtime / "lib", compiler, source, out)
+    files = (sources / "launch_compile.js", runtime, runtime / "lib", compiler, source, out)
+    argv = [str(node), *flags, *map(str, files)]
     result = run_child(argv, cwd=into, env=worker_environment(), deadline_s=_COMPILE_DEADLINE_S)
     if result.timed_out:
         raise LeanInstallError(f"compiling {source.name} did not end within {_COMPILE_DEADLINE_S:.0f} s")

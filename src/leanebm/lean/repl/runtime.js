@@ -21,6 +21,7 @@ const workerThreads = require('node:worker_threads');
 const LEAN_STACK_BYTES = 128 << 20;
 /** Native stack of a pooled thread: more than the 8 MB of linear stack that Lean gives it can use up. */
 const THREAD_STACK_MB = 64;
+const NEWLINE = 0x0a;
 const NOISE = Buffer.from('[DEBUG:');
 const INDENTATION = Buffer.from('  ');
 const READ_ONLY_FILE_SYSTEM = 69; // EROFS, as Emscripten numbers it
@@ -53,7 +54,8 @@ function untilReady(call) {
 
 /**
  * Standard input, a byte at a time. `null` means "no more for now" and ends one read, so it is given
- * once after the bytes at hand: only then does Lean's `getLine` return before its buffer is full.
+ * once after bytes that end a line: only then does Lean's `getLine` return before its buffer is full.
+ * In the middle of a line it would pass for the end of the file, so there we wait for the rest.
  */
 function byteReader(fd) {
   const buffer = Buffer.alloc(1 << 16);
@@ -69,7 +71,7 @@ function byteReader(fd) {
       position = 0;
       end = untilReady(() => fs.readSync(fd, buffer, 0, buffer.length));
       if (end === 0) return null;
-      endsRead = true;
+      endsRead = buffer[end - 1] === NEWLINE;
     }
     return buffer[position++];
   };
@@ -97,7 +99,7 @@ function lineWriter(onLine) {
   return (byte) => {
     if (length === buffer.length) buffer = Buffer.concat([buffer], 2 * length);
     buffer[length++] = byte;
-    if (byte !== 0x0a) return;
+    if (byte !== NEWLINE) return;
     const line = buffer.subarray(0, length);
     length = 0;
     isNoise = startsWith(line, isNoise ? INDENTATION : NOISE) || startsWith(line, NOISE);

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
+
+LEAN = EmbeddedLean(node=Path("/n/node"), runtime=Path("/c/lean"), repl=Path("/c/repl"), lean_version="4.0.0")
+
+
+def test_a_worker_is_started_over_its_imports() -> None:
+    command = LEAN.worker_command(("Init", "Std"))
+    assert command.backend == "embedded"
+    assert command.argv[0] == "/n/node"
+    assert command.argv[-4:] == ("/c/lean/lean.js", "Repl", "Init", "Std")
+    assert command.env["LEAN_PATH"] == "/c/lean/lib:/c/repl"
+
+
+def test_a_worker_gets_none_of_our_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("NODE_OPTIONS", "--inspect")
+    env = LEAN.worker_command().env
+    assert "OPENAI_API_KEY" not in env
+    assert "NODE_OPTIONS" not in env
+
+
+def test_v8_does_not_use_up_the_whole_stack() -> None:
+    command = LEAN.worker_command()
+    (flag,) = [argument for argument in command.argv if argument.startswith("--stack-size=")]
+    assert command.stack_mib is not None
+    assert int(flag.partition("=")[2]) / 1024 < 0.9 * command.stack_mib
+
+
+def test_our_sources_ship_with_the_package() -> None:
+    for name in ("Repl.lean", "compile.lean", "launch.js", "launch_compile.js", "runtime.js"):
+        assert (REPL_SOURCES / name).is_file()
