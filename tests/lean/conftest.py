@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from leanebm.lean import CommandBackend, LeanPoolConfig
@@ -30,11 +29,3 @@ def fake_config(tmp_path: Path) -> FakeConfig:
         return LeanPoolConfig(**(defaults | settings))
 
     return make
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process lives; a zombie does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -99,13 +99,15 @@ class BlockingLeanPool:
     def _stop(self) -> None:
         loop, leave, self._loop = self._loop, self._leave, None
         if loop is not None and leave is not None:
-            loop.call_soon_threadsafe(leave.set)
+            with suppress(RuntimeError):  # the loop has just ended by itself
+                loop.call_soon_threadsafe(leave.set)
         self._thread.join()
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - carried over to the thread that is to see it
+            self._loop = None
             if self._ready.done():
                 self._failure = error
             else:

@@ -29,8 +29,8 @@ It proves toy theorems. Any statement is a goal (``bad …`` does not elaborate)
 ==================  ==================================================================================
 
 Followed by ``once``, a tactic misbehaves the first time only (of all workers that share a ``marker``
-file) and is a ``step`` ever after. ``proof.certify`` accepts any text without a ``sorry``; a line
-``-- certify T`` in it makes certification do what the tactic ``T`` does.
+file) and is a ``step`` ever after. ``proof.certify`` accepts a text without ``sorry`` that ends with
+``done``; a line ``-- certify T`` in it makes certification do what the tactic ``T`` does.
 """
 
 from __future__ import annotations
@@ -212,13 +212,15 @@ class FakeWorker:
         return {}
 
     def proof_certify(self, payload: Json) -> Json:
-        """Accept whatever does not say otherwise."""
+        """Accept what ends with ``done``."""
         source = payload["source"]
         for line in source.splitlines():
             if line.strip().startswith("-- certify "):
                 self.misbehave(line.strip().removeprefix("-- certify "))
         if "sorry" in source:
             return {"rejected": {"reason": "sorry", "message": "the proof depends on sorryAx"}}
+        if not source.endswith("  done\n"):
+            return {"rejected": {"reason": "elaboration", "message": "unsolved goals"}}
         certificate = {
             "statement": payload.get("expr") or f"type of {payload['copyFrom']}",
             "fingerprint": "f00d",
@@ -381,13 +383,13 @@ def refusal(kind: str, description: str) -> Json:
 
 
 def process_file(payload: Json) -> Json:
-    """Pantograph's frontend: elaborates nothing, finds ``sorry`` and ``-- axiom`` lines."""
+    """Pantograph's frontend: elaborates nothing, looks for ``done``, ``sorry`` and ``-- axiom`` lines."""
     source = payload["file"]
     name = source.partition("theorem ")[2].partition(" ")[0]
     axioms = [line.split()[-1] for line in source.splitlines() if line.strip().startswith("-- axiom ")]
     listing = f"depends on axioms: [{', '.join(axioms)}]" if axioms else "does not depend on any axioms"
     messages = [{"severity": "information", "data": f"'{name}' {listing}"}]
-    if "fail" in source:
+    if "\n  done\n" not in source:
         messages.insert(0, {"severity": "error", "data": "unsolved goals"})
     if "sorry" in source:
         messages.insert(0, {"severity": "warning", "data": "declaration uses 'sorry'"})

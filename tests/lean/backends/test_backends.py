@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leanebm.errors import LeanInstallError
+from leanebm.lean import CommandBackend, NativeBackend, PantographBackend
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine whose PATH is this folder; what it does not hold does not exist."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def _program(path: Path, script: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_worker_is_not_given_our_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANEBM_API_KEY", "secret")
+    command = CommandBackend(argv=("repl",), env={"LEAN_PATH": "lib"}).prepare(["Init"])
+    assert "LEANEBM_API_KEY" not in command.env
+    assert command.env["LEAN_PATH"] == "lib"
+    assert command.argv == ("repl", "Init")
+
+
+def test_native_runs_the_shipped_source(machine: Path) -> None:
+    lean = _program(machine / "lean")
+    command = NativeBackend().prepare(["Init", "Std"])
+    assert command.argv[:2] == (str(lean), "--run")
+    assert Path(command.argv[2]).name == "Repl.lean"
+    assert Path(command.argv[2]).is_file()
+    assert command.argv[3:] == ("Init", "Std")
+    assert command.env["LEAN_ABORT_ON_PANIC"] == "1"
+
+
+def test_native_in_a_project_goes_through_lake(machine: Path) -> None:
+    lake = _program(machine / "lake")
+    project = machine / "project"
+    project.mkdir()
+    with pytest.raises(LeanInstallError, match="not a Lake project"):
+        NativeBackend(project=project).prepare(["Mathlib"])
+    (project / "lakefile.toml").touch()
+    command = NativeBackend(project=project).prepare(["Mathlib"])
+    assert command.argv[:4] == (str(lake), "env", "lean", "--run")
+    assert command.cwd == project
+
+
+@pytest.mark.parametrize("project", [None, Path()])
+def test_native_without_a_toolchain_says_what_to_install(machine: Path, project: Path | None) -> None:
+    assert not list(machine.iterdir())
+    with pytest.raises(LeanInstallError, match="elan"):
+        NativeBackend(project=project).prepare(["Init"])
+
+
+def test_pantograph_runs_where_its_toolchain_is_chosen(machine: Path) -> None:
+    binary = _program(machine / "Pantograph/.lake/build/bin/repl")
+    command = PantographBackend(binary=binary).prepare(["Init"])
+    assert command.argv == (str(binary), "Init")
+    assert command.cwd == machine / "Pantograph"
+    assert not command.understands_header
+    assert not command.understands_timeout
+
+
+def test_pantograph_gets_the_projects_search_path(machine: Path) -> None:
+    binary = _program(machine / "repl")
+    _program(machine / "lake", 'echo "lib/a:lib/b"')
+    command = PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
+    assert command.env["LEAN_PATH"] == "lib/a:lib/b"
+    assert command.cwd == machine
+
+
+def test_a_failing_lake_is_an_install_error(machine: Path) -> None:
+    binary = _program(machine / "repl")
+    with pytest.raises(LeanInstallError, match="lake"):
+        PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
+    _program(machine / "lake", "exit 1")
+    with pytest.raises(LeanInstallError, match="lake build"):
+        PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
+
+
+def test_a_missing_pantograph_is_an_install_error(machine: Path) -> None:
+    with pytest.raises(LeanInstallError, match="lake build repl"):
+        PantographBackend(binary=machine / "repl").prepare(["Init"])

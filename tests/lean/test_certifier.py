@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leanebm.core import Certificate, CertificationRejected, Theorem
+from leanebm.errors import PoolClosed, WorkerDied, WorkerLost
+from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.testing import check_certifier
+
+FakeConfig = Callable[..., LeanPoolConfig]
+_THEOREM = Theorem(name="my theorem", statement="p", header="open Nat")
+
+
+def _requests(log: Path, command: str) -> list[dict[str, object]]:
+    requests = [json.loads(line) for line in log.read_bytes().splitlines()]
+    return [request["payload"] for request in requests if request["cmd"] == command]
+
+
+async def test_a_proof_is_certified(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with Certifier(fake_config(log=log)) as certifier:
+        result = await certifier.certify(_THEOREM, ["intro x", "done"])
+    assert isinstance(result, Certificate)
+    assert result.theorem is _THEOREM
+    assert result.tactics == ("intro x", "done")
+    assert (result.statement, result.fingerprint, result.axioms) == ("p", "f00d", ("propext",))
+    assert (result.lean_version, result.backend, result.imports) == ("4.0.0-fake", "fake", ())
+    body = "open Nat\n\ntheorem leanebm_my_theorem : p := by\n  intro x\n  done\n"
+    assert result.source == "\n" + body
+    (request,) = _requests(log, "proof.certify")
+    assert request == {"source": body, "name": "leanebm_my_theorem", "expr": "p", "header": "open Nat"}
+
+
+async def test_a_library_theorem_is_certified_by_its_name(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    theorem = Theorem(name="t", copy_from="Nat.add_comm")
+    async with Certifier(fake_config(log=log)) as certifier:
+        result = await certifier.certify(theorem, ["done"])
+    assert isinstance(result, Certificate)
+    assert "-- Nat.add_comm : type of Nat.add_comm\ntheorem leanebm_t : type_of% @Nat.add_comm" in result.source
+    assert _requests(log, "proof.certify")[0]["copyFrom"] == "Nat.add_comm"
+
+
+@pytest.mark.parametrize("tactics", [["sorry"], ["\ud800"], ["step"], []])
+async def test_what_is_no_proof_is_rejected_with_a_reason(fake_config: FakeConfig, tactics: list[str]) -> None:
+    async with Certifier(fake_config()) as certifier:
+        result = await certifier.certify(_THEOREM, tactics)
+    assert isinstance(result, CertificationRejected)
+    assert result.reason
+    assert result.message
+
+
+async def test_it_keeps_the_contract_of_a_certifier(fake_config: FakeConfig) -> None:
+    async with Certifier(fake_config()) as certifier:
+        await check_certifier(certifier, _THEOREM, proof=["sound", "done"])
+
+
+@pytest.mark.parametrize("loss", ["die", "hang", "noise"])
+async def test_a_lost_worker_is_replaced_once(fake_config: FakeConfig, loss: str) -> None:
+    async with Certifier(fake_config(), deadline_s=0.5) as certifier:
+        assert isinstance(await certifier.certify(_THEOREM, [f"-- certify {loss} once", "done"]), Certificate)
+
+
+async def test_a_proof_under_which_workers_keep_dying_is_neither_accepted_nor_rejected(fake_config: FakeConfig) -> None:
+    async with Certifier(fake_config()) as certifier:
+        with pytest.raises(WorkerLost) as caught:
+            await certifier.certify(_THEOREM, ["-- certify die", "done"])
+        assert isinstance(caught.value, WorkerDied)
+        assert isinstance(await certifier.certify(_THEOREM, ["done"]), Certificate)
+
+
+async def test_no_worker_is_started_before_the_first_proof_and_it_is_replaced_in_time(
+    fake_config: FakeConfig, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    async with Certifier(fake_config(log=log), max_certifications=2) as certifier:
+        assert not log.exists()
+        for _ in range(5):
+            await certifier.certify(_THEOREM, ["done"])
+    assert len(_requests(log, "stat")) == 3  # the greeting of each worker
+
+
+async def test_a_certifier_outside_its_block_refuses_work(fake_config: FakeConfig) -> None:
+    certifier = Certifier(fake_config())
+    with pytest.raises(PoolClosed, match="async with"):
+        await certifier.certify(_THEOREM, ["done"])
+
+
+@pytest.mark.parametrize(
+    ("tactics", "reason"),
+    [
+        (["done"], None),
+        (["-- axiom propext", "done"], None),
+        (["-- axiom sneaky", "done"], "axioms"),
+        (["sorry", "done"], "sorry"),
+        (["step"], "elaboration"),
+    ],
+)
+async def test_pantograph_certifies_through_its_messages(
+    fake_config: FakeConfig, tactics: list[str], reason: str | None
+) -> None:
+    async with Certifier(fake_config(dialect="pantograph")) as certifier:
+        for _ in range(2):  # the second time it is known that there is no proof.certify
+            result = await certifier.certify(_THEOREM, tactics)
+            assert (result.reason if isinstance(result, CertificationRejected) else None) == reason
+    if isinstance(result, Certificate):
+        assert result.statement == "p"
+        assert result.lean_version == "4.0.0-fake"

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request, expect, optional
+
+_texts = st.text(st.characters(codec="utf-8"))
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(command=_texts, payload=st.dictionaries(_texts, _json, max_size=4))
+def test_a_request_is_one_line_of_utf8_that_reads_back(command: str, payload: dict[str, object]) -> None:
+    line = encode_request(command, payload)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert b"\r" not in line
+    assert decode_reply(line) == {"cmd": command, "payload": payload}
+
+
+def test_text_beyond_the_basic_plane_goes_out_raw() -> None:
+    assert "∀ 𝔸".encode() in encode_request("goal.start", {"expr": "∀ 𝔸"})
+
+
+def test_a_lone_surrogate_cannot_be_sent() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        encode_request("goal.tactic", {"tactic": "\ud835"})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"[DEBUG] hello", b"[1]", b"3", b"null", b'{"a": ', b'{"a": "\xff"}', b"[" * 100_000],
+    ids=["empty", "noise", "list", "number", "null", "half", "not utf-8", "deep"],
+)
+def test_what_is_not_one_json_object_is_malformed(line: bytes) -> None:
+    with pytest.raises(MalformedReplyError):
+        decode_reply(line)
+
+
+def test_an_excerpt_of_a_malformed_line_is_short() -> None:
+    with pytest.raises(MalformedReplyError) as caught:
+        decode_reply(b"x" * 10_000)
+    assert len(str(caught.value)) < 400
+
+
+def test_missing_and_null_are_the_same() -> None:
+    assert optional({"a": None}, "a", int) is None
+    assert optional({}, "a", int) is None
+    with pytest.raises(MalformedReplyError, match="'a'"):
+        expect({"b": 1}, "a", int)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(True, int), (1, bool), ("1", int), ([], dict)])
+def test_a_value_of_another_type_is_malformed(value: object, kind: type[object]) -> None:
+    with pytest.raises(MalformedReplyError, match="type"):
+        optional({"a": value}, "a", kind)
+
+
+@given(reply=st.dictionaries(_texts, _json, max_size=4))
+def test_any_object_decodes_to_itself(reply: dict[str, object]) -> None:
+    assert decode_reply(json.dumps(reply, ensure_ascii=False).encode()) == reply

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.errors import LeanInstallError
+from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
+
+
+def _program(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory and a PATH that are both this empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def test_the_defaults_are_the_settled_ones() -> None:
+    config = LeanPoolConfig()
+    assert (config.request_deadline_s, config.max_requests, config.max_age_s) == (30.0, 1000, 1800.0)
+    assert config.imports == ("Init",)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"num_workers": 0},
+        {"request_deadline_s": 0.0},
+        {"startup_deadline_s": -1.0},
+        {"max_requests": 0},
+        {"max_rss_mib": 0},
+        {"max_line_bytes": 10},
+        {"max_drain_s": -0.1},
+        {"imports": ("--run",)},
+        {"imports": ("Init Std",)},
+        {"imports": ("",)},
+    ],
+)
+def test_a_senseless_setting_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        LeanPoolConfig(**setting)
+
+
+def test_imports_may_come_as_a_list() -> None:
+    assert attrs.evolve(LeanPoolConfig(), imports=["Init", "Std"]).imports == ("Init", "Std")
+
+
+def test_auto_prefers_pantograph_then_native_then_embedded(
+    bare_machine: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert isinstance(LeanPoolConfig.auto().backend, EmbeddedBackend)
+    _program(bare_machine / "lean")
+    assert isinstance(LeanPoolConfig.auto().backend, NativeBackend)
+    _program(bare_machine / "vendor/Pantograph/.lake/build/bin/repl")
+    assert isinstance(LeanPoolConfig.auto().backend, PantographBackend)
+    said = [record.getMessage() for record in caplog.records]
+    assert [word for text, word in zip(said, ["embedded", "native", "pantograph"], strict=True) if word in text]
+
+
+def test_the_bundled_pantograph_has_to_be_built(bare_machine: Path) -> None:
+    with pytest.raises(LeanInstallError, match="vendor/Pantograph"):
+        LeanPoolConfig.with_bundled_pantograph()
+    binary = _program(bare_machine / "vendor/Pantograph/.lake/build/bin/repl")
+    backend = LeanPoolConfig.with_bundled_pantograph().backend
+    assert isinstance(backend, PantographBackend)
+    assert backend.binary == binary

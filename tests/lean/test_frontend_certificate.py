@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from leanebm.core import Theorem
+from leanebm.lean._frontend_certificate import audited, verdict
+from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
+
+_OWN = Theorem(name="t", statement="∀ n, n = n")
+_COPY = Theorem(name="t", copy_from="Nat.add_comm")
+_NAME = "leanebm_t"
+_AXIOMS = ("information", f"'{_NAME}' depends on axioms: [propext,\n Classical.choice]")
+_PRINTED = ("information", f"theorem {_NAME} : T :=\nfun (n : Nat) => @Nat.add_comm_aux.{{u}} n")
+
+
+def _judge(theorem: Theorem, *messages: tuple[str, str]) -> CertifiedReply | CertifyRejectedReply:
+    return verdict(UnitMessages(messages), theorem, _NAME, statement="T", lean_version="")
+
+
+def test_the_audit_restates_the_claim_and_asks_for_axioms() -> None:
+    text = audited("theorem leanebm_t : ∀ n, n = n := by\n  simp\n", _OWN, _NAME)
+    assert "example :\n  ∀ n, n = n := @leanebm_t" in text
+    assert "#print axioms leanebm_t" in text
+    assert "pp.all" not in text
+    assert "pp.all true in" in audited("…", _COPY, _NAME)
+
+
+def test_a_clean_bill_is_a_certificate() -> None:
+    reply = _judge(_OWN, _AXIOMS)
+    assert isinstance(reply, CertifiedReply)
+    assert reply.axioms == ("Classical.choice", "propext")
+    assert reply.lean_version == "unknown"
+
+
+def test_no_axioms_at_all_is_fine() -> None:
+    reply = _judge(_OWN, ("information", f"'{_NAME}' does not depend on any axioms"))
+    assert isinstance(reply, CertifiedReply)
+    assert reply.axioms == ()
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([("error", "unsolved goals"), _AXIOMS], "elaboration"),
+        ([("warning", "declaration uses 'sorry'"), _AXIOMS], "sorry"),
+        ([("warning", "declaration uses `sorry`"), _AXIOMS], "sorry"),
+        ([], "elaboration"),
+        ([("information", "'another' does not depend on any axioms")], "elaboration"),
+        ([("information", f"'{_NAME}' depends on axioms: [sorryAx]")], "axioms"),
+        ([("information", f"'{_NAME}' depends on axioms: [propext, Lean.ofReduceBool]")], "axioms"),
+    ],
+)
+def test_anything_else_is_rejected(messages: list[tuple[str, str]], reason: str) -> None:
+    reply = _judge(_OWN, *messages)
+    assert isinstance(reply, CertifyRejectedReply)
+    assert reply.reason == reason
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ["fun n => @Nat.add_comm n m", "Nat.add_comm.{u} n m", "fun n => f ⋯", "leanebm_t._proof_1 n"],
+    ids=["itself", "itself with levels", "cut short", "helper lemma"],
+)
+def test_a_library_proof_that_may_use_itself_is_rejected(printed: str) -> None:
+    reply = _judge(_COPY, _AXIOMS, ("information", f"theorem {_NAME} : T :=\n{printed}"))
+    assert isinstance(reply, CertifyRejectedReply)
+    assert reply.reason == "self_reference"
+
+
+def test_a_library_proof_that_cannot_be_seen_is_rejected() -> None:
+    assert isinstance(_judge(_COPY, _AXIOMS), CertifyRejectedReply)
+
+
+def test_a_library_proof_by_other_means_is_certified() -> None:
+    assert isinstance(_judge(_COPY, _AXIOMS, _PRINTED), CertifiedReply)

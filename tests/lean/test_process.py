@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from leanebm.lean import WorkerCommand
+from leanebm.lean._line_buffer import LineTooLongError
+from leanebm.lean._process import ChildProcess
+
+Spawn = Callable[..., Awaitable[ChildProcess]]
+_PIDS = "sh -c 'echo $$; exec sleep 1000' & echo $$; wait"
+
+
+@pytest.fixture
+async def spawn() -> AsyncIterator[Spawn]:
+    """Starts shell scripts, and ends them with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(script: str, *, max_line_bytes: int = 1000) -> ChildProcess:
+            command = WorkerCommand(backend="shell", argv=("sh", "-c", script))
+            process = await ChildProcess.spawn(command, max_line_bytes=max_line_bytes)
+            stack.push_async_callback(process.kill)
+            return process
+
+        yield start
+
+
+async def test_lines_go_in_and_come_out(spawn: Spawn) -> None:
+    process = await spawn("read a; echo got $a; echo more")
+    await process.write(b"hello\n")
+    assert await process.read_line() == b"got hello"
+    assert await process.read_line() == b"more"
+    with pytest.raises(EOFError):
+        await process.read_line()
+    await process.exited_within(20)
+    assert process.returncode == 0
+
+
+async def test_half_a_line_is_not_a_line(spawn: Spawn) -> None:
+    process = await spawn("printf half")
+    with pytest.raises(EOFError):
+        await process.read_line()
+
+
+async def test_an_endless_line_is_given_up_and_not_stored(spawn: Spawn) -> None:
+    process = await spawn("while :; do printf 0123456789; done", max_line_bytes=5000)
+    with pytest.raises(LineTooLongError):
+        await process.read_line()
+
+
+async def test_a_child_that_does_not_read_does_not_block_its_end(spawn: Spawn) -> None:
+    process = await spawn("exec sleep 1000")
+    writing = asyncio.ensure_future(process.write(b"x" * 2**22))
+    await asyncio.sleep(0)
+    await process.kill()
+    await writing
+
+
+async def test_only_the_tail_of_standard_error_is_kept(spawn: Spawn) -> None:
+    process = await spawn("i=0; while [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done; echo done")
+    assert await process.read_line() == b"done"
+    await process.exited_within(20)
+    assert process.stderr_tail.endswith("line 2999")
+    assert len(process.stderr_tail) <= 16 * 1024
+
+
+async def _family(process: ChildProcess) -> list[psutil.Process]:
+    return [psutil.Process(int(await process.read_line())) for _ in range(2)]
+
+
+def _assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+async def test_kill_ends_and_reaps_the_group(spawn: Spawn) -> None:
+    process = await spawn(_PIDS)
+    members = await _family(process)
+    await process.kill()
+    _assert_gone(members)
+    assert not psutil.pid_exists(process.pid)
+    await process.kill()  # once more does no harm
+
+
+async def test_kill_is_done_to_the_end_although_the_caller_is_cancelled(spawn: Spawn) -> None:
+    process = await spawn(_PIDS)
+    members = await _family(process)
+    killing = asyncio.ensure_future(process.kill())
+    await asyncio.sleep(0)
+    killing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killing
+    assert process.returncode is not None
+    _assert_gone(members)
+
+
+async def test_a_killed_guard_takes_its_program_along(spawn: Spawn) -> None:
+    process = await spawn(_PIDS)
+    members = await _family(process)
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(EOFError):
+        await process.read_line()
+    _assert_gone(members)
+
+
+async def test_a_stopped_guard_is_killed_all_the_same(spawn: Spawn) -> None:
+    process = await spawn(_PIDS)
+    members = await _family(process)
+    os.kill(process.pid, signal.SIGSTOP)
+    await process.kill()
+    assert process.returncode == -signal.SIGKILL
+    _assert_gone(members)
+
+
+async def test_memory_is_that_of_the_program_not_of_the_guard(spawn: Spawn) -> None:
+    hoarder = "import sys; hoard = b'x' * (64 * 2**20); print(flush=True); sys.stdin.read()"
+    process = await spawn(f'exec {sys.executable} -c "{hoarder}"')
+    await process.read_line()
+    process.find_family()
+    assert process.rss_mib() >= 64
+    await process.kill()
+    assert process.rss_mib() == 0
+
+
+async def test_a_working_directory_that_does_not_exist_is_an_os_error() -> None:
+    command = WorkerCommand(backend="shell", argv=("true",), cwd=Path("/no-such-directory"))
+    with pytest.raises(OSError, match="no-such-directory"):
+        await ChildProcess.spawn(command, max_line_bytes=1000)

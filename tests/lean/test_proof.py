@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import (
+    ProofAdvanced,
+    ProofFinished,
+    ProofState,
+    StateRef,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
+from leanebm.errors import CommandRefused, StaleState, StatementError
+from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle
+
+FakeConfig = Callable[..., LeanPoolConfig]
+_THEOREM = Theorem(name="t", statement="p")
+
+
+async def _advance(proof: ProofHandle, state: ProofState, tactic: str) -> ProofState:
+    outcome = await proof.run_tactic(state, tactic)
+    assert isinstance(outcome, ProofAdvanced | ProofFinished)
+    return outcome.state
+
+
+def _deleted(log: Path) -> list[int]:
+    requests = [json.loads(line) for line in log.read_bytes().splitlines()]
+    return [i for request in requests if request["cmd"] == "goal.delete" for i in request["payload"]["stateIds"]]
+
+
+@pytest.mark.parametrize("dialect", ["ours", "pantograph", "short"])
+async def test_a_proof_in_every_dialect(fake_config: FakeConfig, dialect: str) -> None:
+    async with LeanPool(fake_config(dialect=dialect)) as pool, pool.open(_THEOREM) as proof:
+        assert proof.root.text == "⊢ p"
+        split = await _advance(proof, await _advance(proof, proof.root, "intro h"), "split")
+        assert split.text == "case left\nh : Prop\n⊢ p\n\ncase right\nh : Prop\n⊢ p"
+        assert [goal.case_name for goal in split.goals] == ["left", "right"]
+        finished = await proof.run_tactic(await _advance(proof, split, "done"), "done")
+        assert isinstance(finished, ProofFinished)
+        assert finished.state.is_solved
+
+
+async def test_states_are_persistent(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        first = await _advance(proof, proof.root, "step")
+        second = await _advance(proof, proof.root, "intro h")
+        assert (first.text, second.text) == ("⊢ p'", "h : Prop\n⊢ p")
+        assert (await _advance(proof, first, "step")).text == "⊢ p''"
+        assert (await _advance(proof, proof.root, "step")).key == first.key
+
+
+@pytest.mark.parametrize("tactic", ["fail", "nonsense", "refuse io broken", "sorry", "unsafe", "\ud800"])
+async def test_a_tactic_that_does_not_count_is_rejected(fake_config: FakeConfig, tactic: str) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        outcome = await proof.run_tactic(proof.root, tactic)
+        assert isinstance(outcome, TacticRejected)
+        assert outcome.message
+
+
+@pytest.mark.parametrize(
+    "tactic", ["refuse io interrupt", "refuse core (deterministic) timeout", "refuse io maximum recursion depth has"]
+)
+async def test_a_limit_inside_lean_leaves_the_worker_usable(fake_config: FakeConfig, tactic: str) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        assert isinstance(await proof.run_tactic(proof.root, tactic), TacticTimedOut)
+        assert isinstance(await proof.run_tactic(proof.root, "step"), ProofAdvanced)
+
+
+async def test_a_misunderstood_request_is_no_rejected_tactic(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        with pytest.raises(CommandRefused):
+            await proof.run_tactic(proof.root, "refuse command Unable to parse json")
+
+
+async def test_terms_and_local_statements(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        for run in (proof.run_expr(proof.root, "q"), proof.have(proof.root, "q", "h"), proof.let(proof.root, "q", "x")):
+            outcome = await run
+            assert isinstance(outcome, ProofAdvanced)
+            assert outcome.state.goals[0].target.endswith(" q")
+
+
+async def test_a_state_can_be_printed(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        printed = await proof.print_state(proof.root)
+        assert printed.root == "?_"
+        assert printed.key == proof.root.key
+
+
+# --- stale states ---
+
+
+async def test_states_of_other_proofs_are_refused(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as mine, pool.open(_THEOREM) as other:
+        with pytest.raises(StaleState, match="another proof"):
+            await mine.run_tactic(other.root, "step")
+        stranger = attrs.evolve(mine.root, ref=StateRef(mine.worker.epoch - 1, mine.root.ref.state_id))
+        with pytest.raises(StaleState, match="epoch"):
+            await mine.run_tactic(stranger, "step")
+
+
+async def test_freed_states_are_refused_and_freeing_twice_is_allowed(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        state = await _advance(proof, proof.root, "step")
+        await proof.free([state])
+        await proof.free([state])
+        with pytest.raises(StaleState, match="freed"):
+            await proof.run_tactic(state, "step")
+        await _advance(proof, proof.root, "step")
+        assert _deleted(log) == [state.ref.state_id]
+
+
+async def test_leaving_frees_everything_and_closes(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool:
+        async with pool.open(_THEOREM) as proof:
+            state = await _advance(proof, proof.root, "step")
+        with pytest.raises(StaleState, match="closed"):
+            await proof.run_tactic(state, "step")
+        async with pool.open(_THEOREM):
+            assert _deleted(log) == [proof.root.ref.state_id, state.ref.state_id]
+
+
+@pytest.mark.parametrize("tactic", ["sorry", "unsafe"])
+async def test_a_state_that_must_not_be_used_is_freed_at_once(
+    fake_config: FakeConfig, tmp_path: Path, tactic: str
+) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        await proof.run_tactic(proof.root, tactic)
+        await proof.run_tactic(proof.root, "step")
+        assert _deleted(log) == [1]
+
+
+async def test_the_state_of_a_cancelled_tactic_is_freed(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        running = asyncio.ensure_future(proof.run_tactic(proof.root, "step"))
+        while proof.worker._current is None:  # noqa: ASYNC110 - until the request is on its way, a few turns
+            await asyncio.sleep(0)
+        running.cancel()
+        await proof.run_tactic(proof.root, "fail")
+        await proof.run_tactic(proof.root, "fail")
+        assert _deleted(log) == [1]
+
+
+# --- statements ---
+
+
+async def test_a_statement_that_does_not_elaborate_is_an_error(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool:
+        for statement in ("bad idea", "p \ud800"):
+            with pytest.raises(StatementError):
+                async with pool.open(Theorem(name="t", statement=statement)):
+                    pytest.fail("it opened")
+        assert pool.statistics().open_proofs == 0
+
+
+async def test_pantograph_takes_universes_but_no_open_lines(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(dialect="pantograph", log=log)) as pool:
+        async with pool.open(attrs.evolve(_THEOREM, header="universe u")):
+            assert b'"levels":["u"]' in log.read_bytes()
+        with pytest.raises(StatementError, match="universe"):
+            async with pool.open(attrs.evolve(_THEOREM, header="open Nat")):
+                pytest.fail("it opened")
+
+
+async def test_a_library_theorem_is_opened_by_name(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(Theorem(name="t", copy_from="Nat.add_comm")) as proof:
+        assert proof.root.text == "⊢ type of Nat.add_comm"
+
+
+# --- owned proofs ---
+
+
+async def test_an_owned_proof_may_be_handed_to_another_task(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool:
+        owned = await pool.open_owned(_THEOREM)
+
+        async def finish() -> Any:
+            async with owned as proof:
+                return await proof.run_tactic(proof.root, "done")
+
+        assert isinstance(await asyncio.ensure_future(finish()), ProofFinished)
+        assert pool.statistics().open_proofs == 0
+        await owned.aclose()
+        assert pool.statistics().open_proofs == 0
+
+
+async def test_a_forgotten_owned_proof_warns(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool:
+        owned = await pool.open_owned(_THEOREM)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            owned.__del__()
+        await owned.aclose()

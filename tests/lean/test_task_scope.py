@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from leanebm.lean._task_scope import TaskScope
+from leanebm.lean._uninterrupted import uninterrupted
+
+
+async def _serve(ended: list[str]) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("ended")
+
+
+async def test_servants_end_with_the_block() -> None:
+    ended: list[str] = []
+    async with TaskScope() as tasks:
+        tasks.create_task(_serve(ended))
+        await asyncio.sleep(0)
+    assert ended == ["ended"]
+
+
+async def test_the_blocks_own_exception_is_raised_as_it_is() -> None:
+    ended: list[str] = []
+
+    async def block() -> None:
+        async with TaskScope() as tasks:
+            tasks.create_task(_serve(ended))
+            await asyncio.sleep(0)
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        await block()
+    assert ended == ["ended"]
+
+
+async def test_a_cancelled_block_ends_its_servants_and_stays_cancelled() -> None:
+    ended: list[str] = []
+
+    async def block() -> None:
+        async with TaskScope() as tasks:
+            tasks.create_task(_serve(ended))
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(block())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["ended"]
+
+
+async def test_a_servant_that_raises_ends_the_block() -> None:
+    async def fail() -> None:
+        raise RuntimeError("defect")
+
+    async def block() -> None:
+        async with TaskScope() as tasks:
+            tasks.create_task(fail())
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await block()
+    assert caught.group_contains(RuntimeError, match="defect")
+
+
+async def test_uninterrupted_work_is_finished_before_the_cancellation_is_raised() -> None:
+    done = []
+    may_end = asyncio.Event()
+
+    async def work() -> None:
+        await may_end.wait()
+        done.append("done")
+
+    task = asyncio.ensure_future(uninterrupted(work()))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["done"]
+
+
+async def test_uninterrupted_work_may_fail() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await uninterrupted(fail())
