@@ -52,6 +52,12 @@ def test_a_senseless_setting_is_refused(setting: dict[str, Any]) -> None:
         LeanPoolConfig(**setting)
 
 
+def test_other_settings_go_with_a_backend(bare_machine: Path) -> None:
+    assert LeanPoolConfig.auto(num_workers=5).num_workers == 5
+    assert LeanPoolConfig.native(bare_machine, max_rss_mib=9).max_rss_mib == 9
+    assert LeanPoolConfig.native().max_rss_mib > LeanPoolConfig.embedded().max_rss_mib
+
+
 def test_imports_may_come_as_a_list() -> None:
     assert attrs.evolve(LeanPoolConfig(), imports=["Init", "Std"]).imports == ("Init", "Std")
 

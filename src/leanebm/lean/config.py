@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
@@ -18,7 +18,8 @@ from leanebm.lean.backends.pantograph import bundled_pantograph
 __all__ = ["LeanPoolConfig"]
 
 _log = logging.getLogger(__name__)
-_MAX_RSS_WITH_MATHLIB_MIB = 8192
+# Mathlib is mapped into memory and counts as resident, although workers share it.
+_WITH_MATHLIB: dict[str, Any] = {"max_rss_mib": 8192}
 _positive = attrs.validators.gt(0.0)
 _not_negative = attrs.validators.ge(0.0)
 _at_least_one = attrs.validators.ge(1)
@@ -37,7 +38,12 @@ def _module_names(_: object, attribute: attrs.Attribute[tuple[str, ...]], value:
 
 @attrs.frozen(kw_only=True)
 class LeanPoolConfig:
-    """How many Lean workers to keep, of which kind, and when to replace one. Starts nothing."""
+    """How many Lean workers to keep, of which kind, and when to replace one. Starts nothing.
+
+    The class methods choose the backend; each takes any other field as a keyword::
+
+        LeanPoolConfig.native("path/to/project", num_workers=4, imports=("Mathlib",))
+    """
 
     backend: LeanBackend = attrs.field(factory=EmbeddedBackend)
     """Where workers come from."""
@@ -85,32 +91,32 @@ class LeanPoolConfig:
     """Bound of the pause after failed starts, which doubles from a quarter of a second."""
 
     @classmethod
-    def auto(cls) -> Self:
+    def auto(cls, **settings: Any) -> Self:
         """The best backend that this machine has: Pantograph, else a native Lean, else the embedded one.
 
         Only looks; the choice is logged.
         """
         if (binary := bundled_pantograph()) is not None:
             _log.info("Lean backend: pantograph (%s)", binary)
-            return cls(backend=PantographBackend(binary=binary), max_rss_mib=_MAX_RSS_WITH_MATHLIB_MIB)
+            return cls(backend=PantographBackend(binary=binary), **(_WITH_MATHLIB | settings))
         if (lean := shutil.which("lean")) is not None:
             _log.info("Lean backend: native (%s)", lean)
-            return cls.native()
+            return cls.native(**settings)
         _log.info("Lean backend: embedded (no vendor/Pantograph, no lean on PATH)")
-        return cls.embedded()
+        return cls.embedded(**settings)
 
     @classmethod
-    def embedded(cls) -> Self:
+    def embedded(cls, **settings: Any) -> Self:
         """Real Lean as WebAssembly; needs Python and, once, a network."""
-        return cls(backend=EmbeddedBackend())
+        return cls(backend=EmbeddedBackend(), **settings)
 
     @classmethod
-    def native(cls, project: Path | str | None = None) -> Self:
+    def native(cls, project: Path | str | None = None, **settings: Any) -> Self:
         """The ``lean`` on ``PATH``, inside the Lake project at ``project`` if that is given."""
-        return cls(backend=NativeBackend(project=project), max_rss_mib=_MAX_RSS_WITH_MATHLIB_MIB)
+        return cls(backend=NativeBackend(project=project), **(_WITH_MATHLIB | settings))
 
     @classmethod
-    def with_bundled_pantograph(cls) -> Self:
+    def with_bundled_pantograph(cls, **settings: Any) -> Self:
         """The Pantograph that you built under ``vendor/Pantograph``.
 
         Raises:
@@ -122,4 +128,4 @@ class LeanPoolConfig:
                 "there is no built Pantograph under vendor/Pantograph; check out the commit that "
                 "vendor/ pins there and run 'lake build repl' in it"
             )
-        return cls(backend=PantographBackend(binary=binary), max_rss_mib=_MAX_RSS_WITH_MATHLIB_MIB)
+        return cls(backend=PantographBackend(binary=binary), **(_WITH_MATHLIB | settings))
