@@ -48,6 +48,11 @@ structure StoredState where
   /-- The goals that the last tactic acted on; empty in a start state. -/
   parents : List MVarId
 
+/-- Deterministic limits on one command, from `--maxHeartbeats=…` and `--maxRecDepth=…`. -/
+structure Limits where
+  maxHeartbeats : Nat := 200000
+  maxRecDepth : Nat := defaultMaxRecDepth
+
 /-- What the watchdog watches: it sets the token of a command that runs over its time. -/
 structure Watch where
   token : IO.CancelToken
@@ -62,6 +67,10 @@ structure Server where
   /-- Under the embedded Lean the host owns the clock, and library theorems come without proofs. -/
   embedded : Bool
   watch : IO.Ref Watch
+  /-- Proofs opened so far. Each names its metavariables after its number, so that none is taken for
+  another proof's. -/
+  opened : IO.Ref Nat
+  limits : Limits
 
 /-- Refusal of a whole command: `{"error": kind, "desc": description}`. -/
 structure Refusal where
@@ -206,27 +215,35 @@ def answer (fields : List (String × Json)) : ReplM := return ⟨.mkObj fields, 
 def refuse (kind description : String) : ReplM := return ⟨.null, some ⟨kind, description⟩⟩
 def refused (r : Refusal) : ReplM := return ⟨.null, some r⟩
 
-def coreContext (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) : Core.Context :=
+def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) : Core.Context :=
   { fileName := "<Pantograph>", fileMap := default, currNamespace := scope.currNamespace,
     openDecls := scope.openDecls, initHeartbeats := heartbeats,
-    maxHeartbeats := 200000 * 1000, cancelTk? := some token }
+    maxHeartbeats := limits.maxHeartbeats * 1000, maxRecDepth := limits.maxRecDepth, cancelTk? := some token }
 
 /-- Run `x` in its own monad stack. Runtime exceptions (heartbeats, recursion, interruption) and
 uncaught Lean exceptions come back as an `io` refusal: the server stays usable. -/
 def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) : IO Outcome := do
   let watch ← ST.Prim.Ref.get s.watch
-  let ctx := coreContext scope (← IO.getNumHeartbeats) watch.token
+  let ctx := coreContext s.limits scope (← IO.getNumHeartbeats) watch.token
   let tr : IO.Ref Term.State ← IO.mkRef { levelNames := scope.levelNames }
   let mr : IO.Ref Meta.State ← IO.mkRef {}
   let cr : IO.Ref Core.State ← IO.mkRef core
-  let guarded : ReplM := tryCatchRuntimeEx x fun ex => do
-    if ← watch.token.isSet then refuse "io" "interrupt" else refuse "io" (← ex.toMessageData.toString)
+  let guarded : ReplM := tryCatchRuntimeEx x fun ex => do refuse "io" (← ex.toMessageData.toString)
   let act : EIO Exception Outcome := guarded { errToSorry := false } tr {} mr ctx cr
   match ← act.toBaseIO with
   | .ok r => pure r
-  | .error e => pure ⟨.null, some ⟨"io", ← e.toMessageData.toString⟩⟩
+  | .error e =>
+    -- Nothing but an interruption passes the guard.
+    if ← watch.token.isSet then return ⟨.null, some ⟨"io", "interrupt"⟩⟩
+    return ⟨.null, some ⟨"io", ← e.toMessageData.toString⟩⟩
 
 def emptyCore (env : Environment) : Core.State := { env }
+
+/-- A start state whose names no other proof uses. -/
+def freshCore (s : Server) (env : Environment) : IO Core.State := do
+  let n ← ST.Prim.Ref.get s.opened
+  ST.Prim.Ref.set s.opened (n + 1)
+  return { env, ngen := { namePrefix := Name.mkNum `_uniq n } }
 
 /-! ## Parsing -/
 
@@ -572,8 +589,8 @@ def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
       | .error e => return ⟨.null, some ⟨"header", e⟩⟩
       | .ok (env, scope) =>
         match expr, copyFrom with
-        | some e, none => run s scope (emptyCore env) (startExpr s o scope e prop withGoals)
-        | none, some n => run s scope (emptyCore env) (startCopy s o scope n withGoals)
+        | some e, none => run s scope (← freshCore s env) (startExpr s o scope e prop withGoals)
+        | none, some n => run s scope (← freshCore s env) (startCopy s o scope n withGoals)
         | _, _ => return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
     | .error r, _ => return ⟨.null, some r⟩
     | _, .error r => return ⟨.null, some r⟩
@@ -1557,10 +1574,28 @@ def toImports : List String → Array Import → Array Import
   | [], acc => acc
   | a :: as, acc => toImports as (acc.push { module := a.toName })
 
-def serve (embedded : Bool) (modules : List String) : IO Unit := do
+/-- Arguments that start with `--` set limits; the others are modules to import. -/
+def splitArguments : List String → Limits → List String → Except String (Limits × List String)
+  | [], limits, modules => .ok (limits, modules)
+  | a :: as, limits, modules =>
+    if !a.startsWith "--" then splitArguments as limits (cat modules [a])
+    else
+      match a.splitOn "=" with
+      | [key, value] =>
+        match key, value.toNat? with
+        | "--maxHeartbeats", some n => splitArguments as { limits with maxHeartbeats := n } modules
+        | "--maxRecDepth", some n => splitArguments as { limits with maxRecDepth := n } modules
+        | _, _ => .error s!"unknown option or value: {a}"
+      | _ => .error s!"not of the form --key=value: {a}"
+
+def serve (embedded : Bool) (arguments : List String) : IO Unit := do
+  match splitArguments arguments {} [] with
+  | .error e => throw (IO.userError e)
+  | .ok (limits, modules) => serveModules embedded limits modules
+where serveModules (embedded : Bool) (limits : Limits) (modules : List String) : IO Unit := do
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
-    env, embedded, states := ← IO.mkRef #[], options := ← IO.mkRef {},
+    env, embedded, limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
     watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
   if !embedded then discard (IO.asTask (prio := .dedicated) (watch s))
   let output ← IO.getStdout
@@ -1569,5 +1604,5 @@ def serve (embedded : Bool) (modules : List String) : IO Unit := do
   loop s (← IO.getStdin) output
 
 def main : List String → IO Unit
-  | "--embedded" :: modules => serve true modules
-  | modules => serve false modules
+  | "--embedded" :: arguments => serve true arguments
+  | arguments => serve false arguments

@@ -1,0 +1,23 @@
+"""Fixtures of the whole suite. The real Lean is prepared once and shared: it costs seconds and a gigabyte."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from leanebm.lean import LeanPool, LeanPoolConfig
+from leanebm.lean.embedded import EmbeddedLean, install
+
+
+@pytest.fixture(scope="session")
+def embedded_lean() -> EmbeddedLean:
+    """The embedded Lean, fetched and prepared if this machine does not have it yet."""
+    return install()
+
+
+@pytest.fixture(scope="session")
+async def lean_pool(embedded_lean: EmbeddedLean) -> AsyncIterator[LeanPool]:
+    """One real worker for the session; every test opens proofs of its own on it."""
+    async with LeanPool(LeanPoolConfig.embedded(num_workers=1)) as pool:
+        yield pool

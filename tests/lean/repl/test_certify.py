@@ -1,0 +1,123 @@
+"""``proof.certify``: what counts as a proof, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.lean
+
+
+def certify(repl: Any, statement: str, proof: str, **more: str) -> dict[str, Any]:
+    """Certify ``theorem claim : statement := by proof`` as a proof of ``statement``."""
+    header = more.pop("file_header", more.get("header", ""))
+    source = f"{header}\ntheorem claim : {statement} := by\n  {proof}\n"
+    claim = {"expr": statement} | more
+    reply: dict[str, Any] = repl("proof.certify", source=source, name="claim", **claim)
+    return reply
+
+
+def reason(reply: dict[str, Any]) -> str:
+    return str(reply["rejected"]["reason"])
+
+
+def test_a_proof_is_certified_with_its_axioms_and_constants(repl: Any) -> None:
+    certificate = certify(repl, "∀ (p q : Prop), p ∨ q → q ∨ p", "intro p q h\n  exact Or.symm h")["certificate"]
+    assert certificate["statement"] == "∀ (p q : Prop), p ∨ q → q ∨ p"
+    assert certificate["axioms"] == []
+    assert "Or.symm" in certificate["constants"]
+    assert certificate["trustedConstants"] == ["Or.symm"]
+    assert certificate["leanVersion"].startswith("4.")
+
+
+def test_classical_logic_is_accepted_and_named(repl: Any) -> None:
+    certificate = certify(repl, "∀ p : Prop, p ∨ ¬p", "intro p\n  exact (Classical.choice ⟨Classical.em p⟩)")[
+        "certificate"
+    ]
+    assert "Classical.choice" in certificate["axioms"]
+
+
+def test_helpers_that_elaboration_makes_are_checked_too(repl: Any) -> None:
+    proof = "intro b\n  exact (match b with | true => Or.inl rfl | false => Or.inr rfl)"
+    assert "certificate" in certify(repl, "∀ b : Bool, b = true ∨ b = false", proof)
+
+
+def test_statements_over_universes(repl: Any) -> None:
+    assert "certificate" in certify(repl, "∀ (α : Sort u) (a : α), a = a", "intro α a\n  rfl", header="universe u")
+    assert "certificate" in certify(repl, "∀ (α : Type _) (a : α), a = a", "intro α a\n  rfl")
+
+
+def test_fingerprints_ignore_bound_names(repl: Any) -> None:
+    one = certify(repl, "∀ n : Nat, n = n", "intro n; rfl")["certificate"]["fingerprint"]
+    same = certify(repl, "∀ m : Nat, m = m", "intro n; rfl")["certificate"]["fingerprint"]
+    other = certify(repl, "∀ m : Nat, m = m + 0", "intro n; rfl")["certificate"]["fingerprint"]
+    assert one == same != other
+
+
+@pytest.mark.parametrize("proof", ["sorry", "admit", "exact sorryAx _ false", "have h : 1 = 2 := sorry\n  exact h"])
+def test_sorry_is_rejected(repl: Any, proof: str) -> None:
+    assert reason(certify(repl, "1 = 2", proof)) in {"sorry", "elaboration"}
+
+
+def test_a_wrong_proof_is_rejected_with_leans_words(repl: Any) -> None:
+    rejected = certify(repl, "1 = 2", "rfl")["rejected"]
+    assert rejected["reason"] == "elaboration"
+    assert rejected["message"]
+
+
+def test_leftover_goals_are_rejected(repl: Any) -> None:
+    assert reason(certify(repl, "True ∧ True", "constructor\n  trivial")) == "elaboration"
+
+
+def test_another_statement_is_rejected(repl: Any) -> None:
+    assert reason(certify(repl, "1 = 1", "rfl", expr="1 = 2")) == "type_mismatch"
+    assert reason(certify(repl, "∀ n : Nat, n = n", "intro n; rfl", expr="∀ n : Int, n = n")) == "type_mismatch"
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "native_decide",
+        "run_tac pure ()",
+        "set_option maxRecDepth 100 in trivial",
+        "trivial\naxiom cheat : False",
+        "trivial\nend",
+        "trivial\n#eval 1",
+        "trivial\ntheorem more : True := trivial",
+        "trivial\nattribute [simp] Nat.add_comm",
+    ],
+)
+def test_whatever_is_not_one_plain_theorem_is_rejected(repl: Any, proof: str) -> None:
+    assert reason(certify(repl, "True", proof)) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["axiom cheat : 1 = 2", 'local notation "1" => 2', 'macro "x" : tactic => `(tactic| sorry)', "namespace Evil"],
+)
+def test_headers_cannot_smuggle(repl: Any, header: str) -> None:
+    assert reason(certify(repl, "True", "trivial", file_header=header)) == "forbidden"
+
+
+def test_modifiers_and_binders_are_not_plain(repl: Any) -> None:
+    for source in (
+        "private theorem claim : True := by trivial",
+        "@[simp] theorem claim : True := by trivial",
+        "theorem claim (h : False) : True := by trivial",
+        "theorem claim.{u} : True := by trivial",
+        "theorem other : True := by trivial",
+        "example : True := by trivial",
+    ):
+        assert reason(repl("proof.certify", source=source, name="claim", expr="True")) in {"forbidden", "elaboration"}
+
+
+def test_a_library_theorem_may_not_prove_itself(repl: Any) -> None:
+    def attempt(proof: str) -> dict[str, Any]:
+        source = f"theorem claim : type_of% @Nat.add_comm := by\n  {proof}\n"
+        reply: dict[str, Any] = repl("proof.certify", source=source, name="claim", copyFrom="Nat.add_comm")
+        return reply
+
+    assert reason(attempt("exact Nat.add_comm")) == "self_reference"
+    assert reason(attempt("intro a b; simp [Nat.add_comm]")) == "self_reference"
+    assert "certificate" in attempt("intro a b\n  omega")

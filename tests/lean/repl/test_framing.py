@@ -1,0 +1,103 @@
+"""Conformance cases 1–19: lines in, lines out, whatever they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.lean
+
+
+def test_01_banner_is_the_first_line(repl: Any) -> None:
+    assert repl.banner == b"ready.\n"
+
+
+def test_03_unknown_module_ends_the_process_without_a_banner(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl("Init", "No.Such.Module")
+    assert repl.banner == b""
+    assert repl.close() != 0
+
+
+@pytest.mark.parametrize("line", ['{"cmd":"stat","payload":{}}', "stat {}", '{"cmd":"stat"}', "stat"])
+def test_04_05_06_three_ways_to_ask(repl: Any, line: str) -> None:
+    assert repl.raw(line) == {"nGoals": 0}
+
+
+def test_07_bad_json_is_refused_and_the_next_request_answered(repl: Any) -> None:
+    assert repl.raw("{not json")["error"] == "command"
+    assert repl("stat") == {"nGoals": 0}
+
+
+def test_08_unknown_command(repl: Any) -> None:
+    assert repl("nope") == {"error": "command", "desc": "Unknown command nope"}
+
+
+def test_09_bad_payload_names_the_field(repl: Any) -> None:
+    reply = repl("expr.echo", invalid="x")
+    assert reply["error"] == "command"
+    assert reply["desc"].startswith("Unable to parse json:")
+    assert "expr" in reply["desc"]
+
+
+def test_10_flat_request_is_an_error_not_a_crash(repl: Any) -> None:
+    assert "error" in repl.raw('{"cmd":"goal.tactic","stateId":0,"tactic":"simp"}')
+    assert repl("stat") == {"nGoals": 0}
+
+
+def test_11_unknown_keys_are_ignored(repl: Any) -> None:
+    assert "stateId" in repl("goal.start", expr="True", someday="maybe")
+
+
+def test_12_blank_line_ends_it_silently(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl()
+    repl.write(b"\n")
+    assert repl.read_line() == b""
+    assert repl.process.wait(timeout=60) == 0
+
+
+def test_13_14_a_last_line_without_newline_is_answered_then_it_ends(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl()
+    repl.write(b'{"cmd":"stat"}')
+    repl.process.stdin.close()
+    assert json.loads(repl.read_line()) == {"nGoals": 0}
+    assert repl.read_line() == b""
+    assert repl.process.wait(timeout=60) == 0
+
+
+def test_15_two_megabytes_of_tactic_give_one_reply(repl: Any) -> None:
+    state = repl.start("True")
+    reply = repl.tactic(state, "exact foo" + " " * 2_000_000 + "bar")
+    assert "nextStateId" not in reply
+    assert repl("stat") == {"nGoals": 1}
+
+
+def test_16_pipelined_requests_are_answered_in_order(repl: Any) -> None:
+    lines = [f'{{"cmd":"expr.echo","payload":{{"expr":"{n} + 0"}}}}\n' for n in range(10)]
+    repl.write("".join(lines).encode())
+    answers = [json.loads(repl.read_line())["expr"]["pp"] for _ in lines]
+    assert answers == [f"{n} + 0" for n in range(10)]
+
+
+def test_17_text_beyond_the_basic_plane(repl: Any) -> None:
+    raw = repl("goal.start", expr="∀ 𝔸 : Prop, 𝔸 → 𝔸", goals=True)
+    escaped = repl.raw(
+        '{"cmd":"goal.start","payload":{"expr":"∀ \\ud835\\udd38 : Prop, \\ud835\\udd38 → \\ud835\\udd38","goals":true}}'
+    )
+    assert raw["goals"][0]["target"]["pp"] == "∀ (𝔸 : Prop), 𝔸 → 𝔸"
+    assert escaped["key"] == raw["key"]
+
+
+def test_18_nothing_but_the_protocol_reaches_standard_output(repl: Any) -> None:
+    state = repl.start("True")
+    reply = repl.tactic(state, 'dbg_trace "noise"\ntrivial')
+    assert isinstance(reply, dict)
+    assert repl("stat")["nGoals"] >= 1
+
+
+def test_19_every_reply_is_one_line_of_json(repl: Any) -> None:
+    state = repl.start("∀ n : Nat, n = n")
+    for tactic in ("intro n", "nonsense", "rfl", "sorry", "intro\nn"):
+        assert isinstance(repl.tactic(state, tactic), dict)

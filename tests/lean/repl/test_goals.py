@@ -1,0 +1,281 @@
+"""Conformance cases 20–50, 54–56: opening proofs and running tactics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.lean
+
+OR_COMM = "∀ (p q: Prop), p ∨ q → q ∨ p"
+
+
+def targets(reply: dict[str, Any]) -> list[str]:
+    return [goal["target"]["pp"] for goal in reply["goals"]]
+
+
+def errors(reply: dict[str, Any]) -> list[str]:
+    return [message["data"] for message in reply.get("messages", ()) if message["severity"] == "error"]
+
+
+def is_success(reply: dict[str, Any]) -> bool:
+    return "nextStateId" in reply and "goals" in reply
+
+
+# --- goal.start, goal.print ---
+
+
+def test_20_start_answers_an_id_and_a_root(repl: Any) -> None:
+    reply = repl("goal.start", expr=OR_COMM)
+    assert reply["stateId"] == 0
+    assert isinstance(reply["root"], str)
+    assert "goals" not in reply
+
+
+def test_21_goals_are_printed_only_when_asked_for(repl: Any) -> None:
+    state = repl.start(OR_COMM)
+    (goal,) = repl("goal.print", stateId=state, goals=True)["goals"]
+    assert goal["vars"] == []
+    assert goal["fragment"] == "tactic"
+    assert goal["target"]["pp"] == "∀ (p q : Prop), p ∨ q → q ∨ p"
+    assert repl("goal.print", stateId=state)["goals"] == []
+
+
+def test_22_a_library_theorem(repl: Any) -> None:
+    reply = repl("goal.start", copyFrom="Nat.add_comm", goals=True)
+    assert targets(reply) == ["∀ (n m : Nat), n + m = m + n"]
+
+
+def test_23_an_unknown_library_theorem(repl: Any) -> None:
+    assert repl("goal.start", copyFrom="Nat.no_such_theorem")["error"] == "index"
+
+
+@pytest.mark.parametrize("payload", [{}, {"expr": "True", "copyFrom": "Nat.add_comm"}])
+def test_24_exactly_one_source(repl: Any, payload: dict[str, str]) -> None:
+    assert "Exactly one of" in repl("goal.start", **payload)["desc"]
+
+
+def test_25_a_statement_that_does_not_parse(repl: Any) -> None:
+    assert repl("goal.start", expr="∀ (")["error"].startswith("pars")
+
+
+def test_26_a_statement_that_does_not_elaborate(repl: Any) -> None:
+    assert repl("goal.start", expr="foo_undefined = 1")["error"] == "elab"
+
+
+def test_27_universe_levels_are_declared(repl: Any) -> None:
+    assert repl("goal.start", expr="∀ (α : Sort u), α → α")["error"] == "elab"
+    assert "stateId" in repl("goal.start", expr="∀ (α : Sort u), α → α", levels=["u"])
+    assert "stateId" in repl("goal.start", expr="∀ (α : Sort u), α → α", header="universe u")
+
+
+def test_28_numerals_default_to_nat(repl: Any) -> None:
+    assert repl.tactic(repl.start("1 + 1 = 2"), "rfl")["goals"] == []
+
+
+def test_29_the_root_is_absent_before_any_step(repl: Any) -> None:
+    assert "root" not in repl("goal.print", stateId=repl.start(OR_COMM), rootExpr=True)
+
+
+def test_a_header_may_open_namespaces_and_nothing_else(repl: Any) -> None:
+    state = repl.start("∀ n m : Nat, n < m → n.succ ≤ m", header="open Nat")
+    assert is_success(repl.tactic(state, "exact fun _ _ => succ_le_of_lt"))
+    for header in ("axiom cheat : False", "set_option maxRecDepth 9", "open Nat\ndef x := 1", 'notation "zz" => 0'):
+        assert repl("goal.start", expr="True", header=header)["error"] == "header"
+
+
+def test_prop_asks_for_a_proposition(repl: Any) -> None:
+    assert repl("goal.start", expr="Nat", prop=True)["error"] == "elab"
+    assert "stateId" in repl("goal.start", expr="Nat")
+
+
+# --- goal.tactic ---
+
+
+def test_30_intro(repl: Any) -> None:
+    reply = repl.tactic(repl.start(OR_COMM), "intro x")
+    assert reply["nextStateId"] == 1
+    (goal,) = reply["goals"]
+    (variable,) = goal["vars"]
+    assert (variable["userName"], variable["type"]["pp"]) == ("x", "Prop")
+    assert goal["target"]["pp"] == "∀ (q : Prop), x ∨ q → q ∨ x"
+    assert (reply["messages"], reply["hasSorry"], reply["hasUnsafe"]) == ([], False, False)
+    printed = repl("goal.print", stateId=1, rootExpr=True)
+    assert printed["root"]["pp"].startswith("fun x => ?")
+    assert printed["rootHasMVar"] is True
+
+
+def test_31_states_branch(repl: Any) -> None:
+    start = repl.start(OR_COMM)
+    first, second = repl.tactic(start, "intro x"), repl.tactic(start, "intro y")
+    assert first["nextStateId"] != second["nextStateId"]
+    again = repl("goal.print", stateId=first["nextStateId"], goals=True)
+    assert again["goals"][0]["vars"][0]["userName"] == "x"
+
+
+def test_32_bad_ids(repl: Any) -> None:
+    state = repl.start("True")
+    assert repl.tactic(99, "trivial")["error"] == "index"
+    assert repl.tactic(state, "trivial", goalId=5)["error"] == "index"
+
+
+def test_33_a_failed_tactic_has_messages_and_uses_no_id(repl: Any) -> None:
+    state = repl.start(OR_COMM)
+    reply = repl.tactic(state, "apply Nat.le_of_succ_le")
+    assert "goals" not in reply
+    assert not is_success(reply)
+    assert errors(reply)
+    assert reply["messages"][0]["pos"]["line"] == 0
+    assert repl.tactic(state, "intro p")["nextStateId"] == state + 1
+
+
+def test_34_unknown_tactic_is_a_parse_error(repl: Any) -> None:
+    reply = repl.tactic(repl.start("True"), "nonexistent_tac")
+    assert "parseError" in reply
+    assert "messages" not in reply
+
+
+@pytest.mark.parametrize("text", ["", "   ", "-- only a comment"])
+def test_35_an_empty_tactic_never_finishes_a_proof(repl: Any, text: str) -> None:
+    assert repl.tactic(repl.start("False"), text).get("goals") != []
+
+
+@pytest.mark.parametrize("tactic", ["sorry", "exact (by sorry)", "have h : False := sorry; exact h.elim"])
+def test_36_37_38_sorry_is_flagged(repl: Any, tactic: str) -> None:
+    reply = repl.tactic(repl.start("1 = 2"), tactic)
+    assert reply["goals"] == []
+    printed = repl("goal.print", stateId=reply["nextStateId"])
+    assert reply["hasSorry"] or printed["rootHasSorry"]
+
+
+def test_39_cases_names_its_goals_and_hides_its_hypotheses(repl: Any) -> None:
+    reply = repl.tactic(repl.after(OR_COMM, "intro p q h"), "cases h")
+    assert [goal["userName"] for goal in reply["goals"]] == ["inl", "inr"]
+    hidden = reply["goals"][0]["vars"][-1]
+    assert (hidden["userName"], hidden["isInaccessible"]) == ("h✝", True)
+
+
+def test_40_new_goals_come_before_old_siblings(repl: Any) -> None:
+    state = repl.after(OR_COMM, "intro p q h", "cases h")
+    assert [g.get("userName") for g in repl.tactic(state, "apply Or.inr")["goals"]] == ["inl.h", "inr"]
+    repl("options.set", automaticMode=False)
+    assert [g.get("userName") for g in repl.tactic(state, "apply Or.inr")["goals"]] == ["inl.h"]
+
+
+def test_41_another_goal_first(repl: Any) -> None:
+    state = repl.after(OR_COMM, "intro p q h", "cases h")
+    reply = repl.tactic(state, "exact Or.inl ‹_›", goalId=1)
+    assert [goal["userName"] for goal in reply["goals"]] == ["inl"]
+
+
+def test_42_focusing_leaves_siblings_dormant(repl: Any) -> None:
+    state = repl.after(OR_COMM, "intro p q h", "cases h")
+    reply = repl.tactic(state, "exact Or.inr ‹_›", goalId=0, autoResume=False)
+    assert reply["goals"] == []
+    assert repl("goal.print", stateId=reply["nextStateId"])["rootHasMVar"] is True
+
+
+def test_43_a_tactic_that_drops_a_goal_does_not_finish_the_proof(repl: Any) -> None:
+    state = repl.after("∀ (p q r : Prop) (h : p → q), q ∧ r", "intro p q r h")
+    assert repl.tactic(state, "simpa [h] using And.imp_left h _").get("goals") != []
+
+
+def test_44_errors_say_where_in_bytes(repl: Any) -> None:
+    reply = repl.tactic(repl.start("∃ n : Nat, n = 1 ∧ True"), "exact ⟨0, by simp⟩")
+    assert not is_success(reply)
+    assert any("unsolved" in text or "simp" in text for text in errors(reply))
+
+
+def test_45_intro_takes_patterns(repl: Any) -> None:
+    reply = repl.tactic(repl.start("∀ (p q : Prop), p ∧ q → p"), "intro p q ⟨hp, hq⟩")
+    assert [variable["userName"] for variable in reply["goals"][0]["vars"]] == ["p", "q", "hp", "hq"]
+
+
+def test_46_a_block_of_several_lines(repl: Any) -> None:
+    assert is_success(repl.tactic(repl.start(OR_COMM), "intro p\nintro q"))
+
+
+def test_47_junk_after_a_tactic(repl: Any) -> None:
+    assert "parseError" in repl.tactic(repl.start("True"), "trivial junk )")
+
+
+@pytest.mark.parametrize("payload", [{}, {"tactic": "trivial", "expr": "trivial"}])
+def test_48_exactly_one_step(repl: Any, payload: dict[str, str]) -> None:
+    assert "Exactly one of" in repl("goal.tactic", stateId=repl.start("True"), **payload)["desc"]
+
+
+def test_49_a_term_with_holes(repl: Any) -> None:
+    reply = repl("goal.tactic", stateId=repl.start("∀ p : Prop, p → p"), expr="fun p => ?_")
+    assert targets(reply) == ["p → p"]
+
+
+def test_50_have_and_let(repl: Any) -> None:
+    state = repl.start("1 + 1 = 2")
+    claimed = repl("goal.tactic", stateId=state, have="2 = 1 + 1", binderName="h")
+    assert targets(claimed) == ["2 = 1 + 1", "1 + 1 = 2"]
+    assert [variable["userName"] for variable in claimed["goals"][1]["vars"]] == ["h"]
+    defined = repl("goal.tactic", stateId=state, let="Nat", binderName="n")
+    assert targets(defined) == ["Nat", "1 + 1 = 2"]
+    assert "value" in defined["goals"][1]["vars"][0]
+
+
+def test_54_dependent_metavariables(repl: Any) -> None:
+    repl("options.set", printDependentMVars=True)
+    reply = repl.tactic(repl.start("∃ x : Nat, x + 1 = 1"), "apply Exists.intro")
+    first, second = reply["goals"]
+    assert first["target"]["dependentMVars"] == [second["name"]]
+
+
+def test_55_a_time_limit_interrupts_and_leaves_the_state_usable(repl: Any) -> None:
+    state = repl.start("∀ (x y z : Nat), (x + y + z) ^ 12 = (z + y + x) ^ 12")
+    slow = "intro x y z; simp only [Nat.pow_succ, Nat.mul_add, Nat.add_mul]; done"
+    assert repl.tactic(state, slow, timeout=200) == {"error": "io", "desc": "interrupt"}
+    repl("options.set", timeout=200)
+    assert repl.tactic(state, slow) == {"error": "io", "desc": "interrupt"}
+    repl("options.set", timeout=0)
+    assert is_success(repl.tactic(state, "intro x y z"))
+
+
+def test_56_the_recursion_limit_leaves_the_state_usable(repl: Any) -> None:
+    state = repl.start("True")
+    assert "recursion" in repl.tactic(state, "repeat skip")["desc"]
+    assert is_success(repl.tactic(state, "trivial"))
+
+
+def test_56_the_heartbeat_limit_leaves_the_state_usable(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl("Init", "--maxHeartbeats=200")
+    state = repl.after("∀ (x y z : Nat), (x + y + z) ^ 6 = (z + y + x) ^ 6", "intro x y z")
+    reply = repl.tactic(state, "simp only [Nat.pow_succ, Nat.mul_add, Nat.add_mul]; done")
+    assert "heartbeats" in reply["desc"]
+    assert is_success(repl.tactic(state, "skip"))
+
+
+def test_code_does_not_run_inside_a_tactic(repl: Any) -> None:
+    state = repl.start("True")
+    for tactic in ("run_tac pure ()", "exact by_elab do return Lean.mkConst ``True.intro", "exact eval% True.intro"):
+        reply = repl.tactic(state, tactic)
+        assert not is_success(reply), tactic
+    assert is_success(repl.tactic(state, "trivial"))
+
+
+# --- what we add: Lean's own text, and keys ---
+
+
+def test_goal_text_is_leans_own(repl: Any) -> None:
+    reply = repl.tactic(repl.after(OR_COMM, "intro p q h"), "cases h")
+    assert reply["goals"][0]["ppGoal"] == "case inl\np q : Prop\nh✝ : p\n⊢ q ∨ p"
+
+
+def test_keys_ignore_names_of_bound_and_inaccessible_variables(repl: Any) -> None:
+    def key(expr: str, *tactics: str) -> str:
+        state = repl.after(expr, *tactics)
+        return str(repl("goal.print", stateId=state)["key"])
+
+    assert key("∀ n : Nat, n = n") == key("∀ m : Nat, m = m")
+    assert key("∀ n : Nat, n = n", "intros") == key("∀ m : Nat, m = m", "intros")
+    assert key("∀ n : Nat, n = n", "intro n") != key("∀ n : Nat, n = n", "intro m")
+    assert key("∀ n : Nat, n = n", "intros") != key("∀ n : Nat, n = n")
+    assert key("∀ n : Nat, n = n") != key("∀ n : Nat, n = n + 0")
+    assert key("∃ x : Nat, x + 1 = 1", "refine ⟨?a, ?b⟩") == key("∃ x : Nat, x + 1 = 1", "refine ⟨?c, ?d⟩")
