@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 import leanebm.cli.search
-from leanebm.pipeline import read_run_config
+from leanebm.pipeline import TheoremStarted, read_run_config
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -80,20 +80,20 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
 ) -> None:
     make: Callable[..., Any] = vars(leanebm.cli.search)["SearchRun"]
 
-    def interrupted_after_one(*arguments: Any, observer: Any, **more: Any) -> Any:
+    def interrupted_at_the_third(*arguments: Any, observer: Any, **more: Any) -> Any:
         class Interrupting:
             def notify(self, event: object) -> None:
                 observer.notify(event)
-                if observer.tally.done == 1:
+                if isinstance(event, TheoremStarted) and event.theorem.statement == "31":
                     os.kill(os.getpid(), signal.SIGINT)
 
         return make(*arguments, observer=Interrupting(), **more)
 
-    monkeypatch.setattr(leanebm.cli.search, "SearchRun", interrupted_after_one)
+    monkeypatch.setattr(leanebm.cli.search, "SearchRun", interrupted_at_the_third)
     command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1"]
     result = leanebm_command(*command)
     assert result.exit_code == 130
-    assert "Kept: 1 of 3 theorems searched, 1 proved." in result.stdout
+    assert "Kept: 2 of 3 theorems searched, 2 proved." in result.stdout
     assert f"Go on with:  leanebm {' '.join(command)} --resume" in result.stdout
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
     assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout

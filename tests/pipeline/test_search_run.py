@@ -118,11 +118,11 @@ async def test_cancelling_keeps_what_was_found_and_resuming_finishes(
     run = SearchRun(config, theorems, tmp_path, observer=observer, opening=toy_bench(world))
     task = asyncio.create_task(run.run())
 
-    def stop_after_three(_: PipelineEvent) -> None:
-        if sum(isinstance(each, TheoremFinished) for each in observer.events) >= 3:
+    def stop_at_the_ninth(event: PipelineEvent) -> None:
+        if isinstance(event, TheoremStarted) and event.theorem.name == "n9":
             task.cancel()
 
-    observer.react = stop_after_three
+    observer.react = stop_at_the_ninth
     with pytest.raises(asyncio.CancelledError):
         await task
     kept = outcomes(tmp_path)

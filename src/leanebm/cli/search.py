@@ -14,6 +14,7 @@ from leanebm.cli.options import run_options, theorems_option
 from leanebm.cli.report import print_summary
 from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.core import Theorem
+from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
 
 __all__ = ["run_search", "search"]
@@ -65,11 +66,17 @@ def run_search(
         with display_on(console) as display:
             run_to_end(SearchRun(config, theorems, output, resume=resume, observer=display).run())
     except Interrupted:
-        tally = display.tally
-        click.echo(f"\nStopped. Kept: {tally.done} of {tally.total} theorems searched, {tally.proved} proved.")
-        click.echo(f"Go on with:  {how_to_resume}")
+        click.echo(f"\nStopped. Kept: {_how_much_is_kept(output, len(theorems))}.\nGo on with:  {how_to_resume}")
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_summary(console, summarise_run(output), folder=output)
+
+
+def _how_much_is_kept(output: Path, total: int) -> str:
+    try:
+        totals = summarise_run(output).totals
+    except TrajectoryError:  # stopped before anything was written
+        return f"nothing yet of {total} theorems"
+    return f"{totals.attempted} of {total} theorems searched, {totals.proved} proved"
 
 
 def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:

@@ -34,6 +34,9 @@ from leanebm.trajectory import RunInfo, TrajectoryWriter
 
 __all__ = ["SearchRun"]
 
+_MAX_UNRECORDED = 256
+"""Finished searches that may wait for the disk; a search tree is held in memory until it is written."""
+
 
 @final
 class SearchRun:
@@ -70,6 +73,7 @@ class SearchRun:
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
         self._failures_in_a_row = 0
+        self._unrecorded = asyncio.Semaphore(_MAX_UNRECORDED)
 
     async def run(self) -> None:
         """Search all theorems.
@@ -115,14 +119,16 @@ class SearchRun:
     async def _search_all(self, theorems: Sequence[Theorem], recorder: _Recorder, bench: Workbench) -> None:
         waiting = iter(theorems)  # shared: each searcher takes the next one when it is free
         try:
-            async with asyncio.TaskGroup() as searchers:
+            async with asyncio.TaskGroup() as tasks:
                 for _ in range(min(self._config.concurrency, len(theorems))):
-                    searchers.create_task(self._search_each(waiting, recorder, bench))
+                    tasks.create_task(self._search_each(waiting, recorder, bench, tasks))
         except ExceptionGroup as group:
-            # One searcher's failure stopped the others; it is the story, the group is not.
+            # One task's failure stopped the others; it is the story, the group is not.
             raise group.exceptions[0] from group
 
-    async def _search_each(self, waiting: Iterator[Theorem], recorder: _Recorder, bench: Workbench) -> None:
+    async def _search_each(
+        self, waiting: Iterator[Theorem], recorder: _Recorder, bench: Workbench, tasks: asyncio.TaskGroup
+    ) -> None:
         for theorem in waiting:
             self._observer.notify(TheoremStarted(theorem))
             started_unix_s = time.time()
@@ -131,9 +137,18 @@ class SearchRun:
             except StatementError as error:
                 self._observer.notify(TheoremRefused(theorem, error))
                 continue
+            # A shard waits for company before it is written; this searcher need not wait with it.
+            await self._unrecorded.acquire()
+            tasks.create_task(self._record(result, recorder, started_unix_s))
+            self._count_failures(result)
+
+    async def _record(self, result: SearchResult, recorder: _Recorder, started_unix_s: float) -> None:
+        """Put a result on the disk, and only then tell of it."""
+        try:
             proof = await recorder.keep(result, started_unix_s)
             self._observer.notify(TheoremFinished(result, proof))
-            self._count_failures(result)
+        finally:
+            self._unrecorded.release()
 
     def _count_failures(self, result: SearchResult) -> None:
         if result.outcome is not SearchOutcome.INFRASTRUCTURE:
