@@ -24,15 +24,8 @@ _library = st.lists(
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    module = changes.get("module", "Init.Core")
-    return {
-        "name": "x",
-        "statement": "True",
-        "module": module,
-        "fingerprint": "1",
-        "split": split_of(module),
-        **changes,
-    }
+    values = {"name": "x", "statement": "True", "module": "Init.Core", "fingerprint": "1"}
+    return {**values, "split": split_of(values["module"]), **changes}
 
 
 def file_of(path: Path, rows: list[dict[str, Any]], schema: pa.Schema = _SCHEMA) -> Path:
@@ -83,7 +76,7 @@ def test_a_missing_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     whole = file_of(path, [row(name=f"x{number}") for number in range(500)]).read_bytes()
     for content in (b"", b"no Parquet", whole[:-20], whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match="no Parquet file|cannot read"):
+        with pytest.raises(ConfigError, match=r"no Parquet file|cannot read"):
             read_library_file(path)
 
 

@@ -16,7 +16,13 @@ def test_a_library_theorem_is_proved_by_its_name() -> None:
 
 @pytest.mark.parametrize(
     ("module", "split"),
-    [("Init.Core", Split.TRAIN)],
+    [
+        ("Init.Core", Split.TRAIN),
+        ("Init.Data.List.Lemmas", Split.TRAIN),
+        ("Init.Data.Option.Lemmas", Split.VAL),
+        ("Init.Data.Nat.Basic", Split.TEST),
+        ("Init.Classical", Split.TEST),
+    ],
 )
 def test_a_modules_split_never_changes(module: str, split: Split) -> None:
     assert split_of(module) is split

@@ -66,10 +66,8 @@ def test_every_bad_line_is_reported_with_its_number(tmp_path: Path) -> None:
     lines = [b"True", b"(1 = 1", b"\xff\xfe", b"1 = 1)", b"x" * (MAX_LINE_BYTES + 1), b"@not a name", b'{"name": "x"}']
     problems = problems_of(text_file(tmp_path, b"\n".join(lines)))
     assert [problem.rsplit(" @ ", 1)[1] for problem in problems] == [f"theorems.txt:{n}" for n in range(2, 8)]
-    for problem, word in zip(
-        problems, ["missing", "UTF-8", "closes nothing", "longer", "library", ".jsonl"], strict=True
-    ):
-        assert word in problem
+    complaints = ["missing", "UTF-8", "closes nothing", "longer", "library", ".jsonl"]
+    assert all(complaint in problem for complaint, problem in zip(complaints, problems, strict=True))
 
 
 def test_an_over_long_line_does_not_hide_the_lines_after_it(tmp_path: Path) -> None:
@@ -220,9 +218,8 @@ def test_bad_objects_are_reported(tmp_path: Path, line: str, complaint: str) -> 
 
 
 def test_one_line_may_have_several_problems(tmp_path: Path) -> None:
-    path = json_file(
-        tmp_path, {"name": "x y", "statement": "(", "header": "axiom"}, {"name": "x y", "statement": "True"}
-    )
+    first = {"name": "x y", "statement": "(", "header": "axiom"}
+    path = json_file(tmp_path, first, {"name": "x y", "statement": "True"})
     assert [problem.rsplit(":", 1)[1] for problem in problems_of(path)] == ["1", "1", "1", "2", "2"]
 
 
