@@ -84,7 +84,7 @@ class LeanPool:
         self._was_entered = False
         self._places_kept = config.num_workers
         self._change = asyncio.Event()
-        self._spare = asyncio.Semaphore(1)
+        self._has_spare = False
         self._start_error = WorkerStartError("every Lean worker ended before it answered a single request")
         self._waiting = 0
         self._starts = 0
@@ -235,7 +235,7 @@ class LeanPool:
         """Keep one place filled, until its workers cannot be started any more."""
         post = await self._fill(index, command, tasks)
         while post is not None:
-            reason = await post.worker.wait_due()
+            reason = await self._reason_to_replace(post.worker)
             if reason.is_loss:
                 # One that ended before it did anything useful counts as a failed start, or a worker
                 # that always crashes would be started over and over without a pause.
@@ -243,11 +243,18 @@ class LeanPool:
                 await self._dismiss(post, reason)
                 post = await self._fill(index, command, tasks, failures)
             else:
-                await self._spare.acquire()
+                self._has_spare = True
                 predecessor, post = post, await self._fill(index, command, tasks)
                 predecessor.is_retiring = True
                 tasks.create_task(self._drain(predecessor, reason), name=f"lean-place-{index}-drain")
         self._give_up_place(index)
+
+    async def _reason_to_replace(self, worker: LeanWorker) -> RetirementReason:
+        """Wait until ``worker`` is lost, or is due and no other worker is just being replaced."""
+        await worker.wait_due()
+        while self._has_spare and worker.is_alive:
+            await self._change.wait()
+        return await worker.wait_due()
 
     async def _fill(
         self, index: int, command: WorkerCommand, tasks: asyncio.TaskGroup, failures: int = 0
@@ -256,7 +263,7 @@ class LeanPool:
         while failures < self.config.max_start_failures:
             await asyncio.sleep(self._pause_s(failures))
             try:
-                worker = await LeanWorker.start(command, self.config, index=index, tasks=tasks)
+                worker = await LeanWorker.start(command, self.config, index=index, tasks=tasks, on_end=self._announce)
             except WorkerStartError as error:
                 failures += 1
                 self._start_failures += 1
@@ -288,7 +295,8 @@ class LeanPool:
         except TimeoutError:
             _log.info("%r still has %d open proofs; they must move", post.worker, post.open_proofs)
         await self._dismiss(post, reason)
-        self._spare.release()
+        self._has_spare = False
+        self._announce()
 
     async def _dismiss(self, post: _Post, reason: RetirementReason) -> None:
         """Take a worker out of the pool and end it."""

@@ -12,6 +12,16 @@ import attrs
 
 from leanebm.core.theorem import Theorem
 from leanebm.lean._codec import JsonObject
+from leanebm.lean._decoders import (
+    certify_reply,
+    library_reply,
+    print_reply,
+    refuse_if_error,
+    start_reply,
+    tactic_reply,
+    text_reply,
+    units_reply,
+)
 from leanebm.lean._replies import (
     CertifiedReply,
     CertifyRejectedReply,
@@ -22,14 +32,6 @@ from leanebm.lean._replies import (
     StartedProof,
     TacticFailed,
     UnitMessages,
-    certify_reply,
-    library_reply,
-    print_reply,
-    refuse_if_error,
-    start_reply,
-    tactic_reply,
-    text_reply,
-    units_reply,
 )
 
 __all__ = [

@@ -15,22 +15,20 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
-
-import attrs
+from copy import copy
+from typing import TypeVar
 
 from leanebm.errors import (
     CommandRefused,
     LeanError,
-    ProtocolError,
     StaleState,
-    WorkerDied,
     WorkerLost,
     WorkerStartError,
-    WorkerTimeout,
 )
 from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request
 from leanebm.lean._epochs import next_epoch
+from leanebm.lean._exchange import Exchange
+from leanebm.lean._losses import BREAKAGES, how_it_ended, loss_of, reason_of
 from leanebm.lean._process import ChildProcess
 from leanebm.lean._task_scope import TaskScope
 from leanebm.lean.config import LeanPoolConfig
@@ -47,30 +45,12 @@ _BANNER = b"ready."
 _EXIT_GRACE_S = 1.0
 _MEMORY_SAMPLE_INTERVAL_S = 1.0
 _KILL_FACTOR = 2
-_BREAKAGES = (TimeoutError, EOFError, ValueError)
-_LOSSES: dict[type[WorkerLost], RetirementReason] = {
-    WorkerDied: RetirementReason.DIED,
-    WorkerTimeout: RetirementReason.TIMEOUT,
-    ProtocolError: RetirementReason.PROTOCOL,
-}
-
-
-@attrs.define(eq=False)
-class _Exchange(Generic[R]):
-    """A request on its way."""
-
-    request: Request[R]
-    line: bytes
-    deadline_s: float
-    answer: asyncio.Future[R]
-    on_abandoned: Callable[[R], None] | None
-    elapsed_s: float = 0.0
 
 
 class LeanWorker:
     """A Lean process that is ready. Made by a :class:`LeanPool`, or with :meth:`running`."""
 
-    def __init__(self, command: WorkerCommand, config: LeanPoolConfig, index: int) -> None:
+    def __init__(self, command: WorkerCommand, config: LeanPoolConfig, index: int, on_end: Callable[[], None]) -> None:
         self.index = index
         """Its place in the pool."""
         self.epoch = next_epoch()
@@ -84,10 +64,11 @@ class LeanWorker:
         self.start_s = 0.0
         """Seconds from the start of its process to its first answer."""
         self._config = config
+        self._on_end = on_end
         self._process: ChildProcess | None = None
         self._born = time.monotonic()
-        self._queue: asyncio.Queue[_Exchange[object] | None] = asyncio.Queue()
-        self._current: _Exchange[object] | None = None
+        self._queue: asyncio.Queue[Exchange[object] | None] = asyncio.Queue()
+        self._current: Exchange[object] | None = None
         self._end: LeanError | None = None
         self._doom: str | None = None
         self._due: RetirementReason | None = None
@@ -118,14 +99,22 @@ class LeanWorker:
 
     @classmethod
     async def start(
-        cls, command: WorkerCommand, config: LeanPoolConfig, *, index: int, tasks: asyncio.TaskGroup
+        cls,
+        command: WorkerCommand,
+        config: LeanPoolConfig,
+        *,
+        index: int,
+        tasks: asyncio.TaskGroup,
+        on_end: Callable[[], None] = lambda: None,
     ) -> LeanWorker:
         """Start a worker whose background tasks live in ``tasks``; the caller owes it an :meth:`aclose`.
+
+        ``on_end`` is called when it takes no more requests, whatever the reason.
 
         Raises:
             WorkerStartError: it ended, stayed silent, or said something else than that it is ready.
         """
-        worker = cls(command, config, index)
+        worker = cls(command, config, index, on_end)
         process = await ChildProcess.spawn(command, max_line_bytes=config.max_line_bytes, on_output=worker._on_output)
         worker._process = process
         try:
@@ -194,10 +183,10 @@ class LeanWorker:
 
     def _enqueue(
         self, request: Request[R], deadline_s: float | None, on_abandoned: Callable[[R], None] | None
-    ) -> _Exchange[R]:
+    ) -> Exchange[R]:
         if self._end is not None:
             raise self._stale()
-        exchange = _Exchange(
+        exchange = Exchange(
             request,
             encode_request(request.command, request.payload),
             self._config.request_deadline_s if deadline_s is None else deadline_s,
@@ -256,7 +245,7 @@ class LeanWorker:
             ) from error
         except EOFError as error:
             await process.exited_within(_EXIT_GRACE_S)
-            raise self._start_error(f"ended before it was ready, {_ending(process.returncode)}") from error
+            raise self._start_error(f"ended before it was ready, {how_it_ended(process.returncode)}") from error
         except (ValueError, CommandRefused) as error:
             raise self._start_error(f"does not speak the worker protocol: {error}") from error
         self.start_s = self.age_s
@@ -298,21 +287,21 @@ class LeanWorker:
             if exchange is not None and not exchange.answer.cancelled():
                 await self._perform(process, exchange)
 
-    async def _perform(self, process: ChildProcess, exchange: _Exchange[object]) -> None:
+    async def _perform(self, process: ChildProcess, exchange: Exchange[object]) -> None:
         self._current = exchange
         began = time.monotonic()
         try:
             async with asyncio.timeout(exchange.deadline_s):
                 reply = await self._converse(process, exchange.request, exchange.line)
         except CommandRefused as refusal:
-            _fail(exchange, refusal)
-        except _BREAKAGES as breakage:
+            exchange.fail(refusal)
+        except BREAKAGES as breakage:
             exchange.elapsed_s = time.monotonic() - began
             await self._lose(process, breakage)
             return
         else:
             exchange.elapsed_s = time.monotonic() - began
-            _deliver(exchange, reply)
+            exchange.deliver(reply)
         self._current = None
         self.requests += 1
         if self.requests >= self._config.max_requests:
@@ -330,58 +319,42 @@ class LeanWorker:
         culprit = self._current
         if isinstance(breakage, EOFError):
             await process.exited_within(_EXIT_GRACE_S)
-        ending = _ending(process.returncode)
+        ending = how_it_ended(process.returncode)
         await process.kill()
-        loss = self._loss(breakage, ending, culprit)
-        loss.__cause__ = breakage
+        loss = loss_of(
+            breakage,
+            who=f"Lean worker {self.index} (epoch {self.epoch}, {self.command.backend})",
+            ending=ending,
+            culprit=culprit,
+            doom=self._doom,
+            stderr_tail=process.stderr_tail,
+        )
+        loss.worker, loss.epoch = self.index, self.epoch
         _log.warning("%s", str(loss).partition("\n")[0])
         if culprit is not None:
-            _fail(culprit, loss)
+            culprit.fail(loss)
             self._current = None
         self._finish(loss)
-        self._mark_due(_LOSSES[type(loss)])
-
-    def _loss(self, breakage: Exception, ending: str, culprit: _Exchange[object] | None) -> WorkerLost:
-        command = "" if culprit is None else culprit.request.command
-        during = f" during {command}" if command else " while idle"
-        who = f"Lean worker {self.index} (epoch {self.epoch}, {self.command.backend})"
-        kind: type[WorkerLost]
-        match breakage:
-            case TimeoutError():
-                seconds = 0.0 if culprit is None else culprit.deadline_s
-                kind, what = WorkerTimeout, f"gave no answer within {seconds:g} s{during}; it was killed"
-            case EOFError() if self._doom is not None:
-                kind, what = WorkerDied, f"{self._doom}{during}; it was killed"
-            case EOFError():
-                kind, what = WorkerDied, f"ended{during}, {ending}"
-            case _:
-                kind, what = ProtocolError, f"broke the protocol{during}: {breakage}; it was killed"
-        return kind(
-            f"{who} {what}",
-            command=command,
-            worker=self.index,
-            epoch=self.epoch,
-            elapsed_s=0.0 if culprit is None else culprit.elapsed_s,
-            stderr_tail="" if self._process is None else self._process.stderr_tail,
-        )
+        self._mark_due(reason_of(loss))
 
     def _finish(self, reason: LeanError) -> None:
         """Take no more requests, and answer those that will not be served."""
         if self._end is None:
             self._end = reason
+            self._on_end()
         if self._current is not None:
-            _fail(self._current, self._stale())
+            self._current.fail(self._stale())
             self._current = None
         while not self._queue.empty():
             exchange = self._queue.get_nowait()
             if exchange is not None:
-                _fail(exchange, self._stale())
+                exchange.fail(self._stale())
 
     def _stale(self) -> LeanError:
         """Why this worker takes no request. Each caller gets an exception object of its own."""
         if isinstance(self._end, WorkerLost):
             return StaleState(f"the worker of this proof is gone: {str(self._end).partition(chr(10))[0]}")
-        return type(self._end)(str(self._end)) if self._end is not None else StaleState("the worker is closed")
+        return copy(self._end) if self._end is not None else StaleState("the worker is closed")
 
     async def _watch_memory(self, process: ChildProcess) -> None:
         limit_mib = self._config.max_rss_mib
@@ -397,25 +370,7 @@ class LeanWorker:
                 return
 
 
-def _deliver(exchange: _Exchange[object], reply: object) -> None:
-    if not exchange.answer.done():
-        exchange.answer.set_result(reply)
-    elif exchange.on_abandoned is not None:
-        exchange.on_abandoned(reply)
-
-
-def _fail(exchange: _Exchange[object], error: LeanError) -> None:
-    if not exchange.answer.done():
-        exchange.answer.set_exception(error)
-
-
 def _unasked(process: ChildProcess) -> Exception:
     if process.has_unread_output:
         return MalformedReplyError("it wrote something without being asked")
     return EOFError()
-
-
-def _ending(returncode: int | None) -> str:
-    if returncode is None:
-        return "closing its standard output"
-    return f"killed by signal {-returncode}" if returncode < 0 else f"with exit status {returncode}"

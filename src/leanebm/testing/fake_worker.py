@@ -49,6 +49,13 @@ __all__ = ["fake_worker_argv"]
 Json = dict[str, Any]
 Goals = list[Json]
 
+_RAW_ANSWERS = {
+    "noise": b"[DEBUG] hello\n",
+    "list": b"[1, 2]\n",
+    "not utf-8": b'{"goals": "\xff\xfe"}\n',
+    "twice": b'{"parseError": "first"}\n{"parseError": "second"}\n',
+}
+
 
 def fake_worker_argv(
     *,
@@ -237,7 +244,8 @@ class FakeWorker:
         """Do what ``text`` asks for, if that is a misbehaviour; whether it was one that is over."""
         wanted = text.removesuffix(" once")
         word, _, rest = wanted.partition(" ")
-        act = self.acts().get(wanted) or self.acts().get(word)
+        acts = self.acts() | dict.fromkeys(_RAW_ANSWERS, lambda _: self.answer_raw(wanted))
+        act = acts.get(wanted) or acts.get(word)
         if act is None:
             return False
         if text.endswith(" once") and not self.is_first_time():
@@ -253,10 +261,6 @@ class FakeWorker:
             "panic": self.do_panic,
             "hang": self.do_hang,
             "flood": self.do_flood,
-            "noise": self.do_noise,
-            "list": self.do_list,
-            "not utf-8": self.do_not_utf_8,
-            "twice": self.do_twice,
             "late noise": self.do_late_noise,
             "half": self.do_half,
             "grow": self.do_grow,
@@ -291,24 +295,9 @@ class FakeWorker:
         """Answer with an endless line."""
         self.write(b"x" * int(size) + b"\n")
 
-    def do_noise(self, _: str) -> None:
-        """Answer with something else than JSON."""
-        self.write(b"[DEBUG] hello\n")
-        signal.pause()
-
-    def do_list(self, _: str) -> None:
-        """Answer with JSON that is no object."""
-        self.write(b"[1, 2]\n")
-        signal.pause()
-
-    def do_not_utf_8(self, _: str) -> None:
-        """Answer with bytes that are no text."""
-        self.write(b'{"goals": "\xff\xfe"}\n')
-        signal.pause()
-
-    def do_twice(self, _: str) -> None:
-        """Answer twice, in one write."""
-        self.write(b'{"parseError": "first"}\n{"parseError": "second"}\n')
+    def answer_raw(self, what: str) -> None:
+        """Answer with bytes that are not the protocol, in one write."""
+        self.write(_RAW_ANSWERS[what])
         signal.pause()
 
     def do_late_noise(self, _: str) -> None:

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leanebm.core import Goal, Hypothesis
+from leanebm.errors import CommandRefused
+from leanebm.lean._codec import MalformedReplyError
+from leanebm.lean._decoders import (
+    certify_reply,
+    library_reply,
+    print_reply,
+    start_reply,
+    tactic_reply,
+    units_reply,
+)
+from leanebm.lean._replies import (
+    CertifiedReply,
+    CertifyRejectedReply,
+    LibraryTheorem,
+    LimitReached,
+    NewState,
+    TacticFailed,
+)
+
+_FLAGS = {"hasSorry": False, "hasUnsafe": False}
+
+
+def _error(text: str, severity: str = "error") -> dict[str, Any]:
+    return {"fileName": "<Pantograph>", "pos": {"line": 0, "column": 12}, "severity": severity, "data": text}
+
+
+def _wire_goal(**changes: Any) -> dict[str, Any]:
+    variable = {"name": "_uniq.1", "userName": "n", "isInaccessible": False, "type": {"pp": "Nat"}}
+    return {"name": "_uniq.2", "fragment": "tactic", "target": {"pp": "n = n"}, "vars": [variable]} | changes
+
+
+# --- goal.tactic: four shapes ---
+
+
+def test_success_is_a_new_state() -> None:
+    reply = {"nextStateId": 3, "goals": [_wire_goal(ppGoal="n : Nat\n⊢ n = n")], "key": "k", "messages": [], **_FLAGS}
+    goal = Goal("n : Nat\n⊢ n = n", "n = n", (Hypothesis("n", "Nat"),))
+    assert tactic_reply(reply) == NewState(3, (goal,), "k")
+
+
+def test_no_goals_and_a_state_id_is_a_finished_proof() -> None:
+    reply = tactic_reply({"nextStateId": 0, "goals": [], "messages": [], **_FLAGS})
+    assert isinstance(reply, NewState)
+    assert reply.goals == ()
+
+
+def test_the_short_form_is_understood() -> None:
+    reply = tactic_reply({"stateId": 1, "goals": ["n : Nat\n⊢ n + 0 = n"]})
+    assert isinstance(reply, NewState)
+    assert reply.state_id == 1
+    assert reply.goals[0].target == "n + 0 = n"
+
+
+def test_a_failed_tactic_is_its_error_messages() -> None:
+    reply = {"messages": [_error("ignored", "warning"), _error("unsolved goals\n")], **_FLAGS}
+    assert tactic_reply(reply) == TacticFailed("unsolved goals")
+
+
+@pytest.mark.parametrize("reply", [{"messages": ["oh"], **_FLAGS}, {"tacticErrors": ["oh"]}])
+def test_older_servers_send_bare_strings(reply: dict[str, Any]) -> None:
+    assert tactic_reply(reply) == TacticFailed("oh")
+
+
+def test_text_that_does_not_parse_is_a_failed_tactic() -> None:
+    assert tactic_reply({"parseError": "<Pantograph>:1:1: expected", **_FLAGS}) == TacticFailed(
+        "<Pantograph>:1:1: expected"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "description"),
+    [
+        ("io", "interrupt"),
+        ("internal", "interrupt"),
+        ("core", "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"),
+        ("io", "maximum recursion depth has been reached"),
+    ],
+)
+def test_limits_inside_lean_are_limits(kind: str, description: str) -> None:
+    assert isinstance(tactic_reply({"error": kind, "desc": description}), LimitReached)
+
+
+def test_a_limit_that_was_logged_is_a_limit_too() -> None:
+    assert isinstance(tactic_reply({"messages": [_error("maximum recursion depth has been reached")]}), LimitReached)
+
+
+def test_any_other_error_under_a_tactic_is_its_failure() -> None:
+    assert tactic_reply({"error": "io", "desc": "no such file"}) == TacticFailed("io: no such file")
+
+
+@pytest.mark.parametrize("kind", ["command", "arguments", "operation", "main", "index"])
+def test_a_request_that_was_not_understood_says_nothing_about_the_tactic(kind: str) -> None:
+    with pytest.raises(CommandRefused) as caught:
+        tactic_reply({"error": kind, "desc": "Unable to parse json"})
+    assert caught.value.kind == kind
+    assert caught.value.command == "goal.tactic"
+
+
+@pytest.mark.parametrize("flag", [{"hasSorry": True}, {"hasUnsafe": True}, {"messages": [_error("recovered")]}])
+def test_a_success_that_must_not_be_used_carries_an_objection(flag: dict[str, Any]) -> None:
+    reply = tactic_reply({"nextStateId": 4, "goals": [], **_FLAGS, **flag})
+    assert isinstance(reply, NewState)
+    assert reply.objection
+
+
+def test_warnings_are_no_objection() -> None:
+    reply = tactic_reply({"nextStateId": 4, "goals": [], "messages": [_error("Try this", "information")], **_FLAGS})
+    assert isinstance(reply, NewState)
+    assert reply.objection is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"goals": [], **_FLAGS},
+        {"nextStateId": 3, **_FLAGS},
+        {"nextStateId": None, "goals": []},
+        {"nextStateId": True, "goals": []},
+        {"nextStateId": -1, "goals": []},
+        {"nextStateId": 3, "goals": {}},
+        {"nextStateId": 3, "goals": [7]},
+        {"nextStateId": 3, "goals": [{"vars": []}]},
+        {"nextStateId": 3, "goals": ["no turnstile"]},
+        {"messages": [], **_FLAGS},
+        {**_FLAGS},
+        {},
+        {"error": "io"},
+        {"error": None, "desc": "what"},
+    ],
+)
+def test_what_matches_no_shape_is_malformed_and_never_a_proof(reply: dict[str, Any]) -> None:
+    with pytest.raises(MalformedReplyError):
+        tactic_reply(reply)
+
+
+# --- goals ---
+
+
+def test_a_goal_without_its_text_is_rendered() -> None:
+    reply = tactic_reply({"nextStateId": 1, "goals": [_wire_goal(userName="inl._@.X._hyg.3")]})
+    assert isinstance(reply, NewState)
+    assert reply.goals[0].text == "case inl\nn : Nat\n⊢ n = n"
+    assert reply.goals[0].case_name == "inl"
+    assert reply.key
+
+
+@pytest.mark.parametrize("marks", [{"fragment": "conv"}, {"fragment": None, "isConversion": True}])
+def test_a_conversion_goal_is_rendered_with_a_bar(marks: dict[str, Any]) -> None:
+    reply = tactic_reply({"nextStateId": 1, "goals": [_wire_goal(vars=[], **marks)]})
+    assert isinstance(reply, NewState)
+    assert reply.goals[0].text == "| n = n"
+
+
+# --- other commands ---
+
+
+def test_a_started_proof_may_come_with_its_state_or_without() -> None:
+    assert start_reply({"stateId": 0, "root": "_uniq.9"}).state is None
+    started = start_reply({"stateId": 0, "root": "_uniq.9", "goals": [_wire_goal()], "key": "k"})
+    assert started.state is not None
+    assert started.state.key == "k"
+
+
+def test_a_refused_start_says_so() -> None:
+    with pytest.raises(CommandRefused, match="unknown identifier"):
+        start_reply({"error": "elab", "desc": "unknown identifier"})
+
+
+def test_an_unassigned_root_is_absent() -> None:
+    printed = print_reply({"goals": [_wire_goal()], "extraMVars": [], "rootHasMVar": False})
+    assert printed.root is None
+    assert print_reply({"goals": [], "root": {"pp": "rfl"}, "rootHasSorry": True}).root_has_sorry
+
+
+def test_a_certificate_is_read() -> None:
+    wire = {"statement": "p", "fingerprint": "f", "axioms": ["b", "a"], "constants": [], "trustedConstants": ["T"]}
+    reply = certify_reply({"certificate": wire | {"leanVersion": "4"}})
+    assert reply == CertifiedReply("p", "f", ("a", "b"), (), ("T",), "4")
+
+
+def test_a_rejection_is_read() -> None:
+    reply = certify_reply({"rejected": {"reason": "sorry", "message": "it uses sorryAx"}})
+    assert reply == CertifyRejectedReply("sorry", "it uses sorryAx")
+
+
+@pytest.mark.parametrize("reply", [{}, {"certificate": {}}, {"certificate": {"statement": "p"}}, {"rejected": {}}])
+def test_half_a_certificate_is_none(reply: dict[str, Any]) -> None:
+    with pytest.raises(MalformedReplyError):
+        certify_reply(reply)
+
+
+def test_a_page_of_the_library_is_read() -> None:
+    item = {"name": "n", "module": "m", "statement": "s", "fingerprint": "f"}
+    page = library_reply({"theorems": [item], "next": 200})
+    assert page.theorems == (LibraryTheorem("n", "m", "s", "f"),)
+    assert page.next_offset == 200
+    assert library_reply({"theorems": []}).next_offset is None
+
+
+def test_messages_of_all_units_are_collected() -> None:
+    units = [{"boundary": [0, 3], "messages": [_error("a")]}, {"boundary": [3, 5]}]
+    assert units_reply({"units": units}).messages == (("error", "a"),)
