@@ -13,6 +13,7 @@ from leanebm.policy.prompt import PROMPT_FORMATS
 __all__ = ["PolicyClientConfig"]
 
 _POSITIVE: Final = gt(0.0)
+_POOLINGS: Final[tuple[Any, ...]] = ("mean", "last", None)
 
 
 def _http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
@@ -109,7 +110,7 @@ class PolicyClientConfig:
     embedding_cache_entries: int = attrs.field(default=8192, validator=ge(0))
     """Embeddings kept, the least recently used dropped first; 0 keeps none."""
 
-    required_pooling: str | None = attrs.field(default="mean", validator=in_((None, "mean", "last")))
+    required_pooling: str | None = attrs.field(default="mean", validator=in_(_POOLINGS))
     """Pooling the embeddings must have been made with; ``None`` takes any."""
 
     stop_on_weight_change: bool = attrs.field(default=False, validator=instance_of(bool))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 
@@ -61,6 +61,16 @@ class Expression:
     def heads(self) -> frozenset[str]:
         """Every head that occurs."""
         return frozenset(node.head for node in self.walk())
+
+    def substitute(self, values: Mapping[str, Expression]) -> Expression:
+        """Put expressions in the place of free names. Names are enough here, so the text is not kept."""
+        if self.is_atom:
+            return values.get(self.head, self)
+        bound = {binder.name for binder in self.binders}
+        inner = {name: value for name, value in values.items() if name not in bound}
+        replaced = inner.get(self.head)
+        head = replaced.head if replaced is not None and replaced.is_atom else self.head
+        return Expression(head, tuple(arg.substitute(inner) for arg in self.args), "", self.binders)
 
     def mentions(self, name: str) -> bool:
         """Whether the name occurs as an atom or applied."""

@@ -14,6 +14,22 @@ from leanebm.serve.backends.template.rules.introduction import introducible
 __all__ = ["RULES"]
 
 _MOST_INSTANCES: Final = 6
+_ORDER: Final = frozenset({"<", "≤", ">", "≥"})
+
+_FACTS: Final[dict[str, tuple[str, frozenset[str]]]] = {
+    "Nat.mul_le_mul": ("≤", frozenset({"*"})),
+    "Nat.pow_le_pow_left": ("≤", frozenset({"^"})),
+    "Nat.pow_le_pow_right": ("≤", frozenset({"^"})),
+    "Nat.pos_pow_of_pos": ("<", frozenset({"^"})),
+    "Nat.le_antisymm": ("=", frozenset({"≤"})),
+    "Nat.dvd_antisymm": ("=", frozenset({"∣"})),
+    "Nat.dvd_add": ("∣", frozenset({"+"})),
+    "Nat.dvd_trans": ("∣", frozenset({"∣"})),
+    "Nat.dvd_mul_right_of_dvd": ("∣", frozenset({"*"})),
+    "Nat.dvd_mul_left_of_dvd": ("∣", frozenset({"*"})),
+    "List.ext_getElem": ("=", frozenset({".length", "List.length"})),
+}
+"""Lemma → the target's head, and a head of which one must occur somewhere in the goal."""
 
 
 def conclusion(type_: Expression) -> Expression:
@@ -69,15 +85,27 @@ def _forward(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
 
 def _instantiate(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     """Instantiate a ``∀`` at variables of the right printed type, or at simple numerals."""
+    known = {hypothesis.type for hypothesis in goal.hypotheses}
     for hypothesis in goal.hypotheses:
         if hypothesis.type.head != "∀":
             continue
         for arguments in islice(_instances(goal, hypothesis), _MOST_INSTANCES):
+            result = _instance(hypothesis.type, arguments)
+            if result in known:
+                continue
             applied = f"{hypothesis.name} {' '.join(arguments)}"
+            if result.head == "→" and result.args[0].head in _ORDER:
+                yield f"have {goal.fresh('h')} := {applied} (by omega)", 1.5
             yield f"have {goal.fresh('h')} := {applied}", 1.2
             yield f"specialize {applied}", 0.5
-            if conclusion(hypothesis.type).head in ("=", "↔"):
+            if result.head in ("=", "↔"):
                 yield f"rw [{applied}]", 0.7
+
+
+def _instance(type_: Expression, arguments: tuple[str, ...]) -> Expression:
+    names = [binder.name for binder in type_.binders if not binder.is_implicit]
+    values = {name: Expression(value, text=value) for name, value in zip(names, arguments, strict=True)}
+    return type_.args[0].substitute(values)
 
 
 def _instances(goal: PrintedGoal, hypothesis: Variable) -> Iterator[tuple[str, ...]]:
@@ -89,9 +117,16 @@ def _instances(goal: PrintedGoal, hypothesis: Variable) -> Iterator[tuple[str, .
             return
         fitting = [v.name for v in goal.data if v.type.text == binder.type]
         if binder.type in ("Nat", "Int"):
-            fitting.append("0")
+            fitting += [*(f"({name} + 1)" for name in fitting[:1]), "0"]
         choices.append(fitting)
     yield from product(*choices)
+
+
+def _library(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """Library facts that automation tends not to think of, where their shape is in sight."""
+    for lemma, (target, elsewhere) in _FACTS.items():
+        if goal.target.head == target and elsewhere & goal.heads:
+            yield f"apply {lemma}", 0.6
 
 
 def _absurd(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
@@ -109,5 +144,6 @@ RULES: Final = (
     Rule("apply", _apply),
     Rule("forward", _forward),
     Rule("instantiate", _instantiate),
+    Rule("apply_library", _library),
     Rule("absurd", _absurd),
 )

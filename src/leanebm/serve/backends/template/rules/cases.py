@@ -79,6 +79,21 @@ def _is_numeric_fact(type_: Expression) -> bool:
     return bool(type_.heads() & frozenset(["+", "-", "*", "/", "%"]))
 
 
+def _numeric(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """Two base cases at once, where the goal looks two steps back; parity, where it divides."""
+    looks_back = any(
+        node.head == "+" and node.args[-1].head == "2" for h in goal.hypotheses for node in h.type.walk() if node.args
+    )
+    divides = bool(goal.target.heads() & frozenset(["%", "∣", "/"]))
+    for variable in goal.of_type("Nat"):
+        name = variable.name
+        if looks_back and goal.target.mentions(name):
+            yield f"rcases {name} with _ | _ | {name}", 1.5
+        if divides and goal.target.mentions(name):
+            fact = goal.fresh("hm")
+            yield f"rcases Nat.mod_two_eq_zero_or_one {name} with {fact} | {fact}", 0.6
+
+
 def _split(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     if goal.target.heads() & _BRANCHING or "if " in goal.target.text or "match " in goal.target.text:
         yield "split", 5.0
@@ -90,4 +105,9 @@ def _split(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
             yield f"split at {hypothesis.name}", 3.0
 
 
-RULES: Final = (Rule("cases", _data), Rule("cases_hypothesis", _hypothesis), Rule("split", _split))
+RULES: Final = (
+    Rule("cases", _data),
+    Rule("cases_hypothesis", _hypothesis),
+    Rule("cases_numeric", _numeric),
+    Rule("split", _split),
+)

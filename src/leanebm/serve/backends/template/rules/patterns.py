@@ -12,32 +12,34 @@ def destructuring_pattern(type_: Expression, name: str, goal: PrintedGoal) -> st
     """A pattern that takes ``type_`` apart down to its parts; ``name`` itself if it has none.
 
     Disjunctions keep one name for both sides, so that later tactics need not know which side they
-    are on.
+    are on. ``name`` is given to the first part, since the whole is gone afterwards.
     """
-    return _pattern(type_, name, goal, [])
+    used: set[str] = set()
+    pattern = _pattern(type_, name, goal, used)
+    return f"⟨{pattern}⟩" if type_.head in ("∧", "∃") else f"({pattern})" if type_.head == "∨" else pattern
 
 
-def _pattern(type_: Expression, name: str, goal: PrintedGoal, used: list[str]) -> str:
+def _pattern(type_: Expression, name: str, goal: PrintedGoal, used: set[str]) -> str:
+    """The inside of the pattern: right-nested pairs are written flat, as Lean reads them."""
     match type_.head:
         case "∧":
-            return (
-                "⟨" + ", ".join(_pattern(part, _fresh(f"{name}1", goal, used), goal, used) for part in type_.args) + "⟩"
-            )
+            left, right = type_.args
+            return f"{_part(left, name, goal, used)}, {_pattern(right, name, goal, used)}"
         case "∃":
-            witnesses = [
-                _fresh(binder.name if not binder.name.startswith("_") else f"{name}1", goal, used)
-                for binder in type_.binders
-            ]
-            body = _pattern(type_.args[0], _fresh(f"{name}1", goal, used), goal, used)
-            return "⟨" + ", ".join([*witnesses, body]) + "⟩"
+            witnesses = [_take(binder.name.lstrip("_") or "x", goal, used) for binder in type_.binders]
+            return ", ".join([*witnesses, _pattern(type_.args[0], name, goal, used)])
         case "∨":
-            sides = [_pattern(side, name, goal, list(used)) for side in type_.args]
-            return "(" + " | ".join(sides) + ")"
+            return " | ".join(_part(side, name, goal, set(used)) for side in type_.args)
         case _:
-            return name
+            return _take(name, goal, used)
 
 
-def _fresh(wanted: str, goal: PrintedGoal, used: list[str]) -> str:
+def _part(type_: Expression, name: str, goal: PrintedGoal, used: set[str]) -> str:
+    inside = _pattern(type_, name, goal, used)
+    return f"⟨{inside}⟩" if type_.head in ("∧", "∃") else f"({inside})" if type_.head == "∨" else inside
+
+
+def _take(wanted: str, goal: PrintedGoal, used: set[str]) -> str:
     name = goal.fresh(wanted, frozenset(used))
-    used.append(name)
+    used.add(name)
     return name

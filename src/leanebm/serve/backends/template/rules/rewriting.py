@@ -9,6 +9,7 @@ from leanebm.serve.backends.template.expression import Expression
 from leanebm.serve.backends.template.goal import PrintedGoal
 from leanebm.serve.backends.template.rules.apply import conclusion
 from leanebm.serve.backends.template.rules.base import Rule
+from leanebm.serve.backends.template.rules.introduction import introducible
 
 __all__ = ["LEMMAS", "RULES"]
 
@@ -48,9 +49,24 @@ def _rewrite(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
         result = conclusion(hypothesis.type)
         if result.head not in _EQUATIONAL:
             continue
+        left, right = result.args
+        variables = {binder.name for binder, _ in introducible(hypothesis.type)}
         bonus = 1.5 if hypothesis.name.startswith("ih") else 1.0
-        yield f"rw [{hypothesis.name}]", 2.0 * bonus
-        yield f"rw [← {hypothesis.name}]", 1.0 * bonus
+        if _determines(left, variables):
+            yield f"rw [{hypothesis.name}]", 2.0 * bonus
+        if _determines(right, variables):
+            yield f"rw [← {hypothesis.name}]", 1.0 * bonus
+
+
+def _determines(pattern: Expression, variables: set[str]) -> bool:
+    """Whether rewriting with a pattern finds its places and fixes every variable.
+
+    A numeral or a bare variable matches too much, and a variable that the pattern leaves out would
+    stay behind as a hole.
+    """
+    too_general = pattern.is_atom and (pattern.head.isdigit() or pattern.head in variables)
+    present = {node.head for node in pattern.walk()}
+    return not too_general and all(name in present for name in variables if not name.startswith("_"))
 
 
 def _rewrite_at(goal: PrintedGoal) -> Iterator[tuple[str, float]]:

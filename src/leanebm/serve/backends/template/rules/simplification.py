@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from leanebm.serve.backends.template.goal import PrintedGoal
@@ -12,6 +14,8 @@ from leanebm.serve.backends.template.rules.rewriting import lemmas_for
 
 __all__ = ["RULES"]
 
+_QUALIFIED: Final = re.compile(r"[A-Z]\w*(\.\w+)+'?")
+_MOST_CONSTANTS: Final = 3
 _REWRITES: Final = frozenset(["=", "↔", "≠", "¬", "<", "≤", ">", "≥", "∈", "∉"])
 
 
@@ -58,9 +62,30 @@ def _arithmetic(goal: PrintedGoal, equations: list[str]) -> Iterator[tuple[str, 
         yield f"simp [Nat.pow_succ{extra}]", 0.8
 
 
+def _unfold(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    for constant in islice(_constants(goal), _MOST_CONSTANTS):
+        yield f"simp [{constant}]", 0.5
+        yield f"unfold {constant}", 0.15
+
+
+def _constants(goal: PrintedGoal) -> Iterator[str]:
+    """Library functions in the target, by their full names, each once."""
+    types = {variable.name: variable.type.head for variable in goal.data}
+    seen: set[str] = set()
+    for node in goal.target.walk():
+        name = node.head
+        if name.startswith(".") and not name[1:].isdigit():
+            receiver = node.args[0].head
+            name = types.get(receiver, "List" if receiver in ("::", "++", "[]") else "") + name
+        if name not in seen and _QUALIFIED.fullmatch(name):
+            seen.add(name)
+            yield name
+
+
 RULES: Final = (
     Rule("simp", _plain),
     Rule("simp_hypotheses", _with_hypotheses),
     Rule("simp_at", _at_hypothesis),
     Rule("simp_lemmas", _with_lemmas),
+    Rule("unfold", _unfold),
 )
