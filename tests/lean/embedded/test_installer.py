@@ -87,6 +87,15 @@ def test_the_messages_of_a_failed_compilation_are_shown(bench: Bench) -> None:
     assert bench.installer.locate() is None
 
 
+def test_of_other_pins_only_the_newest_is_kept(bench: Bench) -> None:
+    for number in range(3):
+        other = bench.installer.root / f"lean-{number}"
+        other.mkdir(parents=True)
+        os.utime(other, (number, number))
+    lean = bench.installer.install()
+    assert {path.name for path in bench.installer.root.glob("lean-*")} == {"lean-2", lean.runtime.name}
+
+
 @pytest.mark.parametrize("part", ["lean.js", "lib/Init/Core.olean", MANIFEST_NAME])
 def test_a_missing_file_is_noticed_and_the_folder_rebuilt(bench: Bench, part: str) -> None:
     lean = bench.installer.install()

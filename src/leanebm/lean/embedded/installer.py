@@ -42,7 +42,8 @@ CACHE_VARIABLE: Final = "LEANEBM_CACHE_DIR"
 """Environment variable that names another cache folder."""
 
 _NEEDED_BYTES = 1_000_000_000  # at the peak, while tarballs and their content are both there
-_KEPT_REPLS = 4
+_KEPT_RUNTIMES = 1  # of 380 MB
+_KEPT_REPLS = 4  # of 3 MB
 
 
 def cache_folder() -> Path:
@@ -126,11 +127,12 @@ class Installer:
         if not is_complete(runtime):
             _require_room(self.root)
             prepare_folder(runtime, lambda folder: self._fill_runtime(node, folder, progress))
+            _remove_others(runtime, keep=_KEPT_RUNTIMES)
             logger.info("Lean %s is ready in %s", self.pin.lean, runtime)
         if not is_complete(repl):
             progress(InstallStage.COMPILE, None)
             prepare_folder(repl, lambda folder: compile_repl(node.executable, runtime, folder, self.sources))
-            _remove_old_repls(repl)
+            _remove_others(repl, keep=_KEPT_REPLS)
 
     def _fill_runtime(self, node: Node, folder: Path, progress: InstallProgress) -> None:
         work = folder.with_name("download")  # beside it, inside the same temporary folder
@@ -154,9 +156,11 @@ def _require_room(root: Path) -> None:
         )
 
 
-def _remove_old_repls(current: Path) -> None:
-    """Keep a few others: another version of leanebm on this machine may be using one."""
-    others = [folder for folder in current.parent.glob("repl-*") if folder != current]
+def _remove_others(current: Path, *, keep: int) -> None:
+    """Remove all but the newest of the folders that other versions of leanebm prepared, and may still use."""
+    kind, _, _ = current.name.partition("-")
+    others = [folder for folder in current.parent.glob(f"{kind}-*") if folder != current]
     others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in others[_KEPT_REPLS:]:
+    for folder in others[keep:]:
+        logger.info("removing %s, which this version of leanebm does not use", folder)
         shutil.rmtree(folder, ignore_errors=True)

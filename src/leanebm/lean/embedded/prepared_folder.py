@@ -30,7 +30,7 @@ def is_complete(folder: Path) -> bool:
         return False
     damage = manifest.damage(folder)
     if damage:
-        logger.warning("%s is damaged (%s) and will be prepared again", folder, "; ".join(damage[:3]))
+        logger.warning("%s is damaged: %s", folder, "; ".join(damage[:3]))
     return not damage
 
 
