@@ -13,7 +13,7 @@ from leanebm.serve.backends.template.expression_parser import parse_expression
 
 __all__ = ["PrintedGoal", "Variable", "find_state", "parse_goal"]
 
-_STATE_COMMENT: Final = re.compile(r"/-\s*tactic state:\s*(.*?)-/", re.DOTALL | re.IGNORECASE)
+_STATE_COMMENT: Final = re.compile(r"/-\s*tactic state:[ \t]*\n?(.*?)-/", re.DOTALL | re.IGNORECASE)
 _HYPOTHESIS: Final = re.compile(r"^(\S.*?) : (.*)$", re.DOTALL)
 _PROPOSITION_HEADS: Final = frozenset(
     {

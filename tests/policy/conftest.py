@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import Goal, ProofState, StateRef
+from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.testing import ManualClock
+from leanebm.testing.fake_policy_server import FakePolicyServer
+
+
+@attrs.define
+class ManualTime:
+    """A clock whose pauses take no time and are written down."""
+
+    clock: ManualClock = attrs.field(factory=ManualClock)
+    pauses_s: list[float] = attrs.field(factory=list)
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses_s.append(seconds)
+        self.clock.advance(seconds)
+
+
+@pytest.fixture
+def time() -> ManualTime:
+    return ManualTime()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakePolicyServer]:
+    async with FakePolicyServer() as fake:
+        yield fake
+
+
+@pytest.fixture
+def connect(server: FakePolicyServer, time: ManualTime) -> Callable[..., PolicyClient]:
+    def client(**settings: Any) -> PolicyClient:
+        config = PolicyClientConfig(**{"url": server.url, **settings})
+        return PolicyClient(config, clock=time.clock, sleep=time.sleep, rng=random.Random(7))
+
+    return client
+
+
+@pytest.fixture
+def state() -> ProofState:
+    goal = Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n")
+    return ProofState((goal,), "key", StateRef(1, 0))

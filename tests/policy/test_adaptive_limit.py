@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanebm.policy._adaptive_limit import AdaptiveLimit
+
+
+async def test_room_is_given_in_order_of_arrival() -> None:
+    limit = AdaptiveLimit(4)
+    order: list[str] = []
+
+    async def work(name: str, weight: int) -> None:
+        async with limit.hold(weight):
+            order.append(name)
+
+    async with limit.hold(3):
+        heavy = asyncio.create_task(work("heavy", 4))
+        light = asyncio.create_task(work("light", 1))
+        await asyncio.sleep(0)
+        assert (order, limit.waiting) == ([], 2)
+    await asyncio.gather(heavy, light)
+    assert order == ["heavy", "light"]
+
+
+async def test_a_request_heavier_than_the_limit_goes_out_alone() -> None:
+    limit = AdaptiveLimit(2)
+    async with limit.hold(100):
+        assert limit.in_flight == 100
+    assert limit.in_flight == 0
+
+
+async def test_congestion_halves_once_for_all_that_were_out() -> None:
+    limit = AdaptiveLimit(64)
+    async with limit.hold(1) as first, limit.hold(1) as second:
+        limit.report_congestion(first)
+        limit.report_congestion(second)
+        assert limit.limit == 32
+        async with limit.hold(1) as third:
+            limit.report_congestion(third)
+    assert limit.limit == 16
+
+
+def test_successes_win_the_room_back_but_no_more() -> None:
+    limit = AdaptiveLimit(8)
+    limit.report_congestion(0)
+    for _ in range(100):
+        limit.report_success(2)
+    assert limit.limit == 8
+
+
+async def test_a_cancelled_waiter_leaves_the_queue() -> None:
+    limit = AdaptiveLimit(1)
+
+    async def work() -> None:
+        async with limit.hold(1):
+            pass
+
+    async with limit.hold(1):
+        waiter = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        assert limit.waiting == 0
+    assert limit.in_flight == 0
+
+
+async def test_a_waiter_cancelled_in_the_moment_it_is_let_in_gives_its_room_back() -> None:
+    limit = AdaptiveLimit(1)
+
+    async def work() -> None:
+        async with limit.hold(1):
+            raise AssertionError("it was cancelled before")
+
+    async with limit.hold(1):
+        waiter = asyncio.create_task(work())
+        await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert limit.in_flight == 0
+    async with limit.hold(1):
+        assert limit.in_flight == 1
+
+
+@given(st.lists(st.one_of(st.just(0), st.integers(1, 40)), max_size=200))
+def test_the_limit_stays_within_its_bounds(events: list[int]) -> None:
+    limit = AdaptiveLimit(16)
+    round_ = 0
+    for weight in events:
+        if weight:
+            limit.report_success(weight)
+        else:
+            limit.report_congestion(round_)
+            round_ += 1
+        assert 1 <= limit.limit <= 16

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from leanebm.core import ProofState, StateRef
+from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
+from leanebm.testing import check_policy
+from leanebm.testing.fake_policy_server import Answer, FakePolicyServer, sample
+
+Connect = Callable[..., PolicyClient]
+ENCODER = {"is_generation": True, "leanebm": {"contract": 1, "encode": {"pooling": "mean"}}}
+
+
+async def test_it_sends_the_contracts_fields_and_no_others(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Answer(json=[sample("simp", -0.1)] * 2))
+    async with connect(temperature=0.7, top_p=0.95, max_tactic_tokens=64) as policy:
+        await policy.propose(state, 2)
+    (body,) = server.bodies("/generate")
+    assert "⊢ n + 0 = n" in body.pop("text")
+    assert body == {
+        "sampling_params": {
+            "n": 2,
+            "temperature": 0.7,
+            "top_p": 0.95,
+            "max_new_tokens": 64,
+            "stop": ["\n```", "\n\n"],
+        },
+        "return_logprob": True,
+        "logprob_start_len": -1,
+        "top_logprobs_num": 0,
+        "return_text_in_logprobs": True,
+        "stream": False,
+    }
+
+
+async def test_connections_are_reused(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
+    server.script("/generate", then=Answer(json=sample("simp", -0.1)))
+    async with connect() as policy:
+        for _ in range(3):
+            await policy.propose(state, 1)
+    assert len({request.connection for request in server.received}) == 1
+
+
+async def test_a_finished_proof_needs_no_tactics(connect: Connect, server: FakePolicyServer) -> None:
+    async with connect() as policy:
+        assert not await policy.propose(ProofState((), "done", StateRef(0, 0)), 4)
+    assert server.received == []
+
+
+async def test_at_least_one_sample_must_be_asked_for(connect: Connect, state: ProofState) -> None:
+    async with connect() as policy:
+        with pytest.raises(ValueError, match="at least 1"):
+            await policy.propose(state, 0)
+
+
+async def test_outside_its_context_it_says_so(connect: Connect, state: ProofState) -> None:
+    policy = connect()
+    with pytest.raises(RuntimeError, match="async with"):
+        await policy.propose(state, 1)
+    with pytest.raises(RuntimeError, match="async with"):
+        await policy.encode(["a"])
+
+
+async def test_encoder_and_policy_may_be_two_servers(server: FakePolicyServer, state: ProofState) -> None:
+    async with FakePolicyServer() as encoder:
+        server.script("/health", then=Answer())
+        server.script("/model_info", then=Answer(json={"is_generation": True}))
+        server.script("/generate", Answer(json=sample("simp", -0.1)))
+        encoder.script("/health", then=Answer())
+        encoder.script("/model_info", then=Answer(json=ENCODER))
+        vectors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+        objects = [{"embedding": vector, "meta_info": {}} for vector in vectors]
+        answers = [*([item] for item in objects), objects, objects[::-1], [objects[0]]]
+        encoder.script("/encode", *(Answer(json=answer) for answer in answers))
+        async with PolicyClient(PolicyClientConfig(url=server.url, encode_url=encoder.url)) as policy:
+            await policy.wait_ready()
+            await policy.propose(state, 1)
+            assert [list(v) for v in await policy.encode(["a"])] == [[1.0, 0.0, 0.0]]
+    assert server.bodies("/encode") == []
+    assert encoder.bodies("/generate") == []
+
+
+async def test_leaving_closes_what_is_under_way(connect: Connect, server: FakePolicyServer) -> None:
+    server.script("/model_info", then=Answer(json=ENCODER))
+    server.script("/encode", Answer(wait_for=asyncio.Event()))
+    async with connect(encode_batch=1) as policy:
+        asking = asyncio.create_task(policy.encode(["a"]))
+        while not server.bodies("/encode"):
+            server.arrived.clear()
+            await server.arrived.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_large_answers_are_read_whole(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
+    long = "simp [" + ", ".join(["foo"] * 400_000) + "]"
+    server.script("/generate", Answer(json=sample(long, -0.1)))
+    async with connect() as policy:
+        assert (await policy.propose(state, 1))[0].tactic == long
+
+
+@pytest.mark.parametrize("prompt_format", ["state_comment", "prefix"])
+async def test_the_template_server_satisfies_the_policy_contract(state: ProofState, prompt_format: str) -> None:
+    async with PolicyServer(ServeConfig(api_key="k"), TemplateBackend()) as server:
+        config = PolicyClientConfig(url=server.url, api_key="k", prompt_format=prompt_format)
+        async with PolicyClient(config) as policy:
+            info: Any = await policy.wait_ready()
+            assert info.contract == 1
+            await check_policy(policy, [state])

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leanebm.policy import PolicyClientConfig
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "localhost:30000"},
+        {"url": "ftp://host"},
+        {"url": "http://user:secret@host"},
+        {"url": "http://host?key=1"},
+        {"encode_url": "nope"},
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"top_p": 0.0},
+        {"max_tactic_tokens": 0},
+        {"prompt_format": "haiku"},
+        {"deadline_s": 0.0},
+        {"required_pooling": "max"},
+        {"api_key": ""},
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the messages are attrs' own
+        PolicyClientConfig(**{"url": "http://h", **wrong})
+
+
+def test_the_key_is_not_shown_and_slashes_do_not_matter() -> None:
+    config = PolicyClientConfig(url="http://h:1/", encode_url="http://h:2/", api_key="hunter2")
+    assert "hunter2" not in repr(config)
+    assert (config.url, config.encode_url) == ("http://h:1", "http://h:2")

@@ -1,0 +1,465 @@
+"""The failure cases of the wire contract, each against a real server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from leanebm.core import ProofState
+from leanebm.errors import (
+    ConfigError,
+    EncoderError,
+    PolicyBadRequest,
+    PolicyError,
+    PolicyOverloaded,
+    PolicyProtocolError,
+    PolicyTimeout,
+    PolicyUnauthorized,
+    PolicyUnavailable,
+    PromptTooLong,
+)
+from leanebm.policy import PolicyClient
+from leanebm.testing.fake_policy_server import Answer, FakePolicyServer, HangUp, Stall, Truncate, sample
+
+Connect = Callable[..., PolicyClient]
+
+GOOD = Answer(json=sample("simp", -0.5, -0.1))
+ENCODER = {"is_generation": True, "weight_version": "w1", "leanebm": {"contract": 1, "encode": {"pooling": "mean"}}}
+
+
+def embeddings(*vectors: Any, weight_version: str = "w1") -> Answer:
+    meta = {"weight_version": weight_version, "finish_reason": None}
+    return Answer(json=[{"embedding": vector, "meta_info": meta} for vector in vectors])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_case_1_refused_connections_are_retried_with_growing_pauses(
+    connect: Connect, state: ProofState, time: Any
+) -> None:
+    async with connect(url=f"http://127.0.0.1:{free_port()}") as policy:
+        with pytest.raises(PolicyUnavailable, match="cannot be reached") as caught:
+            await policy.propose(state, 1)
+    assert caught.value.attempts == 4
+    assert len(time.pauses_s) == 3
+    assert all(pause <= ceiling for pause, ceiling in zip(time.pauses_s, (0.25, 0.5, 1.0), strict=True))
+
+
+async def test_case_1_a_name_that_does_not_resolve(connect: Connect, state: ProofState) -> None:
+    async with connect(url="http://no-such-host.invalid", max_attempts=1) as policy:
+        with pytest.raises(PolicyUnavailable):
+            await policy.propose(state, 1)
+
+
+async def test_case_2_a_dropped_connection_is_replaced_at_once(
+    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+) -> None:
+    server.script("/generate", GOOD, HangUp(), GOOD)
+    async with connect() as policy:
+        await policy.propose(state, 1)
+        candidates = await policy.propose(state, 1)
+    assert [c.tactic for c in candidates] == ["simp"]
+    assert time.pauses_s == [0.0]
+    assert len({request.connection for request in server.received}) == 2
+
+
+async def test_case_2_after_the_first_it_is_an_outage(
+    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+) -> None:
+    server.script("/generate", then=HangUp())
+    async with connect() as policy:
+        with pytest.raises(PolicyUnavailable, match="closed the connection|broke the connection"):
+            await policy.propose(state, 1)
+    assert time.pauses_s[0] == 0.0
+    assert len(time.pauses_s) == 3
+    assert all(pause > 0.0 for pause in time.pauses_s[1:])
+
+
+async def test_case_3_our_deadline_closes_the_connection(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Stall())
+    async with connect(deadline_s=0.05) as policy:
+        with pytest.raises(PolicyTimeout, match="within 0.05 s"):
+            await policy.propose(state, 1)
+        await server.client_left.wait()
+    assert len(server.received) == 1
+
+
+async def test_case_4_a_starting_server_is_waited_for(connect: Connect, server: FakePolicyServer, time: Any) -> None:
+    server.script("/health", Answer(status=503), Answer(status=503), Answer())
+    server.script("/model_info", Answer(json={"model_path": "m", "is_generation": True}))
+    async with connect() as policy:
+        info = await policy.wait_ready()
+    assert info.model_path == "m"
+    assert len(time.pauses_s) == 2
+
+
+async def test_case_4_but_not_for_ever(connect: Connect, server: FakePolicyServer) -> None:
+    server.script("/health", then=Answer(status=503))
+    async with connect(startup_deadline_s=30) as policy:
+        with pytest.raises(PolicyUnavailable, match="not healthy after 30 s"):
+            await policy.wait_ready()
+
+
+async def test_case_5_a_full_queue_lowers_the_limit_and_opens_no_circuit(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    full = {"object": "error", "message": "The request queue is full.", "type": "503", "param": None, "code": 503}
+    server.script("/generate", *[Answer(status=503, json=full)] * 7, GOOD)
+    async with connect(max_sequences_in_flight=64) as policy:
+        assert len(await policy.propose(state, 1)) == 1
+        statistics = policy.statistics()
+    assert statistics.overloads == 7
+    assert statistics.concurrency_limit <= 2
+    assert not statistics.is_circuit_open
+
+
+async def test_case_5_until_the_deadline(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
+    server.script("/generate", then=Answer(status=503, body=b"busy"))
+    async with connect(deadline_s=60.0) as policy:
+        with pytest.raises(PolicyOverloaded, match="busy"):
+            await policy.propose(state, 1)
+        assert not policy.statistics().is_circuit_open
+
+
+async def test_case_5_retry_after_is_honoured(
+    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+) -> None:
+    server.script("/generate", Answer(status=429, headers={"Retry-After": "7"}), GOOD)
+    async with connect() as policy:
+        await policy.propose(state, 1)
+    assert time.pauses_s == [7.0]
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_case_6_server_errors_are_retried_twice(
+    connect: Connect, server: FakePolicyServer, state: ProofState, status: int
+) -> None:
+    server.script("/generate", then=Answer(status=status, body=b"<html>bad gateway</html>"))
+    async with connect() as policy:
+        with pytest.raises(PolicyUnavailable, match=str(status)) as caught:
+            await policy.propose(state, 1)
+    assert caught.value.attempts == 3
+
+
+async def test_case_6_many_in_a_row_open_the_circuit_until_a_probe_succeeds(
+    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+) -> None:
+    server.script("/generate", *[Answer(status=500)] * 5, then=GOOD)
+    server.script("/health", Answer(status=503), Answer())
+    async with connect() as policy:
+        for _ in range(2):
+            with pytest.raises(PolicyUnavailable):
+                await policy.propose(state, 1)
+        asked = len(server.received)
+        with pytest.raises(PolicyUnavailable, match="asked again in"):
+            await policy.propose(state, 1)
+        assert len(server.received) == asked
+        time.clock.advance(5.0)
+        with pytest.raises(PolicyUnavailable, match="still not healthy"):
+            await policy.propose(state, 1)
+        time.clock.advance(10.0)
+        assert len(await policy.propose(state, 1)) == 1
+        assert not policy.statistics().is_circuit_open
+
+
+async def test_case_7_a_prompt_too_long_is_said_once(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    said = "The input (40000 tokens) is longer than the model's context length (32768 tokens)."
+    server.script("/generate", Answer(status=400, json={"error": {"message": said}}))
+    async with connect() as policy:
+        with pytest.raises(PromptTooLong, match="40000 tokens"):
+            await policy.propose(state, 1)
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "temperature must be positive"}}),
+        (400, {"error": "temperature must be positive"}),
+        (400, {"object": "error", "message": "temperature must be positive", "type": "x", "param": None, "code": 400}),
+        (422, {"detail": [{"loc": ["body", "sampling_params"], "msg": "temperature must be positive"}]}),
+        (404, {"detail": "temperature must be positive"}),
+    ],
+)
+async def test_case_8_refusals_are_final_and_keep_the_servers_words(
+    connect: Connect, server: FakePolicyServer, state: ProofState, status: int, body: object
+) -> None:
+    server.script("/generate", Answer(status=status, json=body))
+    async with connect() as policy:
+        with pytest.raises(PolicyBadRequest, match="temperature must be positive") as caught:
+            await policy.propose(state, 1)
+    assert caught.value.attempts == 1
+
+
+async def test_case_8_a_refused_batch_of_texts_costs_only_the_bad_one(
+    connect: Connect, server: FakePolicyServer
+) -> None:
+    server.script("/model_info", Answer(json=ENCODER))
+    refused = Answer(status=400, json={"error": {"message": "bad text"}})
+    server.script("/encode", refused, embeddings([1.0, 0.0], [0.0, 1.0]), refused, refused, embeddings([1.0, 1.0]))
+    async with connect(encode_batch=4) as policy, asyncio.TaskGroup() as tasks:
+        single = [tasks.create_task(policy.encode([text])) for text in ("a", "b")]
+        bad = tasks.create_task(_caught(policy.encode(["c"])))
+        last = tasks.create_task(policy.encode(["d"]))
+    assert [list(task.result()[0]) for task in [*single, last]] == [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    assert isinstance(bad.result(), PolicyBadRequest)
+    assert [body["text"] for body in server.bodies("/encode")] == [
+        ["a", "b", "c", "d"],
+        ["a", "b"],
+        ["c", "d"],
+        ["c"],
+        ["d"],
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_case_9_a_wrong_key_fails_fast_and_is_never_shown(
+    connect: Connect, server: FakePolicyServer, state: ProofState, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.script("/generate", Answer(status=status, json={"error": "Unauthorized: hunter2"}))
+    async with connect(api_key="hunter2") as policy:
+        with pytest.raises(PolicyUnauthorized) as caught:
+            await policy.propose(state, 1)
+    assert server.received[0].headers["Authorization"] == "Bearer hunter2"
+    assert "hunter2" not in f"{caught.value}{caught.value.__cause__}{policy._config!r}{caplog.text}"
+    assert len(server.received) == 1
+
+
+async def test_case_9_a_key_echoed_in_a_refusal_is_blotted_out(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Answer(status=400, json={"error": "header was Bearer hunter2"}))
+    async with connect(api_key="hunter2") as policy:
+        with pytest.raises(PolicyBadRequest) as caught:
+            await policy.propose(state, 1)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_case_10_older_servers_know_the_older_name(connect: Connect, server: FakePolicyServer) -> None:
+    server.script("/get_model_info", Answer(json={"model_path": "old", "is_generation": True}))
+    async with connect() as policy:
+        assert (await policy.model_info()).model_path == "old"
+
+
+async def test_case_10_and_some_know_neither(connect: Connect) -> None:
+    async with connect() as policy:
+        assert (await policy.model_info()).model_path is None
+
+
+async def test_case_11_aborted_samples_are_dropped(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Answer(json=[sample("si", -0.1, finish="abort"), sample("rfl", -0.2)]))
+    async with connect() as policy:
+        candidates = await policy.propose(state, 2)
+        assert policy.statistics().dropped_samples == 1
+    assert [c.tactic for c in candidates] == ["rfl"]
+
+
+async def test_case_11_if_all_are_aborted_it_is_tried_once_more(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    aborted = Answer(json=sample("", finish="abort"))
+    server.script("/generate", aborted, GOOD, aborted, aborted)
+    async with connect() as policy:
+        assert len(await policy.propose(state, 1)) == 1
+        with pytest.raises(PolicyUnavailable, match="aborted all 1"):
+            await policy.propose(state, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        [sample("simp", -0.1)],
+        [sample("simp", -0.1), {"text": "rfl", "meta_info": {"finish_reason": {"type": "stop"}}}],
+        [sample("simp", -0.1), sample("rfl", float("nan"))],
+        [sample("simp", -0.1), sample("rfl", None)],
+        [sample("simp", -0.1), sample("rfl", 0.5)],
+        [sample("simp", -0.1), sample("rfl")],
+        [sample("simp", -0.1), sample("rfl", -0.1, finish="tired")],
+        [sample("simp", -0.1), "rfl"],
+        {"error": "in a 200"},
+        None,
+    ],
+)
+async def test_case_12_answers_off_the_contract_are_retried_once_then_raised(
+    connect: Connect, server: FakePolicyServer, state: ProofState, reply: object
+) -> None:
+    server.script("/generate", then=Answer(json=reply))
+    async with connect() as policy:
+        with pytest.raises(PolicyProtocolError) as caught:
+            await policy.propose(state, 2)
+    assert caught.value.attempts == 2
+    assert caught.value.url == f"{server.url}/generate"
+
+
+async def test_case_12_a_probability_of_zero_drops_the_sample(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Answer(json=[sample("simp", -3.4e38), sample("rfl", -0.2)]))
+    async with connect() as policy:
+        assert [c.tactic for c in await policy.propose(state, 2)] == ["rfl"]
+
+
+async def test_case_13_samples_without_a_tactic_are_counted_not_returned(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    texts = ("", "  \n", "sorry", "exact absurd h (by admit)", "exact sorryAx_free", "simp")
+    server.script("/generate", Answer(json=[sample(t, -0.1, ids=[i]) for i, t in enumerate(texts)]))
+    async with connect() as policy:
+        candidates = await policy.propose(state, len(texts))
+        assert policy.statistics().filtered_samples == 4
+    assert {c.tactic for c in candidates} == {"exact sorryAx_free", "simp"}
+
+
+@pytest.mark.parametrize("step", [Answer(body=b"<html>hello</html>"), Answer(body=b"[" * 100_000), Truncate()])
+async def test_case_14_bodies_that_are_not_json_are_retried_once(
+    connect: Connect, server: FakePolicyServer, state: ProofState, step: Any
+) -> None:
+    server.script("/generate", step, GOOD, step, step)
+    async with connect() as policy:
+        assert len(await policy.propose(state, 1)) == 1
+        with pytest.raises(PolicyProtocolError) as caught:
+            await policy.propose(state, 1)
+    assert caught.value.attempts == 2
+
+
+async def test_case_14_a_body_beyond_the_cap_is_not_read(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", then=Answer(body=b" " * 10_000))
+    async with connect(max_response_bytes=1024) as policy:
+        with pytest.raises(PolicyProtocolError, match="more than 1024 bytes"):
+            await policy.propose(state, 1)
+
+
+@pytest.mark.parametrize("bad", [[0.0, 0.0], [float("nan"), 1.0], [1.0, 1e300], [1.0, 2.0, 3.0], ["a", "b"], []])
+async def test_case_15_unusable_embeddings_are_not_cached(
+    connect: Connect, server: FakePolicyServer, bad: list[Any]
+) -> None:
+    encoder = {**ENCODER, "leanebm": {"contract": 1, "encode": {"pooling": "mean", "dim": 2}}}
+    server.script("/model_info", Answer(json=encoder))
+    server.script("/encode", embeddings(bad), embeddings([3.0, 4.0]))
+    async with connect() as policy:
+        with pytest.raises(EncoderError):
+            await policy.encode(["a"])
+        assert [list(v) for v in await policy.encode(["a"])] == [[3.0, 4.0]]
+
+
+async def test_case_15_batching_ends_after_a_bad_batch(connect: Connect, server: FakePolicyServer) -> None:
+    server.script("/model_info", Answer(json=ENCODER))
+    server.script("/encode", embeddings([0.0], [1.0]), embeddings([1.0]), embeddings([2.0]), then=embeddings([3.0]))
+    async with connect() as policy:
+        assert [list(v) for v in await policy.encode(["a", "b"])] == [[1.0], [2.0]]
+        await policy.encode(["c", "d"])
+    assert [body["text"] for body in server.bodies("/encode")] == [["a", "b"], ["a"], ["b"], ["c"], ["d"]]
+
+
+async def test_case_17_an_encoder_is_not_a_policy(connect: Connect, server: FakePolicyServer) -> None:
+    server.script("/health", then=Answer())
+    server.script("/model_info", then=Answer(json={"is_generation": False}))
+    async with connect() as policy:
+        with pytest.raises(ConfigError, match="only makes embeddings"):
+            await policy.wait_ready()
+
+
+async def test_case_17_last_token_embeddings_are_refused_where_the_mean_is_wanted(
+    connect: Connect, server: FakePolicyServer
+) -> None:
+    server.script("/model_info", then=Answer(json={"is_generation": False}))
+    server.script("/encode", embeddings([1.0]))
+    async with connect() as policy:
+        with pytest.raises(ConfigError, match="'last' embeddings"):
+            await policy.encode(["a"])
+    async with connect(required_pooling="last") as policy:
+        assert len(await policy.encode(["a"])) == 1
+
+
+async def test_case_18_new_weights_empty_the_embedding_cache(
+    connect: Connect, server: FakePolicyServer, state: ProofState, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script("/model_info", then=Answer(json=ENCODER))
+    server.script("/encode", embeddings([1.0]), embeddings([2.0], weight_version="w2"))
+    server.script("/generate", Answer(json=sample("simp", -0.1, weight_version="w2")))
+    async with connect() as policy:
+        before = await policy.encode(["a"])
+        assert len(await policy.propose(state, 1)) == 1
+        after = await policy.encode(["a"])
+        assert policy.statistics().weight_changes == 1
+    assert (list(before[0]), list(after[0])) == ([1.0], [2.0])
+    assert "from 'w1' to 'w2'" in caplog.text
+
+
+async def test_case_18_or_end_the_run(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
+    server.script("/generate", *(Answer(json=sample("simp", -0.1, weight_version=v)) for v in ("w1", "w2")))
+    async with connect(stop_on_weight_change=True) as policy:
+        await policy.propose(state, 1)
+        with pytest.raises(PolicyError, match="must not mix"):
+            await policy.propose(state, 1)
+
+
+async def test_case_19_an_unknown_adapter_is_refused_by_name(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    said = "LoRA adapter iter-7 is not loaded"
+    server.script("/generate", Answer(status=400, json={"error": {"message": said}}))
+    async with connect(adapter="iter-7") as policy:
+        with pytest.raises(PolicyBadRequest, match="iter-7 is not loaded"):
+            await policy.propose(state, 1)
+    assert server.bodies("/generate")[0]["lora_path"] == "iter-7"
+
+
+async def test_case_21_a_cancelled_caller_closes_the_connection_and_frees_its_room(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Stall(), GOOD)
+    async with connect(max_sequences_in_flight=1) as policy:
+        asking = asyncio.create_task(policy.propose(state, 1))
+        await server.arrived.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await server.client_left.wait()
+        assert policy.statistics().in_flight == 0
+        assert policy.statistics().retries == 0
+        assert len(await policy.propose(state, 1)) == 1
+
+
+async def test_case_22_latencies_and_the_queue_are_reported(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    let_go = asyncio.Event()
+    server.script("/generate", then=Answer(json=sample("simp", -0.1), wait_for=let_go))
+    async with connect(max_sequences_in_flight=2) as policy:
+        asking = [asyncio.create_task(policy.propose(state, 1)) for _ in range(5)]
+        while len(server.received) < 2:
+            server.arrived.clear()
+            await server.arrived.wait()
+        statistics = policy.statistics()
+        assert (statistics.in_flight, statistics.waiting) == (2, 3)
+        let_go.set()
+        await asyncio.gather(*asking)
+        assert len(server.received) == 5
+        assert policy.statistics().latency_p50_s <= policy.statistics().latency_p95_s
+
+
+async def _caught(work: Any) -> BaseException | None:
+    try:
+        await work
+    except PolicyError as error:
+        return error
+    return None
