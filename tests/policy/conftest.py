@@ -38,9 +38,11 @@ async def server() -> AsyncIterator[FakePolicyServer]:
 
 @pytest.fixture
 def connect(server: FakePolicyServer, time: ManualTime) -> Callable[..., PolicyClient]:
+    rng = random.Random(7)  # noqa: S311 - jitter
+
     def client(**settings: Any) -> PolicyClient:
         config = PolicyClientConfig(**{"url": server.url, **settings})
-        return PolicyClient(config, clock=time.clock, sleep=time.sleep, rng=random.Random(7))
+        return PolicyClient(config, clock=time.clock, sleep=time.sleep, rng=rng)
 
     return client
 

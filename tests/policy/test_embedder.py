@@ -17,12 +17,14 @@ class Encoder:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
+        self.called = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
         self.error: Exception | None = None
 
     async def __call__(self, texts: Sequence[str]) -> Sequence[array[float]]:
         self.calls.append(list(texts))
+        self.called.set()
         call = len(self.calls)
         await self.gate.wait()
         if self.error is not None:
@@ -36,7 +38,6 @@ async def embedder(
     *,
     batch_size: int = 3,
     cache_entries: int = 100,
-    linger_s: float = 0.0,
     meter: Meter | None = None,
 ) -> AsyncIterator[Embedder]:
     async with asyncio.TaskGroup() as tasks:
@@ -45,7 +46,7 @@ async def embedder(
             tasks,
             meter=meter or Meter(),
             batch_size=batch_size,
-            linger_s=linger_s,
+            linger_s=0.0,
             cache_entries=cache_entries,
         )
         try:
@@ -76,8 +77,7 @@ async def test_a_text_under_way_is_not_asked_for_twice() -> None:
     async with embedder(encoder, batch_size=1, meter=meter) as one:
         first = asyncio.create_task(one.encode(["a"]))
         second = asyncio.create_task(one.encode(["a", "a"]))
-        while not encoder.calls:
-            await asyncio.sleep(0)
+        await encoder.called.wait()
         encoder.gate.set()
         assert (await first)[0] is (await second)[1]
     assert encoder.calls == [["a"]]
@@ -98,8 +98,7 @@ async def test_forgetting_also_covers_what_is_under_way() -> None:
     encoder.gate.clear()
     async with embedder(encoder, batch_size=1) as one:
         asking = asyncio.create_task(one.encode(["a"]))
-        while not encoder.calls:
-            await asyncio.sleep(0)
+        await encoder.called.wait()
         one.forget()
         encoder.gate.set()
         await asking
@@ -112,8 +111,7 @@ async def test_a_cancelled_caller_does_not_take_the_others_answer_away() -> None
     encoder.gate.clear()
     async with embedder(encoder, batch_size=1) as one:
         gone, staying = asyncio.create_task(one.encode(["a"])), asyncio.create_task(one.encode(["a"]))
-        while not encoder.calls:
-            await asyncio.sleep(0)
+        await encoder.called.wait()
         gone.cancel()
         encoder.gate.set()
         assert list((await staying)[0]) == [1.0, 1.0]
@@ -138,8 +136,7 @@ async def test_closing_ends_what_is_under_way() -> None:
     async with embedder(encoder, batch_size=1) as one:
         asking = asyncio.create_task(one.encode(["a"]))
         lingering = asyncio.create_task(one.encode(["b"]))
-        while not encoder.calls:
-            await asyncio.sleep(0)
+        await encoder.called.wait()
     for task in (asking, lingering):
         with pytest.raises(asyncio.CancelledError):
             await task

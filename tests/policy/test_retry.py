@@ -19,7 +19,7 @@ def failed(kind: Failure, retry_after_s: float = 0.0) -> AttemptFailed:
 
 
 def plan(budget: RetryBudget | None = None) -> RetryPlan:
-    return RetryPlan(CONFIG, random.Random(1), budget or RetryBudget())
+    return RetryPlan(CONFIG, random.Random(1), budget or RetryBudget())  # noqa: S311 - jitter
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_spent_budget_ends_retries_until_calls_refill_it() -> None:
 
 @given(st.integers(0, 2**32), st.integers(1, 200))
 def test_pauses_are_jittered_below_a_doubling_ceiling(seed: int, attempts: int) -> None:
-    one = RetryPlan(CONFIG, random.Random(seed), RetryBudget())
+    one = RetryPlan(CONFIG, random.Random(seed), RetryBudget())  # noqa: S311 - jitter
     for attempt in range(attempts):
         pause_s = one.pause_after(failed(Failure.OVERLOADED), remaining_s=1e9)
         assert pause_s is not None

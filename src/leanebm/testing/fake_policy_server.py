@@ -30,6 +30,13 @@ class Answer:
     wait_for: asyncio.Event | None = None
     """Answer only once this is set."""
 
+    @property
+    def content(self) -> bytes:
+        """The bytes of the answer's body."""
+        if self.body is not None:
+            return self.body
+        return b"" if self.json is None else json.dumps(self.json).encode()
+
 
 @attrs.frozen
 class HangUp:
@@ -137,10 +144,7 @@ class FakePolicyServer:
             case Answer():
                 if step.wait_for is not None:
                     await step.wait_for.wait()
-                body = (
-                    step.body if step.body is not None else b"" if step.json is None else json.dumps(step.json).encode()
-                )
-                return web.Response(status=step.status, body=body, headers=step.headers)
+                return web.Response(status=step.status, body=step.content, headers=step.headers)
             case Stall():
                 return await self._stall()
             case Truncate():
