@@ -34,4 +34,10 @@ autodoc_class_signature = "separated"
 napoleon_use_ivar = True
 
 # Our own names must resolve; other projects' cannot be checked without a network.
-nitpick_ignore_regex = [("py:.*", r"(?!leanebm\b).*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!leanebm\b).*"),
+    ("py:.*", r"leanebm\..*\.[A-Z]"),  # type variables
+]
+
+# Examples in docstrings are run with the names that a reader of the page would have imported.
+doctest_global_setup = "from leanebm.core import *\nfrom leanebm.lean import *"

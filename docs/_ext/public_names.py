@@ -1,7 +1,8 @@
 """Keeps the API pages honest: every public name is on a page, has a docstring, and can be referred to.
 
-A package's public names are its ``__all__``. Values live in private modules and are re-exported once,
-so a reference to ``leanebm.search.frontier.Frontier`` is led to ``leanebm.search.Frontier``.
+A package's public names are its ``__all__``. Values live in modules of their own and are re-exported,
+so a reference to ``leanebm.search.frontier.Frontier`` is led to ``leanebm.search.Frontier``; and a
+constant, whose docstring stands where it is assigned, has it fetched from there.
 """
 
 from __future__ import annotations
@@ -15,24 +16,30 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 
 import leanebm
 
 logger = logging.getLogger(__name__)
 
+_DOCUMENTED_ELSEWHERE = ("leanebm.cli",)
+"""The commands have a page that is generated from them."""
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the two hooks; called by Sphinx."""
+    """Register the hooks; called by Sphinx."""
     app.connect("env-check-consistency", _check_public_names)
     app.connect("missing-reference", _lead_to_public_name)
+    app.connect("builder-inited", _lend_docstrings)
     return {"parallel_read_safe": True}
 
 
 def public_packages() -> Iterator[str]:
     """Every package that declares ``__all__``. The root only re-exports, so its names are checked at home."""
     for module in pkgutil.walk_packages(leanebm.__path__, "leanebm."):
-        if module.ispkg and hasattr(importlib.import_module(module.name), "__all__"):
+        has_names = module.ispkg and hasattr(importlib.import_module(module.name), "__all__")
+        if has_names and module.name not in _DOCUMENTED_ELSEWHERE:
             yield module.name
     yield "leanebm.errors"
 
@@ -44,7 +51,8 @@ def _check_public_names(_: Sphinx, env: BuildEnvironment) -> None:
         module = importlib.import_module(package)
         for name in module.__all__:
             target = getattr(module, name)
-            if not any(entry.startswith(f"{package}.") and entry.endswith(f".{name}") for entry in documented):
+            # What an inner package shares with its layer is documented once, with the layer.
+            if not any(entry.startswith(_layer(package)) and entry.endswith(f".{name}") for entry in documented):
                 logger.warning("%s.%s is public but on no API page", package, name)
             if (inspect.isclass(target) or inspect.isroutine(target)) and not inspect.getdoc(target):
                 logger.warning("%s.%s is public but has no docstring", package, name)
@@ -66,13 +74,37 @@ def _lead_to_public_name(
 
 
 def _home(wanted: str, documented: Collection[str]) -> str | None:
-    """Where ``wanted`` is documented: the longest tail of it that names one thing in its package."""
+    """Where ``wanted`` is documented: the longest tail of it that names one thing in its layer."""
     parts = wanted.split(".")
-    package = ".".join(parts[:2]) if parts[0] == "leanebm" else "leanebm"
+    layer = _layer(wanted)
     tails = [".".join(parts[start:]) for start in range(len(parts)) if parts[start][:1].isupper()]
     for tail in tails:
-        homes = [name for name in documented if name.startswith(f"{package}.") and name.endswith(f".{tail}")]
+        homes = [name for name in documented if name.startswith(f"{layer}.") and name.endswith(f".{tail}")]
         if len(homes) == 1:
             return homes[0]
-    # A private module: its package is the nearest thing with a page.
-    return package if not tails and package in documented and package != wanted else None
+    # A private module: its layer is the nearest thing with a page.
+    return layer if not tails and layer in documented and layer != wanted else None
+
+
+def _layer(name: str) -> str:
+    return ".".join(name.split(".")[:2]) if name.startswith("leanebm.") else "leanebm"
+
+
+def _lend_docstrings(_: Sphinx) -> None:
+    """Let autodoc find a re-exported constant's docstring, which it seeks in the package only."""
+    for package in public_packages():
+        module = importlib.import_module(package)
+        analyzer = ModuleAnalyzer.for_module(package)
+        analyzer.analyze()
+        for name in module.__all__:
+            target = getattr(module, name)
+            if not (inspect.isclass(target) or inspect.isroutine(target) or inspect.ismodule(target)):
+                analyzer.attr_docs.setdefault(("", name), next(_docstrings(package, name), []))
+
+
+def _docstrings(package: str, constant: str) -> Iterator[list[str]]:
+    path = getattr(importlib.import_module(package), "__path__", [])
+    for module in pkgutil.walk_packages(path, f"{package}."):
+        found = ModuleAnalyzer.for_module(module.name).find_attr_docs().get(("", constant))
+        if found:
+            yield list(found)

@@ -24,7 +24,7 @@ __all__ = ["certify"]
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list; progress goes to standard error.")
-@lean_options()
+@lean_options(many=False)
 def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> None:
     """Check proof files again: elaborate each from its text, kernel-check it, collect its axioms.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import shlex
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from leanebm.cli.search import run_search
-from leanebm.pipeline import BUNDLED, Override, load_theorems, read_run_config
+from leanebm.data import Level, bundled_set
+from leanebm.pipeline import BUNDLED, Override, RunSummary, load_theorems, read_run_config, summarise_run
 
 __all__ = ["demo"]
 
@@ -40,7 +42,17 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     options = {"--max-theorems": max_theorems, "--budget": budget}
     again += [str(word) for option, value in options.items() if value is not None for word in (option, value)]
     run_search(read_run_config(None, overrides), theorems, output, resume=False, how_to_resume=shlex.join(again))
+    click.echo(_by_level(summarise_run(output)))
     click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.")
+
+
+def _by_level(summary: RunSummary) -> str:
+    """How many theorems of each level of difficulty were proved."""
+    levels = {entry.theorem.name: entry.level for entry in bundled_set()}
+    attempted = Counter(levels[record.theorem.name] for record in summary.records)
+    proved = Counter(levels[record.theorem.name] for record in summary.ended("proved"))
+    shares = [f"{level} {proved[level]} of {attempted[level]}" for level in Level if attempted[level]]
+    return f"by level: {', '.join(shares)}"
 
 
 def _free_folder() -> Path:

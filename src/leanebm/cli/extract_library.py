@@ -34,7 +34,7 @@ __all__ = ["extract_library"]
     metavar="M",
     help=f"Take the theorems of M and everything below it; repeatable.  [default: {', '.join(LIBRARY_MODULES)}]",
 )
-@lean_options()
+@lean_options(many=False)
 def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig) -> None:
     """Take the theorems of Lean's own library, to be proved again.
 

@@ -50,7 +50,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-_LEAN = (
+_BACKEND = (
     _Setting(
         "--lean",
         "lean.backend",
@@ -64,6 +64,10 @@ _LEAN = (
         "A built Lake project to run the native Lean in, for Mathlib.",
         read=lambda project: {"kind": "native", "project": str(project)},
     ),
+)
+
+_LEAN = (
+    *_BACKEND,
     _Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
     _Setting("--num-workers", "lean.num_workers", int, "Lean processes, about 1 GB each.  [default: 2]", "N"),
 )
@@ -92,9 +96,13 @@ def run_options(*, many: bool) -> Callable[[C], C]:
     return _options((*_RUN, _CONCURRENCY) if many else _RUN)
 
 
-def lean_options() -> Callable[[C], C]:
-    """Add the options that choose a Lean only; the command gets them as one ``config``."""
-    return _options(_LEAN)
+def lean_options(*, many: bool) -> Callable[[C], C]:
+    """Add the options that choose a Lean; the command gets them as one ``config``.
+
+    Args:
+        many: whether the command runs several workers, over modules that the user chooses.
+    """
+    return _options((*_LEAN, _CONCURRENCY) if many else _BACKEND)
 
 
 def theorems_option(**more: Any) -> Callable[[C], C]:

@@ -29,7 +29,7 @@ __all__ = ["probe"]
     help=f"Tactic to try; repeatable.  [default: {', '.join(AUTOMATION)}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
-@lean_options()
+@lean_options(many=True)
 def probe(
     *, theorems: str, max_theorems: int | None, tactics: tuple[str, ...], as_json: bool, config: RunConfig
 ) -> None:

