@@ -10,9 +10,13 @@ from leanebm.core import ProofFinished, ProofState
 from leanebm.data import BUNDLED_FILE, BundledTheorem, Level, bundled_set, bundled_theorems
 from leanebm.lean import LeanPool
 
-_AUTOMATION = ("rfl", "decide", "simp", "simp_all", "omega", "grind", "exact?")
-CLOSERS = (*_AUTOMATION, *(f"(intros; {tactic})" for tactic in _AUTOMATION))
-"""What counts as one automation tactic alone at the root."""
+_AUTOMATION = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
+CLOSERS = (*_AUTOMATION, *(f"intros; {tactic}" for tactic in _AUTOMATION))
+"""What counts as one automation tactic alone at the root.
+
+`exact?` counts too, and was run when the set was made, but not again here: a search of the whole
+library for every statement takes minutes.
+"""
 
 _PROOF_LINES = Path(__file__).with_name("core_proofs.jsonl").read_text(encoding="utf-8").splitlines()
 PROOFS: dict[str, dict[str, Any]] = {proof["name"]: proof for proof in map(json.loads, _PROOF_LINES)}
@@ -26,7 +30,13 @@ every_unclosed = pytest.mark.parametrize(
     "entry", [*BY_LEVEL[Level.MEDIUM], *BY_LEVEL[Level.HARD]], ids=lambda entry: entry.theorem.name
 )
 every_closed = pytest.mark.parametrize(
-    "entry", [*BY_LEVEL[Level.TRIVIAL], *BY_LEVEL[Level.EASY]], ids=lambda entry: entry.theorem.name
+    ("entry", "closer"),
+    [
+        pytest.param(entry, closer, id=entry.theorem.name)
+        for entry in bundled_set()
+        for closer in PROOFS[entry.theorem.name]["closers"][:1]
+        if closer in CLOSERS
+    ],
 )
 
 
@@ -88,13 +98,15 @@ async def test_no_automation_tactic_alone_closes_a_medium_or_hard_statement(
     lean_pool: LeanPool, entry: BundledTheorem
 ) -> None:
     async with lean_pool.open(entry.theorem) as proof:
-        outcomes = {closer: await proof.run_tactic(proof.root, closer) for closer in CLOSERS}
+        outcomes = {closer: await proof.run_tactic(proof.root, f"({closer})") for closer in CLOSERS}
     assert [closer for closer, outcome in outcomes.items() if isinstance(outcome, ProofFinished)] == []
 
 
 @pytest.mark.lean
 @every_closed
-async def test_an_automation_tactic_alone_closes_an_easy_one(lean_pool: LeanPool, entry: BundledTheorem) -> None:
+async def test_an_automation_tactic_alone_closes_an_easy_statement(
+    lean_pool: LeanPool, entry: BundledTheorem, closer: str
+) -> None:
     async with lean_pool.open(entry.theorem) as proof:
-        outcome = await proof.run_tactic(proof.root, f"({PROOFS[entry.theorem.name]['closers'][0]})")
+        outcome = await proof.run_tactic(proof.root, f"({closer})")
     assert isinstance(outcome, ProofFinished)
