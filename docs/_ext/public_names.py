@@ -23,8 +23,8 @@ import leanebm
 
 logger = logging.getLogger(__name__)
 
-_DOCUMENTED_ELSEWHERE = ("leanebm.cli",)
-"""The commands have a page that is generated from them."""
+_NOT_AN_API = ("leanebm.cli", "leanebm.serve.backends.template.rules")
+"""Commands have a page that is generated from them; the template policy's rules are its own affair."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -39,7 +39,7 @@ def public_packages() -> Iterator[str]:
     """Every package that declares ``__all__``. The root only re-exports, so its names are checked at home."""
     for module in pkgutil.walk_packages(leanebm.__path__, "leanebm."):
         has_names = module.ispkg and hasattr(importlib.import_module(module.name), "__all__")
-        if has_names and module.name not in _DOCUMENTED_ELSEWHERE:
+        if has_names and module.name not in _NOT_AN_API:
             yield module.name
     yield "leanebm.errors"
 
