@@ -19,5 +19,6 @@ def embedded_lean() -> EmbeddedLean:
 @pytest.fixture(scope="session")
 async def lean_pool(embedded_lean: EmbeddedLean) -> AsyncIterator[LeanPool]:
     """One real worker for the session; every test opens proofs of its own on it."""
+    assert embedded_lean.node.is_file()
     async with LeanPool(LeanPoolConfig.embedded(num_workers=1)) as pool:
         yield pool

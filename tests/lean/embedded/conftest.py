@@ -20,6 +20,7 @@ from leanebm.lean.embedded.pins import NpmPin
 LEAN_SCRIPT = (
     'var Module=typeof Module!="undefined"?Module:{};var pthreadPoolSize=4;'
     "function dlsym(lib,symbol){var newSymIndex;newSymIndex=Object.keys(lib.exports).indexOf(symbol);}"
+    "function catchup(symDict,symbolIndex){var symName=Object.keys(symDict)[symbolIndex];return symDict[symName]}"
     "function updateGOT(exports){for(var symName in exports){if(isInternalSym(symName)){continue}}}"
     "function use(){_malloc(1);return _data}"
     "var _malloc,_l_Lean_unused,_data,wasmTable;function assignWasmExports(wasmExports){"

@@ -84,7 +84,8 @@ def test_16_pipelined_requests_are_answered_in_order(repl: Any) -> None:
 def test_17_text_beyond_the_basic_plane(repl: Any) -> None:
     raw = repl("goal.start", expr="∀ 𝔸 : Prop, 𝔸 → 𝔸", goals=True)
     escaped = repl.raw(
-        '{"cmd":"goal.start","payload":{"expr":"∀ \\ud835\\udd38 : Prop, \\ud835\\udd38 → \\ud835\\udd38","goals":true}}'
+        '{"cmd":"goal.start","payload":{"goals":true,'
+        '"expr":"∀ \\ud835\\udd38 : Prop, \\ud835\\udd38 → \\ud835\\udd38"}}'
     )
     assert raw["goals"][0]["target"]["pp"] == "∀ (𝔸 : Prop), 𝔸 → 𝔸"
     assert escaped["key"] == raw["key"]

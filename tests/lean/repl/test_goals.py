@@ -131,6 +131,18 @@ def test_33_a_failed_tactic_has_messages_and_uses_no_id(repl: Any) -> None:
     assert repl.tactic(state, "intro p")["nextStateId"] == state + 1
 
 
+def test_an_error_already_logged_is_not_followed_by_an_empty_one(repl: Any) -> None:
+    state = repl.after("∀ xs : List Nat, xs.length = 0", "intro xs")
+    reply = repl.tactic(state, "induction xs with | nil => rfl | cons x xs ih => simp [ih]")
+    assert errors(reply)
+    assert not any("internal exception" in text for text in errors(reply))
+
+
+def test_tasks_run(repl: Any) -> None:
+    # The first task starts a thread in the embedded Lean; nothing may wait for it in vain.
+    assert repl.tactic(repl.after("∀ n : Nat, n + 0 = n", "intro n"), "exact?")["goals"] == []
+
+
 def test_34_unknown_tactic_is_a_parse_error(repl: Any) -> None:
     reply = repl.tactic(repl.start("True"), "nonexistent_tac")
     assert "parseError" in reply

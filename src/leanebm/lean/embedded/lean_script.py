@@ -5,7 +5,8 @@ assignment for each of 201 109 exported functions (``_x=Module["_x"]=wasmExports
 the script itself uses 49. Parsing that took most of the start, and again in every thread. What is done:
 
 * only the exports that the script uses keep their variables; ours are taken from ``wasmExports``;
-* ``dlsym`` scanned the list of exports at each look-up; an index is made once;
+* ``dlsym`` scanned the list of exports at each look-up, and so did a new thread for every look-up that
+  was made before it started, which took it minutes; an index is made once in each;
 * every export was given a slot in the function table in case somebody asks for it by name; now only
   those that the module itself imports by address, and others when ``dlsym`` first meets them
   (not where there are threads: they would have to repeat each addition one by one);
@@ -48,6 +49,10 @@ _PATCHES: Final = (
     (
         "newSymIndex=Object.keys(lib.exports).indexOf(symbol);",
         "lib.index??=new Map(Object.keys(lib.exports).map((name,i)=>[name,i]));newSymIndex=lib.index.get(symbol)??-1;",
+    ),
+    (
+        "var symName=Object.keys(symDict)[symbolIndex];",
+        "var symName=(lib.names??=Object.keys(symDict))[symbolIndex];",
     ),
     (
         "for(var symName in exports){if(isInternalSym(symName)){continue}",

@@ -765,22 +765,29 @@ def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (before after :
     answer [("nextStateId", jnat id), ("goals", ← goalsJson o after #[]), ("key", jstr (← stateKey after)),
       ("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)]
 
-def attempt (goals : List MVarId) (step : Step) : TermElabM (Except String (List MVarId)) := do
+/-- The goals left, or what Lean throws. An internal exception has no words of its own: it says that the
+error has been logged already. -/
+def attempt (goals : List MVarId) (step : Step) : TermElabM (Except (Option String) (List MVarId)) := do
   try
     let after ← runStep goals step
     return Except.ok after
   catch e =>
-    let text ← e.toMessageData.toString
-    return Except.error text
+    match e with
+    | .error _ _ => do
+      let text ← e.toMessageData.toString
+      return Except.error (some text)
+    | .internal _ _ => return Except.error none
 
 /-- Ordinary exceptions are a failed tactic; runtime ones pass through to `run`. -/
 def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVarId) (step : Step) : ReplM := do
   restore st
   match ← attempt goals step with
   | .ok after => finishStep s o st goals after
-  | .error text =>
+  | .error thrown =>
     let messages ← messagesJson (← getThe Core.State).messages.toList #[]
-    failure (messages.push (errorMessage text))
+    match thrown with
+    | some text => failure (messages.push (errorMessage text))
+    | none => failure (if messages.size == 0 then #[errorMessage "the tactic gave up"] else messages)
 
 def parseStep (env : Environment) (p : Json) : Except Refusal (Except String Step) := do
   let tactic ← optStr p "tactic"
@@ -1382,9 +1389,14 @@ def proofCertify (s : Server) (p : Json) : IO Outcome := do
 def isStated (env : Environment) (n : Name) (info : ConstantInfo) : Bool :=
   !n.isInternal && !isPrivateName n && !info.isUnsafe && !(Linter.isDeprecated env n) && !isAutoDecl n
 where
+  /-- `eq_1`, but not `eq_nil_of_length_eq_zero`. -/
+  isNumbered (stem s : String) : Bool :=
+    match s.splitOn "_" with
+    | [pre, number] => pre == stem && number.toNat?.isSome
+    | _ => false
   isAutoDecl : Name → Bool
     | .str p s =>
-      s.startsWith "_" || s.startsWith "match_" || s.startsWith "proof_" || s.startsWith "eq_" ||
+      s.startsWith "_" || isNumbered "match" s || isNumbered "proof" s || isNumbered "eq" s ||
       memStr s ["injEq", "inj", "sizeOf_spec", "noConfusion", "noConfusionType", "congr_simp", "hcongr", "rec", "recOn",
         "casesOn", "brecOn", "below", "induct", "fun_cases", "induct_unfolding", "fun_cases_unfolding", "ind", "eq_def"] || isAutoDecl p
     | .num _ _ => true
@@ -1423,14 +1435,6 @@ def statedTheorem (s : Server) (module n : Name) : IO (Option Json) := do
       let o ← run s scope (emptyCore s.env) (theoremJson n module info)
       return if o.refusal.isSome then none else some o.reply
 
-def listTheorems (s : Server) (module : Name) : List Name → Nat → Array Json → IO (Array Json)
-  | [], _, acc => pure acc
-  | _, 0, acc => pure acc
-  | n :: ns, k + 1, acc => do
-    match ← statedTheorem s module n with
-    | some j => listTheorems s module ns k (acc.push j)
-    | none => listTheorems s module ns k acc
-
 def constantsWithin (pre : List Name) : List (Name × ModuleData) → List (Name × Name) → List (Name × Name)
   | [], acc => acc
   | (m, data) :: rest, acc =>
@@ -1453,13 +1457,17 @@ def theoremPage (s : Server) : List (Name × Name) → Nat → Array Json → IO
     | some j => theoremPage s rest k (acc.push j)
     | none => theoremPage s rest k acc
 
+def reversePairs : List (Name × Name) → List (Name × Name) → List (Name × Name)
+  | [], acc => acc
+  | x :: xs, acc => reversePairs xs (x :: acc)
+
 /-- Look at `limit` constants from `offset` on; `next` is there while more are left. -/
 def envTheorems (s : Server) (p : Json) : IO Outcome := do
   match optStrList p "prefixes", optNat p "offset", optNat p "limit" with
   | .ok prefixes, .ok offset, .ok limit =>
     let from' := offset.getD 0
     let count := limit.getD 200
-    let all := constantsWithin (toNames (prefixes.getD ["Init"])) (modulesOf s.env) []
+    let all := reversePairs (constantsWithin (toNames (prefixes.getD ["Init"])) (modulesOf s.env) []) []
     let rest := dropPairs from' all
     let page ← theoremPage s rest count #[]
     let base := [("theorems", Json.arr page), ("total", jnat (len all))]
