@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import Theorem
+from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import ConfigError
-from leanebm.lean import LeanPoolConfig, assemble, lean_file
+from leanebm.lean import CommandBackend, LeanPoolConfig, assemble, lean_file
+from leanebm.lean.embedded import EmbeddedLean
 from leanebm.pipeline import certify_files, read_proof_file
+from leanebm.testing.fake_worker import fake_worker_argv
 
 
 def write(tmp_path: Path, text: str, name: str = "proof.lean") -> Path:
@@ -66,3 +68,35 @@ def test_no_text_is_a_surprise(tmp_path_factory: pytest.TempPathFactory, text: s
     except ConfigError:
         return
     assert file.theorem.name
+
+
+async def test_files_are_certified_in_their_order(tmp_path: Path) -> None:
+    config = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
+    texts = {
+        "good": "import Init\n\ntheorem leanebm_good : P := by\n  step\n  done\n",
+        "bad": "import Init\n\ntheorem leanebm_bad : P := by\n  step\n",
+        "std": "import Std\n\ntheorem leanebm_std : P := by\n  done\n",
+    }
+    paths = [write(tmp_path, text, f"{name}.lean") for name, text in texts.items()]
+    good, bad, std = await certify_files(paths, config)
+    assert isinstance(good, Certificate)
+    assert isinstance(std, Certificate)
+    assert isinstance(bad, CertificationRejected)
+    assert (good.source, std.source) == (texts["good"], texts["std"])
+    assert std.imports == ("Std",)
+    assert bad.reason == "elaboration"
+
+
+@pytest.mark.lean
+async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
+    tmp_path: Path, embedded_lean: EmbeddedLean
+) -> None:
+    assert embedded_lean.node.is_file()
+    proofs = ["rfl", "sorry"]
+    paths = [
+        write(tmp_path, f"theorem t : 2 + 2 = 4 := by\n  {proof}\n", f"{number}.lean")
+        for number, proof in enumerate(proofs)
+    ]
+    good, cheat = await certify_files(paths, LeanPoolConfig.embedded())
+    assert isinstance(good, Certificate)
+    assert isinstance(cheat, CertificationRejected)

@@ -35,7 +35,7 @@ def test_the_file_outweighs_defaults_and_options_outweigh_the_file(tmp_path: Pat
 
 
 def test_mistakes_in_file_and_options_are_told_together(tmp_path: Path) -> None:
-    path = write(tmp_path, "concurency = 2\n[search]\ncandidates_per_state = 0\n")
+    path = write(tmp_path, "speed = 2\n[search]\ncandidates_per_state = 0\n")
     with pytest.raises(ConfigError) as caught:
         read_run_config(
             path, [Override("search.budget.max_nodes", 0, "--budget"), Override("policy.url", "x", "--url")]

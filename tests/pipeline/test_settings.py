@@ -65,7 +65,7 @@ def test_every_mistake_is_reported_at_once_with_its_path() -> None:
             "imports": "Init",
             "is_eager": 1,
             "budget": {"max_nodes": 0, "max_wall_s": "soon", "max_node": 3},
-            "nmae": "x",
+            "title": "x",
         }
     )
     assert sorted(problem.split(" @ ")[-1] for problem in problems) == sorted(

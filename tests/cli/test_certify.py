@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from leanebm.testing.fake_worker import fake_worker_argv
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def certify(leanebm_command: Leanebm) -> Leanebm:
+    """``certify("good", …)`` of proof files, on a fake Lean that wants a proof to end with ``done``."""
+    Path("good.lean").write_text("import Init\n\ntheorem leanebm_good : P := by\n  done\n")
+    Path("bad.lean").write_text("import Init\n\ntheorem leanebm_bad : P := by\n  step\n")
+    Path("fake.toml").write_text(f"[lean.backend]\nkind = 'command'\nargv = {json.dumps(fake_worker_argv())}\n")
+
+    def call(*names: str, json: bool = False) -> Result:
+        files = [f"{name}.lean" for name in names]
+        return leanebm_command("certify", *files, "--config", "fake.toml", *(["--json"] if json else []))
+
+    return call
+
+
+def test_a_certified_file_is_shown_with_its_statement_and_axioms(certify: Leanebm) -> None:
+    result = certify("good")
+    assert result.exit_code == 0
+    assert result.stdout.split() == ["certified", "good.lean", "P", "axioms:", "propext"]
+
+
+def test_one_rejected_file_is_enough_to_fail(certify: Leanebm) -> None:
+    result = certify("good", "bad")
+    assert result.exit_code == 1
+    assert "rejected   bad.lean" in result.stdout
+    assert "elaboration: unsolved goals" in result.stdout
+
+
+def test_json_holds_the_same(certify: Leanebm) -> None:
+    good, bad = json.loads(certify("good", "bad", json=True).stdout)
+    assert (good["file"], good["certified"], good["axioms"]) == ("good.lean", True, ["propext"])
+    assert (bad["certified"], bad["reason"]) == (False, "elaboration")
+
+
+def test_a_file_that_is_no_proof_is_bad_input(certify: Leanebm) -> None:
+    Path("other.lean").write_text("def x := 1\n")
+    result = certify("other")
+    assert result.exit_code == 2
+    assert "other.lean" in result.stderr

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from leanebm.cli.options import lean_options, run_options
+from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend
+from leanebm.pipeline import RunConfig
+
+
+@pytest.fixture(autouse=True)
+def _no_toolchain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LeanPoolConfig, "auto", LeanPoolConfig.embedded)
+
+
+def parsed(*arguments: str, env: dict[str, str] | None = None) -> RunConfig:
+    @click.command()
+    @run_options(many=True)
+    @click.pass_context
+    def command(context: click.Context, *, config: RunConfig) -> None:
+        context.meta["config"] = config
+        seen.append(config)
+
+    seen: list[RunConfig] = []
+    CliRunner(env=env).invoke(command, arguments, catch_exceptions=False)
+    return seen[0]
+
+
+def test_without_options_the_defaults_hold() -> None:
+    assert parsed() == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reach", "expected"),
+    [
+        (["--budget", "7"], lambda config: config.search.budget.max_nodes, 7),
+        (["--server-url", "http://h:1/"], lambda config: config.policy.url, "http://h:1"),
+        (["--encode-url", "http://h:2"], lambda config: config.policy.encode_url, "http://h:2"),
+        (["--temperature", "0.7"], lambda config: config.policy.temperature, 0.7),
+        (["--max-tactic-tokens", "64"], lambda config: config.policy.max_tactic_tokens, 64),
+        (["--imports", "Init, Std"], lambda config: config.lean.imports, ("Init", "Std")),
+        (["--num-workers", "5"], lambda config: config.lean.num_workers, 5),
+        (["--concurrency", "9"], lambda config: config.concurrency, 9),
+        (["--lean", "embedded"], lambda config: config.lean.backend, EmbeddedBackend()),
+    ],
+)
+def test_each_option_reaches_its_setting(arguments: list[str], reach: Any, expected: object) -> None:
+    assert reach(parsed(*arguments)) == expected
+
+
+def test_a_project_means_the_native_lean_in_it(tmp_path: Path) -> None:
+    assert parsed("--project", str(tmp_path)).lean.backend == NativeBackend(project=tmp_path)
+
+
+def test_a_key_may_come_from_the_environment() -> None:
+    assert parsed(env={"LEANEBM_API_KEY": "hunter2"}).policy.api_key == "hunter2"
+
+
+def test_options_outweigh_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("concurrency = 3\n[search.budget]\nmax_nodes = 5\n")
+    config = parsed("--config", str(path), "--budget", "6")
+    assert (config.concurrency, config.search.budget.max_nodes) == (3, 6)
+
+
+def test_a_command_without_workers_of_its_own_does_not_ask_for_them() -> None:
+    @click.command()
+    @lean_options(many=False)
+    def command(*, config: RunConfig) -> None:
+        raise AssertionError(config)
+
+    names = {parameter.name for parameter in command.params}
+    assert names == {"config_file", "lean", "project"}

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leanebm.errors import ConfigError
+from leanebm.pipeline import RunConfig, fit_imports, load_theorems, read_run_config
+
+
+def test_the_bundled_set_is_there() -> None:
+    theorems = load_theorems("bundled")
+    assert len(theorems) >= 60
+    assert load_theorems("bundled", max_theorems=5) == theorems[:5]
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("-- a comment\nTrue\n@Nat.add_comm\n")
+    one, other = load_theorems(str(path))
+    assert one.statement == "True"
+    assert other.copy_from == "Nat.add_comm"
+
+
+def test_an_unknown_split_is_told_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="train, val, test"):
+        load_theorems("library:best")
+
+
+def test_library_theorems_get_the_modules_they_need() -> None:
+    config = RunConfig()
+    assert fit_imports(config, "library:val").lean.imports == ("Init", "Std")
+    assert fit_imports(config, "bundled") == config
+    chosen = read_run_config(None)
+    assert fit_imports(chosen, "mine.txt") == chosen

@@ -1,0 +1,105 @@
+"""Never run, only type-checked: code that a user may write has to pass ``mypy --strict``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_type
+
+from leanebm import (
+    BestFirstSearch,
+    Certificate,
+    LeanPool,
+    LeanPoolConfig,
+    PolicyClient,
+    PolicyClientConfig,
+    ProofState,
+    SearchBudget,
+    SearchConfig,
+    SearchOutcome,
+    SearchResult,
+    Theorem,
+)
+from leanebm.core import (
+    Candidate,
+    Leaf,
+    ProofAdvanced,
+    ProofEnvironment,
+    ProofFinished,
+    StateScorer,
+    TacticPolicy,
+    TacticRejected,
+    TacticTimedOut,
+)
+from leanebm.lean import Certifier, ReplayingEnvironment
+from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchRun, read_run_config
+from leanebm.search import Node
+from leanebm.search.scorers import LengthNormalisedLogProb
+from leanebm.testing import ScriptedPolicy, ToyWorld
+
+
+class MyScorer:
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [leaf.path_log_prob for leaf in leaves]
+
+
+class MyPolicy:
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        return [Candidate("rfl", 0.0)][:n] if state.goals else []
+
+
+class MyObserver:
+    def notify(self, event: PipelineEvent) -> None:
+        print(event)  # noqa: T201
+
+
+class PatientSearch(BestFirstSearch):
+    async def expand(self, node: Node) -> Sequence[Candidate]:
+        return await self.policy.propose(node.state, 4 * self.config.candidates_per_state)
+
+
+async def search_by_hand(theorem: Theorem) -> SearchResult:
+    config = LeanPoolConfig.auto()
+    async with (
+        PolicyClient(PolicyClientConfig(url="http://127.0.0.1:30000")) as policy,
+        LeanPool(config) as pool,
+        Certifier(config) as certifier,
+    ):
+        search = BestFirstSearch(
+            policy=policy,
+            scorer=LengthNormalisedLogProb(alpha=0.7),
+            environment=ReplayingEnvironment(pool),
+            certifier=certifier,
+            config=SearchConfig(budget=SearchBudget(max_nodes=100, max_wall_s=60.0)),
+        )
+        result = await search.run(theorem)
+    assert_type(result, SearchResult)
+    assert_type(result.outcome, SearchOutcome)
+    assert_type(result.certificate, Certificate | None)
+    return result
+
+
+async def run_one_tactic(pool: LeanPool, theorem: Theorem) -> str:
+    async with pool.open(theorem) as proof:
+        match await proof.run_tactic(proof.root, "simp"):
+            case ProofAdvanced(state=state) | ProofFinished(state=state):
+                assert_type(state, ProofState)
+                return state.text
+            case TacticRejected(message=message) | TacticTimedOut(message=message):
+                assert_type(message, str)
+                return message
+
+
+async def run_many(theorems: Sequence[Theorem]) -> None:
+    config = read_run_config(Path("run.toml"))
+    assert_type(config, RunConfig)
+    await SearchRun(config, theorems, Path("runs/mine"), observer=MyObserver()).run()
+
+
+def interfaces_are_met(pool: LeanPool) -> tuple[StateScorer, TacticPolicy, ProofEnvironment, Observer]:
+    return MyScorer(), MyPolicy(), pool, MyObserver()
+
+
+def the_toy_world_meets_them_too() -> tuple[ProofEnvironment, TacticPolicy]:
+    world = ToyWorld.countdown(8)
+    return world, ScriptedPolicy.over(world)
