@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 import cattrs
 from aiohttp import web
-from cattrs import ClassValidationError, transform_error
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
+from cattrs.v import format_exception, transform_error
 
 from leanebm.errors import PolicyBadRequest
 from leanebm.serve.backends import Prompt, SamplingParams
@@ -148,14 +148,15 @@ def _sampling_params(raw: object) -> SamplingParams:
     try:
         return _CONVERTER.structure(given, SamplingParams)
     except ClassValidationError as error:
-        raise PolicyBadRequest(
-            "; ".join(_readable(line) for line in transform_error(error, path="sampling_params"))
-        ) from error
+        problems = transform_error(error, path="sampling_params", format_exception=_describe)
+        raise PolicyBadRequest("; ".join(problems)) from error
 
 
-def _readable(problem: str) -> str:
-    """One line for a client's log: without the value's repr that attrs appends."""
-    return re.sub(r"\s+", " ", problem)
+def _describe(error: BaseException, kind: type | None) -> str:
+    """What is wrong in words, where cattrs alone would only say that something is."""
+    if isinstance(error, ValueError | TypeError) and not isinstance(error, ForbiddenExtraKeysError):
+        return str(error.args[0]) if error.args else str(error)
+    return format_exception(error, kind)
 
 
 def _strictly(wanted: type) -> Any:

@@ -27,6 +27,11 @@ Prompt = str | tuple[int, ...]
 """A text, or token ids of the backend's own vocabulary."""
 
 
+def _all_or_some(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+    if value != -1 and value < 1:
+        raise ValueError(f"'{attribute.name}' must be -1 or at least 1: {value}")
+
+
 @attrs.frozen(kw_only=True)
 class SamplingParams:
     """How to sample; the names and defaults are the wire's."""
@@ -43,9 +48,7 @@ class SamplingParams:
 
     stop_token_ids: tuple[int, ...] = ()
     top_p: float = attrs.field(default=1.0, validator=[attrs.validators.gt(0.0), attrs.validators.le(1.0)])
-    top_k: int = attrs.field(
-        default=-1, validator=attrs.validators.or_(attrs.validators.in_((-1,)), attrs.validators.ge(1))
-    )
+    top_k: int = attrs.field(default=-1, validator=_all_or_some)
     """-1 keeps every token."""
 
     min_p: float = attrs.field(default=0.0, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])

@@ -19,32 +19,34 @@ _CONSTANTS: Final[dict[str, tuple[str, ...]]] = {
     "Option": ("none",),
     "Prop": ("True", "False"),
 }
+_INVERSES: Final = {"+": "-", "*": "/"}
+_ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "%", "<", "≤", ">", "≥", "∣"})
 
 
 def _exists(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     if goal.target.head != "∃":
         return
     binder, *others = goal.target.binders
+    body = goal.target.args[0]
     hole = ", ".join(["?_"] * (1 + len(others)))
-    for witness, weight in _candidates(goal, binder.name, goal.target.args[0]).items():
+    closer = "omega" if body.heads() & _ARITHMETIC else "simp"
+    for witness, weight in _candidates(goal, binder.name, body).items():
         yield f"refine ⟨{witness}, {hole}⟩", weight
-        yield f"exact ⟨{witness}, by simp⟩", 0.4 * weight
-    if goal.target.args[0].head == "=":
+        if not others:
+            yield f"exact ⟨{witness}, by {closer}⟩", 0.6 * weight
+    if body.head == "=":
         yield "exact ⟨_, rfl⟩", 3.0
     for hypothesis in goal.hypotheses:
-        yield f"exact ⟨_, {hypothesis.name}⟩", 1.0 if hypothesis.type.head == goal.target.args[0].head else 0.3
+        yield f"exact ⟨_, {hypothesis.name}⟩", 1.0 if hypothesis.type.head == body.head else 0.3
 
 
 def _candidates(goal: PrintedGoal, name: str, body: Expression) -> dict[str, float]:
-    """Witness → weight. The best ones are those that an equation in the body forces."""
+    """Witness → weight, the most telling reason first."""
     found: dict[str, float] = {}
-    for node in body.walk():
-        if node.head == "=":
-            for this, other in (node.args, node.args[::-1]):
-                if this.head == name and not other.mentions(name):
-                    found.setdefault(other.atomic_text, 6.0)
-    for difference in _differences(name, body):
-        found.setdefault(difference, 4.0)
+    for witness in _solutions(name, body):
+        found.setdefault(witness, 6.0)
+    for witness in _remainders(goal, name, body):
+        found.setdefault(witness, 4.0)
     for variable in goal.data:
         if variable.type.text in ("Type", "Prop") or variable.type.head in ("→", "∀"):
             continue
@@ -59,16 +61,35 @@ def _candidates(goal: PrintedGoal, name: str, body: Expression) -> dict[str, flo
     return found
 
 
-def _differences(name: str, body: Expression) -> Iterator[str]:
-    """``b = a + x`` is solved by ``x = b - a``."""
+def _solutions(name: str, body: Expression) -> Iterator[str]:
+    """What the equations in ``body`` force ``name`` to be."""
     for node in body.walk():
-        if node.head != "=":
-            continue
-        for total, addition in (node.args, node.args[::-1]):
-            if addition.head == "+" and len(addition.args) == 2:
-                for part, rest in (addition.args, addition.args[::-1]):
-                    if part.head == name and not rest.mentions(name) and not total.mentions(name):
-                        yield f"({total.atomic_text} - {rest.atomic_text})"
+        if node.head == "=":
+            for this, other in (node.args, node.args[::-1]):
+                if not other.mentions(name):
+                    yield from _solve(name, this, other.atomic_text)
+
+
+def _solve(name: str, side: Expression, value: str) -> Iterator[str]:
+    """Solve ``side = value`` by moving sums and products to the other side; division rounds down."""
+    if side.is_atom:
+        if side.head == name:
+            yield value
+        return
+    if side.head in _INVERSES and len(side.args) == 2:
+        for part, rest in (side.args, side.args[::-1]):
+            if part.mentions(name) and not rest.mentions(name):
+                yield from _solve(name, part, f"({value} {_INVERSES[side.head]} {rest.atomic_text})")
+
+
+def _remainders(goal: PrintedGoal, name: str, body: Expression) -> Iterator[str]:
+    """``x % c = r`` is met by ``c * v + r``, which for a variable ``v`` is also as large as one likes."""
+    for node in body.walk():
+        match node:
+            case Expression(head="=", args=(Expression(head="%", args=(dividend, divisor)), rest)):
+                if dividend.head == name and not rest.mentions(name):
+                    for variable in goal.of_type("Nat"):
+                        yield f"({divisor.atomic_text} * {variable.name} + {rest.atomic_text})"
 
 
 def _anonymous(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
