@@ -64,10 +64,10 @@ class PrintedGoal:
         return tuple(v for v in self.data if v.type.head == head)
 
     def fresh(self, wanted: str, also_taken: frozenset[str] = frozenset()) -> str:
-        """``wanted``, or ``wanted1``, ``wanted2`` … if that name is in use."""
+        """``wanted``, or the first of ``wanted1``, ``wanted2`` … that is not in use."""
         taken = self.taken_names | also_taken
         base = wanted.rstrip("✝0123456789") or "x"
-        candidates = (wanted, *(f"{base}{number}" for number in range(1, len(taken) + 2)))
+        candidates = (wanted, base, *(f"{base}{number}" for number in range(1, len(taken) + 2)))
         return next(name for name in candidates if name not in taken and "✝" not in name)
 
 

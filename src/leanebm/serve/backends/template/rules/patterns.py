@@ -26,12 +26,12 @@ def _pattern(type_: Expression, name: str, goal: PrintedGoal, used: set[str]) ->
             left, right = type_.args
             return f"{_part(left, name, goal, used)}, {_pattern(right, name, goal, used)}"
         case "∃":
-            witnesses = [_take(binder.name.lstrip("_") or "x", goal, used) for binder in type_.binders]
+            witnesses = [_take(binder.name.lstrip("_") or "x", name, goal, used) for binder in type_.binders]
             return ", ".join([*witnesses, _pattern(type_.args[0], name, goal, used)])
         case "∨":
             return " | ".join(_part(side, name, goal, set(used)) for side in type_.args)
         case _:
-            return _take(name, goal, used)
+            return _take(name, name, goal, used)
 
 
 def _part(type_: Expression, name: str, goal: PrintedGoal, used: set[str]) -> str:
@@ -39,7 +39,8 @@ def _part(type_: Expression, name: str, goal: PrintedGoal, used: set[str]) -> st
     return f"⟨{inside}⟩" if type_.head in ("∧", "∃") else f"({inside})" if type_.head == "∨" else inside
 
 
-def _take(wanted: str, goal: PrintedGoal, used: set[str]) -> str:
-    name = goal.fresh(wanted, frozenset(used))
+def _take(wanted: str, own: str, goal: PrintedGoal, used: set[str]) -> str:
+    # The hypothesis that is taken apart disappears, so its own name is free, once.
+    name = wanted if wanted == own and own not in used else goal.fresh(wanted, frozenset(used))
     used.add(name)
     return name

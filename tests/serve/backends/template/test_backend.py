@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from leanebm.errors import PolicyBadRequest
+from leanebm.serve import Completion, SamplingParams, TemplateBackend
+
+PROMPT = "/- tactic state:\nn m : Nat\nh : n = m\n⊢ n + 0 = m\n-/"
+
+
+async def complete(prompt: str = PROMPT, *, seed: int = 0, **params: object) -> list[Completion]:
+    (completions,) = await TemplateBackend(seed=seed).generate([prompt], SamplingParams(**params))  # type: ignore[arg-type]
+    return list(completions)
+
+
+async def everything(**params: object) -> list[Completion]:
+    """All that the rules say of the prompt: as many samples as it takes until they repeat."""
+    many = await complete(n=1024, **params)
+    return many[: next(i for i, c in enumerate(many[1:], 1) if c.text == many[0].text)]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+async def test_the_probabilities_of_all_candidates_sum_to_one(temperature: float) -> None:
+    completions = await everything(temperature=temperature)
+    total = math.fsum(math.exp(math.fsum(token.log_prob for token in c.tokens)) for c in completions)
+    assert math.isclose(total, 1.0)
+    assert len({c.text for c in completions}) == len(completions) > 20
+
+
+async def test_a_completion_is_a_rule_an_argument_and_the_end() -> None:
+    for completion in await everything():
+        rule, argument, end = completion.tokens
+        assert (rule.text, argument.text, end.text) == ("", completion.text, "")
+        assert (end.token_id, end.log_prob) == (0, 0.0)
+        assert max(rule.log_prob, argument.log_prob) <= 0.0
+        assert (completion.finish, completion.matched) == ("stop", 0)
+
+
+async def test_token_ids_tell_completions_apart() -> None:
+    completions = await everything()
+    assert len({tuple(t.token_id for t in c.tokens) for c in completions}) == len(completions)
+
+
+async def test_a_seed_fixes_the_draw_whichever_server_draws() -> None:
+    assert await complete(n=8, seed=1) == await complete(n=8, seed=1)
+    assert await complete(n=8, seed=1) != await complete(n=8, seed=2)
+    assert await complete(n=8, seed=1, sampling_seed=5) == await complete(n=8, seed=2, sampling_seed=5)
+    assert await complete(n=8, sampling_seed=5) != await complete(n=8, sampling_seed=6)
+
+
+async def test_another_prompt_is_another_draw() -> None:
+    here = [c.text for c in await complete("⊢ p ∧ q", n=4)]
+    assert here == [c.text for c in await complete("⊢ p ∧ q", n=4)]
+    assert here != [c.text for c in await complete("Think.\n⊢ p ∧ q", n=4)]
+
+
+async def test_greedy_is_the_likeliest_with_the_probabilities_of_temperature_one() -> None:
+    greedy = await complete(n=3, temperature=0.0)
+    ranked = sorted(await everything(), key=lambda c: -sum(t.log_prob for t in c.tokens))
+    assert greedy[0] == ranked[0]
+    assert [c.tokens[1].log_prob + c.tokens[0].log_prob for c in greedy] == pytest.approx(
+        [c.tokens[1].log_prob + c.tokens[0].log_prob for c in ranked[:3]]
+    )
+
+
+async def test_samples_repeat_only_when_the_rules_have_no_more_to_say() -> None:
+    support = len(await everything())
+    texts = [c.text for c in await complete(n=support + 3)]
+    assert texts[support:] == texts[:3]
+
+
+async def test_nucleus_and_top_k_narrow_the_choice() -> None:
+    assert len({c.text for c in await complete(n=50, top_k=3)}) == 3
+    nucleus = {c.text: math.exp(sum(t.log_prob for t in c.tokens)) for c in await complete(n=500, top_p=0.5)}
+    assert sum(nucleus.values()) >= 0.5
+    assert sum(nucleus.values()) - min(nucleus.values()) < 0.5
+    likeliest = max(nucleus.values())
+    kept = await complete(n=500, min_p=0.5)
+    assert all(math.exp(sum(t.log_prob for t in c.tokens)) >= 0.499 * likeliest for c in kept)
+
+
+@pytest.mark.parametrize(("limit", "text_is_there"), [(1, False), (2, True)])
+async def test_the_length_limit_counts_these_tokens(limit: int, *, text_is_there: bool) -> None:
+    (completion,) = await complete(max_new_tokens=limit)
+    assert completion.finish == "length"
+    assert len(completion.tokens) == limit
+    assert bool(completion.text) == text_is_there
+
+
+async def test_stop_texts_are_cut_out_unless_they_are_to_stay() -> None:
+    (cut,) = await complete("⊢ p ∧ q", temperature=0.0, stop=("ind",))
+    assert (cut.text, cut.finish, cut.matched) == ("gr", "stop", "ind")
+    (kept,) = await complete("⊢ p ∧ q", temperature=0.0, stop=("in",), no_stop_trim=True)
+    assert kept.text == "grin"
+
+
+async def test_what_it_cannot_read_is_refused() -> None:
+    backend = TemplateBackend()
+    with pytest.raises(PolicyBadRequest, match="no tokenizer"):
+        await backend.generate([(1, 2, 3)], SamplingParams())
+    with pytest.raises(PolicyBadRequest, match="no tactic state"):
+        await backend.generate(["What is a monad?"], SamplingParams())
+    with pytest.raises(PolicyBadRequest, match="no encoder"):
+        await backend.encode(["⊢ True"])
+
+
+async def test_it_is_always_healthy() -> None:
+    async with TemplateBackend() as backend:
+        assert await backend.check_health()
+        await backend.flush_cache()
+        assert backend.description.encode is None

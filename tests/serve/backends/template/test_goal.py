@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from leanebm.serve.backends.template.goal import find_state, parse_goal
+
+STATE = """case cons
+α : Type
+P : α → Prop
+inst✝ : DecidableEq α
+x a✝ : α
+xs ys : List α
+k : Nat := 5
+h : ∀ (y : α),
+  y ∈ xs → P y
+hx : P x
+⊢ (x :: xs ++ ys).length =
+    ys.length + (x :: xs).length
+
+case nil
+⊢ False"""
+
+
+def test_the_first_goal_is_read() -> None:
+    goal = parse_goal(STATE)
+    assert [v.name for v in goal.data] == ["α", "P", "x", "xs", "ys", "k"]
+    assert [v.name for v in goal.hypotheses] == ["h", "hx"]
+    assert goal.target.head == "="
+    assert goal.of_type("List")[0].type.text == "List α"
+    assert goal.of_type("Nat")[0].name == "k"
+
+
+def test_new_names_avoid_all_names_in_sight() -> None:
+    goal = parse_goal(STATE)
+    assert goal.fresh("n") == "n"
+    assert goal.fresh("h") == "h1"
+    assert goal.fresh("x", frozenset({"x1"})) == "x2"
+    assert goal.fresh("a✝") == "a"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Do it.\n```lean4\n/- tactic state:\nn : Nat\n⊢ n = n\n-/\n```\n",
+        "old: /- tactic state:\n⊢ False\n-/ new: /- tactic state:\nn : Nat\n⊢ n = n\n-/",
+        "  /- tactic state:\n  n : Nat\n  ⊢ n = n\n  -/\n  ",
+        "n : Nat\n⊢ n = n",
+    ],
+)
+def test_the_state_is_found_in_a_prompt(prompt: str) -> None:
+    state = find_state(prompt)
+    assert state is not None
+    goal = parse_goal(state)
+    assert goal.target.text == "n = n"
+    assert [v.name for v in goal.data] == ["n"]
+
+
+def test_a_prompt_without_a_goal_is_noticed() -> None:
+    assert find_state("What is a monad?") is None
+    with pytest.raises(ValueError, match="no goal"):
+        parse_goal("n : Nat")
