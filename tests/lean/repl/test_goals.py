@@ -290,4 +290,7 @@ def test_keys_ignore_names_of_bound_and_inaccessible_variables(repl: Any) -> Non
     assert key("∀ n : Nat, n = n", "intro n") != key("∀ n : Nat, n = n", "intro m")
     assert key("∀ n : Nat, n = n", "intros") != key("∀ n : Nat, n = n")
     assert key("∀ n : Nat, n = n") != key("∀ n : Nat, n = n + 0")
+    surjective = "∀ (α : Type) (f : α → α), (∀ y, ∃ x, f x = y) → ∀ z, ∃ x, f x = z"
+    with_holes = ("intro α f h z", "refine ⟨?x, ?_⟩")
+    assert key(surjective, *with_holes) == key(surjective, *with_holes)
     assert key("∃ x : Nat, x + 1 = 1", "refine ⟨?a, ?b⟩") == key("∃ x : Nat, x + 1 = 1", "refine ⟨?c, ?d⟩")

@@ -357,7 +357,7 @@ def goalsJson (o : ReplOptions) : List MVarId → Array Json → MetaM Json
 
 Two states get the same key when their goals are equal up to the names of bound and inaccessible
 variables and of metavariables. Each goal is closed over its hypotheses; the metavariables of all goals
-together become bound variables; what remains is hashed by Lean's own structural hash, which ignores
+together become numbered constants; what remains is hashed by Lean's own structural hash, which ignores
 binder names. That hash has 32 bits, so the names of the constants, of the accessible hypotheses and the
 shape go in as well. -/
 
@@ -416,10 +416,30 @@ def hashNames : List Name → UInt64 → UInt64
 def hexDigits (n : UInt64) : String :=
   String.ofList (Nat.toDigits 16 n.toNat)
 
+def indexOfMVar (m : MVarId) : List MVarId → Nat → Nat
+  | [], i => i
+  | x :: xs, i => if x == m then i else indexOfMVar m xs (i + 1)
+
+/-- Names that mean something only in this process must not get into the hash: metavariables become
+constants numbered in order of appearance, hidden hypotheses one constant, undetermined levels nothing. -/
+def anonymise (order : List MVarId) (e : Expr) : Option Expr :=
+  match e with
+  | .mvar m => some (.const (Name.mkNum `hole (indexOfMVar m order 0)) [])
+  | .fvar _ => some (.const `hidden [])
+  | .sort l => if l.hasMVar then some (.const `someSort []) else none
+  | .const n ls => if anyLevelMVar ls then some (.const n []) else none
+  | _ => none
+where
+  anyLevelMVar (ls : List Level) : Bool :=
+    match ls with
+    | [] => false
+    | l :: rest => l.hasMVar || anyLevelMVar rest
+
 def stateKey (goals : List MVarId) : MetaM String := do
   let parts ← closedGoals goals ⟨#[], 7⟩
   let whole := mkAppN (.const `goals []) parts.terms
-  let closed := (← abstractMVars whole).expr
+  let isLocal := whole.hasMVar || whole.hasFVar
+  let closed := if isLocal then whole.replace (anonymise (whole.collectMVars {}).result.toList) else whole
   let shape := mixHash parts.names (hashNames closed.getUsedConstants.toList 11)
   return s!"{hexDigits closed.hash}.{hexDigits shape}"
 
