@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
 import leanebm.cli.demo
+import leanebm.cli.search
 from leanebm.core import Theorem
 from leanebm.data import Level, bundled_set
 from leanebm.testing import ToyWorld
@@ -38,3 +41,20 @@ def test_a_second_demo_leaves_the_first_ones_folder_alone(leanebm_command: Leane
     for _ in range(3):
         assert leanebm_command("demo", "--max-theorems", "1").exit_code == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["demo", "demo-2", "demo-3"]
+
+
+def test_its_settings_let_a_stopped_demo_be_resumed(leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    run_search = vars(leanebm.cli.demo)["run_search"]
+
+    def listening(*arguments: Any, how_to_resume: str, **more: Any) -> None:
+        told.append(how_to_resume)
+        run_search(*arguments, how_to_resume=how_to_resume, **more)
+
+    monkeypatch.setattr(leanebm.cli.demo, "run_search", listening)
+    assert leanebm_command("demo", "--max-theorems", "2").exit_code == 0
+    words = shlex.split(told[0])
+    monkeypatch.setattr(leanebm.cli.search, "load_theorems", vars(leanebm.cli.demo)["load_theorems"])
+    resumed = leanebm_command(*words[1:])
+    assert resumed.exit_code == 0
+    assert "searching 0 theorems (2 done before)" in resumed.stdout

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import logging
+import sys
 from collections.abc import Callable
 
 import click
@@ -7,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from leanebm.cli import main
+from leanebm.cli.main import _StandardErrorHandler
 
 Leanebm = Callable[..., Result]
 
@@ -31,3 +35,12 @@ def test_every_command_and_option_explains_itself(leanebm_command: Leanebm, name
 
 def test_the_version_is_told(leanebm_command: Leanebm) -> None:
     assert "version" in leanebm_command("--version").stdout
+
+
+def test_warnings_go_to_what_is_standard_error_at_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = _StandardErrorHandler()
+    for _ in range(2):
+        stream = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", stream)
+        handler.emit(logging.makeLogRecord({"msg": "careful"}))
+        assert stream.getvalue() == "careful\n"

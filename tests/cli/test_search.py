@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -98,3 +99,19 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
     assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout
     assert toy_lean.moves  # the world is the same one in both runs
+
+
+def test_stopped_before_it_began_there_is_nothing_to_resume(
+    leanebm_command: Leanebm, theorems: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        async def run(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(leanebm.cli.search, "SearchRun", Stopped)
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
+    assert result.exit_code == 130
+    assert "Stopped before searching began; run the same command again." in result.stdout

@@ -12,11 +12,19 @@ import click
 
 from leanebm.cli.search import run_search
 from leanebm.data import Level, bundled_set
-from leanebm.pipeline import BUNDLED, Override, RunSummary, load_theorems, read_run_config, summarise_run
+from leanebm.pipeline import BUNDLED, Override, RunFolder, RunSummary, load_theorems, read_run_config, summarise_run
 
 __all__ = ["demo"]
 
 _RUNS = Path("runs")
+
+_SETTINGS = {
+    "lean.backend": "embedded",
+    # A demonstration should end within minutes: no theorem may hold it up for long.
+    "search.budget.max_wall_s": 20.0,
+    "lean.tactic_timeout_s": 3.0,
+    "lean.request_deadline_s": 10.0,
+}
 
 
 @click.command()
@@ -26,10 +34,11 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     """Prove the bundled theorems with nothing but this package.
 
     Real Lean, as WebAssembly (downloaded and prepared the first time), real theorems, a symbolic policy
-    behind a real HTTP server. The same as `leanebm search --theorems bundled --lean embedded`.
+    behind a real HTTP server. A `leanebm search` over the bundled theorems, with limits that let it end
+    within minutes.
     """
     started_s = time.monotonic()
-    overrides = [Override("lean.backend", "embedded", "--lean")]
+    overrides = [Override(path, value, "demo") for path, value in _SETTINGS.items()]
     if budget is not None:
         overrides.append(Override("search.budget.max_nodes", budget, "--budget"))
     theorems = load_theorems(BUNDLED, max_theorems=max_theorems)
@@ -38,9 +47,9 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
         f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
         "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds."
     )
-    again = ["leanebm", "search", "--lean", "embedded", "--output", str(output), "--resume"]
-    options = {"--max-theorems": max_theorems, "--budget": budget}
-    again += [str(word) for option, value in options.items() if value is not None for word in (option, value)]
+    settings = RunFolder(output).config
+    again = ["leanebm", "search", "--config", str(settings), "--output", str(output), "--resume"]
+    again += ["--max-theorems", str(max_theorems)] if max_theorems is not None else []
     run_search(read_run_config(None, overrides), theorems, output, resume=False, how_to_resume=shlex.join(again))
     click.echo(_by_level(summarise_run(output)))
     click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import sys
+from typing import Any, TextIO
 
 import click
 
@@ -19,6 +20,17 @@ from leanebm.cli.serve import serve
 from leanebm.cli.summary import summary
 
 __all__ = ["main"]
+
+
+class _StandardErrorHandler(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at the time, which a live display replaces for a while."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override] # the base class assigns it once
+        return sys.stderr
 
 
 class _ClearGroup(click.Group):
@@ -45,7 +57,8 @@ def main(verbose: int) -> None:
     is listed), 3 if something broke, 130 if you stopped it.
     """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(levelname)s: %(message)s"
+    logging.basicConfig(level=level, format=form, handlers=[_StandardErrorHandler()])
 
 
 for _command in (certify, demo, doctor, extract_library, probe, prove, search, serve, summary):

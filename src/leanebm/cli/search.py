@@ -15,7 +15,7 @@ from leanebm.cli.report import print_summary
 from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
-from leanebm.pipeline import RunConfig, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
+from leanebm.pipeline import RunConfig, RunFolder, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
 
 __all__ = ["run_search", "search"]
 
@@ -66,17 +66,21 @@ def run_search(
         with display_on(console) as display:
             run_to_end(SearchRun(config, theorems, output, resume=resume, observer=display).run())
     except Interrupted:
-        click.echo(f"\nStopped. Kept: {_how_much_is_kept(output, len(theorems))}.\nGo on with:  {how_to_resume}")
+        click.echo(_how_it_stopped(output, len(theorems), how_to_resume))
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_summary(console, summarise_run(output), folder=output)
 
 
-def _how_much_is_kept(output: Path, total: int) -> str:
+def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
+    if not RunFolder(output).config.exists():
+        return "\nStopped before searching began; run the same command again."
     try:
         totals = summarise_run(output).totals
-    except TrajectoryError:  # stopped before anything was written
-        return f"nothing yet of {total} theorems"
-    return f"{totals.attempted} of {total} theorems searched, {totals.proved} proved"
+    except TrajectoryError:  # nothing is written yet
+        kept = f"nothing yet of {total} theorems"
+    else:
+        kept = f"{totals.attempted} of {total} theorems searched, {totals.proved} proved"
+    return f"\nStopped. Kept: {kept}.\nGo on with:  {how_to_resume}"
 
 
 def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:
