@@ -60,11 +60,11 @@ class LeanPoolConfig:
     startup_deadline_s: float = attrs.field(default=120.0, validator=_positive)
     """Seconds a worker may take from its start until it answers."""
 
-    tactic_timeout_s: float = attrs.field(default=10.0, validator=_positive)
-    """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable.
+    tactic_timeout_s: float = attrs.field(default=5.0, validator=_positive)
+    """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable."""
 
-    Keep it well below ``request_deadline_s``: this is the mild remedy, that one the last.
-    """
+    tactic_grace_s: float = attrs.field(default=5.0, validator=_positive)
+    """Seconds that Lean may then take to notice. A tactic that does not (some never look) costs its worker."""
 
     max_requests: int = attrs.field(default=1000, validator=_at_least_one)
     """Requests after which a worker is replaced."""
@@ -89,6 +89,11 @@ class LeanPoolConfig:
 
     max_restart_delay_s: float = attrs.field(default=15.0, validator=_not_negative)
     """Bound of the pause after failed starts, which doubles from a quarter of a second."""
+
+    @property
+    def tactic_deadline_s(self) -> float:
+        """Seconds an answer to a tactic may take before the worker is killed."""
+        return min(self.request_deadline_s, self.tactic_timeout_s + self.tactic_grace_s)
 
     @classmethod
     def auto(cls, **settings: Any) -> Self:

@@ -188,7 +188,7 @@ class LeanPool:
         while True:
             post = await self._enter()
             try:
-                proof = await kind.start(post.worker, theorem, tactic_timeout_s=self.config.tactic_timeout_s)
+                proof = await kind.start(post.worker, theorem, self.config)
             except StaleState:
                 self._leave(post)  # it ended before it was asked: another one will do
             except BaseException:

@@ -12,6 +12,7 @@ from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFailed
+from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
 from leanebm.lean.worker import LeanWorker
 
@@ -27,11 +28,11 @@ class ProofHandle:
     tactics may be asked for at once; the worker runs them one after the other.
     """
 
-    def __init__(self, worker: LeanWorker, theorem: Theorem, root: ProofState, *, tactic_timeout_s: float) -> None:
+    def __init__(self, worker: LeanWorker, theorem: Theorem, root: ProofState, config: LeanPoolConfig) -> None:
         self._worker = worker
         self._theorem = theorem
         self._root = root
-        self._tactic_timeout_s = tactic_timeout_s
+        self._config = config
         # Only states that this handle gave out and did not free: ids alone would let one proof
         # reach into another on the same worker.
         self._live: set[int] | None = {root.ref.state_id}
@@ -41,7 +42,7 @@ class ProofHandle:
         return f"<{type(self).__name__} {self._theorem.name!r} on worker {self._worker.index}, {states}>"
 
     @classmethod
-    async def start(cls, worker: LeanWorker, theorem: Theorem, *, tactic_timeout_s: float) -> Self:
+    async def start(cls, worker: LeanWorker, theorem: Theorem, config: LeanPoolConfig) -> Self:
         """Open ``theorem`` on ``worker``.
 
         Raises:
@@ -68,7 +69,7 @@ class ProofHandle:
             printed = await worker.request(goal_print(started.state_id))
             goals, key = printed.goals, printed.key
         root = ProofState(goals, key, StateRef(worker.epoch, started.state_id))
-        return cls(worker, theorem, root, tactic_timeout_s=tactic_timeout_s)
+        return cls(worker, theorem, root, config)
 
     @property
     def theorem(self) -> Theorem:
@@ -126,9 +127,12 @@ class ProofHandle:
             self._worker.post(goal_delete(sorted(live)))
 
     async def _run(self, state: ProofState, kind: str, text: str, name: str | None = None) -> TacticOutcome:
-        request = goal_tactic(self._id_of(state), timeout_s=self._tactic_timeout_s, kind=kind, text=text, name=name)
+        timeout_s, deadline_s = self._config.tactic_timeout_s, self._config.tactic_deadline_s
+        request = goal_tactic(self._id_of(state), timeout_s=timeout_s, kind=kind, text=text, name=name)
         try:
-            reply, elapsed_s = await self._worker.timed_request(request, on_abandoned=self._discard)
+            reply, elapsed_s = await self._worker.timed_request(
+                request, deadline_s=deadline_s, on_abandoned=self._discard
+            )
         except UnicodeEncodeError:
             return TacticRejected("the tactic holds a lone surrogate, which is not text", 0.0)
         except CommandRefused as refusal:

@@ -77,11 +77,12 @@ class _ReplayDivergedError(StaleState):
 class ReplayingProof:
     """One theorem's proof, on whichever worker lives. From ``async with environment.open(theorem)``.
 
-    **A tactic under which workers keep dying.** If a worker ended or hung *at this very tactic* twice, on
-    two processes, the tactic is answered with :class:`~leanebm.core.TacticTimedOut`, for this state only.
-    That is what is known: it ran into a limit (time, memory, stack) that Lean did not catch. It is not
-    ``TacticRejected``, for Lean never refused it. The tactics that merely waited behind it are run again.
-    Every other loss that goes on (answers that are no protocol, workers that cannot be started) is raised.
+    **A tactic that costs its worker.** If a worker gave no answer *to this very tactic* in time, or if two
+    workers in a row ended under it, the tactic is answered with :class:`~leanebm.core.TacticTimedOut`, for
+    this state only. That is what is known: it ran into a limit (time, memory, stack) that Lean did not
+    catch. It is not ``TacticRejected``, for Lean never refused it. A worker that ends may have been killed
+    from outside, so one death blames nobody. The tactics that merely waited behind it are run again. Every
+    other loss that goes on (answers that are no protocol, workers that cannot be started) is raised.
     """
 
     def __init__(self, pool: LeanPool, handle: ProofHandleOwned, max_replays: int) -> None:
@@ -122,13 +123,14 @@ class ReplayingProof:
             handle, here = await self._reach(origin)
             try:
                 outcome = await handle.run_tactic(here, tactic)
-            except (WorkerDied, WorkerTimeout) as death:
+            except WorkerTimeout as hang:
+                self._losses_in_a_row = 0
+                return TacticTimedOut(str(hang), hang.elapsed_s)
+            except WorkerDied as death:
                 deaths += 1
                 if deaths == _DEATHS_THAT_BLAME:
                     self._losses_in_a_row = 0
-                    return TacticTimedOut(
-                        f"two workers were lost under this tactic; the second: {death}", death.elapsed_s
-                    )
+                    return TacticTimedOut(f"two workers ended under this tactic; the second: {death}", death.elapsed_s)
                 await self._move(handle, death)
             except (WorkerLost, StaleState) as loss:
                 await self._move(handle, loss)
@@ -177,7 +179,9 @@ class ReplayingProof:
         for step in reversed(path):
             outcome = await handle.run_tactic(here, step.tactic)
             if not isinstance(outcome, ProofAdvanced | ProofFinished) or outcome.state.key != step.key:
-                raise _ReplayDivergedError(f"replaying {step.tactic!r} on another worker led elsewhere: {outcome}")
+                raise _ReplayDivergedError(
+                    f"replaying {step.tactic!r} on another worker led elsewhere ({type(outcome).__name__})"
+                )
             here = step.state = outcome.state
         passed = [step for step in path[1:] if step.is_freed]
         await handle.free([step.state for step in passed if step.state is not None])
