@@ -94,14 +94,13 @@ def test_env_catalog(repl: Any) -> None:
 
 
 def test_env_theorems_pages_through_the_library(repl: Any) -> None:
-    seen, offset, total = [], 0, 1
-    while offset is not None and len(seen) < 20:
-        page = repl("env.theorems", prefixes=["Init.Data.Nat.Basic"], offset=offset, limit=50)
-        seen += page["theorems"]
-        offset, total = page.get("next"), page["total"]
-    assert total > 100
-    assert all(theorem["module"] == "Init.Data.Nat.Basic" for theorem in seen)
-    sample = seen[0]
-    again = repl("goal.start", expr=sample["statement"], goals=True)
-    assert "stateId" in again
-    assert len({theorem["fingerprint"] for theorem in seen}) > 10
+    first = repl("env.theorems", prefixes=["Init.Data.Nat.Basic"], limit=100)
+    second = repl("env.theorems", prefixes=["Init.Data.Nat.Basic"], offset=first["next"], limit=100)
+    theorems = first["theorems"] + second["theorems"]
+    assert first["total"] > 200
+    assert len({theorem["name"] for theorem in theorems}) == len(theorems) > 20
+    assert {theorem["module"] for theorem in theorems} == {"Init.Data.Nat.Basic"}
+    assert len({theorem["fingerprint"] for theorem in theorems}) > 10
+    assert "stateId" in repl("goal.start", expr=theorems[0]["statement"])
+    last = repl("env.theorems", prefixes=["Init.Data.Nat.Basic"], offset=first["total"] - 1, limit=100)
+    assert "next" not in last
