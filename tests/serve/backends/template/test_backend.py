@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -10,12 +11,12 @@ from leanebm.serve import Completion, SamplingParams, TemplateBackend
 PROMPT = "/- tactic state:\nn m : Nat\nh : n = m\n⊢ n + 0 = m\n-/"
 
 
-async def complete(prompt: str = PROMPT, *, seed: int = 0, **params: object) -> list[Completion]:
-    (completions,) = await TemplateBackend(seed=seed).generate([prompt], SamplingParams(**params))  # type: ignore[arg-type]
+async def complete(prompt: str = PROMPT, *, seed: int = 0, **params: Any) -> list[Completion]:
+    (completions,) = await TemplateBackend(seed=seed).generate([prompt], SamplingParams(**params))
     return list(completions)
 
 
-async def everything(**params: object) -> list[Completion]:
+async def everything(**params: Any) -> list[Completion]:
     """All that the rules say of the prompt: as many samples as it takes until they repeat."""
     many = await complete(n=1024, **params)
     return many[: next(i for i, c in enumerate(many[1:], 1) if c.text == many[0].text)]

@@ -7,6 +7,7 @@ from typing import Final
 
 from leanebm.serve.backends.template.expression import Expression
 from leanebm.serve.backends.template.goal import PrintedGoal
+from leanebm.serve.backends.template.rules.automation import affordable_grind
 from leanebm.serve.backends.template.rules.base import Rule
 from leanebm.serve.backends.template.rules.patterns import destructuring_pattern
 
@@ -99,7 +100,7 @@ def _split(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
         yield "split", 5.0
         yield "split <;> simp_all", 2.0
         yield "split <;> omega", 1.0
-        yield "split <;> grind", 1.0
+        yield f"split <;> {affordable_grind(goal)}", 1.0
     for hypothesis in goal.hypotheses:
         if "if " in hypothesis.type.text or "match " in hypothesis.type.text:
             yield f"split at {hypothesis.name}", 3.0

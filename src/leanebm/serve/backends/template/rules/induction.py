@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from leanebm.serve.backends.template.goal import PrintedGoal, Variable
+from leanebm.serve.backends.template.rules.automation import affordable_grind
 from leanebm.serve.backends.template.rules.base import Rule
 
 __all__ = ["RULES"]
 
 _INDUCTIVE: Final = frozenset({"Nat", "List"})
-_FINISHERS: Final = {"simp_all": 0.4, "omega": 0.3, "grind": 0.2}
-"""What may close all cases at once; ``grind`` seldom fails quickly."""
 
 
 def _induction(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
@@ -32,7 +31,7 @@ def _combined(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
             weight = _preference(goal, variable)
             others = _worth_generalising(goal, variable)
             generalizing = f" generalizing {' '.join(others)}" if others else ""
-            for finisher, chance in _FINISHERS.items():
+            for finisher, chance in (("simp_all", 0.4), ("omega", 0.3), (affordable_grind(goal), 0.25)):
                 yield f"induction {variable.name}{generalizing} <;> {finisher}", chance * weight
 
 
