@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import ProofAdvanced, TacticRejected, Theorem
-from leanebm.lean import LeanPool
+from leanebm.lean import LeanPool, ReplayingEnvironment
 from leanebm.serve.backends.template.distribution import TacticDistribution
 from leanebm.serve.backends.template.goal import parse_goal
 from leanebm.serve.backends.template.rules import RULES, propose_all
@@ -25,7 +25,8 @@ STATEMENTS = (
 async def test_no_proposal_is_a_syntax_error_and_what_advances_can_be_read_again(
     lean_pool: LeanPool, statement: str
 ) -> None:
-    async with lean_pool.open(Theorem(name="t", statement=statement)) as proof:
+    # A tactic may run over its time here, as in a search; that says nothing about its syntax.
+    async with ReplayingEnvironment(lean_pool).open(Theorem(name="t", statement=statement)) as proof:
         state = proof.root
         for _ in range(3):
             following = None
