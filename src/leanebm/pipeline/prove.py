@@ -93,7 +93,9 @@ async def prove(
         LeanError, PolicyError: something broke; nothing is known about the theorem.
     """
     observer = LogObserver() if observer is None else observer
-    async with opening(config, observer) as bench:
+    # One proof lives on one worker; a second would only cost its start.
+    alone = attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
+    async with opening(alone, observer) as bench:
         if tactics:
             return await _replay(theorem, tactics, bench)
         return _attempt_of(await bench.search(theorem, config.search, observer))
