@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
-from leanebm.errors import PoolClosed, WorkerDied, WorkerLost
+from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.testing import check_certifier
 
@@ -60,7 +60,7 @@ async def test_it_keeps_the_contract_of_a_certifier(fake_config: FakeConfig) -> 
 
 
 @pytest.mark.parametrize("loss", ["die", "hang", "noise"])
-async def test_a_lost_worker_is_replaced_once(fake_config: FakeConfig, loss: str) -> None:
+async def test_a_lost_worker_is_replaced(fake_config: FakeConfig, loss: str) -> None:
     async with Certifier(fake_config(), deadline_s=0.5) as certifier:
         assert isinstance(await certifier.certify(_THEOREM, [f"-- certify {loss} once", "done"]), Certificate)
 
@@ -71,6 +71,17 @@ async def test_a_proof_under_which_workers_keep_dying_is_neither_accepted_nor_re
             await certifier.certify(_THEOREM, ["-- certify die", "done"])
         assert isinstance(caught.value, WorkerDied)
         assert isinstance(await certifier.certify(_THEOREM, ["done"]), Certificate)
+
+
+async def test_a_start_that_fails_is_tried_again(fake_config: FakeConfig) -> None:
+    async with Certifier(fake_config(fail_starts=2)) as certifier:
+        assert isinstance(await certifier.certify(_THEOREM, ["done"]), Certificate)
+
+
+async def test_without_any_worker_nothing_is_said_of_the_proof(fake_config: FakeConfig) -> None:
+    async with Certifier(fake_config(fail_starts=99, complaint="no such module\n")) as certifier:
+        with pytest.raises(WorkerStartError, match="no such module"):
+            await certifier.certify(_THEOREM, ["done"])
 
 
 async def test_no_worker_is_started_before_the_first_proof_and_it_is_replaced_in_time(

@@ -10,7 +10,7 @@ from typing import Self
 
 from leanebm.core.certificate import Certificate, CertificationRejected, CertificationResult
 from leanebm.core.theorem import Theorem
-from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost
+from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean._frontend_certificate import audited, verdict
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
 from leanebm.lean._task_scope import TaskScope
@@ -23,7 +23,7 @@ from leanebm.lean.worker_command import WorkerCommand
 __all__ = ["Certifier"]
 
 _log = logging.getLogger(__name__)
-_ATTEMPTS = 2
+_ATTEMPTS = 3
 _MISUSE = "command"
 
 
@@ -75,21 +75,21 @@ class Certifier:
     async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
         """Decide whether ``tactics`` prove ``theorem``.
 
-        A worker that is lost meanwhile is replaced once, for that says nothing about the proof.
+        A worker that is lost meanwhile, or that does not start, says nothing about the proof: another one is
+        tried, and a third.
 
         Raises:
-            WorkerLost: the worker was lost twice; the proof is neither accepted nor rejected.
-            WorkerStartError: no worker could be started.
+            WorkerLost: the last of them was lost, too; the proof is neither accepted nor rejected.
+            WorkerStartError: the last of them did not start.
             LeanInstallError: the backend is not usable.
         """
         async with self._turn:
             for attempt in range(1, _ATTEMPTS + 1):
-                worker = await self._ready_worker()
                 try:
-                    return await self._certify(worker, theorem, tactics)
+                    return await self._certify(await self._ready_worker(), theorem, tactics)
                 except StaleState as stale:
-                    loss: WorkerLost = WorkerDied(str(stale), worker=worker.index, epoch=worker.epoch)
-                except WorkerLost as lost:
+                    loss: WorkerLost | WorkerStartError = WorkerDied(str(stale))
+                except (WorkerLost, WorkerStartError) as lost:
                     loss = lost
                 _log.warning("certifying %r, attempt %d of %d: %s", theorem.name, attempt, _ATTEMPTS, loss)
             raise loss
