@@ -53,6 +53,13 @@ def tactics(state: str) -> list[str]:
         ("⊢ 2 + 2 = 4", "decide"),
         ("a b : Nat\nh : a < b\n⊢ a ≤ b", "omega"),
         ("p : Prop\nh : False\n⊢ p", "exact h.elim"),
+        ("f : Bool → Bool\nb : Bool\n⊢ f (f (f b)) = f b", "cases hb : f (f b) <;> simp_all"),
+        ("α : Type\nx : α\nxs : List α\n⊢ ∃ ys a, x :: xs = ys ++ [a]", "refine ⟨(x :: xs), ?_⟩"),
+        (
+            "f : Nat → Nat\nh : ∀ (y : Nat), ∃ x, f x = y\n⊢ ∃ g, f (g 0) = 0",
+            "obtain ⟨g, hg⟩ := Classical.axiomOfChoice h",
+        ),
+        ("n : Nat\n⊢ (List.range (n + 1)).sum = g n", "simp [List.range_succ]"),
     ],
 )
 def test_the_natural_step_is_among_the_first(state: str, tactic: str) -> None:

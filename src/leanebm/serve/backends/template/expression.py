@@ -52,6 +52,12 @@ class Expression:
             return self.text
         return self.text if _is_parenthesised(self.text) else f"({self.text})"
 
+    @property
+    def bare_text(self) -> str:
+        """The text without parentheses around all of it."""
+        is_tuple = self.head == "()"
+        return self.text[1:-1] if _is_parenthesised(self.text) and not is_tuple else self.text
+
     def walk(self) -> Iterator[Expression]:
         """This expression and everything inside it, outermost first."""
         yield self

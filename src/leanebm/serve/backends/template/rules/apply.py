@@ -122,6 +122,14 @@ def _instances(goal: PrintedGoal, hypothesis: Variable) -> Iterator[tuple[str, .
     yield from product(*choices)
 
 
+def _choose(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """Turn ``∀ x, ∃ y, …`` into a function that picks ``y``."""
+    for hypothesis in goal.hypotheses:
+        if hypothesis.type.head == "∀" and hypothesis.type.args[0].head == "∃":
+            pattern = f"⟨{goal.fresh('g')}, {goal.fresh('hg')}⟩"
+            yield f"obtain {pattern} := Classical.axiomOfChoice {hypothesis.name}", 1.0
+
+
 def _library(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     """Library facts that automation tends not to think of, where their shape is in sight."""
     for lemma, (target, elsewhere) in _FACTS.items():
@@ -144,6 +152,7 @@ RULES: Final = (
     Rule("apply", _apply),
     Rule("forward", _forward),
     Rule("instantiate", _instantiate),
+    Rule("choose", _choose),
     Rule("apply_library", _library),
     Rule("absurd", _absurd),
 )

@@ -80,6 +80,21 @@ def _is_numeric_fact(type_: Expression) -> bool:
     return bool(type_.heads() & frozenset(["+", "-", "*", "/", "%"]))
 
 
+def _boolean_values(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """The two values of an unknown function into ``Bool``, at the arguments in sight and at both constants."""
+    predicates = {v.name: v.type for v in goal.data if v.type.head == "→" and v.type.args[-1].head == "Bool"}
+    names = {variable.name for variable in goal.variables} | {"true", "false"}
+    name = goal.fresh("hb")
+    for root in (goal.target, *(hypothesis.type for hypothesis in goal.hypotheses)):
+        for node in root.walk():
+            if node.head in predicates and node.args and {leaf.head for leaf in node.walk() if leaf.is_atom} <= names:
+                yield f"cases {name} : {node.bare_text} <;> simp_all", 1.2
+                yield f"cases {name} : {node.bare_text}", 0.8
+    for function, type_ in predicates.items():
+        if type_.args[0].head == "Bool":
+            yield f"cases {name} : {function} true <;> cases {goal.fresh('hc')} : {function} false <;> simp_all", 1.5
+
+
 def _numeric(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     """Two base cases at once, where the goal looks two steps back; parity, where it divides."""
     looks_back = any(
@@ -109,6 +124,7 @@ def _split(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
 RULES: Final = (
     Rule("cases", _data),
     Rule("cases_hypothesis", _hypothesis),
+    Rule("cases_boolean", _boolean_values),
     Rule("cases_numeric", _numeric),
     Rule("split", _split),
 )

@@ -11,7 +11,7 @@ from leanebm.serve.backends.template.rules.apply import conclusion
 from leanebm.serve.backends.template.rules.base import Rule
 from leanebm.serve.backends.template.rules.introduction import introducible
 
-__all__ = ["LEMMAS", "RULES"]
+__all__ = ["LEMMAS", "RULES", "UNROLLING", "lemmas_for"]
 
 LEMMAS: Final[dict[str, tuple[str, ...]]] = {
     "+": ("Nat.add_comm", "Nat.add_assoc", "Nat.add_left_comm", "Nat.succ_add"),
@@ -24,8 +24,6 @@ LEMMAS: Final[dict[str, tuple[str, ...]]] = {
     "map": ("List.map_cons", "List.map_append", "List.map_map"),
     "filter": ("List.filter_cons", "List.filter_append"),
     "sum": ("List.sum_cons", "List.sum_append"),
-    "range": ("List.range_succ",),
-    "replicate": ("List.replicate_succ",),
     "foldl": ("List.foldl_cons", "List.foldl_append"),
     "foldr": ("List.foldr_cons", "List.foldr_append"),
     "min": ("Nat.min_def",),
@@ -34,6 +32,16 @@ LEMMAS: Final[dict[str, tuple[str, ...]]] = {
     "∘": ("Function.comp",),
 }
 """By the operator or the last component of the name that must occur."""
+
+UNROLLING: Final[dict[str, str]] = {
+    "range": "List.range_succ",
+    "repeat": "Nat.repeat",
+    "iterate": "Nat.iterate",
+    "replicate": "List.replicate_succ",
+    "ofFn": "List.ofFn_succ",
+    "finRange": "List.finRange_succ",
+}
+"""The same for functions whose recursion must be asked for."""
 
 _EQUATIONAL: Final = ("=", "↔")
 
@@ -85,6 +93,16 @@ def _substitute(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
             yield f"subst {hypothesis.name}", 3.0
 
 
+def _unrolling(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
+    """One step of a library recursion that the simplifier does not take by itself."""
+    heads = {head.rsplit(".", 1)[-1] for head in goal.target.heads()}
+    equations = "".join(f", {h.name}" for h in goal.hypotheses if h.name.startswith("ih"))
+    for lemma in (lemma for key, lemma in UNROLLING.items() if key in heads):
+        yield f"simp [{lemma}{equations}]", 2.0
+        yield f"grind [{lemma}]", 1.5
+        yield f"rw [{lemma}]", 1.5
+
+
 def _library(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     for lemma in lemmas_for(goal.target):
         yield f"rw [{lemma}]", 0.3
@@ -94,5 +112,6 @@ RULES: Final = (
     Rule("rw", _rewrite),
     Rule("rw_at", _rewrite_at),
     Rule("subst", _substitute),
+    Rule("unroll", _unrolling),
     Rule("rw_library", _library),
 )

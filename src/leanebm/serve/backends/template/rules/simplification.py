@@ -57,6 +57,8 @@ def _arithmetic(goal: PrintedGoal, equations: list[str]) -> Iterator[tuple[str, 
     if "*" in heads:
         yield f"simp [Nat.mul_add, Nat.add_mul, Nat.mul_comm, Nat.mul_left_comm, Nat.mul_assoc{extra}]", 0.8
         yield f"simp only [Nat.mul_add, Nat.add_mul, Nat.mul_one, Nat.one_mul{extra}]", 0.8
+    if {"+", "*"} <= heads and goal.hypotheses:
+        yield "simp only [Nat.succ_mul, ← Nat.add_assoc, *]", 0.8
     if "^" in heads:
         yield f"simp only [Nat.pow_succ{extra}]", 1.2
         yield f"simp [Nat.pow_succ{extra}]", 0.8

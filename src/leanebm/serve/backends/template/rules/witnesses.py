@@ -28,10 +28,9 @@ def _exists(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
         return
     binder, *others = goal.target.binders
     body = goal.target.args[0]
-    hole = ", ".join(["?_"] * (1 + len(others)))
     closer = "omega" if body.heads() & _ARITHMETIC else "simp"
     for witness, weight in _candidates(goal, binder.name, body).items():
-        yield f"refine ⟨{witness}, {hole}⟩", weight
+        yield f"refine ⟨{witness}, ?_⟩", weight
         if not others:
             yield f"exact ⟨{witness}, by {closer}⟩", 0.6 * weight
     if body.head == "=":
@@ -54,11 +53,29 @@ def _candidates(goal: PrintedGoal, name: str, body: Expression) -> dict[str, flo
         if variable.type.head in ("Nat", "Int"):
             found.setdefault(f"({variable.name} + 1)", 1.0)
             found.setdefault(f"({variable.name} - 1)", 0.3)
-    types = {v.type.head for v in goal.data} | {"Nat"}
+    for function, argument in _applications(goal):
+        found.setdefault(f"({function} {argument})", 0.7)
+    for head_variable, tail in _conses(goal):
+        found.setdefault(f"({head_variable} :: {tail})", 1.0)
+    types = {node.head for v in goal.data for node in v.type.walk()} | {"Nat"}
     for head in sorted(types & _CONSTANTS.keys()):
         for constant in _CONSTANTS[head]:
             found.setdefault(constant, 0.6)
     return found
+
+
+def _applications(goal: PrintedGoal) -> Iterator[tuple[str, str]]:
+    """Local functions with the variables they apply to."""
+    for function in goal.data:
+        if function.type.head == "→" and function.type.args[1].head not in ("→", "Prop"):
+            yield from ((function.name, v.name) for v in goal.data if v.type == function.type.args[0])
+
+
+def _conses(goal: PrintedGoal) -> Iterator[tuple[str, str]]:
+    """Local elements with the local lists they fit into."""
+    for tail in goal.of_type("List"):
+        if tail.type.args:
+            yield from ((v.name, tail.name) for v in goal.data if v.type == tail.type.args[0])
 
 
 def _solutions(name: str, body: Expression) -> Iterator[str]:
