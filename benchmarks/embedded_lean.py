@@ -2,7 +2,7 @@
 
 .. code-block:: text
 
-    python benchmarks/embedded_lean.py [--starts 5] [--calls 2000] [--growth-calls 5000] [--seed 0] [--json FILE]
+    python benchmarks/embedded_lean.py [--starts 5] [--calls 3000] [--growth-calls 5000] [--seed 0] [--json FILE]
 
 Measured from outside, on the worker's own pipes, without the pool: start of the process to ``ready.``
 (median), resident memory at that moment and at its peak, tactic calls a second over a mixed list, and
@@ -189,7 +189,7 @@ def show(figures: Figures) -> None:
 
 @click.command(help=__doc__)
 @click.option("--starts", default=5, show_default=True, type=click.IntRange(min=1))
-@click.option("--calls", default=2000, show_default=True, type=click.IntRange(min=1))
+@click.option("--calls", default=3000, show_default=True, type=click.IntRange(min=1))
 @click.option("--growth-calls", default=5000, show_default=True, type=click.IntRange(min=MEMORY_SAMPLES))
 @click.option("--seed", default=0, show_default=True)
 @click.option(
