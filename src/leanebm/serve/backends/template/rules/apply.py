@@ -134,7 +134,7 @@ def _library(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     """Library facts that automation tends not to think of, where their shape is in sight."""
     for lemma, (target, elsewhere) in _FACTS.items():
         if goal.target.head == target and elsewhere & goal.heads:
-            yield f"apply {lemma}", 0.6
+            yield f"apply {lemma}", 1.5
 
 
 def _absurd(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
