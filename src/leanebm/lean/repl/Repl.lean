@@ -309,8 +309,7 @@ def exprJson (o : ReplOptions) (e : Expr) : MetaM Json := do
     else pure []
   return .mkObj (cat pp deps)
 
-def variableJson (o : ReplOptions) (decl : LocalDecl) : MetaM Json := do
-  let type ← exprJson o decl.type
+def variableJson (o : ReplOptions) (decl : LocalDecl) (type : Json) : MetaM Json := do
   let base := [("name", jname decl.fvarId.name), ("userName", jname decl.userName.simpMacroScopes),
     ("isInaccessible", Json.bool decl.userName.isInaccessibleUserName), ("type", type)]
   match decl.value? with
@@ -321,13 +320,18 @@ def isShown (o : ReplOptions) (decl : LocalDecl) : Bool :=
   (o.printAuxDecls || !decl.isAuxDecl) &&
   (o.printImplementationDetailHyps || !decl.isImplementationDetail || decl.isAuxDecl)
 
-def variablesJson (o : ReplOptions) (lctx : LocalContext) : List FVarId → Array Json → MetaM (Array Json)
+/-- `printed` is the last type and what became of it: neighbours often have the same. -/
+def variablesJson (o : ReplOptions) (lctx : LocalContext) (printed : Expr × Json) :
+    List FVarId → Array Json → MetaM (Array Json)
   | [], acc => pure acc
   | f :: fs, acc => do
     match lctx.find? f with
-    | some d => do
-      if isShown o d then variablesJson o lctx fs (acc.push (← variableJson o d)) else variablesJson o lctx fs acc
-    | none => variablesJson o lctx fs acc
+    | none => variablesJson o lctx printed fs acc
+    | some d =>
+      if !isShown o d then variablesJson o lctx printed fs acc
+      else
+        let type ← if d.type == printed.1 then pure printed.2 else exprJson o d.type
+        variablesJson o lctx (d.type, type) fs (acc.push (← variableJson o d type))
 
 /-- The local context with inaccessible names marked by a dagger, as Lean prints it. -/
 def sanitized (lctx : LocalContext) (opts : Options) : LocalContext :=
@@ -336,15 +340,31 @@ def sanitized (lctx : LocalContext) (opts : Options) : LocalContext :=
 def inContext (lctx : LocalContext) (localInstances : LocalInstances) (x : MetaM Json) : MetaM Json :=
   fun ctx ref => x { ctx with lctx, localInstances } ref
 
+/-- The target out of a goal's text, if it stands on one line: it would be printed alone in the same way. -/
+def targetOnOneLine : List String → Option String
+  | [] => none
+  | [last] =>
+    match last.splitOn "⊢ " with
+    | ["", target] => some target
+    | _ => none
+  | _ :: lines => targetOnOneLine lines
+
+/-- The target as an object of its own. Printing is most of what a goal costs, so it is not done twice. -/
+def targetJson (o : ReplOptions) (text : String) (type : Expr) : MetaM Json := do
+  if !o.printExprPretty || o.printDependentMVars then exprJson o type
+  else match targetOnOneLine (text.splitOn "\n") with
+    | some target => return .mkObj [("pp", jstr target)]
+    | none => exprJson o type
+
 def goalJson (o : ReplOptions) (g : MVarId) : MetaM Json := do
   let decl ← g.getDecl
-  let text ← Meta.ppGoal g
+  let text := (← Meta.ppGoal g).pretty
   let lctx := sanitized decl.lctx (← getOptions)
   inContext lctx decl.localInstances do
-    let vars ← variablesJson o lctx lctx.getFVarIds.toList #[]
-    let target ← exprJson o decl.type
+    let vars ← variablesJson o lctx (.bvar 0, .null) lctx.getFVarIds.toList #[]
+    let target ← targetJson o text decl.type
     let base := [("name", jname g.name), ("fragment", jstr "tactic"), ("target", target),
-      ("vars", .arr vars), ("ppGoal", jstr text.pretty)]
+      ("vars", .arr vars), ("ppGoal", jstr text)]
     match decl.userName with
     | .anonymous => return .mkObj base
     | n => return .mkObj (("userName", jname n.eraseMacroScopes) :: base)
