@@ -879,16 +879,6 @@ def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
 
 /-! ## goal.continue, goal.delete, goal.print -/
 
-def findNamed : List String → MetaM (Except (List String) (List MVarId))
-  | [] => pure (.ok [])
-  | n :: ns => do
-    let g : MVarId := ⟨n.toName⟩
-    match ← findNamed ns, (← getMCtx).findDecl? g with
-    | .ok gs, some _ => return .ok (g :: gs)
-    | .ok _, none => return .error [n]
-    | .error bad, some _ => return .error bad
-    | .error bad, none => return .error (n :: bad)
-
 def inScope : List MVarId → MetaM (List MVarId × List String)
   | [] => pure ([], [])
   | g :: gs => do
