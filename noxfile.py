@@ -43,14 +43,14 @@ def tests(session: nox.Session) -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
-    install(session, "embedded", "test")
+    install(session, "embedded", "energy", "serve", "test")
     session.run("pytest", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def every_python(session: nox.Session) -> None:
     """Run the tests that need no Lean on each supported Python that this machine has."""
-    install(session, "embedded", "test")
+    install(session, "embedded", "energy", "serve", "test")
     session.run("pytest", "-m", "not lean", *session.posargs)
 
 
@@ -66,7 +66,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check every type, strictly, in the sources, the tests, the examples and this file."""
-    install(session, "embedded", "test", "lint", "docs")
+    install(session, "embedded", "energy", "serve", "test", "lint", "docs")
     session.install("-c", CONSTRAINTS, "nox")
     session.run("mypy", *session.posargs)
 
@@ -81,7 +81,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; any warning, stale page or undocumented public name is an error."""
-    install(session, "embedded", "docs")
+    install(session, "embedded", "energy", "serve", "docs")
     session.run("python", "docs/generate_cli.py", "--check")
     for builder in ("html", "doctest"):
         session.run("sphinx-build", "-W", "-n", "-E", "-b", builder, "docs", f"docs/_build/{builder}")
@@ -89,8 +89,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure the embedded Lean here and now; ``nox -s benchmarks -- FILE`` measures one file's subject."""
-    install(session, "embedded")
+    """Measure here and now; ``nox -s benchmarks -- FILE`` measures one file's subject."""
+    install(session, "embedded", "energy")
     chosen = [Path(argument) for argument in session.posargs] or sorted(Path("benchmarks").glob("[!_]*.py"))
     for script in chosen:
         session.run("python", os.fspath(script))

@@ -2,8 +2,18 @@
 
 from leanebm.core.candidate import Candidate
 from leanebm.core.certificate import Certificate, CertificationRejected, CertificationResult
+from leanebm.core.contrastive_group import ContrastiveGroup, Evidence, NegativeState
+from leanebm.core.encoder_identity import EncoderIdentity
 from leanebm.core.goal import Goal, Hypothesis
-from leanebm.core.interfaces import ProofCertifier, ProofEnvironment, ProofSession, StateScorer, TacticPolicy
+from leanebm.core.interfaces import (
+    EnergyModel,
+    ProofCertifier,
+    ProofEnvironment,
+    ProofSession,
+    StateEncoder,
+    StateScorer,
+    TacticPolicy,
+)
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
 from leanebm.core.proof_state import ProofState, StateRef
@@ -14,15 +24,21 @@ __all__ = [
     "Certificate",
     "CertificationRejected",
     "CertificationResult",
+    "ContrastiveGroup",
+    "EncoderIdentity",
+    "EnergyModel",
+    "Evidence",
     "Goal",
     "Hypothesis",
     "Leaf",
+    "NegativeState",
     "ProofAdvanced",
     "ProofCertifier",
     "ProofEnvironment",
     "ProofFinished",
     "ProofSession",
     "ProofState",
+    "StateEncoder",
     "StateRef",
     "StateScorer",
     "TacticOutcome",

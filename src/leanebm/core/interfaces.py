@@ -5,18 +5,28 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from leanebm.core.candidate import Candidate
 from leanebm.core.certificate import CertificationResult
+from leanebm.core.encoder_identity import EncoderIdentity
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import TacticOutcome
 from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
 
-__all__ = ["ProofCertifier", "ProofEnvironment", "ProofSession", "StateScorer", "TacticPolicy"]
+__all__ = [
+    "EnergyModel",
+    "ProofCertifier",
+    "ProofEnvironment",
+    "ProofSession",
+    "StateEncoder",
+    "StateScorer",
+    "TacticPolicy",
+]
 
 
 class ProofSession(Protocol):
@@ -80,6 +90,44 @@ class StateScorer(Protocol):
         Raises:
             EnergyError: a leaf could not be scored. A scorer never makes up a number.
             PolicyError: the encoder behind the scorer could not answer.
+        """
+        ...
+
+
+class StateEncoder(Protocol):
+    """Turns printed proof states into vectors."""
+
+    async def identity(self) -> EncoderIdentity:
+        """Which encoder this is; vectors of different identities must not be mixed.
+
+        Raises:
+            PolicyError: the encoder could not answer.
+        """
+        ...
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        """One float32 vector a text, all of one width, in the same order.
+
+        A text's vector does not depend on the others it is asked for with.
+
+        Raises:
+            EncoderError: a vector is missing, of another width, zero or not finite.
+            PolicyError: the encoder could not answer.
+        """
+        ...
+
+
+class EnergyModel(Protocol):
+    """Says how hard to prove a state is."""
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        """One finite energy a state, in the same order; **lower is more provable**.
+
+        States with no goals are never passed: a finished proof is not scored.
+
+        Raises:
+            EnergyError: a state could not be scored. A model never makes up a number.
+            PolicyError: the encoder behind the model could not answer.
         """
         ...
 

@@ -21,3 +21,6 @@ class Leaf:
 
     depth: int
     """Number of tactics from the root; 0 for the root."""
+
+    energy: float | None = None
+    """What the search's energy model said of the state, lower is more provable; ``None`` if it has none."""

@@ -1,0 +1,1 @@
+"""The energy head: from embeddings of proof states to energies, lower = more provable."""
