@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import StateScorer, TacticPolicy, Theorem
+from leanebm.core import EnergyModel, StateScorer, TacticPolicy, Theorem
 from leanebm.search import BestFirstSearch, CumulativeLogProb, SearchBudget, SearchConfig, SearchResult
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -24,6 +24,7 @@ def run_search() -> RunSearch:
         policy: TacticPolicy | None = None,
         *,
         scorer: StateScorer | None = None,
+        energy: EnergyModel | None = None,
         search_class: type[BestFirstSearch] = BestFirstSearch,
         candidates_per_state: int = 16,
         max_frontier: int | None = None,
@@ -34,6 +35,7 @@ def run_search() -> RunSearch:
             scorer=CumulativeLogProb() if scorer is None else scorer,
             environment=world,
             certifier=ToyCertifier(world),
+            energy=energy,
             config=SearchConfig(
                 budget=SearchBudget(**budget), candidates_per_state=candidates_per_state, max_frontier=max_frontier
             ),

@@ -12,6 +12,7 @@ from leanebm.search import (
     BreadthFirst,
     CumulativeLogProb,
     LengthNormalisedLogProb,
+    NegativeEnergy,
     WeightedSum,
     WeightedTerm,
 )
@@ -21,6 +22,7 @@ SCORERS: list[StateScorer] = [
     CumulativeLogProb(),
     LengthNormalisedLogProb(),
     BreadthFirst(),
+    NegativeEnergy(),
     WeightedSum((WeightedTerm(scorer=CumulativeLogProb(), weight=0.3), WeightedTerm(scorer=BreadthFirst()))),
 ]
 
@@ -54,6 +56,13 @@ async def test_a_weighted_sum_adds_terms_in_their_standard_units() -> None:
     )
     [score] = await scorer.score([leaf])
     assert math.isclose(score, 2.0 * (-6.0 + 4.0) / 0.5 + 4.0)
+
+
+async def test_low_energy_scores_high_and_a_leaf_without_one_is_an_error() -> None:
+    leaf = attrs.evolve(SAMPLE_LEAVES[0], energy=-2.5)
+    assert await NegativeEnergy().score([leaf]) == [2.5]
+    with pytest.raises(EnergyError, match="no energy"):
+        await NegativeEnergy().score([leaf, attrs.evolve(leaf, energy=None)])
 
 
 class OneTooFew:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ import pytest
 from leanebm.core import (
     Candidate,
     CertificationResult,
+    EncoderIdentity,
     Leaf,
     ProofAdvanced,
     ProofFinished,
@@ -28,6 +30,8 @@ from leanebm.testing import (
     ToySession,
     ToyWorld,
     check_certifier,
+    check_encoder,
+    check_energy_model,
     check_environment,
     check_policy,
     check_scorer,
@@ -51,10 +55,10 @@ class Scorer:
 @pytest.mark.parametrize(
     ("answers", "problem"),
     [
-        (lambda leaves: [0.0] * (len(leaves) - 1), "it gave 3 scores for 4 leaves"),
-        (lambda leaves: [math.nan, *[0.0] * (len(leaves) - 1)], "leaf 0 scores nan, not a finite number"),
-        (lambda leaves: ["high"] * len(leaves), "leaf 0 scores high, not a finite number"),
-        (lambda leaves: [leaf.depth / len(leaves) for leaf in leaves], "scores 0.25 in the batch and [1.0] alone"),
+        (lambda leaves: [0.0] * (len(leaves) - 1), "it gave 3 numbers where 4 were due, one a leaf"),
+        (lambda leaves: [math.nan, *[0.0] * (len(leaves) - 1)], "leaf 0 gets nan, not a finite number"),
+        (lambda leaves: ["high"] * len(leaves), "leaf 0 gets high, not a finite number"),
+        (lambda leaves: [leaf.depth / len(leaves) for leaf in leaves], "gets 0.25 in the batch and [1.0] alone"),
         (lambda leaves: range(len(leaves)), "in another order"),
     ],
 )
@@ -73,6 +77,58 @@ async def test_a_scorer_may_differ_within_the_tolerance() -> None:
     with pytest.raises(ContractBroken):
         await check_scorer(Scorer(jitter))
     await check_scorer(Scorer(jitter), tolerance=0.01)
+
+
+# --- energy models and encoders -----------------------------------------------------------------
+
+
+class Energies:
+    def __init__(self, answers: Callable[[Sequence[ProofState]], Sequence[float]]) -> None:
+        self.answers = answers
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        return self.answers(states)
+
+
+async def test_an_energy_model_is_held_to_one_finite_number_a_state() -> None:
+    await check_energy_model(Energies(lambda states: [float(len(state.text)) for state in states]))
+    with pytest.raises(ContractBroken, match="state 0 gets nan"):
+        await check_energy_model(Energies(lambda states: [math.nan] * len(states)))
+    with pytest.raises(ContractBroken, match="in the batch"):
+        await check_energy_model(Energies(lambda states: [float(len(states))] * len(states)))
+
+
+class Encoder:
+    def __init__(self, vector: Callable[[str, Sequence[str]], Sequence[float]], dim: int = 2) -> None:
+        self.vector = vector
+        self.dim = dim
+
+    async def identity(self) -> EncoderIdentity:
+        return EncoderIdentity(pooling="mean", is_normalized=False, dim=self.dim)
+
+    async def encode(self, texts: Sequence[str]) -> list[array[float]]:
+        return [array("f", self.vector(text, texts)) for text in texts]
+
+
+async def test_an_encoder_that_keeps_its_contract_passes() -> None:
+    await check_encoder(Encoder(lambda text, _: [len(text), 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "problem"),
+    [
+        (Encoder(lambda text, _: [len(text)]), "it says that vectors are 2 wide, and they are [1]"),
+        (Encoder(lambda text, _: [1.0] * (len(text) % 2 + 2)), "its vectors are of different widths"),
+        (Encoder(lambda text, texts: [0.0, 0.0] if text == texts[0] else [len(text), 1.0]), "vector 0 is zero"),
+        (Encoder(lambda text, _: [math.nan, len(text)]), "vector 3 is zero or not finite"),
+        (Encoder(lambda _, __: [1.0, 1.0]), "different texts have equal vectors"),
+        (Encoder(lambda text, texts: [len(text), len(texts)]), "vector 2 is another one when its text is alone"),
+    ],
+)
+async def test_an_encoder_that_breaks_its_contract_is_told_how(encoder: Encoder, problem: str) -> None:
+    with pytest.raises(ContractBroken, match="Encoder breaks its contract") as caught:
+        await check_encoder(encoder)
+    assert any(problem in line for line in caught.value.problems)
 
 
 # --- policies -----------------------------------------------------------------------------------

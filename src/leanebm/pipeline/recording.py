@@ -58,6 +58,7 @@ def _row(
         log_prob=node.log_prob,
         path_log_prob=node.path_log_prob,
         priority=node.priority,
+        energy=node.energy,
         depth=node.depth,
         remaining_depth=remaining_depth,
         on_proof_path=remaining_depth >= 0,

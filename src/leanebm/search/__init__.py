@@ -10,6 +10,7 @@ from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
     LengthNormalisedLogProb,
+    NegativeEnergy,
     WeightedSum,
     WeightedTerm,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "EdgeKind",
     "Frontier",
     "LengthNormalisedLogProb",
+    "NegativeEnergy",
     "Node",
     "NodeStatus",
     "Rival",

@@ -14,6 +14,7 @@ from leanebm.core import (
     Candidate,
     Certificate,
     CertificationRejected,
+    EnergyModel,
     Leaf,
     ProofCertifier,
     ProofEnvironment,
@@ -54,12 +55,15 @@ class BestFirstSearch:
 
     One object may search many theorems at once: all that a search writes down is its own.
 
+    With an energy model every new state gets its energy, once, before it is scored; scorers find it in
+    :attr:`Leaf.energy <leanebm.core.Leaf.energy>`. No state is skipped, whatever weight the scorer gives it.
+
     Equal states are one node (:mod:`leanebm.search.tree`). If a second path reaches a known state
     and the scorer prefers it, the node takes that path and its priority, and everything below it is
     scored again along its new path; nodes that are still open are queued anew, and those that were
     expanded, or dropped by a bounded frontier, are not expanded again.
 
-    A finished state is never scored nor queued: the path to it is certified at once. A rejected one
+    A finished state is never evaluated nor queued: the path to it is certified at once. A rejected one
     is certified again if a better path to it turns up.
 
     To search differently, override :meth:`select`, :meth:`expand`, :meth:`priority` or
@@ -70,6 +74,7 @@ class BestFirstSearch:
         scorer: says how promising states are.
         environment: runs tactics.
         certifier: decides whether a found proof counts.
+        energy: says how hard to prove a state is; ``None`` to search without.
         config: budget and breadth.
         clock: the seconds that budgets and statistics are told in.
     """
@@ -81,6 +86,7 @@ class BestFirstSearch:
         scorer: StateScorer,
         environment: ProofEnvironment,
         certifier: ProofCertifier,
+        energy: EnergyModel | None = None,
         config: SearchConfig | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -88,6 +94,7 @@ class BestFirstSearch:
         self.scorer = scorer
         self.environment = environment
         self.certifier = certifier
+        self.energy = energy
         self.config = SearchConfig() if config is None else config
         self._clock = clock
 
@@ -174,6 +181,7 @@ class BestFirstSearch:
         if root.is_terminal:
             await self._certify(run, root)
         else:
+            await self._weigh(run, [root])
             [root.priority] = await self._score(run, [root.leaf(run.theorem)])
             await self._push(run, root)
 
@@ -213,6 +221,7 @@ class BestFirstSearch:
     async def _evaluate(self, run: SearchProgress, expansion: Expansion) -> None:
         """Score what an expansion led to, queue what is new, and let better paths replace worse ones."""
         children, rivals = expansion.children, expansion.rivals
+        await self._weigh(run, children)
         leaves = [child.leaf(run.theorem) for child in children] + [rival.leaf(run.theorem) for rival in rivals]
         scores = await self._score(run, leaves)
         for child, score in zip(children, scores[: len(children)], strict=True):
@@ -235,16 +244,22 @@ class BestFirstSearch:
             if moved.status is NodeStatus.REJECTED and run.certificate is None:
                 await self._certify(run, moved)
 
+    async def _weigh(self, run: SearchProgress, nodes: Sequence[Node]) -> None:
+        """Give new nodes their energies, in one batch."""
+        if self.energy is None or not nodes:
+            return
+        with run.timed("score"):
+            energies = await self.energy.energies([node.state for node in nodes])
+        _require_finite(energies, len(nodes), self.energy, "energy a state")
+        for node, energy in zip(nodes, energies, strict=True):
+            node.energy = energy
+
     async def _score(self, run: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         if not leaves:
             return ()
         with run.timed("score"):
             scores = await self.priority(leaves)
-        if len(scores) != len(leaves) or not all(math.isfinite(score) for score in scores):
-            raise EnergyError(
-                f"{type(self.scorer).__name__} must give one finite number a leaf; "
-                f"for {len(leaves)} leaves it gave {list(scores)}"
-            )
+        _require_finite(scores, len(leaves), self.scorer, "number a leaf")
         return scores
 
     async def _push(self, run: SearchProgress, node: Node) -> None:
@@ -270,3 +285,10 @@ class BestFirstSearch:
     async def _free(self, run: SearchProgress, states: Sequence[ProofState]) -> None:
         with run.timed("lean"):
             await run.session.free(states)
+
+
+def _require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:
+    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+        raise EnergyError(
+            f"{type(giver).__name__} must give one finite {what}; where {count} were due it gave {list(numbers)}"
+        )

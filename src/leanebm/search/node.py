@@ -80,6 +80,13 @@ class Node:
     that the end of the run cut short.
     """
 
+    energy: float | None = None
+    """What the search's energy model said of the state, lower is more provable.
+
+    It belongs to the state, not to the path, so it stays when a better path is found. ``None`` if the
+    search has no energy model, and wherever ``priority`` is ``None`` for want of an evaluation.
+    """
+
     status: NodeStatus = NodeStatus.OPEN
     expansion: int | None = None
     """Position in the order of expansion; ``None`` if its expansion never began."""
@@ -125,4 +132,10 @@ class Node:
 
     def leaf(self, theorem: Theorem) -> Leaf:
         """The node as a scorer sees it."""
-        return Leaf(theorem=theorem, state=self.state, path_log_prob=self.path_log_prob, depth=self.depth)
+        return Leaf(
+            theorem=theorem,
+            state=self.state,
+            path_log_prob=self.path_log_prob,
+            depth=self.depth,
+            energy=self.energy,
+        )

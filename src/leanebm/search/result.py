@@ -119,7 +119,7 @@ class SearchStatistics:
     """Seconds spent waiting for tactics and for states to be freed."""
 
     score_s: float = 0.0
-    """Seconds spent waiting for scores."""
+    """Seconds spent waiting for energies and scores."""
 
     certify_s: float = 0.0
     """Seconds spent waiting for the certifier."""

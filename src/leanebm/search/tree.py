@@ -47,6 +47,7 @@ class Rival:
             state=self.node.state,
             path_log_prob=self.parent.path_log_prob + self.candidate.log_prob,
             depth=self.parent.depth + 1,
+            energy=self.node.energy,
         )
 
 

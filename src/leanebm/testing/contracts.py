@@ -8,14 +8,15 @@ alone for *all* leaves, that a certifier accepts no false proof) it does not vou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from numbers import Real
-from typing import Final
+from typing import Any, Final
 
 from leanebm.core import (
     Candidate,
     Certificate,
     CertificationRejected,
+    EnergyModel,
     Goal,
     Hypothesis,
     Leaf,
@@ -25,6 +26,7 @@ from leanebm.core import (
     ProofFinished,
     ProofSession,
     ProofState,
+    StateEncoder,
     StateRef,
     StateScorer,
     TacticPolicy,
@@ -33,7 +35,16 @@ from leanebm.core import (
 )
 from leanebm.errors import StaleState
 
-__all__ = ["SAMPLE_LEAVES", "ContractBroken", "check_certifier", "check_environment", "check_policy", "check_scorer"]
+__all__ = [
+    "SAMPLE_LEAVES",
+    "ContractBroken",
+    "check_certifier",
+    "check_encoder",
+    "check_energy_model",
+    "check_environment",
+    "check_policy",
+    "check_scorer",
+]
 
 ACCEPTED_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
 
@@ -53,7 +64,7 @@ def _leaf(i: int, target: str, *hypotheses: tuple[str, str]) -> Leaf:
         goals=(Goal(text=text, target=target, hypotheses=context),), key=f"sample{i}", ref=StateRef(0, i)
     )
     theorem = Theorem(name="sample", statement="∀ n : Nat, 0 + n = n")
-    return Leaf(theorem=theorem, state=state, path_log_prob=-0.7 * i, depth=i)
+    return Leaf(theorem=theorem, state=state, path_log_prob=-0.7 * i, depth=i, energy=1.0 - 0.5 * i)
 
 
 SAMPLE_LEAVES: Final = (
@@ -76,21 +87,71 @@ async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAV
     Raises:
         ContractBroken: it does not.
     """
+    _report(scorer, await _number_problems(scorer.score, leaves, "leaf", tolerance))
+
+
+async def check_energy_model(
+    model: EnergyModel,
+    states: Sequence[ProofState] = tuple(leaf.state for leaf in SAMPLE_LEAVES),
+    *,
+    tolerance: float = 1e-5,
+) -> None:
+    """Check that ``model`` gives one finite energy a state, whatever else is in the batch.
+
+    A head with a randomly started spectral norm needs a larger tolerance, or freezing.
+
+    Args:
+        model: what to check.
+        states: at least two, none of them finished.
+        tolerance: how far, absolutely and relatively, two energies of one state may differ.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    _report(model, await _number_problems(model.energies, states, "state", tolerance))
+
+
+async def check_encoder(
+    encoder: StateEncoder,
+    texts: Sequence[str] = tuple(leaf.state.text for leaf in SAMPLE_LEAVES),
+    *,
+    tolerance: float = 1e-5,
+) -> None:
+    """Check that ``encoder`` gives usable vectors of one width that do not depend on the batch.
+
+    Args:
+        encoder: what to check.
+        texts: at least two, all different.
+        tolerance: how far, absolutely and relatively, two values at one place may differ.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    identity = await encoder.identity()
+    together = [list(vector) for vector in await encoder.encode(texts)]
     problems = []
-    together = list(await scorer.score(leaves))
-    if len(together) != len(leaves):
-        problems.append(f"it gave {len(together)} scores for {len(leaves)} leaves")
-    problems += [
-        f"leaf {i} scores {score}, not a finite number" for i, score in enumerate(together) if not _finite(score)
-    ]
+    if len(together) != len(texts):
+        problems.append(f"it gave {len(together)} vectors for {len(texts)} texts")
+    if len(widths := {len(vector) for vector in together}) > 1:
+        problems.append(f"its vectors are of different widths: {sorted(widths)}")
+    if identity.dim is not None and widths != {identity.dim}:
+        problems.append(f"it says that vectors are {identity.dim} wide, and they are {sorted(widths)}")
+    for i, vector in enumerate(together):
+        if not all(map(_finite, vector)) or not any(vector):
+            problems.append(f"vector {i} is zero or not finite")
+    if len({tuple(vector) for vector in together}) < len(together):
+        problems.append("different texts have equal vectors")
     if not problems:
-        alone = [list(await scorer.score([leaf])) for leaf in leaves]
-        turned_round = list(await scorer.score(leaves[::-1]))[::-1]
-        for i, score in enumerate(together):
-            for other, how in ((alone[i], "alone"), (turned_round[i : i + 1], "in another order")):
-                if len(other) != 1 or not math.isclose(other[0], score, rel_tol=tolerance, abs_tol=tolerance):
-                    problems.append(f"leaf {i} scores {score} in the batch and {other} {how}")
-    _report(scorer, problems)
+        for i, text in enumerate(texts):
+            [alone] = await encoder.encode([text])
+            if not all(
+                math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+                for a, b in zip(alone, together[i], strict=True)
+            ):
+                problems.append(f"vector {i} is another one when its text is alone")
+    if await encoder.identity() != identity:
+        problems.append("its identity changed in between")
+    _report(encoder, problems)
 
 
 async def check_policy(policy: TacticPolicy, states: Sequence[ProofState], *, n: int = 8) -> None:
@@ -222,6 +283,28 @@ def _candidate_problems(candidates: Sequence[Candidate]) -> list[str]:
         problems.append("it proposed an empty tactic")
     if log_probs != sorted(log_probs, reverse=True):
         problems.append("a likelier candidate came after a less likely one")
+    return problems
+
+
+async def _number_problems(
+    ask: Callable[[Sequence[Any]], Awaitable[Sequence[float]]], items: Sequence[Any], what: str, tolerance: float
+) -> list[str]:
+    """What is wrong with the numbers that ``ask`` gives: alone, together and in another order."""
+    together = list(await ask(items))
+    problems = []
+    if len(together) != len(items):
+        problems.append(f"it gave {len(together)} numbers where {len(items)} were due, one a {what}")
+    problems += [
+        f"{what} {i} gets {number}, not a finite number" for i, number in enumerate(together) if not _finite(number)
+    ]
+    if problems:
+        return problems
+    alone = [list(await ask([item])) for item in items]
+    turned_round = list(await ask(items[::-1]))[::-1]
+    for i, number in enumerate(together):
+        for other, how in ((alone[i], "alone"), (turned_round[i : i + 1], "in another order")):
+            if len(other) != 1 or not math.isclose(other[0], number, rel_tol=tolerance, abs_tol=tolerance):
+                problems.append(f"{what} {i} gets {number} in the batch and {other} {how}")
     return problems
 
 

@@ -64,7 +64,7 @@ class TheoremRecord:
     """Seconds spent waiting for tactics."""
 
     score_s: float = attrs.field(default=0.0, validator=ge(0.0))
-    """Seconds spent waiting for scores."""
+    """Seconds spent waiting for energies and scores."""
 
     certify_s: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds spent waiting for the certifier."""

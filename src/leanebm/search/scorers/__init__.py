@@ -7,6 +7,14 @@ search can rely on it.
 from leanebm.search.scorers.breadth_first import BreadthFirst
 from leanebm.search.scorers.cumulative_log_prob import CumulativeLogProb
 from leanebm.search.scorers.length_normalised import LengthNormalisedLogProb
+from leanebm.search.scorers.negative_energy import NegativeEnergy
 from leanebm.search.scorers.weighted_sum import WeightedSum, WeightedTerm
 
-__all__ = ["BreadthFirst", "CumulativeLogProb", "LengthNormalisedLogProb", "WeightedSum", "WeightedTerm"]
+__all__ = [
+    "BreadthFirst",
+    "CumulativeLogProb",
+    "LengthNormalisedLogProb",
+    "NegativeEnergy",
+    "WeightedSum",
+    "WeightedTerm",
+]

@@ -38,8 +38,8 @@ def _as_tuple(terms: Iterable[WeightedTerm]) -> tuple[WeightedTerm, ...]:
 class WeightedSum:
     """The sum of its terms, so that a policy's and an energy's opinions can be traded in one unit.
 
-    ``WeightedSum((WeightedTerm(scorer=LengthNormalisedLogProb(), scale=s_lp), WeightedTerm(scorer=energy,
-    weight=beta, centre=mu, scale=s)))`` is the policy's opinion plus ``beta`` standard deviations of the
+    ``WeightedSum((WeightedTerm(scorer=LengthNormalisedLogProb(), scale=s_lp), WeightedTerm(scorer=NegativeEnergy(),
+    weight=beta, centre=-mu, scale=s)))`` is the policy's opinion plus ``beta`` standard deviations of the
     energy's. A term of weight 0 is scored all the same: its failures count, and so does its time.
     """
 

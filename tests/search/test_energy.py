@@ -1,0 +1,118 @@
+"""An energy model in a search: what is asked of it, when, and where its answers go."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from leanebm.core import EnergyModel, ProofState, StateScorer
+from leanebm.errors import EnergyError
+from leanebm.search import (
+    CumulativeLogProb,
+    LengthNormalisedLogProb,
+    NegativeEnergy,
+    SearchOutcome,
+    SearchResult,
+    WeightedSum,
+    WeightedTerm,
+)
+from leanebm.testing import QED, ToyWorld
+
+RunSearch = Callable[..., Awaitable[SearchResult]]
+
+# Two paths to c, and a long detour: the policy cannot tell them apart, an energy can.
+WORLD = ToyWorld(
+    moves={
+        "a": {"left": "b", "right": "c", "round": "a"},
+        "b": {"over": "c", "down": "d"},
+        "c": {"on": "e"},
+        "d": {"on": "f"},
+        "e": {"end": QED},
+        "f": {},
+    }
+)
+
+
+class Energies:
+    """Energies by the state's name, and a record of what was asked."""
+
+    def __init__(self, **by_name: float) -> None:
+        self.by_name = by_name
+        self.batches: list[list[str]] = []
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        assert all(state.goals for state in states)
+        self.batches.append([state.goals[0].target for state in states])
+        return [self.by_name.get(state.goals[0].target, 0.0) for state in states]
+
+
+GUIDED = WeightedSum((WeightedTerm(scorer=CumulativeLogProb()), WeightedTerm(scorer=NegativeEnergy(), weight=5.0)))
+
+
+def expansion_order(result: SearchResult) -> list[str]:
+    expanded = [node for node in result.nodes if node.expansion is not None]
+    return [node.state.goals[0].target for node in sorted(expanded, key=lambda node: node.expansion or 0)]
+
+
+async def test_every_open_state_is_weighed_once_and_a_finished_one_never(run_search: RunSearch) -> None:
+    model = Energies()
+    result = await run_search(WORLD, "a", energy=model)
+    asked = Counter(name for batch in model.batches for name in batch)
+    assert result.outcome is SearchOutcome.PROVED
+    assert set(asked.values()) == {1}
+    assert asked.keys() == {node.state.goals[0].target for node in result.nodes if node.priority is not None}
+    assert all((node.energy is None) == (node.priority is None) for node in result.nodes)
+
+
+async def test_the_children_of_an_expansion_are_one_batch(run_search: RunSearch) -> None:
+    model = Energies()
+    await run_search(WORLD, "a", energy=model)
+    assert model.batches[:2] == [["a"], ["b", "c"]]
+
+
+async def test_low_energy_is_expanded_first(run_search: RunSearch) -> None:
+    towards_d = Energies(b=-1.0, d=-2.0, f=-3.0)
+    towards_c = Energies(c=-1.0, e=-2.0)
+    assert expansion_order(await run_search(WORLD, "a", scorer=GUIDED, energy=towards_d))[:3] == ["a", "b", "d"]
+    assert expansion_order(await run_search(WORLD, "a", scorer=GUIDED, energy=towards_c)) == ["a", "c", "e"]
+
+
+async def test_with_weight_zero_the_search_is_the_policys_own_and_energies_are_kept(run_search: RunSearch) -> None:
+    policy_term = WeightedTerm(scorer=LengthNormalisedLogProb())
+    unweighted = WeightedSum((policy_term, WeightedTerm(scorer=NegativeEnergy(), weight=0.0)))
+    alone = await run_search(WORLD, "a", scorer=WeightedSum((policy_term,)))
+    logged = await run_search(WORLD, "a", scorer=unweighted, energy=Energies(b=3.0, c=-7.0))
+    assert [(n.tactics, n.priority, n.expansion) for n in logged.nodes] == [
+        (n.tactics, n.priority, n.expansion) for n in alone.nodes
+    ]
+    assert {n.state.goals[0].target: n.energy for n in logged.nodes if n.energy} == {"b": 3.0, "c": -7.0}
+
+
+@pytest.mark.parametrize("answers", [[], [math.nan], [0.0, 0.0]], ids=["too few", "not a number", "too many"])
+async def test_a_model_that_makes_no_sense_ends_the_search_with_its_name(
+    run_search: RunSearch, answers: list[float]
+) -> None:
+    class Broken:
+        async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:  # noqa: ARG002
+            return answers
+
+    result = await run_search(WORLD, "a", energy=Broken())
+    assert result.outcome is SearchOutcome.INFRASTRUCTURE
+    assert isinstance(result.error, EnergyError)
+    assert "Broken must give one finite energy a state" in str(result.error)
+
+
+async def test_scoring_by_energies_that_nobody_makes_is_an_error(run_search: RunSearch) -> None:
+    scorer: StateScorer = NegativeEnergy()
+    result = await run_search(WORLD, "a", scorer=scorer)
+    assert "give the search an energy model" in str(result.error)
+
+
+async def test_a_state_keeps_its_energy_when_a_better_path_is_found(run_search: RunSearch) -> None:
+    model: EnergyModel = Energies(c=1.5)
+    result = await run_search(WORLD, "a", scorer=LengthNormalisedLogProb(alpha=2.0), energy=model)
+    [node] = [node for node in result.nodes if node.state.goals and node.state.goals[0].target == "c"]
+    assert node.energy == 1.5
