@@ -75,6 +75,9 @@ SAMPLE_LEAVES: Final = (
 )
 """Leaves of a small proof, the root first, for scorers that need nothing special."""
 
+_SAMPLE_STATES: Final = tuple(leaf.state for leaf in SAMPLE_LEAVES)
+_SAMPLE_TEXTS: Final = tuple(state.text for state in _SAMPLE_STATES)
+
 
 async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAVES, *, tolerance: float = 1e-5) -> None:
     """Check that ``scorer`` gives one finite number a leaf, whatever else is in the batch.
@@ -92,7 +95,7 @@ async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAV
 
 async def check_energy_model(
     model: EnergyModel,
-    states: Sequence[ProofState] = tuple(leaf.state for leaf in SAMPLE_LEAVES),
+    states: Sequence[ProofState] = _SAMPLE_STATES,
     *,
     tolerance: float = 1e-5,
 ) -> None:
@@ -113,7 +116,7 @@ async def check_energy_model(
 
 async def check_encoder(
     encoder: StateEncoder,
-    texts: Sequence[str] = tuple(leaf.state.text for leaf in SAMPLE_LEAVES),
+    texts: Sequence[str] = _SAMPLE_TEXTS,
     *,
     tolerance: float = 1e-5,
 ) -> None:
