@@ -1,5 +1,6 @@
 """A world without Lean, and checks of contracts: for our tests, and for yours."""
 
+from leanebm.testing.cancellation import CancellationLeak, CancellationSweep, CancelMoment, cancel_at_every_await
 from leanebm.testing.contracts import (
     SAMPLE_LEAVES,
     ContractBroken,
@@ -20,12 +21,16 @@ __all__ = [
     "QED",
     "SAMPLE_LEAVES",
     "TIMEOUT",
+    "CancelMoment",
+    "CancellationLeak",
+    "CancellationSweep",
     "ContractBroken",
     "ManualClock",
     "ScriptedPolicy",
     "ToyCertifier",
     "ToySession",
     "ToyWorld",
+    "cancel_at_every_await",
     "check_certifier",
     "check_encoder",
     "check_energy_model",
