@@ -103,12 +103,20 @@ async def test_what_it_cannot_read_is_refused() -> None:
         await backend.generate([(1, 2, 3)], SamplingParams())
     with pytest.raises(PolicyBadRequest, match="no tactic state"):
         await backend.generate(["What is a monad?"], SamplingParams())
-    with pytest.raises(PolicyBadRequest, match="no encoder"):
-        await backend.encode(["⊢ True"])
+    with pytest.raises(PolicyBadRequest, match="no tokenizer"):
+        await backend.encode([(1, 2, 3)])
 
 
 async def test_it_is_always_healthy() -> None:
     async with TemplateBackend() as backend:
         assert await backend.check_health()
         await backend.flush_cache()
-        assert backend.description.encode is None
+
+
+async def test_it_encodes_as_it_says() -> None:
+    async with TemplateBackend() as backend:
+        embeddings = await backend.encode(["⊢ True", "n : Nat\n⊢ n = n"])
+        said = backend.description.encode
+    assert said is not None
+    assert [len(embedding.vector) for embedding in embeddings] == [said.dim, said.dim]
+    assert [embedding.prompt_tokens for embedding in embeddings] == [2, 7]

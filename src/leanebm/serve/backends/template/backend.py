@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import random
@@ -15,11 +16,13 @@ from leanebm.serve.backends.base import (
     BackendDescription,
     Completion,
     Embedding,
+    EncodeDescription,
     Prompt,
     SamplingParams,
     Token,
 )
 from leanebm.serve.backends.template.distribution import TacticDistribution, WeightedTactic
+from leanebm.serve.backends.template.encoder import DIM, ENCODER_VERSION, embed
 from leanebm.serve.backends.template.goal import PrintedGoal, find_state, parse_goal
 from leanebm.serve.backends.template.rules import RULES, propose_all
 
@@ -27,6 +30,7 @@ __all__ = ["EOS_ID", "TemplateBackend"]
 
 EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
+_MAX_ENCODE_BATCH: Final = 256
 _PROBE: Final = "/- tactic state:\n⊢ True\n-/"
 
 
@@ -45,8 +49,19 @@ class TemplateBackend(Backend):
 
     @property
     def description(self) -> BackendDescription:
-        """Named ``template``; it has no encoder."""
-        return BackendDescription(model_path="template", tokenizer_path="template", weight_version="template-1")
+        """Named ``template``; what its vectors are made of is in ``encoder.py``."""
+        encoder = EncodeDescription(
+            pooling="mean",
+            layer=ENCODER_VERSION,
+            normalized=False,
+            include_bos=False,
+            dim=DIM,
+            dtype="float32",
+            max_batch=_MAX_ENCODE_BATCH,
+        )
+        return BackendDescription(
+            model_path="template", tokenizer_path="template", weight_version="template-1", encode=encoder
+        )
 
     async def __aenter__(self) -> Self:
         """Nothing to load."""
@@ -63,13 +78,18 @@ class TemplateBackend(Backend):
         """
         return [self._complete(prompt, params) for prompt in prompts]
 
-    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:  # noqa: ARG002 - it has none to give
-        """Refuse: there are no hidden states here.
+    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:
+        """What each printed state is made of, hashed into a vector.
 
         Raises:
-            PolicyBadRequest: always.
+            PolicyBadRequest: a prompt is made of token ids.
         """
-        raise PolicyBadRequest("the template backend has no encoder; serve a model to get embeddings")
+        embeddings = []
+        for prompt in prompts:
+            vector, prompt_tokens = embed(_text(prompt))
+            embeddings.append(Embedding(vector=vector, prompt_tokens=prompt_tokens))
+            await asyncio.sleep(0)  # half a millisecond each; others wait for the event loop, too
+        return embeddings
 
     async def flush_cache(self) -> None:
         """Nothing is cached."""
@@ -79,21 +99,26 @@ class TemplateBackend(Backend):
         return bool(await self.generate([_PROBE], SamplingParams(max_new_tokens=1)))
 
     def _complete(self, prompt: Prompt, params: SamplingParams) -> list[Completion]:
-        if not isinstance(prompt, str):
-            raise PolicyBadRequest("the template backend reads text, not input_ids: it has no tokenizer")
-        distribution = TacticDistribution(propose_all(RULES, _goal(prompt)))
+        text = _text(prompt)
+        distribution = TacticDistribution(propose_all(RULES, _goal(text)))
         tactics = distribution.draw(
             params.n,
             temperature=params.temperature,
-            rng=self._rng(prompt, params.sampling_seed),
+            rng=self._rng(text, params.sampling_seed),
             keep=lambda ranked: _truncate(ranked, params),
         )
-        return [_completion(tactic, prompt, params) for tactic in islice(cycle(tactics), params.n)]
+        return [_completion(tactic, text, params) for tactic in islice(cycle(tactics), params.n)]
 
     def _rng(self, prompt: str, sampling_seed: int | None) -> random.Random:
         seed = self._seed if sampling_seed is None else sampling_seed
         digest = hashlib.sha256(f"{seed}\n{prompt}".encode(errors="surrogatepass")).digest()
         return random.Random(digest)  # noqa: S311 - sampling, not secrets
+
+
+def _text(prompt: Prompt) -> str:
+    if not isinstance(prompt, str):
+        raise PolicyBadRequest("the template backend reads text, not input_ids: it has no tokenizer")
+    return prompt
 
 
 def _goal(prompt: str) -> PrintedGoal:

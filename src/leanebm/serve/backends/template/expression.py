@@ -60,9 +60,11 @@ class Expression:
 
     def walk(self) -> Iterator[Expression]:
         """This expression and everything inside it, outermost first."""
-        yield self
-        for arg in self.args:
-            yield from arg.walk()
+        waiting = [self]  # not by recursion: a printed sum of a thousand terms is a thousand deep
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.args))
 
     def heads(self) -> frozenset[str]:
         """Every head that occurs."""

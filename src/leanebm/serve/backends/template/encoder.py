@@ -1,0 +1,131 @@
+"""Embeddings without a model: what a printed proof state is made of, hashed into a vector.
+
+Every feature of a state (a token, a pair or triple of neighbouring tokens, a step down an expression
+tree; on which side of the turnstile it stands) has a fixed pseudo-random vector with a few entries ±1,
+derived from its text. The embedding is the mean of the vectors of the state's ``F`` features, as a
+language model's is the mean over tokens, times ``√F``, without which a long state would have hardly
+any signal; a few counts that a mean forgets follow. Local names are replaced by the head of their
+type, so that renaming a variable changes next to nothing.
+
+Nothing is learnt and nothing is drawn: a text has the same vector on every machine, for ever. It is the
+hashing trick (Weinberger et al., 2009, https://arxiv.org/abs/0902.2206) with more than one entry a
+feature, so that two features rarely share all of theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from leanebm.serve.backends.template.expression import Expression
+from leanebm.serve.backends.template.goal import PrintedGoal, parse_goal
+
+__all__ = ["DIM", "ENCODER_VERSION", "embed"]
+
+DIM: Final = 384
+"""Width of a vector."""
+
+ENCODER_VERSION: Final = "hashed-1"
+"""Counts up when the same text gets another vector: heads trained before do not fit it any more."""
+
+_COUNTS: Final = 8
+_HASHED: Final = DIM - _COUNTS
+_ENTRIES: Final = 4
+"""Non-zero entries of a feature's vector."""
+
+_TOKEN: Final = re.compile(r"[^\W\d][\w.'✝]*|\d+|[^\w\s]+")
+_GOAL_BREAK: Final = re.compile(r"\n\s*\n")
+_MAX_TOKENS: Final = 4096
+"""Longer states are described by their first tokens; a request must not cost seconds."""
+
+
+def embed(text: str) -> tuple[array[float], int]:
+    """The vector of a printed proof state, and how many tokens it has.
+
+    It is finite and not zero, whatever the text.
+    """
+    tokens = _TOKEN.findall(text)[:_MAX_TOKENS]
+    goals = [goal for part in _GOAL_BREAK.split(text.strip()) if (goal := _read(part)) is not None]
+    features = Counter(_features(tokens, goals))
+    vector = [0.0] * _HASHED
+    scale = 1.0 / math.sqrt(features.total())
+    for feature, occurrences in features.items():
+        for index, sign in _entries(feature):
+            vector[index] += sign * occurrences * scale
+    return array("f", [*vector, *_counts(tokens, goals)]), len(tokens)
+
+
+def _read(goal: str) -> PrintedGoal | None:
+    try:
+        return parse_goal(goal)
+    except (ValueError, RecursionError):  # not a goal, or one that no reader would call readable
+        return None
+
+
+def _features(tokens: list[str], goals: list[PrintedGoal]) -> Iterator[str]:
+    yield "state"  # so that no vector is zero
+    if not goals:
+        yield from _grams("text", tokens)
+    for position, goal in enumerate(goals):
+        types = {variable.name: f"‹{variable.type.head}›" for variable in goal.variables}
+        side = "goal" if position == 0 else "later"
+        yield from _grams(side, _typed(goal.target.text, types))
+        yield from _steps(side, goal.target, types)
+        for hypothesis in goal.hypotheses:
+            yield from _grams("given", _typed(hypothesis.type.text, types))
+        for variable in goal.data:
+            yield f"data {variable.type.head}"
+
+
+def _typed(text: str, types: Mapping[str, str]) -> list[str]:
+    """The tokens, each local name (``xs``, or the one in ``xs.length``) replaced by the head of its type."""
+    typed = []
+    for token in _TOKEN.findall(text)[:_MAX_TOKENS]:
+        name, dot, field = token.partition(".")
+        typed.append(f"{types.get(name, name)}{dot}{field}")
+    return typed
+
+
+def _grams(side: str, tokens: list[str]) -> Iterator[str]:
+    """Tokens one by one, in pairs and in triples."""
+    padded = ["^", *tokens, "$"]
+    yield from (f"{side} {token}" for token in tokens)
+    yield from (f"{side} {a} {b}" for a, b in pairwise(padded))
+    yield from (f"{side} {a} {b} {c}" for a, b, c in zip(padded, padded[1:], padded[2:], strict=False))
+
+
+def _steps(side: str, expression: Expression, types: Mapping[str, str]) -> Iterator[str]:
+    """Every step from a head to the head of one of its arguments."""
+    for upper in expression.walk():
+        for place, lower in enumerate(upper.args):
+            yield f"{side} {types.get(upper.head, upper.head)} {place}> {types.get(lower.head, lower.head)}"
+
+
+@lru_cache(maxsize=2**16)
+def _entries(feature: str) -> tuple[tuple[int, float], ...]:
+    """Where a feature's vector is not zero, and with which sign."""
+    digest = hashlib.blake2b(feature.encode(errors="surrogatepass"), digest_size=4 * _ENTRIES).digest()
+    words = (int.from_bytes(digest[start : start + 4], "big") for start in range(0, len(digest), 4))
+    return tuple(((word >> 1) % _HASHED, 1.0 if word & 1 else -1.0) for word in words)
+
+
+def _counts(tokens: list[str], goals: list[PrintedGoal]) -> list[float]:
+    """Sizes, on a logarithmic scale; the last tells a state that could not be read."""
+    targets = [len(_TOKEN.findall(goal.target.text)) for goal in goals]
+    sizes = [
+        len(tokens),
+        len(goals),
+        targets[0] if targets else 0,
+        max(targets, default=0),
+        sum(len(goal.hypotheses) for goal in goals),
+        sum(len(goal.data) for goal in goals),
+        len({head for goal in goals for head in goal.heads}),
+    ]
+    return [*map(math.log1p, sizes), 0.0 if goals else 1.0]
