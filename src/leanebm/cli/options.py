@@ -28,6 +28,7 @@ class _Setting:
     metavar: str | None = None
     read: Callable[[Any], object] = lambda value: value
     envvar: str | None = None
+    is_flag: bool = False
 
     @property
     def parameter(self) -> str:
@@ -38,6 +39,8 @@ class _Setting:
             self.option,
             self.parameter,
             type=self.kind,
+            is_flag=self.is_flag,
+            default=None,
             metavar=self.metavar,
             help=self.help,
             envvar=self.envvar,
@@ -81,6 +84,22 @@ _RUN = (
     _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
     _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
+    _Setting(
+        "--ebm-path",
+        "energy.path",
+        click.Path(exists=True, file_okay=False, path_type=Path),
+        "An energy head that train-ebm made, to guide the search.",
+        "DIR",
+        read=str,
+    ),
+    _Setting("--beta", "energy.beta", float, "Weight of the energy.  [default: as fitted in training]", "B"),
+    _Setting(
+        "--freeze-spectral",
+        "energy.freeze_spectral",
+        bool,
+        "Score with exact spectral norms, computed once: faster, and the same at every forward.",
+        is_flag=True,
+    ),
     *_LEAN,
 )
 

@@ -13,6 +13,7 @@ from attrs.validators import ge, instance_of
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
+from leanebm.pipeline.energy_guidance import EnergyConfig
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchConfig
@@ -41,7 +42,11 @@ class RunConfig:
     """Budget and breadth of one theorem's search."""
 
     scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb)
-    """What says which state to expand next."""
+    """What says which state to expand next, by the policy's opinion; with an energy head, the term that
+    the head's energy is added to."""
+
+    energy: EnergyConfig = attrs.field(factory=EnergyConfig)
+    """The energy head, if there is one."""
 
     lean: LeanPoolConfig = attrs.field(factory=LeanPoolConfig)
     """The Lean workers."""

@@ -23,7 +23,7 @@ from cattrs.v import transform_error
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb
+from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy
 
 __all__ = ["NONE_WORD", "structure_settings", "to_toml", "unstructure_settings"]
 
@@ -43,6 +43,7 @@ _KINDS: Mapping[object, Mapping[str, type]] = {
         "breadth_first": BreadthFirst,
         "cumulative": CumulativeLogProb,
         "length_normalised": LengthNormalisedLogProb,
+        "negative_energy": NegativeEnergy,
     },
 }
 """What may stand where a setting is an interface, by the word that picks it."""

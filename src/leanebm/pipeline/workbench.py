@@ -8,12 +8,13 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import attrs
 
-from leanebm.core import ProofCertifier, ProofEnvironment, StateScorer, TacticPolicy, Theorem
+from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, StateScorer, TacticPolicy, Theorem
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.embedded_lean import PREPARING_LEAN, prepare_embedded_lean
 from leanebm.pipeline.embedded_server import start_embedded_server
+from leanebm.pipeline.energy_guidance import open_guidance
 from leanebm.pipeline.events import Observer, SearchAdvanced, StageFinished, StageStarted
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, Frontier, Node, SearchConfig, SearchResult
@@ -29,6 +30,7 @@ class Workbench:
     scorer: StateScorer
     environment: ProofEnvironment
     certifier: ProofCertifier
+    energy: EnergyModel | None = None
     lean_version: str
     """What the environment calls itself, for the record."""
 
@@ -54,6 +56,7 @@ class _ObservedSearch(BestFirstSearch):
             scorer=bench.scorer,
             environment=bench.environment,
             certifier=bench.certifier,
+            energy=bench.energy,
             config=config,
         )
         self._theorem = theorem
@@ -80,6 +83,7 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
         LeanInstallError: no usable Lean could be found or prepared.
         WorkerStartError: Lean does not start.
         PolicyError: the policy server is not there.
+        EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
     async with AsyncExitStack() as stack:
         policy_config = config.policy
@@ -90,13 +94,18 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
         with stage(observer, "reaching the policy server"):
             policy = await stack.enter_async_context(PolicyClient(policy_config))
             await policy.wait_ready()
+        guidance = None
+        if config.energy.path is not None:
+            with stage(observer, "loading the energy head"):
+                guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, policy))
         pool = await stack.enter_async_context(open_lean(config.lean, observer))
         certifier = await stack.enter_async_context(Certifier(config.lean))
         yield Workbench(
             policy=policy,
-            scorer=config.scorer,
+            scorer=guidance.scorer if guidance else config.scorer,
             environment=ReplayingEnvironment(pool),
             certifier=certifier,
+            energy=guidance.energy if guidance else None,
             lean_version=await pool.ask(lean_version()),
         )
 
