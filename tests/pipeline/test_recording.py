@@ -7,8 +7,9 @@ from leanebm.core import Theorem
 from leanebm.pipeline.recording import record_of, rows_of
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchResult
 from leanebm.search.scorers import CumulativeLogProb
+from leanebm.storage import RunInfo
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
-from leanebm.trajectory import THEOREM_OUTCOMES, RunInfo
+from leanebm.trajectory import THEOREM_OUTCOMES
 
 RUN = RunInfo(run_id="r", started_unix_s=0.0, seed=7, backend="toy", lean_version="toy", leanebm_version="0", config={})
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
-from leanebm.trajectory import Attempt, RunInfo, TheoremRecord, TrajectoryRow
+from leanebm.storage import RunInfo
+from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow
 
 MakeRun = Callable[..., RunInfo]
 MakeTheorem = Callable[..., tuple[TheoremRecord, list[TrajectoryRow]]]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from leanebm.errors import TrajectoryError
-from leanebm.trajectory import RunInfo, Shard, read_trajectory
+from leanebm.storage import RunInfo, Shard
+from leanebm.trajectory import TRAJECTORY_FORMAT, read_trajectory
 
 MakeRun = Callable[..., RunInfo]
 MakeTheorem = Callable[..., Any]
@@ -21,6 +22,7 @@ def directory(tmp_path: Path, make_run: MakeRun, make_theorem: MakeTheorem) -> P
     for number, (run_id, theorems) in enumerate([("run-1", first), ("run-2", second)]):
         Shard.write(
             tmp_path / f"part-{number:06d}.parquet",
+            TRAJECTORY_FORMAT,
             make_run(run_id),
             [record for record, _ in theorems],
             [row for _, rows in theorems for row in rows],

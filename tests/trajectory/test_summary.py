@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leanebm.trajectory import THEOREM_OUTCOMES, RunInfo, Shard, summarise
+from leanebm.storage import RunInfo, Shard
+from leanebm.trajectory import THEOREM_OUTCOMES, TRAJECTORY_FORMAT, summarise
 
 
 def test_a_summary_counts_theorems_by_outcome_and_adds_up_costs(
@@ -13,7 +14,13 @@ def test_a_summary_counts_theorems_by_outcome_and_adds_up_costs(
     outcomes = [*THEOREM_OUTCOMES, "proved", "rejected", "rejected"]
     theorems = [make_theorem(f"t{i}", outcome) for i, outcome in enumerate(outcomes)]
     path = tmp_path / "part-000000.parquet"
-    Shard.write(path, make_run(), [record for record, _ in theorems], [row for _, rows in theorems for row in rows])
+    Shard.write(
+        path,
+        TRAJECTORY_FORMAT,
+        make_run(),
+        [record for record, _ in theorems],
+        [row for _, rows in theorems for row in rows],
+    )
     summary = summarise(path)
     assert summary.attempted == 8
     assert (summary.proved, summary.certified) == (2, 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from leanebm.search import Edge, Node, SearchResult
-from leanebm.trajectory import Attempt, RunInfo, TheoremRecord, TrajectoryRow
+from leanebm.storage import RunInfo
+from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow
 
 __all__ = ["record_of", "rows_of"]
 

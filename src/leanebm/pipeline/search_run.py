@@ -30,7 +30,8 @@ from leanebm.pipeline.run_folder import RunFolder, write_atomically
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench
 from leanebm.search import SearchOutcome, SearchResult
-from leanebm.trajectory import RunInfo, TrajectoryWriter
+from leanebm.storage import RunInfo
+from leanebm.trajectory import TrajectoryWriter
 
 __all__ = ["SearchRun"]
 

@@ -3,26 +3,22 @@
 from leanebm.trajectory.reader import Trajectory, read_trajectory
 from leanebm.trajectory.record import THEOREM_OUTCOMES, TheoremRecord
 from leanebm.trajectory.row import MAX_MESSAGE_CHARS, Attempt, TrajectoryRow
-from leanebm.trajectory.run_info import RunInfo
-from leanebm.trajectory.schema import SCHEMA, SCHEMA_VERSION
-from leanebm.trajectory.shard import Shard
+from leanebm.trajectory.schema import SCHEMA, SCHEMA_VERSION, TRAJECTORY_FORMAT
 from leanebm.trajectory.summary import TrajectorySummary, summarise
-from leanebm.trajectory.writer import TrajectoryWriter, TrajectoryWriterConfig
+from leanebm.trajectory.writer import TrajectoryWriter
 
 __all__ = [
     "MAX_MESSAGE_CHARS",
     "SCHEMA",
     "SCHEMA_VERSION",
     "THEOREM_OUTCOMES",
+    "TRAJECTORY_FORMAT",
     "Attempt",
-    "RunInfo",
-    "Shard",
     "TheoremRecord",
     "Trajectory",
     "TrajectoryRow",
     "TrajectorySummary",
     "TrajectoryWriter",
-    "TrajectoryWriterConfig",
     "read_trajectory",
     "summarise",
 ]

@@ -8,9 +8,11 @@ from typing import Any, Final
 import attrs
 import pyarrow as pa
 
+from leanebm.storage import ShardFormat
+from leanebm.trajectory.record import TheoremRecord
 from leanebm.trajectory.row import Attempt, TrajectoryRow
 
-__all__ = ["SCHEMA", "SCHEMA_VERSION", "rows_of", "table_of"]
+__all__ = ["SCHEMA", "SCHEMA_VERSION", "TRAJECTORY_FORMAT", "rows_of", "table_of"]
 
 SCHEMA_VERSION: Final = 1
 
@@ -76,3 +78,20 @@ def rows_of(table: pa.Table) -> list[TrajectoryRow]:
 def _row(values: dict[str, Any]) -> TrajectoryRow:
     attempts = tuple(Attempt(**attempt) for attempt in values.pop("attempts"))
     return TrajectoryRow(**values, attempts=attempts)
+
+
+def _owns(record: TheoremRecord, row: TrajectoryRow) -> bool:
+    return row.theorem == record.theorem.name and row.run_id == record.run_id
+
+
+TRAJECTORY_FORMAT: Final = ShardFormat(
+    noun="trajectory",
+    prefix="leanebm",
+    version=SCHEMA_VERSION,
+    schema=SCHEMA,
+    record=TheoremRecord,
+    table_of=table_of,
+    rows_of=rows_of,
+    owns=_owns,
+)
+"""The shards of a trajectory: the nodes are the rows."""

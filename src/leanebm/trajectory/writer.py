@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import final
 
-import attrs
-import pyarrow as pa
-from attrs.validators import ge
-from filelock import FileLock, Timeout
-
-from leanebm.errors import TrajectoryError
+from leanebm.storage import RunInfo, ShardWriter, ShardWriterConfig
 from leanebm.trajectory.record import TheoremRecord
 from leanebm.trajectory.row import TrajectoryRow
-from leanebm.trajectory.run_info import RunInfo
-from leanebm.trajectory.shard import SHARD_PATTERN, TEMPORARY_PATTERN, Shard, shard_path
+from leanebm.trajectory.schema import TRAJECTORY_FORMAT
 
-__all__ = ["TrajectoryWriter", "TrajectoryWriterConfig"]
-
-
-@attrs.frozen(kw_only=True)
-class TrajectoryWriterConfig:
-    """When a shard is closed: whichever of the two comes first."""
-
-    max_rows: int = attrs.field(default=20_000, validator=ge(1))
-    """Rows after which a shard is written at once; a larger theorem still goes to one shard."""
-
-    max_wait_s: float = attrs.field(default=1.0, validator=ge(0.0))
-    """Seconds that a finished theorem waits for others to share its shard, at least 0."""
+__all__ = ["TrajectoryWriter"]
 
 
-@attrs.define(eq=False)
-class _Pending:
-    record: TheoremRecord
-    rows: Sequence[TrajectoryRow]
-    is_durable: asyncio.Future[None]
-
-
-class TrajectoryWriter:
-    """Appends theorems to a trajectory, a directory of atomic Parquet shards; an ``async with``.
-
-    :meth:`write` returns when the theorem's shard is on the disk, and theorems that finish at about
-    the same time share one. Leaving the context writes what is left, also after a cancellation.
-    One writer at a time may have a directory; a killed one leaves no lock behind.
+@final
+class TrajectoryWriter(ShardWriter[TheoremRecord, TrajectoryRow]):
+    """Appends searched theorems to a trajectory; an ``async with``.
 
     Args:
         path: the directory; made if it is not there.
@@ -53,149 +23,5 @@ class TrajectoryWriter:
         config: when shards are closed.
     """
 
-    def __init__(self, path: Path | str, *, run: RunInfo, config: TrajectoryWriterConfig | None = None) -> None:
-        self._path = Path(path)
-        self._run = run
-        self._config = TrajectoryWriterConfig() if config is None else config
-        self._lock = FileLock(self._path / ".lock", thread_local=False)
-        self._next_number = 0
-        self._completed: set[str] = set()
-        self._written: set[str] = set()
-        # Unbounded, but each caller waits for its own theorem, so it holds one for each of them at most.
-        self._queue: asyncio.Queue[_Pending | None] = asyncio.Queue()
-        self._committer: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        """Take the directory, and look at what it already holds.
-
-        Raises:
-            TrajectoryError: another writer has it, its shards are damaged or of another schema version
-                or configuration, or it cannot be written to.
-        """
-        await asyncio.to_thread(self._take)
-        self._committer = asyncio.create_task(self._commit(), name=f"trajectory writer of {self._path}")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Write what is left, and give the directory back."""
-        try:
-            if self._committer is not None:
-                self._queue.put_nowait(None)
-                await self._committer
-        finally:
-            self._committer = None
-            self._lock.release()
-
-    def completed(self) -> frozenset[str]:
-        """Names of the theorems on the disk that need not be searched again.
-
-        A theorem whose search was lost to an infrastructure failure is not among them.
-        """
-        return frozenset(self._completed)
-
-    async def write(self, record: TheoremRecord, rows: Sequence[TrajectoryRow]) -> None:
-        """Append one theorem, and return when it is on the disk.
-
-        Cancelling the wait does not take the theorem back.
-
-        Raises:
-            ValueError: record and rows are not of this run and of one theorem, or it is written already.
-            TrajectoryError: it could not be written, or the writer is not open.
-        """
-        self._check(record, rows)
-        if self._committer is None or self._committer.done():
-            raise TrajectoryError(f"the writer of {self._path} is not open: use it inside its `async with`")
-        self._written.add(record.theorem.name)
-        pending = _Pending(record, rows, asyncio.get_running_loop().create_future())
-        self._queue.put_nowait(pending)
-        await pending.is_durable
-
-    def _check(self, record: TheoremRecord, rows: Sequence[TrajectoryRow]) -> None:
-        name = record.theorem.name
-        if {record.run_id, *(row.run_id for row in rows)} != {self._run.run_id}:
-            raise ValueError(f"theorem {name!r} comes with another run's id than {self._run.run_id!r}")
-        if any(row.theorem != name for row in rows):
-            raise ValueError(f"theorem {name!r} comes with rows of another theorem")
-        if name in self._written or name in self._completed:
-            raise ValueError(f"theorem {name!r} is in the trajectory already")
-
-    def _take(self) -> None:
-        try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise TrajectoryError(f"another process is writing to {self._path}; wait for it, or stop it") from error
-        except OSError as error:
-            raise TrajectoryError(f"{self._path} cannot be written to: {error}") from error
-        try:
-            for leftover in self._path.glob(TEMPORARY_PATTERN):
-                leftover.unlink()
-            self._resume(sorted(self._path.glob(SHARD_PATTERN)))
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def _resume(self, paths: Sequence[Path]) -> None:
-        for path in paths:
-            shard = Shard.open(path)
-            differences = self._run.differences(shard.run)
-            if differences:
-                raise TrajectoryError(
-                    f"{path} was written under other settings, so this run must not add to it; "
-                    "choose another directory, or set:\n" + "\n".join(f"  - {line}" for line in differences)
-                )
-            self._completed.update(record.theorem.name for record in shard.records if record.is_final)
-            if shard.run.run_id == self._run.run_id:
-                self._written.update(record.theorem.name for record in shard.records)
-        if paths:
-            self._next_number = int(paths[-1].stem.removeprefix("part-")) + 1
-
-    async def _commit(self) -> None:
-        """Write shard after shard until the writer is closed."""
-        is_closing = False
-        while not is_closing:
-            batch, is_closing = await self._next_batch()
-            if batch:
-                await self._write_shard(batch)
-
-    async def _next_batch(self) -> tuple[list[_Pending], bool]:
-        """Theorems for one shard, and whether they are the last ones."""
-        batch: list[_Pending] = []
-        pending = await self._queue.get()
-        try:
-            async with asyncio.timeout(self._config.max_wait_s):
-                while pending is not None:
-                    batch.append(pending)
-                    if sum(len(one.rows) for one in batch) >= self._config.max_rows:
-                        break
-                    pending = await self._queue.get()
-        except TimeoutError:
-            return batch, False
-        return batch, pending is None
-
-    async def _write_shard(self, batch: Sequence[_Pending]) -> None:
-        records = [pending.record for pending in batch]
-        rows = [row for pending in batch for row in pending.rows]
-        path = shard_path(self._path, self._next_number)
-        failure: BaseException | None = None
-        try:
-            await asyncio.to_thread(Shard.write, path, self._run, records, rows)
-        except (OSError, pa.ArrowException) as error:
-            failure = TrajectoryError(f"{path} could not be written: {error}")
-            failure.__cause__ = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this shard
-            failure = error
-        else:
-            self._next_number += 1
-            self._completed.update(record.theorem.name for record in records if record.is_final)
-        if failure is not None:
-            self._written.difference_update(record.theorem.name for record in records)
-        for pending in batch:
-            if pending.is_durable.done():  # its caller was cancelled
-                continue
-            if failure is None:
-                pending.is_durable.set_result(None)
-            else:
-                pending.is_durable.set_exception(failure)
+    def __init__(self, path: Path | str, *, run: RunInfo, config: ShardWriterConfig | None = None) -> None:
+        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config)

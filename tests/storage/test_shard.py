@@ -9,16 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from leanebm.errors import TrajectoryError
-from leanebm.trajectory import SCHEMA, RunInfo, Shard
+from leanebm.storage import RunInfo, Shard, ShardFormat
 
 MakeTheorem = Callable[..., Any]
+Format = ShardFormat[Any, Any]
+AnyShard = Shard[Any, Any]
 
 
 @pytest.fixture
-def shard(tmp_path: Path, make_run: Callable[..., RunInfo], make_theorem: MakeTheorem) -> Shard:
-    theorems = [make_theorem("t1", "proved"), make_theorem("t2", "rejected"), make_theorem("t3", "infrastructure")]
+def shard(
+    tmp_path: Path, shard_format: Format, make_run: Callable[..., RunInfo], make_theorem: MakeTheorem
+) -> AnyShard:
+    theorems = [make_theorem("t1"), make_theorem("t2"), make_theorem("t3", is_final=False)]
     rows = [row for _, rows in theorems for row in rows]
-    return Shard.write(tmp_path / "part-000000.parquet", make_run(), [record for record, _ in theorems], rows)
+    records = [record for record, _ in theorems]
+    return Shard.write(tmp_path / "part-000000.parquet", shard_format, make_run(), records, rows)
 
 
 def rewrite(path: Path, **metadata: bytes | None) -> None:
@@ -32,60 +37,60 @@ def rewrite(path: Path, **metadata: bytes | None) -> None:
     pq.write_table(table.replace_schema_metadata(kept), path)
 
 
-def test_a_shard_is_read_as_it_was_written(shard: Shard) -> None:
-    again = Shard.open(shard.path)
+def test_a_shard_is_read_as_it_was_written(shard: AnyShard) -> None:
+    again = Shard.open(shard.path, shard.format)
     assert again.records == shard.records
     assert again.run.differences(shard.run) == []
     assert again.table().num_rows == 9
 
 
-def test_nothing_but_the_shard_is_left_behind(shard: Shard) -> None:
+def test_nothing_but_the_shard_is_left_behind(shard: AnyShard) -> None:
     assert list(shard.path.parent.iterdir()) == [shard.path]
 
 
-def test_any_parquet_reader_sees_columns_and_units(shard: Shard) -> None:
+def test_any_parquet_reader_sees_columns_and_units(shard: AnyShard) -> None:
     table = pq.read_table(shard.path.parent)
-    assert table.column_names == SCHEMA.names
-    assert table.schema.field("tactic_s").metadata[b"unit"] == b"s"
+    assert table.column_names == shard.format.schema.names
+    assert table.schema.field("height").metadata[b"unit"] == b"m"
 
 
-def test_another_schema_version_is_refused_by_name(shard: Shard) -> None:
+def test_another_schema_version_is_refused_by_name(shard: AnyShard) -> None:
     rewrite(shard.path, schema_version=b"2")
     with pytest.raises(TrajectoryError, match=r"part-000000.parquet has schema version 2; .* 1"):
-        Shard.open(shard.path)
+        Shard.open(shard.path, shard.format)
 
 
-def test_a_parquet_file_of_something_else_is_no_trajectory(tmp_path: Path) -> None:
+def test_a_parquet_file_of_something_else_is_of_no_such_kind(tmp_path: Path, shard_format: Format) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(TrajectoryError, match="is a Parquet file but no trajectory"):
-        Shard.open(path)
+    with pytest.raises(TrajectoryError, match="is a Parquet file but no mountain"):
+        Shard.open(path, shard_format)
 
 
-def test_columns_that_are_not_the_versions_are_refused(shard: Shard) -> None:
+def test_columns_that_are_not_the_versions_are_refused(shard: AnyShard) -> None:
     table = pq.read_table(shard.path)
-    pq.write_table(table.drop_columns(["seed"]), shard.path)
+    pq.write_table(table.drop_columns(["height"]), shard.path)
     with pytest.raises(TrajectoryError, match="its columns are not that version's"):
-        Shard.open(shard.path)
+        Shard.open(shard.path, shard.format)
 
 
-@pytest.mark.parametrize("damage", [None, b"{", b'{"run_id": 1}', b'[{"outcome": "proved"}]', b"7"])
+@pytest.mark.parametrize("damage", [None, b"{", b'{"run_id": 1}', b'[{"is_final": true}]', b"7"])
 @pytest.mark.parametrize("key", ["run", "theorems"])
-def test_damaged_metadata_names_the_file(shard: Shard, key: str, damage: bytes | None) -> None:
+def test_damaged_metadata_names_the_file(shard: AnyShard, key: str, damage: bytes | None) -> None:
     rewrite(shard.path, **{key: damage})
     with pytest.raises(TrajectoryError, match=r"part-000000.parquet has damaged metadata"):
-        Shard.open(shard.path)
+        Shard.open(shard.path, shard.format)
 
 
 @pytest.mark.parametrize("size", [0, 3, 100, -8])
-def test_a_truncated_file_names_itself(shard: Shard, size: int) -> None:
+def test_a_truncated_file_names_itself(shard: AnyShard, size: int) -> None:
     content = shard.path.read_bytes()
     shard.path.write_bytes(content[:size])
     with pytest.raises(TrajectoryError, match=r"part-000000.parquet cannot be read as Parquet"):
-        Shard.open(shard.path)
+        Shard.open(shard.path, shard.format)
 
 
-def test_a_shard_that_goes_away_is_a_trajectory_error(shard: Shard) -> None:
+def test_a_shard_that_goes_away_is_a_trajectory_error(shard: AnyShard) -> None:
     shard.path.unlink()
     with pytest.raises(TrajectoryError, match="cannot be read"):
         shard.table()

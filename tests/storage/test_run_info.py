@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from leanebm.trajectory import RunInfo
+from leanebm.storage import RunInfo
 
 
 def test_runs_of_the_same_settings_may_share_a_trajectory(make_run: Callable[..., RunInfo]) -> None:

@@ -1,0 +1,133 @@
+"""One file of a shard folder: whole theorems only, in place entirely or not at all.
+
+What was found at each theorem are the rows; what is known of each theorem as a whole, and of the run, is
+JSON in the file's metadata, so that summaries and resuming read footers only, and a theorem of which
+there are no rows is recorded all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Generic
+
+import attrs
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cattrs.preconf.json import make_converter
+
+from leanebm.errors import TrajectoryError
+from leanebm.storage.run_info import RunInfo
+from leanebm.storage.shard_format import Record, Row, ShardFormat
+
+__all__ = ["Shard", "shard_path"]
+
+_json = make_converter(forbid_extra_keys=True)
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """The path of the ``number``-th shard; names sort in the order of writing."""
+    return folder / f"part-{number:06d}.parquet"
+
+
+@attrs.frozen
+class Shard(Generic[Record, Row]):
+    """A shard's metadata; its rows stay on the disk until :meth:`table` is called."""
+
+    path: Path
+    format: ShardFormat[Record, Row] = attrs.field(repr=False)
+    run: RunInfo
+    records: tuple[Record, ...]
+    """The theorems it holds, in the order they were finished."""
+
+    @classmethod
+    def write(
+        cls,
+        path: Path,
+        shard_format: ShardFormat[Record, Row],
+        run: RunInfo,
+        records: Sequence[Record],
+        rows: Sequence[Row],
+    ) -> Shard[Record, Row]:
+        """Put a shard in place atomically: after a crash at any moment it is whole or absent.
+
+        Raises:
+            OSError: the disk is full, the directory is gone …
+        """
+        metadata = {
+            shard_format.version_key: str(shard_format.version),
+            shard_format.run_key: _json.dumps(run),
+            shard_format.records_key: _json.dumps(
+                tuple(records),
+                unstructure_as=tuple[shard_format.record, ...],  # type: ignore[name-defined]
+            ),
+        }
+        temporary = path.with_name(f".{path.stem}.tmp")
+        with temporary.open("wb") as file:
+            pq.write_table(shard_format.table_of(rows).replace_schema_metadata(metadata), file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_directory(path.parent)
+        return cls(path, shard_format, run, tuple(records))
+
+    @classmethod
+    def open(cls, path: Path, shard_format: ShardFormat[Record, Row]) -> Shard[Record, Row]:
+        """Read a shard's footer.
+
+        Raises:
+            TrajectoryError: the file is damaged, is of another kind, or is one of another version.
+        """
+        try:
+            schema = pq.read_schema(path)
+        except (OSError, pa.ArrowException) as error:
+            raise TrajectoryError(f"{path} cannot be read as Parquet: {error}. Restore it, or delete it.") from error
+        metadata = schema.metadata or {}
+        _check_version(path, shard_format, schema, metadata.get(shard_format.version_key))
+        try:
+            run = _json.loads(metadata[shard_format.run_key], RunInfo)
+            records = _json.loads(
+                metadata[shard_format.records_key],
+                tuple[shard_format.record, ...],  # type: ignore[name-defined]
+            )
+        except (AttributeError, KeyError, TypeError, ValueError, ExceptionGroup) as error:  # JSON of another shape
+            raise TrajectoryError(f"{path} has damaged metadata: {error}") from error
+        return cls(path, shard_format, run, records)
+
+    def table(self) -> pa.Table:
+        """The shard's rows.
+
+        Raises:
+            TrajectoryError: the file is damaged, or is gone.
+        """
+        try:
+            return pq.read_table(self.path, schema=self.format.schema)
+        except (OSError, pa.ArrowException) as error:
+            raise TrajectoryError(f"{self.path} cannot be read: {error}") from error
+
+
+def _check_version(
+    path: Path, shard_format: ShardFormat[Record, Row], schema: pa.Schema, version: bytes | None
+) -> None:
+    if version is None:
+        raise TrajectoryError(
+            f"{path} is a Parquet file but no {shard_format.noun}: it carries no {shard_format.version_key.decode()}."
+        )
+    if version.decode(errors="replace") != str(shard_format.version):
+        raise TrajectoryError(
+            f"{path} has schema version {version.decode(errors='replace')}; this leanebm reads and writes "
+            f"{shard_format.version}. Read it with the leanebm that wrote it."
+        )
+    if not schema.equals(shard_format.schema):
+        raise TrajectoryError(
+            f"{path} says schema version {shard_format.version}, but its columns are not that version's."
+        )
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

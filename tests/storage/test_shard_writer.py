@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pyarrow as pa
+import pytest
+
+from leanebm.errors import TrajectoryError
+from leanebm.storage import RunInfo, Shard, ShardFormat, ShardWriter, ShardWriterConfig, read_shards
+
+MakeRun = Callable[..., RunInfo]
+MakeTheorem = Callable[..., Any]
+Format = ShardFormat[Any, Any]
+AT_ONCE = ShardWriterConfig(max_wait_s=0.0)
+NEVER = ShardWriterConfig(max_wait_s=1e6)
+
+
+def shards(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("part-*"))
+
+
+async def test_write_returns_when_the_theorem_is_on_the_disk(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    path = tmp_path / "made" / "on demand"
+    async with ShardWriter(path, shard_format, run=make_run(), config=AT_ONCE) as writer:
+        assert writer.completed() == frozenset()
+        await writer.write(*make_theorem("t1"))
+        assert [record.theorem.name for record in read_shards(path, shard_format).records] == ["t1"]
+        assert writer.completed() == {"t1"}
+
+
+async def test_theorems_that_finish_together_share_a_shard(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    config = ShardWriterConfig(max_rows=9, max_wait_s=1e6)
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=config) as writer:
+        async with asyncio.TaskGroup() as group:
+            for i in range(6):
+                group.create_task(writer.write(*make_theorem(f"t{i}", num_rows=3)))
+        assert shards(tmp_path) == ["part-000000.parquet", "part-000001.parquet"]
+    assert {record.theorem.name for record in read_shards(tmp_path, shard_format).records} == {
+        f"t{i}" for i in range(6)
+    }
+
+
+async def test_a_large_theorem_is_never_divided(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    config = ShardWriterConfig(max_rows=5, max_wait_s=1e6)
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=config) as writer:
+        await writer.write(*make_theorem("large", num_rows=50))
+    [shard] = read_shards(tmp_path, shard_format).shards
+    assert shard.table().num_rows == 50
+
+
+async def test_leaving_writes_what_is_left_even_if_nobody_waits(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=NEVER) as writer:
+        waiting = asyncio.create_task(writer.write(*make_theorem("t1")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert writer.completed() == frozenset()
+    assert writer.completed() == {"t1"}
+    assert [record.theorem.name for record in read_shards(tmp_path, shard_format).records] == ["t1"]
+
+
+async def test_an_error_in_the_block_does_not_cost_what_was_found(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async def search() -> None:
+        async with (
+            ShardWriter(tmp_path, shard_format, run=make_run(), config=NEVER) as writer,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(writer.write(*make_theorem("t1")))
+            await asyncio.sleep(0)  # so that it is handed over
+            raise KeyError("the search has a bug")
+
+    with pytest.raises(ExceptionGroup):
+        await search()
+    assert [record.theorem.name for record in read_shards(tmp_path, shard_format).records] == ["t1"]
+
+
+async def test_a_theorem_without_rows_is_recorded(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=AT_ONCE) as writer:
+        await writer.write(*make_theorem("t1", is_final=False, num_rows=0))
+    found = read_shards(tmp_path, shard_format)
+    assert [record.theorem.name for record in found.records] == ["t1"]
+    assert list(found.rows()) == []
+
+
+# --- resuming -----------------------------------------------------------------------------------
+
+
+async def test_a_second_run_goes_on_where_the_first_ended(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE) as writer:
+        await writer.write(*make_theorem("t1"))
+        await writer.write(*make_theorem("t2", is_final=False))
+    async with ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE) as writer:
+        assert writer.completed() == {"t1"}, "a lost search is to be repeated"
+        await writer.write(*make_theorem("t2", run_id="run-2"))
+        assert writer.completed() == {"t1", "t2"}
+    assert shards(tmp_path) == [f"part-{i:06d}.parquet" for i in range(3)]
+
+
+async def test_other_settings_are_refused_with_every_difference(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run(max_nodes=100), config=AT_ONCE) as writer:
+        await writer.write(*make_theorem("t1"))
+    with pytest.raises(TrajectoryError, match=r"max_nodes: 200, not 100[\s\S]*seed: 1, not 0"):
+        async with ShardWriter(tmp_path, shard_format, run=make_run(max_nodes=200, seed=1)):
+            pytest.fail("it must not be entered")
+    async with ShardWriter(tmp_path, shard_format, run=make_run("run-2", max_nodes=100)) as writer:
+        assert writer.completed() == {"t1"}, "the refusal has released the directory"
+
+
+async def test_damaged_shards_are_refused(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> None:
+    (tmp_path / "part-000000.parquet").write_bytes(b"not parquet")
+    with pytest.raises(TrajectoryError, match=r"part-000000\.parquet"):
+        async with ShardWriter(tmp_path, shard_format, run=make_run()):
+            pytest.fail("it must not be entered")
+
+
+async def test_leftovers_of_a_killed_run_are_swept_up(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> None:
+    leftover = tmp_path / ".part-000003.tmp"
+    leftover.write_bytes(b"half a shard")
+    async with ShardWriter(tmp_path, shard_format, run=make_run()):
+        assert not leftover.exists()
+
+
+async def test_a_directory_has_one_writer(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run()):
+        with pytest.raises(TrajectoryError, match="another process is writing"):
+            async with ShardWriter(tmp_path, shard_format, run=make_run()):
+                pytest.fail("it must not be entered")
+    async with ShardWriter(tmp_path, shard_format, run=make_run()):
+        pass
+
+
+async def test_a_file_in_the_way_is_named(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TrajectoryError, match="file cannot be written to"):
+        async with ShardWriter(tmp_path / "file", shard_format, run=make_run()):
+            pytest.fail("it must not be entered")
+
+
+# --- misuse and failures ------------------------------------------------------------------------
+
+
+async def test_misuse_is_refused_before_anything_is_written(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    record, rows = make_theorem("t1")
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=AT_ONCE) as writer:
+        with pytest.raises(ValueError, match="another run's id"):
+            await writer.write(*make_theorem("t1", run_id="run-9"))
+        with pytest.raises(ValueError, match="rows of another theorem or run"):
+            await writer.write(record, [attrs.evolve(rows[0], run_id="run-9")])
+        with pytest.raises(ValueError, match="rows of another theorem"):
+            await writer.write(record, [attrs.evolve(rows[0], theorem="t2")])
+        assert shards(tmp_path) == []
+        await writer.write(record, rows)
+        with pytest.raises(ValueError, match="in the mountain already"):
+            await writer.write(record, rows)
+    with pytest.raises(TrajectoryError, match="not open"):
+        await writer.write(*make_theorem("t2"))
+
+
+@pytest.mark.parametrize("failure", [OSError("no space left"), pa.ArrowInvalid("too large")])
+async def test_a_full_disk_is_told_to_those_who_wait_and_the_writer_lives_on(
+    tmp_path: Path,
+    shard_format: Format,
+    make_run: MakeRun,
+    make_theorem: MakeTheorem,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=AT_ONCE) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(Shard, "write", fail)
+            with pytest.raises(TrajectoryError, match="could not be written") as caught:
+                await writer.write(*make_theorem("t1"))
+        assert caught.value.__cause__ is failure
+        assert writer.completed() == frozenset()
+        await writer.write(*make_theorem("t1"))
+        assert writer.completed() == {"t1"}
+
+
+def test_settings_are_checked_when_they_are_made() -> None:
+    with pytest.raises(ValueError, match="max_rows"):
+        ShardWriterConfig(max_rows=0)
+    with pytest.raises(ValueError, match="max_wait_s"):
+        ShardWriterConfig(max_wait_s=-1.0)
