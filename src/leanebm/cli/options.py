@@ -83,6 +83,7 @@ _RUN = (
     _Setting("--encode-url", "policy.encode_url", str, "The encoder's server, if it is another one.", "URL"),
     _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
     _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
+    _Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
     _Setting(
         "--ebm-path",

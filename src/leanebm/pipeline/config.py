@@ -35,6 +35,10 @@ class RunConfig:
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Seed of the embedded policy server; another server has its own."""
 
+    without: tuple[str, ...] = ()
+    """Words, such as ``grind``, whose tactics the embedded policy server never proposes; another server
+    is asked as it is."""
+
     max_failures_in_a_row: int = attrs.field(default=20, validator=[instance_of(int), ge(1)])
     """Theorems that may be lost to infrastructure one after the other before the run stops, at least 1."""
 

@@ -89,7 +89,7 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
         policy_config = config.policy
         if config.uses_embedded_server:
             with stage(observer, "starting the policy server"):
-                url = await stack.enter_async_context(start_embedded_server(seed=config.seed))
+                url = await stack.enter_async_context(start_embedded_server(seed=config.seed, without=config.without))
                 policy_config = attrs.evolve(policy_config, url=url)
         with stage(observer, "reaching the policy server"):
             policy = await stack.enter_async_context(PolicyClient(policy_config))

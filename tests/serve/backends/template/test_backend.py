@@ -82,6 +82,17 @@ async def test_nucleus_and_top_k_narrow_the_choice() -> None:
     assert all(math.exp(sum(t.log_prob for t in c.tokens)) >= 0.499 * likeliest for c in kept)
 
 
+async def test_tactics_can_be_taken_away_and_the_rest_share_their_probability() -> None:
+    params = SamplingParams(n=1024)
+    (all_,) = await TemplateBackend().generate([PROMPT], params)
+    (fewer,) = await TemplateBackend(without=["omega", "simp_all"]).generate([PROMPT], params)
+    texts = {c.text for c in fewer}
+    assert texts == {c.text for c in all_ if "omega" not in c.text and "simp_all" not in c.text}
+    assert texts < {c.text for c in all_}
+    total = math.fsum({c.text: math.exp(math.fsum(t.log_prob for t in c.tokens)) for c in fewer}.values())
+    assert math.isclose(total, 1.0)
+
+
 @pytest.mark.parametrize(("limit", "text_is_there"), [(1, False), (2, True)])
 async def test_the_length_limit_counts_these_tokens(limit: int, *, text_is_there: bool) -> None:
     (completion,) = await complete(max_new_tokens=limit)

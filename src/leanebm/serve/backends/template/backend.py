@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from typing import Final, Literal, Self, final
 
@@ -42,10 +42,16 @@ class TemplateBackend(Backend):
     The ``n`` completions of a prompt are drawn without replacement, so they are distinct until the
     rules have no more to say; then they repeat in the same order. A draw depends only on the
     prompt and on ``sampling_seed``, or else on the backend's own seed: a run can be repeated.
+
+    Args:
+        seed: of sampling.
+        without: words, such as ``grind``; tactics in whose text one occurs are never proposed. Taking
+            the strong automation away makes proofs longer, which is what a search is to be tried on.
     """
 
-    def __init__(self, *, seed: int = 0) -> None:
+    def __init__(self, *, seed: int = 0, without: Iterable[str] = ()) -> None:
         self._seed = seed
+        self._without = frozenset(without)
 
     @property
     def description(self) -> BackendDescription:
@@ -100,7 +106,7 @@ class TemplateBackend(Backend):
 
     def _complete(self, prompt: Prompt, params: SamplingParams) -> list[Completion]:
         text = _text(prompt)
-        distribution = TacticDistribution(propose_all(RULES, _goal(text)))
+        distribution = TacticDistribution(propose_all(RULES, _goal(text), without=self._without))
         tactics = distribution.draw(
             params.n,
             temperature=params.temperature,

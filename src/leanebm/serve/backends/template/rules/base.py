@@ -14,6 +14,7 @@ one of weight 1, whichever rules they come from. The scale, by habit:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -41,14 +42,20 @@ class Proposal:
     weights: tuple[float, ...]
 
 
-def propose_all(rules: Iterable[Rule], goal: PrintedGoal) -> list[Proposal]:
-    """Ask every rule in turn; a tactic that two rules name belongs to the first."""
+_WORD = re.compile(r"[^\W\d][\w.'?!]*")
+
+
+def propose_all(rules: Iterable[Rule], goal: PrintedGoal, *, without: frozenset[str] = frozenset()) -> list[Proposal]:
+    """Ask every rule in turn; a tactic that two rules name belongs to the first.
+
+    Tactics in whose text a word of ``without`` occurs are left out, and the rest share their weight.
+    """
     seen: set[str] = set()
     proposals: list[Proposal] = []
     for rule_id, rule in enumerate(rules):
         fresh: dict[str, float] = {}
         for tactic, weight in rule.propose(goal):
-            if tactic not in seen:
+            if tactic not in seen and without.isdisjoint(_WORD.findall(tactic)):
                 seen.add(tactic)
                 fresh[tactic] = weight
         if fresh:
