@@ -33,3 +33,11 @@ def test_library_theorems_get_the_modules_they_need() -> None:
     assert fit_imports(config, "bundled") == config
     chosen = read_run_config(None)
     assert fit_imports(chosen, "mine.txt") == chosen
+
+
+def test_a_sample_is_always_the_same_and_grows_by_adding() -> None:
+    few = load_theorems("library:val", sample=20)
+    more = load_theorems("library:val", sample=50)
+    assert more[:20] == few
+    assert few != load_theorems("library:val", max_theorems=20)
+    assert len({theorem.name for theorem in more}) == 50

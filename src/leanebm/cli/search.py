@@ -30,6 +30,9 @@ __all__ = ["run_search", "search"]
     help="Where the search trees, the proofs and the settings go.",
 )
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @click.option("--dry-run", is_flag=True, help="Read everything, say what would be done, and start nothing.")
 @run_options(many=True)
@@ -40,6 +43,7 @@ def search(
     theorems: str,
     output: Path,
     max_theorems: int | None,
+    sample: int | None,
     resume: bool,
     dry_run: bool,
     config: RunConfig,
@@ -49,7 +53,7 @@ def search(
     Writes every search tree, right and wrong turns, to OUTPUT/trajectory, and every certified proof to
     OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume.
     """
-    chosen = load_theorems(theorems, max_theorems=max_theorems)
+    chosen = load_theorems(theorems, max_theorems=max_theorems, sample=sample)
     config = fit_imports(config, theorems)
     if dry_run:
         click.echo(_plan(chosen, output, config))

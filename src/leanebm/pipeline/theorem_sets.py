@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import attrs
@@ -22,17 +23,26 @@ _LIBRARY = "library:"
 _SPLITS = ("train", "val", "test")
 
 
-def load_theorems(source: str, *, max_theorems: int | None = None) -> tuple[Theorem, ...]:
+def load_theorems(source: str, *, max_theorems: int | None = None, sample: int | None = None) -> tuple[Theorem, ...]:
     """Load a theorem set.
 
     Args:
         source: ``bundled``, ``library:train`` (or ``val``, ``test``), or a file's path.
         max_theorems: how many to take, from the front; all if ``None``.
+        sample: how many to take from all over the set, by a hash of their names: always the same ones,
+            and a larger sample holds a smaller one. All, in their order, if ``None``.
 
     Raises:
         ConfigError: there is no such set, or lines of the file are wrong; every one is listed.
     """
-    return _load(source)[:max_theorems]
+    theorems = _load(source)
+    if sample is not None:
+        theorems = tuple(sorted(theorems, key=lambda theorem: _scatter(theorem.name))[:sample])
+    return theorems[:max_theorems]
+
+
+def _scatter(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 def fit_imports(config: RunConfig, source: str) -> RunConfig:
