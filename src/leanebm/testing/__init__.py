@@ -14,6 +14,7 @@ from leanebm.testing.contracts import (
 from leanebm.testing.fake_worker import fake_worker_argv
 from leanebm.testing.manual_clock import ManualClock
 from leanebm.testing.scripted_policy import ScriptedPolicy
+from leanebm.testing.tiny_llama import tiny_llama
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "check_policy",
     "check_scorer",
     "fake_worker_argv",
+    "tiny_llama",
 ]
