@@ -18,26 +18,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from leanebm.core import Theorem
 from leanebm.data._checks import theorem_problems
+from leanebm.data._lines import BadLine, decode_line, json_object, numbered_lines
 from leanebm.data.library_file import read_library_file
 from leanebm.errors import ConfigError
 
-__all__ = ["MAX_LINE_BYTES", "read_theorems", "write_theorems"]
-
-MAX_LINE_BYTES: Final = 128 * 1024
-"""Longest line accepted, in bytes; a longer one is reported and never held in memory as a whole."""
+__all__ = ["read_theorems", "write_theorems"]
 
 _KEYS: Final = ("name", "statement", "copy_from", "header")
-_UTF8_BOM: Final = b"\xef\xbb\xbf"
-
-
-class _BadLine(ValueError):
-    """A line that is no theorem; the message says why."""
 
 
 def read_theorems(path: str | os.PathLike[str]) -> tuple[Theorem, ...]:
@@ -94,10 +86,10 @@ def _read_lines(
     """The theorems, and what is wrong with which line, by line number."""
     numbered: list[tuple[int, Theorem]] = []
     problems: list[tuple[int, str]] = []
-    for number, line in _numbered_lines(file):
+    for number, line in numbered_lines(file):
         try:
-            theorem = parse(number, _decode(line))
-        except _BadLine as error:
+            theorem = parse(number, decode_line(line))
+        except BadLine as error:
             problems.append((number, str(error)))
         else:
             if theorem is not None:
@@ -107,32 +99,12 @@ def _read_lines(
     return tuple(theorem for _, theorem in numbered), problems
 
 
-def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers; of an over-long one, just enough to see that it is one."""
-    for number in count(1):
-        line = piece = file.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            return
-        while len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n"):
-            piece = file.readline(MAX_LINE_BYTES + 1)
-        yield number, line.removeprefix(_UTF8_BOM) if number == 1 else line
-
-
-def _decode(line: bytes) -> str:
-    if len(line) > MAX_LINE_BYTES:
-        raise _BadLine(f"the line is longer than {MAX_LINE_BYTES} bytes")
-    try:
-        return line.decode("utf-8").strip(" \t\r\n")
-    except UnicodeDecodeError as error:
-        raise _BadLine(f"byte {error.start + 1} of the line is not UTF-8") from error
-
-
 def _parse_text(number: int, line: str) -> Theorem | None:
     is_comment = line.startswith("--") or (line.startswith("#") and not line.startswith("#["))  # #[1, 2] is an array
     if not line or is_comment:
         return None
     if line.startswith('{"'):
-        raise _BadLine("this looks like JSON; give the file the suffix .jsonl")
+        raise BadLine("this looks like JSON; give the file the suffix .jsonl")
     if line.startswith("@"):
         library_name = line[1:].strip()
         return _theorem(name=library_name, copy_from=library_name)
@@ -142,35 +114,24 @@ def _parse_text(number: int, line: str) -> Theorem | None:
 def _parse_json(_: int, line: str) -> Theorem | None:
     if not line:
         return None
-    try:
-        value = json.loads(line, object_pairs_hook=_unique_keys)
-    except _BadLine:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise _BadLine(f"not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise _BadLine('not a JSON object, such as {"name": …, "statement": …}')
-    fields = {key: value[key] for key in _KEYS if value.get(key) is not None}
-    for key, field in fields.items():
-        if not isinstance(field, str):
-            raise _BadLine(f"{key!r} should be a string, not {json.dumps(field)[:60]}")
+    value = json_object(line, example='{"name": …, "statement": …}')
+    fields: dict[str, str] = {}
+    for key in _KEYS:
+        field = value.get(key)
+        if isinstance(field, str):
+            fields[key] = field
+        elif field is not None:
+            raise BadLine(f"{key!r} should be a string, not {json.dumps(field)[:60]}")
     if "name" not in fields:
-        raise _BadLine("'name' is missing")
+        raise BadLine("'name' is missing")
     return _theorem(**fields)
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        raise _BadLine(f"a key is given twice, among {sorted(keys)}")
-    return dict(pairs)
 
 
 def _theorem(**fields: str) -> Theorem:
     try:
         return Theorem(**fields)
     except ValueError as error:
-        raise _BadLine(str(error)) from error
+        raise BadLine(str(error)) from error
 
 
 def _problems(numbered: Iterable[tuple[int, Theorem]]) -> Iterator[tuple[int, str]]:
