@@ -1,0 +1,187 @@
+"""A trained head in a folder: weights in safetensors, what is known of them in JSON, nothing pickled.
+
+.. code-block:: text
+
+    DIR/
+      head.json                  the header; it names the weights' file and their SHA-256
+      head-0f3c….safetensors     the weights, named by their hash
+
+The header is what commits: weights are written under a name of their own first, then the header replaces
+the old one in one step. A reader, or a crash at any moment, meets the old checkpoint or the new one whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from leanebm.core import EncoderIdentity
+from leanebm.energy.checkpoint_header import CheckpointHeader
+from leanebm.energy.checkpoint_json import WeightsFile, header_from_json, header_to_json
+from leanebm.energy.config import EnergyHeadConfig
+from leanebm.energy.head import EnergyHead
+from leanebm.errors import EnergyError
+
+__all__ = ["HEADER_NAME", "EnergyCheckpoint", "load_checkpoint", "save_checkpoint"]
+
+HEADER_NAME: Final = "head.json"
+"""The file that makes a folder a checkpoint."""
+
+_WEIGHTS_PATTERN: Final = "head-*.safetensors"
+_SCRATCH_PREFIX: Final = ".head-"
+_SCRATCH_SUFFIX: Final = ".part"
+_READS: Final = 3
+"""Times a reader looks again when a writer replaced the checkpoint under its eyes."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class EnergyCheckpoint:
+    """A head, and what is known of it."""
+
+    header: CheckpointHeader
+    head: EnergyHead
+
+    def __attrs_post_init__(self) -> None:
+        if self.header.config != self.head.config:
+            raise EnergyError(f"The header describes another head: {self.header.config}, not {self.head.config}.")
+
+
+def save_checkpoint(folder: Path, checkpoint: EnergyCheckpoint) -> None:
+    """Put a checkpoint into ``folder``, in the place of one that is there. One writer a folder.
+
+    Whether the head was frozen is not kept.
+
+    Raises:
+        EnergyError: a weight is not finite, or not float32; the checkpoint that is there stays.
+        OSError: the disk is full, the folder cannot be written …; the checkpoint that is there stays.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.head.state_dict().items()}
+    if problems := tuple(_problems(state, checkpoint.header.config)):
+        raise _listed(f"The head cannot be saved to {folder}:", problems)
+    data = safetensors.torch.save(state)
+    digest = hashlib.sha256(data).hexdigest()
+    weights = WeightsFile(name=f"head-{digest[:16]}.safetensors", sha256=digest)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / weights.name, data)
+    _write(folder / HEADER_NAME, header_to_json(checkpoint.header, weights).encode())
+    for stale in (*folder.glob(_WEIGHTS_PATTERN), *folder.glob(f"{_SCRATCH_PREFIX}*{_SCRATCH_SUFFIX}")):
+        if stale.name != weights.name:
+            stale.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path, *, encoder: EncoderIdentity | None = None) -> EnergyCheckpoint:
+    """Read a checkpoint; nothing in it is ever executed.
+
+    Args:
+        folder: where :func:`save_checkpoint` put it.
+        encoder: whose vectors the head is going to score; ``None`` if that is not known yet.
+
+    Returns:
+        The checkpoint, its head on the CPU, in ``eval()`` mode and not frozen.
+
+    Raises:
+        EnergyError: there is none, a file is damaged or of another schema version, or the head was trained on
+            another encoder's vectors.
+    """
+    header, data, path = _read(folder)
+    if encoder is not None and (differences := header.encoder.differences(encoder)):
+        raise _listed(
+            f"The head in {folder} was trained on vectors of encoder {header.encoder.fingerprint} (here), not of "
+            f"{encoder.fingerprint} (there): its energies would mean nothing. Serve the one, or train on the other:",
+            differences,
+        )
+    try:
+        state = safetensors.torch.load(data)
+    except safetensors.SafetensorError as error:
+        raise EnergyError(f"{path} is no safetensors file: {error}.") from error
+    if problems := tuple(_problems(state, header.config)):
+        raise _listed(f"{path} does not hold the head that {HEADER_NAME} describes:", problems)
+    head = _blank(header.config)
+    head.load_state_dict(state, assign=True)
+    return EnergyCheckpoint(header=header, head=head.eval())
+
+
+def _read(folder: Path) -> tuple[CheckpointHeader, bytes, Path]:
+    """The header, and the weights that it names, unharmed."""
+    for _ in range(_READS):
+        header, weights = _read_header(folder / HEADER_NAME)
+        path = folder / Path(weights.name).name  # whatever it says, never outside the folder
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            continue  # a writer may have put another checkpoint in place meanwhile
+        except OSError as error:
+            raise EnergyError(f"{path} cannot be read: {error}.") from error
+        if (digest := hashlib.sha256(data).hexdigest()) != weights.sha256:
+            raise EnergyError(
+                f"{path} is damaged: its SHA-256 is {digest}, but {HEADER_NAME} says {weights.sha256}. "
+                "Restore it, or train again."
+            )
+        return header, data, path
+    raise EnergyError(f"{path} is missing, although {folder / HEADER_NAME} names it. Restore it, or train again.")
+
+
+def _read_header(path: Path) -> tuple[CheckpointHeader, WeightsFile]:
+    try:
+        return header_from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EnergyError(f"{path.parent} holds no energy head: {error}.") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise EnergyError(f"{path} cannot be used: {error}.") from error
+
+
+def _listed(summary: str, problems: Iterable[str]) -> EnergyError:
+    return EnergyError("\n  - ".join((summary, *problems)))
+
+
+def _blank(config: EnergyHeadConfig) -> EnergyHead:
+    """A head without storage: whatever a damaged header claims, it costs no memory."""
+    with torch.device("meta"):
+        return EnergyHead(config)
+
+
+def _problems(state: Mapping[str, Tensor], config: EnergyHeadConfig) -> Iterator[str]:
+    """What keeps ``state`` from being that of a head of this configuration."""
+    expected = _blank(config).state_dict()
+    yield from (f"{name} is missing" for name in sorted(expected.keys() - state.keys()))
+    yield from (f"{name} is unknown" for name in sorted(state.keys() - expected.keys()))
+    for name in sorted(expected.keys() & state.keys()):
+        found, wanted = state[name], expected[name]
+        if found.shape != wanted.shape:
+            yield f"{name} has shape {list(found.shape)}, should have {list(wanted.shape)}"
+        elif found.dtype != wanted.dtype:
+            yield f"{name} is {found.dtype}, should be {wanted.dtype}"
+        elif not found.isfinite().all():
+            yield f"{name} holds numbers that are not finite"
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put ``data`` in place so that a reader, or a crash, meets the old file or the new one whole."""
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=_SCRATCH_PREFIX, suffix=_SCRATCH_SUFFIX)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)  # mkstemp makes it private
+        Path(scratch).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(scratch).unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

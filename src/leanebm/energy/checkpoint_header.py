@@ -1,0 +1,70 @@
+"""What a checkpoint says about its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from leanebm.core import EncoderIdentity
+from leanebm.energy.calibration import Calibration
+from leanebm.energy.config import EnergyHeadConfig
+
+__all__ = ["CHECKPOINT_SCHEMA_VERSION", "CheckpointHeader", "JsonScalar"]
+
+CHECKPOINT_SCHEMA_VERSION: Final = 1
+"""Of the checkpoint's files; a change of what a field means, or of the weights' names, raises it."""
+
+JsonScalar = str | int | float | bool | None
+"""What a checkpoint may note about the training run."""
+
+
+def _scalars(_: object, field: attrs.Attribute[Any], value: Mapping[str, JsonScalar]) -> None:
+    for key, member in value.items():
+        if not isinstance(member, str | int | float | None):
+            raise TypeError(f"{field.name}[{key!r}] must be a string, a number, a boolean or None, got {member!r}")
+        if isinstance(member, float) and not math.isfinite(member):
+            raise ValueError(f"{field.name}[{key!r}] must be finite, got {member}")
+
+
+def _numbers(_: object, field: attrs.Attribute[Any], value: Mapping[str, float]) -> None:
+    for key, member in value.items():
+        if not isinstance(member, float):
+            raise TypeError(f"{field.name}[{key!r}] must be a number, got {member!r}")
+        if math.isinf(member):
+            raise ValueError(f"{field.name}[{key!r}] must be finite, or NaN where it is undefined, got {member}")
+
+
+def _fits_config(header: CheckpointHeader, _: attrs.Attribute[EncoderIdentity], encoder: EncoderIdentity) -> None:
+    if encoder.dim is not None and encoder.dim != header.config.d_in:
+        raise ValueError(f"the encoder's vectors are {encoder.dim} wide, the head takes {header.config.d_in}")
+
+
+def _as_floats(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) if isinstance(value, int) else value for name, value in metrics.items()}
+
+
+@attrs.frozen(kw_only=True)
+class CheckpointHeader:
+    """Everything about a trained head but its numbers."""
+
+    config: EnergyHeadConfig
+
+    encoder: EncoderIdentity = attrs.field(validator=_fits_config)
+    """Whose vectors it was trained on; it must never see another's."""
+
+    training: Mapping[str, JsonScalar] = attrs.field(factory=dict, converter=dict, validator=_scalars)
+    """How it was trained, as far as one wants to know later: run, step, loss, data, seed."""
+
+    metrics: Mapping[str, float] = attrs.field(factory=dict, converter=_as_floats, validator=_numbers)
+    """What it reached on validation data; NaN where a metric is undefined (written as ``null``)."""
+
+    calibration: Calibration | None = None
+    """Units for search and probability; ``None`` until they were fitted."""
+
+    schema_version: int = attrs.field(
+        default=CHECKPOINT_SCHEMA_VERSION, validator=attrs.validators.in_((CHECKPOINT_SCHEMA_VERSION,))
+    )
+    """Of the files; only the one that this leanebm writes is read."""
