@@ -25,7 +25,7 @@
     │   ├── PolicyProtocolError   it answered something that is not the contract
     │   └── EncoderError          an embedding is missing, of wrong width, zero or not finite
     ├── EnergyError               the energy head or its checkpoint
-    └── TrajectoryError           a trajectory file is unreadable, of another schema, or of another run
+    └── TrajectoryError           a file of trajectories or groups is unreadable, of another schema or run
 
 A tactic that Lean rejects is not an error: it is a value (:mod:`leanebm.core.outcome`). An
 exception means that *nothing is known* about the theorem, so it never becomes a training label.
@@ -221,7 +221,7 @@ class EnergyError(LeanEbmError):
 
 
 class TrajectoryError(LeanEbmError):
-    """A trajectory file is unreadable, of another schema version, or belongs to another run."""
+    """A file of trajectories or contrastive groups is unreadable, of another version, or of another run."""
 
 
 def _with_stderr(message: str, tail: str) -> str:

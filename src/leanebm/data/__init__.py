@@ -2,6 +2,9 @@
 
 from leanebm.data._checks import theorem_problems
 from leanebm.data.bundled_theorem import BUNDLED_FILE, BundledTheorem, Level, bundled_set, bundled_theorems
+from leanebm.data.contrastive_file import ContrastiveSet, ContrastiveWriter, read_contrastive_set
+from leanebm.data.contrastive_record import REPLAY_OUTCOMES, CandidateFate, ContrastiveRecord
+from leanebm.data.contrastive_schema import CONTRASTIVE_FORMAT, CONTRASTIVE_SCHEMA, CONTRASTIVE_SCHEMA_VERSION
 from leanebm.data.known_proof import KnownProof, proofs_of
 from leanebm.data.library_file import SHIPPED_LIBRARY, library_theorems, read_library_file, write_library_file
 from leanebm.data.library_selection import LibrarySelection, is_statement_worthy, why_unworthy
@@ -12,8 +15,16 @@ from leanebm.data.theorem_file import read_theorems, write_theorems
 
 __all__ = [
     "BUNDLED_FILE",
+    "CONTRASTIVE_FORMAT",
+    "CONTRASTIVE_SCHEMA",
+    "CONTRASTIVE_SCHEMA_VERSION",
+    "REPLAY_OUTCOMES",
     "SHIPPED_LIBRARY",
     "BundledTheorem",
+    "CandidateFate",
+    "ContrastiveRecord",
+    "ContrastiveSet",
+    "ContrastiveWriter",
     "KnownProof",
     "Level",
     "LibrarySelection",
@@ -25,6 +36,7 @@ __all__ = [
     "is_statement_worthy",
     "library_theorems",
     "proofs_of",
+    "read_contrastive_set",
     "read_library_file",
     "read_tactic_pairs",
     "read_theorems",
