@@ -31,10 +31,10 @@ class Calibration:
     """``μ``: mean energy of an open validation node, in the head's own unit."""
 
     energy_sd: float = attrs.field(validator=[_finite, gt(0.0)])
-    """``s``: standard deviation of the energy over open validation nodes, above 0."""
+    """``s``: typical standard deviation of the energy among the open nodes of one search, above 0."""
 
     policy_sd: float = attrs.field(validator=[_finite, gt(0.0)])
-    """``s_π``: standard deviation of ``Σ log p / L^α`` over the same nodes, above 0."""
+    """``s_π``: typical standard deviation of ``Σ log p / L^α`` among the same nodes, above 0."""
 
     alpha: float = attrs.field(validator=[_finite, ge(0.0)])
     """Exponent of the path's length ``L`` (in tactics), at least 0."""
