@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from leanebm.data import library_theorems
 from leanebm.serve.backends.template.distribution import TacticDistribution
 from leanebm.serve.backends.template.goal import parse_goal
 from leanebm.serve.backends.template.rules import RULES, Rule, propose_all
@@ -93,3 +96,23 @@ def test_rules_have_names_of_their_own_and_never_weigh_nothing() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     state = "n : Nat\nxs : List Nat\nh : n ∈ xs\nh1 : ∀ x ∈ xs, x = 0\n⊢ ∃ m, m = n ∧ xs.sum = 0"
     assert all(weight > 0 for proposal in propose_all(RULES, parse_goal(state)) for weight in proposal.weights)
+
+
+STATEMENTS = [item.statement for item in library_theorems("val")][::7]
+
+
+def test_every_library_statement_gets_a_proposal() -> None:
+    assert all(tactics(f"⊢ {statement}") for statement in STATEMENTS)
+
+
+@given(st.sampled_from(STATEMENTS), st.data())
+def test_whatever_is_cut_out_of_a_statement_the_rules_still_speak(statement: str, data: st.DataObject) -> None:
+    words = statement.split()
+    cut = data.draw(st.slices(len(words)))
+    hypothesis = data.draw(st.permutations(words[cut]))
+    assert tactics(f"a b : Nat\nh : {' '.join(hypothesis) or 'True'}\n⊢ {' '.join(words[cut])}")
+
+
+def test_a_goal_too_deep_to_read_is_not_too_deep_to_answer() -> None:
+    assert tactics("⊢ " + "(" * 5000 + "1 = 1" + ")" * 5000)
+    assert tactics("⊢ " + " + ".join(["x"] * 5000) + " = 0")

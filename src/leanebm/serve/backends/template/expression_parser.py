@@ -40,6 +40,9 @@ _BINDING: Final = frozenset({"∀", "∃", "fun", "λ", "∃!"})
 _CLOSING: Final = {"(": ")", "[": "]", "⟨": "⟩", "{": "}"}
 _STOPPERS: Final = frozenset({")", "]", "⟩", "}", ",", "then", "else", "=>", ":=", ":", "|", "with", "in", ";", "from"})
 _APPLICATION: Final = 1000
+_MOST_TOKENS: Final = 600
+"""A tree may be half as deep as this, and whoever walks it by recursion needs two frames a level."""
+
 _FIELD_METHODS: Final = re.compile(r"^[a-zα-ωA-Z][\w'✝₀-₉]*$")
 
 
@@ -53,8 +56,13 @@ def parse_expression(text: str, local_names: frozenset[str] = frozenset()) -> Ex
     flat = " ".join(text.split())
     try:
         return _Parser(flat, local_names).parse()
-    except _NotUnderstood:
-        return Expression(flat, text=flat)
+    except (_NotUnderstood, RecursionError):
+        return _opaque(flat)
+
+
+def _opaque(text: str) -> Expression:
+    """An atom that no rule takes for an operator, which would have arguments."""
+    return Expression(f"‹{text}›", text=text)
 
 
 class _NotUnderstood(Exception):
@@ -71,6 +79,8 @@ class _Parser:
         self._next = 0
 
     def parse(self) -> Expression:
+        if len(self._tokens) > _MOST_TOKENS:
+            raise _NotUnderstood
         result = self._expression(0)
         if self._next != len(self._tokens):
             raise _NotUnderstood
@@ -168,6 +178,8 @@ class _Parser:
         return atom
 
     def _name(self, word: str) -> Expression:
+        if word in _BINDING or word.startswith("."):
+            return _opaque(word)
         first, *fields = word.split(".")
         if not fields or first not in self._locals:
             return Expression(word, text=word)
