@@ -50,7 +50,10 @@ class EchoBackend(Backend):
     async def __aexit__(self, *exc_info: object) -> None:
         self.is_entered = False
 
-    async def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> Sequence[Sequence[Completion]]:
+    async def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, adapter: str | None = None
+    ) -> Sequence[Sequence[Completion]]:
+        self._require_adapter(adapter)
         self.params.append(params)
         self.started.set()
         try:
@@ -60,7 +63,8 @@ class EchoBackend(Backend):
             raise
         return [[_echo(prompt, index) for index in range(params.n)] for prompt in prompts]
 
-    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:
+    async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
+        self._require_adapter(adapter)
         if any(prompt == "" for prompt in prompts):
             raise PolicyBadRequest("an empty text has no tokens to pool")
         return [Embedding(vector=[float(len(prompt))], prompt_tokens=len(prompt)) for prompt in prompts]

@@ -194,9 +194,9 @@ async def test_caches_are_flushed_unless_something_runs(serve: Any, backend: Any
     await asking
 
 
-@pytest.mark.parametrize("path", ["/load_lora_adapter", "/unload_lora_adapter", "/update_weights_from_disk"])
-async def test_what_no_backend_can_do_yet_is_refused_by_name(serve: Any, path: str) -> None:
+@pytest.mark.parametrize("path", ["/pause_generation", "/continue_generation"])
+async def test_what_no_backend_can_do_is_refused_by_name(serve: Any, path: str) -> None:
     client = await serve()
-    reply = await client("POST", path, {"lora_name": "x"})
+    reply = await client("POST", path, {})
     assert reply.status == 400
     assert path in reply.json["error"]["message"]

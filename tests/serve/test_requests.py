@@ -82,7 +82,8 @@ def test_prompts_of_another_shape_are_refused(body: dict[str, Any]) -> None:
         {"return_hidden_states": True},
         {"logprob_start_len": 0},
         {"top_logprobs_num": 5},
-        {"lora_path": "iter-7"},
+        {"lora_path": ["iter-7"]},
+        {"lora_path": ""},
         {"return_logprob": "yes"},
     ],
 )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import version
 from typing import Any, Final, TypeVar, final
 
 import attrs
 from aiohttp import web
 
-from leanebm.errors import PolicyBadRequest
+from leanebm.errors import PolicyBadRequest, PolicyError
+from leanebm.serve._aborts import Aborts
 from leanebm.serve._admission import Admission, QueueFull
 from leanebm.serve._requests import GenerateRequest, parse_encode, parse_generate, read_object
+from leanebm.serve._weight_handlers import WeightHandlers
+from leanebm.serve._weight_lock import WeightLock
 from leanebm.serve.backends import Backend, Completion
 from leanebm.serve.config import ServeConfig
 
@@ -28,13 +32,7 @@ _T = TypeVar("_T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _OPEN_PATHS: Final = frozenset({"/health", "/health_generate"})
-_ABSENT_ADMIN: Final = (
-    "/load_lora_adapter",
-    "/unload_lora_adapter",
-    "/update_weights_from_disk",
-    "/pause_generation",
-    "/continue_generation",
-)
+_ABSENT: Final = ("/pause_generation", "/continue_generation")
 _CONTRACT: Final = 1
 
 
@@ -46,8 +44,9 @@ class Handlers:
         self._config = config
         self._backend = backend
         self._admission = Admission(max_running=config.max_running, max_queue=config.max_queue)
-        self._aborts: dict[str, asyncio.Event] = {}
-        """Open requests that their client named, each with the event that aborts it."""
+        self._weights = WeightLock()
+        self._aborts = Aborts()
+        self._weight_handlers = WeightHandlers(backend, self._weights, self._aborts)
 
     def application(self) -> web.Application:
         """An aiohttp application with every route and both middlewares."""
@@ -63,7 +62,8 @@ class Handlers:
                 *(web.get(path, self._server_info) for path in ("/server_info", "/get_server_info")),
                 *(web.route(method, "/flush_cache", self._flush_cache) for method in ("GET", "POST")),
                 web.post("/abort_request", self._abort_request),
-                *(web.post(path, self._refuse_admin) for path in _ABSENT_ADMIN),
+                *self._weight_handlers.routes(),
+                *(web.post(path, self._refuse) for path in _ABSENT),
             ]
         )
         return app
@@ -73,45 +73,35 @@ class Handlers:
     async def _generate(self, request: web.Request) -> web.Response:
         started = time.monotonic()
         wanted = parse_generate(await read_object(request), max_prompts=self._config.max_prompts)
-        async with self._admission.admit():
-            per_prompt = await self._run(wanted)
-        elapsed_s = time.monotonic() - started
-        if per_prompt is None:
-            objects = [self._aborted(elapsed_s) for _ in range(len(wanted.prompts) * wanted.params.n)]
-        else:
-            objects = [self._sample(c, wanted, elapsed_s) for completions in per_prompt for c in completions]
+        with self._aborts.listening(wanted.rid) as aborted:
+            objects = await _unless(aborted, self._samples(wanted, started))
+        if objects is None:
+            objects = [_aborted(time.monotonic() - started) for _ in range(wanted.sequences)]
         single = not wanted.is_batch and wanted.params.n == 1
         return web.json_response(objects[0] if single else objects)
 
-    async def _run(self, wanted: GenerateRequest) -> Sequence[Sequence[Completion]] | None:
-        """Complete every prompt; ``None`` if ``/abort_request`` came first."""
-        aborted = asyncio.Event()
-        if wanted.rid:
-            if wanted.rid in self._aborts:
-                raise PolicyBadRequest(f"a request with rid {wanted.rid!r} is already running")
-            self._aborts[wanted.rid] = aborted
-        try:
-            return await _unless(aborted, self._backend.generate(wanted.prompts, wanted.params))
-        finally:
-            self._aborts.pop(wanted.rid, None)
+    async def _samples(self, wanted: GenerateRequest, started: float) -> list[dict[str, Any]]:
+        async with self._admission.admit(wanted.sequences), self._weights.request():
+            per_prompt = await self._backend.generate(wanted.prompts, wanted.params, adapter=wanted.adapter)
+            elapsed_s = time.monotonic() - started
+            return [self._sample(c, wanted, elapsed_s) for completions in per_prompt for c in completions]
 
     async def _encode(self, request: web.Request) -> web.Response:
         wanted = parse_encode(await read_object(request), max_prompts=self._config.max_prompts)
-        async with self._admission.admit():
-            embeddings = await self._backend.encode(wanted.prompts)
-        objects = [
-            {
-                "embedding": list(embedding.vector),
-                "meta_info": {
-                    "id": _new_id(),
-                    "finish_reason": None,
-                    "prompt_tokens": embedding.prompt_tokens,
-                    "weight_version": self._backend.description.weight_version,
-                },
+        async with self._admission.admit(len(wanted.prompts)), self._weights.request():
+            embeddings = await self._backend.encode(wanted.prompts, adapter=wanted.adapter)
+            weight_version = self._backend.description.weight_version
+        pieces: list[str] = []
+        for embedding in embeddings:
+            meta = {
+                "id": _new_id(),
+                "finish_reason": None,
+                "prompt_tokens": embedding.prompt_tokens,
+                "weight_version": weight_version,
             }
-            for embedding in embeddings
-        ]
-        return web.json_response(objects if wanted.is_batch else objects[0])
+            pieces.append(json.dumps({"embedding": list(embedding.vector), "meta_info": meta}))
+            await asyncio.sleep(0)  # a wide vector takes milliseconds to write down; others wait for the loop, too
+        return web.json_response(text=f"[{','.join(pieces)}]" if wanted.is_batch else pieces[0])
 
     def _sample(self, completion: Completion, wanted: GenerateRequest, elapsed_s: float) -> dict[str, Any]:
         reason: dict[str, object] = (
@@ -139,15 +129,6 @@ class Handlers:
             "meta_info": meta,
         }
 
-    def _aborted(self, elapsed_s: float) -> dict[str, Any]:
-        reason = {"type": "abort", "message": "aborted by request", "status_code": None, "err_type": None}
-        meta = {"id": _new_id(), "finish_reason": reason, "prompt_tokens": 0, "completion_tokens": 0}
-        return {
-            "text": "",
-            "output_ids": [],
-            "meta_info": {**meta, "e2e_latency": elapsed_s, "output_token_logprobs": []},
-        }
-
     # --- service ---
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -162,14 +143,15 @@ class Handlers:
                 "tokenizer_path": about.tokenizer_path,
                 "is_generation": True,
                 "weight_version": about.weight_version,
-                "leanebm": {"contract": _CONTRACT, "encode": encode},
+                "leanebm": {"contract": _CONTRACT, "encode": encode, "adapters": dict(self._backend.adapters)},
             }
         )
 
     async def _server_info(self, _: web.Request) -> web.Response:
         settings = attrs.asdict(self._config, filter=attrs.filters.exclude("api_key"))
         load = {"running": self._admission.running, "waiting": self._admission.waiting}
-        return web.json_response({"version": version("leanebm"), **settings, "internal_states": [load]})
+        internal_states = [{**load, **self._backend.statistics}]
+        return web.json_response({"version": version("leanebm"), **settings, "internal_states": internal_states})
 
     async def _flush_cache(self, _: web.Request) -> web.Response:
         if self._admission.running or self._admission.waiting:
@@ -179,14 +161,11 @@ class Handlers:
 
     async def _abort_request(self, request: web.Request) -> web.Response:
         body = await read_object(request)
-        named = list(self._aborts) if body.get("abort_all") is True else [str(body.get("rid", ""))]
-        for rid in named:
-            if (event := self._aborts.get(rid)) is not None:
-                event.set()
+        self._aborts.abort(None if body.get("abort_all") is True else str(body.get("rid", "")))
         return web.Response()
 
-    async def _refuse_admin(self, request: web.Request) -> web.Response:
-        raise PolicyBadRequest(f"{request.path} is not supported by the {self._backend.description.model_path} backend")
+    async def _refuse(self, request: web.Request) -> web.Response:
+        raise PolicyBadRequest(f"{request.path} is not supported by this server")
 
     # --- authorisation ---
 
@@ -211,6 +190,9 @@ async def _translate_errors(request: web.Request, handler: Handler) -> web.Strea
         message = "The request queue is full."
         body = {"object": "error", "message": message, "type": "503", "param": None, "code": 503}
         return web.json_response(body, status=503)
+    except PolicyError as failure:
+        _log.error("%s failed: %s", request.path, failure)
+        return web.json_response({"error": {"message": f"{type(failure).__name__}: {failure}"}}, status=500)
     except web.HTTPError as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.json_response({"error": {"message": error.reason}}, status=error.status, headers=headers)
@@ -226,6 +208,12 @@ async def _unless(aborted: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T |
         working.cancel()
         watching.cancel()
         await asyncio.wait((working, watching))
+
+
+def _aborted(elapsed_s: float) -> dict[str, Any]:
+    reason = {"type": "abort", "message": "aborted by request", "status_code": None, "err_type": None}
+    meta = {"id": _new_id(), "finish_reason": reason, "prompt_tokens": 0, "completion_tokens": 0}
+    return {"text": "", "output_ids": [], "meta_info": {**meta, "e2e_latency": elapsed_s, "output_token_logprobs": []}}
 
 
 def _new_id() -> str:

@@ -15,7 +15,7 @@ from cattrs.v import format_exception, transform_error
 from leanebm.errors import PolicyBadRequest
 from leanebm.serve.backends import Prompt, SamplingParams
 
-__all__ = ["EncodeRequest", "GenerateRequest", "parse_encode", "parse_generate", "read_object"]
+__all__ = ["EncodeRequest", "GenerateRequest", "parse_encode", "parse_generate", "read_object", "text_field"]
 
 _UNSUPPORTED: Final[dict[str, tuple[object, ...]]] = {
     # switch → the values that ask for nothing we lack
@@ -25,7 +25,6 @@ _UNSUPPORTED: Final[dict[str, tuple[object, ...]]] = {
     "top_logprobs_num": (None, 0),
     "token_ids_logprob": (None, []),
     "input_embeds": (None,),
-    "lora_path": (None,),
 }
 
 
@@ -41,6 +40,12 @@ class GenerateRequest:
     return_logprob: bool
     return_text_in_logprobs: bool
     rid: str
+    adapter: str | None
+
+    @property
+    def sequences(self) -> int:
+        """How many completions are wanted."""
+        return len(self.prompts) * self.params.n
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +54,7 @@ class EncodeRequest:
 
     prompts: tuple[Prompt, ...]
     is_batch: bool
+    adapter: str | None
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -84,6 +90,7 @@ def parse_generate(body: Mapping[str, Any], *, max_prompts: int) -> GenerateRequ
         return_logprob=_flag(body, "return_logprob"),
         return_text_in_logprobs=_flag(body, "return_text_in_logprobs"),
         rid=rid if isinstance(rid, str) else "",
+        adapter=_adapter(body),
     )
 
 
@@ -94,7 +101,23 @@ def parse_encode(body: Mapping[str, Any], *, max_prompts: int) -> EncodeRequest:
         PolicyBadRequest: naming the field.
     """
     prompts, is_batch = _prompts(body, max_prompts)
-    return EncodeRequest(prompts=prompts, is_batch=is_batch)
+    return EncodeRequest(prompts=prompts, is_batch=is_batch, adapter=_adapter(body))
+
+
+def text_field(body: Mapping[str, Any], name: str) -> str:
+    """A field that must be a text with something in it.
+
+    Raises:
+        PolicyBadRequest: it is not.
+    """
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise PolicyBadRequest(f"{name} must be a text, not {json.dumps(value)}")
+    return value
+
+
+def _adapter(body: Mapping[str, Any]) -> str | None:
+    return None if body.get("lora_path") is None else text_field(body, "lora_path")
 
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:

@@ -21,11 +21,11 @@ class ServeConfig:
     api_key: str | None = attrs.field(default=None, repr=False, validator=validators.optional(validators.min_len(1)))
     """What clients must send as ``Authorization: Bearer …``; ``None`` asks for nothing."""
 
-    max_running: int = attrs.field(default=8, validator=validators.ge(1))
-    """Requests the backend works on at once; more of them wait."""
+    max_running: int = attrs.field(default=256, validator=validators.ge(1))
+    """Sequences the backend is given at once: completions, or texts to encode. Requests with more of them wait."""
 
-    max_queue: int = attrs.field(default=256, validator=validators.ge(0))
-    """Requests that may wait; one more is answered 503 at once."""
+    max_queue: int = attrs.field(default=4096, validator=validators.ge(0))
+    """Sequences that may wait; a request with more is answered 503 at once."""
 
     max_body_bytes: int = attrs.field(default=32 * 2**20, validator=validators.ge(1024))
     """Largest request body, in bytes; a larger one is answered 413."""

@@ -10,6 +10,7 @@ from leanebm.serve.backends.base import (
     SamplingParams,
     Token,
 )
+from leanebm.serve.backends.hf import HfBackend, HfConfig
 from leanebm.serve.backends.template import TemplateBackend
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Completion",
     "Embedding",
     "EncodeDescription",
+    "HfBackend",
+    "HfConfig",
     "Prompt",
     "SamplingParams",
     "TemplateBackend",

@@ -7,10 +7,12 @@ A prompt is a text or a tuple of token ids. A backend refuses a request by raisi
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 import attrs
+
+from leanebm.errors import PolicyBadRequest
 
 __all__ = [
     "Backend",
@@ -138,20 +140,34 @@ class Backend(abc.ABC):
         """Let go of everything."""
 
     @abc.abstractmethod
-    async def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> Sequence[Sequence[Completion]]:
+    async def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, adapter: str | None = None
+    ) -> Sequence[Sequence[Completion]]:
         """Exactly ``params.n`` completions of each prompt, in the order of the prompts.
+
+        Args:
+            prompts: at least one.
+            params: of all of them.
+            adapter: one of ``adapters``; ``None`` is the base model.
 
         Raises:
             PolicyBadRequest: a prompt or the parameters are not for this backend.
             PromptTooLong: a prompt does not fit the context.
+            PolicyError: the backend failed.
         """
 
     @abc.abstractmethod
-    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:
+    async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
         """One embedding a prompt, in order.
+
+        Args:
+            prompts: at least one.
+            adapter: one of ``adapters``; ``None`` is the base model.
 
         Raises:
             PolicyBadRequest: this backend has no encoder, or a prompt is not for it.
+            EncoderError: an embedding is zero or not finite.
+            PolicyError: the backend failed.
         """
 
     @abc.abstractmethod
@@ -161,3 +177,52 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     async def check_health(self) -> bool:
         """Whether a tiny generation works right now."""
+
+    # --- what only a backend with weights has to say or do ---
+
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """Name of each loaded adapter, with something that changes when its weights do."""
+        return {}
+
+    @property
+    def statistics(self) -> Mapping[str, int]:
+        """Numbers for ``/server_info`` that tell what is going on inside."""
+        return {}
+
+    async def load_adapter(self, name: str, path: str) -> None:
+        """Load a LoRA adapter from a folder; requests may run meanwhile.
+
+        Raises:
+            PolicyBadRequest: this backend takes none, the name is taken, or the folder holds none that fits.
+        """
+        raise PolicyBadRequest(f"cannot load {name!r} from {path}: {self._lack('adapters')}")
+
+    async def unload_adapter(self, name: str) -> None:
+        """Forget an adapter; the server calls this while no request runs.
+
+        Raises:
+            PolicyBadRequest: there is none of that name.
+        """
+        raise PolicyBadRequest(f"cannot unload {name!r}: {self._lack('adapters')}")
+
+    async def update_weights(self, path: str, *, weight_version: str | None = None) -> None:
+        """Take other weights of the same model; the server calls this while no request runs.
+
+        Args:
+            path: folder of the checkpoint.
+            weight_version: what to call them; ``None`` leaves it to the backend.
+
+        Raises:
+            PolicyBadRequest: this backend has none, or those do not fit. The old ones are in force still.
+        """
+        named = "" if weight_version is None else f" as {weight_version!r}"
+        raise PolicyBadRequest(f"cannot take weights from {path}{named}: {self._lack('weights')}")
+
+    def _require_adapter(self, adapter: str | None) -> None:
+        if adapter is not None and adapter not in self.adapters:
+            loaded = ", ".join(sorted(self.adapters)) or "none"
+            raise PolicyBadRequest(f"no adapter {adapter!r} is loaded (loaded: {loaded})")
+
+    def _lack(self, what: str) -> str:
+        return f"the {self.description.model_path} backend has no {what}"

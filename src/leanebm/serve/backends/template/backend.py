@@ -76,20 +76,24 @@ class TemplateBackend(Backend):
     async def __aexit__(self, *exc_info: object) -> None:
         """Nothing to let go of."""
 
-    async def generate(self, prompts: Sequence[Prompt], params: SamplingParams) -> Sequence[Sequence[Completion]]:
+    async def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, adapter: str | None = None
+    ) -> Sequence[Sequence[Completion]]:
         """Tactics for the goal that each prompt shows.
 
         Raises:
-            PolicyBadRequest: a prompt is made of token ids, or shows no goal.
+            PolicyBadRequest: a prompt is made of token ids, or shows no goal; or an adapter is named.
         """
+        self._require_adapter(adapter)
         return [self._complete(prompt, params) for prompt in prompts]
 
-    async def encode(self, prompts: Sequence[Prompt]) -> Sequence[Embedding]:
+    async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
         """What each printed state is made of, hashed into a vector.
 
         Raises:
-            PolicyBadRequest: a prompt is made of token ids.
+            PolicyBadRequest: a prompt is made of token ids; or an adapter is named.
         """
+        self._require_adapter(adapter)
         embeddings = []
         for prompt in prompts:
             vector, prompt_tokens = embed(_text(prompt))

@@ -1,0 +1,125 @@
+"""LoRA adapters on a model that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, final
+
+from peft import LoraConfig, PeftConfig, PeftModel, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+
+from leanebm.errors import ConfigError
+from leanebm.serve.backends.hf._folder import problems_of_adapter, weight_hash
+
+__all__ = ["Adapters"]
+
+_UNSUPPORTED: Final = ("modules_to_save", "trainable_token_indices")
+"""Settings that replace whole layers, which cannot be switched from one batch to the next."""
+
+
+@final
+class Adapters:
+    """The adapters that are loaded, of which one, or none, is in force. Belongs to the model's thread.
+
+    peft does the arithmetic: plain LoRA, rsLoRA (scale :math:`α/√r`), per-layer ranks and DoRA alike.
+    Adapters are never merged, so the base model stays exactly what it was.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._peft: Any = None
+        self._versions: dict[str, str] = {}
+        self._active: str | None = None
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Name of each loaded adapter, with a hash of its weights."""
+        return self._versions
+
+    def load(self, name: str, folder: Path) -> None:
+        """Read an adapter; the others, and the one in force, stay as they are.
+
+        Raises:
+            ConfigError: there is one of that name already, or the folder holds none for this model.
+        """
+        if name in self._versions:
+            raise ConfigError(f"an adapter {name!r} is already loaded: unload it, or choose another name")
+        config, weights = _read(folder)
+        try:
+            self._inject(name, config)
+            unmatched: Any = set_peft_model_state_dict(self._peft, weights, adapter_name=name)
+        except Exception as error:
+            self._remove(name)
+            raise ConfigError(f"the adapter in {folder} does not fit the model: {error}") from error
+        absent = [key for key in unmatched.missing_keys if ".lora_" in key and f".{name}." in key]
+        problems = [f"{key} is not in the file" for key in absent]
+        problems += [f"{key} belongs to no layer" for key in unmatched.unexpected_keys]
+        if problems:
+            self._remove(name)
+            raise ConfigError(f"the adapter in {folder} does not fit the model", problems)
+        self._versions[name] = weight_hash(folder)
+        self._apply(self._active)
+
+    def unload(self, name: str) -> None:
+        """Forget an adapter.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        if name not in self._versions:
+            raise ConfigError(f"no adapter {name!r} is loaded")
+        del self._versions[name]
+        self._remove(name)
+
+    def use(self, name: str | None) -> None:
+        """Put an adapter in force, or with ``None`` the base model alone.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        if name is not None and name not in self._versions:
+            raise ConfigError(f"no adapter {name!r} is loaded")
+        if name != self._active:
+            self._apply(name)
+
+    def _inject(self, name: str, config: LoraConfig) -> None:
+        if self._peft is None:
+            self._peft = PeftModel(self._model, config, adapter_name=name, autocast_adapter_dtype=False)
+        else:
+            self._peft.add_adapter(name, config, autocast_adapter_dtype=False)
+        self._peft.eval().requires_grad_(requires_grad=False)
+
+    def _remove(self, name: str) -> None:
+        if self._peft is not None and name in self._peft.peft_config:
+            self._peft.delete_adapter(name)
+        self._apply(self._active if self._active in self._versions else None)
+
+    def _apply(self, name: str | None) -> None:
+        for layer in self._model.modules():
+            if isinstance(layer, LoraLayer):
+                if name is not None:
+                    layer.set_adapter(name)
+                layer.enable_adapters(name is not None)
+        self._active = name
+
+
+def _read(folder: Path) -> tuple[LoraConfig, dict[str, Any]]:
+    """An adapter's settings and tensors."""
+    problems = problems_of_adapter(folder)
+    if problems:
+        raise ConfigError(f"cannot load the adapter {folder}", problems)
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+        weights = load_file(folder / "adapter_model.safetensors")
+    except Exception as error:
+        raise ConfigError(f"the adapter in {folder} cannot be read: {error}") from error
+    if not isinstance(config, LoraConfig):
+        raise ConfigError(f"the adapter in {folder} is of kind {config.peft_type}; only LoRA can be served")
+    problems = [f"{setting} is set" for setting in _UNSUPPORTED if getattr(config, setting, None)]
+    if problems:
+        raise ConfigError(f"the adapter in {folder} replaces whole layers: merge it and serve the result", problems)
+    config.inference_mode = True
+    return config, weights

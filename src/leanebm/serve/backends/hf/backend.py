@@ -1,0 +1,309 @@
+"""The Hugging Face backend: a causal language model from a local folder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, final
+
+import attrs
+
+from leanebm.errors import ConfigError, LeanEbmError, PolicyBadRequest, PolicyError, PromptTooLong
+from leanebm.serve.backends.base import (
+    Backend,
+    BackendDescription,
+    Completion,
+    Embedding,
+    EncodeDescription,
+    Prompt,
+    SamplingParams,
+)
+from leanebm.serve.backends.hf._folder import check_installed, check_paths
+from leanebm.serve.backends.hf._model_thread import ModelThread
+from leanebm.serve.backends.hf._scheduler import Limits, PromptJob, Scheduler, TextJob
+from leanebm.serve.backends.hf._sequence import SampledSequence
+from leanebm.serve.backends.hf.config import HfConfig
+
+if TYPE_CHECKING:
+    from leanebm.serve.backends.hf._language_model import LanguageModel
+
+__all__ = ["HfBackend"]
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class _Running:
+    """What exists while the backend is entered."""
+
+    thread: ModelThread
+    model: LanguageModel
+    limits: Limits
+    scheduler: Scheduler
+
+
+@final
+class HfBackend(Backend):
+    """Samples from, and encodes with, a causal language model that transformers can load.
+
+    Requests of any number of clients grow side by side: new ones join between two steps, and a
+    prompt is read once for all its samples. With a ``sampling_seed`` a prompt's samples depend on the
+    prompt, the parameters and the seed, not on who shares the batch, up to the rounding of the number
+    format. Embeddings are the mean of the last hidden state over a text's tokens, in float32.
+
+    Everything of the model runs in one thread of its own. The libraries of the ``serve`` extra are
+    imported when the backend is entered.
+    """
+
+    def __init__(self, config: HfConfig) -> None:
+        self._config = config
+        self._seeds = random.Random(config.seed)  # noqa: S311 - sampling, not secrets
+        self._running: _Running | None = None
+        self._resources = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Load the model.
+
+        Raises:
+            ConfigError: a library, a file or a device is missing, or the model cannot be served.
+        """
+        check_installed()
+        check_paths(self._config)
+        async with AsyncExitStack() as resources:
+            thread = await resources.enter_async_context(ModelThread())
+            running = await self._load(thread)
+            tasks = await resources.enter_async_context(asyncio.TaskGroup())
+            resources.callback(tasks.create_task(running.scheduler.run()).cancel)
+            self._resources, self._running = resources.pop_all(), running
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop between two steps and let the model go."""
+        self._running = None
+        await self._resources.aclose()
+
+    async def _load(self, thread: ModelThread) -> _Running:
+        def load() -> _Running:
+            # Here, because these imports take seconds and need the extra.
+            from leanebm.serve.backends.hf._language_model import LanguageModel
+            from leanebm.serve.backends.hf._running_batch import RunningBatch
+
+            model = LanguageModel.load(self._config)
+            config = self._config
+            limits = Limits(
+                max_sequences=config.max_sequences,
+                max_batch_tokens=config.max_batch_tokens,
+                max_cache_tokens=config.max_cache_tokens or model.free_cache_tokens(),
+            )
+            scheduler = Scheduler(thread, model, limits, new_batch=lambda adapter: RunningBatch(model, adapter))
+            return _Running(thread, model, limits, scheduler)
+
+        running = await thread.call(load)
+        _log.info(
+            "%s: context %d, %d tokens of keys and values",
+            running.model.path,
+            running.model.context,
+            running.limits.max_cache_tokens,
+        )
+        return running
+
+    # --- what it is ---
+
+    @property
+    def _now(self) -> _Running:
+        if self._running is None:
+            raise LeanEbmError("the Hugging Face backend was used outside its `async with`")
+        return self._running
+
+    @property
+    def description(self) -> BackendDescription:
+        """The model's folder, the version of its weights, and how its embeddings are made."""
+        model = self._now.model
+        return BackendDescription(
+            model_path=model.path,
+            tokenizer_path=self._config.model,
+            weight_version=model.weight_version,
+            encode=EncodeDescription(
+                pooling="mean",
+                layer="last",
+                normalized=False,
+                include_bos=model.tokenizer.includes_bos,
+                dim=model.dim,
+                dtype=model.dtype,
+                max_batch=self._config.max_sequences,
+            ),
+        )
+
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """Every loaded adapter with a hash of its weights."""
+        return dict(self._now.model.adapters.versions)
+
+    @property
+    def statistics(self) -> Mapping[str, int]:
+        """Sequences that run, prompts and texts that wait, steps taken."""
+        return self._now.scheduler.statistics
+
+    # --- sampling and encoding ---
+
+    async def generate(
+        self, prompts: Sequence[Prompt], params: SamplingParams, *, adapter: str | None = None
+    ) -> Sequence[Sequence[Completion]]:
+        """``params.n`` samples of each prompt.
+
+        Raises:
+            PolicyBadRequest: a token id or ``n`` is out of range, or the adapter is not loaded.
+            PromptTooLong: a prompt with its longest completion does not fit the context.
+            PolicyError: the model failed.
+        """
+        self._require_adapter(adapter)
+        token_ids = await self._token_ids(prompts)
+        for tokens in token_ids:
+            self._check_size(len(tokens), params)
+        jobs = [self._job(tokens, params, adapter) for tokens in token_ids]
+        await self._now.scheduler.complete(jobs)
+        return [[sample.completion() for sample in job.samples] for job in jobs]
+
+    async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
+        """The mean of the last hidden state over each text's tokens.
+
+        Raises:
+            PolicyBadRequest: a text is empty, a token id is out of range, or the adapter is not loaded.
+            PromptTooLong: a text does not fit the context.
+            EncoderError: an embedding is zero or not finite.
+            PolicyError: the model failed.
+        """
+        self._require_adapter(adapter)
+        token_ids = await self._token_ids(prompts)
+        for tokens in token_ids:
+            self._check_length(len(tokens))
+        jobs = [TextJob(tokens=tokens, adapter=adapter) for tokens in token_ids]
+        vectors = await self._now.scheduler.embed(jobs)
+        return [
+            Embedding(vector=vector, prompt_tokens=len(job.tokens)) for job, vector in zip(jobs, vectors, strict=True)
+        ]
+
+    async def flush_cache(self) -> None:
+        """Nothing is kept between requests."""
+
+    async def check_health(self) -> bool:
+        """Whether one token can be generated within ``health_timeout_s``, whatever else runs."""
+        tokens = (min(self._now.model.eos_ids, default=0),)
+        job = self._job(tokens, SamplingParams(max_new_tokens=1), None, is_probe=True)
+        try:
+            async with asyncio.timeout(self._config.health_timeout_s):
+                await self._now.scheduler.complete([job])
+            job.samples[0].completion()
+        except TimeoutError:
+            _log.warning("the model gave no token in %g s", self._config.health_timeout_s)
+            return False
+        except PolicyError as error:
+            _log.warning("the model is not healthy: %s", error)
+            return False
+        return True
+
+    # --- adapters and weights ---
+
+    async def load_adapter(self, name: str, path: str) -> None:
+        """Read a LoRA adapter; running requests go on.
+
+        Raises:
+            PolicyBadRequest: there is one of that name already, or the folder holds none for this model.
+        """
+        await self._administer(lambda: self._now.model.adapters.load(name, Path(path)))
+
+    async def unload_adapter(self, name: str) -> None:
+        """Forget an adapter.
+
+        Raises:
+            PolicyBadRequest: there is none of that name.
+        """
+        await self._administer(lambda: self._now.model.adapters.unload(name))
+
+    async def update_weights(self, path: str, *, weight_version: str | None = None) -> None:
+        """Take the weights of another checkpoint of the same model.
+
+        Raises:
+            PolicyBadRequest: they cannot be read or are of another model; the old ones stay.
+        """
+        await self._administer(lambda: self._now.model.update(path, weight_version))
+
+    async def _administer(self, work: Callable[[], None]) -> None:
+        try:
+            await self._now.thread.call(work)
+        except ConfigError as error:
+            raise PolicyBadRequest(str(error)) from error
+
+    # --- requests to jobs ---
+
+    async def _token_ids(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
+        model = self._now.model
+        texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+        encoded = iter(await asyncio.to_thread(model.tokenizer.encode, texts) if texts else [])
+        token_ids = [next(encoded) if isinstance(prompt, str) else prompt for prompt in prompts]
+        for tokens in token_ids:
+            if not tokens:
+                raise PolicyBadRequest("a text without tokens cannot be read: it must not be empty")
+            if (highest := max(tokens)) >= model.vocabulary_size:
+                raise PolicyBadRequest(f"token id {highest} is out of range: the model has {model.vocabulary_size}")
+        return token_ids
+
+    def _check_size(self, length: int, params: SamplingParams) -> None:
+        limits = self._now.limits
+        self._check_length(length, params.max_new_tokens)
+        if params.n > limits.max_sequences:
+            raise PolicyBadRequest(
+                f"n={params.n} is more than the {limits.max_sequences} sequences that this server runs at once"
+            )
+        if params.n * (length + params.max_new_tokens) > limits.max_cache_tokens:
+            raise PolicyBadRequest(
+                f"{params.n} samples of {length} + {params.max_new_tokens} tokens do not fit into this server's "
+                f"{limits.max_cache_tokens} tokens of keys and values: ask for fewer or shorter ones"
+            )
+
+    def _check_length(self, length: int, max_new_tokens: int = 0) -> None:
+        context = self._now.model.context
+        if length > context or (length == context and max_new_tokens):
+            raise PromptTooLong(
+                f"The input ({length} tokens) is longer than the model's context length ({context} tokens)."
+            )
+        if length + max_new_tokens > context:
+            raise PromptTooLong(
+                f"The input ({length} tokens) and max_new_tokens ({max_new_tokens}) together exceed the model's "
+                f"context length ({context} tokens)."
+            )
+
+    def _job(
+        self, tokens: tuple[int, ...], params: SamplingParams, adapter: str | None, *, is_probe: bool = False
+    ) -> PromptJob:
+        model = self._now.model
+        end_ids = frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else model.eos_ids)
+        seed = self._seeds.getrandbits(64) if params.sampling_seed is None else params.sampling_seed
+        samples = tuple(
+            SampledSequence(
+                prompt_tokens=len(tokens),
+                params=params,
+                end_ids=end_ids,
+                stream=model.tokenizer.stream(skip_special_tokens=params.skip_special_tokens),
+                rng=_rng(seed, index, tokens),
+            )
+            for index in range(params.n)
+        )
+        return PromptJob(
+            tokens=tokens,
+            samples=samples,
+            adapter=adapter,
+            max_new_tokens=params.max_new_tokens,
+            is_probe=is_probe,
+        )
+
+
+def _rng(seed: int, index: int, tokens: Sequence[int]) -> random.Random:
+    """A generator for one sample of one prompt: the same wherever, and in whatever company, it is drawn."""
+    digest = hashlib.sha256(f"{seed} {index} {' '.join(map(str, tokens))}".encode()).digest()
+    return random.Random(digest)  # noqa: S311 - sampling, not secrets
