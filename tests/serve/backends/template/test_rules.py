@@ -84,6 +84,7 @@ def test_useless_steps_are_left_out(state: str, tactic: str) -> None:
 
 def test_there_is_always_something_to_try() -> None:
     assert tactics("⊢ { x // x } ?!")
+    assert tactics("r : Std.Rcc Nat\n⊢ r.toList = r.lower :: (r.lower<...=r.upper).toList")
 
 
 def test_a_tactic_belongs_to_the_first_rule_that_names_it() -> None:

@@ -77,7 +77,7 @@ def _constants(goal: PrintedGoal) -> Iterator[str]:
     for node in goal.target.walk():
         name = node.head
         if name.startswith(".") and not name[1:].isdigit():
-            receiver = node.args[0].head if node.args else ""  # `.succ` may stand alone
+            receiver = node.args[0].head if node.args else ""  # dots of a range, `a<...b`, have none
             name = types.get(receiver, "List" if receiver in ("::", "++", "[]") else "") + name
         if name not in seen and _QUALIFIED.fullmatch(name):
             seen.add(name)
