@@ -91,11 +91,12 @@ def test_17_text_beyond_the_basic_plane(repl: Any) -> None:
     assert escaped["key"] == raw["key"]
 
 
-def test_18_nothing_but_the_protocol_reaches_standard_output(repl: Any) -> None:
+def test_18_a_tactic_has_no_way_to_print(repl: Any) -> None:
     state = repl.start("True")
-    reply = repl.tactic(state, 'dbg_trace "noise"\ntrivial')
-    assert reply["goals"] == []  # it ran, and its noise is in neither reply
-    assert repl("stat") == {"nGoals": 2}
+    for tactic in ('dbg_trace "{}"\ntrivial', 'simp (config := dbgTrace "{}" fun _ => {})', 'run_tac IO.println "{}"'):
+        reply = repl.tactic(state, tactic)
+        assert "not allowed" in reply["messages"][0]["data"]
+    assert repl("stat") == {"nGoals": 1}
 
 
 def test_19_every_reply_is_one_line_of_json(repl: Any) -> None:

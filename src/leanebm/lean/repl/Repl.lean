@@ -12,9 +12,11 @@ the embedded Lean imports and interprets. The embedded library carries exported 
 compiler must not need to look inside a polymorphic core function: hence the plain first-order style,
 with recursion over lists where a `for` loop would be shorter.
 
-Three rules keep it sound and alive:
+Four rules keep it sound and alive:
 * a state is never changed; a tactic runs on a copy and a success is stored under a new id;
 * a tactic that logs an error has failed, whatever it did to the goals;
+* text that would have the elaborator run code of its own is refused before it is elaborated: code in
+  this process could print an answer of its own;
 * nothing here decides that a theorem is proved except `proof.certify`, which starts from text.
 -/
 
@@ -66,6 +68,9 @@ structure Server where
   options : IO.Ref ReplOptions
   /-- Under the embedded Lean the host owns the clock, and library theorems come without proofs. -/
   embedded : Bool
+  /-- Under the embedded Lean: begins each line meant for the host, which drops every other line. Only the
+  host and this process know it, so that what a tactic prints cannot pass for an answer or an order. -/
+  key : String
   watch : IO.Ref Watch
   /-- Proofs opened so far. Each names its metavariables after its number, so that none is taken for
   another proof's. -/
@@ -262,27 +267,111 @@ def parseTactics (env : Environment) (input : String) : Except String Syntax :=
 def parseTerm (env : Environment) (input : String) : Except String Syntax :=
   Parser.runParserCategory env `term input "<Pantograph>"
 
-/-- Words that make the elaborator run code or read files. A theorem prover has no use for them. -/
-def runsCode : List String :=
-  ["run_tac", "by_elab", "run_elab", "run_meta", "run_cmd", "eval%", "include_str", "unsafe"]
-
 def memStr (s : String) : List String → Bool
   | [] => false
   | x :: xs => x == s || memStr s xs
 
-mutual
-/-- The first atom of the syntax tree that stands in `words`. -/
-partial def findAtom (words : List String) : Syntax → Option String
-  | .atom _ val => if memStr val.trimAscii.toString words then some val.trimAscii.toString else none
-  | .node _ _ args => findAtomIn words args.toList
-  | _ => none
+def memName (n : Name) : List Name → Bool
+  | [] => false
+  | m :: ms => m == n || memName n ms
 
-partial def findAtomIn (words : List String) : List Syntax → Option String
+/-! ## What is not elaborated at all
+
+An elaborator that is asked to may compile a piece of the text and run it, in this process: it could print
+an answer to the request, or change what later requests find. Elaborated text is therefore looked at first.
+The kernel and the axiom check stand behind this, and do not rely on it. -/
+
+/-- Words that run code, read files, start programs, print or wait, or change how text is understood. -/
+def refusedWords : List String :=
+  ["run_tac", "by_elab", "run_elab", "run_meta", "run_cmd", "eval%", "include_str", "unsafe", "native_decide",
+   "set_option", "@[", "implemented_by", "extern", "dbg_trace", "sleep", "bv_check", "bv_decide?", "polyrith"]
+
+/-- Names that have the compiler decide a proposition, by the last part of the name. -/
+def compiledNames : List String :=
+  ["native", "reduceBool", "reduceNat", "ofReduceBool", "ofReduceNat"]
+
+/-- Start threads, which the embedded Lean does not have: it would stop for good. -/
+def threadedWords : List String := ["try?", "attempt_all_par", "first_par"]
+
+/-- What may stand in a tactic's settings, which are compiled and run: literals and plain names. -/
+def literalKinds : List Name :=
+  [nullKind, choiceKind, numLitKind, strLitKind, charLitKind, scientificLitKind, nameLitKind,
+   ``Parser.Term.paren, ``Parser.Term.hygienicLParen, ``Parser.Term.dotIdent, ``Parser.Term.anonymousCtor,
+   ``Parser.Term.structInst, ``Parser.Term.structInstFields, ``Parser.Term.structInstField,
+   ``Parser.Term.structInstFieldDef, ``Parser.Term.structInstLVal, ``Parser.Term.optEllipsis,
+   `«term{}», `«term[_]»]
+
+/-- Look like settings and are not: their values are terms and tactics of the proof, never run. -/
+def unevaluatedKinds : List Name := [``Parser.Term.namedArgument, ``Parser.Tactic.discharger]
+
+/-- The same, where the word in front tells: patterns and names. -/
+def unevaluatedSettings : List String := ["motive", "generalizing", "occs", "rule_sets"]
+
+mutual
+/-- `some 3` and `.pos [1]` are literals, too; no other application is. -/
+partial def isLiteral : Syntax → Bool
+  | .missing => false
+  | .atom .. => true
+  | .ident .. => true
+  | .node _ kind args =>
+    if kind == ``Parser.Term.app then appliesConstructor args.toList
+    else memName kind literalKinds && allLiteral args.toList
+
+partial def appliesConstructor : List Syntax → Bool
+  | [] => false
+  | f :: args => (f.isOfKind ``Parser.Term.dotIdent || f.getId == `some) && allLiteral args
+
+partial def allLiteral : List Syntax → Bool
+  | [] => true
+  | x :: xs => isLiteral x && allLiteral xs
+end
+
+def atomText : Syntax → String
+  | .atom _ text => text.trimAscii.toString
+  | _ => ""
+
+/-- Whether a node is of the form `(setting := value)` and its value would be run. -/
+def isRunSetting (kind : Name) : List Syntax → Bool
+  | opening :: setting :: _ =>
+    (atomText opening).startsWith "(" && !(memName kind unevaluatedKinds) && !(memStr (atomText setting) unevaluatedSettings)
+  | _ => false
+
+/-- What follows the first `:=`; empty where there is none. -/
+def afterAssignment : List Syntax → List Syntax
+  | [] => []
+  | x :: xs => if atomText x == ":=" then xs else afterAssignment xs
+
+/-- The last part of a name as it was written. -/
+def lastPart : Name → String
+  | .str _ part => part
+  | _ => ""
+
+def objectionToName (n : Name) : Option String :=
+  if memStr (lastPart n) compiledNames then some s!"`{nameText n}` is not allowed: what the compiler computes is no proof"
+  else none
+
+mutual
+/-- Why a text may not be elaborated; `none` for nearly every text. -/
+partial def objectionTo (embedded : Bool) : Syntax → Option String
+  | .missing => none
+  | .ident _ _ n _ => objectionToName n.eraseMacroScopes
+  | .atom _ text =>
+    let word := text.trimAscii.toString
+    if memStr word refusedWords then some s!"`{word}` is not allowed: a proof may not run code or change options"
+    else if embedded && memStr word threadedWords then some s!"`{word}` is not available: it needs threads"
+    else none
+  | .node _ kind args =>
+    let parts := args.toList
+    if isRunSetting kind parts && !(allLiteral (afterAssignment parts)) then
+      some "a tactic's settings are not allowed to hold more than literals: they would be run"
+    else objectionIn embedded parts
+
+partial def objectionIn (embedded : Bool) : List Syntax → Option String
   | [] => none
   | x :: xs =>
-    match findAtom words x with
-    | some w => some w
-    | none => findAtomIn words xs
+    match objectionTo embedded x with
+    | some why => some why
+    | none => objectionIn embedded xs
 end
 
 /-! ## Printing goals -/
@@ -498,10 +587,6 @@ able to change what the statement means to a reader of core Lean. -/
 
 def headerKinds : List Name := [``Parser.Command.open, ``Parser.Command.universe]
 
-def memName (n : Name) : List Name → Bool
-  | [] => false
-  | m :: ms => m == n || memName n ms
-
 def commandContext (source : String) (token : IO.CancelToken) : Command.Context :=
   { fileName := "<source>", fileMap := FileMap.ofString source, snap? := none, cancelTk? := some token }
 
@@ -602,23 +687,27 @@ def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr)
     answer (cat base [("goals", ← goalsJson o [g] #[]), ("key", jstr (← stateKey [g]))])
   else answer base
 
+def startType (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (prop withGoals : Bool) : ReplM := do
+  if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
+  else storeStart s o scope type withGoals
+
 def startExpr (s : Server) (o : ReplOptions) (scope : ProofScope) (text : String) (prop withGoals : Bool) : ReplM := do
   match parseTerm (← getEnv) text with
   | .error e => refuse "parse" e
   | .ok stx =>
-    match findAtom runsCode stx with
-    | some w => refuse "elab" s!"`{w}` is not allowed in a statement"
+    match objectionTo s.embedded stx with
+    | some why => refuse "elab" why
     | none =>
       try
         let type ← elabStatement stx
-        if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
-        else storeStart s o scope type withGoals
+        if type.hasSorry then refuse "elab" "the statement uses sorry, so that it says nothing"
+        else startType s o scope type prop withGoals
       catch e => refuse "elab" (← e.toMessageData.toString)
 
-def startCopy (s : Server) (o : ReplOptions) (scope : ProofScope) (name : String) (withGoals : Bool) : ReplM := do
+def startCopy (s : Server) (o : ReplOptions) (scope : ProofScope) (name : String) (prop withGoals : Bool) : ReplM := do
   match (← getEnv).find? name.toName with
   | none => refuse "index" s!"Symbol not found: {name}"
-  | some info => storeStart s o { scope with levelNames := cat scope.levelNames info.levelParams } info.type withGoals
+  | some info => startType s o { scope with levelNames := cat scope.levelNames info.levelParams } info.type prop withGoals
 
 def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match optStr p "expr", optStr p "copyFrom", optStrList p "levels", optStr p "header" with
@@ -630,7 +719,7 @@ def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
       | .ok (env, scope) =>
         match expr, copyFrom with
         | some e, none => run s scope (← freshCore s env) (startExpr s o scope e prop withGoals)
-        | none, some n => run s scope (← freshCore s env) (startCopy s o scope n withGoals)
+        | none, some n => run s scope (← freshCore s env) (startCopy s o scope n prop withGoals)
         | _, _ => return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
     | .error r, _ => return ⟨.null, some r⟩
     | _, .error r => return ⟨.null, some r⟩
@@ -870,8 +959,8 @@ def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
         match parsed with
         | .error e => parseFailure e
         | .ok step =>
-          match findAtom runsCode (stepSyntax step) with
-          | some w => failure #[errorMessage s!"`{w}` is not allowed: tactics here may not run code"]
+          match objectionTo s.embedded (stepSyntax step) with
+          | some why => failure #[errorMessage why]
           | none => tryStep s o st goals step
   | .error r, _, _ => return ⟨.null, some r⟩
   | _, .error r, _ => return ⟨.null, some r⟩
@@ -980,8 +1069,8 @@ def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
       | .error e, _ => refuse "parse" e
       | _, .error e => refuse "parse" e
       | .ok stx, .ok typeStx =>
-        match findAtom runsCode stx with
-        | some w => refuse "elab" s!"`{w}` is not allowed in an expression"
+        match objectionIn s.embedded (stx :: typeStx.toList) with
+        | some why => refuse "elab" why
         | none => try echo stx typeStx catch e => refuse "elab" (← e.toMessageData.toString)
   | .error r, _, _ => return ⟨.null, some r⟩
   | _, .error r, _ => return ⟨.null, some r⟩
@@ -1207,11 +1296,6 @@ structure Rejection where
 def rejectedReply (r : Rejection) : Json :=
   .mkObj [("rejected", .mkObj [("reason", jstr r.reason), ("message", jstr r.message)])]
 
-/-- Words that have no place in a proof that is to count. The kernel and the axiom check would catch what
-they do; refusing them first gives the better message, and keeps code from running. -/
-def neverInProofs : List String :=
-  cat runsCode ["native_decide", "set_option", "implemented_by", "extern"]
-
 /-- `theorem name : statement := by …`, with no modifiers. -/
 def isPlainTheorem (name : Name) (stx : Syntax) : Bool :=
   stx.isOfKind ``Parser.Command.declaration && stx[0].getNumArgs > 0 && isEmptyModifiers stx[0] &&
@@ -1223,9 +1307,9 @@ where
     | [] => true
     | x :: xs => x.getNumArgs == 0 && allEmpty xs
 
-def certifiable (name : Name) (stx : Syntax) : Option String :=
-  match findAtom neverInProofs stx with
-  | some w => some s!"`{w}` is not allowed in a certified file"
+def certifiable (embedded : Bool) (name : Name) (stx : Syntax) : Option String :=
+  match objectionTo embedded stx with
+  | some why => some why
   | none =>
     if memName stx.getKind headerKinds || isPlainTheorem name stx then none
     else some s!"only `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{nameText stx.getKind}`"
@@ -1289,23 +1373,66 @@ def judgeAxioms (env : Environment) (embedded : Bool) : List Name → AxiomRepor
       let reason := if n == ``sorryAx then "sorry" else "axioms"
       { acc with rejection := some ⟨reason, s!"the proof depends on {nameText n}"⟩ }
     else if memName n trueAxioms then judgeAxioms env embedded ns { acc with axioms := n :: acc.axioms }
-    else if embedded && (env.getModuleIdxFor? n).isSome then
+    else if embedded && isLibraryTheorem env n then
       judgeAxioms env embedded ns { acc with trusted := n :: acc.trusted }
     else { acc with rejection := some ⟨"axioms", s!"the proof depends on the axiom {nameText n}"⟩ }
+
+where
+  /-- Not declared as an axiom, but one here because this library leaves proofs out. -/
+  isLibraryTheorem (env : Environment) (n : Name) : Bool :=
+    (env.getModuleIdxFor? n).isSome &&
+    match getOriginalConstKind? env n with
+    | some .axiom => false
+    | some _ => true
+    | none => false
 
 def allAxioms (env : Environment) (n : Name) : List Name :=
   let (_, st) := ((CollectAxioms.collect n).run env).run {}
   st.axioms.toList
 
+/-- Say how two terms relate, not what they are. -/
+def relations : List Name := [``Eq, ``Ne, ``Not, ``False, ``Iff, ``LT.lt, ``LE.le, ``GT.gt, ``GE.ge]
+
+def speaksOfAll (names : List Name) : List Name → Bool
+  | [] => true
+  | n :: ns => (memName n relations || memName n names) && speaksOfAll names ns
+
+/-- Whether `tactics` prove `type`. -/
+def isProvedBy (type : Expr) (tactics : String) : TermElabM Bool := do
+  let goal ← mkFreshExprSyntheticOpaqueMVar type
+  match parseTactics (← getEnv) tactics with
+  | .error _ => return false
+  | .ok stx => try return none? (← runTactics [goal.mvarId!] stx) catch _ => return false
+
+/-- `n` says what `target` says: each follows from the other by nothing but naming its arguments, unfolding an
+abbreviation (`a > b` is `b < a`) or taking an instance apart (`Std.Commutative`). -/
+def restates (target n : ConstantInfo) : TermElabM Bool := do
+  if canonicalType n.type == canonicalType target.type then return true
+  if !(speaksOfAll n.type.getUsedConstants.toList target.type.getUsedConstants.toList) then return false
+  let apply (f : String) := s!"apply {f} <;> assumption"
+  let there := s!"with_reducible (intros; first | ({apply s!"@{nameText n.name}"}) | (obtain ⟨h⟩ := @{nameText n.name}; {apply "h"}))"
+  let back := apply s!"@{nameText target.name}"
+  if !(← isProvedBy target.type there) then return false
+  isProvedBy n.type s!"with_reducible (first | (intros; {back}) | (intros; constructor; intros; {back}))"
+
 /-- A library theorem may not be proved by itself, nor by another constant that says the same. -/
-def selfReference (env : Environment) (expected : Expr) (target : Name) : List Name → Option Name
-  | [] => none
-  | n :: ns =>
-    if n == target then some n
-    else match env.find? n with
-      | some info =>
-        if canonicalType info.type == canonicalType expected then some n else selfReference env expected target ns
-      | none => selfReference env expected target ns
+def selfReference (target : ConstantInfo) : List Name → TermElabM (Option Name)
+  | [] => return none
+  | n :: ns => do
+    if n == target.name then return some n
+    match (← getEnv).find? n with
+    | some info => if ← restates target info then return some n else selfReference target ns
+    | none => selfReference target ns
+
+/-- The constant by which a proof of `target` refers to `target`, if there is one. -/
+def findSelfReference (s : Server) (target : ConstantInfo) (used : List Name) : IO (Except String (Option Name)) := do
+  let found : IO.Ref (Option Name) ← IO.mkRef none
+  let o ← run s {} (emptyCore s.env) do
+    ST.Prim.Ref.set found (← selfReference target used)
+    answer []
+  match o.refusal with
+  | some r => return .error r.description
+  | none => return .ok (← ST.Prim.Ref.get found)
 
 def insertSorted (s : String) : List String → List String
   | [] => [s]
@@ -1334,19 +1461,24 @@ def expectedType (s : Server) (c : Claim) : IO (Except Rejection Expr) := do
     match ← openHeader s c.header [] with
     | .error e => return .error ⟨"elaboration", e⟩
     | .ok (env, scope) =>
-      let out : IO.Ref (Option Expr) ← IO.mkRef none
-      let o ← run s scope (emptyCore env) do
-        match parseTerm env (c.expr.getD "") with
-        | .error e => refuse "parse" e
-        | .ok stx =>
-          try
-            ST.Prim.Ref.set out (some (← elabStatement stx))
-            answer []
-          catch e => refuse "elab" (← e.toMessageData.toString)
-      match ← ST.Prim.Ref.get out, o.refusal with
-      | some e, _ => return .ok e
-      | none, some r => return .error ⟨"elaboration", r.description⟩
-      | none, none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
+      match parseTerm env (c.expr.getD "") with
+      | .error e => return .error ⟨"elaboration", e⟩
+      | .ok stx =>
+        match objectionTo s.embedded stx with
+        | some why => return .error ⟨"forbidden", why⟩
+        | none => elaborated env scope stx
+where
+  elaborated (env : Environment) (scope : ProofScope) (stx : Syntax) : IO (Except Rejection Expr) := do
+    let out : IO.Ref (Option Expr) ← IO.mkRef none
+    let o ← run s scope (emptyCore env) do
+      try
+        ST.Prim.Ref.set out (some (← elabStatement stx))
+        answer []
+      catch e => refuse "elab" (← e.toMessageData.toString)
+    match ← ST.Prim.Ref.get out, o.refusal with
+    | some e, _ => return if e.hasSorry then .error ⟨"sorry", "the statement uses sorry"⟩ else .ok e
+    | none, some r => return .error ⟨"elaboration", r.description⟩
+    | none, none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
 
 /-- Everything after elaboration: type, kernel, axioms, self-reference. -/
 def judge (s : Server) (c : Claim) (expected : Expr) (full : Environment) : IO (Except Rejection (ConstantInfo × Replay × AxiomReport)) := do
@@ -1367,10 +1499,12 @@ def judge (s : Server) (c : Claim) (expected : Expr) (full : Environment) : IO (
         match report.rejection, c.copyFrom with
         | some why, _ => return .error why
         | none, none => return .ok (info, r, report)
-        | none, some target =>
-          match selfReference s.env expected target r.used.toList with
-          | some n => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which is the theorem itself"⟩
-          | none => return .ok (info, r, report)
+        | none, some name =>
+          let some target := s.env.find? name | return .error ⟨"elaboration", s!"unknown library theorem {nameText name}"⟩
+          match ← findSelfReference s target r.used.toList with
+          | .error e => return .error ⟨"self_reference", s!"whether the proof uses the theorem itself is unknown: {e}"⟩
+          | .ok (some n) => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which {if n == name then "is" else "says the same as"} the theorem itself"⟩
+          | .ok none => return .ok (info, r, report)
     | _ => return .error ⟨"forbidden", s!"{nameText c.name} is not a theorem"⟩
 
 def certificateReply (s : Server) (info : ConstantInfo) (r : Replay) (report : AxiomReport) : ReplM := do
@@ -1388,7 +1522,7 @@ def certifyText (s : Server) (c : Claim) (source : String) : IO (Except Rejectio
   | .error r => return .error r
   | .ok expected =>
     let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
-    match ← elabCommands s source (certifiable c.name) st {} [] with
+    match ← elabCommands s source (certifiable s.embedded c.name) st {} [] with
     | .error e => return .error ⟨"forbidden", e⟩
     | .ok _ =>
       let final : Command.State ← ST.Prim.Ref.get st
@@ -1396,7 +1530,7 @@ def certifyText (s : Server) (c : Claim) (source : String) : IO (Except Rejectio
       | some e => return .error ⟨"elaboration", e⟩
       | none => judge s c expected final.env
 
-def proofCertify (s : Server) (p : Json) : IO Outcome := do
+def certifyClaim (s : Server) (p : Json) : IO Outcome := do
   match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
   | .ok source, .ok name, .ok expr, .ok copyFrom =>
     match optStr p "header" with
@@ -1412,6 +1546,20 @@ def proofCertify (s : Server) (p : Json) : IO Outcome := do
   | _, .error r, _, _ => return ⟨.null, some r⟩
   | _, _, .error r, _ => return ⟨.null, some r⟩
   | _, _, _, .error r => return ⟨.null, some r⟩
+
+/-- The verdict, with the number that came with the request: what was printed before it was asked for, or by
+anything that did not read the request, is no answer to it. -/
+def stamped (nonce : Option String) (reply : Json) : Json :=
+  match nonce, reply with
+  | some n, .obj _ => reply.setObjVal! "nonce" (jstr n)
+  | _, _ => reply
+
+def proofCertify (s : Server) (p : Json) : IO Outcome := do
+  match optStr p "nonce" with
+  | .error r => return ⟨.null, some r⟩
+  | .ok nonce =>
+    let o ← certifyClaim s p
+    return { o with reply := stamped nonce o.reply }
 
 /-! ## env.theorems: what the library states -/
 
@@ -1514,8 +1662,8 @@ unsafe def addressOf (tk : IO.CancelToken) : Nat := (ptrAddrUnsafe tk).toNat
 /-- Where the embedded host finds the token in memory; elsewhere nobody asks. -/
 @[implemented_by addressOf] opaque tokenAddress (tk : IO.CancelToken) : Nat
 
-def tellHost (line : String) : IO Unit := do
-  (← IO.getStderr).putStr line
+def tellHost (s : Server) (order : String) : IO Unit := do
+  (← IO.getStderr).putStr (s.key ++ order ++ "\n")
 
 /-- Have the watchdog interrupt this command after `timeout` milliseconds. Every command that is timed
 gets a token of its own, so that a late watchdog cannot hit the next one. -/
@@ -1523,10 +1671,10 @@ def arm (s : Server) (timeout : Nat) : IO Unit := do
   let token ← IO.CancelToken.new
   let now ← IO.monoMsNow
   ST.Prim.Ref.set s.watch ⟨token, now + timeout⟩
-  if s.embedded then tellHost s!"leanebm:arm {timeout} {tokenAddress token}\n"
+  if s.embedded then tellHost s s!"arm {timeout} {tokenAddress token}"
 
 def disarm (s : Server) : IO Unit := do
-  if s.embedded then tellHost "leanebm:disarm\n"
+  if s.embedded then tellHost s "disarm"
   ST.Prim.Ref.set s.watch ⟨← IO.CancelToken.new, 0⟩
 
 def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outcome := do
@@ -1593,8 +1741,7 @@ partial def loop (s : Server) (input output : IO.FS.Stream) : IO Unit := do
   let line := (← input.getLine).trimAscii.toString
   if line.isEmpty then return
   let reply ← serveLine s line
-  output.putStr reply.compress
-  output.putStr "\n"
+  output.putStr (s.key ++ reply.compress ++ "\n")
   output.flush
   loop s input output
 
@@ -1626,21 +1773,23 @@ def splitArguments : List String → Limits → List String → Except String (L
         | _, _ => .error s!"unknown option or value: {a}"
       | _ => .error s!"not of the form --key=value: {a}"
 
-def serve (embedded : Bool) (arguments : List String) : IO Unit := do
+/-- `key` is given by the embedded Lean's host. -/
+def serve (key : Option String) (arguments : List String) : IO Unit := do
   match splitArguments arguments {} [] with
   | .error e => throw (IO.userError e)
-  | .ok (limits, modules) => serveModules embedded limits modules
-where serveModules (embedded : Bool) (limits : Limits) (modules : List String) : IO Unit := do
+  | .ok (limits, modules) => serveModules limits modules
+where serveModules (limits : Limits) (modules : List String) : IO Unit := do
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
-    env, embedded, limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
+    env, embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
     watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
-  if !embedded then discard (IO.asTask (prio := .dedicated) (watch s))
-  let output ← IO.getStdout
-  output.putStr "ready.\n"
+  if !s.embedded then discard (IO.asTask (prio := .dedicated) (watch s))
+  -- Answers are the only thing on standard output: whatever else prints there gets standard error.
+  let output ← IO.setStdout (← IO.getStderr)
+  output.putStr (s.key ++ "ready.\n")
   output.flush
   loop s (← IO.getStdin) output
 
 def main : List String → IO Unit
-  | "--embedded" :: arguments => serve true arguments
-  | arguments => serve false arguments
+  | "--embedded" :: key :: arguments => serve (some key) arguments
+  | arguments => serve none arguments
