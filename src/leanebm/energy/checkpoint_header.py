@@ -42,6 +42,10 @@ def _fits_config(header: CheckpointHeader, _: attrs.Attribute[EncoderIdentity], 
         raise ValueError(f"the encoder's vectors are {encoder.dim} wide, the head takes {header.config.d_in}")
 
 
+def _as_dict(notes: Mapping[str, JsonScalar]) -> dict[str, JsonScalar]:
+    return dict(notes)
+
+
 def _as_floats(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: float(value) if isinstance(value, int) else value for name, value in metrics.items()}
 
@@ -55,7 +59,7 @@ class CheckpointHeader:
     encoder: EncoderIdentity = attrs.field(validator=_fits_config)
     """Whose vectors it was trained on; it must never see another's."""
 
-    training: Mapping[str, JsonScalar] = attrs.field(factory=dict, converter=dict, validator=_scalars)
+    training: Mapping[str, JsonScalar] = attrs.field(factory=dict, converter=_as_dict, validator=_scalars)
     """How it was trained, as far as one wants to know later: run, step, loss, data, seed."""
 
     metrics: Mapping[str, float] = attrs.field(factory=dict, converter=_as_floats, validator=_numbers)

@@ -1,0 +1,57 @@
+"""From contrastive groups to a trained energy head, with a twin beside it that must learn nothing."""
+
+from leanebm.energy.training.config import EnergyTrainerConfig, ObjectiveConfig, RankingLoss
+from leanebm.energy.training.contrastive_data import EVIDENCE_WEIGHTS, ContrastiveData, state_texts
+from leanebm.energy.training.evaluation import SiblingEnergies, state_energies
+from leanebm.energy.training.events import (
+    StepLogged,
+    TrainingEvent,
+    TrainingObserver,
+    TrainingStarted,
+    TrainingStopped,
+    ValidationMeasured,
+)
+from leanebm.energy.training.metrics_log import METRIC_COLUMNS
+from leanebm.energy.training.paths import TheoremPaths
+from leanebm.energy.training.planted import PlantedConfig, PlantedData, planted_groups
+from leanebm.energy.training.result import TrainingResult
+from leanebm.energy.training.sampler import GroupBatch, GroupSampler, SamplerConfig
+from leanebm.energy.training.shuffled_roles import shuffle_group_roles, shuffle_roles
+from leanebm.energy.training.split import GroupSplit, SideSummary, SplitSummary, split_groups
+from leanebm.energy.training.tidy import TidyGroups, tidy_groups
+from leanebm.energy.training.trainer import EnergyTrainer
+
+__all__ = [
+    "EVIDENCE_WEIGHTS",
+    "METRIC_COLUMNS",
+    "ContrastiveData",
+    "EnergyTrainer",
+    "EnergyTrainerConfig",
+    "GroupBatch",
+    "GroupSampler",
+    "GroupSplit",
+    "ObjectiveConfig",
+    "PlantedConfig",
+    "PlantedData",
+    "RankingLoss",
+    "SamplerConfig",
+    "SiblingEnergies",
+    "SideSummary",
+    "SplitSummary",
+    "StepLogged",
+    "TheoremPaths",
+    "TidyGroups",
+    "TrainingEvent",
+    "TrainingObserver",
+    "TrainingResult",
+    "TrainingStarted",
+    "TrainingStopped",
+    "ValidationMeasured",
+    "planted_groups",
+    "shuffle_group_roles",
+    "shuffle_roles",
+    "split_groups",
+    "state_energies",
+    "state_texts",
+    "tidy_groups",
+]

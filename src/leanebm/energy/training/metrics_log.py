@@ -1,0 +1,114 @@
+"""Figures of a training run over its steps, as tables and as TensorBoard curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from torch.utils.tensorboard import SummaryWriter
+
+from leanebm.energy.diagnostics._files import write_atomically
+from leanebm.errors import EnergyError
+
+__all__ = ["METRIC_COLUMNS", "MetricsLog"]
+
+METRIC_COLUMNS: Final[Mapping[str, str]] = {
+    "train_loss": "the whole objective, on the step's batch",
+    "train_ranking": "its ranking term",
+    "train_path": "its path term, before its weight",
+    "train_depth": "its remaining-depth term, before its weight",
+    "train_center": "its centring term, before its weight",
+    "train_pairwise_sibling": "share of the batch's sibling pairs in the right order",
+    "train_e_pos_mean": "mean energy of the batch's positives",
+    "train_e_neg_mean": "mean energy of the batch's negatives",
+    "train_e_std": "standard deviation of the batch's energies",
+    "train_grad_norm": "length of the gradient before clipping",
+    "train_learning_rate": "of this step",
+    "train_log_scale": "logarithm of the head's scale, after the step",
+    "train_skipped_steps": "steps so far that were left out as not finite",
+    "validation_pairwise_sibling": "sibling pairwise accuracy, macro by theorem: what training selects by",
+    "validation_rank1_sibling": "how often the positive is ranked first among its siblings",
+    "validation_rank1_random": "the same for a random order",
+    "validation_mrr": "mean reciprocal rank of the positive among its siblings",
+    "validation_e_pos_mean": "mean energy of validation positives",
+    "validation_e_neg_mean": "mean energy of validation negatives",
+    "validation_e_std": "standard deviation of the energies of both",
+    "validation_train_pairwise": "sibling pairwise accuracy on a fixed sample of training groups, without dropout",
+    "twin_loss": "the twin's objective, on its own roles",
+    "twin_pairwise": "the twin's sibling pairwise accuracy on validation, on its own roles: 0.50 if nothing leaks",
+    "twin_pairwise_true_roles": "the same on the true roles",
+}
+"""What is logged, and what it means. A column is empty at steps that did not measure it."""
+
+_SCHEMA: Final = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in METRIC_COLUMNS)])
+
+
+class MetricsLog:
+    """The tables ``metrics.csv`` and ``metrics.parquet``, and the curves in ``tensorboard/``, of one folder.
+
+    The tables hold nothing that differs from run to run, such as a time of day, so that an interrupted run's are
+    equal, byte by byte, to an undisturbed one's.
+
+    Args:
+        folder: where they are.
+        keep_to: last step whose figures stand; later ones were logged by a run that then lost those steps.
+    """
+
+    def __init__(self, folder: Path, *, keep_to: int = 0) -> None:
+        self._folder = folder
+        self._rows = _read(folder / "metrics.parquet", keep_to) if keep_to else []
+        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=keep_to + 1)
+
+    def __enter__(self) -> Self:
+        """Nothing is opened that was not before."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the curves; the tables are as :meth:`save` left them."""
+        self._curves.close()
+
+    @property
+    def rows(self) -> tuple[Mapping[str, float], ...]:
+        """One mapping a logged step; ``step`` is one of its keys."""
+        return tuple(self._rows)
+
+    def add(self, step: int, figures: Mapping[str, float]) -> None:
+        """Log the figures of a step, and let those who watch see them."""
+        self._rows.append({"step": step, **figures})
+        for name, value in figures.items():
+            group, _, rest = name.partition("_")
+            self._curves.add_scalar(f"{group}/{rest}", value, step)
+        self._curves.flush()
+        write_atomically(self._folder / "metrics.csv", _csv(self._table()))
+
+    def save(self) -> None:
+        """Put the tables on the disk for good."""
+        table, parquet = self._table(), io.BytesIO()
+        pq.write_table(table, parquet, compression="zstd")
+        write_atomically(self._folder / "metrics.parquet", parquet.getvalue())
+        write_atomically(self._folder / "metrics.csv", _csv(table))
+
+    def _table(self) -> pa.Table:
+        return pa.Table.from_pylist(self._rows, schema=_SCHEMA)
+
+
+def _csv(table: pa.Table) -> bytes:
+    text = io.BytesIO()
+    pa.csv.write_csv(table, text)
+    return text.getvalue()
+
+
+def _read(path: Path, keep_to: int) -> list[dict[str, float]]:
+    try:
+        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise EnergyError(f"{path} belongs to an unfinished training and cannot be read: {error}") from error
+    return [{name: value for name, value in row.items() if value is not None} for row in rows if row["step"] <= keep_to]

@@ -1,0 +1,101 @@
+r"""The control experiment: the same data with right and wrong drawn by lot.
+
+The *twin* is a second head, trained like the first on data whose labels mean nothing. Every state gets a
+lot, a hash of its text and a seed. At each decision point the state of the lowest lot takes the role of the
+positive, and the true positive takes the place that this one leaves; the sizes of groups, the weights at each
+place and the numbers of depth stay where they were.
+
+What the twin is *read* on decides what it can tell:
+
+``own roles``
+    Validation, with roles by the same lots. No matter what the energies are, a positive drawn by lot beats
+    on average half of its siblings, so this is 0.50 in expectation for an honest pipeline: for any loss, any
+    auxiliary term, any network. But as a state has the same lot everywhere, a twin that has *seen*
+    validation states learns their lots by heart and rises above 0.50. So does an accuracy that counts ties
+    as wins. This is the figure that the promotion gate looks at.
+
+``true roles``
+    Validation as it is. It says what is learnt about siblings without knowing which of them was right, say
+    from remaining depths. It need not be 0.50, and it cannot see a leak; it is recorded to be looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from leanebm.core import ContrastiveGroup
+from leanebm.energy.training.contrastive_data import ContrastiveData
+from leanebm.energy.training.paths import TheoremPaths
+
+__all__ = ["shuffle_group_roles", "shuffle_roles"]
+
+
+def shuffle_roles(data: ContrastiveData, *, seed: int = 0) -> ContrastiveData:
+    """``data`` with the roles at each decision point drawn by lot; its embeddings are shared, not copied.
+
+    Use one seed for training and validation: a state must have one lot.
+    """
+    lots = _lots(data.texts, seed)
+    positive, negative = data.positive.copy(), data.negative.copy()
+    padded, mask = data.siblings
+    sibling_lots = np.where(mask, lots[padded], np.inf)
+    chosen = sibling_lots.argmin(axis=1)
+    group = np.flatnonzero(sibling_lots[np.arange(len(data)), chosen] < lots[data.positive])
+    place = data.negative_start[group] + chosen[group]
+    positive[group], negative[place] = data.negative[place], data.positive[group]
+    return attrs.evolve(data, positive=positive, negative=negative, paths=_paths(data, positive))
+
+
+def shuffle_group_roles(group: ContrastiveGroup, *, seed: int = 0) -> ContrastiveGroup:
+    """``group`` with its roles drawn by the same lots, for reading a twin's energies by name.
+
+    Text, key, tactic and log-probability change places; evidence stays where it was.
+    """
+    texts = (group.positive_text, *(negative.text for negative in group.negatives))
+    chosen = int(_lots(texts, seed).argmin()) - 1
+    if chosen < 0:
+        return group
+    raised = group.negatives[chosen]
+    lowered = attrs.evolve(
+        raised,
+        text=group.positive_text,
+        key=group.positive_key,
+        tactic=group.positive_tactic,
+        log_prob=math.nan if group.positive_log_prob is None else group.positive_log_prob,
+    )
+    return attrs.evolve(
+        group,
+        positive_text=raised.text,
+        positive_key=raised.key,
+        positive_tactic=raised.tactic,
+        positive_log_prob=raised.log_prob,
+        negatives=(*group.negatives[:chosen], lowered, *group.negatives[chosen + 1 :]),
+    )
+
+
+def _lots(texts: Sequence[str], seed: int) -> NDArray[np.float64]:
+    digests = (hashlib.blake2b(f"{seed}\0{text}".encode(), digest_size=8).digest() for text in texts)
+    return np.fromiter((int.from_bytes(digest, "big") / 2**64 for digest in digests), dtype=np.float64)
+
+
+def _paths(data: ContrastiveData, positive: NDArray[np.int64]) -> TheoremPaths:
+    """Paths through the drawn positives.
+
+    A parent belongs to them only if it is a candidate nowhere: the parent of one decision point is the
+    true positive of the one before, so keeping it would tell the twin what the lots are to hide.
+    """
+    true_positives = set(zip(data.theorem.tolist(), data.positive.tolist(), strict=True))
+    parents = zip(data.theorem.tolist(), data.parent.tolist(), strict=True)
+    is_start = np.array([parent not in true_positives for parent in parents])
+    return TheoremPaths.of(
+        theorem=np.concatenate([data.theorem, data.theorem[is_start]]),
+        state=np.concatenate([positive, data.parent[is_start]]),
+        remaining_depth=np.concatenate([data.remaining_depth, data.remaining_depth[is_start] + 1]),
+        num_theorems=len(data.theorems),
+    )
