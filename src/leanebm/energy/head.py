@@ -208,7 +208,7 @@ class EnergyHead(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            spread = float((self(embeddings) / self.scale).std())
+            spread = float((self(embeddings) / self.scale).std(correction=0))
         finally:
             self.train(was_training)
         if not (math.isfinite(spread) and spread > 0.0):
@@ -260,6 +260,11 @@ class EnergyHead(nn.Module):
         if mode:
             self.unfreeze_spectral()
         return super().train(mode)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if self.is_frozen:  # a copy has parameters of its own, whose history starts now
+            self._frozen_versions = self._versions()
 
     def _versions(self) -> tuple[int, ...]:
         """How often each parameter has been written to; what was frozen holds only while none has."""
