@@ -92,9 +92,9 @@ class Learner:
         if self.skipped > self._config.max_skipped:
             widest = float(self.data.states.abs().max())
             raise EnergyError(
-                f"the loss or gradient was not finite in {self.skipped} steps, and only {self._config.max_skipped} may be "
-                f"left out. The likeliest cause is the learning rate, {learning_rate:.1e} at this step: try a third of "
-                f"it. If these were the first steps, look at the embeddings, whose largest number is {widest:.3g}."
+                f"in {self.skipped} steps loss or gradient was not finite, and {self._config.max_skipped} are allowed. "
+                f"The likeliest cause is the learning rate, {learning_rate:.1e} at this step: try a third of it. "
+                f"If these were the first steps, look at the embeddings, whose largest number is {widest:.3g}."
             )
 
     def tensors(self) -> dict[str, Tensor]:

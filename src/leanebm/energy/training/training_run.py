@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 from cattrs.preconf.json import make_converter
 from numpy.typing import NDArray
+from torch import Tensor
 
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint import HEADER_NAME, EnergyCheckpoint, load_checkpoint, save_checkpoint
@@ -93,7 +94,7 @@ class TrainingRun:
     def _begin(self) -> None:
         """Start afresh, or from what an interrupted run has saved."""
         if self._state_path.exists():
-            self._restore(TrainingState.load(self._state_path))
+            self._restore(*TrainingState.load(self._state_path))
             return
         if (self._folder / HEADER_NAME).exists():
             raise EnergyError(
@@ -104,7 +105,7 @@ class TrainingRun:
             learner.initialise()
         self._save_state()  # from now on the folder is this training's
 
-    def _restore(self, state: TrainingState) -> None:
+    def _restore(self, state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
         differences = state.differences(self._settings)
         if differences:
             raise EnergyError(
@@ -112,17 +113,19 @@ class TrainingRun:
                 "choose another folder, or set them alike:\n" + "\n".join(f"  - {line}" for line in differences)
             )
         for learner in self._learners:
-            learner.restore(state.tensors, state.skipped[learner.name])
+            learner.restore(tensors, state.skipped[learner.name])
         self._step, self._best = state.step, state.best
 
     def _save_state(self) -> None:
-        TrainingState(
+        state = TrainingState(
             settings=self._settings,
             step=self._step,
             skipped={learner.name: learner.skipped for learner in self._learners},
             best=self._best,
-            tensors={name: tensor for learner in self._learners for name, tensor in learner.tensors().items()},
-        ).save(self._state_path)
+        )
+        state.save(
+            self._state_path, {name: one for learner in self._learners for name, one in learner.tensors().items()}
+        )
 
     # --- steps ----------------------------------------------------------------------------------
 

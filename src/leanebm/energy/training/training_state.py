@@ -10,8 +10,8 @@ from typing import Any, Final, Self
 import attrs
 import safetensors
 import safetensors.torch
-import torch
 from cattrs.preconf.json import make_converter
+from torch import Tensor
 
 from leanebm.energy.diagnostics._files import write_atomically
 from leanebm.errors import EnergyError
@@ -32,9 +32,13 @@ class Evaluated:
     metrics: Mapping[str, float]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True)
 class TrainingState:
-    """One file: tensors as safetensors, the rest as JSON in its metadata, so that both are of one moment."""
+    """How far a training has come.
+
+    On the disk it is JSON in the metadata of the safetensors file that holds weights, counts of random draws and
+    optimizer moments, so that all of it is of one moment.
+    """
 
     settings: Mapping[str, Any]
     """All that the result depends on, as JSON values; a run with others must not go on from here."""
@@ -48,23 +52,19 @@ class TrainingState:
     best: Evaluated | None
     """The best head's figures; the head itself is the checkpoint beside this file."""
 
-    tensors: Mapping[str, torch.Tensor] = attrs.field(repr=False)
-    """Weights, counts of random draws and optimizer moments."""
-
-    def save(self, path: Path) -> None:
-        """Put the state in place of the one before it, atomically.
+    def save(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
+        """Put state and tensors in the place of those before them, atomically.
 
         Raises:
             OSError: the disk is full, the folder is gone …
         """
-        known = attrs.evolve(self, tensors={})
-        text = json.dumps({"schema_version": SCHEMA_VERSION, "state": _json.unstructure(known)})
-        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        text = json.dumps({"schema_version": SCHEMA_VERSION, "state": _json.unstructure(self)})
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         write_atomically(path, safetensors.torch.save(contiguous, {_METADATA_KEY: text}))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a state back.
+    def load(cls, path: Path) -> tuple[Self, dict[str, Tensor]]:
+        """Read state and tensors back.
 
         Raises:
             EnergyError: the file is damaged, or of another version.
@@ -73,17 +73,19 @@ class TrainingState:
             with safetensors.safe_open(path, framework="pt") as file:
                 described = json.loads((file.metadata() or {})[_METADATA_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+            version = described["schema_version"]
+            state = _json.structure(described["state"], cls) if version == SCHEMA_VERSION else None
+        except (OSError, KeyError, TypeError, ValueError, ExceptionGroup, safetensors.SafetensorError) as error:
             raise EnergyError(
                 f"{path} cannot be read ({error}), so the training in {path.parent} cannot go on. "
                 "Restore it, or train into another folder."
             ) from error
-        if described.get("schema_version") != SCHEMA_VERSION:
+        if state is None:
             raise EnergyError(
-                f"{path} has schema version {described.get('schema_version')}; this leanebm goes on from "
-                f"{SCHEMA_VERSION}. Finish the training with the leanebm that began it."
+                f"{path} has schema version {version}; this leanebm goes on from {SCHEMA_VERSION}. "
+                "Finish the training with the leanebm that began it."
             )
-        return attrs.evolve(_json.structure({**described["state"], "tensors": {}}, cls), tensors=tensors)
+        return state, tensors
 
     def differences(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """One phrase a setting that differs, such as ``$.trainer.seed: 0 in the folder, 1 now``."""
