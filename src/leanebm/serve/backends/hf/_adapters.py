@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
-from peft import LoraConfig, PeftConfig, PeftModel, set_peft_model_state_dict
+from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
@@ -30,7 +31,7 @@ class Adapters:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        self._peft: Any = None
+        self._tuner: Any = None
         self._versions: dict[str, str] = {}
         self._active: str | None = None
 
@@ -50,7 +51,7 @@ class Adapters:
         config, weights = _read(folder)
         try:
             self._inject(name, config)
-            unmatched: Any = set_peft_model_state_dict(self._peft, weights, adapter_name=name)
+            unmatched: Any = set_peft_model_state_dict(self._model, weights, adapter_name=name)
         except Exception as error:
             self._remove(name)
             raise ConfigError(f"the adapter in {folder} does not fit the model: {error}") from error
@@ -86,24 +87,31 @@ class Adapters:
             self._apply(name)
 
     def _inject(self, name: str, config: LoraConfig) -> None:
-        if self._peft is None:
-            self._peft = PeftModel(self._model, config, adapter_name=name, autocast_adapter_dtype=False)
+        if self._tuner is None:
+            self._tuner = LoraModel(self._model, config, adapter_name=name)
         else:
-            self._peft.add_adapter(name, config, autocast_adapter_dtype=False)
-        self._peft.eval().requires_grad_(requires_grad=False)
+            self._tuner.peft_config[name] = config
+            self._tuner.inject_adapter(self._model, name)
+        self._model.train(mode=False).requires_grad_(requires_grad=False)
 
     def _remove(self, name: str) -> None:
-        if self._peft is not None and name in self._peft.peft_config:
-            self._peft.delete_adapter(name)
         self._apply(self._active if self._active in self._versions else None)
+        for layer in self._adapted():
+            layer.delete_adapter(name)
+        if self._tuner is not None:
+            self._tuner.peft_config.pop(name, None)
 
     def _apply(self, name: str | None) -> None:
-        for layer in self._model.modules():
-            if isinstance(layer, LoraLayer):
-                if name is not None:
-                    layer.set_adapter(name)
-                layer.enable_adapters(name is not None)
+        active = [] if name is None else [name]
+        for layer in self._adapted():
+            layer.set_adapter(active)
+        if self._tuner is not None:
+            self._tuner.active_adapter = active
         self._active = name
+
+    def _adapted(self) -> list[Any]:
+        """The layers that some adapter was ever put on."""
+        return [layer for layer in self._model.modules() if isinstance(layer, LoraLayer)]
 
 
 def _read(folder: Path) -> tuple[LoraConfig, dict[str, Any]]:
@@ -112,12 +120,13 @@ def _read(folder: Path) -> tuple[LoraConfig, dict[str, Any]]:
     if problems:
         raise ConfigError(f"cannot load the adapter {folder}", problems)
     try:
-        config = PeftConfig.from_pretrained(str(folder))
+        kind = json.loads((folder / "adapter_config.json").read_text("utf-8"))["peft_type"]
+        config = LoraConfig.from_pretrained(str(folder)) if kind == "LORA" else None
         weights = load_file(folder / "adapter_model.safetensors")
     except Exception as error:
         raise ConfigError(f"the adapter in {folder} cannot be read: {error}") from error
-    if not isinstance(config, LoraConfig):
-        raise ConfigError(f"the adapter in {folder} is of kind {config.peft_type}; only LoRA can be served")
+    if config is None:
+        raise ConfigError(f"the adapter in {folder} is of kind {kind}; only LoRA can be served")
     problems = [f"{setting} is set" for setting in _UNSUPPORTED if getattr(config, setting, None)]
     if problems:
         raise ConfigError(f"the adapter in {folder} replaces whole layers: merge it and serve the result", problems)

@@ -54,12 +54,16 @@ def load_checkpoint(
                 local_files_only=True,
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told below, in our own words
                 **chosen,
             )
     except Exception as error:
         raise ConfigError(f"the model in {folder} cannot be loaded: {error}") from error
     _require_complete(folder, said)
     _require_finite(folder, model)
+    for tensor in (*model.parameters(), *model.buffers()):
+        # Else main memory mirrors the file, and the next training round that writes there writes into us.
+        tensor.data = tensor.data.clone()
     loaded: PreTrainedModel = model.eval().requires_grad_(requires_grad=False)
     return loaded
 
