@@ -16,8 +16,8 @@ from leanebm.energy.training.paths import TheoremPaths
 from leanebm.energy.training.planted import PlantedConfig, PlantedData, planted_groups
 from leanebm.energy.training.result import TrainingResult
 from leanebm.energy.training.sampler import GroupBatch, GroupSampler, SamplerConfig
-from leanebm.energy.training.shuffled_roles import shuffle_group_roles, shuffle_roles
-from leanebm.energy.training.split import GroupSplit, SideSummary, SplitSummary, split_groups
+from leanebm.energy.training.shuffled_roles import shuffle_roles
+from leanebm.energy.training.split import GroupSplit, SideSummary, SplitSummary, hold_apart, split_groups
 from leanebm.energy.training.tidy import TidyGroups, tidy_groups
 from leanebm.energy.training.trainer import EnergyTrainer
 
@@ -47,8 +47,8 @@ __all__ = [
     "TrainingStarted",
     "TrainingStopped",
     "ValidationMeasured",
+    "hold_apart",
     "planted_groups",
-    "shuffle_group_roles",
     "shuffle_roles",
     "split_groups",
     "state_energies",

@@ -94,7 +94,7 @@ class ContrastiveData:
         Raises:
             EnergyError: there are no groups, or the embeddings cannot be used.
         """
-        ordered = sorted(tidy_groups(groups).groups, key=lambda group: group.theorem)
+        ordered = sorted(tidy_groups(groups).groups, key=_order)
         if not ordered:
             raise EnergyError("there are no contrastive groups, so there is nothing to learn from or to measure on")
         texts = state_texts(ordered)
@@ -160,6 +160,11 @@ class ContrastiveData:
         for array in (self.states.cpu().numpy(), *arrays, self.negative, self.negative_weight, self.negative_start):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
+
+
+def _order(group: ContrastiveGroup) -> tuple[str, int, str, str]:
+    """The same whatever order groups were found in, which varies where many theorems are searched at once."""
+    return group.theorem, group.depth, group.parent_key, group.positive_key
 
 
 def _texts(group: ContrastiveGroup) -> Iterator[str]:

@@ -42,13 +42,6 @@ class TrainingResult:
     energies: Mapping[str, float]
     """What the best head says of every validation state, by text."""
 
-    twin_energies: Mapping[str, float] | None
-    """What the twin says of them after the last step; to be read on the roles that
-    :func:`~leanebm.energy.training.shuffle_group_roles` draws with ``twin_seed``."""
-
-    twin_seed: int
-    """Of the twin's roles."""
-
     elapsed_s: float
     """Seconds that this call took; what an interrupted one took before is not in it."""
 

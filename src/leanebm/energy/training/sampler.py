@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-from attrs.validators import and_, ge, instance_of, le
+from attrs.validators import ge, instance_of, le
 from numpy.typing import NDArray
 
 from leanebm.energy.training.contrastive_data import ContrastiveData
-from leanebm.errors import ConfigError
 
 __all__ = ["GroupBatch", "GroupSampler", "SamplerConfig"]
 
@@ -30,19 +29,17 @@ class SamplerConfig:
     num_negatives: int = attrs.field(default=7, validator=[instance_of(int), ge(1)])
     """Negatives a group, at least 1."""
 
-    hard_fraction: float = attrs.field(default=0.7, validator=and_(ge(0.0), le(1.0)))
+    hard_fraction: float = attrs.field(default=0.7, validator=[ge(0.0), le(1.0)])
     """Share of negatives that are siblings of the positive, in [0, 1]."""
 
-    medium_fraction: float = attrs.field(default=0.2, validator=and_(ge(0.0), le(1.0)))
-    """Share of negatives from other decision points of the same theorem, in [0, 1]; what is left of the
+    medium_fraction: float = attrs.field(default=0.2, validator=[ge(0.0), le(1.0)])
+    """Share of negatives from other decision points of the same theorem, in [0, 1]. What the two leave of the
     whole comes from other theorems."""
 
-    def __attrs_post_init__(self) -> None:
-        """Check that the shares leave nothing below zero."""
-        if self.hard_fraction + self.medium_fraction > 1.0 + 1e-9:
-            raise ConfigError(
-                f"hard_fraction {self.hard_fraction} and medium_fraction {self.medium_fraction} are more than the whole"
-            )
+    @medium_fraction.validator
+    def _leaves_nothing_below_zero(self, _: attrs.Attribute[float], value: float) -> None:
+        if self.hard_fraction + value > 1.0 + 1e-9:
+            raise ValueError(f"hard_fraction {self.hard_fraction} and medium_fraction {value} are more than the whole")
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -15,25 +15,25 @@ What the twin is *read* on decides what it can tell:
     as wins. This is the figure that the promotion gate looks at.
 
 ``true roles``
-    Validation as it is. It says what is learnt about siblings without knowing which of them was right, say
-    from remaining depths. It need not be 0.50, and it cannot see a leak; it is recorded to be looked at.
+    Validation as it is. It cannot see a leak, because lots learnt by heart say nothing of true roles. Nor need
+    it be 0.50: remaining depths may teach something of siblings, and whatever direction a twin happens to learn
+    from its lots has a chance cosine with the true one, some :math:`1/\sqrt D`, which moves this figure by far
+    more than its standard error. It is recorded to be looked at, and nothing rests on it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from leanebm.core import ContrastiveGroup
 from leanebm.energy.training.contrastive_data import ContrastiveData
 from leanebm.energy.training.paths import TheoremPaths
 
-__all__ = ["shuffle_group_roles", "shuffle_roles"]
+__all__ = ["shuffle_roles"]
 
 
 def shuffle_roles(data: ContrastiveData, *, seed: int = 0) -> ContrastiveData:
@@ -50,33 +50,6 @@ def shuffle_roles(data: ContrastiveData, *, seed: int = 0) -> ContrastiveData:
     place = data.negative_start[group] + chosen[group]
     positive[group], negative[place] = data.negative[place], data.positive[group]
     return attrs.evolve(data, positive=positive, negative=negative, paths=_paths(data, positive))
-
-
-def shuffle_group_roles(group: ContrastiveGroup, *, seed: int = 0) -> ContrastiveGroup:
-    """``group`` with its roles drawn by the same lots, for reading a twin's energies by name.
-
-    Text, key, tactic and log-probability change places; evidence stays where it was.
-    """
-    texts = (group.positive_text, *(negative.text for negative in group.negatives))
-    chosen = int(_lots(texts, seed).argmin()) - 1
-    if chosen < 0:
-        return group
-    raised = group.negatives[chosen]
-    lowered = attrs.evolve(
-        raised,
-        text=group.positive_text,
-        key=group.positive_key,
-        tactic=group.positive_tactic,
-        log_prob=math.nan if group.positive_log_prob is None else group.positive_log_prob,
-    )
-    return attrs.evolve(
-        group,
-        positive_text=raised.text,
-        positive_key=raised.key,
-        positive_tactic=raised.tactic,
-        positive_log_prob=raised.log_prob,
-        negatives=(*group.negatives[:chosen], lowered, *group.negatives[chosen + 1 :]),
-    )
 
 
 def _lots(texts: Sequence[str], seed: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from leanebm.core import ContrastiveGroup
 from leanebm.energy.training.tidy import tidy_groups
 from leanebm.errors import EnergyError
 
-__all__ = ["GroupSplit", "SideSummary", "SplitSummary", "split_groups"]
+__all__ = ["GroupSplit", "SideSummary", "SplitSummary", "hold_apart", "split_groups"]
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +48,7 @@ class SplitSummary:
     """Negatives dropped because a proof of the same theorem goes through them."""
 
     leaked_groups: int
-    """Training groups dropped because their parent or positive occurs in validation."""
+    """Training groups dropped because their theorem, parent or positive occurs in validation."""
 
     leaked_negatives: int
     """Training negatives dropped because they occur in validation; those of dropped groups not counted."""
@@ -64,7 +64,7 @@ class GroupSplit:
 
 
 def split_groups(groups: Iterable[ContrastiveGroup], *, validation_fraction: float = 0.15, seed: int = 0) -> GroupSplit:
-    """Divide groups by family, and remove from training every state that validation knows.
+    """Divide groups by family, and hold the two sides apart as :func:`hold_apart` does.
 
     A family falls on a side by a hash of its name, so it stays there as later rounds add others. The
     family with the lowest hash is always validation and the one with the highest always training, so
@@ -80,11 +80,30 @@ def split_groups(groups: Iterable[ContrastiveGroup], *, validation_fraction: flo
     """
     if not 0.0 < validation_fraction < 1.0:
         raise ValueError(f"validation_fraction must lie strictly between 0 and 1, not be {validation_fraction}")
-    tidy = tidy_groups(groups)
-    held_out = _held_out_families(tidy.groups, validation_fraction, seed)
-    validation = tuple(group for group in tidy.groups if group.family in held_out)
-    known = {key for group in validation for key in _keys(group)}
-    candidates = [group for group in tidy.groups if group.family not in held_out]
+    everything = tuple(groups)
+    held_out = _held_out_families(everything, validation_fraction, seed)
+    return hold_apart(
+        (group for group in everything if group.family not in held_out),
+        (group for group in everything if group.family in held_out),
+    )
+
+
+def hold_apart(training: Iterable[ContrastiveGroup], validation: Iterable[ContrastiveGroup]) -> GroupSplit:
+    """Remove from training every theorem and every state that validation knows.
+
+    Args:
+        training: any groups; they are made tidy first (:func:`~leanebm.energy.training.tidy_groups`).
+        validation: the same.
+
+    Raises:
+        EnergyError: validation is empty, or nothing is left to train on.
+    """
+    tidy, held_out = tidy_groups(training), tidy_groups(validation)
+    if not held_out.groups:
+        raise EnergyError("there are no validation groups, so no accuracy could be measured")
+    known = {key for group in held_out.groups for key in _keys(group)}
+    theorems = {group.theorem for group in held_out.groups}
+    candidates = [group for group in tidy.groups if group.theorem not in theorems]
     # A parent in common would put two siblings of one decision point on different sides.
     kept = [group for group in candidates if group.parent_key not in known and group.positive_key not in known]
     if not kept:
@@ -92,20 +111,23 @@ def split_groups(groups: Iterable[ContrastiveGroup], *, validation_fraction: flo
             f"every one of the {len(candidates)} training groups shares a state with validation, so nothing is left "
             "to train on. The theorems resemble one another too closely: give more of them, or of other modules."
         )
-    training = tuple(_without(group, known) for group in kept)
+    apart = tuple(_without(group, known) for group in kept)
     return GroupSplit(
-        training=training,
-        validation=validation,
+        training=apart,
+        validation=held_out.groups,
         summary=SplitSummary(
-            training=SideSummary.of(training),
-            validation=SideSummary.of(validation),
-            merged_groups=tidy.merged,
-            dual_labels=tidy.dual_labels,
-            leaked_groups=len(candidates) - len(kept),
-            leaked_negatives=sum(len(group.negatives) for group in kept)
-            - sum(len(group.negatives) for group in training),
+            training=SideSummary.of(apart),
+            validation=SideSummary.of(held_out.groups),
+            merged_groups=tidy.merged + held_out.merged,
+            dual_labels=tidy.dual_labels + held_out.dual_labels,
+            leaked_groups=len(tidy.groups) - len(kept),
+            leaked_negatives=_count_negatives(kept) - _count_negatives(apart),
         ),
     )
+
+
+def _count_negatives(groups: Iterable[ContrastiveGroup]) -> int:
+    return sum(len(group.negatives) for group in groups)
 
 
 def _held_out_families(groups: Iterable[ContrastiveGroup], fraction: float, seed: int) -> set[str]:

@@ -217,16 +217,14 @@ class TrainingRun:
     # --- result ---------------------------------------------------------------------------------
 
     def _result(self) -> TrainingResult:
-        best = load_checkpoint(self._folder)
-        energies = state_energies(best.head.to(self._config.device), self._validation.states)
-        twin_energies, twin_pairwise = None, None
+        best, twin_pairwise = load_checkpoint(self._folder), None
         if self._twin is not None:
             twin_energies = state_energies(self._twin.head, self._validation.states)
             twin_pairwise = SiblingEnergies.of(self._twin_validation, twin_energies).pairwise()
             metrics = {**best.header.metrics, "twin_pairwise": value_of(twin_pairwise)}
             best = attrs.evolve(best, header=attrs.evolve(best.header, metrics=metrics))
             save_checkpoint(self._folder, best)
-        texts = self._validation.texts
+        energies = state_energies(best.head.to(self._config.device), self._validation.states)
         return TrainingResult(
             folder=self._folder,
             checkpoint=best,
@@ -235,9 +233,7 @@ class TrainingRun:
             stopped_early=self._has_stalled,
             pairwise=SiblingEnergies.of(self._validation, energies).pairwise(),
             twin_pairwise=twin_pairwise,
-            energies=dict(zip(texts, energies.tolist(), strict=True)),
-            twin_energies=None if twin_energies is None else dict(zip(texts, twin_energies.tolist(), strict=True)),
-            twin_seed=self._config.seed,
+            energies=dict(zip(self._validation.texts, energies.tolist(), strict=True)),
             elapsed_s=time.perf_counter() - self._started_s,
         )
 
