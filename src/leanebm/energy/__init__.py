@@ -1,16 +1,20 @@
 """The energy head: from embeddings of proof states to energies, lower = more provable."""
 
+from leanebm.energy.calibration import Calibration
 from leanebm.energy.checkpoint import EnergyCheckpoint, load_checkpoint, save_checkpoint
 from leanebm.energy.checkpoint_header import CheckpointHeader
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
 from leanebm.energy.head import EnergyHead
+from leanebm.energy.scorer import EnergyScorer
 from leanebm.energy.spectral_report import SpectralReport
 
 __all__ = [
+    "Calibration",
     "CheckpointHeader",
     "EnergyCheckpoint",
     "EnergyHead",
     "EnergyHeadConfig",
+    "EnergyScorer",
     "SpectralNormMode",
     "SpectralReport",
     "load_checkpoint",

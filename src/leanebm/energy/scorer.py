@@ -150,7 +150,7 @@ class EnergyScorer:
     def _forward(self, matrix: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> list[float]:
         device = next(self._head.parameters()).device
         with torch.inference_mode():
-            parts = torch.from_numpy(matrix).split(_MAX_BATCH)
+            parts = torch.split(torch.from_numpy(matrix), _MAX_BATCH)
             return [energy for part in parts for energy in self._head(part.to(device)).tolist()]
 
 

@@ -1,0 +1,121 @@
+"""The whole way, with nothing but this machine: search, export, negatives, train, and search again with the head.
+
+    python benchmarks/energy_end_to_end.py FOLDER
+
+Theorems come from Lean's own library, split by module: a head is trained on theorems of some modules, weighed on those
+of others, and judged on those of yet others. The policy is the symbolic one without its strong automation, so that
+proofs have several steps; the encoder is the embedded server's. Every step is a command that a user would type, and
+its folder is kept: started again, the script goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from leanebm.data import LibraryTheorem, library_theorems, write_theorems
+from leanebm.pipeline import summarise_run
+
+WITHOUT = "grind,omega,simp_all,decide"
+"""Closers that would make most proofs one step long; where there is no order to choose, none can be better."""
+
+AREAS = ("Bool", "Fin", "Int", "List", "Nat", "Option", "Array", "Ord", "Order", "Range", "Vector")
+SIZES = {"train": 700, "val": 200, "test": 200}
+BUDGET = 16
+SEED = 0
+
+
+def main() -> None:
+    """Run every step that has not been run, then print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--until", choices=["search", "train", "compare"], default="compare")
+    arguments = parser.parse_args()
+    EndToEnd(arguments.folder, arguments.workers).run(arguments.until)
+
+
+class EndToEnd:
+    """The steps, each with a marker file that says how long it took."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.folder = folder
+        self.search_options = [
+            *("--budget", str(BUDGET), "--without", WITHOUT),
+            *("--num-workers", str(workers), "--concurrency", str(2 * workers)),
+        ]
+
+    def run(self, until: str) -> None:
+        """All steps up to ``until``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for split, size in SIZES.items():
+            write_theorems(self.folder / f"{split}.jsonl", [item.theorem for item in sample(split, size)])
+            self.search(split, split)
+        if until == "search":
+            return
+        self.train()
+        if until == "train":
+            return
+        self.search("test", "guided", "--ebm-path", str(self.folder / "head"))
+        self.report()
+
+    def search(self, split: str, name: str, *options: str) -> None:
+        """Search a split's theorems into the folder ``name``."""
+        theorems, output = self.folder / f"{split}.jsonl", self.folder / name
+        resume = ["--resume"] if output.exists() else []
+        self.step(name, "search", "--theorems", theorems, "--output", output, *self.search_options, *options, *resume)
+
+    def train(self) -> None:
+        """Turn the proofs of the training and validation splits into groups, and the groups into a head."""
+        for split in ("train", "val"):
+            pairs, groups = self.folder / f"{split}-pairs.jsonl", self.folder / f"{split}-groups"
+            self.step(f"{split}-pairs", "export-pairs", "--trajectories", self.folder / split, "--output", pairs)
+            resume = ["--resume"] if groups.exists() else []
+            self.step(f"{split}-groups", "generate-negatives", "--tactic-pairs", pairs, "--output", groups, *resume)
+        self.step(
+            "head",
+            "train-ebm",
+            *("--trajectories", self.folder / "train", "--negatives", self.folder / "train-groups"),
+            *("--val-trajectories", self.folder / "val", "--val-negatives", self.folder / "val-groups"),
+            *("--output-dir", self.folder / "head"),
+        )
+
+    def step(self, name: str, *command: object) -> None:
+        """Run a command unless it has been run to its end."""
+        done = self.folder / f".{name}.done"
+        if done.exists():
+            return
+        typed = [sys.executable, "-m", "leanebm", *map(str, command)]
+        print(f"\n$ leanebm {' '.join(typed[3:])}", flush=True)
+        started_s = time.monotonic()
+        subprocess.run(typed, check=True)
+        done.write_text(f"{time.monotonic() - started_s:.1f}\n")
+
+    def report(self) -> None:
+        """What was found, and how long each step took."""
+        diagnosis = json.loads((self.folder / "head" / "diagnosis.json").read_text())
+        print(f"\n{platform.machine()}, Python {platform.python_version()}")
+        print(json.dumps(diagnosis.get("metrics", {}), indent=2))
+        for name in ("test", "guided"):
+            totals = summarise_run(self.folder / name).totals
+            print(f"{name:8} {totals.proved} of {totals.attempted} proved, {totals.expansions} expansions")
+        for done in sorted(self.folder.glob(".*.done")):
+            print(f"{done.name[1:-5]:14} {done.read_text().strip():>8} s (of the invocation that ended it)")
+
+
+def sample(split: str, size: int) -> Sequence[LibraryTheorem]:
+    """Theorems about the data types that proofs by induction and rewriting are made for."""
+    areas = {f"Init.Data.{area}" for area in AREAS}
+    fitting = [item for item in library_theorems(split) if ".".join(item.module.split(".")[:3]) in areas]
+    return random.Random(SEED).sample(fitting, min(size, len(fitting)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""``leanebm train-ebm``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from leanebm.cli.display import display_on
+from leanebm.cli.ebm_report import print_diagnosis
+from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.errors import ConfigError
+from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_settings
+
+if TYPE_CHECKING:
+    from leanebm.pipeline.train_energy import EnergyTrainingConfig
+
+__all__ = ["train_ebm"]
+
+_FOLDERS = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
+
+
+@click.command(name="train-ebm")
+@click.option("--trajectories", **_FOLDERS, help="A search's folder, its trajectory, or a shard of it; repeatable.")
+@click.option("--negatives", **_FOLDERS, help="A folder that generate-negatives wrote; repeatable.")
+@click.option("--val-trajectories", **_FOLDERS, help="The same of held-out theorems, to judge the head on.")
+@click.option("--val-negatives", **_FOLDERS, help="The same of held-out theorems, to judge the head on.")
+@click.option("--output-dir", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
+@click.option("--server-url", metavar="URL", help="Whose encoder to use; without it, the embedded one.")
+@click.option("--encode-url", metavar="URL", help="The encoder's server, if it is another one.")
+@click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="What servers want shown.")
+@click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps at most.  [default: 20000]")
+@click.option("--learning-rate", type=float, metavar="R", help="At its height.  [default: 0.0003]")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of the head and its training.  [default: 0]")
+@click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.  [default: cpu]")
+def train_ebm(
+    *,
+    trajectories: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    val_trajectories: tuple[Path, ...],
+    val_negatives: tuple[Path, ...],
+    output_dir: Path,
+    **settings: Any,
+) -> None:
+    """Train an energy head on what searches found, and say whether it is any good.
+
+    Without folders of held-out theorems, some library modules are held out. OUTPUT-DIR gets the head, its
+    calibration for the search, every figure about it, and report.html. Stop it with Ctrl-C at any time; the same
+    command goes on.
+    """
+    try:
+        from leanebm.pipeline.train_energy import TrainEnergy
+    except ImportError as error:
+        problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
+        raise ConfigError("training an energy head needs more than the base installation:", [problem]) from error
+    sources = EnergySources(
+        trajectories=trajectories,
+        negatives=negatives,
+        val_trajectories=val_trajectories,
+        val_negatives=val_negatives,
+    )
+    console = Console(highlight=False)
+    try:
+        with display_on(console) as display:
+            training = TrainEnergy(_config(settings), sources, output_dir, observer=display)
+            diagnosis = run_to_end(training.run())
+    except Interrupted:
+        click.echo(f"\nStopped. Kept in {output_dir}; the same command goes on.")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    print_diagnosis(console, diagnosis, output_dir / "report.html")
+
+
+def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
+    """The settings that were given, laid over the defaults."""
+    from leanebm.pipeline.train_energy import EnergyTrainingConfig
+
+    trainer = {name: given[name] for name in ("max_steps", "learning_rate", "seed", "device") if given[name] is not None}
+    policy = {name: given[name] for name in ("encode_url", "api_key") if given[name] is not None}
+    table = {"trainer": trainer, "policy": {"url": given["server_url"] or EMBEDDED_SERVER_URL, **policy}}
+    return structure_settings(table, EnergyTrainingConfig, source="the command line")
