@@ -11,7 +11,10 @@ import click
 from leanebm.cli.certify import certify
 from leanebm.cli.demo import demo
 from leanebm.cli.doctor import doctor
+from leanebm.cli.ebm_report import ebm_report
+from leanebm.cli.export_pairs import export_pairs
 from leanebm.cli.extract_library import extract_library
+from leanebm.cli.generate_negatives import generate_negatives
 from leanebm.cli.probe import probe
 from leanebm.cli.prove import prove
 from leanebm.cli.running import failing_clearly
@@ -61,5 +64,18 @@ def main(verbose: int) -> None:
     logging.basicConfig(level=level, format=form, handlers=[_StandardErrorHandler()])
 
 
-for _command in (certify, demo, doctor, extract_library, probe, prove, search, serve, summary):
+for _command in (
+    certify,
+    demo,
+    doctor,
+    ebm_report,
+    export_pairs,
+    extract_library,
+    generate_negatives,
+    probe,
+    prove,
+    search,
+    serve,
+    summary,
+):
     main.add_command(_command)

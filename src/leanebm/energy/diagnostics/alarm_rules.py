@@ -220,7 +220,7 @@ ALARM_RULES: tuple[AlarmRule, ...] = (
         name="length leakage",
         severity=_W,
         sign=_length_leak,
-        cause="off-path states differ in size, and the head has learnt hardly more than that",
+        cause="off-path states differ in size, and the head tells them apart hardly better than a ruler, or worse",
         remedy="sample negatives of the positives' length, and watch the figure at equal length",
     ),
     AlarmRule(

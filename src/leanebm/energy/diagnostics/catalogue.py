@@ -21,6 +21,7 @@ class MetricInfo:
 
     target: str = ""
     is_percentage: bool = False
+    is_count: bool = False
 
 
 METRICS: tuple[MetricInfo, ...] = (
@@ -44,6 +45,11 @@ METRICS: tuple[MetricInfo, ...] = (
         meaning="The step that leads on comes first of all its siblings.",
         chance="rank1_random",
         target="≥ 1.5 × random",
+    ),
+    MetricInfo(
+        name="rank1_random",
+        label="Rank 1 by chance",
+        meaning="A random order, given how many siblings there are.",
     ),
     MetricInfo(
         name="rank1_energy_where_policy",
@@ -175,9 +181,15 @@ METRICS: tuple[MetricInfo, ...] = (
         target="< 8 %",
         is_percentage=True,
     ),
-    MetricInfo(name="zero_emb", label="Zero embeddings", meaning="Vectors that are zero throughout.", target="0"),
     MetricInfo(
-        name="non_finite_emb", label="Non-finite embeddings", meaning="Vectors with a nan or infinity.", target="0"
+        name="zero_emb", label="Zero embeddings", meaning="Vectors that are zero throughout.", target="0", is_count=True
+    ),
+    MetricInfo(
+        name="non_finite_emb",
+        label="Non-finite embeddings",
+        meaning="Vectors with a nan or infinity.",
+        target="0",
+        is_count=True,
     ),
     MetricInfo(
         name="duplicate_emb",
@@ -214,7 +226,11 @@ METRICS: tuple[MetricInfo, ...] = (
     ),
     MetricInfo(name="log_scale", label="Log scale", meaning="Logarithm of the head's scale, clamped to [−3, 5]."),
     MetricInfo(
-        name="skipped_steps", label="Skipped steps", meaning="Steps whose loss or gradient was not finite.", target="0"
+        name="skipped_steps",
+        label="Skipped steps",
+        meaning="Steps whose loss or gradient was not finite.",
+        target="0",
+        is_count=True,
     ),
     MetricInfo(
         name="train_pairwise",

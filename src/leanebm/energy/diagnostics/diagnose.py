@@ -23,7 +23,6 @@ from leanebm.energy.diagnostics.measure import (
 )
 from leanebm.energy.diagnostics.promotion import PromotionGate
 from leanebm.energy.diagnostics.sibling_set import SiblingSet
-from leanebm.energy.diagnostics.siblings import sibling_pairwise
 from leanebm.energy.diagnostics.slices import sibling_slices
 from leanebm.energy.diagnostics.training_facts import TrainingFacts
 
@@ -42,7 +41,7 @@ def diagnose(
     siblings: SiblingSet,
     *,
     frontiers: FrontierSet | None = None,
-    twin: SiblingSet | None = None,
+    twin: Estimate | None = None,
     embeddings: EmbeddingProbe | None = None,
     training_data: DataAudit | None = None,
     validation_data: DataAudit | None = None,
@@ -59,7 +58,7 @@ def diagnose(
     Args:
         siblings: decision points of held-out theorems with the head's energies.
         frontiers: queues of searches on held-out theorems with the head's energies.
-        twin: decision points of held-out theorems with the energies of a twin trained on shuffled labels.
+        twin: sibling pairwise accuracy, on held-out theorems, of a twin trained on shuffled labels.
         embeddings: a probe of the vectors that the head is fed.
         training_data: counts of what it was trained on.
         validation_data: counts of what ``siblings`` were made of.
@@ -75,7 +74,7 @@ def diagnose(
     probabilities, bins = measure_probabilities(queues, fit.calibration)
     metrics: dict[str, Estimate] = {
         **measure_siblings(siblings, fit.calibration),
-        **({"twin_pairwise": _pairwise(twin)} if twin is not None else {}),
+        **({"twin_pairwise": twin} if twin is not None else {}),
         **(measure_frontiers(queues, fit.calibration) if is_live else {}),
         **probabilities,
         **({"queue_std_ratio": queue_std_ratio(frontiers, in_use)} if frontiers is not None and in_use else {}),
@@ -98,7 +97,3 @@ def diagnose(
         validation_data=validation_data,
         about=dict(about or {}),
     )
-
-
-def _pairwise(siblings: SiblingSet) -> Estimate:
-    return sibling_pairwise(siblings.positive_energy, siblings.negative_energy, siblings.mask, siblings.theorem)

@@ -32,7 +32,6 @@ _SCHEMA: Final = pa.schema(
         pa.field("theorem", pa.string(), nullable=False),
         pa.field("on_path", pa.bool_(), nullable=False),
         pa.field("energy", pa.float64(), nullable=False),
-        pa.field("twin_energy", pa.float64()),
         pa.field("log_prob", pa.float64()),  # of the last tactic (siblings) or of the path (frontiers)
         pa.field("depth", pa.int64(), nullable=False),  # of the parent (siblings) or of the node (frontiers)
         pa.field("remaining", pa.int64()),
@@ -47,12 +46,9 @@ _SCHEMA: Final = pa.schema(
 
 @attrs.frozen(kw_only=True, eq=False)
 class ValidationStates:
-    """What a head said of held-out states, and what its twin said."""
+    """What a head said of held-out states."""
 
     siblings: SiblingSet
-    twin: SiblingSet | None = None
-    """The same decision points as ``siblings``."""
-
     frontiers: FrontierSet | None = None
 
     def save(self, folder: Path) -> Path:
@@ -61,7 +57,7 @@ class ValidationStates:
         Raises:
             OSError: the disk is full, the folder cannot be written …
         """
-        tables = [_sibling_table(self.siblings, self.twin)]
+        tables = [_sibling_table(self.siblings)]
         if self.frontiers is not None:
             tables.append(_frontier_table(self.frontiers))
         buffer = io.BytesIO()
@@ -89,12 +85,12 @@ class ValidationStates:
             raise EnergyError(f"{path} is of another version, or no file of held-out states; train the head again")
         columns = {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
         of_siblings = columns["part"] == "siblings"
-        siblings, twin = _siblings({name: column[of_siblings] for name, column in columns.items()})
+        siblings = _siblings({name: column[of_siblings] for name, column in columns.items()})
         rest = {name: column[~of_siblings] for name, column in columns.items()}
-        return cls(siblings=siblings, twin=twin, frontiers=_frontiers(rest) if len(rest["part"]) else None)
+        return cls(siblings=siblings, frontiers=_frontiers(rest) if len(rest["part"]) else None)
 
 
-def _sibling_table(siblings: SiblingSet, twin: SiblingSet | None) -> pa.Table:
+def _sibling_table(siblings: SiblingSet) -> pa.Table:
     exists = np.column_stack([np.ones(len(siblings), dtype=bool), siblings.mask])
 
     def rows(positive: NDArray[Any], negative: NDArray[Any]) -> NDArray[Any]:
@@ -113,7 +109,6 @@ def _sibling_table(siblings: SiblingSet, twin: SiblingSet | None) -> pa.Table:
         theorem=group_column(siblings.theorem),
         on_path=on_path,
         energy=rows(siblings.positive_energy, siblings.negative_energy),
-        twin_energy=None if twin is None else rows(twin.positive_energy, twin.negative_energy),
         log_prob=rows(siblings.positive_log_prob, siblings.negative_log_prob),
         depth=group_column(siblings.depth),
         remaining=group_column(siblings.remaining),
@@ -155,7 +150,7 @@ def _table(rows: int, *, part: str, shape: NDArray[Any], **columns: NDArray[Any]
     return pa.Table.from_arrays(arrays, schema=_SCHEMA)
 
 
-def _siblings(rows: dict[str, NDArray[Any]]) -> tuple[SiblingSet, SiblingSet | None]:
+def _siblings(rows: dict[str, NDArray[Any]]) -> SiblingSet:
     """Fold rows back into groups: a group's first row is its positive, the others its negatives in order."""
     start = np.flatnonzero(rows["on_path"].astype(bool))
     size = np.diff(np.append(start, len(rows["group"])))
@@ -170,9 +165,9 @@ def _siblings(rows: dict[str, NDArray[Any]]) -> tuple[SiblingSet, SiblingSet | N
     def both(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         return rows[name][start].astype(np.float64), negative(name)
 
-    energy, twin_energy, log_prob = both("energy"), both("twin_energy"), both("log_prob")
+    energy, log_prob = both("energy"), both("log_prob")
     shapes = [both(name) for name in ("characters", "goals", "hypotheses")]
-    siblings = SiblingSet(
+    return SiblingSet(
         positive_energy=energy[0],
         negative_energy=energy[1],
         mask=mask,
@@ -186,9 +181,6 @@ def _siblings(rows: dict[str, NDArray[Any]]) -> tuple[SiblingSet, SiblingSet | N
         theorem=rows["theorem"][start],
         source=rows["source"][start],
     )
-    if not np.isfinite(twin_energy[0]).any():
-        return siblings, None
-    return siblings, attrs.evolve(siblings, positive_energy=twin_energy[0], negative_energy=twin_energy[1])
 
 
 def _frontiers(rows: dict[str, NDArray[Any]]) -> FrontierSet:

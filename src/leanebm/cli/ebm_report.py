@@ -1,0 +1,46 @@
+"""``leanebm ebm-report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from leanebm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from leanebm.energy.diagnostics import Diagnosis
+
+__all__ = ["ebm_report", "print_diagnosis"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+def ebm_report(*, folder: Path) -> None:
+    """Write DIR/report.html: how good the energy head in DIR is, what is wrong with it, and why.
+
+    DIR is what train-ebm wrote. The page is one file and needs nothing beside it.
+    """
+    try:  # only this command and its kin need numpy and what draws
+        from leanebm.energy.diagnostics import Diagnosis
+        from leanebm.energy.diagnostics.report import write_report
+    except ImportError as error:
+        problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
+        raise ConfigError("the report on an energy head needs more than the base installation:", [problem]) from error
+    page = write_report(folder)
+    print_diagnosis(Console(highlight=False), Diagnosis.read(folder), page)
+
+
+def print_diagnosis(console: Console, diagnosis: Diagnosis, page: Path) -> None:
+    """Print the verdict, what speaks against the head, and where the whole report is."""
+    verdict = diagnosis.verdict
+    console.print(Text(f"{verdict.grade.value}: ", style="bold"), Text(verdict.summary), sep="", soft_wrap=True)
+    for reason in verdict.reasons:
+        console.print(Text(f"  {reason}"), soft_wrap=True)
+    for alarm in diagnosis.alarms:
+        console.print(Text(f"{alarm.severity.value}: {alarm.name}: {alarm.finding}"), soft_wrap=True)
+    console.print(Text(f"weight in a search: β = {diagnosis.calibration.beta:g}"))
+    console.print(Text(f"report: {page}"), soft_wrap=True)

@@ -1,0 +1,152 @@
+"""Each rule speaks up on the illness it is for, and none on a healthy head."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+
+from leanebm.energy.diagnostics import (
+    ALARM_RULES,
+    Diagnosis,
+    EmbeddingProbe,
+    Estimate,
+    Findings,
+    Severity,
+    SiblingSet,
+    Slice,
+    ValidationStates,
+    diagnose,
+    raise_alarms,
+)
+
+from .planted import examine, planted_energies, planted_groups
+
+SURE = Estimate(value=0.30, standard_error=0.02, low=0.26, high=0.34, count=40)
+
+
+Figures = dict[str, float | Estimate]
+
+CASES: list[tuple[str, Figures, Figures]] = [
+    ("bad embeddings", {"zero_emb": 1, "non_finite_emb": 0}, {"zero_emb": 0, "non_finite_emb": 0}),
+    ("bad embeddings", {"zero_emb": 0, "non_finite_emb": 2}, {"zero_emb": 0, "non_finite_emb": 0}),
+    ("encoder drift", {"emb_cosine_probe": 0.945}, {"emb_cosine_probe": 0.9995}),
+    ("polarity flip", {"pairwise_sibling": SURE}, {"pairwise_sibling": 0.30}),
+    ("leaking twin", {"twin_pairwise": Estimate(value=0.6, low=0.55, high=0.65, count=40)}, {"twin_pairwise": 0.6}),
+    ("collapse", {"e_std": 0.05}, {"e_std": 0.5}),
+    ("duplicate embeddings", {"duplicate_emb": 0.05}, {"duplicate_emb": 0.001}),
+    ("collapsed embeddings", {"effective_rank": 1.3}, {"effective_rank": 40}),
+    (
+        "easy-negative inflation",
+        {"pairwise_cross_theorem": 0.9, "pairwise_sibling": 0.6},
+        {"pairwise_cross_theorem": 0.9, "pairwise_sibling": 0.82},
+    ),
+    (
+        "length leakage",
+        {"auc_length_only": 0.70, "pairwise_sibling": 0.72},
+        {"auc_length_only": 0.60, "pairwise_sibling": 0.72},
+    ),
+    ("contradictory labels", {"dual_label_rate": 0.048}, {"dual_label_rate": 0.004}),
+    ("false negatives", {"fn_audit_rate": 0.2}, {"fn_audit_rate": 0.07}),
+    ("scale mismatch", {"queue_std_ratio": 5.0}, {"queue_std_ratio": 1.0}),
+    ("scale mismatch", {"queue_std_ratio": 0.1}, {"queue_std_ratio": 0.4}),
+    ("margin", {"active_margin_frac": 0.01}, {"active_margin_frac": 0.3}),
+    ("margin", {"active_margin_frac": 0.95}, {"active_margin_frac": 0.3}),
+    ("no sense of progress", {"spearman_remaining": 0.0}, {"spearman_remaining": 0.4}),
+    ("poor calibration", {"ece15": 0.2}, {"ece15": 0.03}),
+    ("spectral shortfall", {"sn_shortfall_max": 0.2}, {"sn_shortfall_max": 0.07}),
+    ("scale at its limit", {"log_scale": 5.0}, {"log_scale": 1.0}),
+    ("scale at its limit", {"log_scale": -3.0}, {"log_scale": 1.0}),
+    ("skipped steps", {"skipped_steps": 3}, {"skipped_steps": 0}),
+    (
+        "memorised",
+        {"train_pairwise": 0.99, "pairwise_sibling": 0.7},
+        {"train_pairwise": 0.85, "pairwise_sibling": 0.7},
+    ),
+]
+
+
+def alarmed(**metrics: float | Estimate) -> set[str]:
+    """The names of the alarms that these figures raise."""
+    known = {name: each if isinstance(each, Estimate) else Estimate.plain(each, 1000) for name, each in metrics.items()}
+    return {alarm.name for alarm in raise_alarms(Findings(metrics=known))}
+
+
+def test_a_healthy_head_raises_none(healthy: tuple[Diagnosis, ValidationStates]) -> None:
+    assert healthy[0].alarms == ()
+
+
+def test_what_nobody_measured_raises_none() -> None:
+    assert alarmed() == set()
+
+
+@pytest.mark.parametrize(("name", "sick", "well"), CASES)
+def test_a_rule_fires_on_its_illness_only(
+    name: str, sick: dict[str, float | Estimate], well: dict[str, float | Estimate]
+) -> None:
+    assert name in alarmed(**sick)
+    assert name not in alarmed(**well)
+
+
+def test_every_rule_is_tested_and_says_what_to_do() -> None:
+    assert {name for name, _, _ in CASES} == {rule.name for rule in ALARM_RULES}
+    assert all(rule.cause and rule.remedy for rule in ALARM_RULES)
+
+
+def test_a_slice_that_is_the_wrong_way_round_is_named() -> None:
+    deep = Slice(by="depth", label="8+", pairwise=SURE, groups=60)
+    [alarm] = raise_alarms(Findings(metrics={"pairwise_sibling": Estimate.plain(0.8, 50)}, slices=(deep,)))
+    assert (alarm.name, alarm.severity) == ("polarity flip", Severity.FATAL)
+    assert "depth 8+ (0.300)" in alarm.finding
+
+
+def test_a_slice_of_few_theorems_is_not_believed() -> None:
+    few = Slice(by="depth", label="8+", pairwise=attrs.evolve(SURE, count=4), groups=5)
+    assert raise_alarms(Findings(metrics={}, slices=(few,))) == ()
+
+
+def test_the_worst_come_first() -> None:
+    alarms = raise_alarms(
+        Findings(metrics={"e_std": Estimate.plain(0.01, 9), "emb_cosine_probe": Estimate.plain(0.9, 9)})
+    )
+    assert [alarm.severity for alarm in alarms] == [Severity.FATAL, Severity.WARNING]
+
+
+def test_energies_turned_round_are_a_polarity_flip() -> None:
+    diagnosis, _ = examine(gap=-1.0)
+    assert "polarity flip" in {alarm.name for alarm in diagnosis.alarms}
+
+
+def test_a_ruler_is_found_out() -> None:
+    groups = planted_groups(longer=40)
+    lengths = {text: float(len(text)) for g in groups for text in (g.positive_text, *(n.text for n in g.negatives))}
+    diagnosis = diagnose(SiblingSet.from_groups(groups, lengths))
+    assert "length leakage" in {alarm.name for alarm in diagnosis.alarms}
+
+
+def test_a_head_that_knows_only_which_theorems_are_easy_is_found_out() -> None:
+    """Many theorems are easy and have one negative in all; few are hard and have the others."""
+    groups = planted_groups(theorems=80)
+    siblings = SiblingSet.from_groups(groups, planted_energies(groups, gap=0.0))
+    is_hard = np.array([int(name[1:]) % 4 == 0 for name in siblings.theorem])
+    first = np.arange(len(siblings)) == np.unique(siblings.theorem, return_index=True)[1][:, None]
+    lone = first.any(axis=0)[:, None] & (np.cumsum(siblings.mask, axis=1) == 1)
+    rng, level = np.random.default_rng(0), np.where(is_hard, 9.0, -9.0)
+    head = attrs.evolve(
+        siblings.keeping(is_hard[:, None] | lone),
+        positive_energy=level + rng.normal(size=len(siblings)),
+        negative_energy=level[:, None] + rng.normal(size=siblings.mask.shape),
+    )
+    diagnosis = diagnose(head)
+    assert "easy-negative inflation" in {alarm.name for alarm in diagnosis.alarms}
+
+
+def test_embeddings_that_came_back_empty_are_named_with_their_number(
+    healthy: tuple[Diagnosis, ValidationStates],
+) -> None:
+    table = np.random.default_rng(0).normal(size=(100, 16))
+    table[:15] = 0.0
+    diagnosis = diagnose(healthy[1].siblings, embeddings=EmbeddingProbe.of(table))
+    alarm = diagnosis.alarms[0]
+    assert alarm.name == "bad embeddings"
+    assert "15 of 100" in alarm.finding
