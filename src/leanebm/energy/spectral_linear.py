@@ -53,10 +53,7 @@ class SpectralLinear(nn.Module):
         bound = d_in**-0.5  # as nn.Linear
         self.weight = nn.Parameter(torch.empty(d_out, d_in).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(d_out).uniform_(-bound, bound, generator=generator)) if bias else None
-        start = None
-        if mode is SpectralNormMode.PERSISTENT:
-            start = power_iteration(self.weight, torch.randn(d_out, generator=generator), _WARM_UP_ITERATIONS).left
-        self.register_buffer("left", start)
+        self.register_buffer("left", self._first_left(generator) if mode is SpectralNormMode.PERSISTENT else None)
         self.register_buffer("frozen_weight", None, persistent=False)
         self.register_buffer("frozen_bias", None, persistent=False)
 
@@ -99,6 +96,12 @@ class SpectralLinear(nn.Module):
                 return self._continue()
             case _:
                 assert_never(self.mode)
+
+    def _first_left(self, generator: Generator) -> Tensor:
+        start = torch.empty(self.weight.shape[0]).normal_(generator=generator)
+        if start.is_meta:  # a layer without numbers, made to be loaded into
+            return start
+        return power_iteration(self.weight, start, _WARM_UP_ITERATIONS).left
 
     def _draw(self, generator: Generator) -> Tensor:
         return torch.randn(self.weight.shape[0], generator=generator, device=self.weight.device)

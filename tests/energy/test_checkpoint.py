@@ -1,0 +1,326 @@
+"""A head in a folder: read back to the bit, refused when damaged, never a mixture of two."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from leanebm.core import EncoderIdentity
+from leanebm.energy import (
+    CheckpointHeader,
+    EnergyCheckpoint,
+    EnergyHead,
+    EnergyHeadConfig,
+    SpectralNormMode,
+    load_checkpoint,
+    save_checkpoint,
+)
+from leanebm.errors import EnergyError
+
+ENCODER = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=8, dtype="float32")
+STATES = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+
+
+def checkpoint_of(seed: int = 0, mode: SpectralNormMode = SpectralNormMode.RANDOM) -> EnergyCheckpoint:
+    config = EnergyHeadConfig(d_in=8, hidden=(6, 4), seed=seed, spectral_norm=mode)
+    header = CheckpointHeader(config=config, encoder=ENCODER, training={"step": seed}, metrics={"auc": 0.75})
+    head = EnergyHead(config)
+    head.set_standardization(torch.arange(8.0), torch.arange(1.0, 9.0))
+    head.initialise_scale(STATES)
+    return EnergyCheckpoint(header=header, head=head)
+
+
+def saved(folder: Path, seed: int = 0) -> EnergyCheckpoint:
+    checkpoint = checkpoint_of(seed)
+    save_checkpoint(folder, checkpoint)
+    return checkpoint
+
+
+def weights_in(folder: Path) -> Path:
+    (path,) = folder.glob("*.safetensors")
+    return path
+
+
+def forge(folder: Path, data: bytes) -> None:
+    """Put other weights in place, with a header that vouches for them."""
+    weights_in(folder).write_bytes(data)
+    document = json.loads((folder / "head.json").read_text())
+    document["weights"]["sha256"] = hashlib.sha256(data).hexdigest()
+    (folder / "head.json").write_text(json.dumps(document))
+
+
+def forge_state(folder: Path, **changes: Tensor | None) -> None:
+    state = safetensors.torch.load(weights_in(folder).read_bytes()) | changes
+    forge(folder, safetensors.torch.save({name: tensor for name, tensor in state.items() if tensor is not None}))
+
+
+# --- there and back -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", SpectralNormMode)
+def test_a_head_comes_back_to_the_bit(tmp_path: Path, mode: SpectralNormMode) -> None:
+    original = checkpoint_of(mode=mode)
+    original.head(STATES)  # so that a count and a persistent vector have moved
+    save_checkpoint(tmp_path, original)
+    loaded = load_checkpoint(tmp_path, encoder=ENCODER)
+    assert loaded.header == original.header
+    ours, theirs = original.head.state_dict(), loaded.head.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert torch.equal(original.head.eval()(STATES), loaded.head(STATES))
+
+
+def test_a_loaded_head_scores_freezes_and_trains(tmp_path: Path) -> None:
+    saved(tmp_path)
+    head = load_checkpoint(tmp_path).head
+    assert not head.training
+    assert not head.is_frozen
+    head.freeze_spectral()
+    assert head(STATES).isfinite().all()
+    head.train()(STATES).sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+def test_whether_it_was_frozen_is_not_kept(tmp_path: Path) -> None:
+    checkpoint = checkpoint_of()
+    checkpoint.head.freeze_spectral()
+    save_checkpoint(tmp_path, checkpoint)
+    assert not load_checkpoint(tmp_path).head.is_frozen
+
+
+def test_a_second_checkpoint_replaces_the_first(tmp_path: Path) -> None:
+    saved(tmp_path / "deep" / "folder", seed=0)
+    saved(tmp_path / "deep" / "folder", seed=1)
+    assert load_checkpoint(tmp_path / "deep" / "folder").header.training == {"step": 1}
+    assert len(list((tmp_path / "deep" / "folder").iterdir())) == 2
+
+
+def test_saving_the_same_head_twice_keeps_its_weights(tmp_path: Path) -> None:
+    saved(tmp_path)
+    saved(tmp_path)
+    assert load_checkpoint(tmp_path).header.training == {"step": 0}
+
+
+def test_a_header_of_another_head_is_refused() -> None:
+    checkpoint = checkpoint_of()
+    with pytest.raises(EnergyError, match="describes another head"):
+        EnergyCheckpoint(header=checkpoint.header, head=checkpoint_of(seed=1).head)
+
+
+def test_a_head_that_diverged_is_not_saved_over_a_good_one(tmp_path: Path) -> None:
+    saved(tmp_path)
+    broken = checkpoint_of(seed=1)
+    with torch.no_grad():
+        broken.head.log_scale.fill_(torch.nan)
+    with pytest.raises(EnergyError, match=r"cannot be saved to .*\n  - log_scale holds numbers that are not finite"):
+        save_checkpoint(tmp_path, broken)
+    broken = attrs.evolve(broken, head=checkpoint_of(seed=1).head.double())
+    with pytest.raises(EnergyError, match=r"log_scale is torch\.float64, should be torch\.float32"):
+        save_checkpoint(tmp_path, broken)
+    assert load_checkpoint(tmp_path).header.training == {"step": 0}
+
+
+# --- another encoder ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "difference"),
+    [
+        ("dim", 16, "dim: 8 here, 16 there"),
+        ("dtype", "bfloat16", "dtype: 'float32' here, 'bfloat16' there"),
+        ("pooling", "last", "pooling: 'mean' here, 'last' there"),
+        ("weights", "round-2", "weights: None here, 'round-2' there"),
+    ],
+)
+def test_another_encoder_is_refused_field_by_field(tmp_path: Path, field: str, value: Any, difference: str) -> None:
+    saved(tmp_path)
+    other = attrs.evolve(ENCODER, **{field: value})
+    with pytest.raises(EnergyError) as refused:
+        load_checkpoint(tmp_path, encoder=other)
+    assert f"\n  - {difference}" in str(refused.value)
+    assert ENCODER.fingerprint in str(refused.value)
+    assert other.fingerprint in str(refused.value)
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_no_checkpoint_there(tmp_path: Path) -> None:
+    with pytest.raises(EnergyError, match="holds no energy head"):
+        load_checkpoint(tmp_path / "nowhere")
+
+
+def test_a_header_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "head.json"
+    data = path.read_bytes()
+    for end in range(len(data) - 1):  # without its last line break it is still whole
+        path.write_bytes(data[:end])
+        with pytest.raises(EnergyError, match=r"head\.json cannot be used"):
+            load_checkpoint(tmp_path)
+
+
+def test_weights_cut_or_changed_anywhere_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = weights_in(tmp_path)
+    data = path.read_bytes()
+    places = sorted({0, 1, 7, 8, 9, *range(10, len(data), 37), len(data) - 1})
+    flipped = (data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :] for place in places)
+    for damaged in (*(data[:place] for place in places), *flipped, data + b"\0"):
+        path.write_bytes(damaged)
+        with pytest.raises(EnergyError, match=f"{path.name} is damaged: its SHA-256"):
+            load_checkpoint(tmp_path)
+
+
+def test_cut_weights_are_refused_even_if_the_header_vouches_for_them(tmp_path: Path) -> None:
+    saved(tmp_path)
+    data = weights_in(tmp_path).read_bytes()
+    for end in (0, 4, 8, 100, len(data) // 2, len(data) - 1):
+        forge(tmp_path, data[:end])
+        with pytest.raises(EnergyError, match="is no safetensors file"):
+            load_checkpoint(tmp_path)
+
+
+def test_a_header_with_any_byte_changed_is_read_or_refused(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "head.json"
+    original = path.read_bytes()
+
+    @given(place=st.integers(0, len(original) - 1), byte=st.integers(0, 255))
+    @settings(max_examples=150, deadline=None)
+    def check(place: int, byte: int) -> None:
+        path.write_bytes(original[:place] + bytes([byte]) + original[place + 1 :])
+        try:
+            loaded = load_checkpoint(tmp_path)
+        except EnergyError as error:
+            assert str(tmp_path) in str(error)  # noqa: PT017 - it may as well not be raised
+        else:
+            assert isinstance(loaded.header, CheckpointHeader)
+
+    check()
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = weights_in(tmp_path)
+    path.unlink()
+    with pytest.raises(EnergyError, match=f"{path.name} is missing"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"log_scale": None}, "log_scale is missing"),
+        ({"extra": torch.zeros(1)}, "extra is unknown"),
+        ({"mean": torch.zeros(9)}, r"mean has shape \[9\], should have \[8\]"),
+        ({"mean": torch.zeros(8, dtype=torch.float16)}, r"mean is torch\.float16, should be torch\.float32"),
+        ({"mean": torch.full((8,), torch.inf)}, "mean holds numbers that are not finite"),
+    ],
+)
+def test_weights_of_another_head_are_refused(tmp_path: Path, changes: dict[str, Tensor | None], complaint: str) -> None:
+    saved(tmp_path)
+    forge_state(tmp_path, **changes)
+    with pytest.raises(EnergyError, match=complaint):
+        load_checkpoint(tmp_path)
+
+
+def test_a_header_that_claims_a_giant_costs_no_memory(tmp_path: Path) -> None:
+    saved(tmp_path)
+    document = json.loads((tmp_path / "head.json").read_text())
+    document["config"]["hidden"] = [10**9, 10**9]
+    (tmp_path / "head.json").write_text(json.dumps(document))
+    with pytest.raises(EnergyError, match=r"does not hold the head that head\.json describes"):
+        load_checkpoint(tmp_path)
+
+
+class Payload:
+    """Leaves a trace if it is ever unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
+    saved(tmp_path)
+    trace = tmp_path / "executed"
+    forge(tmp_path, pickle.dumps(Payload(trace)))
+    with pytest.raises(EnergyError, match="is no safetensors file"):
+        load_checkpoint(tmp_path)
+    assert not trace.exists()
+
+
+def test_weights_outside_the_folder_are_not_looked_at(tmp_path: Path) -> None:
+    saved(tmp_path / "inside")
+    outside = weights_in(tmp_path / "inside").rename(tmp_path / weights_in(tmp_path / "inside").name)
+    document = json.loads((tmp_path / "inside" / "head.json").read_text())
+    document["weights"]["name"] = f"../{outside.name}"
+    (tmp_path / "inside" / "head.json").write_text(json.dumps(document))
+    with pytest.raises(EnergyError, match="is missing"):
+        load_checkpoint(tmp_path / "inside")
+
+
+# --- crashes and readers --------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_crash_at_any_step_leaves_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    saved(tmp_path, seed=0)
+    steps = iter(range(1000))
+
+    def crashing(original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if next(steps) == step:
+                raise Crash
+            return original(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for module, name in ((os, "fsync"), (os, "fdopen"), (Path, "chmod"), (Path, "replace"), (Path, "unlink")):
+            patch.setattr(module, name, crashing(getattr(module, name)))
+        try:
+            saved(tmp_path, seed=1)
+            finished = True
+        except Crash:
+            finished = False
+    assert finished == (step >= 11)  # five steps to write a file, one to remove the old weights
+    seed = load_checkpoint(tmp_path).header.training["step"]
+    assert seed in ((1,) if finished else (0, 1))
+    saved(tmp_path, seed=2)
+    assert len(list(tmp_path.iterdir())) == 2  # what the crash left lying about is gone
+
+
+def test_a_reader_meets_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path, seed=0)
+    read = Path.read_bytes
+    pending = [1]
+
+    def read_after_a_writer(path: Path) -> bytes:
+        if pending:
+            saved(tmp_path, seed=pending.pop())  # the header has been read, its weights are about to go
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_after_a_writer)
+    assert load_checkpoint(tmp_path).header.training == {"step": 1}
