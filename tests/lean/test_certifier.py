@@ -13,6 +13,7 @@ from leanebm.testing import check_certifier
 
 FakeConfig = Callable[..., LeanPoolConfig]
 _THEOREM = Theorem(name="my theorem", statement="p", header="open Nat")
+_SCOPED = Theorem(name="my theorem", statement="p", header="universe u")
 
 
 def _requests(log: Path, command: str) -> list[dict[str, object]]:
@@ -32,6 +33,7 @@ async def test_a_proof_is_certified(fake_config: FakeConfig, tmp_path: Path) -> 
     body = "open Nat\n\ntheorem leanebm_my_theorem : p := by\n  intro x\n  done\n"
     assert result.source == "\n" + body
     (request,) = _requests(log, "proof.certify")
+    assert len(str(request.pop("nonce"))) == 32
     assert request == {"source": body, "name": "leanebm_my_theorem", "expr": "p", "header": "open Nat"}
 
 
@@ -52,6 +54,24 @@ async def test_what_is_no_proof_is_rejected_with_a_reason(fake_config: FakeConfi
     assert isinstance(result, CertificationRejected)
     assert result.reason
     assert result.message
+
+
+async def test_a_text_is_certified_as_it_is(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    text = "open Nat\n\n-- mine\ntheorem  mine : p := by\n  done\n"
+    async with Certifier(fake_config(log=log)) as certifier:
+        result = await certifier.certify_text(_THEOREM, text, name="mine")
+    assert isinstance(result, Certificate)
+    assert result.source == "\n" + text
+    request = _requests(log, "proof.certify")[0]
+    assert (request["source"], request["name"]) == (text, "mine")
+
+
+async def test_pantograph_is_not_given_a_header_that_it_cannot_check(fake_config: FakeConfig) -> None:
+    async with Certifier(fake_config(dialect="pantograph")) as certifier:
+        result = await certifier.certify(_THEOREM, ["done"])
+    assert isinstance(result, CertificationRejected)
+    assert result.reason == "forbidden"
 
 
 async def test_it_keeps_the_contract_of_a_certifier(fake_config: FakeConfig) -> None:
@@ -116,7 +136,7 @@ async def test_pantograph_certifies_through_its_messages(
 ) -> None:
     async with Certifier(fake_config(dialect="pantograph")) as certifier:
         for _ in range(2):  # the second time it is known that there is no proof.certify
-            result = await certifier.certify(_THEOREM, tactics)
+            result = await certifier.certify(_SCOPED, tactics)
             assert (result.reason if isinstance(result, CertificationRejected) else None) == reason
     if isinstance(result, Certificate):
         assert result.statement == "p"

@@ -22,6 +22,7 @@ from leanebm.lean._replies import (
     LimitReached,
     NewState,
     TacticFailed,
+    UnitMessages,
 )
 
 _FLAGS = {"hasSorry": False, "hasUnsafe": False}
@@ -181,19 +182,25 @@ def test_an_unassigned_root_is_absent() -> None:
 
 def test_a_certificate_is_read() -> None:
     wire = {"statement": "p", "fingerprint": "f", "axioms": ["b", "a"], "constants": [], "trustedConstants": ["T"]}
-    reply = certify_reply({"certificate": wire | {"leanVersion": "4"}})
+    reply = certify_reply({"nonce": "1", "certificate": wire | {"leanVersion": "4"}}, nonce="1")
     assert reply == CertifiedReply("p", "f", ("a", "b"), (), ("T",), "4")
 
 
 def test_a_rejection_is_read() -> None:
-    reply = certify_reply({"rejected": {"reason": "sorry", "message": "it uses sorryAx"}})
+    reply = certify_reply({"nonce": "1", "rejected": {"reason": "sorry", "message": "it uses sorryAx"}}, nonce="1")
     assert reply == CertifyRejectedReply("sorry", "it uses sorryAx")
 
 
 @pytest.mark.parametrize("reply", [{}, {"certificate": {}}, {"certificate": {"statement": "p"}}, {"rejected": {}}])
 def test_half_a_certificate_is_none(reply: dict[str, Any]) -> None:
     with pytest.raises(MalformedReplyError):
-        certify_reply(reply)
+        certify_reply(reply | {"nonce": "1"}, nonce="1")
+
+
+@pytest.mark.parametrize("stamp", [{}, {"nonce": "2"}, {"nonce": None}, {"nonce": 1}])
+def test_a_verdict_on_another_request_is_none(stamp: dict[str, Any]) -> None:
+    with pytest.raises(MalformedReplyError, match=r"nonce|answer this request"):
+        certify_reply(stamp | {"rejected": {"reason": "sorry", "message": ""}}, nonce="1")
 
 
 def test_a_page_of_the_library_is_read() -> None:
@@ -206,4 +213,10 @@ def test_a_page_of_the_library_is_read() -> None:
 
 def test_messages_of_all_units_are_collected() -> None:
     units = [{"boundary": [0, 3], "messages": [_error("a")]}, {"boundary": [3, 5]}]
-    assert units_reply({"units": units}).messages == (("error", "a"),)
+    assert units_reply({"units": units}) == UnitMessages((("error", "a"),), (0, 3))
+
+
+@pytest.mark.parametrize("boundary", [None, [], ["0"], 3])
+def test_a_command_without_a_place_is_no_command(boundary: object) -> None:
+    with pytest.raises(MalformedReplyError):
+        units_reply({"units": [{"boundary": boundary}]})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.lean._frontend_certificate import audited, verdict
+from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
 
 _OWN = Theorem(name="t", statement="∀ n, n = n")
@@ -13,8 +13,15 @@ _AXIOMS = ("information", f"'{_NAME}' depends on axioms: [propext,\n Classical.c
 _PRINTED = ("information", f"theorem {_NAME} : T :=\nfun (n : Nat) => @Nat.add_comm_aux.{{u}} n")
 
 
-def _judge(theorem: Theorem, *messages: tuple[str, str]) -> CertifiedReply | CertifyRejectedReply:
-    return verdict(UnitMessages(messages), theorem, _NAME, statement="T", lean_version="")
+_SOURCE = f"universe u\n\ntheorem {_NAME} : ∀ n, n = n := by\n  simp\n"
+_THEOREM_START = 12
+
+
+def _judge(
+    theorem: Theorem, *messages: tuple[str, str], starts: tuple[int, ...] = (0, _THEOREM_START)
+) -> CertifiedReply | CertifyRejectedReply:
+    said = UnitMessages(messages, starts)
+    return verdict(said, theorem, _NAME, source=_SOURCE, statement="T", lean_version="")
 
 
 def test_the_audit_restates_the_claim_and_asks_for_axioms() -> None:
@@ -65,6 +72,41 @@ def test_a_library_proof_that_may_use_itself_is_rejected(printed: str) -> None:
     reply = _judge(_COPY, _AXIOMS, ("information", f"theorem {_NAME} : T :=\n{printed}"))
     assert isinstance(reply, CertifyRejectedReply)
     assert reply.reason == "self_reference"
+
+
+def test_a_proof_that_goes_on_to_another_command_is_rejected() -> None:
+    after_the_text = len(_SOURCE.encode()) + 1
+    assert isinstance(_judge(_OWN, _AXIOMS, starts=(0, _THEOREM_START, after_the_text)), CertifiedReply)
+    reply = _judge(_OWN, _AXIOMS, starts=(0, _THEOREM_START, _THEOREM_START + 20))
+    assert reply == CertifyRejectedReply("forbidden", "the proof goes on to another command")
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "run_tac pure ()",
+        "native_decide",
+        "decide +native",
+        'simp (config := dbgTrace "" fun _ => {})',
+        'simp (maxSteps := (unsafeIO (IO.println "")).toOption.getD 1)',
+        "set_option debug.skipKernelTC true in trivial",
+        "exact Lean.ofReduceBool _ _ rfl",
+        "let rec @[simp] f := 0",
+    ],
+)
+def test_text_that_could_run_code_is_not_processed(proof: str) -> None:
+    rejected = objection(_OWN, f"theorem {_NAME} : p := by\n  {proof}\n")
+    assert rejected is not None
+    assert rejected.reason == "forbidden"
+
+
+def test_a_header_may_only_declare_universes_here() -> None:
+    fine = Theorem(name="t", statement="p", header="universe u\n\nuniverse v w")
+    assert objection(fine, "theorem t : p := by\n  simp [native_le, h.unsafeness, IOE]\n") is None
+    for header in ("open Nat", "axiom cheat : False", 'universe u\nmacro "#print" : command => `(#eval 1)'):
+        rejected = objection(Theorem(name="t", statement="p", header=header), "")
+        assert rejected is not None
+        assert rejected.reason == "forbidden"
 
 
 def test_a_library_proof_that_cannot_be_seen_is_rejected() -> None:

@@ -35,5 +35,7 @@ def test_every_flag_of_the_frontend_is_sent() -> None:
 
 
 def test_certification_names_the_claim() -> None:
-    payload = requests.proof_certify(_SCOPED, source="s", name="n").payload
+    payload = dict(requests.proof_certify(_SCOPED, source="s", name="n").payload)
+    nonce = payload.pop("nonce")
     assert payload == {"source": "s", "name": "n", "expr": _SCOPED.statement, "header": _SCOPED.header}
+    assert nonce != requests.proof_certify(_SCOPED, source="s", name="n").payload["nonce"]

@@ -33,6 +33,11 @@ def test_a_statement_of_several_lines_keeps_its_layout() -> None:
     assert assemble(theorem, ["simp"]) == "theorem leanebm_t :\n    ∀ n,\n      p n := by\n  simp\n"
 
 
+def test_a_comment_at_the_end_of_a_statement_does_not_swallow_the_proof() -> None:
+    theorem = Theorem(name="t", statement="p -- easy")
+    assert assemble(theorem, ["simp"]) == "theorem leanebm_t : p -- easy\n    := by\n  simp\n"
+
+
 def test_a_library_theorem_is_stated_by_its_name() -> None:
     theorem = Theorem(name="Nat.add_comm", copy_from="Nat.add_comm")
     text = assemble(theorem, ["omega"], "∀ (n m : Nat),\n  n + m = m + n")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, LeanPoolConfig, assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.pipeline import certify_files, read_proof_file
+from leanebm.pipeline import CertificateRecord, certify_files, read_proof_file, record_path, write_proof
 from leanebm.testing.fake_worker import fake_worker_argv
 
 
@@ -37,7 +40,24 @@ def test_a_file_that_we_wrote_comes_apart_and_goes_together_again(
     file = read_proof_file(write(tmp_path, text))
     assert file.imports == ("Init", "Std")
     assert file.theorem == theorem
+    assert lean_file(file.imports, file.body) == text
     assert lean_file(file.imports, assemble(file.theorem, [file.proof], statement)) == text
+
+
+def test_a_statement_may_hold_proofs_and_comments(tmp_path: Path) -> None:
+    statement = "(let x : Nat := by exact 1; x = 1) ∧ (have : True := by trivial; True) -- two of them"
+    text = lean_file(("Init",), assemble(Theorem(name="t", statement=statement), ["exact ⟨rfl, trivial⟩"]))
+    file = read_proof_file(write(tmp_path, text))
+    assert file.theorem.statement == statement
+    assert file.proof.strip() == "exact ⟨rfl, trivial⟩"
+
+
+def test_the_body_is_the_text_after_the_imports_to_the_letter(tmp_path: Path) -> None:
+    body = "-- a\u2028comment\nopen Nat\n\n/- theorem no : -/\ntheorem t : True := by\n\n  trivial\n\n-- the end"
+    file = read_proof_file(write(tmp_path, f"-- mine\n\nimport Init\nimport  Std\n\n{body}"))
+    assert file.imports == ("Init", "Std")
+    assert file.body == body
+    assert (file.declaration, file.theorem.name) == ("t", "t")
 
 
 def test_imports_default_to_init(tmp_path: Path) -> None:
@@ -100,3 +120,59 @@ async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
     good, cheat = await certify_files(paths, LeanPoolConfig.embedded())
     assert isinstance(good, Certificate)
     assert isinstance(cheat, CertificationRejected)
+
+
+def recorded(tmp_path: Path, **change: Any) -> Path:
+    """A proof file for the fake Lean with its record, which differs from the truth by ``change``."""
+    theorem = Theorem(name="t", statement="P")
+    certificate = Certificate(
+        theorem=theorem,
+        source=lean_file(("Init",), assemble(theorem, ["step", "done"])),
+        tactics=("step", "done"),
+        statement="P",
+        fingerprint="f00d",
+        axioms=("propext",),
+        constants=("True",),
+        lean_version="4.0.0-fake",
+        backend="command",
+        imports=("Init",),
+    )
+    path = write_proof(certificate, tmp_path)
+    record = attrs.evolve(CertificateRecord.of(certificate), **change)
+    record_path(path).write_text(record.to_json(), encoding="utf-8")
+    return path
+
+
+FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
+
+
+async def test_a_file_that_is_as_recorded_is_certified(tmp_path: Path) -> None:
+    (result,) = await certify_files([recorded(tmp_path)], FAKE_LEAN)
+    assert isinstance(result, Certificate)
+    assert result.source_sha256 == hashlib.sha256((tmp_path / "t.lean").read_bytes()).hexdigest()
+
+
+async def test_a_file_that_was_changed_is_rejected_before_lean_sees_it(tmp_path: Path) -> None:
+    path = recorded(tmp_path)
+    path.write_text(path.read_text() + "\n")
+    no_lean = LeanPoolConfig(backend=CommandBackend(argv=("/no/such/lean",)))
+    (result,) = await certify_files([path], no_lean)
+    assert isinstance(result, CertificationRejected)
+    assert (result.reason, result.source) == ("record", path.read_text())
+
+
+@pytest.mark.parametrize("change", [{"fingerprint": "beef"}, {"imports": ("Std",)}])
+async def test_a_file_that_states_something_else_is_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
+    (result,) = await certify_files([recorded(tmp_path, **change)], FAKE_LEAN)
+    assert isinstance(result, CertificationRejected)
+    assert result.reason == "record"
+
+
+async def test_a_damaged_record_is_told_with_the_damaged_files(tmp_path: Path) -> None:
+    path = recorded(tmp_path)
+    record_path(path).write_text("{}")
+    bad = write(tmp_path, "def x := 1", "bad.lean")
+    with pytest.raises(ConfigError) as caught:
+        await certify_files([path, bad], FAKE_LEAN)
+    assert any("certificate.json" in problem or "required" in problem for problem in caught.value.problems)
+    assert any("bad.lean" in problem for problem in caught.value.problems)

@@ -14,7 +14,7 @@ from leanebm.cli.display import display_on
 from leanebm.cli.options import lean_options
 from leanebm.cli.running import NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationResult
-from leanebm.pipeline import RunConfig, certify_files
+from leanebm.pipeline import RunConfig, certify_files, record_path
 
 __all__ = ["certify"]
 
@@ -28,8 +28,10 @@ __all__ = ["certify"]
 def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> None:
     """Check proof files again: elaborate each from its text, kernel-check it, collect its axioms.
 
-    Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. The
-    exit status is 0 only if every file is certified.
+    Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. Each is
+    checked in a fresh process of whichever Lean is chosen. If there is a NAME.certificate.json beside NAME.lean,
+    the file must also be the one it records, to the byte, and state what it records. The exit status is 0 only
+    if every file is certified.
     """
     with display_on(Console(stderr=True)) as display:
         results = run_to_end(certify_files(files, config.lean, observer=display))
@@ -45,8 +47,10 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
 
 def _as_text(file: Path, result: CertificationResult) -> str:
     if isinstance(result, Certificate):
+        record = "as recorded" if record_path(file).is_file() else "not recorded"
         return (
-            f"certified  {file}\n           {result.statement}\n           axioms: {', '.join(result.axioms) or 'none'}"
+            f"certified  {file} ({record}; Lean {result.lean_version.partition(',')[0]}, {result.backend})\n"
+            f"           {result.statement}\n           axioms: {', '.join(result.axioms) or 'none'}"
         )
     return f"rejected   {file}\n           {result.reason}: {result.message}"
 
@@ -56,4 +60,5 @@ def _as_json(file: Path, result: CertificationResult) -> dict[str, Any]:
         "file": str(file),
         "certified": isinstance(result, Certificate),
         **attrs.asdict(result, filter=lambda attribute, _: attribute.name != "theorem"),
+        **({"source_sha256": result.source_sha256} if isinstance(result, Certificate) else {}),
     }

@@ -1,7 +1,7 @@
 """Values that every layer speaks in, and the interfaces between layers. Imports nothing but attrs."""
 
 from leanebm.core.candidate import Candidate
-from leanebm.core.certificate import Certificate, CertificationRejected, CertificationResult
+from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.contrastive_group import ContrastiveGroup, Evidence, NegativeState
 from leanebm.core.encoder_identity import EncoderIdentity
 from leanebm.core.goal import Goal, Hypothesis
@@ -20,6 +20,7 @@ from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 
 __all__ = [
+    "ACCEPTED_AXIOMS",
     "Candidate",
     "Certificate",
     "CertificationRejected",

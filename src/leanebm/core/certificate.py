@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib.metadata import version
+from typing import Final
+
 import attrs
 
 from leanebm.core.theorem import Theorem
 
-__all__ = ["Certificate", "CertificationRejected", "CertificationResult"]
+__all__ = ["ACCEPTED_AXIOMS", "Certificate", "CertificationRejected", "CertificationResult"]
+
+ACCEPTED_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
+"""The axioms of Lean's own library that ordinary mathematics uses; a proof may rest on no other."""
+
+
+def _own_version() -> str:
+    return version("leanebm")
 
 
 @attrs.frozen(kw_only=True)
@@ -14,7 +25,8 @@ class Certificate:
     """Lean's kernel accepted this text, elaborated afresh by a worker that ran no search.
 
     The text type-checks, states the theorem that was asked for, leaves no metavariable and uses no
-    axiom beyond ``propext``, ``Classical.choice`` and ``Quot.sound``.
+    axiom beyond :data:`ACCEPTED_AXIOMS`. It records what is needed to check the proof again: the text
+    and its hash, what it says, and which Lean said so.
     """
 
     theorem: Theorem
@@ -42,6 +54,13 @@ class Certificate:
     lean_version: str
     backend: str
     imports: tuple[str, ...]
+    leanebm_version: str = attrs.field(factory=_own_version)
+    """The version of leanebm whose certifier decided."""
+
+    @property
+    def source_sha256(self) -> str:
+        """SHA-256 of ``source`` in UTF-8, in hexadecimal: what ``sha256sum`` says of the file."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +72,7 @@ class CertificationRejected:
     tactics: tuple[str, ...]
     reason: str
     """One word: ``elaboration``, ``sorry``, ``axioms``, ``type_mismatch``, ``self_reference``,
-    ``metavariables``, ``kernel``, ``forbidden`` …"""
+    ``metavariables``, ``kernel``, ``forbidden``, ``record`` …"""
 
     message: str
     """The reason in a sentence, with Lean's own words where there are some."""

@@ -110,9 +110,16 @@ def print_reply(reply: JsonObject) -> PrintedState:
     )
 
 
-def certify_reply(reply: JsonObject) -> CertifiedReply | CertifyRejectedReply:
-    """Decode ``proof.certify``."""
+def certify_reply(reply: JsonObject, *, nonce: str) -> CertifiedReply | CertifyRejectedReply:
+    """Decode ``proof.certify``, whose answer repeats the number that came with the request.
+
+    Raises:
+        CommandRefused: the worker did not understand the request.
+        MalformedReplyError: this is no answer to that request.
+    """
     refuse_if_error(reply, "proof.certify")
+    if expect(reply, "nonce", str) != nonce:
+        raise MalformedReplyError("a verdict that does not answer this request")
     if (rejected := optional(reply, "rejected", dict)) is not None:
         return CertifyRejectedReply(expect(rejected, "reason", str), expect(rejected, "message", str))
     certificate: JsonObject = expect(reply, "certificate", dict)
@@ -158,7 +165,17 @@ def units_reply(reply: JsonObject) -> UnitMessages:
     refuse_if_error(reply, "frontend.process")
     units = [_object(unit) for unit in expect(reply, "units", list)]
     messages = [_object(message) for unit in units for message in optional(unit, "messages", list) or ()]
-    return UnitMessages(tuple((expect(m, "severity", str), expect(m, "data", str)) for m in messages))
+    return UnitMessages(
+        messages=tuple((expect(m, "severity", str), expect(m, "data", str)) for m in messages),
+        starts=tuple(_start(unit) for unit in units),
+    )
+
+
+def _start(unit: JsonObject) -> int:
+    boundary = expect(unit, "boundary", list)
+    if not boundary or not isinstance(boundary[0], int):
+        raise MalformedReplyError(f"a command's boundary is {boundary!r}")
+    return boundary[0]
 
 
 def _new_state(reply: JsonObject) -> NewState:

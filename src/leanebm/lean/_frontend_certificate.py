@@ -4,6 +4,10 @@ What can be had from messages: the file elaborates without error or ``sorry``, s
 it; the declaration says what was asked for; its axioms. For a library theorem the whole proof term is
 printed, and must not name that theorem; a proof whose printing is cut short, or leads on to helper
 lemmas of its own, is refused, for it cannot be inspected.
+
+Messages can be forged by code that runs while the text is processed, or by commands in it. So the text may
+hold no word that runs code, and no command but the theorem. There is no syntax tree to look at here, only
+text, so that more is refused than need be.
 """
 
 from __future__ import annotations
@@ -11,12 +15,20 @@ from __future__ import annotations
 import hashlib
 import re
 
+from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
+from leanebm.lean.requests import universe_levels
 
-__all__ = ["audited", "verdict"]
+__all__ = ["audited", "objection", "verdict"]
 
-_TRUSTED_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
+_RUNS_CODE = re.compile(
+    r"""@\[ | (?<![\w.])(
+        run_\w+ | by_elab | eval% | include_str | native_decide | set_option | implemented_by | extern | sleep
+      | unsafe\w* | dbg\w* | bv_check | bv_decide\? | polyrith | native | (of)?[rR]educe(Bool|Nat) | IO | EIO | BaseIO
+    )(?![\w]) | \.(of)?[rR]educe(Bool|Nat)\b""",
+    re.VERBOSE,
+)
 _AXIOMS = re.compile(r"depends on axioms:\s*\[([^\]]*)\]")
 _NO_AXIOMS = "does not depend on any axioms"
 _USES_SORRY = re.compile(r"declaration uses ['`]sorry['`]")
@@ -32,10 +44,23 @@ def audited(source: str, theorem: Theorem, name: str) -> str:
     return "\n\n".join([source, *checks]) + "\n"
 
 
+def objection(theorem: Theorem, source: str) -> CertifyRejectedReply | None:
+    """What speaks against processing ``source`` at all."""
+    beyond = [line for line in theorem.header.splitlines() if line.strip() and not universe_levels(line)]
+    if beyond:
+        return CertifyRejectedReply("forbidden", f"a header may hold only `universe` lines here, not {beyond[0]!r}")
+    if found := _RUNS_CODE.search(source):
+        return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: it could run code")
+    return None
+
+
 def verdict(
-    said: UnitMessages, theorem: Theorem, name: str, *, statement: str, lean_version: str
+    said: UnitMessages, theorem: Theorem, name: str, *, source: str, statement: str, lean_version: str
 ) -> CertifiedReply | CertifyRejectedReply:
-    """Judge the messages of a processed :func:`audited` text."""
+    """Judge the messages of a processed :func:`audited` ``source``."""
+    theorem_start = len(source[: source.find(f"theorem {name}")].encode())
+    if any(theorem_start < start < len(source.rstrip().encode()) for start in said.starts):
+        return CertifyRejectedReply("forbidden", "the proof goes on to another command")
     errors = [text for severity, text in said.messages if severity == "error"]
     texts = [text for severity, text in said.messages if severity != "error"]
     if errors:
@@ -45,7 +70,7 @@ def verdict(
     axioms = _axioms(texts, name)
     if axioms is None:
         return CertifyRejectedReply("elaboration", "Lean listed no axioms, so the theorem was not declared")
-    if foreign := sorted(axioms - _TRUSTED_AXIOMS):
+    if foreign := sorted(axioms - ACCEPTED_AXIOMS):
         return CertifyRejectedReply("axioms", f"the proof depends on {', '.join(foreign)}")
     if theorem.copy_from is not None and (objection := _self_reference(texts, theorem.copy_from, name)):
         return CertifyRejectedReply("self_reference", objection)

@@ -107,6 +107,10 @@ class LibraryPage:
 
 @attrs.frozen
 class UnitMessages:
-    """Severity and text of everything Lean said about a processed text."""
+    """The commands of a processed text, and everything Lean said about them."""
 
     messages: tuple[tuple[str, str], ...]
+    """Severity and text of each."""
+
+    starts: tuple[int, ...]
+    """Where each command begins, in bytes of the text."""

@@ -8,14 +8,24 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import attrs
+
 from leanebm.core.certificate import Certificate, CertificationRejected, CertificationResult
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
-from leanebm.lean._frontend_certificate import audited, verdict
+from leanebm.lean._certificate_audit import audit
+from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
 from leanebm.lean._task_scope import TaskScope
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import frontend_process, lean_version, printed_type, proof_certify
+from leanebm.lean.requests import (
+    expr_echo,
+    frontend_process,
+    lean_version,
+    printed_type,
+    proof_certify,
+    universe_levels,
+)
 from leanebm.lean.source import assemble, declaration_name, lean_file
 from leanebm.lean.worker import LeanWorker
 from leanebm.lean.worker_command import WorkerCommand
@@ -25,6 +35,20 @@ __all__ = ["Certifier"]
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 _MISUSE = "command"
+
+
+@attrs.frozen
+class _Claim:
+    """A proof to decide about: tactics to put together, or a text to take as it is."""
+
+    theorem: Theorem
+    tactics: tuple[str, ...]
+    name: str
+    text: str | None = None
+
+    def source(self, statement: str | None = None) -> str:
+        """The text to elaborate; ``statement`` is a library theorem's type in print."""
+        return assemble(self.theorem, self.tactics, statement) if self.text is None else self.text
 
 
 class Certifier:
@@ -83,49 +107,75 @@ class Certifier:
             WorkerStartError: the last of them did not start.
             LeanInstallError: the backend is not usable.
         """
+        return await self._decide(_Claim(theorem, tuple(tactics), declaration_name(theorem)))
+
+    async def certify_text(self, theorem: Theorem, text: str, *, name: str) -> CertificationResult:
+        """Decide whether ``text`` proves ``theorem``. The text is elaborated as it is.
+
+        Args:
+            theorem: What the text is said to prove.
+            text: Everything after the import lines: a header, and one theorem with its proof.
+            name: What the text calls the theorem.
+
+        Raises:
+            WorkerLost, WorkerStartError, LeanInstallError: as :meth:`certify`.
+        """
+        return await self._decide(_Claim(theorem, (), name, text))
+
+    async def _decide(self, claim: _Claim) -> CertificationResult:
         async with self._turn:
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
-                    return await self._certify(await self._ready_worker(), theorem, tactics)
+                    return await self._certify(await self._ready_worker(), claim)
                 except StaleState as stale:
                     loss: WorkerLost | WorkerStartError = WorkerDied(str(stale))
                 except (WorkerLost, WorkerStartError) as lost:
                     loss = lost
-                _log.warning("certifying %r, attempt %d of %d: %s", theorem.name, attempt, _ATTEMPTS, loss)
+                _log.warning("certifying %r, attempt %d of %d: %s", claim.theorem.name, attempt, _ATTEMPTS, loss)
             raise loss
 
-    async def _certify(self, worker: LeanWorker, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+    async def _certify(self, worker: LeanWorker, claim: _Claim) -> CertificationResult:
         self._certifications += 1
-        source = assemble(theorem, tactics)
+        theorem, source = claim.theorem, claim.source()
         try:
             statement = theorem.statement or ""
             if theorem.copy_from is not None:
                 statement = await worker.request(printed_type(theorem.copy_from))
-                source = assemble(theorem, tactics, statement)
-            reply = await self._ask(worker, theorem, source, statement)
+                source = claim.source(statement)
+            reply = audit(theorem, await self._ask(worker, claim, source, statement))
         except UnicodeEncodeError:
             reply = CertifyRejectedReply("elaboration", "the text holds a lone surrogate, which is not text")
         except CommandRefused as refusal:
             if refusal.kind == _MISUSE:
                 raise
             reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
-        return self._result(worker, theorem, tuple(tactics), lean_file(self.config.imports, source), reply)
+        return self._result(worker, theorem, claim.tactics, lean_file(self.config.imports, source), reply)
 
     async def _ask(
-        self, worker: LeanWorker, theorem: Theorem, source: str, statement: str
+        self, worker: LeanWorker, claim: _Claim, source: str, statement: str
     ) -> CertifiedReply | CertifyRejectedReply:
-        name = declaration_name(theorem)
         if not self._reads_messages:
             try:
-                request = proof_certify(theorem, source=source, name=name)
+                request = proof_certify(claim.theorem, source=source, name=claim.name)
                 return await worker.request(request, deadline_s=self._deadline_s)
             except CommandRefused as refusal:
                 if not refusal.description.startswith("Unknown command"):
                     raise
                 self._reads_messages = True
-        said = await worker.request(frontend_process(audited(source, theorem, name)), deadline_s=self._deadline_s)
+        return await self._read_messages(worker, claim, source, statement)
+
+    async def _read_messages(
+        self, worker: LeanWorker, claim: _Claim, source: str, statement: str
+    ) -> CertifiedReply | CertifyRejectedReply:
+        theorem = claim.theorem
+        if (rejection := objection(theorem, source)) is not None:
+            return rejection
+        if theorem.statement is not None:
+            # Refused unless it is one whole term: it must not end early and go on as something else.
+            await worker.request(expr_echo(theorem.statement, universe_levels(theorem.header)))
+        said = await worker.request(frontend_process(audited(source, theorem, claim.name)), deadline_s=self._deadline_s)
         version = await worker.request(lean_version())
-        return verdict(said, theorem, name, statement=statement, lean_version=version)
+        return verdict(said, theorem, claim.name, source=source, statement=statement, lean_version=version)
 
     def _result(
         self,

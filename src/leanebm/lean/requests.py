@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import attrs
@@ -37,6 +39,7 @@ from leanebm.lean._replies import (
 __all__ = [
     "Request",
     "env_theorems",
+    "expr_echo",
     "frontend_process",
     "goal_delete",
     "goal_print",
@@ -106,9 +109,15 @@ def goal_delete(state_ids: Sequence[int]) -> Request[None]:
 
 
 def proof_certify(theorem: Theorem, *, source: str, name: str) -> Request[CertifiedReply | CertifyRejectedReply]:
-    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``."""
+    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``.
+
+    The answer must repeat a random number that goes with the request: a line that was written by
+    anything else than the REPL's answer to it cannot.
+    """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    return Request("proof.certify", {"source": source, "name": name, **subject, **_header(theorem)}, certify_reply)
+    nonce = secrets.token_hex(16)
+    payload = {"source": source, "name": name, "nonce": nonce, **subject, **_header(theorem)}
+    return Request("proof.certify", payload, partial(certify_reply, nonce=nonce))
 
 
 def frontend_process(source: str) -> Request[UnitMessages]:
@@ -122,6 +131,11 @@ def printed_type(name: str) -> Request[str]:
     """The type of the library constant ``name``, as Lean prints it."""
     payload = {"name": name, "value": False, "dependency": False, "source": False}
     return Request("env.inspect", payload, text_reply("env.inspect", "type", "pp"))
+
+
+def expr_echo(expr: str, levels: Sequence[str] = ()) -> Request[str]:
+    """Have one whole term read and elaborated; its type, as Lean prints it."""
+    return Request("expr.echo", {"expr": expr, "levels": list(levels)}, text_reply("expr.echo", "type", "pp"))
 
 
 def lean_version() -> Request[str]:

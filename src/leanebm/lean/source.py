@@ -52,6 +52,8 @@ def _claim(theorem: Theorem, tactics: Sequence[str], statement: str | None) -> s
     # A statement of several lines keeps its own layout, all of it moved to the right.
     several = "\n" in claim.strip()
     stated = "\n" + indent(dedent(claim).strip("\n"), 2 * _INDENT) if several else f" {claim.strip()}"
-    lines.append(f"theorem {declaration_name(theorem)} :{stated} := by")
+    # A comment at its end must not swallow what follows.
+    proof = f"\n{2 * _INDENT}:= by" if "--" in claim else " := by"
+    lines.append(f"theorem {declaration_name(theorem)} :{stated}{proof}")
     lines.extend(indent(dedent(tactic).strip("\n").rstrip(), _INDENT) for tactic in tactics)
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
+from leanebm.pipeline.certificate_record import CertificateRecord, record_path
 from leanebm.pipeline.certify_files import ProofFile, certify_files, read_proof_file
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
 from leanebm.pipeline.doctor import Diagnosis, Verdict, examine
@@ -33,6 +34,7 @@ __all__ = [
     "BUNDLED",
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
+    "CertificateRecord",
     "Diagnosis",
     "LogObserver",
     "Observer",
@@ -69,6 +71,7 @@ __all__ = [
     "prove",
     "read_proof_file",
     "read_run_config",
+    "record_path",
     "start_embedded_server",
     "structure_settings",
     "summarise_run",

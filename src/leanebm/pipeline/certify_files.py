@@ -1,4 +1,4 @@
-"""Check proof files again, each from its text alone."""
+"""Check proof files again, each from its text alone, and against what is recorded of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import attrs
 
-from leanebm.core import CertificationResult, Theorem
+from leanebm.core import CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPoolConfig
+from leanebm.pipeline.certificate_record import CertificateRecord
 from leanebm.pipeline.embedded_lean import PREPARING_LEAN, prepare_embedded_lean
 from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.workbench import stage
@@ -18,9 +19,11 @@ from leanebm.pipeline.workbench import stage
 __all__ = ["ProofFile", "certify_files", "read_proof_file"]
 
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
-_THEOREM = re.compile(r"theorem\s+(?P<name>\S+)\s*:(?P<statement>.*?):=\s*by\b(?P<proof>.*)", re.DOTALL)
+_THEOREM = re.compile(r"^theorem\s+(?P<name>\S+)\s*:(?P<rest>.*)", re.DOTALL | re.MULTILINE)
+_BY = re.compile(r":=\s*by\b")
 _LIBRARY = re.compile(r"type_of%\s*@(?P<name>\S+)")
 _OUR_PREFIX = "leanebm_"
+_BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +31,16 @@ class ProofFile:
     """A proof file, taken apart."""
 
     path: Path
+    content: bytes = attrs.field(repr=False)
+    """The file as it is."""
+
     imports: tuple[str, ...]
+    body: str
+    """Everything after the import lines: what Lean is given, to the letter."""
+
+    declaration: str
+    """What the file calls the theorem."""
+
     theorem: Theorem
     proof: str
     """The tactic block after ``by``."""
@@ -38,33 +50,72 @@ def read_proof_file(path: Path) -> ProofFile:
     """Take apart a file of the shape that leanebm writes.
 
     That is: ``import`` lines, ``open`` and ``universe`` lines, and one ``theorem name : statement := by``
-    with its proof. Lines that are comments may stand before the theorem.
+    with its proof. Comments may stand between them. What is read here only says what to expect of the file:
+    Lean is given its text, and a misreading ends in a rejection.
 
     Raises:
         ConfigError: the file cannot be read, or is of another shape.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        content = path.read_bytes()
+        text = content.decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
-    lines = [line for line in lines if line.strip()]
-    imports = [match[1] for line in lines if (match := _IMPORT.fullmatch(line))]
-    rest = [line for line in lines if not _IMPORT.fullmatch(line)]
-    start = next((number for number, line in enumerate(rest) if line.startswith("theorem ")), len(rest))
-    found = _THEOREM.fullmatch("\n".join(rest[start:]))
-    if found is None:
+    imports, body = _split_imports(text)
+    found = _THEOREM.search(body)
+    parts = None if found is None else _split_statement(found["rest"])
+    if found is None or parts is None:
         raise ConfigError(
             f"{path} is not a proof file", [f"expected `theorem name : statement := by` and a proof @ {path}"]
         )
-    header = "\n".join(line for line in rest[:start] if not line.startswith("--"))
+    statement, proof = parts
     return ProofFile(
-        path=path, imports=tuple(imports) or ("Init",), theorem=_theorem(found, header), proof=found["proof"]
+        path=path,
+        content=content,
+        imports=imports or ("Init",),
+        body=body,
+        declaration=found["name"],
+        theorem=_theorem(found["name"], statement, header=_header(body[: found.start()])),
+        proof=proof,
     )
 
 
-def _theorem(found: re.Match[str], header: str) -> Theorem:
-    name = found["name"].removeprefix(_OUR_PREFIX)
-    statement = found["statement"].strip()
+def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
+    """The modules named by the lines at the top, and the text after the last of them."""
+    imports: list[str] = []
+    lines = text.split("\n")
+    body_start = 0
+    for number, line in enumerate(lines):
+        if match := _IMPORT.fullmatch(line):
+            imports.append(match[1])
+            body_start = number + 1
+        elif line.strip() and not line.startswith("--"):
+            break
+    return tuple(imports), "\n".join(lines[body_start:]).lstrip("\n")
+
+
+def _split_statement(text: str) -> tuple[str, str] | None:
+    """Cut at the first ``:= by`` that is not inside brackets."""
+    cut = next((match for match in _BY.finditer(text) if _is_balanced(text[: match.start()])), None)
+    return None if cut is None else (text[: cut.start()].strip(), text[cut.end() :])
+
+
+def _is_balanced(text: str) -> bool:
+    closing: list[str] = []
+    for character in text:
+        if character in _BRACKETS:
+            closing.append(_BRACKETS[character])
+        elif closing and character == closing[-1]:
+            closing.pop()
+    return not closing
+
+
+def _header(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if line.strip() and not line.startswith("--"))
+
+
+def _theorem(declaration: str, statement: str, header: str) -> Theorem:
+    name = declaration.removeprefix(_OUR_PREFIX) or declaration
     if library := _LIBRARY.fullmatch(statement):
         # Told apart so that certification can refuse a proof that uses the theorem itself.
         return Theorem(name=name, copy_from=library["name"], header=header)
@@ -74,37 +125,73 @@ def _theorem(found: re.Match[str], header: str) -> Theorem:
 async def certify_files(
     paths: Sequence[Path], config: LeanPoolConfig, *, observer: Observer | None = None
 ) -> tuple[CertificationResult, ...]:
-    """Elaborate and kernel-check each file's theorem and proof, in a fresh Lean process.
+    """Elaborate and kernel-check each file's text, in a fresh Lean process of any backend.
 
-    Files with equal imports share a process; ``config.imports`` does not matter here.
+    A file with a :class:`CertificateRecord` beside it must moreover be the very file that was certified, and
+    be found to state what is recorded; if not, it is rejected for the reason ``record``. Files with equal
+    imports share a process; ``config.imports`` does not matter here.
 
     Raises:
-        ConfigError: files cannot be read or are of another shape; all of them are listed.
+        ConfigError: files or records cannot be read or are of another shape; all of them are listed.
         LeanError: Lean broke; nothing is known about the files.
     """
     observer = LogObserver() if observer is None else observer
-    files = _read_all(paths)
+    claims = _read_all(paths)
     if isinstance(config.backend, EmbeddedBackend):
         with stage(observer, PREPARING_LEAN):
             await prepare_embedded_lean(observer)
     results: dict[Path, CertificationResult] = {}
-    for imports in dict.fromkeys(file.imports for file in files):
+    for imports in dict.fromkeys(claim.file.imports for claim in claims):
         async with Certifier(attrs.evolve(config, imports=imports)) as certifier:
-            for file in files:
-                if file.imports == imports:
-                    with stage(observer, f"certifying {file.path}"):
-                        results[file.path] = await certifier.certify(file.theorem, [file.proof])
+            for claim in claims:
+                if claim.file.imports == imports:
+                    with stage(observer, f"certifying {claim.file.path}"):
+                        results[claim.file.path] = await claim.decide(certifier)
     return tuple(results[path] for path in paths)
 
 
-def _read_all(paths: Sequence[Path]) -> list[ProofFile]:
-    files: list[ProofFile] = []
+@attrs.frozen
+class _Claim:
+    """A proof file, and what it is recorded to be."""
+
+    file: ProofFile
+    record: CertificateRecord | None
+
+    @property
+    def theorem(self) -> Theorem:
+        return self.file.theorem if self.record is None else self.record.theorem
+
+    async def decide(self, certifier: Certifier) -> CertificationResult:
+        file, record = self.file, self.record
+        if record is not None and (objection := record.objection_to(file.content)) is not None:
+            return self._rejected(objection)
+        result = await certifier.certify_text(self.theorem, file.body, name=file.declaration)
+        # What was decided about is the file as it is, import lines and all.
+        result = attrs.evolve(result, source=file.content.decode("utf-8"), tactics=(file.proof,))
+        if record is None or isinstance(result, CertificationRejected):
+            return result
+        differences = list(record.differences(result))
+        return self._rejected("; ".join(differences)) if differences else result
+
+    def _rejected(self, message: str) -> CertificationRejected:
+        file = self.file
+        return CertificationRejected(
+            theorem=self.theorem,
+            source=file.content.decode("utf-8"),
+            tactics=(file.proof,),
+            reason="record",
+            message=message,
+        )
+
+
+def _read_all(paths: Sequence[Path]) -> list[_Claim]:
+    claims: list[_Claim] = []
     problems: list[str] = []
     for path in paths:
         try:
-            files.append(read_proof_file(path))
+            claims.append(_Claim(read_proof_file(path), CertificateRecord.read(path)))
         except ConfigError as error:
             problems += error.problems or [error.summary]
     if problems:
         raise ConfigError("these are not proof files that can be certified:", problems)
-    return files
+    return claims

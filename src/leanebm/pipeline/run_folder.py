@@ -12,6 +12,7 @@ from urllib.parse import quote
 import attrs
 
 from leanebm.core import Certificate
+from leanebm.pipeline.certificate_record import CertificateRecord, record_path
 
 __all__ = ["RunFolder", "write_atomically", "write_proof"]
 
@@ -29,6 +30,7 @@ class RunFolder:
           config.toml        the settings the run was made with, defaults filled in
           trajectory/        Parquet shards, one row a node
           proofs/NAME.lean   one file a certified proof; each stands alone
+          proofs/NAME.certificate.json   what it was certified as, for checking it again
     """
 
     path: Path
@@ -60,9 +62,10 @@ class RunFolder:
 
 
 def write_proof(certificate: Certificate, folder: Path) -> Path:
-    """Write the certified proof into ``folder``; two theorems' names never share a file."""
+    """Write the certified proof and its record into ``folder``; two theorems' names never share a file."""
     path = folder / f"{_file_stem(certificate.theorem.name)}.lean"
     write_atomically(path, certificate.source)
+    write_atomically(record_path(path), CertificateRecord.of(certificate).to_json())
     return path
 
 

@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any, Final
 
 from leanebm.core import (
+    ACCEPTED_AXIOMS,
     Candidate,
     Certificate,
     CertificationRejected,
@@ -45,8 +46,6 @@ __all__ = [
     "check_policy",
     "check_scorer",
 ]
-
-ACCEPTED_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
 
 
 class ContractBroken(AssertionError):

@@ -142,6 +142,7 @@ class FakeWorker:
             "stat": lambda _: {"nGoals": len(self.states)},
             "options.set": lambda _: {},
             "env.describe": lambda _: {"imports": [], "modules": [], "leanVersion": "4.0.0-fake"},
+            "expr.echo": lambda asked: {"expr": {"pp": asked["expr"]}, "type": {"pp": "Prop"}},
             "env.inspect": lambda asked: {"type": {"pp": f"type of {asked['name']}"}, "isUnsafe": False},
         }
         if self.scenario["dialect"] != "pantograph":
@@ -224,10 +225,11 @@ class FakeWorker:
         for line in source.splitlines():
             if line.strip().startswith("-- certify "):
                 self.misbehave(line.strip().removeprefix("-- certify "))
+        echo = {"nonce": payload.get("nonce")}
         if "sorry" in source:
-            return {"rejected": {"reason": "sorry", "message": "the proof depends on sorryAx"}}
+            return echo | {"rejected": {"reason": "sorry", "message": "the proof depends on sorryAx"}}
         if not source.endswith("  done\n"):
-            return {"rejected": {"reason": "elaboration", "message": "unsolved goals"}}
+            return echo | {"rejected": {"reason": "elaboration", "message": "unsolved goals"}}
         certificate = {
             "statement": payload.get("expr") or f"type of {payload['copyFrom']}",
             "fingerprint": "f00d",
@@ -236,7 +238,7 @@ class FakeWorker:
             "trustedConstants": [],
             "leanVersion": "4.0.0-fake",
         }
-        return {"certificate": certificate}
+        return echo | {"certificate": certificate}
 
     # --- misbehaviour ---
 
