@@ -10,9 +10,13 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from leanebm.cli.generation_tally import GenerationTally
 from leanebm.cli.tally import RunTally
 from leanebm.pipeline import (
+    GenerationFinished,
+    GenerationStarted,
     PipelineEvent,
+    ProofReplayed,
     RunFinished,
     RunStarted,
     StageFinished,
@@ -56,6 +60,7 @@ class PlainDisplay:
 
     def __init__(self, console: Console) -> None:
         self.tally = RunTally()
+        self.generation = GenerationTally()
         self._console = console
         self._step = ""
 
@@ -70,6 +75,7 @@ class PlainDisplay:
     def notify(self, event: PipelineEvent) -> None:
         """Print ``event``, if a reader of the whole log would want to know."""
         self.tally.take(event)
+        self.generation.take(event)
         match event:
             case StageProgressed(stage=stage, step=step) if step != self._step:
                 self._step = step
@@ -84,6 +90,12 @@ class PlainDisplay:
                 self._say(f"[{self.tally.done}/{self.tally.total}] not a theorem  {theorem.name}: {error}")
             case RunFinished(elapsed_s=elapsed_s):
                 self._say(f"searching: done in {elapsed_s:.1f} s")
+            case GenerationStarted():
+                self._say(generation_started_line(event))
+            case ProofReplayed():
+                self._say(f"[{self.generation.done}/{self.generation.total}] {replayed_line(event)}")
+            case GenerationFinished(elapsed_s=elapsed_s):
+                self._say(f"replaying: done in {elapsed_s:.1f} s")
             case _:
                 pass
 
@@ -96,6 +108,7 @@ class LiveDisplay:
 
     def __init__(self, console: Console) -> None:
         self.tally = RunTally()
+        self.generation = GenerationTally()
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -128,6 +141,7 @@ class LiveDisplay:
     def notify(self, event: PipelineEvent) -> None:
         """Redraw with what ``event`` tells; stages that took time leave a line behind."""
         self.tally.take(event)
+        self.generation.take(event)
         match event:
             case StageStarted(stage=stage):
                 self._progress.add_task(stage, total=None, count="")
@@ -147,6 +161,15 @@ class LiveDisplay:
                 self._advance()
             case RunFinished(elapsed_s=elapsed_s):
                 self._console.print(Text(f"searching: done in {elapsed_s:.1f} s", style="dim"))
+            case GenerationStarted(total=total):
+                self._console.print(Text(generation_started_line(event)))
+                self._search.add_task("replaying", total=total)
+            case ProofReplayed(record=record):
+                if record.outcome != "verified":
+                    self._console.print(Text(replayed_line(event), style="yellow"))
+                self._advance()
+            case GenerationFinished(elapsed_s=elapsed_s):
+                self._console.print(Text(f"replaying: done in {elapsed_s:.1f} s", style="dim"))
             case _:
                 pass
 
@@ -164,12 +187,13 @@ class LiveDisplay:
 
     def _advance(self) -> None:
         for task in self._search.task_ids:
-            self._search.update(task, completed=self.tally.done)
+            self._search.update(task, completed=self.tally.done + self.generation.done)
 
     def _render(self) -> RenderableType:
         if not self._search.task_ids:
             return self._progress
-        return Group(self._search, *map(Text, tally_lines(self.tally)))
+        lines = self.generation.lines if self.generation.total else tally_lines(self.tally)
+        return Group(self._search, *map(Text, lines), self._progress)
 
 
 def started_line(event: RunStarted) -> str:
@@ -186,6 +210,26 @@ def finished_line(event: TheoremFinished) -> str:
     if result.certificate is not None:
         return f"{line}  {one_line(result.certificate.tactics)}"
     return f"{line}  {result.error}" if result.error is not None else line
+
+
+def generation_started_line(event: GenerationStarted) -> str:
+    """What a run that makes contrastive groups is about to do."""
+    proofs = "one known proof" if event.total == 1 else f"{event.total} known proofs"
+    kept = f", {event.skipped} done before" if event.skipped else ""
+    short = f", {event.too_short} too short" if event.too_short else ""
+    more = f" ({f'{kept}{short}'.removeprefix(', ')})" if kept or short else ""
+    return f"replaying {proofs}{more} into {event.folder}"
+
+
+def replayed_line(event: ProofReplayed) -> str:
+    """What came of one known proof."""
+    record = event.record
+    negatives = record.fates.get("kept", 0)
+    line = f"{record.outcome:<16} {record.theorem.name:<32}"
+    if record.outcome == "verified":
+        return f"{line} {record.num_groups:>3} groups {negatives:>4} negatives {record.wall_s:>6.1f} s"
+    where = f"step {record.failed_step}: " if record.failed_step >= 0 else ""
+    return f"{line} {where}{one_line((record.message,))}"
 
 
 def tally_lines(tally: RunTally) -> list[str]:

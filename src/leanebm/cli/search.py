@@ -17,7 +17,7 @@ from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, RunFolder, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
 
-__all__ = ["run_search", "search"]
+__all__ = ["how_to_go_on", "run_search", "search"]
 
 
 @click.command()
@@ -58,7 +58,7 @@ def search(
     if dry_run:
         click.echo(_plan(chosen, output, config))
         return
-    run_search(config, chosen, output, resume=resume, how_to_resume=_again(context, "--resume"))
+    run_search(config, chosen, output, resume=resume, how_to_resume=how_to_go_on(context, "--resume"))
 
 
 def run_search(
@@ -94,7 +94,7 @@ def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:
     return f"{intended}\n\nwith these settings:\n\n{to_toml(config)}"
 
 
-def _again(context: click.Context, flag: str) -> str:
+def how_to_go_on(context: click.Context, flag: str) -> str:
     """The command line that was typed, with ``flag``."""
     typed: list[str] = context.meta.get("leanebm.typed", [])
     return shlex.join(["leanebm", *typed, *([] if flag in typed else [flag])])

@@ -67,7 +67,7 @@ class CandidateFate(enum.StrEnum):
     """Closers prove the state it led to."""
 
     PROVABLE = "provable"
-    """The policy's own tactics prove the state it led to, or lead from there to a state of the proof."""
+    """A short search from the state it led to found a proof, or a way back to a state of the proof."""
 
     SURPLUS = "surplus"
     """The group had negatives enough; it was not looked at."""

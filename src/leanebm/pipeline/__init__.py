@@ -3,12 +3,25 @@
 from leanebm.pipeline.certificate_record import CertificateRecord, record_path
 from leanebm.pipeline.certify_files import ProofFile, certify_files, read_proof_file
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
+from leanebm.pipeline.contrastive_audit import (
+    AuditedNegative,
+    NegativeAudit,
+    wilson_interval,
+)
+from leanebm.pipeline.contrastive_config import CLOSERS, NegativesConfig
+from leanebm.pipeline.contrastive_folder import ContrastiveFolder
+from leanebm.pipeline.contrastive_replay import ReplayedProof, replay_proof
+from leanebm.pipeline.contrastive_report import ContrastiveReport, LabelConflicts, TierCounts
 from leanebm.pipeline.doctor import Diagnosis, Verdict, examine
 from leanebm.pipeline.embedded_server import start_embedded_server
+from leanebm.pipeline.energy_guidance import EnergyConfig, Guidance, guided_scorer, open_guidance
 from leanebm.pipeline.events import (
+    GenerationFinished,
+    GenerationStarted,
     LogObserver,
     Observer,
     PipelineEvent,
+    ProofReplayed,
     RunFinished,
     RunStarted,
     SearchAdvanced,
@@ -19,9 +32,12 @@ from leanebm.pipeline.events import (
     TheoremRefused,
     TheoremStarted,
 )
+from leanebm.pipeline.export_pairs import certified_proofs
 from leanebm.pipeline.extract_library import LIBRARY_MODULES, extract_library
+from leanebm.pipeline.generate_negatives import AUDIT_FACTOR, GenerateNegatives, GenerationConfig
 from leanebm.pipeline.probe import AUTOMATION, ProbeResult, probe, probe_run
 from leanebm.pipeline.prove import ProofAttempt, prove, theorem_of
+from leanebm.pipeline.rerooted import OpenSession, RerootedCertifier, RerootedEnvironment, RerootedSession
 from leanebm.pipeline.run_folder import RunFolder, write_proof
 from leanebm.pipeline.search_run import SearchRun
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
@@ -30,20 +46,40 @@ from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_lean, open_workbench
 
 __all__ = [
+    "AUDIT_FACTOR",
     "AUTOMATION",
     "BUNDLED",
+    "CLOSERS",
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
+    "AuditedNegative",
     "CertificateRecord",
+    "ContrastiveFolder",
+    "ContrastiveReport",
     "Diagnosis",
+    "EnergyConfig",
+    "GenerateNegatives",
+    "GenerationConfig",
+    "GenerationFinished",
+    "GenerationStarted",
+    "Guidance",
+    "LabelConflicts",
     "LogObserver",
+    "NegativeAudit",
+    "NegativesConfig",
     "Observer",
+    "OpenSession",
     "OpenWorkbench",
     "Override",
     "PipelineEvent",
     "ProbeResult",
     "ProofAttempt",
     "ProofFile",
+    "ProofReplayed",
+    "ReplayedProof",
+    "RerootedCertifier",
+    "RerootedEnvironment",
+    "RerootedSession",
     "RunConfig",
     "RunFinished",
     "RunFolder",
@@ -57,13 +93,17 @@ __all__ = [
     "TheoremFinished",
     "TheoremRefused",
     "TheoremStarted",
+    "TierCounts",
     "Verdict",
     "Workbench",
+    "certified_proofs",
     "certify_files",
     "examine",
     "extract_library",
     "fit_imports",
+    "guided_scorer",
     "load_theorems",
+    "open_guidance",
     "open_lean",
     "open_workbench",
     "probe",
@@ -72,11 +112,13 @@ __all__ = [
     "read_proof_file",
     "read_run_config",
     "record_path",
+    "replay_proof",
     "start_embedded_server",
     "structure_settings",
     "summarise_run",
     "theorem_of",
     "to_toml",
     "unstructure_settings",
+    "wilson_interval",
     "write_proof",
 ]

@@ -8,15 +8,19 @@ from typing import Protocol, assert_never, final
 
 import attrs
 
-from leanebm.core import Theorem
+from leanebm.core import ContrastiveGroup, Theorem
+from leanebm.data import ContrastiveRecord
 from leanebm.errors import LeanEbmError
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.search import SearchResult
 
 __all__ = [
+    "GenerationFinished",
+    "GenerationStarted",
     "LogObserver",
     "Observer",
     "PipelineEvent",
+    "ProofReplayed",
     "RunFinished",
     "RunStarted",
     "SearchAdvanced",
@@ -115,6 +119,39 @@ class RunFinished:
     """Seconds since searching began."""
 
 
+@attrs.frozen(kw_only=True)
+class GenerationStarted:
+    """Everything is up; known proofs are about to be replayed."""
+
+    folder: Path
+    """Where contrastive groups go."""
+
+    total: int
+    """Proofs to replay now."""
+
+    skipped: int
+    """Proofs that an earlier, resumed run has finished with."""
+
+    too_short: int
+    """Proofs that have fewer steps than was asked for."""
+
+
+@attrs.frozen
+class ProofReplayed:
+    """A known proof was replayed, or failed to; what came of it is on disk."""
+
+    record: ContrastiveRecord
+    groups: tuple[ContrastiveGroup, ...] = attrs.field(repr=lambda groups: f"<{len(groups)}>")
+
+
+@attrs.frozen
+class GenerationFinished:
+    """No proof is left to replay."""
+
+    elapsed_s: float
+    """Seconds since replaying began."""
+
+
 PipelineEvent = (
     StageStarted
     | StageProgressed
@@ -125,6 +162,9 @@ PipelineEvent = (
     | TheoremFinished
     | TheoremRefused
     | RunFinished
+    | GenerationStarted
+    | ProofReplayed
+    | GenerationFinished
 )
 """Closed union: match it exhaustively."""
 
@@ -165,5 +205,11 @@ class LogObserver:
                 _log.warning("%s: %s", theorem.name, error)
             case RunFinished(elapsed_s=elapsed_s):
                 _log.info("searched in %.1f s", elapsed_s)
+            case GenerationStarted(folder=path, total=total, skipped=skipped):
+                _log.info("replaying %d proofs (%d done before) into %s", total, skipped, path)
+            case ProofReplayed(record=record):
+                _log.info("%s: %s, %d groups", record.theorem.name, record.outcome, record.num_groups)
+            case GenerationFinished(elapsed_s=elapsed_s):
+                _log.info("replayed in %.1f s", elapsed_s)
             case _:
                 assert_never(event)

@@ -1,0 +1,53 @@
+"""Where contrastive groups are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import attrs
+
+from leanebm.pipeline.contrastive_report import ContrastiveReport
+from leanebm.pipeline.run_folder import write_atomically
+
+__all__ = ["ContrastiveFolder"]
+
+
+@attrs.frozen
+class ContrastiveFolder:
+    """A folder of contrastive groups: the groups, the settings and the report, side by side.
+
+    .. code-block:: text
+
+        data/negatives/
+          config.toml    the settings, defaults filled in
+          groups/        Parquet shards, one row a decision point
+          report.json    how many of each, and how far they can be trusted
+    """
+
+    path: Path
+
+    @property
+    def groups(self) -> Path:
+        """The directory of Parquet shards."""
+        return self.path / "groups"
+
+    @property
+    def config(self) -> Path:
+        """The settings, with every default written out."""
+        return self.path / "config.toml"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.path / "report.json"
+
+    @classmethod
+    def groups_in(cls, path: Path) -> Path:
+        """The shards that ``path`` means, be it the whole folder or the shards themselves."""
+        inside = cls(path).groups
+        return inside if inside.is_dir() else path
+
+    def write_report(self, report: ContrastiveReport) -> None:
+        """Put the report in place of an older one."""
+        write_atomically(self.report, json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")
