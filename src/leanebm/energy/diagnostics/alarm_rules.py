@@ -114,13 +114,14 @@ def _within(ratio: float) -> bool:
     return math.isnan(ratio) or 0.3 <= ratio <= 3.0
 
 
-def _margin(found: Findings) -> str | None:
+def _too_easy(found: Findings) -> str | None:
     share = found.value("active_margin_frac")
-    if share < 0.02:
-        return f"{share:.1%} of sibling pairs are less than a unit apart: nothing is left to learn from them"
-    return (
-        f"{share:.0%} of sibling pairs are less than a unit apart: they are hardly told apart" if share > 0.9 else None
-    )
+    return f"only {share:.1%} of sibling pairs are less than a unit apart" if share < 0.02 else None
+
+
+def _not_told_apart(found: Findings) -> str | None:
+    share = found.value("active_margin_frac")
+    return f"{share:.0%} of sibling pairs are less than a unit apart" if share > 0.9 else None
 
 
 def _no_progress(found: Findings) -> str | None:
@@ -245,11 +246,18 @@ ALARM_RULES: tuple[AlarmRule, ...] = (
         remedy="fit the calibration again on queues of the search in use",
     ),
     AlarmRule(
-        name="margin",
+        name="nothing left to learn",
         severity=_W,
-        sign=_margin,
-        cause="pairs are too easy, or the head has not begun to learn",
-        remedy="harder negatives in the first case, a longer or faster training in the second",
+        sign=_too_easy,
+        cause="the pairs are too easy, or something gives their labels away",
+        remedy="sample harder negatives; see what length alone and the shuffled twin reach",
+    ),
+    AlarmRule(
+        name="siblings hardly told apart",
+        severity=_W,
+        sign=_not_told_apart,
+        cause="the head has not learnt yet, or its inputs do not hold what would tell siblings apart",
+        remedy="train longer or faster; if accuracy on theorems trained on stays low as well, change the encoder",
     ),
     AlarmRule(
         name="no sense of progress",

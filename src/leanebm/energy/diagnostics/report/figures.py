@@ -61,7 +61,7 @@ def _comparison(diagnosis: Diagnosis) -> Plot | None:
             colour = ACCENT if label in {"the head", "at equal length"} else WARM
             _whisker(axes, found, place, colour)
         axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.text(0.5, -0.62, " chance", color=MUTED, fontsize=9, va="center")
+        axes.text(0.51, -0.62, "chance", color=MUTED, fontsize=9, va="center")
         axes.set_yticks(range(len(rows)), [label for label, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.9)
         axes.grid(visible=False, axis="y")
@@ -82,10 +82,14 @@ def _comparison(diagnosis: Diagnosis) -> Plot | None:
 def _whisker(axes: Axes, found: Estimate, place: float, colour: str) -> None:
     if found.value is None:
         return
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [place, place], color=colour, linewidth=5, alpha=0.3, solid_capstyle="round")
+    low, high = (
+        found.low if found.low is not None else found.value,
+        found.high if found.high is not None else found.value,
+    )
+    axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.3, solid_capstyle="round")
     axes.plot([found.value], [place], "o", color=colour, markersize=7)
-    axes.text(found.value, place - 0.3, f"{found.value:.3f}", color=INK, fontsize=9, ha="center", va="center")
+    x, side = (low - 0.02, "right") if high > 0.92 else (high + 0.02, "left")
+    axes.text(x, place, f"{found.value:.3f}", color=INK, fontsize=9, ha=side, va="center")
 
 
 def _slices(diagnosis: Diagnosis, by: str) -> Plot | None:
@@ -131,7 +135,8 @@ def _histogram(states: ValidationStates) -> Plot | None:
         on, off, what = siblings.positive_energy, siblings.negative_energy[siblings.mask], "siblings"
     if not len(on) or not len(off):
         return None
-    low, high = np.quantile(np.concatenate([on, off]), (0.002, 0.998))
+    ends = np.array([np.quantile(side, (0.005, 0.995)) for side in (on, off)])
+    low, high = ends.min(), ends.max()
     edges = np.linspace(low, high if high > low else low + 1.0, _BARS + 1)
 
     def paint(axes: Axes) -> None:
@@ -239,7 +244,7 @@ def _beta(diagnosis: Diagnosis) -> Plot | None:
         axes.fill_between(betas, lows, highs, color=ACCENT, alpha=0.15, linewidth=0)
         axes.plot(betas, values, "o-", color=ACCENT, markersize=5)
         axes.axvline(chosen, color=WARM, linewidth=1.2, linestyle=(0, (4, 3)))
-        axes.text(chosen, axes.get_ylim()[0], f"  β = {chosen:g}", color=INK, fontsize=9, va="bottom")
+        axes.text(chosen + 0.01 * betas[-1], axes.get_ylim()[0], f"β = {chosen:g}", color=INK, fontsize=9, va="bottom")
         axes.set_xlabel("weight β of the energy, in standard units")
         axes.set_ylabel(f"AUC among {queue}")
 
