@@ -6,7 +6,13 @@ from leanebm.data.contrastive_file import ContrastiveSet, ContrastiveWriter, rea
 from leanebm.data.contrastive_record import REPLAY_OUTCOMES, CandidateFate, ContrastiveRecord
 from leanebm.data.contrastive_schema import CONTRASTIVE_FORMAT, CONTRASTIVE_SCHEMA, CONTRASTIVE_SCHEMA_VERSION
 from leanebm.data.known_proof import KnownProof, proofs_of
-from leanebm.data.library_file import SHIPPED_LIBRARY, library_theorems, read_library_file, write_library_file
+from leanebm.data.library_file import (
+    SHIPPED_LIBRARY,
+    library_modules,
+    library_theorems,
+    read_library_file,
+    write_library_file,
+)
 from leanebm.data.library_selection import LibrarySelection, is_statement_worthy, why_unworthy
 from leanebm.data.library_theorem import LibraryTheorem, Split, split_of
 from leanebm.data.tactic_pair import TacticPair
@@ -34,6 +40,7 @@ __all__ = [
     "bundled_set",
     "bundled_theorems",
     "is_statement_worthy",
+    "library_modules",
     "library_theorems",
     "proofs_of",
     "read_contrastive_set",

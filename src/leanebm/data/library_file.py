@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,14 @@ from leanebm.data._checks import theorem_problems
 from leanebm.data.library_theorem import LibraryTheorem, Split, split_of
 from leanebm.errors import ConfigError
 
-__all__ = ["LIBRARY_SCHEMA_VERSION", "SHIPPED_LIBRARY", "library_theorems", "read_library_file", "write_library_file"]
+__all__ = [
+    "LIBRARY_SCHEMA_VERSION",
+    "SHIPPED_LIBRARY",
+    "library_modules",
+    "library_theorems",
+    "read_library_file",
+    "write_library_file",
+]
 
 LIBRARY_SCHEMA_VERSION: Final = 1
 
@@ -40,6 +48,16 @@ def library_theorems(split: Split | str) -> tuple[LibraryTheorem, ...]:
     except ValueError as error:
         raise ConfigError(f"there is no split {split!r}; choose {', '.join(Split)}") from error
     return tuple(theorem for theorem in read_library_file(SHIPPED_LIBRARY) if theorem.split is wanted)
+
+
+@functools.cache
+def library_modules() -> Mapping[str, str]:
+    """The module of every theorem of the shipped library, by name.
+
+    Raises:
+        ConfigError: the package was installed without its data file.
+    """
+    return {theorem.name: theorem.module for theorem in read_library_file(SHIPPED_LIBRARY)}
 
 
 def read_library_file(path: str | os.PathLike[str]) -> tuple[LibraryTheorem, ...]:

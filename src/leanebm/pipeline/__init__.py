@@ -12,6 +12,7 @@ from leanebm.pipeline.contrastive_config import CLOSERS, NegativesConfig
 from leanebm.pipeline.contrastive_folder import ContrastiveFolder
 from leanebm.pipeline.contrastive_replay import ReplayedProof, replay_proof
 from leanebm.pipeline.contrastive_report import ContrastiveReport, LabelConflicts, TierCounts
+from leanebm.pipeline.contrastive_trajectory import groups_from_trajectory, read_search_groups
 from leanebm.pipeline.doctor import Diagnosis, Verdict, examine
 from leanebm.pipeline.embedded_server import start_embedded_server
 from leanebm.pipeline.energy_guidance import EnergyConfig, Guidance, guided_scorer, open_guidance
@@ -101,6 +102,7 @@ __all__ = [
     "examine",
     "extract_library",
     "fit_imports",
+    "groups_from_trajectory",
     "guided_scorer",
     "load_theorems",
     "open_guidance",
@@ -111,6 +113,7 @@ __all__ = [
     "prove",
     "read_proof_file",
     "read_run_config",
+    "read_search_groups",
     "record_path",
     "replay_proof",
     "start_embedded_server",

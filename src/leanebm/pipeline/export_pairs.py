@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from leanebm.core import Certificate, Theorem
-from leanebm.data import SHIPPED_LIBRARY, KnownProof, read_library_file
+from leanebm.data import KnownProof, library_modules
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, read_trajectory
@@ -81,9 +81,9 @@ def _size(proof: KnownProof) -> tuple[int, int]:
 
 def _with_modules(proofs: Iterable[KnownProof]) -> Iterator[KnownProof]:
     """Say of theorems of Lean's own library which module they are from."""
-    modules = {item.name: item.module for item in read_library_file(SHIPPED_LIBRARY)}
     for proof in proofs:
-        yield attrs.evolve(proof, module=modules.get(proof.theorem.copy_from or "", ""))
+        name = proof.theorem.copy_from
+        yield proof if name is None else attrs.evolve(proof, module=library_modules().get(name, ""))
 
 
 def _with_unique_names(proofs: Iterable[KnownProof]) -> Iterator[KnownProof]:

@@ -250,5 +250,5 @@ def _settings_that_matter(config: GenerationConfig) -> dict[str, Any]:
         "negatives": unstructure_settings(config.negatives),
         "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
         "policy": {key: policy[key] for key in ("temperature", "max_tactic_tokens")}
-        | {"is_embedded": config.run.uses_embedded_server},
+        | {"is_embedded": config.run.uses_embedded_server, "without": settings["without"]},
     }
