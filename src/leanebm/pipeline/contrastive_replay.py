@@ -122,7 +122,8 @@ async def _replay(proof: KnownProof, session: ProofSession) -> tuple[ProofState,
     path = [session.root]
     for step, tactic in enumerate(proof.tactics):
         match await session.run_tactic(path[-1], tactic):
-            case ProofFinished():
+            case ProofFinished(state=finished):
+                await session.free([finished])
                 return tuple(path)  # what is left of the tactics has nothing left to prove
             case ProofAdvanced(state=state):
                 path.append(state)
