@@ -59,7 +59,7 @@ def test_weights_are_as_good_as_repetition() -> None:
 
 def test_no_theorem_is_in_two_folds() -> None:
     theorem = np.repeat([f"t{index}" for index in range(23)], 3)
-    fold = theorem_folds(theorem, 5)
+    fold = theorem_folds(theorem)
     assert all(len(set(fold[theorem == name])) == 1 for name in set(theorem.tolist()))
     assert set(fold.tolist()) == set(range(5))
 
@@ -68,5 +68,5 @@ def test_a_label_that_only_its_theorem_gives_away_is_not_learnt() -> None:
     theorem = np.repeat([f"t{index}" for index in range(40)], 10)
     labels = np.repeat(np.arange(40) % 2, 10)
     features = np.column_stack([np.repeat(np.random.default_rng(2).normal(size=40), 10)])
-    accuracy = ((cross_fit(features, labels, theorem) > 0) == labels).mean()
+    accuracy = ((cross_fit(features, labels, theorem_folds(theorem)) > 0) == labels).mean()
     assert accuracy < 0.75

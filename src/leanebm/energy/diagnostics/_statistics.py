@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from typing import Final
 
 import attrs
 import numpy as np
@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from leanebm.energy.diagnostics.estimate import Floats
 
-__all__ = ["Logistic", "average_ranks", "cross_fit", "sigmoid", "spearman", "theorem_folds", "wins_against"]
+__all__ = ["FOLDS", "Logistic", "average_ranks", "cross_fit", "sigmoid", "spearman", "theorem_folds", "wins_against"]
+
+FOLDS: Final = 5
+"""Parts that theorems are divided into, each in turn held out."""
 
 _NEWTON_STEPS = 50
 _CONVERGED = 1e-9
@@ -106,29 +109,27 @@ def _newton(design: Floats, y: Floats, w: Floats, penalty: Floats) -> Floats:
     return theta
 
 
-def theorem_folds(theorem: Sequence[str] | NDArray[np.str_], folds: int) -> NDArray[np.intp]:
+def theorem_folds(theorem: NDArray[np.str_]) -> NDArray[np.intp]:
     """A fold for each item, the same for all of one theorem and the same in every process; folds are even."""
-    names, index = np.unique(np.asarray(theorem, dtype=str), return_inverse=True)
+    names, index = np.unique(theorem, return_inverse=True)
     order = np.argsort([hashlib.sha256(name.encode()).hexdigest() for name in names.tolist()])
     fold = np.empty(len(names), dtype=np.intp)
-    fold[order] = np.arange(len(names)) % folds
+    fold[order] = np.arange(len(names)) % FOLDS
     return np.asarray(fold[index])
 
 
 def cross_fit(
     features: Floats,
     labels: ArrayLike,
-    theorem: NDArray[np.str_],
+    fold: NDArray[np.intp],
     *,
     weight: ArrayLike | None = None,
-    folds: int = 5,
 ) -> Floats:
-    """Log-odds of each item under a :class:`Logistic` that never saw its theorem; ``nan`` with fewer than two."""
+    """Log-odds of each item under a :class:`Logistic` that never saw its fold; ``nan`` if the others lack a label."""
     y = np.asarray(labels, dtype=np.float64)
     w = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
-    fold = theorem_folds(theorem, folds)
     logits = np.full(len(y), np.nan)
-    for held_out in range(folds):
+    for held_out in range(FOLDS):
         test = fold == held_out
         seen = y[~test]
         if test.any() and seen.any() and not seen.all():

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leanebm.energy.diagnostics._columns import floats, integers, names, truths
-from leanebm.energy.diagnostics.estimate import Floats, macro_mean, theorem_means
+from leanebm.energy.diagnostics._statistics import theorem_folds
+from leanebm.energy.diagnostics.estimate import Floats, theorem_means
 from leanebm.energy.diagnostics.sibling_set import SiblingSet
 from leanebm.energy.diagnostics.state_shape import StateShape
 
@@ -138,8 +139,14 @@ class FrontierSet:
     @cached_property
     def node_weight(self) -> Floats:
         """``[N]``: what makes each theorem count alike; sums to 1."""
-        found, index, count = np.unique(self.node_theorem, return_inverse=True, return_counts=True)
-        return np.asarray(1.0 / (len(found) * count[index])) if len(found) else np.zeros(0)
+        names, index = np.unique(self.theorem, return_inverse=True)
+        nodes = np.bincount(index, weights=self.size)
+        return np.asarray(1.0 / (len(names) * nodes[index])[self.snapshot])
+
+    @cached_property
+    def node_fold(self) -> NDArray[np.intp]:
+        """``[N]``: which part of the theorems each node's belongs to, where a fit is tried on others than its own."""
+        return np.asarray(theorem_folds(self.theorem)[self.snapshot])
 
     def policy_term(self, alpha: float) -> Floats:
         """``Σ log p / L^α`` of each node, ``[N]``."""
@@ -178,8 +185,9 @@ class FrontierSet:
 
     def mean(self, values: ArrayLike) -> float:
         """Mean of ``values`` ``[N]`` over nodes, theorems counting alike; ``nan`` without nodes."""
-        found = macro_mean(values, self.node_theorem, resamples=0).value
-        return float("nan") if found is None else found
+        known = np.isfinite(np.asarray(values, dtype=np.float64))
+        total = self.node_weight[known].sum()
+        return float(np.asarray(values)[known] @ self.node_weight[known] / total) if total > 0 else float("nan")
 
     @cached_property
     def _pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

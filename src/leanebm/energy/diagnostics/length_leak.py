@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from leanebm.energy.diagnostics._statistics import Logistic, cross_fit, theorem_folds
+from leanebm.energy.diagnostics._statistics import FOLDS, Logistic, cross_fit, theorem_folds
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
 from leanebm.energy.diagnostics.sibling_set import SiblingSet
@@ -23,8 +23,6 @@ __all__ = [
     "pairwise_length_only",
     "pairwise_same_length",
 ]
-
-_FOLDS = 5
 
 
 def pairwise_length_only(siblings: SiblingSet, *, resamples: int = 2000, seed: int = 0) -> Estimate:
@@ -44,9 +42,9 @@ def pairwise_length_only(siblings: SiblingSet, *, resamples: int = 2000, seed: i
 def length_only_scores(siblings: SiblingSet) -> tuple[Floats, Floats]:
     """What a ruler says of each positive ``[G]`` and each negative ``[G, K]``, lower for likelier on the path."""
     positive, negative = _lengths(siblings.positive_shape), _lengths(siblings.negative_shape)
-    fold = theorem_folds(siblings.theorem, _FOLDS)
+    fold = theorem_folds(siblings.theorem)
     own, others = np.zeros(len(siblings)), np.zeros(siblings.mask.shape)
-    for held_out in range(_FOLDS):
+    for held_out in range(FOLDS):
         test = fold == held_out
         group, column = np.nonzero(siblings.mask & ~test[:, None])
         if not test.any() or not len(group):
@@ -92,7 +90,7 @@ def frontier_auc_length_only(frontiers: FrontierSet, *, resamples: int = 2000, s
         scores[known] = -cross_fit(
             features,
             frontiers.is_on_path[known],
-            frontiers.node_theorem[known],
+            frontiers.node_fold[known],
             weight=frontiers.node_weight[known],
         )
     return macro_mean(frontiers.path_accuracy(scores), frontiers.theorem, resamples=resamples, seed=seed)

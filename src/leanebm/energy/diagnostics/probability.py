@@ -77,7 +77,7 @@ def held_out_probabilities(frontiers: FrontierSet, energy: Floats) -> Floats:
 
     ``nan`` where fewer than two theorems have both labels.
     """
-    logits = cross_fit(energy[:, None], frontiers.is_on_path, frontiers.node_theorem, weight=frontiers.node_weight)
+    logits = cross_fit(energy[:, None], frontiers.is_on_path, frontiers.node_fold, weight=frontiers.node_weight)
     return np.where(np.isnan(logits), np.nan, sigmoid(logits))
 
 
