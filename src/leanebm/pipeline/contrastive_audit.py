@@ -118,7 +118,7 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     centre = share + correction / 2
     reach = z * math.sqrt(share * (1 - share) / trials + correction / (4 * trials))
     low, high = (centre - reach) / (1 + correction), (centre + reach) / (1 + correction)
-    return max(0.0, low), min(1.0, high)
+    return max(0.0, min(share, low)), min(1.0, max(share, high))  # rounding must not leave the share outside
 
 
 def sample_negatives(

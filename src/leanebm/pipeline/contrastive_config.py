@@ -33,10 +33,10 @@ class NegativesConfig:
     )
     """Tactics, a line each, that may prove a negative. One that they prove is none."""
 
-    probe_expansions: int = attrs.field(default=8, validator=[instance_of(int), ge(0)])
+    probe_expansions: int = attrs.field(default=16, validator=[instance_of(int), ge(0)])
     """Expansions of the search for a proof of each negative. 0 searches none, and then nothing is known to be dead."""
 
-    probe_candidates: int = attrs.field(default=8, validator=[instance_of(int), ge(1)])
+    probe_candidates: int = attrs.field(default=16, validator=[instance_of(int), ge(1)])
     """Tactics that the policy is asked for at each of them, at least 1."""
 
     round: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
