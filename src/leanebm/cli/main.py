@@ -21,6 +21,7 @@ from leanebm.cli.running import failing_clearly
 from leanebm.cli.search import search
 from leanebm.cli.serve import serve
 from leanebm.cli.summary import summary
+from leanebm.cli.train_ebm import train_ebm
 
 __all__ = ["main"]
 
@@ -77,5 +78,6 @@ for _command in (
     search,
     serve,
     summary,
+    train_ebm,
 ):
     main.add_command(_command)

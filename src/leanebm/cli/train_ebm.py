@@ -78,7 +78,8 @@ def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     """The settings that were given, laid over the defaults."""
     from leanebm.pipeline.train_energy import EnergyTrainingConfig
 
-    trainer = {name: given[name] for name in ("max_steps", "learning_rate", "seed", "device") if given[name] is not None}
-    policy = {name: given[name] for name in ("encode_url", "api_key") if given[name] is not None}
-    table = {"trainer": trainer, "policy": {"url": given["server_url"] or EMBEDDED_SERVER_URL, **policy}}
+    settings = {name: value for name, value in given.items() if value is not None}
+    url = settings.pop("server_url", EMBEDDED_SERVER_URL)
+    policy = {name: settings.pop(name) for name in ("encode_url", "api_key") if name in settings}
+    table = {"trainer": settings, "policy": {"url": url, **policy}}
     return structure_settings(table, EnergyTrainingConfig, source="the command line")

@@ -16,6 +16,7 @@ from leanebm.pipeline.contrastive_trajectory import groups_from_trajectory, read
 from leanebm.pipeline.doctor import Diagnosis, Verdict, examine
 from leanebm.pipeline.embedded_server import start_embedded_server
 from leanebm.pipeline.energy_guidance import EnergyConfig, Guidance, guided_scorer, open_guidance
+from leanebm.pipeline.energy_sources import EnergySources, Lessons
 from leanebm.pipeline.events import (
     GenerationFinished,
     GenerationStarted,
@@ -36,6 +37,7 @@ from leanebm.pipeline.events import (
 from leanebm.pipeline.export_pairs import certified_proofs
 from leanebm.pipeline.extract_library import LIBRARY_MODULES, extract_library
 from leanebm.pipeline.generate_negatives import AUDIT_FACTOR, GenerateNegatives, GenerationConfig
+from leanebm.pipeline.open_queues import OpenQueue, open_queues
 from leanebm.pipeline.probe import AUTOMATION, ProbeResult, probe, probe_run
 from leanebm.pipeline.prove import ProofAttempt, prove, theorem_of
 from leanebm.pipeline.rerooted import OpenSession, RerootedCertifier, RerootedEnvironment, RerootedSession
@@ -59,16 +61,19 @@ __all__ = [
     "ContrastiveReport",
     "Diagnosis",
     "EnergyConfig",
+    "EnergySources",
     "GenerateNegatives",
     "GenerationConfig",
     "GenerationFinished",
     "GenerationStarted",
     "Guidance",
     "LabelConflicts",
+    "Lessons",
     "LogObserver",
     "NegativeAudit",
     "NegativesConfig",
     "Observer",
+    "OpenQueue",
     "OpenSession",
     "OpenWorkbench",
     "Override",
@@ -107,6 +112,7 @@ __all__ = [
     "load_theorems",
     "open_guidance",
     "open_lean",
+    "open_queues",
     "open_workbench",
     "probe",
     "probe_run",

@@ -10,10 +10,10 @@ from typing import Self
 import attrs
 
 from leanebm.core import ContrastiveGroup
-from leanebm.data import SHIPPED_LIBRARY, read_contrastive_set, read_library_file
+from leanebm.data import library_modules, read_contrastive_set
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive_folder import ContrastiveFolder
-from leanebm.pipeline.groups_from_trajectory import groups_from_trajectory
+from leanebm.pipeline.contrastive_trajectory import groups_from_trajectory
 from leanebm.pipeline.open_queues import OpenQueue, open_queues
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
@@ -66,13 +66,12 @@ class Lessons:
             raise ConfigError(
                 "there is nothing to learn from:", ["name at least one folder @ --trajectories or --negatives"]
             )
-        modules = {item.name: item.module for item in read_library_file(SHIPPED_LIBRARY)}
+        modules = {f"@{name}": module for name, module in library_modules().items()}
         groups: list[ContrastiveGroup] = []
         queues: list[OpenQueue] = []
         for path in trajectories:
             for rows in _searches(read_trajectory(RunFolder.trajectory_in(path))):
-                module = modules.get(rows[0].statement.removeprefix("@"), "")
-                groups += groups_from_trajectory(rows, module=module)
+                groups += groups_from_trajectory(rows, modules=modules)
                 queues += open_queues(rows)
         for path in negatives:
             groups += read_contrastive_set(ContrastiveFolder(path).groups).rows()

@@ -187,11 +187,12 @@ def _settings_that_matter(config: RunConfig) -> dict[str, Any]:
     How many processes shared the work, and where the server stood, may differ.
     """
     settings = unstructure_settings(config)
-    lean, policy = settings["lean"], settings["policy"]
+    energy, lean, policy = settings["energy"], settings["lean"], settings["policy"]
     return {
         "search": settings["search"],
         "scorer": settings["scorer"],
+        "energy": {"head": config.energy.digest} | {key: energy[key] for key in ("beta", "freeze_spectral")},
         "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
         "policy": {key: value for key, value in policy.items() if key in ("temperature", "max_tactic_tokens")}
-        | {"is_embedded": config.uses_embedded_server},
+        | {"is_embedded": config.uses_embedded_server, "without": settings["without"]},
     }
