@@ -14,11 +14,9 @@ from __future__ import annotations
 import asyncio
 import enum
 import gc
-import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, final
 
@@ -108,14 +106,9 @@ async def _supervise(
     patience_s: float,
 ) -> asyncio.Task[_T] | None:
     """One run of the operation, and of everything under it, to the end; ``None`` if it was cancelled."""
-    before = asyncio.all_tasks()
     with _instrumented(run):
         task = run.start(operation)
-        await asyncio.wait({task}, timeout=patience_s)
-        under_it = asyncio.all_tasks() - before - {task}
-        if under_it:
-            await asyncio.wait(under_it, timeout=patience_s)
-        left = [each for each in (task, *under_it) if not each.done()]
+        left = await run.wait_until_all_are_done(patience_s)
         problems = [f"still running after {patience_s:g} s: {each!r}" for each in left]
         for each in left:
             each.cancel()
@@ -125,7 +118,7 @@ async def _supervise(
             error = task.exception()
             problems.append(f"it raised {error!r} instead" if error else "it swallowed the cancellation and returned")
         await _check(run, afterwards)
-        del task, under_it, left
+        del task, left
         gc.collect(1)  # exceptions that nobody fetched are told when their tasks go
     if problems or run.complaints:
         raise CancellationLeak(run.place, [*problems, *run.complaints])
@@ -159,20 +152,24 @@ class _Run:
         self._point = point
         self._moment = moment
         self._suspensions = 0
-        self._task: asyncio.Task[Any] | None = None
+        self._operation: asyncio.Task[Any] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, operation: Callable[[], Coroutine[Any, Any, _T]]) -> asyncio.Task[_T]:
         """Start the operation, in a context that marks its tasks as belonging to this run."""
-
-        async def marked() -> _T:
-            _current.set(self)
-            return await _counted(operation(), self)
-
-        self._task = task = asyncio.create_task(marked())
-        task.add_done_callback(self._ended)
+        context = copy_context()
+        context.run(_current.set, self)
+        task = asyncio.get_running_loop().create_task(_Counted(context.run(operation), self), context=context)
+        self._operation = task
+        self.watch(task)
         return task
 
-    def suspended(self, work: Coroutine[Any, Any, Any], awaited: object) -> None:
+    def watch(self, task: asyncio.Task[Any]) -> None:
+        """A task was started."""
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def suspended(self, work: object, awaited: object) -> None:
         """Some task of the run is about to wait for ``awaited``."""
         self._suspensions += 1
         if self._suspensions != self._point:
@@ -183,30 +180,49 @@ class _Run:
         else:
             self._cancel()
 
+    async def wait_until_all_are_done(self, patience_s: float) -> list[asyncio.Task[Any]]:
+        """Wait for the operation and for all tasks under it; returns those that are still running then."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_s
+        while self._tasks and (remaining_s := deadline - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=remaining_s)
+        return list(self._tasks)
+
     def _cancel(self, _: object = None) -> None:
-        if self._task is not None:
-            self.was_cancelled = self._task.cancel()
+        if self._operation is not None:
+            self.was_cancelled = self._operation.cancel()
 
-    def _ended(self, _: object) -> None:
-        self._task = None  # nothing of ours may keep it, or what it lost, alive
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        # Nothing of ours may keep a task, or an exception that it lost, alive.
+        self._tasks.discard(task)
+        if task is self._operation:
+            self._operation = None
 
 
-@types.coroutine
-def _counted(work: Coroutine[Any, Any, _T], run: _Run) -> Generator[Any, Any, _T]:
-    """``await work``, and tell ``run`` of each suspension."""
-    proceed: Callable[[], object] = partial(work.send, None)
-    while True:
-        try:
-            awaited = proceed()
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        run.suspended(work, awaited)
-        try:
-            answer = yield awaited
-        except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
-            proceed = partial(work.throw, error)
-        else:
-            proceed = partial(work.send, answer)
+@final
+class _Counted(Coroutine[Any, Any, _T]):
+    """A coroutine that tells a run of each of its suspensions; in all else it is the one it wraps."""
+
+    def __init__(self, work: Coroutine[Any, Any, _T], run: _Run) -> None:
+        self._work = work
+        self._run = run
+        self.__qualname__ = getattr(work, "__qualname__", type(work).__name__)
+
+    def send(self, value: Any) -> Any:
+        return self._told(self._work.send(value))
+
+    def throw(self, *error: Any) -> Any:
+        return self._told(self._work.throw(*error))
+
+    def close(self) -> None:
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        raise NotImplementedError("only a task runs this")
+
+    def _told(self, awaited: Any) -> Any:
+        self._run.suspended(self._work, awaited)
+        return awaited
 
 
 @contextmanager
@@ -217,8 +233,11 @@ def _instrumented(run: _Run) -> Iterator[None]:
 
     def make(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> Any:
         owner = _current.get()
-        work = work if owner is None else _awaiting(_counted(work, owner))
-        return asyncio.Task(work, loop=loop, **more) if factory is None else factory(loop, work, **more)
+        work = work if owner is None else _Counted(work, owner)
+        task: Any = asyncio.Task(work, loop=loop, **more) if factory is None else factory(loop, work, **more)
+        if owner is not None:
+            owner.watch(task)
+        return task
 
     loop.set_task_factory(make)
     loop.set_exception_handler(lambda _, context: run.complaints.append(_told(context)))
@@ -227,10 +246,6 @@ def _instrumented(run: _Run) -> Iterator[None]:
     finally:
         loop.set_task_factory(factory)
         loop.set_exception_handler(handler)
-
-
-async def _awaiting(work: Awaitable[_T]) -> _T:
-    return await work
 
 
 def _told(context: dict[str, Any]) -> str:
