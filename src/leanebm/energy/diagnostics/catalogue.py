@@ -158,7 +158,7 @@ METRICS: tuple[MetricInfo, ...] = (
         name="active_margin_frac",
         label="Pairs still close",
         meaning="Share of sibling pairs less than one standard unit apart.",
-        target="0.2 to 0.5",
+        target="20 to 50 %",
         is_percentage=True,
     ),
     MetricInfo(

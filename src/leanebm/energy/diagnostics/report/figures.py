@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from leanebm.energy.diagnostics.calibration_fit import CalibrationBasis
 from leanebm.energy.diagnostics.diagnosis import Diagnosis
@@ -202,17 +202,11 @@ def _length(siblings: SiblingSet) -> Plot | None:
     def paint(axes: Axes) -> None:
         for side, colour, label in ((~on, WARM, "off the path"), (on, ACCENT, "on the path")):
             picked = shown[side[shown]]
-            axes.plot(
-                characters[picked],
-                energy[picked],
-                ".",
-                color=colour,
-                alpha=0.4,
-                markersize=4,
-                label=label,
-                rasterized=False,
-            )
+            axes.plot(characters[picked], energy[picked], ".", color=colour, alpha=0.5, markersize=4, label=label)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("characters of the state")
         axes.set_ylabel("energy")
         axes.legend(loc="best", markerscale=2)
