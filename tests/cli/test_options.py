@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from leanebm.cli.options import lean_options, run_options
 from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend
 from leanebm.pipeline import RunConfig
+from leanebm.policy import EncoderBackend
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,8 @@ def test_without_options_the_defaults_hold() -> None:
     [
         (["--budget", "7"], lambda config: config.search.budget.max_nodes, 7),
         (["--server-url", "http://h:1/"], lambda config: config.policy.url, "http://h:1"),
-        (["--encode-url", "http://h:2"], lambda config: config.policy.encode_url, "http://h:2"),
+        (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
+        (["--encode-url", "http://h:2"], lambda config: config.policy.encoder.url, "http://h:2"),
         (["--temperature", "0.7"], lambda config: config.policy.temperature, 0.7),
         (["--max-tactic-tokens", "64"], lambda config: config.policy.max_tactic_tokens, 64),
         (["--imports", "Init, Std"], lambda config: config.lean.imports, ("Init", "Std")),

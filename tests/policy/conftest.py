@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 import pytest
 
 from leanebm.core import Goal, ProofState, StateRef
-from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.testing import ManualClock
-from leanebm.testing.fake_policy_server import FakePolicyServer
+from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
+from leanebm.testing import FakePolicyServer, ManualClock
 
 
 @attrs.define
@@ -40,7 +40,8 @@ async def server() -> AsyncIterator[FakePolicyServer]:
 def connect(server: FakePolicyServer, time: ManualTime) -> Callable[..., PolicyClient]:
     rng = random.Random(7)  # noqa: S311 - jitter
 
-    def client(**settings: Any) -> PolicyClient:
+    def client(*, encoder: Mapping[str, Any] = MappingProxyType({}), **settings: Any) -> PolicyClient:
+        settings["encoder"] = EncoderConfig(**encoder)
         config = PolicyClientConfig(**{"url": server.url, **settings})
         return PolicyClient(config, clock=time.clock, sleep=time.sleep, rng=rng)
 

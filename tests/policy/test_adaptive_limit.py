@@ -98,3 +98,41 @@ def test_the_limit_stays_within_its_bounds(events: list[int]) -> None:
             limit.report_congestion(round_)
             round_ += 1
         assert 1 <= limit.limit <= 16
+
+
+async def test_holder_and_waiter_may_be_cancelled_together() -> None:
+    limit = AdaptiveLimit(1)
+
+    async def hold() -> None:
+        async with limit.hold(1):
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(hold()) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (limit.in_flight, limit.waiting) == (1, 2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    assert (limit.in_flight, limit.waiting) == (0, 0)
+
+
+async def test_a_drained_limit_lets_nothing_else_out() -> None:
+    limit = AdaptiveLimit(4)
+    order: list[str] = []
+
+    async def ordinary(name: str) -> None:
+        async with limit.hold(1):
+            order.append(name)
+            await asyncio.sleep(0)
+            order.append(f"{name} done")
+
+    async def exclusive() -> None:
+        async with limit.drained():
+            order.append("alone")
+            await asyncio.sleep(0)
+            order.append("alone done")
+
+    await asyncio.gather(ordinary("a"), exclusive(), ordinary("b"))
+    assert order == ["a", "a done", "alone", "alone done", "b", "b done"]

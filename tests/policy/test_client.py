@@ -4,22 +4,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from leanebm.core import ProofState, StateRef
-from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
-from leanebm.testing import check_policy
-from leanebm.testing.fake_policy_server import Answer, FakePolicyServer, sample
+from leanebm.testing import Answer, FakePolicyServer, check_policy, sample_object
 
 Connect = Callable[..., PolicyClient]
-ENCODER = {"is_generation": True, "leanebm": {"contract": 1, "encode": {"pooling": "mean"}}}
 
 
 async def test_it_sends_the_contracts_fields_and_no_others(
     connect: Connect, server: FakePolicyServer, state: ProofState
 ) -> None:
-    server.script("/generate", Answer(json=[sample("simp", -0.1)] * 2))
+    server.script("/generate", Answer(json=[sample_object("simp", -0.1)] * 2))
     async with connect(temperature=0.7, top_p=0.95, max_tactic_tokens=64) as policy:
         await policy.propose(state, 2)
     (body,) = server.bodies("/generate")
@@ -41,7 +40,7 @@ async def test_it_sends_the_contracts_fields_and_no_others(
 
 
 async def test_connections_are_reused(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
-    server.script("/generate", then=Answer(json=sample("simp", -0.1)))
+    server.script("/generate", then=Answer(json=sample_object("simp", -0.1)))
     async with connect() as policy:
         for _ in range(3):
             await policy.propose(state, 1)
@@ -72,36 +71,45 @@ async def test_encoder_and_policy_may_be_two_servers(server: FakePolicyServer, s
     async with FakePolicyServer() as encoder:
         server.script("/health", then=Answer())
         server.script("/model_info", then=Answer(json={"is_generation": True}))
-        server.script("/generate", Answer(json=sample("simp", -0.1)))
-        encoder.script("/health", then=Answer())
-        encoder.script("/model_info", then=Answer(json=ENCODER))
-        vectors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
-        objects = [{"embedding": vector, "meta_info": {}} for vector in vectors]
-        answers = [*([item] for item in objects), objects, objects[::-1], [objects[0]]]
-        encoder.script("/encode", *(Answer(json=answer) for answer in answers))
-        async with PolicyClient(PolicyClientConfig(url=server.url, encode_url=encoder.url)) as policy:
+        server.script("/generate", Answer(json=sample_object("simp", -0.1)))
+        encoder.offer_encoder()
+        config = PolicyClientConfig(url=server.url, encoder=EncoderConfig(url=encoder.url))
+        async with PolicyClient(config) as policy:
             await policy.wait_ready()
             await policy.propose(state, 1)
-            assert [list(v) for v in await policy.encode(["a"])] == [[1.0, 0.0, 0.0]]
+            assert len(await policy.encode(["a"])) == 1
     assert server.bodies("/encode") == []
     assert encoder.bodies("/generate") == []
 
 
 async def test_leaving_closes_what_is_under_way(connect: Connect, server: FakePolicyServer) -> None:
-    server.script("/model_info", then=Answer(json=ENCODER))
-    server.script("/encode", Answer(wait_for=asyncio.Event()))
-    async with connect(encode_batch=1) as policy:
+    server.offer_encoder()
+    async with connect() as policy:
+        await policy.identity()
+        server.script("/encode", Answer(wait_for=asyncio.Event()))
         asking = asyncio.create_task(policy.encode(["a"]))
-        while not server.bodies("/encode"):
-            server.arrived.clear()
-            await server.arrived.wait()
+        await server.wait_for_requests("/encode", 7)
     with pytest.raises(asyncio.CancelledError):
         await asking
 
 
+async def test_long_states_are_shortened_for_the_prompt(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    server.script("/generate", Answer(json=sample_object("simp", -0.1)))
+    text = "".join(f"h{i} : p {i}\n" for i in range(100)) + state.text
+    long = attrs.evolve(state, goals=(attrs.evolve(state.goals[0], text=text),))
+    async with connect(max_state_chars=256) as policy:
+        await policy.propose(long, 1)
+        assert policy.statistics().truncated_states == 1
+    (body,) = server.bodies("/generate")
+    assert "hypotheses left out" in body["text"]
+    assert "⊢ n + 0 = n" in body["text"]
+
+
 async def test_large_answers_are_read_whole(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
     long = "simp [" + ", ".join(["foo"] * 400_000) + "]"
-    server.script("/generate", Answer(json=sample(long, -0.1)))
+    server.script("/generate", Answer(json=sample_object(long, -0.1)))
     async with connect() as policy:
         assert (await policy.propose(state, 1))[0].tactic == long
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.policy import PolicyClientConfig
+from leanebm.policy import EncoderConfig, PolicyClientConfig
 
 
 @pytest.mark.parametrize(
@@ -14,14 +14,13 @@ from leanebm.policy import PolicyClientConfig
         {"url": "ftp://host"},
         {"url": "http://user:secret@host"},
         {"url": "http://host?key=1"},
-        {"encode_url": "nope"},
         {"temperature": -0.1},
         {"temperature": float("nan")},
         {"top_p": 0.0},
         {"max_tactic_tokens": 0},
         {"prompt_format": "haiku"},
         {"deadline_s": 0.0},
-        {"required_pooling": "max"},
+        {"max_state_chars": 10},
         {"api_key": ""},
     ],
 )
@@ -31,6 +30,6 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_key_is_not_shown_and_slashes_do_not_matter() -> None:
-    config = PolicyClientConfig(url="http://h:1/", encode_url="http://h:2/", api_key="hunter2")
+    config = PolicyClientConfig(url="http://h:1/", encoder=EncoderConfig(url="http://h:2/"), api_key="hunter2")
     assert "hunter2" not in repr(config)
-    assert (config.url, config.encode_url) == ("http://h:1", "http://h:2")
+    assert (config.url, config.encoder.url) == ("http://h:1", "http://h:2")

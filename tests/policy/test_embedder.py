@@ -21,6 +21,10 @@ class Encoder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.error: Exception | None = None
+        self.bad_batches = 0
+
+    async def on_bad_batch(self) -> None:
+        self.bad_batches += 1
 
     async def __call__(self, texts: Sequence[str]) -> Sequence[array[float]]:
         self.calls.append(list(texts))
@@ -48,6 +52,7 @@ async def embedder(
             batch_size=batch_size,
             linger_s=0.0,
             cache_entries=cache_entries,
+            on_bad_batch=encoder.on_bad_batch,
         )
         try:
             yield one

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from leanebm.policy import EncoderInfo, ModelInfo
+from leanebm.core import EncoderIdentity
+from leanebm.policy import ModelInfo
 
 
 def test_our_own_server_says_everything() -> None:
@@ -12,25 +13,38 @@ def test_our_own_server_says_everything() -> None:
             "model_path": "m",
             "is_generation": True,
             "weight_version": "w1",
-            "leanebm": {"contract": 1, "encode": encode},
+            "leanebm": {"contract": 1, "encode": {**encode, "dtype": "float32", "adapter": "a"}},
         }
     )
-    assert info.encoder == EncoderInfo(pooling="mean", layer="last", is_normalized=False, dim=64, max_batch=8)
-    assert (info.model_path, info.weight_version, info.contract) == ("m", "w1", 1)
+    assert info.encoder == EncoderIdentity(
+        model="m",
+        weights="w1",
+        adapter="a",
+        pooling="mean",
+        layer="last",
+        is_normalized=False,
+        includes_bos=True,
+        dim=64,
+        dtype="float32",
+    )
+    assert (info.model_path, info.weight_version, info.contract, info.max_encode_batch) == ("m", "w1", 1, 8)
 
 
-def test_a_stock_server_generates_or_pools_the_last_token() -> None:
-    assert ModelInfo.from_reply({"is_generation": True}).encoder is None
-    stock = ModelInfo.from_reply({"is_generation": False}).encoder
-    assert stock == EncoderInfo(pooling="last", is_normalized=True)
+@pytest.mark.parametrize("is_generation", [True, False])
+def test_a_stock_server_says_nothing_of_embeddings(is_generation: bool) -> None:
+    info = ModelInfo.from_reply({"is_generation": is_generation})
+    assert (info.is_generation, info.encoder) == (is_generation, None)
 
 
-@pytest.mark.parametrize("reply", [None, [], "x", {"model_path": 5, "leanebm": "?", "is_generation": "yes"}])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        None,
+        [],
+        "x",
+        {"model_path": 5, "leanebm": "?", "is_generation": "yes"},
+        {"leanebm": {"contract": True, "encode": {"pooling": 3}}},
+    ],
+)
 def test_nonsense_says_nothing(reply: object) -> None:
     assert ModelInfo.from_reply(reply) == ModelInfo()
-
-
-def test_the_fingerprint_tells_weights_apart() -> None:
-    one, two = (ModelInfo(model_path="m", weight_version=version) for version in ("w1", "w2"))
-    assert one.fingerprint != two.fingerprint
-    assert one.fingerprint == ModelInfo(model_path="m", weight_version="w1").fingerprint

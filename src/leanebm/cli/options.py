@@ -11,6 +11,7 @@ import attrs
 import click
 
 from leanebm.pipeline import Override, read_run_config
+from leanebm.policy import EncoderBackend
 
 __all__ = ["lean_options", "run_options", "theorems_option"]
 
@@ -80,7 +81,13 @@ _RUN = (
     _Setting(
         "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
     ),
-    _Setting("--encode-url", "policy.encode_url", str, "The encoder's server, if it is another one.", "URL"),
+    _Setting("--encode-url", "policy.encoder.url", str, "The encoder's server, if it is another one.", "URL"),
+    _Setting(
+        "--encoder",
+        "policy.encoder.backend",
+        click.Choice([backend.value for backend in EncoderBackend]),
+        "Which interface of it makes embeddings.  [default: encode_pooled]",
+    ),
     _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
     _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
     _Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),

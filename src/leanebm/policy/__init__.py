@@ -1,16 +1,20 @@
-"""Policies: the client of a policy server, prompts, and a cache."""
+"""Policies: the client of a policy server and of the encoder beside it, prompts, and a cache."""
 
 from leanebm.policy.cached import CachedPolicy
 from leanebm.policy.client import PolicyClient
 from leanebm.policy.config import PolicyClientConfig
-from leanebm.policy.model_info import EncoderInfo, ModelInfo
+from leanebm.policy.encoder_backend import EncoderBackend
+from leanebm.policy.encoder_config import EncoderConfig
+from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat, TacticBlock
 from leanebm.policy.statistics import PolicyStatistics
+from leanebm.policy.truncation import truncate_state, truncate_text
 
 __all__ = [
     "PROMPT_FORMATS",
     "CachedPolicy",
-    "EncoderInfo",
+    "EncoderBackend",
+    "EncoderConfig",
     "ModelInfo",
     "PolicyClient",
     "PolicyClientConfig",
@@ -19,4 +23,6 @@ __all__ = [
     "PromptFormat",
     "StateCommentFormat",
     "TacticBlock",
+    "truncate_state",
+    "truncate_text",
 ]

@@ -47,6 +47,12 @@ class AdaptiveLimit:
             self.in_flight -= weight
             self._admit()
 
+    @asynccontextmanager
+    async def drained(self) -> AsyncIterator[None]:
+        """Wait until nothing is in flight, and let nothing else out meanwhile."""
+        async with self.hold(self._maximum):
+            yield
+
     def report_success(self, weight: int) -> None:
         """A request of this weight was answered."""
         self._limit = min(float(self._maximum), self._limit + weight * weight / max(self._limit, weight))
@@ -66,9 +72,9 @@ class AdaptiveLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # let in and cancelled in the same breath
+            if not turn.cancelled():  # let in and cancelled in the same breath
                 self.in_flight -= weight
-            else:
+            elif entry in self._queue:
                 self._queue.remove(entry)
             self._admit()
             raise
@@ -76,6 +82,9 @@ class AdaptiveLimit:
     def _admit(self) -> None:
         while self._queue:
             weight, turn = self._queue[0]
+            if turn.cancelled():  # its task has not heard of it yet
+                self._queue.popleft()
+                continue
             if self.in_flight and self.in_flight + weight > self.limit:
                 return
             self._queue.popleft()

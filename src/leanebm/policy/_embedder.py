@@ -11,7 +11,7 @@ from typing import Final, final
 
 import attrs
 
-from leanebm.errors import EncoderError, PolicyBadRequest, PolicyError
+from leanebm.errors import EncoderError, LeanEbmError, PolicyBadRequest
 from leanebm.policy._meter import Meter
 
 __all__ = ["Embedder"]
@@ -19,7 +19,7 @@ __all__ = ["Embedder"]
 _log = logging.getLogger(__name__)
 
 EncodeBatch = Callable[[Sequence[str]], Awaitable[Sequence["array[float]"]]]
-"""Asks the server for one batch; raises ``PolicyError``."""
+"""Gets one batch; raises ``PolicyError``, or ``ConfigError`` if the server is not what it should be."""
 
 _LARGEST_BATCH_CHARS: Final = 48_000
 """About 16 000 tokens, which keeps one request's memory on the server in bounds."""
@@ -48,13 +48,27 @@ class Embedder:
         batch_size: int,
         linger_s: float,
         cache_entries: int,
+        on_bad_batch: Callable[[], Awaitable[object]],
     ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            encode_batch: gets the vectors of one batch.
+            tasks: where requests run.
+            meter: counts texts.
+            batch_size: most texts a batch.
+            linger_s: seconds the first text of a batch waits for company.
+            cache_entries: vectors remembered.
+            on_bad_batch: called when a batch held an unusable vector, before its texts are asked for
+                again, one by one; raises if the encoder is not to be used any more.
+        """
         self._encode_batch = encode_batch
         self._tasks = tasks
         self._meter = meter
         self._batch_size = batch_size
         self._linger_s = linger_s
         self._cache_entries = cache_entries
+        self._on_bad_batch = on_bad_batch
         self._cache: OrderedDict[str, array[float]] = OrderedDict()
         self._in_flight: dict[str, asyncio.Future[array[float]]] = {}
         self._gathering: list[_Wanted] = []
@@ -77,9 +91,9 @@ class Embedder:
         self._cache.clear()
         self._generation += 1
 
-    def stop_batching(self) -> None:
-        """Ask for one text at a time from now on."""
-        self._batch_size = 1
+    def limit_batch(self, size: int) -> None:
+        """Ask for at most ``size`` texts at a time from now on."""
+        self._batch_size = size
 
     def close(self) -> None:
         """Give up on everything that is under way; the task group waits for the ends."""
@@ -134,26 +148,34 @@ class Embedder:
                 wanted.answer.cancel()  # does nothing unless the client is being closed
 
     async def _answer(self, batch: Sequence[_Wanted], generation: int) -> None:
+        if len(batch) > self._batch_size:  # it was limited since they were gathered
+            for start in range(0, len(batch), self._batch_size):
+                await self._answer(batch[start : start + self._batch_size], generation)
+            return
         try:
             vectors = await self._encode_batch([wanted.text for wanted in batch])
         except (EncoderError, PolicyBadRequest) as error:
             await self._isolate(batch, error, generation)
-        except PolicyError as error:
-            for wanted in batch:
-                _fail(wanted, error)
+        except LeanEbmError as error:
+            _fail(batch, error)
         else:
             for wanted, vector in zip(batch, vectors, strict=True):
                 self._keep(wanted, vector, generation)
 
-    async def _isolate(self, batch: Sequence[_Wanted], error: PolicyError, generation: int) -> None:
-        """Find the text that spoils a batch, by halves; it alone fails."""
+    async def _isolate(self, batch: Sequence[_Wanted], error: LeanEbmError, generation: int) -> None:
+        """Find the text that spoils a batch, so that it alone fails."""
         if len(batch) == 1:
-            _fail(batch[0], error)
+            _fail(batch, error)
             return
-        if isinstance(error, EncoderError):
+        if isinstance(error, EncoderError) and self._batch_size > 1:
             _log.warning("a batch of %d embeddings was unusable (%s); asking for one at a time", len(batch), error)
-            self.stop_batching()
-        middle = 1 if self._batch_size == 1 else len(batch) // 2
+            self.limit_batch(1)
+            try:
+                await self._on_bad_batch()
+            except LeanEbmError as worse:
+                _fail(batch, worse)
+                return
+        middle = len(batch) // 2
         await self._answer(batch[:middle], generation)
         await self._answer(batch[middle:], generation)
 
@@ -166,6 +188,7 @@ class Embedder:
                 self._cache.popitem(last=False)
 
 
-def _fail(wanted: _Wanted, error: PolicyError) -> None:
-    if not wanted.answer.done():
-        wanted.answer.set_exception(error)
+def _fail(batch: Sequence[_Wanted], error: LeanEbmError) -> None:
+    for wanted in batch:
+        if not wanted.answer.done():
+            wanted.answer.set_exception(error)

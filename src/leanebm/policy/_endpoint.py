@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Self, TypeVar, final
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, Generic, Self, TypeVar, final
 
-from leanebm.errors import PolicyProtocolError, PolicyTimeout
+import attrs
+
+from leanebm.errors import EncoderError, PolicyProtocolError, PolicyTimeout
 from leanebm.policy._adaptive_limit import AdaptiveLimit
 from leanebm.policy._breaker import CircuitBreaker
 from leanebm.policy._failure import AttemptFailed, Failure
@@ -26,6 +30,22 @@ Sleep = Callable[[float], Awaitable[None]]
 
 _HEALTH_TIMEOUT_S: Final = 25.0
 """Some servers generate a token to answer ``/health``, and give that up to 20 s."""
+
+_ABORT_TIMEOUT_S: Final = 2.0
+
+
+@attrs.frozen(kw_only=True)
+class _Call(Generic[_T]):
+    """What is asked, until it is answered."""
+
+    method: str
+    path: str
+    body: Mapping[str, object] | None = None
+    weight: int | None
+    decode: Callable[[object], _T]
+    deadline_s: float
+    is_abortable: bool = False
+    decode_in_thread: bool = False
 
 
 @final
@@ -50,6 +70,8 @@ class Endpoint:
         self._rng = rng
         self._transport = Transport(base_url, config)
         self._budget = RetryBudget()
+        self._resources = AsyncExitStack()
+        self._aborts: asyncio.TaskGroup | None = None
         self.limit = AdaptiveLimit(config.max_sequences_in_flight)
         self.breaker = CircuitBreaker(
             failures=config.breaker_failures,
@@ -60,35 +82,65 @@ class Endpoint:
 
     async def __aenter__(self) -> Self:
         """Open the connection pool; the server need not be up."""
-        await self._transport.__aenter__()
+        async with AsyncExitStack() as resources:
+            await resources.enter_async_context(self._transport)
+            self._aborts = await resources.enter_async_context(asyncio.TaskGroup())
+            self._resources = resources.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close every connection."""
-        await self._transport.__aexit__(*exc_info)
+        self._aborts = None
+        await self._resources.aclose()
 
-    async def post(self, path: str, body: Mapping[str, object], *, weight: int, decode: Callable[[object], _T]) -> _T:
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        weight: int | None,
+        decode: Callable[[object], _T],
+        deadline_s: float | None = None,
+        is_abortable: bool = False,
+        decode_in_thread: bool = False,
+    ) -> _T:
         """Ask until an answer decodes, the failure is final, or the deadline passes.
 
         Args:
             path: the endpoint.
             body: the request, as JSON.
-            weight: sequences it asks for.
+            weight: sequences it asks for; ``None`` for a service call, which never waits for room.
             decode: reads the answer; what it raises as ``PolicyProtocolError`` or ``AttemptFailed``
                 counts as a failed attempt.
+            deadline_s: seconds it may take; as configured by default.
+            is_abortable: whether to name the request, and tell the server by that name if we are cancelled.
+            decode_in_thread: whether decoding takes long enough to keep it off the event loop.
 
         Raises:
             PolicyError: of the kind the last failure was.
         """
-        return await self._call("POST", path, body, weight, decode)
+        call = _Call(
+            method="POST",
+            path=path,
+            body=body,
+            weight=weight,
+            decode=decode,
+            deadline_s=deadline_s or self._config.deadline_s,
+            is_abortable=is_abortable,
+            decode_in_thread=decode_in_thread,
+        )
+        return await self._answer(call)
 
     async def get(self, path: str) -> object:
-        """Ask for a small piece of information, with the same patience.
+        """Ask for a small piece of information, with the same patience. Never waits for room.
 
         Raises:
             PolicyError: of the kind the last failure was.
         """
-        return await self._call("GET", path, None, 1, lambda reply: reply)
+        deadline_s = self._config.deadline_s
+        return await self._answer(
+            _Call(method="GET", path=path, weight=None, decode=lambda reply: reply, deadline_s=deadline_s)
+        )
 
     async def is_healthy(self) -> bool:
         """Whether ``/health`` answers 200 now; a server without that endpoint counts as healthy."""
@@ -102,9 +154,7 @@ class Endpoint:
             return failure.kind in (Failure.REFUSED, Failure.GARBLED)
         return True
 
-    async def _call(
-        self, method: str, path: str, body: Mapping[str, object] | None, weight: int, decode: Callable[[object], _T]
-    ) -> _T:
+    async def _answer(self, call: _Call[_T]) -> _T:
         plan = RetryPlan(self._config, self._rng, self._budget)
         self._budget.earn()
         deadline: float | None = None
@@ -112,11 +162,11 @@ class Endpoint:
         while True:
             await self.breaker.admit(self.is_healthy, url=self.url)
             try:
-                async with self.limit.hold(weight) as started_in_round:
+                async with self._room_for(call) as started_in_round:
                     # Waiting for our own limit is back-pressure, not the server's slowness, so the
                     # deadline starts here.
-                    deadline = self._clock() + self._config.deadline_s if deadline is None else deadline
-                    answer = await self._attempt(method, path, body, decode, deadline, fresh=fresh)
+                    deadline = self._clock() + call.deadline_s if deadline is None else deadline
+                    answer = await self._attempt(call, deadline, fresh=fresh)
             except AttemptFailed as failure:
                 self._learn_from(failure, started_in_round)
                 pause_s = plan.pause_after(failure, remaining_s=deadline - self._clock() if deadline else 0.0)
@@ -129,38 +179,56 @@ class Endpoint:
                 fresh = failure.kind is Failure.DROPPED
             else:
                 self.breaker.record_success()
-                self.limit.report_success(weight)
+                if call.weight is not None:
+                    self.limit.report_success(call.weight)
                 return answer
 
-    async def _attempt(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None,
-        decode: Callable[[object], _T],
-        deadline: float,
-        *,
-        fresh: bool,
-    ) -> _T:
+    @asynccontextmanager
+    async def _room_for(self, call: _Call[_T]) -> AsyncIterator[int | None]:
+        if call.weight is None:
+            yield None
+            return
+        async with self.limit.hold(call.weight) as started_in_round:
+            yield started_in_round
+
+    async def _attempt(self, call: _Call[_T], deadline: float, *, fresh: bool) -> _T:
         started = self._clock()
         self._meter.requests += 1
-        url = self.url + path
+        url = self.url + call.path
+        # A name an attempt: the server may still be busy with the one before.
+        rid = f"leanebm-{uuid.uuid4().hex}" if call.is_abortable else None
+        body = call.body if rid is None else {**(call.body or {}), "rid": rid}
         try:
             async with asyncio.timeout(max(deadline - started, 0.0)):
-                reply = await self._transport.send(method, path, body, fresh=fresh)
+                reply = await self._transport.send(call.method, call.path, body, fresh=fresh)
         except TimeoutError as error:
-            late = PolicyTimeout(f"{url} did not answer within {self._config.deadline_s:g} s", url=url)
+            late = PolicyTimeout(f"{url} did not answer within {call.deadline_s:g} s", url=url)
             raise AttemptFailed(Failure.TIMED_OUT, late) from error
+        except asyncio.CancelledError:
+            if rid is not None and self._aborts is not None:
+                self._aborts.create_task(self._abort(rid))
+            raise
         self._meter.latencies_s.append(self._clock() - started)
         try:
-            return decode(reply)
+            return await asyncio.to_thread(call.decode, reply) if call.decode_in_thread else call.decode(reply)
+        except EncoderError as error:
+            error.url = url
+            raise
         except PolicyProtocolError as error:
             error.url = url
             raise AttemptFailed(Failure.GARBLED, error) from error.__cause__
 
-    def _learn_from(self, failure: AttemptFailed, started_in_round: int) -> None:
+    async def _abort(self, rid: str) -> None:
+        """Tell the server that nobody waits any more; it notices a closed connection only seconds later."""
+        try:
+            async with asyncio.timeout(_ABORT_TIMEOUT_S):
+                await self._transport.send("POST", "/abort_request", {"rid": rid}, fresh=True)
+        except (AttemptFailed, TimeoutError) as error:
+            _log.debug("could not abort %s: %s", rid, error)
+
+    def _learn_from(self, failure: AttemptFailed, started_in_round: int | None) -> None:
         self._meter.failures[failure.kind] += 1
         if failure.kind.value.trips_breaker:
             self.breaker.record_failure()
-        if failure.kind.value.is_congestion:
+        if failure.kind.value.is_congestion and started_in_round is not None:
             self.limit.report_congestion(started_in_round)

@@ -72,7 +72,12 @@ def _innermost(body: object) -> str:
     match body:
         case str():
             return body
-        case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
+        case (
+            {"error": {"message": str(message)}}
+            | {"error": str(message)}
+            | {"message": str(message)}
+            | {"error_message": str(message)}
+        ):
             return message
         case {"detail": [*problems]}:
             return "; ".join(_innermost(problem) for problem in problems)

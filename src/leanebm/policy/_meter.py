@@ -23,6 +23,7 @@ class Meter:
     failures: Counter[Failure] = attrs.field(factory=Counter)
     latencies_s: deque[float] = attrs.field(factory=lambda: deque(maxlen=_LATENCIES_KEPT))
     proposals: int = 0
+    truncated_states: int = 0
     samples: int = 0
     candidates: int = 0
     dropped_samples: int = 0
@@ -30,6 +31,7 @@ class Meter:
     token_count_mismatches: int = 0
     texts: int = 0
     cached_texts: int = 0
+    stored_texts: int = 0
     shared_texts: int = 0
     weight_changes: int = 0
 

@@ -7,23 +7,25 @@ import logging
 import random
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final, Self, final
 
-from leanebm.core import Candidate, ProofState
-from leanebm.errors import ConfigError, PolicyError, PolicyUnavailable
-from leanebm.policy._embedder import Embedder
-from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings
+from leanebm.core import Candidate, EncoderIdentity, ProofState
+from leanebm.errors import ConfigError, PolicyUnavailable
+from leanebm.policy._adapter_loader import AdapterLoader
+from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
-from leanebm.policy._failure import Failure, NotOffered
+from leanebm.policy._failure import Failure
 from leanebm.policy._meter import Meter
+from leanebm.policy._model_watch import ModelWatch
 from leanebm.policy._samples import SampleBatch, candidates_of, decode_samples
-from leanebm.policy._self_test import check_encoder
+from leanebm.policy._weight_update import WeightUpdate
 from leanebm.policy.config import PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
 from leanebm.policy.statistics import PolicyStatistics
+from leanebm.policy.truncation import truncate_state, truncate_text
 
 __all__ = ["PolicyClient"]
 
@@ -34,7 +36,10 @@ _READY_POLL_S: Final = 1.0
 
 @final
 class PolicyClient:
-    """Asks a server for tactics and for embeddings; a :class:`~leanebm.core.TacticPolicy`.
+    """Asks servers for tactics and for embeddings.
+
+    A :class:`~leanebm.core.TacticPolicy`, and a :class:`~leanebm.core.StateEncoder` where a server
+    makes embeddings.
 
     ::
 
@@ -75,35 +80,33 @@ class PolicyClient:
         def endpoint(url: str) -> Endpoint:
             return Endpoint(url, config, meter=self._meter, clock=clock, sleep=sleep, rng=random_source)
 
+        def watch(endpoint: Endpoint) -> ModelWatch:
+            return ModelWatch(endpoint, meter=self._meter, stop_on_change=config.stop_on_weight_change)
+
         self._policy = endpoint(config.url)
-        self._encoder = endpoint(config.encode_url) if config.encode_url not in (None, config.url) else self._policy
-        self._embedder: Embedder | None = None
+        self._watch = watch(self._policy)
+        self._adapter = AdapterLoader(self._policy, config.adapter, config.adapter_path)
+        is_one_server = config.encoder.url in (None, config.url)
+        self._encoder = self._policy if is_one_server else endpoint(str(config.encoder.url))
+        encoder_watch = self._watch if is_one_server else watch(self._encoder)
+        self._encoding = Encoding(config.encoder, self._encoder, encoder_watch, meter=self._meter)
         self._resources = AsyncExitStack()
-        self._infos: dict[str, ModelInfo] = {}
-        self._asking_info = asyncio.Lock()
-        self._weights: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
-        """Open the connection pools; the server need not be up yet."""
+        """Open the connection pools; the servers need not be up yet.
+
+        Raises:
+            ConfigError: the cache of embeddings cannot be opened.
+        """
         async with AsyncExitStack() as resources:
             for endpoint in {self._policy, self._encoder}:
                 await resources.enter_async_context(endpoint)
-            tasks = await resources.enter_async_context(asyncio.TaskGroup())
-            self._embedder = Embedder(
-                self._encode_batch,
-                tasks,
-                meter=self._meter,
-                batch_size=self._config.encode_batch,
-                linger_s=self._config.encode_linger_s,
-                cache_entries=self._config.embedding_cache_entries,
-            )
-            resources.callback(self._embedder.close)
+            await resources.enter_async_context(self._encoding)
             self._resources = resources.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Give up what is under way and close every connection."""
-        self._embedder = None
         await self._resources.aclose()
 
     # --- tactics ---
@@ -129,10 +132,24 @@ class PolicyClient:
             raise ValueError(f"n must be at least 1, got {n}")
         if state.is_solved:
             return []
-        body = self._generate_body(self._format.render(state), n)
-        batch = await self._policy.post("/generate", body, weight=n, decode=lambda reply: decode_samples(reply, n))
-        self._note_weights(self._policy, batch.weight_version)
+        body = self._generate_body(self._format.render(self._shortened(state)), n)
+        batch = await self._adapter.call(lambda: self._sample(body, n))
+        self._watch.note(batch.weight_version)
         return self._candidates(batch)
+
+    async def _sample(self, body: Mapping[str, object], n: int) -> SampleBatch:
+        return await self._policy.post(
+            "/generate",
+            body,
+            weight=n,
+            decode=lambda reply: decode_samples(reply, n),
+            is_abortable=n == 1,  # of several samples, servers rename each
+        )
+
+    def _shortened(self, state: ProofState) -> ProofState:
+        shown = truncate_state(state, self._config.max_state_chars)
+        self._meter.truncated_states += shown is not state
+        return shown
 
     def _generate_body(self, prompt: str, n: int) -> dict[str, object]:
         config = self._config
@@ -171,44 +188,32 @@ class PolicyClient:
 
     # --- embeddings ---
 
+    async def identity(self) -> EncoderIdentity:
+        """Which encoder makes the embeddings, once it has shown that it agrees with itself.
+
+        Raises:
+            ConfigError: the encoder is not what is configured and required.
+            EncoderError: the encoder contradicts itself.
+            PolicyError: the server could not answer.
+        """
+        return await self._encoding.identity()
+
     async def encode(self, texts: Sequence[str]) -> list[array[float]]:
         """Embed texts, one float32 vector each, in order.
 
         Texts asked for at about the same time share requests, equal ones are asked for once, and
-        recent answers are remembered until the server's weights change.
+        recent answers are remembered until the server's weights change. A text that is too long is
+        shortened as for a prompt.
 
         Raises:
-            ConfigError: the server pools otherwise than ``required_pooling``.
-            EncoderError: a vector is of the wrong width, all zero or not finite.
+            ConfigError: the encoder is not what is configured and required.
+            EncoderError: a vector is of the wrong width, all zero or not finite, or the encoder
+                contradicts itself.
             PolicyError: the server could not answer.
         """
-        if self._embedder is None:
-            raise RuntimeError("the policy client was used outside its `async with`")
-        self._require_pooling(await self._info(self._encoder))
-        return await self._embedder.encode(texts)
-
-    async def _encode_batch(self, texts: Sequence[str]) -> Sequence[array[float]]:
-        info = await self._info(self._encoder)
-        dim = info.encoder.dim if info.encoder else None
-
-        def decode(reply: object) -> EmbeddingBatch:
-            return decode_embeddings(reply, len(texts), dim=dim)
-
-        batch = await self._encoder.post("/encode", {"text": list(texts)}, weight=len(texts), decode=decode)
-        self._note_weights(self._encoder, batch.weight_version)
-        return batch.vectors
-
-    def _require_pooling(self, info: ModelInfo) -> None:
-        required = self._config.required_pooling
-        if required is None:
-            return
-        found = info.encoder.pooling if info.encoder else None
-        if found != required:
-            says = f"makes {found!r} embeddings" if found else "does not say that it makes embeddings"
-            raise ConfigError(
-                f"{self._encoder.url} {says}, but {required!r} pooling is required: "
-                "give the address of a server with such an encoder, or set required_pooling"
-            )
+        shown = [truncate_text(text, self._config.max_state_chars) for text in texts]
+        self._meter.truncated_states += sum(one is not other for one, other in zip(texts, shown, strict=True))
+        return await self._encoding.encode(shown)
 
     # --- the server ---
 
@@ -221,16 +226,15 @@ class PolicyClient:
         Raises:
             PolicyUnavailable: a server is still not healthy after ``startup_deadline_s``.
             ConfigError: a server cannot do what it is configured for.
-            EncoderError: the encoder contradicts itself (only with an ``encode_url``).
+            EncoderError: the encoder contradicts itself (asked here only if it is another server).
         """
         await self._wait_healthy(self._policy)
         info = await self.model_info()
         if info.is_generation is False:
             raise ConfigError(f"{self._policy.url} only makes embeddings: give the address of a server that generates")
-        if self._config.encode_url is not None:
+        if self._encoder is not self._policy:
             await self._wait_healthy(self._encoder)
-            self._require_pooling(await self._info(self._encoder))
-            await check_encoder(self._encode_batch, url=self._encoder.url)
+            await self.identity()
         return info
 
     async def model_info(self) -> ModelInfo:
@@ -239,7 +243,35 @@ class PolicyClient:
         Raises:
             PolicyError: the server could not answer.
         """
-        return await self._info(self._policy)
+        return await self._watch.info()
+
+    async def update_weights(self, model_path: str, version: str) -> ModelInfo:
+        """Give the policy server new weights, such as those of a training round.
+
+        This client's requests are held back until nothing is in flight, then until the server has
+        loaded the weights and says so. Embeddings from the same server are forgotten; an encoder on a
+        server of its own keeps its weights.
+
+        Args:
+            model_path: where the *server* finds them.
+            version: what it will call them; must differ from what it serves now.
+
+        Returns:
+            What the server says about its model then.
+
+        Raises:
+            ValueError: the server's weights have that name already.
+            PolicyError: the server refused, several times, or has other weights now than were asked for.
+        """
+        update = WeightUpdate(
+            endpoint=self._policy,
+            watch=self._watch,
+            model_path=model_path,
+            version=version,
+            deadline_s=self._config.startup_deadline_s,
+            sleep=self._sleep,
+        )
+        return await update.run()
 
     def statistics(self) -> PolicyStatistics:
         """What this client has done so far."""
@@ -251,6 +283,7 @@ class PolicyClient:
             overloads=meter.failures[Failure.OVERLOADED],
             failures=meter.failures.total(),
             proposals=meter.proposals,
+            truncated_states=meter.truncated_states,
             samples=meter.samples,
             candidates=meter.candidates,
             dropped_samples=meter.dropped_samples,
@@ -258,6 +291,7 @@ class PolicyClient:
             token_count_mismatches=meter.token_count_mismatches,
             texts=meter.texts,
             cached_texts=meter.cached_texts,
+            stored_texts=meter.stored_texts,
             shared_texts=meter.shared_texts,
             weight_changes=meter.weight_changes,
             in_flight=sum(endpoint.limit.in_flight for endpoint in endpoints),
@@ -277,37 +311,3 @@ class PolicyClient:
                     url=endpoint.url,
                 )
             await self._sleep(_READY_POLL_S)
-
-    async def _info(self, endpoint: Endpoint) -> ModelInfo:
-        async with self._asking_info:
-            if endpoint.url not in self._infos:
-                self._infos[endpoint.url] = info = await _ask_info(endpoint)
-                if info.weight_version is not None:
-                    self._weights.setdefault(endpoint.url, info.weight_version)
-            return self._infos[endpoint.url]
-
-    def _note_weights(self, endpoint: Endpoint, version: str | None) -> None:
-        before = self._weights.get(endpoint.url)
-        if version is None or version == before:
-            return
-        self._weights[endpoint.url] = version
-        if before is None:
-            return
-        self._meter.weight_changes += 1
-        self._infos.pop(endpoint.url, None)
-        if self._embedder is not None:
-            self._embedder.forget()
-        said = f"the weights behind {endpoint.url} changed from {before!r} to {version!r}"
-        if self._config.stop_on_weight_change:
-            raise PolicyError(f"{said}; this run must not mix them", url=endpoint.url)
-        _log.warning("%s; embeddings made before are forgotten", said)
-
-
-async def _ask_info(endpoint: Endpoint) -> ModelInfo:
-    """Ask under the name of today, then under the old one; a server that knows neither says nothing."""
-    for path in ("/model_info", "/get_model_info"):
-        try:
-            return ModelInfo.from_reply(await endpoint.get(path))
-        except NotOffered:
-            continue
-    return ModelInfo()

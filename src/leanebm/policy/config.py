@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import attrs
 from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
+from leanebm.policy._addresses import http_url, without_slash
+from leanebm.policy.encoder_config import EncoderConfig
 from leanebm.policy.prompt import PROMPT_FORMATS
 
 __all__ = ["PolicyClientConfig"]
 
 _POSITIVE: Final = gt(0.0)
-_POOLINGS: Final[tuple[Any, ...]] = ("mean", "last", None)
-
-
-def _http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{attribute.name} must look like http://host:port, got {value!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(f"{attribute.name} must be an address only; the key goes into api_key")
-
-
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
 
 
 @attrs.frozen(kw_only=True)
 class PolicyClientConfig:
     """Which server to ask, for what, and how patiently."""
 
-    url: str = attrs.field(converter=_without_slash, validator=_http_url)
+    url: str = attrs.field(converter=without_slash, validator=http_url)
     """Base address of the server that samples tactics, such as ``http://127.0.0.1:30000``."""
-
-    encode_url: str | None = attrs.field(
-        default=None, converter=attrs.converters.optional(_without_slash), validator=optional(_http_url)
-    )
-    """Base address of the server that makes embeddings; ``None`` asks ``url``."""
 
     api_key: str | None = attrs.field(default=None, repr=False, validator=optional(min_len(1)))
     """Sent as ``Authorization: Bearer …`` to both servers; never logged and never in an error."""
 
     adapter: str | None = attrs.field(default=None, validator=optional(min_len(1)))
-    """Name of a LoRA adapter the server has loaded; ``None`` is the base model."""
+    """Name of the LoRA adapter that tactics are sampled with; ``None`` is the base model."""
+
+    adapter_path: str | None = attrs.field(default=None, validator=optional(min_len(1)))
+    """Where the *server* finds that adapter: a server that does not know it is told to load it, once a call."""
 
     # --- sampling ---
 
@@ -99,19 +85,14 @@ class PolicyClientConfig:
     max_response_bytes: int = attrs.field(default=64 * 2**20, validator=ge(1024))
     """Longest response that is read."""
 
-    # --- encoding ---
+    max_state_chars: int = attrs.field(default=16_000, validator=ge(256))
+    """Longest state shown to the model, in characters, about a third as many tokens. A longer one loses
+    the hypotheses that are farthest from its goal, and says so."""
 
-    encode_batch: int = attrs.field(default=32, validator=ge(1))
-    """Most texts in one ``/encode`` request."""
+    # --- the rest ---
 
-    encode_linger_s: float = attrs.field(default=0.003, validator=ge(0.0))
-    """Seconds the first text of a batch waits for company."""
-
-    embedding_cache_entries: int = attrs.field(default=8192, validator=ge(0))
-    """Embeddings kept, the least recently used dropped first; 0 keeps none."""
-
-    required_pooling: str | None = attrs.field(default="mean", validator=in_(_POOLINGS))
-    """Pooling the embeddings must have been made with; ``None`` takes any."""
+    encoder: EncoderConfig = attrs.field(factory=EncoderConfig)
+    """Where embeddings come from."""
 
     stop_on_weight_change: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether new weights on the server end the run; otherwise they are logged and caches emptied."""

@@ -26,6 +26,9 @@ class PolicyStatistics:
     proposals: int
     """States that tactics were asked for."""
 
+    truncated_states: int
+    """States that were too long to be shown whole, to the policy or to the encoder."""
+
     samples: int
     """Completions received and usable."""
 
@@ -45,7 +48,10 @@ class PolicyStatistics:
     """Texts asked to be encoded."""
 
     cached_texts: int
-    """Of those, answered from the cache."""
+    """Of those, answered from memory."""
+
+    stored_texts: int
+    """Of those, read from the cache on disk."""
 
     shared_texts: int
     """Of those, answered by a request that was already under way for the same text."""

@@ -11,8 +11,22 @@ from leanebm.testing.contracts import (
     check_policy,
     check_scorer,
 )
+from leanebm.testing.fake_policy_server import FakePolicyServer, ReceivedRequest
 from leanebm.testing.fake_worker import fake_worker_argv
 from leanebm.testing.manual_clock import ManualClock
+from leanebm.testing.policy_steps import (
+    Answer,
+    Compute,
+    Drip,
+    HangUp,
+    Raw,
+    Stall,
+    Step,
+    Truncate,
+    embedding_objects,
+    hashed_embedding,
+    sample_object,
+)
 from leanebm.testing.scripted_policy import ScriptedPolicy
 from leanebm.testing.tiny_llama import tiny_llama
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
@@ -22,15 +36,25 @@ __all__ = [
     "QED",
     "SAMPLE_LEAVES",
     "TIMEOUT",
+    "Answer",
     "CancelMoment",
     "CancellationLeak",
     "CancellationSweep",
+    "Compute",
     "ContractBroken",
+    "Drip",
+    "FakePolicyServer",
+    "HangUp",
     "ManualClock",
+    "Raw",
+    "ReceivedRequest",
     "ScriptedPolicy",
+    "Stall",
+    "Step",
     "ToyCertifier",
     "ToySession",
     "ToyWorld",
+    "Truncate",
     "cancel_at_every_await",
     "check_certifier",
     "check_encoder",
@@ -38,6 +62,9 @@ __all__ = [
     "check_environment",
     "check_policy",
     "check_scorer",
+    "embedding_objects",
     "fake_worker_argv",
+    "hashed_embedding",
+    "sample_object",
     "tiny_llama",
 ]

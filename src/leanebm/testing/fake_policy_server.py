@@ -5,62 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Self, final
+from typing import Any, Self, assert_never, final
 
 import attrs
 from aiohttp import web
 
-__all__ = ["Answer", "FakePolicyServer", "HangUp", "Received", "Stall", "Step", "Truncate", "sample"]
+from leanebm.testing.policy_steps import (
+    Answer,
+    Compute,
+    Drip,
+    HangUp,
+    Raw,
+    Stall,
+    Step,
+    Truncate,
+    embedding_objects,
+    hashed_embedding,
+)
+
+__all__ = ["FakePolicyServer", "ReceivedRequest"]
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
-    """A complete HTTP answer."""
-
-    status: int = 200
-    json: object = None
-    """Sent as JSON, unless ``body`` is given."""
-
-    body: bytes | None = None
-    """Sent as it is."""
-
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    wait_for: asyncio.Event | None = None
-    """Answer only once this is set."""
-
-    @property
-    def content(self) -> bytes:
-        """The bytes of the answer's body."""
-        if self.body is not None:
-            return self.body
-        return b"" if self.json is None else json.dumps(self.json).encode()
-
-
-@attrs.frozen
-class HangUp:
-    """Close the connection before the status line."""
-
-
-@attrs.frozen
-class Stall:
-    """Never answer; wait until the client gives up."""
-
-
-@attrs.frozen
-class Truncate:
-    """Promise more bytes than are sent, then close the connection."""
-
-    body: bytes = b'[{"text": "si'
-
-
-Step = Answer | HangUp | Stall | Truncate
-"""What happens to one request."""
-
-
-@attrs.frozen(kw_only=True)
-class Received:
+class ReceivedRequest:
     """A request as it came in."""
 
     method: str
@@ -70,7 +39,7 @@ class Received:
 
     headers: Mapping[str, str]
     connection: int
-    """Equal for requests that came over the same connection."""
+    """The client's port: equal for requests that came over the same connection."""
 
 
 @final
@@ -80,38 +49,53 @@ class FakePolicyServer:
     ::
 
         async with FakePolicyServer() as server:
-            server.script("/generate", Answer(status=503), Answer(json=sample("simp", -0.1)))
+            server.script("/generate", Answer(status=503), Answer(json=sample_object("simp", -0.1)))
     """
 
-    def __init__(self) -> None:
-        self.received: list[Received] = []
+    def __init__(self, *, port: int = 0) -> None:
+        """Nothing listens yet.
+
+        Args:
+            port: on loopback; 0 picks a free one. Give a port again to restart a server that died.
+        """
+        self.received: list[ReceivedRequest] = []
         """Every request, in order of arrival."""
 
         self.arrived = asyncio.Event()
         """Set with every request; clear it to wait for the next."""
 
         self.client_left = asyncio.Event()
-        """Set when a client closes its connection while we stall."""
+        """Set when a client closes its connection while we stall, drip or write."""
 
         self.url = ""
+        self.port = port
         self._scripts: dict[str, deque[Step]] = defaultdict(deque)
         self._forever: dict[str, Step] = {}
+        self._runner: web.AppRunner | None = None
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Bind a free port on loopback."""
+        """Bind the port."""
         app = web.Application(client_max_size=2**26)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+        self._runner = runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._resources.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        self.port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop listening."""
+        """Stop listening, and close every connection."""
+        self._runner = None
         await self._resources.aclose()
+
+    @property
+    def num_connections(self) -> int:
+        """Connections that are open now."""
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
 
     def script(self, path: str, *steps: Step, then: Step | None = None) -> None:
         """Say what happens to the next requests for ``path``, and to all after them."""
@@ -119,86 +103,115 @@ class FakePolicyServer:
         if then is not None:
             self._forever[path] = then
 
+    def offer_encoder(self, *, weight_version: str = "w1", dim: int = 8, **encode: object) -> None:
+        """Say in ``/model_info`` that it encodes, and encode any text, as a hash of it.
+
+        Args:
+            weight_version: of its weights.
+            dim: width of a vector.
+            encode: more of what ``/model_info`` says about it, such as ``pooling="last"``.
+        """
+
+        def answer(body: Any) -> Answer:
+            vectors = [hashed_embedding(f"{weight_version} {text}", dim) for text in body["text"]]
+            return Answer(json=embedding_objects(*vectors, weight_version=weight_version))
+
+        said = {"pooling": "mean", "layer": "last", "normalized": False, "dim": dim, **encode}
+        info = {"is_generation": True, "weight_version": weight_version, "leanebm": {"contract": 1, "encode": said}}
+        self.script("/health", then=Answer())
+        self.script("/model_info", then=Answer(json=info))
+        self.script("/encode", then=Compute(answer))
+
     def bodies(self, path: str) -> list[Any]:
         """The bodies of all requests for ``path`` so far."""
         return [request.body for request in self.received if request.path == path]
 
+    async def wait_for_requests(self, path: str, count: int) -> None:
+        """Wait until ``count`` requests for ``path`` have come in."""
+        while len(self.bodies(path)) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
+    async def wait_for_disconnects(self) -> None:
+        """Wait until every client has closed its connections."""
+        while self.num_connections:  # noqa: ASYNC110 - the web server has no event for it
+            await asyncio.sleep(0.001)
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
+        body = json.loads(raw) if raw else None
         self.received.append(
-            Received(
+            ReceivedRequest(
                 method=request.method,
                 path=request.path,
-                body=json.loads(raw) if raw else None,
+                body=body,
                 headers=dict(request.headers),
-                connection=id(request.protocol),
+                connection=request.transport.get_extra_info("peername")[1] if request.transport is not None else 0,
             )
         )
         self.arrived.set()
         script = self._scripts[request.path]
         step = script.popleft() if script else self._forever.get(request.path, Answer(status=404, json={}))
-        return await self._perform(step, request)
+        return await self._perform(step, request, body)
 
-    async def _perform(self, step: Step, request: web.Request) -> web.StreamResponse:
+    async def _perform(self, step: Step, request: web.Request, body: Any) -> web.StreamResponse:
         match step:
             case Answer():
                 if step.wait_for is not None:
                     await step.wait_for.wait()
                 return web.Response(status=step.status, body=step.content, headers=step.headers)
-            case Stall():
-                return await self._stall()
+            case Compute():
+                return await self._perform(step.answer(body), request, body)
+            case HangUp():
+                _hang_up(request)
+                return web.Response()
             case Truncate():
                 return await _truncate(step, request)
-            case HangUp():
-                _abort(request)
-                return web.Response()
+            case Stall() | Drip() | Raw():
+                try:
+                    return await _outlast(step, request)
+                finally:
+                    self.client_left.set()
+            case _:
+                assert_never(step)
 
-    async def _stall(self) -> web.StreamResponse:
-        try:
+
+async def _outlast(step: Stall | Drip | Raw, request: web.Request) -> web.StreamResponse:
+    """Go on until the client leaves, which cancels us, or makes a write fail."""
+    match step:
+        case Stall():
             await asyncio.Event().wait()
-        finally:
-            self.client_left.set()
-        raise AssertionError("an event that nobody sets was set")
+        case Drip():
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(step.gap_s)
+        case Raw():
+            await _write_raw(step, request)
+    _hang_up(request)
+    return web.Response()
+
+
+async def _write_raw(step: Raw, request: web.Request) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    transport.write(step.start)
+    while step.again and not transport.is_closing():
+        if transport.get_write_buffer_size() < 2**16:
+            transport.write(step.again)
+        await asyncio.sleep(0)
 
 
 async def _truncate(step: Truncate, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": str(len(step.body) + 1000)})
     await response.prepare(request)
     await response.write(step.body)
-    _abort(request)
+    _hang_up(request)
     return response
 
 
-def _abort(request: web.Request) -> None:
+def _hang_up(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.close()
-
-
-def sample(
-    text: str,
-    *log_probs: float | None,
-    ids: Sequence[int] | None = None,
-    finish: str = "stop",
-    weight_version: str | None = None,
-    token_texts: Sequence[str | None] | None = None,
-) -> dict[str, Any]:
-    """One object of a ``/generate`` answer, as a stock server words it.
-
-    Args:
-        text: the completion.
-        log_probs: one a token.
-        ids: the tokens; by default 1, 2, 3 ….
-        finish: ``stop``, ``length`` or ``abort``.
-        weight_version: left out if ``None``.
-        token_texts: one a token; ``None`` for each by default.
-    """
-    numbered = ids if ids is not None else range(1, len(log_probs) + 1)
-    texts = token_texts if token_texts is not None else [None] * len(log_probs)
-    meta: dict[str, Any] = {
-        "id": "x",
-        "finish_reason": {"type": finish},
-        "prompt_tokens": 3,
-        "completion_tokens": len(log_probs),
-        "output_token_logprobs": [list(entry) for entry in zip(log_probs, numbered, texts, strict=True)],
-    }
-    return {"text": text, "meta_info": meta if weight_version is None else {**meta, "weight_version": weight_version}}

@@ -1,0 +1,24 @@
+"""The interfaces that embeddings can be asked from, one class each."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from leanebm.policy.encoder_backend import EncoderBackend
+from leanebm.policy.encoders.base import BatchEncoder
+from leanebm.policy.encoders.encode_pooled import EncodePooled
+from leanebm.policy.encoders.openai_embeddings import OpenAIEmbeddings
+from leanebm.policy.encoders.sglang_encode import SglangEncode
+from leanebm.policy.encoders.sglang_hidden_states import SglangHiddenStates
+
+__all__ = ["ENCODERS", "BatchEncoder", "EncodePooled", "OpenAIEmbeddings", "SglangEncode", "SglangHiddenStates"]
+
+ENCODERS: Final[Mapping[EncoderBackend, type[BatchEncoder]]] = MappingProxyType(
+    {
+        EncoderBackend.ENCODE_POOLED: EncodePooled,
+        EncoderBackend.SGLANG_HIDDEN_STATES: SglangHiddenStates,
+        EncoderBackend.SGLANG_ENCODE: SglangEncode,
+        EncoderBackend.OPENAI_EMBEDDINGS: OpenAIEmbeddings,
+    }
+)
+"""Which class speaks which interface."""

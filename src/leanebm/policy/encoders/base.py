@@ -1,0 +1,58 @@
+"""What a way to get embeddings from a server has to say and to do."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from leanebm.core import EncoderIdentity
+from leanebm.errors import ConfigError
+from leanebm.policy._embeddings import EmbeddingBatch
+from leanebm.policy._endpoint import Endpoint
+from leanebm.policy._model_watch import ModelWatch
+from leanebm.policy.encoder_config import EncoderConfig
+from leanebm.policy.model_info import ModelInfo
+
+__all__ = ["BatchEncoder"]
+
+
+class BatchEncoder(abc.ABC):
+    """One interface of one server. Knows how to word requests and read answers, and nothing of caches."""
+
+    def __init__(self, config: EncoderConfig, endpoint: Endpoint, watch: ModelWatch) -> None:
+        self.config = config
+        self.endpoint = endpoint
+        self.watch = watch
+
+    @abc.abstractmethod
+    async def describe(self) -> EncoderIdentity:
+        """Which encoder this is, as far as the server and the configuration say.
+
+        Raises:
+            ConfigError: the server is of another kind.
+            PolicyError: the server could not answer.
+        """
+
+    @abc.abstractmethod
+    async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
+        """One vector a text, in order, in one request where the server allows it.
+
+        Args:
+            texts: at most ``max_batch``.
+            dim: the width each vector must have; ``None`` demands only that they agree.
+
+        Raises:
+            EncoderError: a vector is missing, of another width, zero or not finite.
+            PolicyError: the server could not answer.
+        """
+
+    async def max_batch(self) -> int:
+        """Most texts a request: what is configured, unless the server takes fewer."""
+        return self.config.batch_size
+
+    def _must_not_be_ours(self, info: ModelInfo) -> None:
+        if info.contract is not None:
+            raise ConfigError(
+                f"{self.endpoint.url} is a leanebm server, which says itself how it pools:",
+                ["use 'encode_pooled' @ policy.encoder.backend"],
+            )
