@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -19,10 +19,13 @@ class ManualTime:
 
     clock: ManualClock = attrs.field(factory=ManualClock)
     pauses_s: list[float] = attrs.field(factory=list)
+    during_pause: Callable[[], Awaitable[object]] | None = None
 
     async def sleep(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
         self.clock.advance(seconds)
+        if self.during_pause is not None:
+            await self.during_pause()
 
 
 @pytest.fixture
