@@ -1,27 +1,37 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from leanebm.cli.serve import _serve
+from leanebm.cli.serve import _backend, _serve
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.serve import ServeConfig
+from leanebm.testing import tiny_llama
 
 Leanebm = Callable[..., Result]
 
 
-async def test_it_says_where_it_serves_and_serves_there(capsys: pytest.CaptureFixture[str]) -> None:
-    task = asyncio.create_task(_serve(ServeConfig(), seed=0))
-    url = ""
+@pytest.mark.parametrize("backend", ["template", "hf"])
+async def test_it_says_where_it_serves_and_serves_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, backend: str
+) -> None:
+    model = {} if backend == "template" else {"model": str(tiny_llama(tmp_path))}
+    task = asyncio.create_task(_serve(ServeConfig(), _backend(backend, 0, model)))
+    url, said = "", ""
     while not url:
-        await asyncio.sleep(0)
-        url = capsys.readouterr().out.partition("template policy at ")[2].partition("\n")[0]
+        await asyncio.sleep(0.001)
+        assert not task.done(), task.exception()
+        said += capsys.readouterr().out
+        url = said.partition(" at ")[2].partition("\n")[0]
     async with PolicyClient(PolicyClientConfig(url=url)) as client:
-        await client.wait_ready()
+        info = await client.wait_ready()
+    assert info.model_path == model.get("model", "template")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -35,3 +45,33 @@ def test_a_taken_port_is_bad_input(leanebm_command: Leanebm) -> None:
         result = leanebm_command("serve", "--port", str(port))
     assert result.exit_code == 2
     assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "m"], "--model is for --backend hf"),
+        (["--trust-remote-code", "--max-context", "5"], "--max-context, --trust-remote-code is for --backend hf"),
+        (["--backend", "hf"], "--model PATH"),
+        (["--backend", "hf", "--model", "m", "--max-sequences", "0"], "'max_sequences' must be >= 1"),
+        (["--backend", "hf", "--model", "m", "--device", "tpu"], "'device' must match"),
+        (["--backend", "hf", "--model", "m", "--adapter", "x"], "'x' is not NAME=PATH"),
+        (["--backend", "hf", "--model", "m", "--adapter", "x=p", "--adapter", "x=q"], "'x' is given twice"),
+        (["--backend", "hf", "--model", "nowhere"], "nowhere is not the folder of a model"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_loaded(
+    leanebm_command: Leanebm, arguments: list[str], said: str
+) -> None:
+    result = leanebm_command("serve", "--port", "0", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_without_the_extra_it_says_what_to_install(
+    leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    result = leanebm_command("serve", "--backend", "hf", "--model", str(tmp_path))
+    assert result.exit_code == 2
+    assert "python -m pip install 'leanebm[serve]'" in result.stderr

@@ -2,39 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
 import click
 
 from leanebm.cli.running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
-from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
+from leanebm.serve import Backend, HfBackend, HfConfig, PolicyServer, ServeConfig, TemplateBackend
 
 __all__ = ["serve"]
 
+_C = TypeVar("_C", bound=Callable[..., Any])
+
+_MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("--model", {"metavar": "PATH", "help": "Folder of a Hugging Face causal language model; needed with hf."}),
+    ("--dtype", {"type": click.Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of its weights."}),
+    ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
+    ("--attention", {"metavar": "NAME", "help": "Implementation of attention, as transformers names it."}),
+    ("--adapter", {"metavar": "NAME=PATH", "multiple": True, "help": "A LoRA adapter to load; may be repeated."}),
+    ("--weight-version", {"metavar": "TEXT", "help": "What to call the weights.  [default: a hash of their files]"}),
+    ("--max-context", {"type": int, "metavar": "N", "help": "Longest prompt with its completion, in tokens."}),
+    ("--max-sequences", {"type": int, "metavar": "N", "help": "Completions that grow at once.  [default: 64]"}),
+    ("--max-batch-tokens", {"type": int, "metavar": "N", "help": "Tokens of one pass over prompts.  [default: 8192]"}),
+    (
+        "--max-cache-tokens",
+        {"type": int, "metavar": "N", "help": "Tokens whose keys and values are kept.  [default: half the memory]"},
+    ),
+    ("--trust-remote-code", {"is_flag": True, "default": None, "help": "Let Python code in the model's folder run."}),
+)
+
+
+def _model_options(command: _C) -> _C:
+    """Add the options that only a model has; those left out stay at their defaults."""
+    for name, settings in reversed(_MODEL_OPTIONS):
+        command = click.option(name, **settings)(command)
+    return command
+
 
 @click.command()
-@click.option("--backend", type=click.Choice(["template"]), default="template", show_default=True, help="What answers.")
+@click.option(
+    "--backend", type=click.Choice(["template", "hf"]), default="template", show_default=True, help="What answers."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=30000, show_default=True, help="0 takes a free one.")
 @click.option("--api-key", envvar="LEANEBM_API_KEY", show_envvar=True, help="What clients must show.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of sampling.")
-def serve(*, backend: str, host: str, port: int, api_key: str | None, seed: int) -> None:  # noqa: ARG001
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of sampling.  [default: 0 with template, a fresh one with hf]"
+)
+@_model_options
+def serve(*, backend: str, host: str, port: int, api_key: str | None, seed: int | None, **model: Any) -> None:
     """Serve a policy over HTTP, with the wire contract of SGLang.
 
     The template backend is symbolic: it looks at the goal and proposes tactics by rule; there is no model to
-    load.
+    load. The hf backend samples from a language model, and gives the states' embeddings that an energy head
+    is trained on.
     """
     config = ServeConfig(host=host, port=port, api_key=api_key)
+    given = {name: value for name, value in model.items() if value not in (None, ())}
     try:
-        run_to_end(_serve(config, seed))
+        run_to_end(_serve(config, _backend(backend, seed, given)))
     except Interrupted:
         click.echo("Stopped.")
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
-async def _serve(config: ServeConfig, seed: int) -> None:
-    async with PolicyServer(config, TemplateBackend(seed=seed)) as server:
-        click.echo(f"serving the template policy at {server.url}")
+def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
+    if name == "template":
+        if given:
+            options = ", ".join(f"--{option.replace('_', '-')}" for option in sorted(given))
+            raise ConfigError(f"the template backend has no model: {options} is for --backend hf")
+        return TemplateBackend(seed=seed or 0)
+    if "model" not in given:
+        raise ConfigError("--backend hf needs a model: give its folder with --model PATH")
+    adapters = _adapters(given.pop("adapter", ()))
+    try:
+        return HfBackend(HfConfig(**given, adapters=adapters, seed=seed))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error.args[0])) from error
+
+
+def _adapters(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    problems = [
+        f"{text!r} is not NAME=PATH" for text, (name, _, path) in zip(given, pairs, strict=True) if not (name and path)
+    ]
+    names = [name for name, _, _ in pairs]
+    problems += [f"{name!r} is given twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    if problems:
+        raise ConfigError("--adapter is wrong", problems)
+    return {name: path for name, _, path in pairs}
+
+
+async def _serve(config: ServeConfig, backend: Backend) -> None:
+    async with PolicyServer(config, backend) as server:
+        click.echo(f"serving {backend.description.model_path} at {server.url}")
         click.echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}")
         click.echo("stop it with Ctrl-C")
         await server.serve_forever()

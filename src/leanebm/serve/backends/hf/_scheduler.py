@@ -200,6 +200,8 @@ class Scheduler:
         return joining
 
     def _may_join(self, job: PromptJob, joining: Sequence[PromptJob]) -> bool:
+        if job.is_probe or not (self._groups or joining):
+            return True  # whatever its size: there is nothing to wait for
         together = [*joining, job]
         if joining and (
             job.adapter != joining[0].adapter
@@ -209,8 +211,8 @@ class Scheduler:
         per_adapter = {adapter: group.jobs for adapter, group in self._groups.items()}
         per_adapter[job.adapter] = [*per_adapter.get(job.adapter, []), *together]
         rows = sum(len(other.samples) for jobs in per_adapter.values() for other in jobs)
-        fits = rows <= self._limits.max_sequences
-        return job.is_probe or (fits and sum(map(_cache_tokens, per_adapter.values())) <= self._limits.max_cache_tokens)
+        cache_tokens = sum(map(_cache_tokens, per_adapter.values()))
+        return rows <= self._limits.max_sequences and cache_tokens <= self._limits.max_cache_tokens
 
     # --- embeddings ---
 
