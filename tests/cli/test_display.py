@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from leanebm.cli.display import LiveDisplay, PlainDisplay, display_on, one_line, tally_lines
 from leanebm.core import Theorem
+from leanebm.data import ContrastiveRecord
 from leanebm.errors import StatementError
 from leanebm.pipeline import (
+    GenerationFinished,
+    GenerationStarted,
+    ProofReplayed,
     RunFinished,
     RunFolder,
     RunStarted,
@@ -102,3 +107,38 @@ def test_the_display_suits_the_console() -> None:
 def test_a_long_proof_is_cut() -> None:
     assert one_line(("intro n", "induction n with\n| zero => rfl")) == "intro n; induction n with | zero => rfl"
     assert len(one_line(("x" * 500,))) == 80
+
+
+def test_replays_are_told_one_by_one_on_paper_and_failures_only_on_a_terminal() -> None:
+    texts = []
+    for terminal in (False, True):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=120, color_system=None)
+        with display_on(console) as display:
+            display.notify(GenerationStarted(folder=Path("data/a"), total=2, skipped=1, too_short=3))
+            display.notify(ProofReplayed(replay("good", fates={"kept": 4}, num_groups=2), ()))
+            display.notify(
+                ProofReplayed(replay("bad", outcome="tactic_rejected", failed_step=1, message="no\nway"), ())
+            )
+            display.notify(GenerationFinished(2.0))
+            display.notify(StageStarted("auditing negatives"))
+            display.notify(StageProgressed("auditing negatives", "1 of 2", 0.5))
+            assert display.generation.done == 2
+        assert isinstance(console.file, io.StringIO)
+        texts.append(console.file.getvalue())
+    plain, live = texts
+    for words in (
+        "replaying 2 known proofs (1 done before, 3 too short) into data/a",
+        "[1/2] verified         good ",
+        "2 groups    4 negatives",
+        "step 1: no way",
+        "replaying: done in 2.0 s",
+    ):
+        assert words in plain
+    assert "tactic_rejected  bad" in live
+    assert "verified 1 · failed 1    0 groups" in live
+    assert "auditing negatives" in live
+
+
+def replay(name: str, *, outcome: str = "verified", **more: Any) -> ContrastiveRecord:
+    theorem = Theorem(name=name, statement="True")
+    return ContrastiveRecord(theorem=theorem, run_id="r", outcome=outcome, num_steps=3, **more)

@@ -7,10 +7,14 @@ from typing import get_args
 import pytest
 
 from leanebm.core import Theorem
+from leanebm.data import ContrastiveRecord
 from leanebm.errors import StatementError
 from leanebm.pipeline import (
+    GenerationFinished,
+    GenerationStarted,
     LogObserver,
     PipelineEvent,
+    ProofReplayed,
     RunFinished,
     RunFolder,
     RunStarted,
@@ -46,6 +50,9 @@ async def test_every_event_can_be_logged(caplog: pytest.LogCaptureFixture) -> No
         TheoremFinished(await search.run(two), None),
         TheoremRefused(two, StatementError("parse", "no")),
         RunFinished(2.0),
+        GenerationStarted(folder=Path("data/a"), total=1, skipped=0, too_short=0),
+        ProofReplayed(ContrastiveRecord(theorem=two, run_id="r", outcome="verified", num_steps=2, num_groups=1), ()),
+        GenerationFinished(2.0),
     ]
     assert {type(event) for event in events} == set(get_args(PipelineEvent))
     with caplog.at_level(logging.DEBUG, logger="leanebm.pipeline"):

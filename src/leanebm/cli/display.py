@@ -38,6 +38,7 @@ class Display(Protocol):
     """An observer with a region of the screen to give back."""
 
     tally: RunTally
+    generation: GenerationTally
 
     def notify(self, event: PipelineEvent) -> None:
         """Show ``event``."""

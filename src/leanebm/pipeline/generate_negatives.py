@@ -40,7 +40,7 @@ from leanebm.pipeline.run_folder import write_atomically
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench, stage
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import RunInfo
+from leanebm.storage import RunInfo, ShardWriterConfig
 
 __all__ = ["AUDIT_FACTOR", "GenerateNegatives", "GenerationConfig"]
 
@@ -48,6 +48,7 @@ AUDIT_FACTOR: Final = 5
 """How many times the budget of a search an audited negative gets."""
 
 _AUDITING: Final = "auditing negatives"
+_SHARDS: Final = ShardWriterConfig(max_wait_s=0.1)  # whoever replayed a proof waits for its shard before the next
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +135,7 @@ class GenerateNegatives:
 
     async def _replay_all(self, bench: Workbench) -> None:
         info = self._run_info(bench)
-        async with ContrastiveWriter(self._folder.groups, run=info) as writer:
+        async with ContrastiveWriter(self._folder.groups, run=info, config=_SHARDS) as writer:
             write_atomically(self._folder.config, to_toml(self._config))
             done = writer.completed()
             waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]

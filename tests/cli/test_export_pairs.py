@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from leanebm.data import proofs_of, read_tactic_pairs
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_the_proofs_of_several_runs_become_one_file(leanebm_command: Leanebm) -> None:
+    Path("a.txt").write_text("3\n8\n")
+    Path("b.txt").write_text("1\n")
+    for name in ("a", "b"):
+        assert leanebm_command("search", "--theorems", f"{name}.txt", "--output", f"runs/{name}").exit_code == 0
+    result = leanebm_command(
+        "export-pairs", "--trajectories", "runs/a", "--trajectories", "runs/b/trajectory", "--output", "new/pairs.jsonl"
+    )
+    assert result.exit_code == 0
+    assert "3 certified proofs, " in result.stdout
+    assert "proofs by length: 1 of 1, " in result.stdout
+    assert "written to new/pairs.jsonl" in result.stdout
+    proofs = proofs_of(read_tactic_pairs("new/pairs.jsonl"))
+    assert sorted(proof.theorem.statement or "" for proof in proofs) == ["1", "3", "8"]
+
+
+def test_a_folder_without_a_run_is_named(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("export-pairs", "--trajectories", "nowhere", "--output", "pairs.jsonl")
+    assert result.exit_code == 3
+    assert "nowhere does not exist" in result.stderr

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from leanebm.pipeline._concurrently import for_each
+
+
+@pytest.mark.parametrize(("num_items", "concurrency", "largest"), [(7, 3, 3), (2, 5, 2), (4, 1, 1), (0, 3, 0)])
+async def test_everything_is_done_once_and_no_more_at_a_time_than_asked(
+    num_items: int, concurrency: int, largest: int
+) -> None:
+    now = peak = 0
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        nonlocal now, peak
+        now += 1
+        peak = max(peak, now)
+        await asyncio.sleep(0)
+        now -= 1
+        done.append(item)
+
+    await for_each(range(num_items), work, concurrency=concurrency)
+    assert sorted(done) == list(range(num_items))
+    assert peak == largest
+
+
+async def test_the_first_failure_stops_the_others_and_is_what_is_raised() -> None:
+    stopped: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 1:
+            raise KeyError("one")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            stopped.append(item)
+            raise
+
+    with pytest.raises(KeyError, match="one"):
+        await for_each(range(9), work, concurrency=3)
+    assert stopped == [0, 2]
