@@ -159,7 +159,9 @@ class FakePolicyServer:
             case Answer():
                 if step.wait_for is not None:
                     await step.wait_for.wait()
-                return web.Response(status=step.status, body=step.content, headers=step.headers)
+                content_type = "application/json" if step.body is None else "application/octet-stream"
+                headers = {"Content-Type": content_type, **step.headers}
+                return web.Response(status=step.status, body=step.content, headers=headers)
             case Compute():
                 return await self._perform(step.answer(body), request, body)
             case HangUp():
