@@ -93,6 +93,8 @@ class EnergyHead(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("mean", torch.zeros(config.d_in))
         self.register_buffer("std", torch.ones(config.d_in))
+        self._layers = cast("tuple[SpectralLinear, ...]", tuple(self.layers))  # without the cost of a ModuleList
+        self._parameters_in_use = tuple(self.parameters())
         self.register_load_state_dict_pre_hook(_unfreeze_before_loading)  # type: ignore[no-untyped-call]
 
     # --- energies -------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ class EnergyHead(nn.Module):
         with _float32(embeddings.device):
             rows = embeddings.reshape(-1, self.config.d_in).to(self.mean.dtype)
             if self.config.standardize:
-                rows = (rows - self.mean) / self.std
+                rows = (rows - self.mean).div_(self.std)
             energies = self._forward(rows) if self._frozen_versions is None else self._frozen_forward(rows)
         return energies.reshape(embeddings.shape[:-1])
 
@@ -268,7 +270,7 @@ class EnergyHead(nn.Module):
 
     def _versions(self) -> tuple[int, ...]:
         """How often each parameter has been written to; what was frozen holds only while none has."""
-        return tuple(parameter._version for parameter in self.parameters())  # noqa: SLF001 - torch has no other name
+        return tuple(parameter._version for parameter in self._parameters_in_use)  # noqa: SLF001 - torch has no other name
 
     # --- randomness and state -------------------------------------------------------------------
 
@@ -285,10 +287,6 @@ class EnergyHead(nn.Module):
         count = self._forwards[self.training]
         self._forwards[self.training] = count + 1
         return _seeded_generator(self.config.seed, "train" if self.training else "eval", count, device)
-
-    @property
-    def _layers(self) -> tuple[SpectralLinear, ...]:
-        return tuple(cast("SpectralLinear", layer) for layer in self.layers)
 
 
 def _seeded_generator(seed: int, purpose: str, count: int, device: torch.device) -> Generator:

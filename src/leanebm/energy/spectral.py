@@ -49,10 +49,13 @@ def power_iteration(weight: Tensor, start: Tensor, iterations: int) -> SingularT
         start: ``u [O]``, of any length but 0.
         iterations: ``k``, at least 1; each reads the weight twice.
     """
-    triplet = _step(weight, start)
-    for _ in range(iterations - 1):
-        triplet = _step(weight, triplet.left)
-    return triplet
+    left = start
+    for _ in range(1 if 1 in weight.shape else iterations):  # a single row or column has a single direction
+        # The length of one of the two vectors suffices to keep either from vanishing.
+        right = _divided_by_its_norm(torch.mv(weight.t(), left))
+        left = torch.mv(weight, right)
+    sigma = left.norm().clamp_min_(TINY_SIGMA)
+    return SingularTriplet(left.div_(sigma), sigma, right)
 
 
 @torch.no_grad()
@@ -61,13 +64,6 @@ def singular_triplet(weight: Tensor, left: Tensor) -> SingularTriplet:
     image = torch.mv(weight.t(), left)
     sigma = image.norm().clamp_min(TINY_SIGMA)
     return SingularTriplet(left, sigma, image / sigma)
-
-
-def _step(weight: Tensor, left: Tensor) -> SingularTriplet:
-    right = F.normalize(torch.mv(weight.t(), left), dim=0, eps=TINY_SIGMA)
-    image = torch.mv(weight, right)
-    sigma = image.norm().clamp_min(TINY_SIGMA)
-    return SingularTriplet(image / sigma, sigma, right)
 
 
 @torch.no_grad()
@@ -88,11 +84,16 @@ def krylov(weight: Tensor, start: Tensor, steps: int) -> SingularTriplet:
     for i in range(steps):
         basis[i] = _new_direction(torch.mv(weight.t(), left), basis[:i])
         images[i] = torch.mv(weight, basis[i])
-        left = F.normalize(images[i], dim=0, eps=TINY_SIGMA)
+        left = images[i]
     mixture = torch.linalg.eigh(images @ images.t()).eigenvectors[:, -1]
     left, right = mixture @ images, mixture @ basis
     sigma = left.norm().clamp_min(TINY_SIGMA)
     return SingularTriplet(left / sigma, sigma, right)
+
+
+def _divided_by_its_norm(vector: Tensor) -> Tensor:
+    """``vector``, of length 1 from now on (or still zero): ``normalize`` would take twice as long."""
+    return vector.div_(vector.norm().clamp_min_(TINY_SIGMA))
 
 
 def _new_direction(vector: Tensor, basis: Tensor) -> Tensor:
@@ -102,7 +103,7 @@ def _new_direction(vector: Tensor, basis: Tensor) -> Tensor:
         rest = rest - (basis @ rest) @ basis
     if rest.norm() <= 1e-5 * vector.norm():
         return torch.zeros_like(rest)
-    return F.normalize(rest, dim=0, eps=TINY_SIGMA)
+    return _divided_by_its_norm(rest)
 
 
 @torch.no_grad()

@@ -98,9 +98,9 @@ class SpectralLinear(nn.Module):
                 assert_never(self.mode)
 
     def _first_left(self, generator: Generator) -> Tensor:
-        start = torch.empty(self.weight.shape[0]).normal_(generator=generator)
-        if start.is_meta:  # a layer without numbers, made to be loaded into
-            return start
+        if self.weight.is_meta:  # a layer without numbers, made to be loaded into
+            return torch.empty(self.weight.shape[0], device="meta")
+        start = torch.randn(self.weight.shape[0], generator=generator)
         return power_iteration(self.weight, start, _WARM_UP_ITERATIONS).left
 
     def _draw(self, generator: Generator) -> Tensor:
