@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import ContrastiveGroup, NegativeState
-from leanebm.energy.training import split_groups, state_texts
+from leanebm.energy.training import hold_apart, split_groups, state_texts
 from leanebm.errors import EnergyError
 
 MakeGroup = Callable[..., ContrastiveGroup]
@@ -117,7 +117,7 @@ def test_no_groups_are_refused() -> None:
 
 
 def test_training_that_leaks_entirely_is_refused(make_group: MakeGroup) -> None:
-    with pytest.raises(EnergyError, match="shares a state with validation"):
+    with pytest.raises(EnergyError, match="each of the 1 training groups shares its theorem or a state"):
         split_groups([make_group("a", "b", theorem="x"), make_group("a", "b", theorem="y")])
 
 
@@ -125,3 +125,24 @@ def test_training_that_leaks_entirely_is_refused(make_group: MakeGroup) -> None:
 def test_a_fraction_that_leaves_a_side_empty_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match="strictly between"):
         split_groups([], validation_fraction=fraction)
+
+
+def test_sides_given_by_the_caller_are_held_apart_by_theorem_and_state(make_group: MakeGroup) -> None:
+    validation = [make_group("v0", "v1", ["shared"], theorem="held out")]
+    training = [
+        make_group("t0", "t1", ["shared", "t2"], theorem="kept"),
+        make_group("h0", "h1", theorem="held out"),
+        make_group("v1", "t3", theorem="begins where another was"),
+    ]
+
+    split = hold_apart(training, validation)
+
+    assert split.validation == tuple(validation)
+    assert [group.theorem for group in split.training] == ["kept"]
+    assert [negative.key for negative in split.training[0].negatives] == ["t2"]
+    assert (split.summary.leaked_groups, split.summary.leaked_negatives) == (2, 1)
+
+
+def test_validation_without_groups_is_refused(make_group: MakeGroup) -> None:
+    with pytest.raises(EnergyError, match="no validation groups"):
+        hold_apart([make_group()], [])

@@ -93,6 +93,8 @@ class TrainingRun:
 
     def _begin(self) -> None:
         """Start afresh, or from what an interrupted run has saved."""
+        for leftover in self._folder.rglob(".*.part"):  # of files that a killed run was writing
+            leftover.unlink()
         if self._state_path.exists():
             self._restore(*TrainingState.load(self._state_path))
             return
