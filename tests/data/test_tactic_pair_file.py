@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import Theorem
-from leanebm.data import KnownProof, TacticPair, proofs_of, read_tactic_pairs, write_tactic_pairs
+from leanebm.data import KnownProof, proofs_of, read_tactic_pairs, write_tactic_pairs
 from leanebm.errors import ConfigError
 
 ADD_ZERO = KnownProof(
@@ -123,14 +123,3 @@ def test_a_file_without_pairs_is_named(tmp_path: Path) -> None:
         read_tactic_pairs(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="holds no tactic pair"):
         read_tactic_pairs(lines(tmp_path / "empty.jsonl", "", ""))
-
-
-def test_pairs_that_are_no_proof_make_none() -> None:
-    with pytest.raises(ValueError, match="lacks steps"):
-        proofs_of(ADD_ZERO.pairs[1:])
-    with pytest.raises(ValueError, match="2 tactics, and states for 1"):
-        attrs.evolve(ADD_ZERO, states=("⊢ True",))
-    with pytest.raises(ValueError, match="tactics"):
-        KnownProof(theorem=ADD_ZERO.theorem, tactics=(), states=())
-    with pytest.raises(ValueError, match="tactic is empty"):
-        TacticPair(theorem=ADD_ZERO.theorem, step=0, num_steps=1, state="⊢ True", tactic=" ")

@@ -19,7 +19,7 @@ from cattrs.preconf.json import make_converter
 
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
-from leanebm.storage.shard_format import Record, Row, ShardFormat
+from leanebm.storage.shard_format import R, ShardFormat, T
 
 __all__ = ["Shard", "shard_path"]
 
@@ -32,24 +32,24 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 @attrs.frozen
-class Shard(Generic[Record, Row]):
+class Shard(Generic[R, T]):
     """A shard's metadata; its rows stay on the disk until :meth:`table` is called."""
 
     path: Path
-    format: ShardFormat[Record, Row] = attrs.field(repr=False)
+    format: ShardFormat[R, T] = attrs.field(repr=False)
     run: RunInfo
-    records: tuple[Record, ...]
+    records: tuple[R, ...]
     """The theorems it holds, in the order they were finished."""
 
     @classmethod
     def write(
         cls,
         path: Path,
-        shard_format: ShardFormat[Record, Row],
+        shard_format: ShardFormat[R, T],
         run: RunInfo,
-        records: Sequence[Record],
-        rows: Sequence[Row],
-    ) -> Shard[Record, Row]:
+        records: Sequence[R],
+        rows: Sequence[T],
+    ) -> Shard[R, T]:
         """Put a shard in place atomically: after a crash at any moment it is whole or absent.
 
         Raises:
@@ -63,17 +63,22 @@ class Shard(Generic[Record, Row]):
                 unstructure_as=tuple[shard_format.record, ...],  # type: ignore[name-defined]
             ),
         }
+        table = shard_format.table_of(rows).replace_schema_metadata(metadata)
         temporary = path.with_name(f".{path.stem}.tmp")
-        with temporary.open("wb") as file:
-            pq.write_table(shard_format.table_of(rows).replace_schema_metadata(metadata), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                pq.write_table(table, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)  # half a shard must not keep a full disk full
+            raise
         _sync_directory(path.parent)
         return cls(path, shard_format, run, tuple(records))
 
     @classmethod
-    def open(cls, path: Path, shard_format: ShardFormat[Record, Row]) -> Shard[Record, Row]:
+    def open(cls, path: Path, shard_format: ShardFormat[R, T]) -> Shard[R, T]:
         """Read a shard's footer.
 
         Raises:
@@ -107,9 +112,7 @@ class Shard(Generic[Record, Row]):
             raise TrajectoryError(f"{self.path} cannot be read: {error}") from error
 
 
-def _check_version(
-    path: Path, shard_format: ShardFormat[Record, Row], schema: pa.Schema, version: bytes | None
-) -> None:
+def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schema, version: bytes | None) -> None:
     if version is None:
         raise TrajectoryError(
             f"{path} is a Parquet file but no {shard_format.noun}: it carries no {shard_format.version_key.decode()}."

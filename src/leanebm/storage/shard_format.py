@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from leanebm.core import Theorem
 
-__all__ = ["SHARD_PATTERN", "TEMPORARY_PATTERN", "Record", "Row", "ShardFormat", "StoredRecord"]
+__all__ = ["SHARD_PATTERN", "TEMPORARY_PATTERN", "R", "ShardFormat", "StoredRecord", "T"]
 
 SHARD_PATTERN: Final = "part-*.parquet"
 TEMPORARY_PATTERN: Final = ".part-*.tmp"  # hidden, so that readers of the directory as one dataset skip it
@@ -35,12 +35,12 @@ class StoredRecord(Protocol):
         ...
 
 
-Record = TypeVar("Record", bound=StoredRecord)
-Row = TypeVar("Row")
+R = TypeVar("R", bound=StoredRecord)
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
-class ShardFormat(Generic[Record, Row]):
+class ShardFormat(Generic[R, T]):
     """A kind of shard: its columns, and how values become rows and come back.
 
     A row belongs to one theorem, whose name is in the column ``theorem``.
@@ -56,14 +56,14 @@ class ShardFormat(Generic[Record, Row]):
     """Counts up when the columns change; another version is refused, not guessed at."""
 
     schema: pa.Schema
-    record: type[Record]
-    table_of: Callable[[Iterable[Row]], pa.Table]
+    record: type[R]
+    table_of: Callable[[Iterable[T]], pa.Table]
     """Rows as a table of ``schema``."""
 
-    rows_of: Callable[[pa.Table], list[Row]]
+    rows_of: Callable[[pa.Table], list[T]]
     """A table of ``schema`` as rows."""
 
-    owns: Callable[[Record, Row], bool]
+    owns: Callable[[R, T], bool]
     """Whether a row is one of the record's."""
 
     @property

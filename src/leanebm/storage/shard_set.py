@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import Shard
-from leanebm.storage.shard_format import SHARD_PATTERN, Record, Row, ShardFormat
+from leanebm.storage.shard_format import SHARD_PATTERN, R, ShardFormat, T
 
 __all__ = ["ShardSet", "read_shards"]
 
 
 @attrs.frozen
-class ShardSet(Generic[Record, Row]):
+class ShardSet(Generic[R, T]):
     """What one or several runs of one configuration found, each theorem once.
 
     A theorem that was worked on again, because it was lost the first time, counts with its last record;
@@ -27,8 +27,8 @@ class ShardSet(Generic[Record, Row]):
     """
 
     path: Path
-    format: ShardFormat[Record, Row] = attrs.field(repr=False)
-    shards: tuple[Shard[Record, Row], ...] = attrs.field(repr=lambda shards: f"<{len(shards)}>")
+    format: ShardFormat[R, T] = attrs.field(repr=False)
+    shards: tuple[Shard[R, T], ...] = attrs.field(repr=lambda shards: f"<{len(shards)}>")
 
     @property
     def runs(self) -> tuple[RunInfo, ...]:
@@ -36,7 +36,7 @@ class ShardSet(Generic[Record, Row]):
         return tuple({shard.run.run_id: shard.run for shard in self.shards}.values())
 
     @property
-    def records(self) -> tuple[Record, ...]:
+    def records(self) -> tuple[R, ...]:
         """Each theorem's last record, in the order in which theorems were first finished."""
         return tuple({record.theorem.name: record for shard in self.shards for record in shard.records}.values())
 
@@ -64,7 +64,7 @@ class ShardSet(Generic[Record, Row]):
         """
         return pa.concat_tables([self.format.schema.empty_table(), *self.tables()])
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[T]:
         """All rows, shard by shard.
 
         Raises:
@@ -74,7 +74,7 @@ class ShardSet(Generic[Record, Row]):
             yield from self.format.rows_of(table)
 
 
-def read_shards(path: Path | str, shard_format: ShardFormat[Record, Row]) -> ShardSet[Record, Row]:
+def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R, T]:
     """Open a folder of shards, or a single shard. Only footers are read.
 
     Raises:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import Shard, shard_path
-from leanebm.storage.shard_format import SHARD_PATTERN, TEMPORARY_PATTERN, Record, Row, ShardFormat
+from leanebm.storage.shard_format import SHARD_PATTERN, TEMPORARY_PATTERN, R, ShardFormat, T
 
 __all__ = ["ShardWriter", "ShardWriterConfig"]
 
@@ -33,13 +33,13 @@ class ShardWriterConfig:
 
 
 @attrs.define(eq=False)
-class _Pending(Generic[Record, Row]):
-    record: Record
-    rows: Sequence[Row]
+class _Pending(Generic[R, T]):
+    record: R
+    rows: Sequence[T]
     is_durable: asyncio.Future[None]
 
 
-class ShardWriter(Generic[Record, Row]):
+class ShardWriter(Generic[R, T]):
     """Appends theorems to a directory of atomic Parquet shards; an ``async with``.
 
     :meth:`write` returns when the theorem's shard is on the disk, and theorems that finish at about
@@ -56,7 +56,7 @@ class ShardWriter(Generic[Record, Row]):
     def __init__(
         self,
         path: Path | str,
-        shard_format: ShardFormat[Record, Row],
+        shard_format: ShardFormat[R, T],
         *,
         run: RunInfo,
         config: ShardWriterConfig | None = None,
@@ -70,7 +70,7 @@ class ShardWriter(Generic[Record, Row]):
         self._completed: set[str] = set()
         self._written: set[str] = set()
         # Unbounded, but each caller waits for its own theorem, so it holds one for each of them at most.
-        self._queue: asyncio.Queue[_Pending[Record, Row] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Pending[R, T] | None] = asyncio.Queue()
         self._committer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -103,7 +103,7 @@ class ShardWriter(Generic[Record, Row]):
         """
         return frozenset(self._completed)
 
-    async def write(self, record: Record, rows: Sequence[Row]) -> None:
+    async def write(self, record: R, rows: Sequence[T]) -> None:
         """Append one theorem, and return when it is on the disk.
 
         Cancelling the wait does not take the theorem back.
@@ -120,7 +120,7 @@ class ShardWriter(Generic[Record, Row]):
         self._queue.put_nowait(pending)
         await pending.is_durable
 
-    def _check(self, record: Record, rows: Sequence[Row]) -> None:
+    def _check(self, record: R, rows: Sequence[T]) -> None:
         name = record.theorem.name
         if record.run_id != self._run.run_id:
             raise ValueError(f"theorem {name!r} comes with another run's id than {self._run.run_id!r}")
@@ -168,9 +168,9 @@ class ShardWriter(Generic[Record, Row]):
             if batch:
                 await self._write_shard(batch)
 
-    async def _next_batch(self) -> tuple[list[_Pending[Record, Row]], bool]:
+    async def _next_batch(self) -> tuple[list[_Pending[R, T]], bool]:
         """Theorems for one shard, and whether they are the last ones."""
-        batch: list[_Pending[Record, Row]] = []
+        batch: list[_Pending[R, T]] = []
         pending = await self._queue.get()
         try:
             async with asyncio.timeout(self._config.max_wait_s):
@@ -183,7 +183,7 @@ class ShardWriter(Generic[Record, Row]):
             return batch, False
         return batch, pending is None
 
-    async def _write_shard(self, batch: Sequence[_Pending[Record, Row]]) -> None:
+    async def _write_shard(self, batch: Sequence[_Pending[R, T]]) -> None:
         records = [pending.record for pending in batch]
         rows = [row for pending in batch for row in pending.rows]
         path = shard_path(self._path, self._next_number)
