@@ -81,7 +81,9 @@ async def test_a_full_queue_is_answered_503_at_once(serve: Any, backend: Any) ->
     running = asyncio.create_task(client.generate(text="a"))
     await backend.started.wait()
     waiting = asyncio.create_task(client.generate(text="b"))
-    while (await client("GET", "/server_info")).json["internal_states"] != [{"running": 1, "waiting": 1}]:
+    while (await client("GET", "/server_info")).json["internal_states"] != [
+        {"running": 1, "waiting": 1, "weight_changes": 0}
+    ]:
         pass
     turned_away = await client.generate(text="c")
     assert turned_away.status == 503

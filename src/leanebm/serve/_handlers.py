@@ -149,7 +149,11 @@ class Handlers:
 
     async def _server_info(self, _: web.Request) -> web.Response:
         settings = attrs.asdict(self._config, filter=attrs.filters.exclude("api_key"))
-        load = {"running": self._admission.running, "waiting": self._admission.waiting}
+        load = {
+            "running": self._admission.running,
+            "waiting": self._admission.waiting,
+            "weight_changes": self._weights.changes,
+        }
         internal_states = [{**load, **self._backend.statistics}]
         return web.json_response({"version": version("leanebm"), **settings, "internal_states": internal_states})
 

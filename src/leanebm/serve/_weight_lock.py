@@ -16,7 +16,9 @@ class WeightLock:
 
     def __init__(self) -> None:
         self._moved = asyncio.Event()
-        self._changes = 0
+        self.changes = 0
+        """Changes that run or wait to."""
+
         self._requests = 0
         self._is_changing = False
         self.waiting = 0
@@ -27,7 +29,7 @@ class WeightLock:
         """Keep the weights as they are."""
         self.waiting += 1
         try:
-            await self._until(lambda: not self._changes)
+            await self._until(lambda: not self.changes)
         finally:
             self.waiting -= 1
         self._requests += 1
@@ -40,7 +42,7 @@ class WeightLock:
     @asynccontextmanager
     async def change(self) -> AsyncIterator[None]:
         """Wait for the requests under way, then be alone."""
-        self._changes += 1
+        self.changes += 1
         try:
             await self._until(lambda: not self._requests and not self._is_changing)
             self._is_changing = True
@@ -49,7 +51,7 @@ class WeightLock:
             finally:
                 self._is_changing = False
         finally:
-            self._changes -= 1
+            self.changes -= 1
             self._wake_all()
 
     async def _until(self, holds: Callable[[], bool]) -> None:

@@ -222,7 +222,7 @@ class Backend(abc.ABC):
     def _require_adapter(self, adapter: str | None) -> None:
         if adapter is not None and adapter not in self.adapters:
             loaded = ", ".join(sorted(self.adapters)) or "none"
-            raise PolicyBadRequest(f"no adapter {adapter!r} is loaded (loaded: {loaded})")
+            raise PolicyBadRequest(f"the LoRA adapter {adapter!r} is not loaded (loaded: {loaded})")
 
     def _lack(self, what: str) -> str:
         return f"the {self.description.model_path} backend has no {what}"

@@ -47,7 +47,7 @@ class Adapters:
             ConfigError: there is one of that name already, or the folder holds none for this model.
         """
         if name in self._versions:
-            raise ConfigError(f"an adapter {name!r} is already loaded: unload it, or choose another name")
+            raise ConfigError(f"the LoRA adapter {name!r} is already loaded: unload it, or choose another name")
         config, weights = _read(folder)
         try:
             self._inject(name, config)
@@ -71,7 +71,7 @@ class Adapters:
             ConfigError: there is none of that name.
         """
         if name not in self._versions:
-            raise ConfigError(f"no adapter {name!r} is loaded")
+            raise ConfigError(f"the LoRA adapter {name!r} is not loaded")
         del self._versions[name]
         self._remove(name)
 
@@ -82,7 +82,7 @@ class Adapters:
             ConfigError: there is none of that name.
         """
         if name is not None and name not in self._versions:
-            raise ConfigError(f"no adapter {name!r} is loaded")
+            raise ConfigError(f"the LoRA adapter {name!r} is not loaded")
         if name != self._active:
             self._apply(name)
 

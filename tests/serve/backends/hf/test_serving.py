@@ -1,0 +1,230 @@
+"""The whole of it: a real server over a real model, asked by real clients."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leanebm.core import Goal, ProofState, StateRef
+from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.serve import HfBackend, HfConfig
+from leanebm.testing import tiny_llama as build_tiny_llama
+
+GOAL = Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n", hypotheses=())
+STATE = ProofState((GOAL,), "key", StateRef(epoch=1, state_id=0))
+PROMPT = "⊢ n + 0 = n"
+
+
+async def statistics(client: Any) -> dict[str, int]:
+    reply = await client("GET", "/server_info")
+    states: list[dict[str, int]] = reply.json["internal_states"]
+    return states[0]
+
+
+@pytest.fixture
+async def client(serve: Any, tiny_llama: Path) -> Any:
+    return await serve(HfBackend(HfConfig(model=str(tiny_llama))))
+
+
+async def test_the_policy_client_proposes_and_encodes(client: Any, oracle: Any) -> None:
+    settings = PolicyClientConfig(url=client.url, max_tactic_tokens=24)
+    async with PolicyClient(settings) as policy:
+        info = await policy.wait_ready()  # which tests the encoder on itself
+        candidates = await policy.propose(STATE, 16)
+        identity = await policy.identity()
+        vectors = await policy.encode([GOAL.text, PROMPT, GOAL.text])
+    assert info.contract == 1
+    assert (identity.pooling, identity.dim, identity.dtype) == ("mean", 32, "float32")
+    assert candidates
+    assert all(candidate.log_prob < 0.0 for candidate in candidates)
+    for text, vector in zip([GOAL.text, PROMPT], vectors, strict=False):
+        assert list(vector) == pytest.approx(oracle.embedding(oracle.tokenizer(text).input_ids), abs=1e-5)
+    assert vectors[0] == vectors[2]
+
+
+async def test_the_policy_client_hands_over_adapters_and_weights(
+    client: Any, write_adapter: Any, other_llama: Path, oracle: Any
+) -> None:
+    adapter = write_adapter()
+    settings = PolicyClientConfig(url=client.url, adapter="round-1", adapter_path=str(adapter), max_tactic_tokens=4)
+    async with PolicyClient(settings) as policy:
+        assert await policy.propose(STATE, 4)  # it tells the server what to load
+        (before,) = await policy.encode([PROMPT])
+        info = await policy.update_weights(str(other_llama), "round-2")
+        (after,) = await policy.encode([PROMPT])
+    assert list((await client("GET", "/model_info")).json["leanebm"]["adapters"]) == ["round-1"]
+    assert info.weight_version == "round-2"
+    assert list(before) == pytest.approx(oracle.embedding(oracle.tokenizer(PROMPT).input_ids), abs=1e-5)
+    assert before != after
+
+
+async def test_concurrent_requests_each_get_their_own(client: Any, oracle: Any) -> None:
+    prompts = [f"{i} ⊢ n" for i in range(8)]
+    replies = await asyncio.gather(
+        *(
+            client.generate(text=text, return_logprob=True, sampling_params={"n": 2, "max_new_tokens": 4 + i})
+            for i, text in enumerate(prompts)
+        )
+    )
+    for text, reply in zip(prompts, replies, strict=True):
+        for sample in reply.json:
+            given = [entry[0] for entry in sample["meta_info"]["output_token_logprobs"]]
+            expected = oracle.log_probs(oracle.tokenizer(text).input_ids, sample["output_ids"])
+            assert given == pytest.approx(expected, abs=1e-4)
+
+
+async def test_a_client_that_hangs_up_frees_its_places(serve: Any, tmp_path: Path) -> None:
+    client = await serve(HfBackend(HfConfig(model=str(build_tiny_llama(tmp_path, context=100_000)))))
+    endless = {"n": 8, "max_new_tokens": 90_000, "ignore_eos": True}
+    asking = asyncio.create_task(client.generate(text=PROMPT, sampling_params=endless))
+    while (await statistics(client))["running_sequences"] != 8:
+        assert not asking.done()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    while (now := await statistics(client))["running_sequences"]:
+        pass
+    assert now["running"] == 0
+    assert now["steps"] < 90_000
+
+
+async def test_an_abort_ends_a_request_in_the_middle(serve: Any, tmp_path: Path) -> None:
+    client = await serve(HfBackend(HfConfig(model=str(build_tiny_llama(tmp_path, context=100_000)))))
+    endless = {"max_new_tokens": 90_000, "ignore_eos": True}
+    asking = asyncio.create_task(client.generate(text=PROMPT, rid="r", sampling_params=endless))
+    while (await statistics(client))["running_sequences"] != 1:
+        assert not asking.done()
+    await client("POST", "/abort_request", {"rid": "r"})
+    assert (await asking).json["meta_info"]["finish_reason"]["type"] == "abort"
+    while (await statistics(client))["running_sequences"]:
+        pass
+
+
+async def test_too_long_a_prompt_is_refused_in_words_that_clients_know(client: Any) -> None:
+    reply = await client.generate(text="⊢ " + "n " * 600)
+    assert reply.status == 400
+    assert "longer than the model's context length" in reply.json["error"]["message"]
+
+
+async def test_a_useless_embedding_is_a_failure_by_name(serve: Any, tiny_llama: Path) -> None:
+    backend = HfBackend(HfConfig(model=str(tiny_llama)))
+    client = await serve(backend)
+    embedding: Any = backend._now.model._model.get_input_embeddings()
+    embedding.weight.data[7] = 0.0
+    reply = await client("POST", "/encode", {"input_ids": [7]})
+    assert reply.status == 500
+    assert "EncoderError" in reply.json["error"]["message"]
+
+
+async def test_health_is_a_real_token(client: Any) -> None:
+    before = (await statistics(client))["steps"]
+    assert (await client("GET", "/health_generate")).status == 200
+    assert (await statistics(client))["steps"] >= before
+
+
+# --- adapters ---
+
+
+async def test_an_adapter_is_loaded_used_and_unloaded(client: Any, write_adapter: Any, oracle: Any) -> None:
+    folder = write_adapter(use_rslora=True)
+    body = {"lora_name": "iter-7", "lora_path": str(folder)}
+    loaded = await client("POST", "/load_lora_adapter", body)
+    assert (loaded.status, loaded.json["success"]) == (200, True)
+    assert list(loaded.json["loaded_adapters"]) == ["iter-7"]
+    assert list((await client("GET", "/model_info")).json["leanebm"]["adapters"]) == ["iter-7"]
+    again = await client("POST", "/load_lora_adapter", body)
+    assert (again.status, again.json["success"]) == (400, False)
+    assert "already loaded" in again.json["error_message"]
+
+    base = (await client("POST", "/encode", {"text": PROMPT})).json["embedding"]
+    adapted = (await client("POST", "/encode", {"text": PROMPT, "lora_path": "iter-7"})).json["embedding"]
+    sampling = {"temperature": 0.0, "max_new_tokens": 6}
+    samples = [
+        (await client.generate(text=PROMPT, return_logprob=True, sampling_params=sampling, lora_path=name)).json
+        for name in (None, "iter-7")
+    ]
+    tokens = oracle.tokenizer(PROMPT).input_ids
+    for step, (vector, sample) in enumerate(zip((base, adapted), samples, strict=True)):
+        if step:
+            oracle.merge(folder)
+        given = [entry[0] for entry in sample["meta_info"]["output_token_logprobs"]]
+        assert vector == pytest.approx(oracle.embedding(tokens), abs=1e-5)
+        assert given == pytest.approx(oracle.log_probs(tokens, sample["output_ids"]), abs=1e-4)
+
+    gone = await client("POST", "/unload_lora_adapter", {"lora_name": "iter-7"})
+    assert (gone.status, gone.json["loaded_adapters"]) == (200, {})
+    for path in ("/generate", "/encode"):
+        refused = await client("POST", path, {"text": PROMPT, "lora_path": "iter-7"})
+        assert refused.status == 400
+        assert "the LoRA adapter 'iter-7' is not loaded (loaded: none)" in refused.json["error"]["message"]
+
+
+async def test_adapters_can_be_there_from_the_start(serve: Any, tiny_llama: Path, write_adapter: Any) -> None:
+    config = HfConfig(model=str(tiny_llama), adapters={"a": str(write_adapter())})
+    client = await serve(HfBackend(config))
+    assert (await client("POST", "/encode", {"text": PROMPT, "lora_path": "a"})).status == 200
+
+
+# --- weights ---
+
+
+async def test_new_weights_answer_under_a_new_version(client: Any, other_llama: Path) -> None:
+    async def embedding() -> tuple[list[float], str]:
+        reply = (await client("POST", "/encode", {"text": PROMPT})).json
+        return reply["embedding"], reply["meta_info"]["weight_version"]
+
+    before, old = await embedding()
+    reply = await client("POST", "/update_weights_from_disk", {"model_path": str(other_llama)})
+    assert (reply.status, reply.json["success"], reply.json["num_paused_requests"]) == (200, True, 0)
+    after, new = await embedding()
+    assert old != new
+    assert after != before
+    info = (await client("GET", "/model_info")).json
+    assert (info["weight_version"], info["model_path"]) == (new, str(other_llama))
+    sample = (await client.generate(text=PROMPT, sampling_params={"max_new_tokens": 2})).json
+    assert sample["meta_info"]["weight_version"] == new
+    named = {"model_path": str(other_llama), "weight_version": "round-2", "flush_cache": True, "load_format": "auto"}
+    assert (await client("POST", "/update_weights_from_disk", named)).json["success"]
+    assert (await embedding()) == (after, "round-2")
+
+
+async def test_a_broken_path_leaves_the_old_weights_serving(client: Any, tmp_path: Path) -> None:
+    before = (await client("POST", "/encode", {"text": PROMPT})).json["embedding"]
+    cut = build_tiny_llama(tmp_path / "cut")
+    whole = (cut / "model.safetensors").read_bytes()
+    (cut / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    for path in (str(tmp_path / "nowhere"), str(cut), str(build_tiny_llama(tmp_path / "deep", layers=3)), "", 5):
+        reply = await client("POST", "/update_weights_from_disk", {"model_path": path})
+        assert (reply.status, reply.json["success"]) == (400, False)
+        assert reply.json["message"]
+    after = (await client("POST", "/encode", {"text": PROMPT})).json
+    assert after["embedding"] == before
+
+
+async def test_an_update_waits_for_what_runs_and_what_comes_waits_for_it(client: Any, other_llama: Path) -> None:
+    old = (await client("GET", "/model_info")).json["weight_version"]
+    sampling = {"max_new_tokens": 150, "ignore_eos": True}
+    running = asyncio.create_task(client.generate(text=PROMPT, sampling_params=sampling))
+    while (await statistics(client))["running_sequences"] != 1:
+        assert not running.done()
+    update = asyncio.create_task(client("POST", "/update_weights_from_disk", {"model_path": str(other_llama)}))
+    while (await statistics(client))["weight_changes"] != 1:
+        assert not running.done()
+    late = asyncio.create_task(client("POST", "/encode", {"text": PROMPT}))
+    versions = [(await running).json["meta_info"], (await late).json["meta_info"]]
+    assert versions[0]["completion_tokens"] == 150
+    assert versions[0]["weight_version"] == old != versions[1]["weight_version"]
+    assert (await update).json["success"]
+
+
+async def test_an_update_may_abort_what_runs(client: Any, other_llama: Path) -> None:
+    sampling = {"max_new_tokens": 500, "ignore_eos": True}
+    running = asyncio.create_task(client.generate(text="n", sampling_params=sampling))
+    while (await statistics(client))["running_sequences"] != 1:
+        assert not running.done()
+    body = {"model_path": str(other_llama), "abort_all_requests": True}
+    assert (await client("POST", "/update_weights_from_disk", body)).json["success"]
+    assert (await running).json["meta_info"]["finish_reason"]["type"] == "abort"
