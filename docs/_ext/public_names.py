@@ -23,8 +23,9 @@ import leanebm
 
 logger = logging.getLogger(__name__)
 
-_NOT_AN_API = ("leanebm.cli", "leanebm.serve.backends.template.rules")
-"""Commands have a page that is generated from them; the template policy's rules are its own affair."""
+_NOT_AN_API = ("leanebm.cli", "leanebm.policy.encoders", "leanebm.serve.backends.template.rules")
+"""Commands have a page that is generated from them; how the client words its requests to each kind of encoder,
+and the template policy's rules, are their own affair."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
