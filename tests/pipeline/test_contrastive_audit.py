@@ -45,6 +45,7 @@ def test_what_was_lost_is_not_decided() -> None:
         "evidence": "unknown",
         "outcome": "proved",
         "proof": [],
+        "error": "",
     }
 
 

@@ -5,7 +5,9 @@ from leanebm.pipeline.certify_files import ProofFile, certify_files, read_proof_
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
 from leanebm.pipeline.contrastive_audit import (
     AuditedNegative,
+    ChosenNegative,
     NegativeAudit,
+    sample_negatives,
     wilson_interval,
 )
 from leanebm.pipeline.contrastive_config import CLOSERS, NegativesConfig
@@ -57,6 +59,7 @@ __all__ = [
     "LIBRARY_MODULES",
     "AuditedNegative",
     "CertificateRecord",
+    "ChosenNegative",
     "ContrastiveFolder",
     "ContrastiveReport",
     "Diagnosis",
@@ -122,6 +125,7 @@ __all__ = [
     "read_search_groups",
     "record_path",
     "replay_proof",
+    "sample_negatives",
     "start_embedded_server",
     "structure_settings",
     "summarise_run",

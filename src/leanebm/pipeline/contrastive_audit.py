@@ -45,6 +45,9 @@ class AuditedNegative:
     proof: tuple[str, ...] = ()
     """What proves it, if something does: the tactics after ``path``."""
 
+    error: str = ""
+    """What broke, if the outcome is ``infrastructure``."""
+
     @classmethod
     def of(cls, chosen: ChosenNegative, result: SearchResult) -> AuditedNegative:
         """What ``result``, of a search from ``chosen``, says of it."""
@@ -55,6 +58,7 @@ class AuditedNegative:
             evidence=chosen.negative.evidence,
             outcome=result.outcome.value,
             proof=certificate.tactics[len(chosen.path) :] if certificate is not None else (),
+            error=f"{type(result.error).__name__}: {result.error}" if result.error is not None else "",
         )
 
 
