@@ -82,7 +82,18 @@ def test_a_run_is_told_line_by_line_and_summed_up(pairs: Leanebm) -> None:
 @pytest.mark.usefixtures("toy_generation")
 def test_options_reach_the_run(pairs: Leanebm) -> None:
     options = ["--min-steps", "4", "--target-negatives", "1", "--closers", "a, b", "--probe-expansions", "0"]
-    more = ["--probe-candidates", "3", "--candidates-per-step", "2", "--round", "2", "--temperature", "0.5"]
+    more = [
+        "--probe-candidates",
+        "3",
+        "--probe-wall-s",
+        "7",
+        "--candidates-per-step",
+        "2",
+        "--round",
+        "2",
+        "--temperature",
+        "0.5",
+    ]
     result = pairs(*COMMAND, *options, *more)
     assert "replaying one known proof (3 too short) into data/a" in result.stdout
     [run] = read_contrastive_set("data/a/groups").runs
@@ -93,6 +104,7 @@ def test_options_reach_the_run(pairs: Leanebm) -> None:
         "closers": ["a", "b"],
         "probe_expansions": 0,
         "probe_candidates": 3,
+        "probe_wall_s": 7.0,
         "round": 2,
     }
     assert run.config["policy"]["temperature"] == 0.5

@@ -16,6 +16,7 @@ from leanebm.pipeline import NegativesConfig, structure_settings, unstructure_se
         ("target_negatives", 0),
         ("probe_expansions", -1),
         ("probe_candidates", 0),
+        ("probe_wall_s", 0.0),
         ("round", -1),
         ("closers", ("simp\nomega",)),
         ("closers", ("",)),

@@ -18,7 +18,7 @@ _OUTCOMES = (
     ("verified", "replayed to the end, and certified"),
     ("refused", "the statement or its header does not elaborate"),
     ("tactic_rejected", "Lean refused one of the proof's tactics"),
-    ("tactic_timed_out", "one of the proof's tactics ran into a limit"),
+    ("tactic_timed_out", "one of the proof's tactics ran into a limit; --resume tries again"),
     ("unfinished", "all tactics ran, and goals are left"),
     ("uncertified", "no goal is left, and certification did not accept the proof"),
     ("infrastructure", "something broke, so nothing is known; --resume tries again"),

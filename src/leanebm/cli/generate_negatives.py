@@ -89,6 +89,14 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     help="Tactics to ask the policy for at each of these expansions.",
 )
 @click.option(
+    "--probe-wall-s",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=_DEFAULTS.probe_wall_s,
+    show_default=True,
+    metavar="S",
+    help="Seconds that one such search may take.",
+)
+@click.option(
     "--round",
     "round_",
     type=click.IntRange(min=0),
@@ -120,6 +128,7 @@ def generate_negatives(
     closers: tuple[str, ...],
     probe_expansions: int,
     probe_candidates: int,
+    probe_wall_s: float,
     round_: int,
     audit: int,
     max_theorems: int | None,
@@ -139,6 +148,7 @@ def generate_negatives(
         closers=closers,
         probe_expansions=probe_expansions,
         probe_candidates=probe_candidates,
+        probe_wall_s=probe_wall_s,
         round=round_,
     )
     proofs = proofs_of(read_tactic_pairs(tactic_pairs))[:max_theorems]

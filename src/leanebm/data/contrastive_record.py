@@ -28,8 +28,10 @@ REPLAY_OUTCOMES: Final = (
     Every tactic ran, no goal was left, and the whole proof was certified.
 ``refused``
     The statement or its header does not elaborate.
-``tactic_rejected``, ``tactic_timed_out``
-    One of the proof's own tactics failed.
+``tactic_rejected``
+    Lean refused one of the proof's own tactics.
+``tactic_timed_out``
+    One of them ran into a limit. On another day it may not, so it is tried again on resume.
 ``unfinished``
     All tactics ran, and goals are left.
 ``uncertified``
@@ -118,4 +120,4 @@ class ContrastiveRecord:
     @property
     def is_final(self) -> bool:
         """Whether something is known of the proof, so that it need not be replayed again."""
-        return self.outcome != "infrastructure"
+        return self.outcome not in ("tactic_timed_out", "infrastructure")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
-from attrs.validators import and_, deep_iterable, ge, instance_of, matches_re
+from attrs.validators import and_, deep_iterable, ge, gt, instance_of, matches_re
 
 __all__ = ["CLOSERS", "NegativesConfig"]
 
@@ -38,6 +38,9 @@ class NegativesConfig:
 
     probe_candidates: int = attrs.field(default=16, validator=[instance_of(int), ge(1)])
     """Tactics that the policy is asked for at each of them, at least 1."""
+
+    probe_wall_s: float = attrs.field(default=60.0, validator=gt(0.0))
+    """Seconds that one such search may take, above 0: a rein on states where everything is slow."""
 
     round: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Of expert iteration, written into every group; 0 is the first."""

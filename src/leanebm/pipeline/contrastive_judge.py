@@ -156,7 +156,8 @@ class _Probe(BestFirstSearch):
             environment=environment,
             certifier=_NeverAsked(),
             config=SearchConfig(
-                budget=SearchBudget(max_nodes=config.probe_expansions), candidates_per_state=config.probe_candidates
+                budget=SearchBudget(max_nodes=config.probe_expansions, max_wall_s=config.probe_wall_s),
+                candidates_per_state=config.probe_candidates,
             ),
         )
         self._known = known
