@@ -34,6 +34,7 @@ class Guarded:
             start_new_session=True,
         )
         os.close(read_end)
+        os.write(self.lifeline, b"!")
 
     def members(self, number: int) -> list[psutil.Process]:
         assert self.guard.stdout is not None
@@ -80,6 +81,7 @@ def test_killing_the_parent_leaves_nobody() -> None:
         "r, w = os.pipe()\n"
         f"argv = [sys.executable, '-I', '-S', {str(_GUARD)!r}, str(r), '0', 'sh', '-c', {_FAMILY!r}]\n"
         "guard = subprocess.Popen(argv, stdin=subprocess.PIPE, pass_fds=[r], start_new_session=True)\n"
+        "os.write(w, b'!')\n"
         "print(guard.pid, flush=True)\n"
         "guard.wait()\n"
     )

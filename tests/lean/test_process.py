@@ -14,6 +14,7 @@ import pytest
 from leanebm.lean import WorkerCommand
 from leanebm.lean._line_buffer import LineTooLongError
 from leanebm.lean._process import ChildProcess
+from leanebm.testing import cancel_at_every_await
 
 Spawn = Callable[..., Awaitable[ChildProcess]]
 _PIDS = "sh -c 'echo $$; exec sleep 1000' & echo $$; wait"
@@ -35,7 +36,7 @@ async def spawn() -> AsyncIterator[Spawn]:
 
 async def test_lines_go_in_and_come_out(spawn: Spawn) -> None:
     process = await spawn("read a; echo got $a; echo more")
-    await process.write(b"hello\n")
+    process.write(b"hello\n")
     assert await process.read_line() == b"got hello"
     assert await process.read_line() == b"more"
     with pytest.raises(EOFError):
@@ -58,10 +59,10 @@ async def test_an_endless_line_is_given_up_and_not_stored(spawn: Spawn) -> None:
 
 async def test_a_child_that_does_not_read_does_not_block_its_end(spawn: Spawn) -> None:
     process = await spawn("exec sleep 1000")
-    writing = asyncio.ensure_future(process.write(b"x" * 2**22))
+    process.write(b"x" * 2**22)
     await asyncio.sleep(0)
     await process.kill()
-    await writing
+    assert process.returncode is not None
 
 
 async def test_only_the_tail_of_standard_error_is_kept(spawn: Spawn) -> None:
@@ -134,3 +135,25 @@ async def test_a_working_directory_that_does_not_exist_is_an_os_error() -> None:
     command = WorkerCommand(backend="shell", argv=("true",), cwd=Path("/no-such-directory"))
     with pytest.raises(OSError, match="no-such-directory"):
         await ChildProcess.spawn(command, max_line_bytes=1000)
+
+
+async def test_a_start_that_is_cancelled_never_runs_the_program(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    command = WorkerCommand(backend="shell", argv=("sh", "-c", f"touch {ran}; exec sleep 1000"))
+    before = psutil.Process().children()
+    was_started = False
+
+    async def start_and_end() -> None:
+        nonlocal was_started
+        was_started = False
+        ran.unlink(missing_ok=True)
+        process = await ChildProcess.spawn(command, max_line_bytes=1000)
+        was_started = True
+        await process.kill()
+
+    async def check() -> None:
+        assert psutil.Process().children() == before
+        assert was_started or not ran.exists()
+
+    sweep = await cancel_at_every_await(start_and_end, afterwards=check)
+    assert sweep.cancellations > 4

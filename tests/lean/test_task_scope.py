@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from leanebm._uninterrupted import uninterrupted
 from leanebm.lean._task_scope import TaskScope
-from leanebm.lean._uninterrupted import uninterrupted
+from leanebm.testing import cancel_at_every_await
 
 
 async def _serve(ended: list[str]) -> None:
@@ -52,6 +53,26 @@ async def test_a_cancelled_block_ends_its_servants_and_stays_cancelled() -> None
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == ["ended"]
+
+
+async def test_a_cancellation_that_comes_while_servants_end_is_raised() -> None:
+    async def linger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("ended")
+
+    async def block() -> None:
+        async with TaskScope() as tasks:
+            tasks.create_task(linger())
+            await asyncio.sleep(0)
+
+    async def check() -> None:
+        assert ended.pop() == "ended"
+
+    ended: list[str] = []
+    assert (await cancel_at_every_await(block, afterwards=check)).cancellations > 4
 
 
 async def test_a_servant_that_raises_ends_the_block() -> None:

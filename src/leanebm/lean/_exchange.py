@@ -33,6 +33,13 @@ class Exchange(Generic[R]):
         elif self.on_abandoned is not None:
             self.on_abandoned(reply)
 
+    def abandon(self) -> None:
+        """The caller was cancelled. If the answer is there already, it just did not hear of it any more."""
+        if not self.answer.done() or self.answer.cancelled() or self.answer.exception() is not None:
+            return
+        if self.on_abandoned is not None:
+            self.on_abandoned(self.answer.result())
+
     def fail(self, error: Exception) -> None:
         """Raise ``error`` where the caller waits, if it still does."""
         if not self.answer.done():

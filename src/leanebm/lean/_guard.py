@@ -4,10 +4,11 @@
 
     python -I -S _guard.py FD STACK_MIB PROGRAM ARGUMENT…
 
-``FD`` is the read end of a pipe whose write end only the parent holds. When it reaches end-of-file,
-because the parent closed it or died of anything (``kill -9`` too), the program is killed and reaped,
-and then the whole group, this process included. When the program ends by itself, this process ends
-in the same way. Standard input and output are inherited by the program, never copied.
+``FD`` is the read end of a pipe whose write end only the parent holds. The program is started when the
+parent writes a byte to it. When it reaches end-of-file, because the parent closed it or died of anything
+(``kill -9`` too), the program is killed and reaped, and then the whole group, this process included.
+When the program ends by itself, this process ends in the same way. Standard input and output are
+inherited by the program, never copied.
 
 Kept to a few modules of the standard library: it is started once a worker, and its start-up counts.
 """
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> int:
     """Run ``PROGRAM ARGUMENT…`` under guard; returns its exit status."""
     pipe, stack_mib, program = int(arguments[0]), int(arguments[1]), arguments[2:]
     os.set_inheritable(pipe, False)
+    if not os.read(pipe, 1):
+        return 0  # given up before it began
     if stack_mib:
         _raise_stack_limit(stack_mib)
     try:

@@ -13,8 +13,8 @@ from typing import cast
 
 import psutil
 
+from leanebm._uninterrupted import uninterrupted
 from leanebm.lean._line_buffer import LineBuffer
-from leanebm.lean._uninterrupted import uninterrupted
 from leanebm.lean.worker_command import WorkerCommand
 
 __all__ = ["ChildProcess"]
@@ -40,8 +40,6 @@ class _Pipes(asyncio.SubprocessProtocol):
         self.stderr = bytearray()
         self.is_at_eof = False
         self.exited = asyncio.Event()
-        self.writable = asyncio.Event()
-        self.writable.set()
         self.output = asyncio.Event()
         self._on_output = on_output
         self._transport: asyncio.SubprocessTransport | None = None
@@ -61,24 +59,15 @@ class _Pipes(asyncio.SubprocessProtocol):
         self._tell()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
-        if fd == _STDIN:
-            self.writable.set()  # nothing will ever be written again: do not wait for it
-        elif fd == _STDOUT:
+        if fd == _STDOUT:
             self.is_at_eof = True
             self._tell()
 
     def process_exited(self) -> None:
         self.exited.set()
-        self.writable.set()
         if self._transport is not None:
             # Whatever the guard left behind (everything, if it was killed itself) holds the pipes open.
             kill_group(self._transport.get_pid())
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
 
     def _tell(self) -> None:
         self.output.set()
@@ -88,8 +77,8 @@ class _Pipes(asyncio.SubprocessProtocol):
 class ChildProcess:
     """A worker's process, in a session of its own, that cannot outlive us.
 
-    It is started through ``_guard.py``, which kills it when the pipe whose write end we hold is
-    closed. That is our orderly way to end it, and the kernel's way when we are killed ourselves.
+    It is started through ``_guard.py``, which starts it on our word, and kills it when the pipe whose write
+    end we hold is closed. That is our orderly way to end it, and the kernel's way when we are killed ourselves.
     """
 
     def __init__(self, transport: asyncio.SubprocessTransport, pipes: _Pipes, lifeline: int) -> None:
@@ -115,6 +104,9 @@ class ChildProcess:
                 pass_fds=(guarded,),
                 start_new_session=True,
             )
+            # Only now may the program start: had we been cancelled before, nobody would know its group.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(lifeline, b"!")
         except BaseException:
             os.close(lifeline)
             raise
@@ -147,10 +139,12 @@ class ChildProcess:
         """The last of what it wrote to standard error, at most 16 KiB."""
         return self._pipes.stderr.decode("utf-8", "replace").strip()
 
-    async def write(self, line: bytes) -> None:
-        """Write one line, its newline included; a dead process is noticed at the next read, not here."""
+    def write(self, line: bytes) -> None:
+        """Write one line, its newline included; what is wrong with the process is noticed at the next read.
+
+        Does not wait: what a process that does not read leaves in our memory is the one line it was asked.
+        """
         self._stdin.write(line)
-        await self._pipes.writable.wait()
 
     async def read_line(self) -> bytes:
         """The next line of its standard output, without the newline.

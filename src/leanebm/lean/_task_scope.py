@@ -28,8 +28,15 @@ class TaskScope:
         # A group whose block was cancelled cancels its tasks, and raises that very cancellation when
         # they are done: so we tell it of one, and keep the one we made up to ourselves.
         stop = error if isinstance(error, asyncio.CancelledError) else asyncio.CancelledError()
+        requests = _cancellation_requests()
         try:
             await self._group.__aexit__(asyncio.CancelledError, stop, traceback)
         except asyncio.CancelledError as raised:
-            if raised is not stop:
+            # One that came while the servants were ending the group took for its own doing, and swallowed.
+            if raised is not stop or _cancellation_requests() > requests:
                 raise
+
+
+def _cancellation_requests() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()

@@ -63,12 +63,8 @@ class ProofHandle:
             if refusal.kind in _MISUSE:
                 raise
             raise StatementError(refusal.kind, refusal.description, command=refusal.command) from refusal
-        if started.state is not None:
-            goals, key = started.state.goals, started.state.key
-        else:
-            printed = await worker.request(goal_print(started.state_id))
-            goals, key = printed.goals, printed.key
-        root = ProofState(goals, key, StateRef(worker.epoch, started.state_id))
+        shown = started.state or await _printed(worker, started.state_id)
+        root = ProofState(shown.goals, shown.key, StateRef(worker.epoch, started.state_id))
         return cls(worker, theorem, root, config)
 
     @property
@@ -209,6 +205,14 @@ class ProofHandleOwned(ProofHandle):
     def __del__(self) -> None:
         if self._on_close is not None:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
+
+
+async def _printed(worker: LeanWorker, state_id: int) -> PrintedState:
+    try:
+        return await worker.request(goal_print(state_id))
+    except BaseException:
+        worker.post(goal_delete([state_id]))  # nobody will ever refer to it
+        raise
 
 
 def _check_header(theorem: Theorem, backend: str, *, understands_header: bool) -> None:

@@ -18,8 +18,9 @@ import attrs
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticTimedOut
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
-from leanebm.errors import StaleState, WorkerDied, WorkerLost, WorkerTimeout
+from leanebm.errors import ProtocolError, StaleState, WorkerDied, WorkerLost, WorkerTimeout
 from leanebm.lean._epochs import next_epoch
+from leanebm.lean._line_buffer import LineTooLongError
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import ProofHandleOwned
 
@@ -77,12 +78,13 @@ class _ReplayDivergedError(StaleState):
 class ReplayingProof:
     """One theorem's proof, on whichever worker lives. From ``async with environment.open(theorem)``.
 
-    **A tactic that costs its worker.** If a worker gave no answer *to this very tactic* in time, or if two
-    workers in a row ended under it, the tactic is answered with :class:`~leanebm.core.TacticTimedOut`, for
-    this state only. That is what is known: it ran into a limit (time, memory, stack) that Lean did not
-    catch. It is not ``TacticRejected``, for Lean never refused it. A worker that ends may have been killed
-    from outside, so one death blames nobody. The tactics that merely waited behind it are run again. Every
-    other loss that goes on (answers that are no protocol, workers that cannot be started) is raised.
+    **A tactic that costs its worker.** If a worker gave no answer *to this very tactic* in time, or one that
+    was too long to be taken, or if two workers in a row ended under it, the tactic is answered with
+    :class:`~leanebm.core.TacticTimedOut`, for this state only. That is what is known: it ran into a limit
+    (time, length, memory, stack) that Lean did not catch. It is not ``TacticRejected``, for Lean never
+    refused it. A worker that ends may have been killed from outside, so one death blames nobody. The tactics
+    that merely waited behind it are run again. Every other loss that goes on (answers that are no protocol,
+    workers that cannot be started) is raised.
     """
 
     def __init__(self, pool: LeanPool, handle: ProofHandleOwned, max_replays: int) -> None:
@@ -123,17 +125,14 @@ class ReplayingProof:
             handle, here = await self._reach(origin)
             try:
                 outcome = await handle.run_tactic(here, tactic)
-            except WorkerTimeout as hang:
-                self._losses_in_a_row = 0
-                return TacticTimedOut(str(hang), hang.elapsed_s)
-            except WorkerDied as death:
-                deaths += 1
-                if deaths == _DEATHS_THAT_BLAME:
+            except WorkerLost as loss:
+                deaths += isinstance(loss, WorkerDied)
+                if blame := _blame(loss, deaths):
                     self._losses_in_a_row = 0
-                    return TacticTimedOut(f"two workers ended under this tactic; the second: {death}", death.elapsed_s)
-                await self._move(handle, death)
-            except (WorkerLost, StaleState) as loss:
+                    return TacticTimedOut(blame, loss.elapsed_s)
                 await self._move(handle, loss)
+            except StaleState as stale:
+                await self._move(handle, stale)
             else:
                 self._losses_in_a_row = 0
                 return self._adopt(outcome, handle, origin, tactic)
@@ -231,3 +230,15 @@ class ReplayingProof:
         if not self._knows(state):
             raise StaleState("the state was freed, or belongs to another proof")
         return state.ref.state_id
+
+
+def _blame(loss: WorkerLost, deaths: int) -> str | None:
+    """Why a tactic is to blame for the loss of its worker; ``None`` where it need not be."""
+    match loss:
+        case WorkerTimeout():
+            return str(loss)
+        case ProtocolError(__cause__=LineTooLongError()):
+            return str(loss)
+        case WorkerDied() if deaths == _DEATHS_THAT_BLAME:
+            return f"two workers ended under this tactic; the second: {loss}"
+    return None

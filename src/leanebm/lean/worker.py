@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from copy import copy
+from functools import partial
 from typing import TypeVar
 
 from leanebm.errors import (
@@ -26,10 +27,12 @@ from leanebm.errors import (
     WorkerStartError,
 )
 from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request
+from leanebm.lean._deadline import within
 from leanebm.lean._epochs import next_epoch
 from leanebm.lean._exchange import Exchange
 from leanebm.lean._losses import BREAKAGES, how_it_ended, loss_of, reason_of
 from leanebm.lean._process import ChildProcess
+from leanebm.lean._replies import NewState, StartedProof
 from leanebm.lean._task_scope import TaskScope
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
@@ -69,6 +72,7 @@ class LeanWorker:
         self._born = time.monotonic()
         self._queue: asyncio.Queue[Exchange[object] | None] = asyncio.Queue()
         self._current: Exchange[object] | None = None
+        self._newest_state_id = -1
         self._end: LeanError | None = None
         self._doom: str | None = None
         self._due: RetirementReason | None = None
@@ -115,7 +119,12 @@ class LeanWorker:
             WorkerStartError: it ended, stayed silent, or said something else than that it is ready.
         """
         worker = cls(command, config, index, on_end)
-        process = await ChildProcess.spawn(command, max_line_bytes=config.max_line_bytes, on_output=worker._on_output)
+        try:
+            process = await ChildProcess.spawn(
+                command, max_line_bytes=config.max_line_bytes, on_output=worker._on_output
+            )
+        except OSError as error:  # no descriptors or processes left, no such directory …
+            raise worker._start_error(f"could not be started: {error}") from error
         worker._process = process
         try:
             await worker._become_ready(process)
@@ -172,7 +181,11 @@ class LeanWorker:
     ) -> tuple[R, float]:
         """Like :meth:`request`; also the seconds from writing the request to reading its answer."""
         exchange = self._enqueue(request, deadline_s, on_abandoned)
-        return await exchange.answer, exchange.elapsed_s
+        try:
+            return await exchange.answer, exchange.elapsed_s
+        except asyncio.CancelledError:
+            exchange.abandon()
+            raise
 
     def post(self, request: Request[R]) -> None:
         """Send ``request`` when its turn comes, and do not care what becomes of it."""
@@ -265,7 +278,8 @@ class LeanWorker:
         if not self.command.understands_timeout:
             greetings.append(options_set({"timeout": round(self._config.tactic_timeout_s * 1000)}))
         for request in greetings:
-            await self._converse(process, request, encode_request(request.command, request.payload))
+            process.write(encode_request(request.command, request.payload))
+            await self._receive(process, request)
 
     def _start_error(self, what: str) -> WorkerStartError:
         tail = "" if self._process is None else self._process.stderr_tail
@@ -290,9 +304,9 @@ class LeanWorker:
     async def _perform(self, process: ChildProcess, exchange: Exchange[object]) -> None:
         self._current = exchange
         began = time.monotonic()
+        process.write(exchange.line)
         try:
-            async with asyncio.timeout(exchange.deadline_s):
-                reply = await self._converse(process, exchange.request, exchange.line)
+            reply = await within(exchange.deadline_s, partial(self._receive, process, exchange.request))
         except CommandRefused as refusal:
             exchange.fail(refusal)
         except BREAKAGES as breakage:
@@ -307,12 +321,20 @@ class LeanWorker:
         if self.requests >= self._config.max_requests:
             self._mark_due(RetirementReason.REQUESTS)
 
-    async def _converse(self, process: ChildProcess, request: Request[R], line: bytes) -> R:
-        await process.write(line)
-        reply = decode_reply(await process.read_line())
+    async def _receive(self, process: ChildProcess, request: Request[R]) -> R:
+        line = decode_reply(await process.read_line())
         if process.has_unread_output:
             raise MalformedReplyError(f"more than one line in answer to {request.command}")
-        return request.decode(reply)
+        reply = request.decode(line)
+        if isinstance(reply, NewState | StartedProof):
+            self._require_new(reply.state_id)
+        return reply
+
+    def _require_new(self, state_id: int) -> None:
+        """A worker counts its states up, so an answer with an old number is the answer to an old request."""
+        if state_id <= self._newest_state_id:
+            raise MalformedReplyError(f"state {state_id} was given out before: this answers another request")
+        self._newest_state_id = state_id
 
     async def _lose(self, process: ChildProcess, breakage: Exception) -> None:
         """The failure law: kill, reap, blame the exchange it broke under, and wake everyone else."""

@@ -12,12 +12,15 @@ from urllib.parse import quote
 import attrs
 
 from leanebm.core import Certificate
+from leanebm.errors import TrajectoryError
 from leanebm.pipeline.certificate_record import CertificateRecord, record_path
 
 __all__ = ["RunFolder", "write_atomically", "write_proof"]
 
 _MAX_STEM_BYTES = 200
 """File systems allow 255 bytes a name; the rest is for the ending and a temporary file's suffix."""
+
+_SCRATCH_SUFFIX = ".part"
 
 
 @attrs.frozen
@@ -56,6 +59,12 @@ class RunFolder:
         inside = cls(path).trajectory
         return inside if inside.is_dir() else path
 
+    def sweep(self) -> None:
+        """Remove the half-written files of a run that was killed; for whoever holds the folder's lock."""
+        for folder in (self.path, self.proofs):
+            for scratch in folder.glob(f".*{_SCRATCH_SUFFIX}"):
+                scratch.unlink(missing_ok=True)
+
     def write_proof(self, certificate: Certificate) -> Path:
         """Write the certified proof as a file that Lean checks by itself."""
         return write_proof(certificate, self.proofs)
@@ -70,9 +79,20 @@ def write_proof(certificate: Certificate, folder: Path) -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader, or a crash, meets the old file or the new one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    """Write ``text`` to ``path`` so that a reader, or a crash, meets the old file or the new one whole.
+
+    Raises:
+        TrajectoryError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
+    except OSError as error:
+        raise TrajectoryError(f"{path} could not be written: {error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_SCRATCH_SUFFIX)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -74,7 +74,7 @@ class SearchRun:
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
         self._failures_in_a_row = 0
-        self._unrecorded = asyncio.Semaphore(_MAX_UNRECORDED)
+        self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
 
     async def run(self) -> None:
         """Search all theorems.
@@ -88,6 +88,7 @@ class SearchRun:
         async with self._opening(self._config, self._observer) as bench:
             info = self._run_info(bench)
             async with TrajectoryWriter(self._folder.trajectory, run=info) as writer:
+                self._folder.sweep()
                 write_atomically(self._folder.config, to_toml(self._config))
                 done = writer.completed()
                 waiting = [theorem for theorem in self._theorems if theorem.name not in done]
@@ -131,25 +132,26 @@ class SearchRun:
         self, waiting: Iterator[Theorem], recorder: _Recorder, bench: Workbench, tasks: asyncio.TaskGroup
     ) -> None:
         for theorem in waiting:
+            await self._unrecorded.acquire()
             self._observer.notify(TheoremStarted(theorem))
             started_unix_s = time.time()
             try:
                 result = await bench.search(theorem, self._config.search, self._observer)
             except StatementError as error:
+                self._unrecorded.release()
                 self._observer.notify(TheoremRefused(theorem, error))
                 continue
+            # No await between the search's end and this: a cancellation must not cost what was found.
+            proof, kept = recorder.keep(result, started_unix_s)
             # A shard waits for company before it is written; this searcher need not wait with it.
-            await self._unrecorded.acquire()
-            tasks.create_task(self._record(result, recorder, started_unix_s))
+            kept.add_done_callback(lambda _: self._unrecorded.release())
+            tasks.create_task(self._tell(result, proof, kept))
             self._count_failures(result)
 
-    async def _record(self, result: SearchResult, recorder: _Recorder, started_unix_s: float) -> None:
-        """Put a result on the disk, and only then tell of it."""
-        try:
-            proof = await recorder.keep(result, started_unix_s)
-            self._observer.notify(TheoremFinished(result, proof))
-        finally:
-            self._unrecorded.release()
+    async def _tell(self, result: SearchResult, proof: Path | None, kept: Awaitable[None]) -> None:
+        """Tell of a result once it is on the disk."""
+        await kept
+        self._observer.notify(TheoremFinished(result, proof))
 
     def _count_failures(self, result: SearchResult) -> None:
         if result.outcome is not SearchOutcome.INFRASTRUCTURE:
@@ -168,8 +170,8 @@ class _Recorder:
     info: RunInfo
     writer: TrajectoryWriter
 
-    async def keep(self, result: SearchResult, started_unix_s: float) -> Path | None:
-        """Write the proof, then the tree; returns the proof's file, if there is a proof.
+    def keep(self, result: SearchResult, started_unix_s: float) -> tuple[Path | None, asyncio.Future[None]]:
+        """Write the proof, then have the tree written; returns the proof's file, and what is done with the tree.
 
         In this order a crash in between leaves a proof too many, which is true all the same and is
         found again, rather than a theorem recorded as proved whose file is missing.
@@ -177,8 +179,7 @@ class _Recorder:
         proof = self.folder.write_proof(result.certificate) if result.certificate is not None else None
         record = record_of(result, self.info, started_unix_s=started_unix_s)
         rows = rows_of(result, self.info, started_unix_s=started_unix_s)
-        await self.writer.write(record, rows)
-        return proof
+        return proof, self.writer.hand_over(record, rows)
 
 
 def _settings_that_matter(config: RunConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +14,15 @@ import pyarrow as pa
 from attrs.validators import ge
 from filelock import FileLock, Timeout
 
+from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import Shard, shard_path
 from leanebm.storage.shard_format import SHARD_PATTERN, TEMPORARY_PATTERN, R, ShardFormat, T
 
 __all__ = ["ShardWriter", "ShardWriterConfig"]
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +84,11 @@ class ShardWriter(Generic[R, T]):
             TrajectoryError: another writer has it, its shards are damaged or of another kind, schema
                 version or configuration, or it cannot be written to.
         """
-        await asyncio.to_thread(self._take)
+        try:
+            await uninterrupted(asyncio.to_thread(self._take))
+        except asyncio.CancelledError:
+            self._lock.release()  # the thread may have got it all the same
+            raise
         self._committer = asyncio.create_task(self._commit(), name=f"writer of {self._path}")
         return self
 
@@ -91,7 +99,7 @@ class ShardWriter(Generic[R, T]):
         try:
             if self._committer is not None:
                 self._queue.put_nowait(None)
-                await self._committer
+                await uninterrupted(self._committer)
         finally:
             self._committer = None
             self._lock.release()
@@ -112,13 +120,24 @@ class ShardWriter(Generic[R, T]):
             ValueError: record and rows are not of this run and of one theorem, or it is written already.
             TrajectoryError: it could not be written, or the writer is not open.
         """
+        await self.hand_over(record, rows)
+
+    def hand_over(self, record: R, rows: Sequence[T]) -> asyncio.Future[None]:
+        """Append one theorem; from now on nothing but a broken disk keeps it from being written.
+
+        Returns:
+            What is done when the theorem is on the disk, or raises as :meth:`write` does.
+
+        Raises:
+            ValueError, TrajectoryError: as :meth:`write`, where it can be told at once.
+        """
         self._check(record, rows)
         if self._committer is None or self._committer.done():
             raise TrajectoryError(f"the writer of {self._path} is not open: use it inside its `async with`")
         self._written.add(record.theorem.name)
         pending = _Pending(record, rows, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(pending)
-        await pending.is_durable
+        return pending.is_durable
 
     def _check(self, record: R, rows: Sequence[T]) -> None:
         name = record.theorem.name
@@ -191,7 +210,9 @@ class ShardWriter(Generic[R, T]):
         try:
             await asyncio.to_thread(Shard.write, path, self._format, self._run, records, rows)
         except (OSError, pa.ArrowException) as error:
-            failure = TrajectoryError(f"{path} could not be written: {error}")
+            failure = TrajectoryError(
+                f"{path} could not be written: {error}. What is there already is whole; go on when there is room"
+            )
             failure.__cause__ = error
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this shard
             failure = error
@@ -199,7 +220,9 @@ class ShardWriter(Generic[R, T]):
             self._next_number += 1
             self._completed.update(record.theorem.name for record in records if record.is_final)
         if failure is not None:
-            self._written.difference_update(record.theorem.name for record in records)
+            names = [record.theorem.name for record in records]
+            self._written.difference_update(names)
+            _log.error("%s; not kept: %s", failure, ", ".join(names))
         for pending in batch:
             if pending.is_durable.done():  # its caller was cancelled
                 continue
@@ -207,3 +230,4 @@ class ShardWriter(Generic[R, T]):
                 pending.is_durable.set_result(None)
             else:
                 pending.is_durable.set_exception(failure)
+                pending.is_durable.exception()  # was told above, should its caller be cancelled before it hears it

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 __all__ = ["uninterrupted"]
 
 T = TypeVar("T")
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+async def uninterrupted(work: Awaitable[T]) -> T:
     """Run ``work`` to its end even if the caller is cancelled meanwhile; the cancellation is raised then.
 
-    For short, bounded clean-up only: killing and reaping a process.
+    For short, bounded work only: killing and reaping a process, taking a lock, writing the last shard.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
