@@ -13,7 +13,11 @@ def test_our_own_server_says_everything() -> None:
             "model_path": "m",
             "is_generation": True,
             "weight_version": "w1",
-            "leanebm": {"contract": 1, "encode": {**encode, "dtype": "float32", "adapter": "a"}},
+            "leanebm": {
+                "contract": 1,
+                "encode": {**encode, "dtype": "float32", "adapter": "a"},
+                "adapters": {"a": "f00d", "b": 5},
+            },
         }
     )
     assert info.encoder == EncoderIdentity(
@@ -28,6 +32,7 @@ def test_our_own_server_says_everything() -> None:
         dtype="float32",
     )
     assert (info.model_path, info.weight_version, info.contract, info.max_encode_batch) == ("m", "w1", 1, 8)
+    assert info.adapters == {"a": "f00d"}
 
 
 @pytest.mark.parametrize("is_generation", [True, False])

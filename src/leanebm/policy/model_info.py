@@ -32,6 +32,9 @@ class ModelInfo:
     max_encode_batch: int | None = None
     """Most texts it takes in one ``/encode`` request."""
 
+    adapters: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """Loaded LoRA adapters by name, each with a hash of its weights; empty where the server does not say."""
+
     @classmethod
     def from_reply(cls, reply: object) -> Self:
         """Read ``/model_info``; fields of an unexpected type count as not said."""
@@ -44,6 +47,7 @@ class ModelInfo:
             weight_version=_as(str, said.get("weight_version")),
             is_generation=_as(bool, said.get("is_generation")),
             contract=_as(int, ours.get("contract")),
+            adapters=_texts(ours.get("adapters")),
         )
         if not isinstance(encode, Mapping):
             return info
@@ -66,6 +70,11 @@ def _identity(encode: Mapping[str, object], info: ModelInfo) -> EncoderIdentity 
         dim=_as(int, encode.get("dim")),
         dtype=_as(str, encode.get("dtype")),
     )
+
+
+def _texts(said: object) -> dict[str, str]:
+    items = said.items() if isinstance(said, Mapping) else ()
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, str)}
 
 
 def _as(kind: type[_T], value: object) -> _T | None:

@@ -31,6 +31,14 @@ async def test_a_server_that_does_not_say_how_it_pools_is_refused(
     assert server.bodies("/encode") == []
 
 
+async def test_an_adapter_is_known_by_its_weights(connect: Connect, server: FakePolicyServer) -> None:
+    server.offer_encoder()
+    said = {"contract": 1, "encode": {"pooling": "mean"}, "adapters": {"frozen": "f00d"}}
+    server.script("/model_info", Answer(json={"weight_version": "w1", "leanebm": said}))
+    async with connect(EncoderBackend.ENCODE_POOLED, adapter="frozen") as policy:
+        assert (await policy.identity()).adapter == "frozen@f00d"
+
+
 async def test_our_own_server_is_an_encoder() -> None:
     async with PolicyServer(ServeConfig(), TemplateBackend()) as server:
         config = PolicyClientConfig(url=server.url)

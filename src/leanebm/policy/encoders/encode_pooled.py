@@ -11,6 +11,7 @@ from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError
 from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings, encode_body
 from leanebm.policy.encoders.base import BatchEncoder
+from leanebm.policy.model_info import ModelInfo
 
 __all__ = ["EncodePooled"]
 
@@ -40,7 +41,7 @@ class EncodePooled(BatchEncoder):
         return attrs.evolve(
             info.encoder,
             weights=info.encoder.weights or self.config.weights,
-            adapter=info.encoder.adapter or self.config.adapter,
+            adapter=info.encoder.adapter or self._adapter(info),
         )
 
     async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
@@ -50,9 +51,16 @@ class EncodePooled(BatchEncoder):
             encode_body(texts, self.config.adapter),
             weight=len(texts),
             decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
+            decode_in_thread=len(texts) > 1,
         )
 
     async def max_batch(self) -> int:
         """As many as the server says it takes, and no more than configured."""
         most = (await self.watch.info()).max_encode_batch
         return min(self.config.batch_size, most or self.config.batch_size)
+
+    def _adapter(self, info: ModelInfo) -> str | None:
+        """The adapter's name, with a hash of its weights where the server says it: names are used again."""
+        name = self.config.adapter
+        weights = info.adapters.get(name) if name is not None else None
+        return name if weights is None else f"{name}@{weights}"

@@ -50,6 +50,7 @@ class OpenAIEmbeddings(BatchEncoder):
             {"model": self._model, "input": list(texts), "encoding_format": "float"},
             weight=len(texts),
             decode=lambda reply: _decode(reply, len(texts), dim=dim),
+            decode_in_thread=len(texts) > 1,
         )
 
     async def _first_listed(self) -> str:

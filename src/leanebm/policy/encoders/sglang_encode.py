@@ -51,4 +51,5 @@ class SglangEncode(BatchEncoder):
             encode_body(texts, self.config.adapter),
             weight=len(texts),
             decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
+            decode_in_thread=len(texts) > 1,
         )
