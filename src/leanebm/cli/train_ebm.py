@@ -14,6 +14,7 @@ from leanebm.cli.ebm_report import print_diagnosis
 from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.errors import ConfigError
 from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_settings
+from leanebm.policy import EncoderBackend
 
 if TYPE_CHECKING:
     from leanebm.pipeline.train_energy import EnergyTrainingConfig
@@ -32,6 +33,8 @@ _FOLDERS = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "
               help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
 @click.option("--server-url", metavar="URL", help="Whose encoder to use; without it, the embedded one.")
 @click.option("--encode-url", metavar="URL", help="The encoder's server, if it is another one.")
+@click.option("--encoder", type=click.Choice([each.value for each in EncoderBackend]), help="How the encoder is asked.")
+@click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="What servers want shown.")
 @click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps at most.  [default: 20000]")
 @click.option("--learning-rate", type=float, metavar="R", help="At its height.  [default: 0.0003]")
@@ -80,6 +83,11 @@ def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
 
     settings = {name: value for name, value in given.items() if value is not None}
     url = settings.pop("server_url", EMBEDDED_SERVER_URL)
-    policy = {name: settings.pop(name) for name in ("encode_url", "api_key") if name in settings}
-    table = {"trainer": settings, "policy": {"url": url, **policy}}
+    policy = {"url": url, **({"api_key": settings.pop("api_key")} if "api_key" in settings else {})}
+    encoder = {
+        name: settings.pop(option)
+        for option, name in (("encode_url", "url"), ("encoder", "backend"), ("embedding_cache", "cache_file"))
+        if option in settings
+    }
+    table = {"trainer": settings, "policy": {**policy, "encoder": encoder}}
     return structure_settings(table, EnergyTrainingConfig, source="the command line")

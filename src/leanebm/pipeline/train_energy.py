@@ -132,7 +132,7 @@ class TrainEnergy:
             async with PolicyClient(server) as encoder:
                 identity = await encoder.identity()
                 embeddings = await self._encode(encoder, texts)
-            async with PolicyClient(attrs.evolve(server, embedding_cache_entries=0, encode_batch=1)) as afresh:
+            async with PolicyClient(_past_caches(server)) as afresh:
                 probe = await _probe(afresh, embeddings)
         result = await self._train(split, embeddings, identity)
         with stage(self._observer, "diagnosing the energy head"):
@@ -248,7 +248,7 @@ class _Watcher:
     def __init__(self, observer: Observer, loop: asyncio.AbstractEventLoop, max_steps: int) -> None:
         self._observer, self._loop, self._max_steps = observer, loop, max_steps
         self._stopped = threading.Event()
-        self._accuracy = ""
+        self._found = "first steps"
 
     def stop(self) -> None:
         """End the training at its next step that is told of."""
@@ -259,14 +259,18 @@ class _Watcher:
         if self._stopped.is_set():
             raise asyncio.CancelledError
         match event:
-            case ValidationMeasured(metrics=metrics):
-                self._accuracy = f", held-out sibling accuracy {metrics['pairwise_sibling']:.3f}"
+            case ValidationMeasured(step=step, metrics=metrics):
+                self._found = f"held-out sibling accuracy {metrics['pairwise_sibling']:.3f} after {step} steps"
             case StepLogged(step=step):
-                done = f"step {step} of at most {self._max_steps}{self._accuracy}"
-                progress = StageProgressed(_TRAINING, done, step / self._max_steps)
+                progress = StageProgressed(_TRAINING, self._found, step / self._max_steps)
                 self._loop.call_soon_threadsafe(self._observer.notify, progress)
             case _:
                 pass
+
+
+def _past_caches(config: PolicyClientConfig) -> PolicyClientConfig:
+    """The same server, asked for one text at a time, with nothing remembered."""
+    return attrs.evolve(config, encoder=attrs.evolve(config.encoder, batch_size=1, cache_entries=0, cache_file=None))
 
 
 async def _probe(encoder: PolicyClient, embeddings: Embeddings) -> EmbeddingProbe:
