@@ -14,7 +14,21 @@ from leanebm.cli.main import _StandardErrorHandler
 
 Leanebm = Callable[..., Result]
 
-COMMANDS = ["certify", "demo", "doctor", "extract-library", "probe", "prove", "search", "serve", "summary"]
+COMMANDS = [
+    "certify",
+    "demo",
+    "doctor",
+    "ebm-report",
+    "export-pairs",
+    "extract-library",
+    "generate-negatives",
+    "probe",
+    "prove",
+    "search",
+    "serve",
+    "summary",
+    "train-ebm",
+]
 
 
 def test_the_commands_are_these(leanebm_command: Leanebm) -> None:
