@@ -15,7 +15,7 @@ CONFIG = EnergyTrainerConfig(sampler=SamplerConfig(batch_groups=8), max_skipped=
 
 @pytest.fixture
 def learner(planted: tuple[ContrastiveData, ContrastiveData]) -> Learner:
-    learner = Learner("head", planted[0], HEAD, CONFIG)
+    learner = Learner("head", *planted, HEAD, CONFIG)
     learner.initialise()
     return learner
 
@@ -32,7 +32,7 @@ def test_a_fresh_head_is_standardised_and_its_energies_spread_by_one(learner: Le
 def test_a_head_that_takes_embeddings_as_they_are_is_not_standardised(
     planted: tuple[ContrastiveData, ContrastiveData],
 ) -> None:
-    learner = Learner("head", planted[0], attrs.evolve(HEAD, standardize=False), CONFIG)
+    learner = Learner("head", *planted, attrs.evolve(HEAD, standardize=False), CONFIG)
     learner.initialise()
 
     assert not learner.head.mean.any()
@@ -41,7 +41,7 @@ def test_a_head_that_takes_embeddings_as_they_are_is_not_standardised(
 def test_a_restored_learner_goes_on_bit_for_bit(learner: Learner) -> None:
     for number in (1, 2, 3):
         learner.step(number, 1e-3)
-    restored = Learner("head", learner.data, HEAD, CONFIG)
+    restored = Learner("head", learner.data, learner.validation, HEAD, CONFIG)
     restored.restore({name: tensor.clone() for name, tensor in learner.tensors().items()}, skipped=1)
     for number in (4, 5):
         learner.step(number, 1e-3)
@@ -54,7 +54,7 @@ def test_a_restored_learner_goes_on_bit_for_bit(learner: Learner) -> None:
 
 
 def test_only_weight_matrices_decay(planted: tuple[ContrastiveData, ContrastiveData]) -> None:
-    learner = Learner("head", planted[0], HEAD, attrs.evolve(CONFIG, weight_decay=0.5))
+    learner = Learner("head", *planted, HEAD, attrs.evolve(CONFIG, weight_decay=0.5))
     groups = learner._optimizer.param_groups
 
     decays = {id(parameter): group["weight_decay"] for group in groups for parameter in group["params"]}

@@ -39,18 +39,27 @@ class StepOutcome(NamedTuple):
 
 
 class Learner:
-    """An :class:`EnergyHead`, the one optimizer of all its parameters, and the data it learns from.
+    """An :class:`EnergyHead`, the one optimizer of all its parameters, what it learns from and what it is judged on.
 
     Args:
         name: tells its tensors from another learner's in a saved state.
         data: what it learns from, on the device it is to learn on.
+        validation: what it is judged on.
         head: configuration of the head.
         config: of the training.
     """
 
-    def __init__(self, name: str, data: ContrastiveData, head: EnergyHeadConfig, config: EnergyTrainerConfig) -> None:
+    def __init__(
+        self,
+        name: str,
+        data: ContrastiveData,
+        validation: ContrastiveData,
+        head: EnergyHeadConfig,
+        config: EnergyTrainerConfig,
+    ) -> None:
         self.name = name
         self.data = data
+        self.validation = validation
         self.head = EnergyHead(head).to(data.states.device)
         self.skipped = 0
         self._readout = DepthReadout().to(data.states.device)

@@ -1,25 +1,4 @@
-r"""The control experiment: the same data with right and wrong drawn by lot.
-
-The *twin* is a second head, trained like the first on data whose labels mean nothing. Every state gets a
-lot, a hash of its text and a seed. At each decision point the state of the lowest lot takes the role of the
-positive, and the true positive takes the place that this one leaves; the sizes of groups, the weights at each
-place and the numbers of depth stay where they were.
-
-What the twin is *read* on decides what it can tell:
-
-``own roles``
-    Validation, with roles by the same lots. No matter what the energies are, a positive drawn by lot beats
-    on average half of its siblings, so this is 0.50 in expectation for an honest pipeline: for any loss, any
-    auxiliary term, any network. But as a state has the same lot everywhere, a twin that has *seen*
-    validation states learns their lots by heart and rises above 0.50. So does an accuracy that counts ties
-    as wins. This is the figure that the promotion gate looks at.
-
-``true roles``
-    Validation as it is. It cannot see a leak, because lots learnt by heart say nothing of true roles. Nor need
-    it be 0.50: remaining depths may teach something of siblings, and whatever direction a twin happens to learn
-    from its lots has a chance cosine with the true one, some :math:`1/\sqrt D`, which moves this figure by far
-    more than its standard error. It is recorded to be looked at, and nothing rests on it.
-"""
+"""The control experiment: the same data with right and wrong drawn by lot."""
 
 from __future__ import annotations
 
@@ -37,9 +16,29 @@ __all__ = ["shuffle_roles"]
 
 
 def shuffle_roles(data: ContrastiveData, *, seed: int = 0) -> ContrastiveData:
-    """``data`` with the roles at each decision point drawn by lot; its embeddings are shared, not copied.
+    r"""``data`` with the roles at each decision point drawn by lot; its embeddings are shared, not copied.
 
-    Use one seed for training and validation: a state must have one lot.
+    The *twin* is a second head, trained like the first on data whose labels mean nothing. Every state gets a
+    lot, a hash of its text and a seed. At each decision point the state of the lowest lot takes the role of the
+    positive, and the true positive takes the place that this one leaves; the sizes of groups, the weights at each
+    place and the numbers of depth stay where they were.
+
+    What the twin is *read* on decides what it can tell:
+
+    *Own roles:* validation, with roles by the same lots. No matter what the energies are, a positive drawn by
+    lot beats on average half of its siblings, so this is 0.50 in expectation for an honest pipeline: for any loss,
+    any auxiliary term, any network. But as a state has the same lot everywhere, a twin that has *seen* validation
+    states learns their lots by heart and rises above 0.50. So does an accuracy that counts ties as wins. This is
+    the figure that the promotion gate looks at.
+
+    *True roles:* validation as it is. It cannot see a leak, because lots learnt by heart say nothing of true
+    roles. Nor need it be 0.50: remaining depths may teach something of siblings, and whatever direction a twin
+    happens to learn from its lots has a chance cosine with the true one, some :math:`1/\sqrt D`, which moves this
+    figure by far more than its standard error. It is recorded to be looked at, and nothing rests on it.
+
+    Args:
+        data: training or validation.
+        seed: of the lots. One for both sides: a state must have one lot.
     """
     lots = _lots(data.texts, seed)
     positive, negative = data.positive.copy(), data.negative.copy()

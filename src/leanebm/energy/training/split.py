@@ -108,8 +108,8 @@ def hold_apart(training: Iterable[ContrastiveGroup], validation: Iterable[Contra
     kept = [group for group in candidates if group.parent_key not in known and group.positive_key not in known]
     if not kept:
         raise EnergyError(
-            f"each of the {len(tidy.groups)} training groups shares its theorem or a state with validation, so nothing is "
-            "left to train on. They resemble one another too closely: give more theorems, or of other modules."
+            f"each of the {len(tidy.groups)} training groups shares its theorem or a state with validation, so none "
+            "is left to train on. They resemble one another too closely: give more theorems, or of other modules."
         )
     apart = tuple(_without(group, known) for group in kept)
     return GroupSplit(

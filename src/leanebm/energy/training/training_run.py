@@ -61,16 +61,15 @@ class TrainingRun:
         observer: TrainingObserver | None,
     ) -> None:
         self._started_s = time.perf_counter()
-        self._config, self._head_config = config, head
-        self._folder, self._encoder, self._notes, self._observer = folder, encoder, notes, observer
+        self._config, self._folder = config, folder
+        self._encoder, self._notes, self._observer = encoder, notes, observer
         self._settings = _settings(config, head, training, validation, encoder)
         training, validation = training.to(config.device), validation.to(config.device)
-        self._validation = validation
-        self._twin_validation = shuffle_roles(validation, seed=config.seed)
         self._training_sample = _sample(len(training), config.seed)
-        self._head = Learner("head", training, head, config)
-        twin_training = shuffle_roles(training, seed=config.seed)
-        self._twin = Learner("twin", twin_training, head, config) if config.with_twin else None
+        self._head, self._twin = Learner("head", training, validation, head, config), None
+        if config.with_twin:
+            by_lot = [shuffle_roles(side, seed=config.seed) for side in (training, validation)]
+            self._twin = Learner("twin", by_lot[0], by_lot[1], head, config)
         self._learners = [self._head] if self._twin is None else [self._head, self._twin]
         self._step = 0
         self._best: Evaluated | None = None
@@ -191,7 +190,8 @@ class TrainingRun:
 
     def _measure(self) -> dict[str, float]:
         head = self._head.head
-        siblings = SiblingEnergies.of(self._validation, state_energies(head, self._validation.states))
+        validation = self._head.validation
+        siblings = SiblingEnergies.of(validation, state_energies(head, validation.states))
         seen = SiblingEnergies.of_sample(self._head.data, self._training_sample, head)
         return {
             **siblings.metrics(),
@@ -201,13 +201,10 @@ class TrainingRun:
         }
 
     def _measure_twin(self, twin: Learner) -> dict[str, float]:
-        energies = state_energies(twin.head, self._validation.states)
+        energies = state_energies(twin.head, twin.validation.states)
+        readings = {"twin_pairwise": twin.validation, "twin_pairwise_true_roles": self._head.validation}
         return {
-            name: value_of(SiblingEnergies.of(data, energies).pairwise(resamples=0))
-            for name, data in (
-                ("twin_pairwise", self._twin_validation),
-                ("twin_pairwise_true_roles", self._validation),
-            )
+            name: value_of(SiblingEnergies.of(data, energies).pairwise(resamples=0)) for name, data in readings.items()
         }
 
     def _save_head(self, folder: Path, learner: Learner, metrics: Mapping[str, float]) -> None:
@@ -219,23 +216,23 @@ class TrainingRun:
     # --- result ---------------------------------------------------------------------------------
 
     def _result(self) -> TrainingResult:
-        best, twin_pairwise = load_checkpoint(self._folder), None
+        best, twin_pairwise, validation = load_checkpoint(self._folder), None, self._head.validation
         if self._twin is not None:
-            twin_energies = state_energies(self._twin.head, self._validation.states)
-            twin_pairwise = SiblingEnergies.of(self._twin_validation, twin_energies).pairwise()
+            twin_energies = state_energies(self._twin.head, validation.states)
+            twin_pairwise = SiblingEnergies.of(self._twin.validation, twin_energies).pairwise()
             metrics = {**best.header.metrics, "twin_pairwise": value_of(twin_pairwise)}
             best = attrs.evolve(best, header=attrs.evolve(best.header, metrics=metrics))
             save_checkpoint(self._folder, best)
-        energies = state_energies(best.head.to(self._config.device), self._validation.states)
+        energies = state_energies(best.head, validation.states)
         return TrainingResult(
             folder=self._folder,
             checkpoint=best,
             best_step=0 if self._best is None else self._best.step,
             steps=self._step,
             stopped_early=self._has_stalled,
-            pairwise=SiblingEnergies.of(self._validation, energies).pairwise(),
+            pairwise=SiblingEnergies.of(validation, energies).pairwise(),
             twin_pairwise=twin_pairwise,
-            energies=dict(zip(self._validation.texts, energies.tolist(), strict=True)),
+            energies=dict(zip(validation.texts, energies.tolist(), strict=True)),
             elapsed_s=time.perf_counter() - self._started_s,
         )
 
