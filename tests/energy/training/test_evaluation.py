@@ -41,6 +41,18 @@ def test_measuring_leaves_no_trace_in_the_head(head: EnergyHead, data: Contrasti
     assert all(torch.equal(tensor, before[name]) for name, tensor in head.state_dict().items())
 
 
+def test_a_frozen_head_is_measured_frozen(head: EnergyHead, data: ContrastiveData) -> None:
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.mul_(1.5)  # as training does, in place
+    head.freeze_spectral()
+
+    with torch.no_grad():
+        expected = head(data.states).numpy()
+    assert np.array_equal(state_energies(head, data.states), expected)
+    assert head.is_frozen
+
+
 def test_accuracy_is_over_theorems_and_leaves_out_groups_without_siblings(data: ContrastiveData) -> None:
     energy = {"a1": 0.0, "a2": 1.0, "a3": -1.0, "c1": 0.0, "c2": 2.0}
     energies = np.array([energy.get(text, 5.0) for text in data.texts], dtype=np.float32)
@@ -54,11 +66,10 @@ def test_accuracy_is_over_theorems_and_leaves_out_groups_without_siblings(data: 
 
 
 def test_a_sample_has_the_energies_of_its_groups_alone(head: EnergyHead, data: ContrastiveData) -> None:
-    frozen = head
-    frozen.freeze_spectral()
-    whole = SiblingEnergies.of(data, state_energies(frozen, data.states))
+    head.freeze_spectral()
+    whole = SiblingEnergies.of(data, state_energies(head, data.states))
 
-    sample = SiblingEnergies.of_sample(data, np.array([0, 2]), frozen)
+    sample = SiblingEnergies.of_sample(data, np.array([0, 2]), head)
 
     assert np.allclose(sample.positive, whole.positive[[0, 2]], atol=1e-6)
     assert np.allclose(sample.negative[sample.mask], whole.negative[[0, 2]][whole.mask[[0, 2]]], atol=1e-6)
