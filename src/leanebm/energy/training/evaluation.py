@@ -26,9 +26,9 @@ def state_energies(head: EnergyHead, states: torch.Tensor) -> Floats:
     """Energies ``[N]`` of ``states [N, D]``, in evaluation mode and where ``states`` are.
 
     A copy of the head is asked, so that measuring leaves no trace in it, not even in its count of draws: a
-    checkpoint of it gives these very numbers again. A frozen head draws nothing and is asked itself.
+    checkpoint of it gives these very numbers again. A frozen head stays frozen.
     """
-    scorer = head if head.is_frozen else copy.deepcopy(head).to(states.device).eval()
+    scorer = copy.deepcopy(head).to(states.device).eval()
     with torch.no_grad():
         energies: Floats = torch.cat([scorer(part) for part in torch.split(states, _MAX_BATCH)]).cpu().numpy()
     return energies
