@@ -27,8 +27,18 @@ WITHOUT = "grind,omega,simp_all,decide"
 """Closers that would make most proofs one step long; where there is no order to choose, none can be better."""
 
 AREAS = ("Bool", "Fin", "Int", "List", "Nat", "Option", "Array", "Ord", "Order", "Range", "Vector")
-SIZES = {"train": 700, "val": 200, "test": 200}
+SIZES = {"train": 400, "val": 150, "test": 150}
 BUDGET = 16
+SETTINGS = """
+[search]
+candidates_per_state = 8
+
+[lean]
+backend = "embedded"
+tactic_timeout_s = 2.0
+"""
+"""Few candidates and short tactics: many theorems tell more than deep searches of a few."""
+
 SEED = 0
 
 
@@ -48,13 +58,14 @@ class EndToEnd:
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
         self.search_options = [
-            *("--budget", str(BUDGET), "--without", WITHOUT),
+            *("--config", str(folder / "settings.toml"), "--budget", str(BUDGET), "--without", WITHOUT),
             *("--num-workers", str(workers), "--concurrency", str(2 * workers)),
         ]
 
     def run(self, until: str) -> None:
         """All steps up to ``until``."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "settings.toml").write_text(SETTINGS)
         for split, size in SIZES.items():
             write_theorems(self.folder / f"{split}.jsonl", [item.theorem for item in sample(split, size)])
             self.search(split, split)
@@ -78,7 +89,13 @@ class EndToEnd:
             pairs, groups = self.folder / f"{split}-pairs.jsonl", self.folder / f"{split}-groups"
             self.step(f"{split}-pairs", "export-pairs", "--trajectories", self.folder / split, "--output", pairs)
             resume = ["--resume"] if groups.exists() else []
-            self.step(f"{split}-groups", "generate-negatives", "--tactic-pairs", pairs, "--output", groups, *resume)
+            self.step(
+                f"{split}-groups",
+                *("generate-negatives", "--tactic-pairs", pairs, "--output", groups, "--min-steps", "2"),
+                *self.search_options,
+                *("--audit", "20") if split == "val" else (),
+                *resume,
+            )
         self.step(
             "head",
             "train-ebm",
@@ -114,7 +131,7 @@ def sample(split: str, size: int) -> Sequence[LibraryTheorem]:
     """Theorems about the data types that proofs by induction and rewriting are made for."""
     areas = {f"Init.Data.{area}" for area in AREAS}
     fitting = [item for item in library_theorems(split) if ".".join(item.module.split(".")[:3]) in areas]
-    return random.Random(SEED).sample(fitting, min(size, len(fitting)))
+    return random.Random(SEED).sample(fitting, min(size, len(fitting)))  # noqa: S311 - a sample, not a secret
 
 
 if __name__ == "__main__":

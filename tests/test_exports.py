@@ -20,6 +20,7 @@ def test_the_root_offers_these_names() -> None:
         "BestFirstSearch",
         "Candidate",
         "Certificate",
+        "EnergyHead",
         "Goal",
         "LeanPool",
         "LeanPoolConfig",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leanebm.core import Candidate, Certificate, Goal, ProofState, Theorem
+    from leanebm.energy import EnergyHead
     from leanebm.lean import LeanPool, LeanPoolConfig, LeanWorker, ProofHandle, ProofHandleOwned
     from leanebm.policy import PolicyClient, PolicyClientConfig
     from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome, SearchResult
@@ -18,6 +19,7 @@ _HOME = {
     "BestFirstSearch": "leanebm.search",
     "Candidate": "leanebm.core",
     "Certificate": "leanebm.core",
+    "EnergyHead": "leanebm.energy",
     "Goal": "leanebm.core",
     "LeanPool": "leanebm.lean",
     "LeanPoolConfig": "leanebm.lean",
@@ -38,6 +40,7 @@ __all__ = [
     "BestFirstSearch",
     "Candidate",
     "Certificate",
+    "EnergyHead",
     "Goal",
     "LeanPool",
     "LeanPoolConfig",
