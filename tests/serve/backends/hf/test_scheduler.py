@@ -282,6 +282,9 @@ async def test_stopping_it_does_not_wait_for_completions() -> None:
     async with scheduling(machine) as scheduler:
         endless = asyncio.create_task(scheduler.complete([prompt(1, tokens=10**9)]))
         await until(lambda: scheduler.statistics["running_sequences"] == 1)
-    endless.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await endless
+        queued = asyncio.create_task(scheduler.complete([prompt(2, n=8)]))
+        encoding = asyncio.create_task(scheduler.embed([text()]))
+        await until(lambda: scheduler.statistics["waiting_texts"] == 1)
+    for task in (endless, queued, encoding):
+        with pytest.raises(PolicyError, match="put away"):
+            await task

@@ -132,15 +132,19 @@ class Scheduler:
         return [job.answer.result() for job in jobs]
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._prompts or self._texts or self._groups:
-                await self._join_prompts()
-                await self._encode_texts()
-                for adapter in list(self._groups):
-                    await self._step(adapter)
+        """Work until cancelled; what is not done by then is failed."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._prompts or self._texts or self._groups:
+                    await self._join_prompts()
+                    await self._encode_texts()
+                    for adapter in list(self._groups):
+                        await self._step(adapter)
+        finally:
+            running = [job for group in self._groups.values() for job in group.jobs]
+            _fail([*running, *self._prompts, *self._texts], PolicyError("the model was put away"))
 
     async def _answers(self, jobs: Sequence[PromptJob | TextJob]) -> None:
         self._wake.set()
@@ -175,7 +179,7 @@ class Scheduler:
         try:
             await self._thread.call(work)
         except Exception as error:  # noqa: BLE001 - whatever the model raises, its requests must hear of it
-            _fail(group.jobs, error)
+            _fail(group.jobs, _model_failure(error))
         for job in group.jobs:
             if not job.answer.done() and all(sample.is_finished for sample in job.samples):
                 job.answer.set_result(None)
@@ -221,13 +225,11 @@ class Scheduler:
         if not self._texts:
             return
         batch = self._next_texts()
-        taken = set(map(id, batch))
-        self._texts = [job for job in self._texts if id(job) not in taken]
         rows = [job.tokens for job in batch]
         try:
             vectors = await self._thread.call(self._model.embeddings, rows, adapter=batch[0].adapter)
         except Exception as error:  # noqa: BLE001 - as above
-            _fail(batch, error)
+            _fail(batch, _model_failure(error))
             return
         for job, vector in zip(batch, vectors, strict=True):
             if not job.answer.done():
@@ -258,8 +260,12 @@ def _cache_tokens(jobs: Sequence[PromptJob]) -> int:
     return sum(len(job.samples) for job in jobs) * max((job.reach for job in jobs), default=0)
 
 
-def _fail(jobs: Sequence[PromptJob | TextJob], error: Exception) -> None:
+def _model_failure(error: Exception) -> PolicyError:
     _log.error("the model failed", exc_info=error)
+    return PolicyError(f"the model failed: {type(error).__name__}: {error}")
+
+
+def _fail(jobs: Sequence[PromptJob | TextJob], error: PolicyError) -> None:
     for job in jobs:
         if not job.answer.done():
-            job.answer.set_exception(PolicyError(f"the model failed: {type(error).__name__}: {error}"))
+            job.answer.set_exception(error)

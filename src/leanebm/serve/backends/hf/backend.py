@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Self, final
 
 import attrs
 
-from leanebm.errors import ConfigError, LeanEbmError, PolicyBadRequest, PolicyError, PromptTooLong
+from leanebm.errors import ConfigError, LeanEbmError, PolicyBadRequest, PolicyError
 from leanebm.serve.backends.base import (
     Backend,
     BackendDescription,
@@ -24,9 +22,9 @@ from leanebm.serve.backends.base import (
     SamplingParams,
 )
 from leanebm.serve.backends.hf._folder import check_installed, check_paths
+from leanebm.serve.backends.hf._intake import Intake
 from leanebm.serve.backends.hf._model_thread import ModelThread
-from leanebm.serve.backends.hf._scheduler import Limits, PromptJob, Scheduler, TextJob
-from leanebm.serve.backends.hf._sequence import SampledSequence
+from leanebm.serve.backends.hf._scheduler import Limits, Scheduler
 from leanebm.serve.backends.hf.config import HfConfig
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ class _Running:
 
     thread: ModelThread
     model: LanguageModel
-    limits: Limits
+    intake: Intake
     scheduler: Scheduler
 
 
@@ -62,7 +60,6 @@ class HfBackend(Backend):
 
     def __init__(self, config: HfConfig) -> None:
         self._config = config
-        self._seeds = random.Random(config.seed)  # noqa: S311 - sampling, not secrets
         self._running: _Running | None = None
         self._resources = AsyncExitStack()
 
@@ -101,16 +98,10 @@ class HfBackend(Backend):
                 max_cache_tokens=config.max_cache_tokens or model.free_cache_tokens(),
             )
             scheduler = Scheduler(thread, model, limits, new_batch=lambda adapter: RunningBatch(model, adapter))
-            return _Running(thread, model, limits, scheduler)
+            _log.info("%s has a context of %d tokens; %s", model.path, model.context, limits)
+            return _Running(thread, model, Intake(model, limits, seed=config.seed), scheduler)
 
-        running = await thread.call(load)
-        _log.info(
-            "%s: context %d, %d tokens of keys and values",
-            running.model.path,
-            running.model.context,
-            running.limits.max_cache_tokens,
-        )
-        return running
+        return await thread.call(load)
 
     # --- what it is ---
 
@@ -162,10 +153,7 @@ class HfBackend(Backend):
             PolicyError: the model failed.
         """
         self._require_adapter(adapter)
-        token_ids = await self._token_ids(prompts)
-        for tokens in token_ids:
-            self._check_size(len(tokens), params)
-        jobs = [self._job(tokens, params, adapter) for tokens in token_ids]
+        jobs = await self._now.intake.prompt_jobs(prompts, params, adapter)
         await self._now.scheduler.complete(jobs)
         return [[sample.completion() for sample in job.samples] for job in jobs]
 
@@ -179,10 +167,7 @@ class HfBackend(Backend):
             PolicyError: the model failed.
         """
         self._require_adapter(adapter)
-        token_ids = await self._token_ids(prompts)
-        for tokens in token_ids:
-            self._check_length(len(tokens))
-        jobs = [TextJob(tokens=tokens, adapter=adapter) for tokens in token_ids]
+        jobs = await self._now.intake.text_jobs(prompts, adapter)
         vectors = await self._now.scheduler.embed(jobs)
         return [
             Embedding(vector=vector, prompt_tokens=len(job.tokens)) for job, vector in zip(jobs, vectors, strict=True)
@@ -193,8 +178,7 @@ class HfBackend(Backend):
 
     async def check_health(self) -> bool:
         """Whether one token can be generated within ``health_timeout_s``, whatever else runs."""
-        tokens = (min(self._now.model.eos_ids, default=0),)
-        job = self._job(tokens, SamplingParams(max_new_tokens=1), None, is_probe=True)
+        job = self._now.intake.probe()
         try:
             async with asyncio.timeout(self._config.health_timeout_s):
                 await self._now.scheduler.complete([job])
@@ -238,72 +222,3 @@ class HfBackend(Backend):
             await self._now.thread.call(work)
         except ConfigError as error:
             raise PolicyBadRequest(str(error)) from error
-
-    # --- requests to jobs ---
-
-    async def _token_ids(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
-        model = self._now.model
-        texts = [prompt for prompt in prompts if isinstance(prompt, str)]
-        encoded = iter(await asyncio.to_thread(model.tokenizer.encode, texts) if texts else [])
-        token_ids = [next(encoded) if isinstance(prompt, str) else prompt for prompt in prompts]
-        for tokens in token_ids:
-            if not tokens:
-                raise PolicyBadRequest("a text without tokens cannot be read: it must not be empty")
-            if (highest := max(tokens)) >= model.vocabulary_size:
-                raise PolicyBadRequest(f"token id {highest} is out of range: the model has {model.vocabulary_size}")
-        return token_ids
-
-    def _check_size(self, length: int, params: SamplingParams) -> None:
-        limits = self._now.limits
-        self._check_length(length, params.max_new_tokens)
-        if params.n > limits.max_sequences:
-            raise PolicyBadRequest(
-                f"n={params.n} is more than the {limits.max_sequences} sequences that this server runs at once"
-            )
-        if params.n * (length + params.max_new_tokens) > limits.max_cache_tokens:
-            raise PolicyBadRequest(
-                f"{params.n} samples of {length} + {params.max_new_tokens} tokens do not fit into this server's "
-                f"{limits.max_cache_tokens} tokens of keys and values: ask for fewer or shorter ones"
-            )
-
-    def _check_length(self, length: int, max_new_tokens: int = 0) -> None:
-        context = self._now.model.context
-        if length > context or (length == context and max_new_tokens):
-            raise PromptTooLong(
-                f"The input ({length} tokens) is longer than the model's context length ({context} tokens)."
-            )
-        if length + max_new_tokens > context:
-            raise PromptTooLong(
-                f"The input ({length} tokens) and max_new_tokens ({max_new_tokens}) together exceed the model's "
-                f"context length ({context} tokens)."
-            )
-
-    def _job(
-        self, tokens: tuple[int, ...], params: SamplingParams, adapter: str | None, *, is_probe: bool = False
-    ) -> PromptJob:
-        model = self._now.model
-        end_ids = frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else model.eos_ids)
-        seed = self._seeds.getrandbits(64) if params.sampling_seed is None else params.sampling_seed
-        samples = tuple(
-            SampledSequence(
-                prompt_tokens=len(tokens),
-                params=params,
-                end_ids=end_ids,
-                stream=model.tokenizer.stream(skip_special_tokens=params.skip_special_tokens),
-                rng=_rng(seed, index, tokens),
-            )
-            for index in range(params.n)
-        )
-        return PromptJob(
-            tokens=tokens,
-            samples=samples,
-            adapter=adapter,
-            max_new_tokens=params.max_new_tokens,
-            is_probe=is_probe,
-        )
-
-
-def _rng(seed: int, index: int, tokens: Sequence[int]) -> random.Random:
-    """A generator for one sample of one prompt: the same wherever, and in whatever company, it is drawn."""
-    digest = hashlib.sha256(f"{seed} {index} {' '.join(map(str, tokens))}".encode()).digest()
-    return random.Random(digest)  # noqa: S311 - sampling, not secrets
