@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train_ebm"]
 
-_FOLDERS = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
+_FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
 
 
 @click.command(name="train-ebm")

@@ -12,7 +12,7 @@ from typing import Final, final
 
 import attrs
 import numpy as np
-from attrs.validators import ge, gt, instance_of, lt, optional
+from attrs.validators import ge, gt, instance_of, lt
 
 from leanebm.core import EncoderIdentity
 from leanebm.energy import CheckpointHeader, EnergyCheckpoint, EnergyHead, EnergyHeadConfig, save_checkpoint
@@ -85,9 +85,8 @@ class EnergyTrainingConfig:
     validation_fraction: float = attrs.field(default=0.15, validator=[gt(0.0), lt(1.0)])
     """Share of modules held out where held-out theorems have no folders of their own, in (0, 1)."""
 
-    max_queues_a_theorem: int | None = attrs.field(default=32, validator=optional([instance_of(int), ge(1)]))
-    """Pops of one search that the weight is fitted on, spread evenly; ``None`` for all. Each state in
-    them has to be encoded."""
+    max_queues_a_theorem: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
+    """Pops of one search that the weight is fitted on, spread evenly; each state in them has to be encoded."""
 
     def head_for(self, width: int) -> EnergyHeadConfig:
         """The head's configuration for embeddings of ``width`` numbers."""
@@ -171,12 +170,14 @@ class TrainEnergy:
         yield config
 
     async def _encode(self, encoder: PolicyClient, texts: Sequence[str]) -> Embeddings:
-        embeddings = {}
+        embeddings: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
         with stage(self._observer, _ENCODING):
             for start in range(0, len(texts), _ENCODE_ROUND):
                 asked = texts[start : start + _ENCODE_ROUND]
                 vectors = await encoder.encode(asked)
-                embeddings |= {text: np.array(vector) for text, vector in zip(asked, vectors, strict=True)}
+                embeddings |= {
+                    text: np.array(vector, dtype=np.float32) for text, vector in zip(asked, vectors, strict=True)
+                }
                 done = f"{len(embeddings)} of {len(texts)}"
                 self._observer.notify(StageProgressed(_ENCODING, done, len(embeddings) / len(texts)))
         return embeddings
@@ -306,11 +307,9 @@ def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def _thinned(queues: Sequence[OpenQueue], most: int | None) -> tuple[OpenQueue, ...]:
+def _thinned(queues: Sequence[OpenQueue], most: int) -> tuple[OpenQueue, ...]:
     """At most ``most`` queues of each theorem, spread evenly over its search."""
     by_theorem: dict[str, list[OpenQueue]] = {}
     for queue in queues:
         by_theorem.setdefault(queue.theorem, []).append(queue)
-    return tuple(
-        queue for own in by_theorem.values() for queue in (own if most is None else own[:: -(-len(own) // most)])
-    )
+    return tuple(queue for own in by_theorem.values() for queue in own[:: -(-len(own) // most)])
