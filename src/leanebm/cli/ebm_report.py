@@ -20,9 +20,10 @@ __all__ = ["ebm_report", "print_diagnosis"]
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
 def ebm_report(*, folder: Path) -> None:
-    """Write DIR/report.html: how good the energy head in DIR is, what is wrong with it, and why.
+    """Write a page on how good an energy head is.
 
-    DIR is what train-ebm wrote. The page is one file and needs nothing beside it.
+    DIR is what train-ebm wrote. The page, DIR/report.html, says whether the head may steer a search, what is wrong
+    with it, and the likely cause; it is one file and needs nothing beside it.
     """
     try:  # only this command and its kin need numpy and what draws
         from leanebm.energy.diagnostics import Diagnosis

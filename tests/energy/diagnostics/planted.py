@@ -51,7 +51,7 @@ def _group(rng: np.random.Generator, theorem: str, step: int, steps: int, longer
             text=state(f"{name}.{choice}", length + longer + int(rng.integers(-15, 15))),
             key=f"{name}.{choice}",
             tactic=f"simp {choice}",
-            log_prob=float(rng.normal(-2.5, 1.0)),
+            log_prob=-abs(float(rng.normal(-2.5, 1.0))),
             evidence=Evidence.DEAD if rng.random() < 0.3 else Evidence.UNKNOWN,
         )
         for choice in range(int(rng.integers(1, 7)))
@@ -63,7 +63,7 @@ def _group(rng: np.random.Generator, theorem: str, step: int, steps: int, longer
         positive_text=state(f"{name}.on", length),
         positive_key=f"{name}.on",
         positive_tactic="exact h",
-        positive_log_prob=float(rng.normal(-2.0, 1.0)),
+        positive_log_prob=-abs(float(rng.normal(-2.0, 1.0))),
         negatives=negatives,
         depth=step,
         remaining_depth=steps - step,

@@ -9,6 +9,7 @@ from leanebm.energy.diagnostics import (
     length_deciles,
     pairwise_length_only,
     pairwise_same_length,
+    sibling_pairwise,
 )
 
 from .planted import planted_energies, planted_frontiers, planted_groups
@@ -26,19 +27,17 @@ def test_where_length_gives_the_label_away_a_ruler_is_right() -> None:
     assert pairwise_length_only(siblings).value == pytest.approx(1.0, abs=0.01)
 
 
-def test_a_head_that_measures_is_found_out_at_equal_length() -> None:
+def test_a_head_that_knows_the_decile_only_is_found_out_at_equal_length() -> None:
     groups = planted_groups(theorems=200, longer=25)
-    lengths = {text: float(len(text)) for g in groups for text in (g.positive_text, *(n.text for n in g.negatives))}
-    ruler = SiblingSet.from_groups(groups, lengths)
-    assert pairwise_same_length(ruler).value == pytest.approx(1.0, abs=0.2)
-    noise = np.random.default_rng(0)
-    blurred = SiblingSet.from_groups(
-        groups, {text: length // 50 + noise.normal() / 50 for text, length in lengths.items()}
+    lengths = {text: len(text) for g in groups for text in (g.positive_text, *(n.text for n in g.negatives))}
+    edges, noise = np.quantile(list(lengths.values()), np.arange(1, 10) / 10), np.random.default_rng(0)
+    siblings = SiblingSet.from_groups(
+        groups,
+        {text: int(np.searchsorted(edges, length, side="right")) + noise.random() for text, length in lengths.items()},
     )
-    whole, equal = pairwise_length_only(blurred).value, pairwise_same_length(blurred).value
-    assert whole is not None
-    assert equal is not None
-    assert equal < whole - 0.1
+    whole = sibling_pairwise(siblings.positive_energy, siblings.negative_energy, siblings.mask, siblings.theorem)
+    assert whole.is_above(0.65)
+    assert pairwise_same_length(siblings).value == pytest.approx(0.5, abs=0.06)
 
 
 def test_deciles_hold_a_tenth_of_all_states_each() -> None:

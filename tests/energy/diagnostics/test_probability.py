@@ -21,7 +21,7 @@ from .planted import planted_frontiers
 def queues_labelled_by(slope: float, intercept: float, *, theorems: int = 200) -> FrontierSet:
     """Nodes whose labels are drawn with the chance that ``σ(−(slope·E + intercept))`` says."""
     queues, rng = planted_frontiers(theorems=theorems), np.random.default_rng(0)
-    energy = rng.normal(size=len(queues.energy))
+    energy = rng.normal(-1.0, 1.0, size=len(queues.energy))
     chance = 1 / (1 + np.exp(slope * energy + intercept))
     return attrs.evolve(queues, energy=energy, is_on_path=rng.random(len(energy)) < chance)
 

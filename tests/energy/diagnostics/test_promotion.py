@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import attrs
+import numpy as np
 import pytest
 
 from leanebm.energy.diagnostics import (
     Alarm,
     Diagnosis,
+    EmbeddingProbe,
     Estimate,
     Findings,
     Grade,
@@ -16,6 +18,7 @@ from leanebm.energy.diagnostics import (
     Severity,
     TrainingFacts,
     ValidationStates,
+    diagnose,
     mcnemar_worse,
 )
 
@@ -110,6 +113,15 @@ def test_a_weak_head_keeps_what_little_weight_it_earned() -> None:
 def test_a_head_turned_round_is_unsound_and_loses_its_weight() -> None:
     diagnosis, _ = examine(gap=-1.0)
     assert diagnosis.verdict.grade is Grade.UNSOUND
+    assert diagnosis.calibration.beta == 0.0
+
+
+def test_a_head_fed_on_nothing_loses_the_weight_that_was_fitted(healthy: tuple[Diagnosis, ValidationStates]) -> None:
+    _, states = healthy
+    zeros = EmbeddingProbe.of(np.vstack([np.eye(8), np.zeros((1, 8))]))
+    diagnosis = diagnose(states.siblings, frontiers=states.frontiers, embeddings=zeros)
+    assert diagnosis.verdict.grade is Grade.UNSOUND
+    assert diagnosis.fit.calibration.beta > 0
     assert diagnosis.calibration.beta == 0.0
 
 

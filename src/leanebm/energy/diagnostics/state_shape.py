@@ -10,7 +10,7 @@ import attrs
 __all__ = ["StateShape"]
 
 _TURNSTILE: Final = re.compile(r"^⊢", re.MULTILINE)
-_LOCAL_CONTEXT: Final = re.compile(r"^(?!case |⊢|\s)([^:\n]+?) :", re.MULTILINE)
+_LOCAL_CONTEXT: Final = re.compile(r"^(?!⊢|\s)([^:\n]+?) :", re.MULTILINE)
 
 
 @attrs.frozen
