@@ -107,6 +107,15 @@ def test_a_second_checkpoint_replaces_the_first(tmp_path: Path) -> None:
     assert len(list((tmp_path / "deep" / "folder").iterdir())) == 2
 
 
+def test_what_a_killed_writer_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".head-abc.part", "head-0123.safetensors", "metrics.csv", "other.safetensors"):
+        (tmp_path / name).touch()
+    saved(tmp_path)
+    kept = {path.name for path in tmp_path.iterdir()} - {"head.json"}
+    header = json.loads((tmp_path / "head.json").read_text())
+    assert kept == {header["weights"]["name"], "metrics.csv", "other.safetensors"}
+
+
 def test_saving_the_same_head_twice_keeps_its_weights(tmp_path: Path) -> None:
     saved(tmp_path)
     saved(tmp_path)
