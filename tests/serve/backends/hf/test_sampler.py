@@ -89,6 +89,13 @@ def test_a_row_does_not_notice_its_neighbours() -> None:
         assert (token.item(), log_prob.item()) == (tokens[i].item(), log_probs[i].item())
 
 
+@pytest.mark.parametrize("params", [{"top_k": 2**80}, {"temperature": 1e300}, {"temperature": 1e-5}, {"min_p": 1.0}])
+def test_extreme_parameters_are_only_extreme(params: dict[str, Any]) -> None:
+    tokens, log_probs = draw(50, **params)
+    assert all(0 <= token < len(LOGITS) for token in tokens)
+    assert all(math.isfinite(log_prob) and log_prob <= 0.0 for log_prob in log_probs)
+
+
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-32])
 def test_what_has_no_probability_is_never_drawn_and_infinity_never_told(uniform: float) -> None:
     logits = torch.tensor([[-math.inf, 1.0, -math.inf, 1.0, -math.inf]])

@@ -61,7 +61,7 @@ def _narrowed(probs: Tensor, params: Sequence[SamplingParams]) -> Tensor:
         return probs
     ranked, order = probs[rows].sort(dim=-1, descending=True)
     width = probs.shape[-1]
-    top_k = probs.new_tensor([width if params[i].top_k == -1 else params[i].top_k for i in rows])
+    top_k = probs.new_tensor([width if params[i].top_k == -1 else min(width, params[i].top_k) for i in rows])
     top_p = probs.new_tensor([params[i].top_p for i in rows])
     min_p = probs.new_tensor([params[i].min_p for i in rows])
     is_kept = torch.arange(width, device=probs.device) < top_k[:, None]
