@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from leanebm.core import Certificate, Theorem
 from leanebm.pipeline import record_path
-from leanebm.pipeline.run_folder import RunFolder, _file_stem, write_atomically, write_proof
+from leanebm.pipeline.run_folder import RunFolder, _file_stem, write_proof, write_text
 
 
 def certificate(name: str) -> Certificate:
@@ -47,9 +47,9 @@ def test_two_names_never_share_a_file(one: str, other: str) -> None:
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    write_atomically(path, "old")
+    write_text(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "\ud800")
+        write_text(path, "\ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from leanebm.data._checks import theorem_problems
 from leanebm.data.library_theorem import LibraryTheorem, Split, split_of
 from leanebm.errors import ConfigError
+from leanebm.storage import write_atomically
 
 __all__ = [
     "LIBRARY_SCHEMA_VERSION",
@@ -91,9 +93,9 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
         raise ConfigError(f"there are no theorems to write to {path}")
     if problems := [f"{what} @ theorem {number}" for number, what in _problems(rows)]:
         raise ConfigError(f"{path} was not written: not all theorems could be read back from it", problems)
-    partial = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial, compression="zstd")
-    partial.replace(path)
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), buffer, compression="zstd")
+    write_atomically(path, buffer.getvalue())
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

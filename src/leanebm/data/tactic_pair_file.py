@@ -16,20 +16,24 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from leanebm._shown import shown
 from leanebm.core import Theorem
 from leanebm.data._checks import theorem_problems
 from leanebm.data._lines import MAX_LINE_BYTES, BadLine, decode_line, json_object, numbered_lines
 from leanebm.data.tactic_pair import TacticPair
 from leanebm.errors import ConfigError
+from leanebm.storage import write_atomically
 
 __all__ = ["read_tactic_pairs", "write_tactic_pairs"]
 
 _TEXTS: Final = ("theorem", "statement", "copy_from", "header", "module", "state", "tactic")
 _NUMBERS: Final = ("step", "num_steps")
 _REQUIRED: Final = ("theorem", "step", "num_steps", "state", "tactic")
+_MAX_SHOWN_STEPS: Final = 10
 _EXAMPLE: Final = '{"theorem": …, "statement": …, "step": 0, "num_steps": 2, "state": …, "tactic": …}'
 
 _Numbered = tuple[int, TacticPair]
@@ -79,10 +83,7 @@ def write_tactic_pairs(path: str | os.PathLike[str], pairs: Iterable[TacticPair]
     ]
     if problems := too_long + [f"{what} @ pair {number}" for number, what in _problems(numbered)]:
         raise ConfigError(f"{path} was not written: not all pairs could be read back from it", problems)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(b"".join(lines))
-    partial.replace(path)
+    write_atomically(path, b"".join(lines))
 
 
 def _read_lines(file: BinaryIO) -> tuple[tuple[TacticPair, ...], list[tuple[int, str]]]:
@@ -106,7 +107,7 @@ def _parse(line: str) -> TacticPair:
     mistakes = [f"{key!r} is missing" for key in _REQUIRED if value.get(key) is None]
     for kind, keys, wanted in ((str, _TEXTS, "a string"), (int, _NUMBERS, "a whole number")):
         mistakes += [
-            f"{key!r} should be {wanted}, not {json.dumps(value[key])[:60]}"
+            f"{key!r} should be {wanted}, not {shown(value[key])}"
             for key in keys
             if value.get(key) is not None and type(value[key]) is not kind
         ]
@@ -142,8 +143,10 @@ def _step_problems(name: str, steps: Sequence[_Numbered]) -> Iterator[tuple[int,
         if count[pair.step] > 1:
             yield number, f"step {pair.step} of {name!r} occurs {count[pair.step]} times"
     number, first = steps[0]
-    if missing := [step for step in range(first.num_steps) if step not in count]:
-        yield number, f"the proof of {name!r} lacks step {', '.join(map(str, missing[:10]))}"
+    # Lazily: a file may claim more steps than fit into memory.
+    absent = (step for step in range(first.num_steps) if step not in count)
+    if missing := list(islice(absent, _MAX_SHOWN_STEPS)):
+        yield number, f"the proof of {name!r} lacks step {', '.join(map(str, missing))}"
 
 
 def _json_line(pair: TacticPair) -> bytes:

@@ -21,11 +21,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from leanebm._shown import shown
 from leanebm.core import Theorem
 from leanebm.data._checks import theorem_problems
 from leanebm.data._lines import BadLine, decode_line, json_object, numbered_lines
 from leanebm.data.library_file import read_library_file
 from leanebm.errors import ConfigError
+from leanebm.storage import write_atomically
 
 __all__ = ["read_theorems", "write_theorems"]
 
@@ -75,9 +77,7 @@ def write_theorems(path: str | os.PathLike[str], theorems: Iterable[Theorem]) ->
         raise ConfigError(f"there are no theorems to write to {path}")
     if problems := [f"{what} @ theorem {number}" for number, what in _problems(numbered)]:
         raise ConfigError(f"{path} was not written: not all theorems could be read back from it", problems)
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(b"".join(_json_line(theorem) for _, theorem in numbered))
-    partial.replace(path)
+    write_atomically(path, b"".join(_json_line(theorem) for _, theorem in numbered))
 
 
 def _read_lines(
@@ -121,7 +121,7 @@ def _parse_json(_: int, line: str) -> Theorem | None:
         if isinstance(field, str):
             fields[key] = field
         elif field is not None:
-            raise BadLine(f"{key!r} should be a string, not {json.dumps(field)[:60]}")
+            raise BadLine(f"{key!r} should be a string, not {shown(field)}")
     if "name" not in fields:
         raise BadLine("'name' is missing")
     return _theorem(**fields)

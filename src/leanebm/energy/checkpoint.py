@@ -12,10 +12,7 @@ the old one in one step. A reader, or a crash at any moment, meets the old check
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -26,12 +23,14 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from leanebm._shown import shown
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import CheckpointHeader
 from leanebm.energy.checkpoint_json import WeightsFile, header_from_json, header_to_json
 from leanebm.energy.config import EnergyHeadConfig
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EnergyError
+from leanebm.storage import SCRATCH_SUFFIX, write_atomically
 
 __all__ = ["HEADER_NAME", "EnergyCheckpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -39,8 +38,7 @@ HEADER_NAME: Final = "head.json"
 """The file that makes a folder a checkpoint."""
 
 _WEIGHTS_PATTERN: Final = "head-*.safetensors"
-_SCRATCH_PREFIX: Final = ".head-"
-_SCRATCH_SUFFIX: Final = ".part"
+_SCRATCH_PATTERN: Final = f".head*{SCRATCH_SUFFIX}"
 _READS: Final = 3
 """Times a reader looks again when a writer replaced the checkpoint under its eyes."""
 
@@ -72,10 +70,9 @@ def save_checkpoint(folder: Path, checkpoint: EnergyCheckpoint) -> None:
     data = safetensors.torch.save(state)
     digest = hashlib.sha256(data).hexdigest()
     weights = WeightsFile(name=f"head-{digest[:16]}.safetensors", sha256=digest)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / weights.name, data)
-    _write(folder / HEADER_NAME, header_to_json(checkpoint.header, weights).encode())
-    for stale in (*folder.glob(_WEIGHTS_PATTERN), *folder.glob(f"{_SCRATCH_PREFIX}*{_SCRATCH_SUFFIX}")):
+    write_atomically(folder / weights.name, data)
+    write_atomically(folder / HEADER_NAME, header_to_json(checkpoint.header, weights).encode())
+    for stale in (*folder.glob(_WEIGHTS_PATTERN), *folder.glob(_SCRATCH_PATTERN)):
         if stale.name != weights.name:
             stale.unlink(missing_ok=True)
 
@@ -121,8 +118,8 @@ def _read(folder: Path) -> tuple[CheckpointHeader, bytes, Path]:
             data = path.read_bytes()
         except FileNotFoundError:
             continue  # a writer may have put another checkpoint in place meanwhile
-        except OSError as error:
-            raise EnergyError(f"{path} cannot be read: {error}.") from error
+        except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+            raise EnergyError(f"{shown(str(path))}, the weights of {folder}, cannot be read: {error}.") from error
         if (digest := hashlib.sha256(data).hexdigest()) != weights.sha256:
             raise EnergyError(
                 f"{path} is damaged: its SHA-256 is {digest}, but {HEADER_NAME} says {weights.sha256}. "
@@ -164,24 +161,3 @@ def _problems(state: Mapping[str, Tensor], config: EnergyHeadConfig) -> Iterator
             yield f"{name} is {found.dtype}, should be {wanted.dtype}"
         elif not found.isfinite().all():
             yield f"{name} holds numbers that are not finite"
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put ``data`` in place so that a reader, or a crash, meets the old file or the new one whole."""
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=_SCRATCH_PREFIX, suffix=_SCRATCH_SUFFIX)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)  # mkstemp makes it private
-        Path(scratch).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(scratch).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -12,6 +12,7 @@ import cattrs
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 
+from leanebm._shown import shown
 from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar
 
 __all__ = ["WeightsFile", "header_from_json", "header_to_json"]
@@ -52,7 +53,7 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
     version = document.get("schema_version")
     if version != CHECKPOINT_SCHEMA_VERSION:
         raise ValueError(
-            f"it has schema version {json.dumps(version)}; this leanebm reads and writes {CHECKPOINT_SCHEMA_VERSION}. "
+            f"it has schema version {shown(version)}; this leanebm reads and writes {CHECKPOINT_SCHEMA_VERSION}. "
             "Read it with the leanebm that wrote it, or train again"
         )
     weights = _structure(document.pop("weights", None), WeightsFile, "$.weights")
@@ -63,14 +64,14 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
     if fingerprint != header.encoder.fingerprint:
         raise ValueError(
             f"its encoder's fingerprint is {header.encoder.fingerprint}, "
-            f"but $.encoder_fingerprint says {json.dumps(fingerprint)}"
+            f"but $.encoder_fingerprint says {shown(fingerprint)}"
         )
     return header, weights
 
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"it is no JSON object but {json.dumps(value)[:40]}")
+        raise TypeError(f"it is no JSON object but {shown(value)}")
     return value
 
 
@@ -99,7 +100,7 @@ def _scalar(wanted: type) -> Callable[[object, object], Any]:
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise TypeError(f"must be {wanted.__name__}, not {json.dumps(value)}")
+            raise TypeError(f"must be {wanted.__name__}, not {shown(value)}")
         return value
 
     return structure

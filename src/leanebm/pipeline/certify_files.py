@@ -96,18 +96,18 @@ def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
 
 def _split_statement(text: str) -> tuple[str, str] | None:
     """Cut at the first ``:= by`` that is not inside brackets."""
-    cut = next((match for match in _BY.finditer(text) if _is_balanced(text[: match.start()])), None)
-    return None if cut is None else (text[: cut.start()].strip(), text[cut.end() :])
-
-
-def _is_balanced(text: str) -> bool:
     closing: list[str] = []
-    for character in text:
-        if character in _BRACKETS:
-            closing.append(_BRACKETS[character])
-        elif closing and character == closing[-1]:
-            closing.pop()
-    return not closing
+    read = 0
+    for cut in _BY.finditer(text):
+        for character in text[read : cut.start()]:
+            if character in _BRACKETS:
+                closing.append(_BRACKETS[character])
+            elif closing and character == closing[-1]:
+                closing.pop()
+        if not closing:
+            return text[: cut.start()].strip(), text[cut.end() :]
+        read = cut.start()
+    return None
 
 
 def _header(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from leanebm.pipeline.contrastive_report import ContrastiveReport
-from leanebm.pipeline.run_folder import write_atomically
+from leanebm.pipeline.run_folder import write_text
 
 __all__ = ["ContrastiveFolder"]
 
@@ -50,4 +50,4 @@ class ContrastiveFolder:
 
     def write_report(self, report: ContrastiveReport) -> None:
         """Put the report in place of an older one."""
-        write_atomically(self.report, json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")
+        write_text(self.report, json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")

@@ -36,7 +36,7 @@ from leanebm.pipeline.events import (
 )
 from leanebm.pipeline.extract_library import LIBRARY_MODULES
 from leanebm.pipeline.rerooted import RerootedCertifier, RerootedEnvironment
-from leanebm.pipeline.run_folder import write_atomically
+from leanebm.pipeline.run_folder import write_text
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench, stage
 from leanebm.search import SearchBudget, SearchConfig
@@ -136,7 +136,7 @@ class GenerateNegatives:
     async def _replay_all(self, bench: Workbench) -> None:
         info = self._run_info(bench)
         async with ContrastiveWriter(self._folder.groups, run=info, config=_SHARDS) as writer:
-            write_atomically(self._folder.config, to_toml(self._config))
+            write_text(self._folder.config, to_toml(self._config))
             done = writer.completed()
             waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]
             self._observer.notify(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,13 +11,12 @@ import attrs
 from leanebm.core import Certificate
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline.certificate_record import CertificateRecord, record_path
+from leanebm.storage import SCRATCH_SUFFIX, write_atomically
 
-__all__ = ["RunFolder", "write_atomically", "write_proof"]
+__all__ = ["RunFolder", "write_proof", "write_text"]
 
 _MAX_STEM_BYTES = 200
 """File systems allow 255 bytes a name; the rest is for the ending and a temporary file's suffix."""
-
-_SCRATCH_SUFFIX = ".part"
 
 
 @attrs.frozen
@@ -62,7 +58,7 @@ class RunFolder:
     def sweep(self) -> None:
         """Remove the half-written files of a run that was killed; for whoever holds the folder's lock."""
         for folder in (self.path, self.proofs):
-            for scratch in folder.glob(f".*{_SCRATCH_SUFFIX}"):
+            for scratch in folder.glob(f".*{SCRATCH_SUFFIX}"):
                 scratch.unlink(missing_ok=True)
 
     def write_proof(self, certificate: Certificate) -> Path:
@@ -73,37 +69,21 @@ class RunFolder:
 def write_proof(certificate: Certificate, folder: Path) -> Path:
     """Write the certified proof and its record into ``folder``; two theorems' names never share a file."""
     path = folder / f"{_file_stem(certificate.theorem.name)}.lean"
-    write_atomically(path, certificate.source)
-    write_atomically(record_path(path), CertificateRecord.of(certificate).to_json())
+    write_text(path, certificate.source)
+    write_text(record_path(path), CertificateRecord.of(certificate).to_json())
     return path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` so that a reader, or a crash, meets the old file or the new one whole.
 
     Raises:
         TrajectoryError: the disk is full, or the folder cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise TrajectoryError(f"{path} could not be written: {error}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_SCRATCH_SUFFIX)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)  # mkstemp makes it private
-        Path(scratch).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(scratch).unlink()
-        raise
 
 
 def _file_stem(name: str) -> str:

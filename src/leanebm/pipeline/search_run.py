@@ -26,7 +26,7 @@ from leanebm.pipeline.events import (
     TheoremStarted,
 )
 from leanebm.pipeline.recording import record_of, rows_of
-from leanebm.pipeline.run_folder import RunFolder, write_atomically
+from leanebm.pipeline.run_folder import RunFolder, write_text
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench
 from leanebm.search import SearchOutcome, SearchResult
@@ -89,7 +89,7 @@ class SearchRun:
             info = self._run_info(bench)
             async with TrajectoryWriter(self._folder.trajectory, run=info) as writer:
                 self._folder.sweep()
-                write_atomically(self._folder.config, to_toml(self._config))
+                write_text(self._folder.config, to_toml(self._config))
                 done = writer.completed()
                 waiting = [theorem for theorem in self._theorems if theorem.name not in done]
                 self._observer.notify(RunStarted(self._folder, len(waiting), len(self._theorems) - len(waiting)))

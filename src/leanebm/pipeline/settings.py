@@ -20,6 +20,7 @@ import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.v import transform_error
 
+from leanebm._shown import shown
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -56,7 +57,7 @@ _DISCOVERED: Mapping[object, Mapping[str, Callable[[], object]]] = {
 }
 """Words that pick a part by looking at this machine; what was found is what gets written down."""
 
-_MISTAKES = (ClassValidationError, LeanInstallError, TypeError, ValueError)
+_MISTAKES = (ClassValidationError, LeanInstallError, OverflowError, TypeError, ValueError)
 """What a wrong setting raises while it is looked at."""
 
 _SCALARS: tuple[tuple[type, tuple[type, ...], str], ...] = (
@@ -110,7 +111,9 @@ def _count(number: int) -> str:
 def _structure_scalar(kind: type, accepted: tuple[type, ...], wanted: str) -> Callable[[object, object], object]:
     def structure(value: object, _: object) -> object:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise TypeError(f"expected {wanted}, got {value!r}")
+            raise TypeError(f"expected {wanted}, got {shown(value)}")
+        if isinstance(value, str):
+            value.encode()  # JSON's escapes can spell half of a surrogate pair, which no file can hold
         return kind(value)
 
     return structure
@@ -121,7 +124,7 @@ def _structure_choice(value: object, kind: type[enum.Enum]) -> enum.Enum:
         return kind(value)
     except ValueError:
         choices = ", ".join(repr(member.value) for member in kind)
-        raise ValueError(f"expected one of {choices}, got {value!r}") from None
+        raise ValueError(f"expected one of {choices}, got {shown(value)}") from None
 
 
 def _structure_tuple(kind: Any) -> Callable[[object, object], tuple[object, ...]]:
@@ -129,7 +132,7 @@ def _structure_tuple(kind: Any) -> Callable[[object, object], tuple[object, ...]
 
     def structure(value: object, _: object) -> tuple[object, ...]:
         if not isinstance(value, list | tuple):
-            raise TypeError(f"expected a list, got {value!r}")
+            raise TypeError(f"expected a list, got {shown(value)}")
         return tuple(_CONVERTER.structure(each, member) for each in value)
 
     return structure
@@ -155,7 +158,7 @@ def _structure_kind(interface: Any) -> Callable[[object, object], object]:
             return discovered[word]()
         if not isinstance(word, str) or word not in kinds:
             choices = ", ".join(map(repr, sorted({*kinds, *discovered})))
-            raise ValueError(f"expected one of {choices}, got {word!r}")
+            raise ValueError(f"expected one of {choices}, got {shown(word)}")
         rest = {key: member for key, member in table.items() if key != "kind"}
         return _CONVERTER.structure(rest, kinds[word])
 
@@ -169,7 +172,7 @@ def _structure_config(kind: Any) -> Callable[[object, object], object]:
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, Mapping):
-            raise TypeError(f"expected a table, got {value!r}")
+            raise TypeError(f"expected a table, got {shown(value)}")
         given: dict[str, object] = {}
         mistakes: list[Exception] = []
         for name, attribute in fields.items():

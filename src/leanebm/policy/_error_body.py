@@ -63,7 +63,7 @@ def message_of(body: str) -> str:
     """The human part of an error body, whichever of the known shapes it has, cut to a sane length."""
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = body
     return " ".join(_innermost(parsed).split())[:_LONGEST_MESSAGE]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
+from leanebm._shown import shown
 from leanebm.core import Candidate
 from leanebm.errors import PolicyProtocolError, PolicyUnavailable
 from leanebm.policy._failure import AttemptFailed, Failure
@@ -22,8 +24,8 @@ _IMPOSSIBLE: Final = -1e30
 _TOLERANCE: Final = 1e-3
 """How far above 0 rounding may carry a log-probability."""
 
-_FORBIDDEN: Final = re.compile(r"(?<![\w.'])(sorry|admit)(?![\w'])")
-"""Tactics that close any goal and prove nothing."""
+_UNUSABLE: Final = re.compile(r"(?<![\w.'])(sorry|admit)(?![\w'])|[\ud800-\udfff]")
+"""Tactics that close any goal and prove nothing, and halves of surrogate pairs, which no file can hold."""
 
 
 @attrs.frozen
@@ -73,7 +75,7 @@ def decode_samples(reply: object, n: int) -> SampleBatch:
         samples=possible,
         dropped=n - len(possible),
         token_count_mismatches=sum(not sample.has_all_tokens for sample in samples),
-        weight_version=next((str(v) for item in objects if (v := _meta(item).get("weight_version")) is not None), None),
+        weight_version=next((v for item in objects if isinstance(v := _meta(item).get("weight_version"), str)), None),
     )
 
 
@@ -87,7 +89,7 @@ def candidates_of(samples: Iterable[Sample], prompt_format: PromptFormat) -> tup
     filtered = 0
     for sample in samples:
         block = prompt_format.parse(sample.text)
-        if block is None or _FORBIDDEN.search(block.tactic):
+        if block is None or _UNUSABLE.search(block.tactic):
             filtered += 1
             continue
         readings.setdefault(block.tactic, {})[sample.token_ids] = _Reading.of(sample, block)
@@ -166,7 +168,7 @@ def _finish_type(item: Mapping[str, object]) -> str:
         case {"type": "stop" | "length" | "abort" as kind}:
             return str(kind)
         case other:
-            raise PolicyProtocolError(f"a sample finished for an unknown reason: {other!r:.100}")
+            raise PolicyProtocolError(f"a sample finished for an unknown reason: {shown(other)}")
 
 
 def _sample(item: Mapping[str, object], finish: str) -> Sample:
@@ -188,9 +190,9 @@ def _sample(item: Mapping[str, object], finish: str) -> Sample:
 def _triple(entry: object) -> tuple[float, int, str | None]:
     match entry:
         case [int() | float() as log_prob, int(token_id), *rest] if not isinstance(log_prob, bool):
-            if math.isnan(log_prob) or log_prob > _TOLERANCE:
-                raise PolicyProtocolError(f"{log_prob} is not a log-probability")
+            if not -sys.float_info.max <= log_prob <= _TOLERANCE and log_prob != -math.inf:
+                raise PolicyProtocolError(f"{shown(log_prob)} is not a log-probability")
             text = rest[0] if rest and isinstance(rest[0], str) else None
             return float(log_prob), token_id, text
         case _:
-            raise PolicyProtocolError(f"a log-probability entry is not [number, id, text]: {entry!r:.100}")
+            raise PolicyProtocolError(f"a log-probability entry is not [number, id, text]: {shown(entry)}")

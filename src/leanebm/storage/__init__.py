@@ -1,5 +1,6 @@
-"""Folders of atomic, versioned Parquet shards that hold whole theorems: how everything that a run finds is kept."""
+"""How everything that a run finds is kept: files that are whole or absent, and folders of Parquet shards of them."""
 
+from leanebm.storage.atomic_file import SCRATCH_SUFFIX, write_atomically
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import Shard
 from leanebm.storage.shard_format import ShardFormat, StoredRecord
@@ -7,6 +8,7 @@ from leanebm.storage.shard_set import ShardSet, read_shards
 from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig
 
 __all__ = [
+    "SCRATCH_SUFFIX",
     "RunInfo",
     "Shard",
     "ShardFormat",
@@ -15,4 +17,5 @@ __all__ = [
     "ShardWriterConfig",
     "StoredRecord",
     "read_shards",
+    "write_atomically",
 ]

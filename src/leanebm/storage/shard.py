@@ -67,7 +67,7 @@ class Shard(Generic[R, T]):
         temporary = path.with_name(f".{path.stem}.tmp")
         try:
             with temporary.open("wb") as file:
-                pq.write_table(table, file, compression="zstd")
+                pq.write_table(table, file, compression="zstd", write_page_checksum=True)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -96,7 +96,7 @@ class Shard(Generic[R, T]):
                 metadata[shard_format.records_key],
                 tuple[shard_format.record, ...],  # type: ignore[name-defined]
             )
-        except (AttributeError, KeyError, TypeError, ValueError, ExceptionGroup) as error:  # JSON of another shape
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError, ExceptionGroup) as error:
             raise TrajectoryError(f"{path} has damaged metadata: {error}") from error
         return cls(path, shard_format, run, records)
 
@@ -107,9 +107,11 @@ class Shard(Generic[R, T]):
             TrajectoryError: the file is damaged, or is gone.
         """
         try:
-            return pq.read_table(self.path, schema=self.format.schema)
+            table = pq.read_table(self.path, schema=self.format.schema, page_checksum_verification=True)
+            table.validate(full=True)  # text that is not UTF-8, lists that reach beyond their end …
         except (OSError, pa.ArrowException) as error:
             raise TrajectoryError(f"{self.path} cannot be read: {error}") from error
+        return table
 
 
 def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schema, version: bytes | None) -> None:

@@ -70,8 +70,25 @@ class ShardSet(Generic[R, T]):
         Raises:
             TrajectoryError: a shard is damaged, or is gone.
         """
-        for table in self.tables():
-            yield from self.format.rows_of(table)
+        for shard, table in zip(self.shards, self.tables(), strict=True):
+            try:
+                rows = self.format.rows_of(table)
+            except (TypeError, ValueError) as error:
+                raise TrajectoryError(
+                    f"{shard.path} holds a row that this leanebm would not have written: {error} "
+                    f"@ row {_first_bad_row(table, self.format)}. Restore it, or delete it."
+                ) from error
+            yield from rows
+
+
+def _first_bad_row(table: pa.Table, shard_format: ShardFormat[R, T]) -> int:
+    """Its number among the rows that count, from 1."""
+    for index in range(table.num_rows):
+        try:
+            shard_format.rows_of(table.slice(index, 1))
+        except (TypeError, ValueError):
+            return index + 1
+    raise AssertionError("rows that cannot be read together can be read one by one")
 
 
 def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R, T]:

@@ -12,8 +12,8 @@ import attrs
 from cattrs import transform_error
 from cattrs.preconf.json import make_converter
 
+from leanebm._shown import shown
 from leanebm.energy.calibration import Calibration
-from leanebm.energy.diagnostics._files import write_atomically
 from leanebm.energy.diagnostics.alarm import Alarm
 from leanebm.energy.diagnostics.calibration_fit import CalibrationFit
 from leanebm.energy.diagnostics.data_audit import DataAudit
@@ -24,6 +24,7 @@ from leanebm.energy.diagnostics.promotion import Verdict
 from leanebm.energy.diagnostics.slices import Slice
 from leanebm.energy.diagnostics.training_facts import TrainingFacts
 from leanebm.errors import EnergyError
+from leanebm.storage import write_atomically
 
 __all__ = ["DIAGNOSIS_NAME", "DIAGNOSIS_SCHEMA_VERSION", "Diagnosis"]
 
@@ -95,12 +96,12 @@ class Diagnosis:
             raise EnergyError(
                 f"{path} does not exist. `leanebm train-ebm --output-dir {folder}` writes it beside the head."
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise EnergyError(f"{path} cannot be read: {error}. Train the head again, or restore the file.") from error
         version = document.pop("schema_version", None) if isinstance(document, dict) else None
         if version != DIAGNOSIS_SCHEMA_VERSION:
             raise EnergyError(
-                f"{path} has schema version {version}; this leanebm reads and writes {DIAGNOSIS_SCHEMA_VERSION}. "
+                f"{path} has schema version {shown(version)}; this leanebm reads and writes {DIAGNOSIS_SCHEMA_VERSION}. "
                 "Read it with the leanebm that wrote it."
             )
         try:

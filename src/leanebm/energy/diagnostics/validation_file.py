@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from leanebm.energy.diagnostics._files import write_atomically
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
 from leanebm.energy.diagnostics.sibling_set import SiblingSet
 from leanebm.errors import EnergyError
+from leanebm.storage import write_atomically
 
 __all__ = ["VALIDATION_NAME", "ValidationStates"]
 

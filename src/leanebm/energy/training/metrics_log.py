@@ -13,8 +13,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
-from leanebm.energy.diagnostics._files import write_atomically
 from leanebm.errors import EnergyError
+from leanebm.storage import write_atomically
 
 __all__ = ["METRIC_COLUMNS", "MetricsLog"]
 

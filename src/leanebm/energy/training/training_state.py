@@ -13,8 +13,8 @@ import safetensors.torch
 from cattrs.preconf.json import make_converter
 from torch import Tensor
 
-from leanebm.energy.diagnostics._files import write_atomically
 from leanebm.errors import EnergyError
+from leanebm.storage import write_atomically
 
 __all__ = ["Evaluated", "TrainingState"]
 

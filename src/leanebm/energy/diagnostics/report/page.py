@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leanebm.energy.diagnostics._files import write_atomically
 from leanebm.energy.diagnostics.catalogue import METRICS, MetricInfo
 from leanebm.energy.diagnostics.data_audit import DataAudit
 from leanebm.energy.diagnostics.diagnosis import Diagnosis
@@ -22,6 +21,7 @@ from leanebm.energy.diagnostics.promotion import Grade
 from leanebm.energy.diagnostics.report.figures import plots
 from leanebm.energy.diagnostics.validation_file import VALIDATION_NAME, ValidationStates
 from leanebm.errors import EnergyError
+from leanebm.storage import write_atomically
 
 __all__ = ["REPORT_NAME", "write_report"]
 

@@ -6,18 +6,24 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
-__all__ = ["write_atomically"]
+__all__ = ["SCRATCH_SUFFIX", "write_atomically"]
+
+SCRATCH_SUFFIX: Final = ".part"
+"""Of a file that is being written, ``.NAME-….part`` in the folder it is for; a killed writer leaves one behind."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` so that a reader, or a crash, meets the old file or the new one whole.
 
+    The folder is made if it is not there.
+
     Raises:
         OSError: the disk is full, the folder cannot be written …; the old file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=SCRATCH_SUFFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -29,3 +35,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(scratch).unlink()
         raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name last, too: a file's own bytes do not include it."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
