@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,17 +38,12 @@ def test_where_writing_fails_the_old_file_stays_and_nothing_is_left(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_writer_leaves_is_hidden_and_told_by_its_suffix(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        os._exit(9)
-
-    child = os.fork()
-    if child == 0:
-        monkeypatch.setattr(os, "fsync", killed)
-        write_atomically(tmp_path / "file", b"never seen")
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+def test_what_a_killed_writer_leaves_is_hidden_and_told_by_its_suffix(tmp_path: Path) -> None:
+    dying = (
+        "import os, pathlib, sys; from leanebm.storage import write_atomically;"
+        "os.fsync = lambda _: os._exit(9); write_atomically(pathlib.Path(sys.argv[1]), b'never seen')"
+    )
+    assert subprocess.run([sys.executable, "-c", dying, str(tmp_path / "file")], check=False).returncode == 9
     [left] = tmp_path.iterdir()
     assert left.name.startswith(".file-")
     assert left.suffix == SCRATCH_SUFFIX
