@@ -191,7 +191,21 @@ def test_a_rejection_is_read() -> None:
     assert reply == CertifyRejectedReply("sorry", "it uses sorryAx")
 
 
-@pytest.mark.parametrize("reply", [{}, {"certificate": {}}, {"certificate": {"statement": "p"}}, {"rejected": {}}])
+_HALF = {"statement": "p", "fingerprint": "f", "constants": [], "trustedConstants": [], "leanVersion": "4"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"certificate": {}},
+        {"certificate": {"statement": "p"}},
+        {"certificate": _HALF},
+        {"certificate": _HALF | {"axioms": None}},
+        {"certificate": _HALF | {"axioms": [["sorryAx"]]}},
+        {"rejected": {}},
+    ],
+)
 def test_half_a_certificate_is_none(reply: dict[str, Any]) -> None:
     with pytest.raises(MalformedReplyError):
         certify_reply(reply | {"nonce": "1"}, nonce="1")

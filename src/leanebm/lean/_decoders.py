@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from leanebm._shown import shown
 from leanebm.core.goal import Goal, Hypothesis
 from leanebm.errors import CommandRefused
 from leanebm.lean._codec import JsonObject, MalformedReplyError, expect, optional
@@ -174,7 +175,7 @@ def units_reply(reply: JsonObject) -> UnitMessages:
 def _start(unit: JsonObject) -> int:
     boundary = expect(unit, "boundary", list)
     if not boundary or not isinstance(boundary[0], int):
-        raise MalformedReplyError(f"a command's boundary is {boundary!r}")
+        raise MalformedReplyError(f"a command's boundary is {shown(boundary)}")
     return boundary[0]
 
 
@@ -216,7 +217,11 @@ def _texts(reply: JsonObject, key: str) -> list[str]:
 
 
 def _names(reply: JsonObject, key: str) -> tuple[str, ...]:
-    return tuple(sorted(_texts(reply, key)))
+    names = expect(reply, key, list)
+    # A name that cannot be read is not left out: it might be an axiom's.
+    if not all(isinstance(name, str) for name in names):
+        raise MalformedReplyError(f"{key!r} should hold names only, not {names!r}")
+    return tuple(sorted(names))
 
 
 def _state_id(reply: JsonObject, key: str) -> int:

@@ -82,6 +82,11 @@ structure Refusal where
   kind : String
   description : String
 
+/-- Why a text is no proof: one word, and a sentence. -/
+structure Rejection where
+  reason : String
+  message : String
+
 /-! ## Lists
 
 Core's own list functions cannot be compiled here (see above). -/
@@ -281,10 +286,12 @@ An elaborator that is asked to may compile a piece of the text and run it, in th
 an answer to the request, or change what later requests find. Elaborated text is therefore looked at first.
 The kernel and the axiom check stand behind this, and do not rely on it. -/
 
-/-- Words that run code, read files, start programs, print or wait, or change how text is understood. -/
+/-- Words that run code, read files, start programs, print or wait, or change how text is understood. Some are
+Lake's and Mathlib's: a project of the user's may hold more. -/
 def refusedWords : List String :=
-  ["run_tac", "by_elab", "run_elab", "run_meta", "run_cmd", "eval%", "include_str", "unsafe", "native_decide",
-   "set_option", "@[", "implemented_by", "extern", "dbg_trace", "sleep", "bv_check", "bv_decide?", "polyrith"]
+  ["run_tac", "by_elab", "run_elab", "run_meta", "run_cmd", "run_io", "eval%", "include_str", "native_decide",
+   "set_option", "@[", "implemented_by", "extern", "dbg_trace", "sleep", "bv_check", "bv_decide?", "plausible",
+   "slim_check", "polyrith"]
 
 /-- Names that have the compiler decide a proposition, by the last part of the name. -/
 def compiledNames : List String :=
@@ -346,6 +353,18 @@ def lastPart : Name → String
   | .str _ part => part
   | _ => ""
 
+/-- `#eval`, and words that search the web; not `#[` or `#v[`, which begin a literal. -/
+def isCommandWord (word : String) : Bool :=
+  match word.toList with
+  | '#' :: c :: _ => c.isAlpha && !word.endsWith "["
+  | _ => false
+
+def objectionToWord (embedded : Bool) (word : String) : Option String :=
+  if memStr word refusedWords || isCommandWord word then
+    some s!"`{word}` is not allowed: a proof may not run code or change options"
+  else if embedded && memStr word threadedWords then some s!"`{word}` is not available: it needs threads"
+  else none
+
 def objectionToName (n : Name) : Option String :=
   if memStr (lastPart n) compiledNames then some s!"`{nameText n}` is not allowed: what the compiler computes is no proof"
   else none
@@ -355,14 +374,11 @@ mutual
 partial def objectionTo (embedded : Bool) : Syntax → Option String
   | .missing => none
   | .ident _ _ n _ => objectionToName n.eraseMacroScopes
-  | .atom _ text =>
-    let word := text.trimAscii.toString
-    if memStr word refusedWords then some s!"`{word}` is not allowed: a proof may not run code or change options"
-    else if embedded && memStr word threadedWords then some s!"`{word}` is not available: it needs threads"
-    else none
+  | .atom _ text => objectionToWord embedded text.trimAscii.toString
   | .node _ kind args =>
     let parts := args.toList
-    if isRunSetting kind parts && !(allLiteral (afterAssignment parts)) then
+    if kind == ``Parser.Term.unsafe then some "`unsafe` is not allowed: a proof may not run code or change options"
+    else if isRunSetting kind parts && !(allLiteral (afterAssignment parts)) then
       some "a tactic's settings are not allowed to hold more than literals: they would be run"
     else objectionIn embedded parts
 
@@ -618,10 +634,11 @@ def commandErrors (messages : MessageLog) : BaseIO (Option String) := do
   let texts ← errorTexts messages.toList #[]
   if texts.size == 0 then return none else return some (joinLines texts.toList)
 
-/-- Read a whole text as commands. Each must be accepted by `allowed`; the state after the last is kept. -/
+/-- Read a whole text as commands. Each must be accepted by `allowed`; the state after the last is kept.
+What does not parse or run is rejected for `elaboration`, what is not allowed as `forbidden`. -/
 partial def elabCommands (s : Server) (source : String) (allowed : Syntax → Option String)
     (st : IO.Ref Command.State) (mps : Parser.ModuleParserState) (seen : List Syntax) :
-    IO (Except String (List Syntax)) := do
+    IO (Except Rejection (List Syntax)) := do
   let cur : Command.State ← ST.Prim.Ref.get st
   let ictx := inputContext source "<source>"
   let scope := topScope cur
@@ -629,15 +646,15 @@ partial def elabCommands (s : Server) (source : String) (allowed : Syntax → Op
     { env := cur.env, options := scope.opts, currNamespace := scope.currNamespace, openDecls := scope.openDecls }
   let (stx, mps, messages) := Parser.parseCommand ictx pmctx mps {}
   match ← commandErrors messages with
-  | some e => return .error e
+  | some e => return .error ⟨"elaboration", e⟩
   | none =>
     if stx.isOfKind ``Parser.Command.eoi then return .ok seen
     else
       match allowed stx with
-      | some why => return .error why
+      | some why => return .error ⟨"forbidden", why⟩
       | none =>
         match ← elabCommand1 s source st stx with
-        | some e => return .error e
+        | some e => return .error ⟨"elaboration", e⟩
         | none => elabCommands s source allowed st mps (stx :: seen)
 
 def headerOnly (stx : Syntax) : Option String :=
@@ -645,7 +662,7 @@ def headerOnly (stx : Syntax) : Option String :=
   else some s!"a header may hold only `open` and `universe` commands, not `{nameText stx.getKind}`"
 
 /-- Environment and scope after a header. -/
-def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except String (Environment × ProofScope)) := do
+def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except Rejection (Environment × ProofScope)) := do
   if header.isEmpty then return .ok (s.env, { levelNames := levels })
   let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
   match ← elabCommands s header headerOnly st {} [] with
@@ -653,7 +670,7 @@ def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except 
   | .ok _ =>
     let cur : Command.State ← ST.Prim.Ref.get st
     match ← commandErrors cur.messages with
-    | some e => return .error e
+    | some e => return .error ⟨"elaboration", e⟩
     | none =>
       let scope := topScope cur
       return .ok (cur.env, ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames⟩)
@@ -670,10 +687,11 @@ def generalizeLevels (e : Expr) : TermElabM Expr := do
   set { st with levelNames := cat st.levelNames r.newParamNames.toList }
   return r.expr
 
-/-- Elaborate a type as the header of a theorem would: defaults applied, no metavariables left. -/
+/-- Elaborate a type as the header of a theorem would: defaults applied, tactic blocks run, no metavariables
+left. -/
 def elabStatement (stx : Syntax) : TermElabM Expr := do
   let type ← Term.elabType stx
-  Term.synthesizeSyntheticMVarsUsingDefault
+  Term.synthesizeSyntheticMVarsNoPostponing
   let type ← generalizeLevels (← instantiateMVars type)
   if type.hasExprMVar then throwError "the statement leaves something undetermined: {type}"
   return type
@@ -715,7 +733,7 @@ def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     match boolD p "goals" false, boolD p "prop" false with
     | .ok withGoals, .ok prop =>
       match ← openHeader s (header.getD "") (toNames (levels.getD [])) with
-      | .error e => return ⟨.null, some ⟨"header", e⟩⟩
+      | .error r => return ⟨.null, some ⟨"header", r.message⟩⟩
       | .ok (env, scope) =>
         match expr, copyFrom with
         | some e, none => run s scope (← freshCore s env) (startExpr s o scope e prop withGoals)
@@ -1289,10 +1307,6 @@ Text in, verdict out. The text is a header and exactly one theorem; it is elabor
 command elaborator. Nothing the elaborator says is then taken on trust: the declaration and every helper
 it made are handed once more to the kernel, on top of the imported environment alone. -/
 
-structure Rejection where
-  reason : String
-  message : String
-
 def rejectedReply (r : Rejection) : Json :=
   .mkObj [("rejected", .mkObj [("reason", jstr r.reason), ("message", jstr r.message)])]
 
@@ -1459,7 +1473,7 @@ def expectedType (s : Server) (c : Claim) : IO (Except Rejection Expr) := do
     | none => return .error ⟨"elaboration", s!"unknown library theorem {nameText n}"⟩
   | none =>
     match ← openHeader s c.header [] with
-    | .error e => return .error ⟨"elaboration", e⟩
+    | .error r => return .error r
     | .ok (env, scope) =>
       match parseTerm env (c.expr.getD "") with
       | .error e => return .error ⟨"elaboration", e⟩
@@ -1523,7 +1537,7 @@ def certifyText (s : Server) (c : Claim) (source : String) : IO (Except Rejectio
   | .ok expected =>
     let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
     match ← elabCommands s source (certifiable s.embedded c.name) st {} [] with
-    | .error e => return .error ⟨"forbidden", e⟩
+    | .error r => return .error r
     | .ok _ =>
       let final : Command.State ← ST.Prim.Ref.get st
       match ← commandErrors final.messages with

@@ -1,0 +1,440 @@
+"""The table of attacks. A line reads: family, name, proof, why it is rejected, and the theorem where that matters."""
+
+from __future__ import annotations
+
+from .attack import Attack, ForgedText, Step
+
+R, L, B, N = Step.REFUSED, Step.OPEN, Step.BELIEVED, Step.NO_STATEMENT
+
+_AND = "True ∧ 1 = 2"
+_EX = "∃ n : Nat, n = n + 1"
+_OWN_LINE = 'IO.println "{\\"certificate\\": {}}"'
+
+SORRY = [
+    Attack("sorry", "bare", "sorry", "sorry"),
+    Attack("sorry", "admit", "admit", "sorry"),
+    Attack("sorry", "as a term", "exact sorry", "sorry"),
+    Attack("sorry", "sorryAx", "exact sorryAx _ false", "sorry"),
+    Attack("sorry", "synthetic sorryAx", "exact sorryAx _ true", "sorry"),
+    Attack("sorry", "rooted name", "exact _root_.sorryAx _ true", "sorry"),
+    Attack("sorry", "quoted name", "exact «sorryAx» _ true", "sorry"),
+    Attack("sorry", "in a have", "have h : 1 = 2 := sorry\nexact h", "sorry"),
+    Attack("sorry", "in a have's tactics", "have h : 1 = 2 := by\n  sorry\nexact h", "sorry"),
+    Attack("sorry", "as an argument", "exact (fun h : 1 = 2 => h) sorry", "sorry"),
+    Attack("sorry", "in a pair", "exact ⟨trivial, sorry⟩", "sorry", statement=_AND),
+    Attack("sorry", "in a match arm", "exact match (0 : Nat) with\n  | 0 => sorry\n  | _ => sorry", "sorry"),
+    Attack("sorry", "under an alias", "have s : ∀ p : Prop, p := fun p => sorryAx p true\nexact s _", "sorry"),
+    Attack("sorry", "in a helper lemma", "as_aux_lemma => sorry", "sorry", B),
+    Attack("sorry", "after a failure", "first | rfl | sorry", "sorry"),
+    Attack("sorry", "for all goals", "constructor\nall_goals sorry", "sorry", statement=_AND),
+    Attack("sorry", "in a rewrite", "rw [show 1 = 2 from sorry]", "sorry"),
+    Attack("sorry", "in simp's lemmas", "simp [show 1 = 2 from sorry]", "sorry"),
+    Attack("sorry", "in a calc step", "exact calc\n  1 = 3 := sorry\n  _ = 2 := sorry", "sorry"),
+    Attack("sorry", "against itself", "exact absurd rfl (sorry : ¬1 = 1)", "sorry"),
+    Attack("sorry", "stop", "stop\nrfl", "sorry"),
+    Attack("sorry", "what apply? admits", "apply?", "sorry"),
+    Attack("sorry", "a where clause", "exact cheat\nwhere cheat : 1 = 2 := sorry", "sorry"),
+    Attack(
+        "sorry",
+        "a termination proof",
+        "exact go 0\nwhere go (n : Nat) : 1 = 2 := go (n + 1)\ntermination_by n\ndecreasing_by sorry",
+        "sorry",
+    ),
+    Attack("sorry", "an instance", "exact @of_decide_eq_true _ (.isTrue sorry) rfl", "sorry"),
+]
+
+COMPILER = [
+    Attack("compiler", "native_decide", "native_decide", "forbidden"),
+    Attack("compiler", "decide +native", "decide +native", "forbidden"),
+    Attack("compiler", "decide's setting", "decide (config := { native := true })", "forbidden"),
+    Attack("compiler", "ofReduceBool", "exact of_decide_eq_true (Lean.ofReduceBool _ _ rfl)", "forbidden"),
+    Attack(
+        "compiler", "opened ofReduceBool", "open Lean in exact of_decide_eq_true (ofReduceBool _ _ rfl)", "forbidden"
+    ),
+    Attack("compiler", "reduceBool", "exact absurd (rfl : Lean.reduceBool true = true) (by decide)", "forbidden"),
+    Attack("compiler", "reduceNat", "exact (rfl : Lean.reduceNat 1 = 2)", "forbidden"),
+    Attack("compiler", "trustCompiler", "exact Lean.trustCompiler", "axioms", B, statement="True"),
+    Attack("compiler", "erased proof", "exact lcProof", "elaboration"),
+    Attack("compiler", "unreachable code", "exact lcUnreachable", "elaboration"),
+    Attack("compiler", "unsafe term", "exact unsafe lcProof", "forbidden"),
+    Attack("compiler", "unsafe cast", "exact (unsafeCast (PLift.up trivial) : PLift (1 = 2)).down", "elaboration"),
+    Attack("compiler", "panic", 'exact panic! "no"', "elaboration"),
+    Attack("compiler", "unreachable!", "exact unreachable!", "elaboration"),
+]
+
+CODE = [
+    Attack("code", "run_tac", "run_tac Lean.Elab.Tactic.setGoals []", "forbidden"),
+    Attack("code", "by_elab", "exact by_elab return Lean.mkConst ``True", "forbidden"),
+    Attack("code", "include_str", 'exact absurd (include_str "/etc/passwd") id', "forbidden"),
+    Attack(
+        "code",
+        "print by a setting",
+        f"simp (config := (unsafeCast ({_OWN_LINE} : IO Unit) : Unit → _) ())",
+        "forbidden",
+    ),
+    Attack(
+        "code", "print by one setting", f"simp (maxSteps := (unsafeCast ({_OWN_LINE}) : Unit → Nat) ())", "forbidden"
+    ),
+    Attack("code", "print by a nested setting", "simp (config := { maxSteps := dbgTraceVal 3 })", "forbidden"),
+    Attack("code", "print in another tactic", 'decide (config := dbgTrace "{}" fun _ => {})', "forbidden"),
+    Attack("code", "print in rw", 'rw (config := dbgTrace "{}" fun _ => {}) [Nat.add_comm]', "forbidden"),
+    Attack("code", "print in a conversion", 'conv => simp (config := dbgTrace "{}" fun _ => {})', "forbidden"),
+    Attack(
+        "code", "print in a discharger", 'simp (discharger := simp (config := dbgTrace "{}" fun _ => {}))', "forbidden"
+    ),
+    Attack("code", "print by dbg_trace", 'dbg_trace "{}"\nrfl', "forbidden"),
+    Attack("code", "an order to the watchdog", 'dbg_trace "arm 1 80000"\nrfl', "forbidden"),
+    Attack("code", "a setting by tactics", "simp (maxSteps := by exact 3)", "forbidden"),
+    Attack(
+        "code",
+        "an attribute",
+        "let rec @[macro Lean.Parser.Tactic.tacticRfl] f : Lean.Macro := fun _ => `(sorry)\nrfl",
+        "forbidden",
+    ),
+    Attack(
+        "code",
+        "implemented_by",
+        "let rec @[implemented_by Nat.add] f : Nat → Nat → Nat := fun _ _ => 0\nrfl",
+        "forbidden",
+    ),
+    Attack("code", "a proof file to read", 'bv_check "/etc/passwd"', "elaboration"),
+    Attack("code", "sleep", "sleep 100000\nrfl", "forbidden"),
+    Attack("code", "threads", "try?", "forbidden"),
+    Attack("code", "skip the kernel", "set_option debug.skipKernelTC true in exact (rfl : 1 = 1)", "forbidden"),
+    Attack("code", "no heartbeats", "set_option maxHeartbeats 0 in decide", "forbidden"),
+    Attack("code", "an option in a term", "exact set_option autoImplicit true in rfl", "forbidden"),
+    Attack(
+        "code",
+        "a macro by quotation",
+        "exact (`(tactic| sorry) : Lean.MacroM Lean.Syntax) |> fun _ => rfl",
+        "elaboration",
+    ),
+]
+
+INJECTION = [
+    Attack("injection", "an axiom after the proof", "trivial\naxiom cheat : False", "forbidden", statement="True"),
+    Attack(
+        "injection", "an axiom with no indentation", "trivial\n\n\naxiom cheat : False", "forbidden", statement="True"
+    ),
+    Attack("injection", "a second theorem", "trivial\ntheorem more : True := trivial", "forbidden", statement="True"),
+    Attack(
+        "injection",
+        "the same theorem again",
+        "trivial\ntheorem leanebm_poison : True := trivial",
+        "elaboration",
+        statement="True",
+    ),
+    Attack("injection", "end", "trivial\nend", "forbidden", statement="True"),
+    Attack("injection", "namespace", "trivial\nnamespace Evil", "forbidden", statement="True"),
+    Attack("injection", "section", "trivial\nsection", "forbidden", statement="True"),
+    Attack("injection", "#eval", "trivial\n#eval IO.println 1", "forbidden", statement="True"),
+    Attack("injection", "#print axioms", "trivial\n#print axioms leanebm_poison", "forbidden", statement="True"),
+    Attack("injection", "run_cmd", "trivial\nrun_cmd pure ()", "forbidden", statement="True"),
+    Attack("injection", "initialize", 'trivial\ninitialize IO.println "{}"', "forbidden", statement="True"),
+    Attack("injection", "attribute", "trivial\nattribute [simp] Nat.add_comm", "forbidden", statement="True"),
+    Attack("injection", "set_option", "trivial\nset_option autoImplicit true", "elaboration", statement="True"),
+    Attack("injection", "notation", 'trivial\nnotation "⊥" => True', "forbidden", statement="True"),
+    Attack(
+        "injection",
+        "macro_rules",
+        "trivial\nlocal macro_rules | `(tactic| rfl) => `(tactic| sorry)",
+        "forbidden",
+        statement="True",
+    ),
+    Attack("injection", "elab", 'trivial\nelab "x" : tactic => pure ()', "forbidden", statement="True"),
+    Attack(
+        "injection", "instance", "trivial\ninstance : Decidable False := .isTrue sorry", "forbidden", statement="True"
+    ),
+    Attack("injection", "opaque", "trivial\nopaque cheat : Nat", "forbidden", statement="True"),
+    Attack("injection", "import", "trivial\nimport Lean", "forbidden", statement="True"),
+    Attack("injection", "a command in a macro", 'macro "x" : tactic => `(tactic| sorry)\nx', "elaboration"),
+    Attack("injection", "declaration in a term", "exact (axiom cheat : 1 = 2)", "elaboration"),
+    Attack("injection", "attribute before a tactic", "attribute [local simp] Nat.add_comm in simp", "elaboration"),
+    Attack("injection", "an unclosed comment", "trivial /- ", "elaboration", statement="True"),
+    Attack("injection", "a comment alone", "-- trivial", "elaboration"),
+    Attack("injection", "a comment that hides", "exact (sorry /- rfl -/)", "sorry"),
+    Attack("injection", "an open bracket", "exact (trivial", "elaboration", statement="True"),
+    Attack("injection", "a closed bracket", "exact trivial)", "elaboration", statement="True"),
+    Attack("injection", "nothing", "", "elaboration"),
+    Attack("injection", "blanks", " \n\t\n ", "elaboration"),
+]
+
+UNICODE = [
+    Attack("unicode", "Cyrillic а", "exact Nat.аdd_comm 1 1", "elaboration", statement="1 + 1 = 1 + 1"),
+    Attack("unicode", "zero width space", "tri\u200bvial", "elaboration", statement="True"),
+    Attack("unicode", "byte order mark", "\ufefftrivial", "elaboration", statement="True"),
+    Attack("unicode", "right to left", "\u202etrivial\u202c", "elaboration", statement="True"),
+    Attack("unicode", "no-break space", "exact\u00a0trivial", "elaboration", statement="True"),
+    Attack("unicode", "line separator", "-- x\u2028sorry", "elaboration"),
+    Attack("unicode", "NUL", "trivial\0", "elaboration", statement="True"),
+    Attack("unicode", "lone carriage return", "-- x\rtrivial", "elaboration", statement="True"),
+    Attack("unicode", "lone surrogate", "exact \ud800", "elaboration"),
+    Attack("unicode", "full width letters", "ｔｒｉｖｉａｌ", "elaboration", statement="True"),
+]
+
+GOALS = [
+    Attack("goals", "one of two", "constructor\ntrivial", "elaboration", L, statement=_AND),
+    Attack("goals", "a bullet that focuses", "constructor\n· trivial", "elaboration", L, statement=_AND),
+    Attack("goals", "a case that focuses", "constructor\ncase left => trivial", "elaboration", L, statement=_AND),
+    Attack("goals", "a hole", "refine ⟨trivial, ?_⟩", "elaboration", L, statement=_AND),
+    Attack("goals", "a named hole", "refine ⟨trivial, ?later⟩", "elaboration", L, statement=_AND),
+    Attack("goals", "an underscore", "exact ⟨trivial, _⟩", "elaboration", statement=_AND),
+    Attack("goals", "a hole in exact", "exact ?later", "elaboration"),
+    Attack("goals", "apply", "apply And.intro trivial", "elaboration", L, statement=_AND),
+    Attack("goals", "what can be closed", "constructor\nany_goals trivial", "elaboration", L, statement=_AND),
+    Attack("goals", "tried in vain", "try decide", "elaboration", L),
+    Attack("goals", "skip", "skip", "elaboration", L),
+    Attack("goals", "a claim for later", "have h : 1 = 2 := ?_\nexact h", "elaboration", L),
+    Attack("goals", "suffices", "suffices h : False from h.elim", "elaboration", L),
+    Attack("goals", "a witness for later", "refine ⟨?n, ?h⟩", "elaboration", L, statement=_EX),
+    Attack("goals", "constructor of a witness", "apply Exists.intro", "elaboration", L, statement=_EX),
+    Attack("goals", "rotated away", "constructor\nrotate_left\nskip", "elaboration", L, statement=_AND),
+    Attack("goals", "swallowed errors", "constructor <;> first | trivial | skip", "elaboration", L, statement=_AND),
+    Attack("goals", "an undetermined type", "exact ⟨_, rfl⟩", "elaboration", statement="∃ α : Type, α = α"),
+    Attack(
+        "goals", "an undetermined instance", "exact (inferInstance : Nonempty (Fin _)).elim fun _ => rfl", "elaboration"
+    ),
+    Attack("goals", "renamed away", "constructor\nrotate_left\ncase right => skip", "elaboration", statement=_AND),
+]
+
+LOGIC = [
+    Attack("logic", "another type by show", "show 1 = 1\nrfl", "elaboration"),
+    Attack("logic", "another type by change", "change 1 = 1\nrfl", "elaboration"),
+    Attack("logic", "another type ascribed", "exact (rfl : 1 = 1)", "elaboration"),
+    Attack("logic", "cast", "exact cast (rfl : (1 = 1) = (1 = 2)) rfl", "elaboration"),
+    Attack("logic", "a numeral redefined", "letI : OfNat Nat 2 := ⟨1⟩\nexact (rfl : (1 : Nat) = 2)", "elaboration"),
+    Attack(
+        "logic",
+        "addition redefined",
+        "letI : HAdd Nat Nat Nat := ⟨fun _ _ => 1⟩\nexact (rfl : (0 : Nat) + 0 = 1)",
+        "elaboration",
+        statement="0 + 0 = 1",
+    ),
+    Attack("logic", "a local Decidable", "haveI : Decidable (1 = 2) := .isTrue (by decide)\ndecide", "elaboration"),
+    Attack("logic", "equality redefined", "let Eq := fun (_ _ : Nat) => True\nexact (trivial : Eq 1 2)", "elaboration"),
+    Attack("logic", "choice from nothing", "exact Classical.choice ⟨rfl⟩", "elaboration"),
+    Attack("logic", "excluded middle", "exact (Classical.em (1 = 2)).elim id fun h => (h rfl).elim", "elaboration"),
+    Attack("logic", "quotient", "exact Quot.sound (r := fun _ _ => True) trivial ▸ rfl", "elaboration"),
+    Attack("logic", "an assumption", "exact ‹1 = 2›", "elaboration"),
+    Attack("logic", "an empty match", "exact nomatch (rfl : 1 = 1)", "elaboration"),
+    Attack("logic", "nofun", "exact nofun", "elaboration"),
+    Attack("logic", "itself", "exact leanebm_poison", "elaboration"),
+    Attack("logic", "itself, by recursion", "exact leanebm_poison\ntermination_by 0", "elaboration"),
+    Attack("logic", "a loop", "exact loop 0\nwhere loop (n : Nat) : 1 = 2 := loop (n + 1)", "elaboration"),
+    Attack(
+        "logic",
+        "a loop by let rec",
+        "let rec loop (n : Nat) : (1 : Nat) = 2 := loop n.succ\nexact loop 0",
+        "elaboration",
+        L,
+    ),
+    Attack(
+        "logic",
+        "its own name",
+        "let rec leanebm_poison : 1 = 2 := leanebm_poison\nexact leanebm_poison",
+        "elaboration",
+        L,
+    ),
+    Attack("logic", "nothing is there", "exact (default : 1 = 2)", "elaboration"),
+    Attack("logic", "a false decision", "decide", "elaboration"),
+    Attack("logic", "a false decision by the kernel", "decide +kernel", "elaboration"),
+    Attack("logic", "impredicative", "exact (fun (p : Prop) => (p : Prop)) (1 = 2)", "elaboration"),
+    Attack("logic", "a universe too small", "exact ⟨Type, trivial⟩", "elaboration", statement="∃ _ : Type, True"),
+]
+
+STATEMENTS = [
+    Attack("statement", "ends early", "trivial", "elaboration", N, statement="True := trivial\ntheorem more : 1 = 2"),
+    Attack("statement", "ends early in a comment", "trivial", "elaboration", N, statement="True := trivial --"),
+    Attack(
+        "statement",
+        "smuggles an axiom",
+        "exact cheat",
+        "elaboration",
+        N,
+        statement="True := by trivial\n\naxiom cheat : False",
+    ),
+    Attack("statement", "closes a bracket", "trivial", "elaboration", N, statement="True) → (True"),
+    Attack("statement", "opens a comment", "trivial", "elaboration", N, statement="True /-"),
+    Attack("statement", "closes a comment", "trivial", "elaboration", N, statement="-/ True"),
+    Attack("statement", "sorry", "trivial", "sorry", N, statement="sorry"),
+    Attack("statement", "a typed sorry", "exact sorry", "sorry", N, statement="(sorry : Prop)"),
+    Attack(
+        "statement", "sorry within", "exact fun h => h", "sorry", N, statement="(sorry : Nat) = 1 → (sorry : Nat) = 1"
+    ),
+    Attack("statement", "sorry by tactics", "trivial", "sorry", N, statement="(by exact sorry : Bool) = true"),
+    Attack(
+        "statement", "runs a tactic's code", "trivial", "forbidden", N, statement="(by run_tac pure (); exact True)"
+    ),
+    Attack(
+        "statement", "runs an elaborator", "trivial", "forbidden", N, statement="by_elab return Lean.mkConst ``True"
+    ),
+    Attack("statement", "reads a file", "rfl", "forbidden", N, statement='include_str "/etc/passwd" = ""'),
+    Attack(
+        "statement",
+        "prints by a setting",
+        "trivial",
+        "forbidden",
+        N,
+        statement='(by simp (config := dbgTrace "{}" fun _ => {}) : True) = trivial',
+    ),
+    Attack(
+        "statement", "sets an option", "intro x; rfl", "forbidden", N, statement="set_option autoImplicit true in x = x"
+    ),
+    Attack("statement", "is no proposition", "exact 0", "elaboration", N, statement="Nat"),
+    Attack("statement", "is a proof", "exact trivial", "elaboration", N, statement="trivial"),
+    Attack("statement", "is a hole", "trivial", "elaboration", N, statement="_"),
+    Attack("statement", "has a hole", "rfl", "elaboration", N, statement="(?x : Nat) = ?x"),
+    Attack("statement", "binds what it does not name", "rfl", "elaboration", N, statement="n = n"),
+    Attack("statement", "an undeclared universe", "intro α; rfl", "elaboration", N, statement="∀ α : Sort u, α = α"),
+    Attack("statement", "an undetermined type", "intro x; rfl", "elaboration", N, statement="∀ x, x = x"),
+    Attack("statement", "binders before the colon", "exact h.elim", "elaboration", N, statement="(h : False) : 1 = 2"),
+    Attack("statement", "byte order mark", "trivial", "elaboration", N, statement="\ufeffTrue"),
+    Attack("statement", "look-alike equals sign", "rfl", "elaboration", N, statement="1 ＝ 1"),
+    Attack("statement", "NUL", "trivial", "elaboration", N, statement="True\0"),
+    Attack("statement", "empty", "trivial", "elaboration", N, statement=" "),
+]
+
+HEADERS = [
+    Attack("header", "axiom", "exact cheat", "forbidden", N, header="axiom cheat : 1 = 2"),
+    Attack("header", "hidden axiom", "exact cheat", "forbidden", N, header="open Nat /- x -/ axiom cheat : 1 = 2"),
+    Attack("header", "notation", "trivial", "forbidden", N, statement="⊥", header='notation "⊥" => True'),
+    Attack("header", "a numeral's notation", "rfl", "forbidden", N, header='local notation "1" => 2'),
+    Attack("header", "macro", "x", "forbidden", N, header='macro "x" : tactic => `(tactic| sorry)'),
+    Attack(
+        "header", "macro_rules", "rfl", "forbidden", N, header="local macro_rules | `(tactic| rfl) => `(tactic| sorry)"
+    ),
+    Attack("header", "elab", "x", "forbidden", N, header='elab "x" : tactic => Lean.Elab.Tactic.setGoals []'),
+    Attack(
+        "header",
+        "instance",
+        "decide",
+        "forbidden",
+        N,
+        statement="False",
+        header="instance : Decidable False := .isTrue sorry",
+    ),
+    Attack("header", "variable", "exact h.elim", "forbidden", N, header="variable (h : False)"),
+    Attack("header", "namespace", "trivial", "forbidden", N, statement="True", header="namespace Evil"),
+    Attack("header", "section", "trivial", "forbidden", N, statement="True", header="section"),
+    Attack("header", "set_option", "trivial", "forbidden", N, statement="True", header="set_option autoImplicit true"),
+    Attack("header", "attribute", "simp", "forbidden", N, statement="True", header="attribute [simp] Nat.add_comm"),
+    Attack("header", "definition", "rfl", "forbidden", N, statement="x = 1", header="open Nat\ndef x := 1"),
+    Attack("header", "export", "trivial", "forbidden", N, statement="True", header="export Nat (add)"),
+    Attack("header", "run_cmd", "trivial", "forbidden", N, statement="True", header="run_cmd pure ()"),
+    Attack("header", "initialize", "trivial", "forbidden", N, statement="True", header='initialize IO.println "{}"'),
+    Attack("header", "unclosed comment", "trivial", "elaboration", N, statement="True", header="open Nat /-"),
+    Attack(
+        "header",
+        "the theorem itself",
+        "exact leanebm_poison",
+        "forbidden",
+        N,
+        header="theorem leanebm_poison : 1 = 2 := sorry",
+    ),
+]
+
+LIBRARY = [
+    Attack("library", "itself", "exact Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack("library", "itself, rooted", "exact @_root_.Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack(
+        "library", "itself, opened", "open Nat in exact Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"
+    ),
+    Attack(
+        "library",
+        "itself, turned round",
+        "exact fun a b => (Nat.add_comm b a).symm",
+        "self_reference",
+        B,
+        copy_from="Nat.add_comm",
+    ),
+    Attack("library", "by exact?", "exact?", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack("library", "by apply", "intro a b\napply Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack("library", "by rw", "intro a b\nrw [Nat.add_comm]", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack(
+        "library", "by simp with it", "intro a b\nsimp [Nat.add_comm]", "self_reference", B, copy_from="Nat.add_comm"
+    ),
+    Attack("library", "by simp, which knows it", "intros\nsimp", "self_reference", B, copy_from="List.append_nil"),
+    Attack(
+        "library", "by an instance of it", "exact Std.Commutative.comm", "self_reference", B, copy_from="Nat.add_comm"
+    ),
+    Attack("library", "by ac_rfl", "intro a b\nac_rfl", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack("library", "by an alias", "exact Nat.not_le_of_lt", "self_reference", B, copy_from="Nat.not_le_of_gt"),
+    Attack(
+        "library",
+        "by an alias, rearranged",
+        "intro a b h\nexact Nat.ne_of_lt' h",
+        "self_reference",
+        B,
+        copy_from="Nat.ne_of_gt",
+    ),
+    Attack(
+        "library",
+        "in a helper",
+        "have h := @Nat.add_comm\nexact fun a b => h a b",
+        "self_reference",
+        B,
+        copy_from="Nat.add_comm",
+    ),
+    Attack("library", "a definition is no theorem", "exact Nat.add", "elaboration", N, copy_from="Nat.add"),
+    Attack("library", "unknown", "trivial", "elaboration", N, copy_from="No.such_theorem"),
+    Attack("library", "injected", "trivial", "elaboration", N, copy_from="Nat.add_comm) = @(Nat.add_comm"),
+    Attack(
+        "library", "an axiom of the compiler", "exact Lean.ofReduceBool", "forbidden", R, copy_from="Lean.ofReduceBool"
+    ),
+]
+
+ATTACKS = [*SORRY, *COMPILER, *CODE, *INJECTION, *UNICODE, *GOALS, *LOGIC, *STATEMENTS, *HEADERS, *LIBRARY]
+
+TEXTS = [
+    ForgedText("text", "an easier statement", "1 = 2", "theorem t : 1 = 1 := by\n  rfl\n", "type_mismatch"),
+    ForgedText("text", "an equal value", "1 + 1 = 2", "theorem t : 2 = 2 := by\n  rfl\n", "type_mismatch"),
+    ForgedText(
+        "text",
+        "another number type",
+        "∀ n : Int, n = n",
+        "theorem t : ∀ n : Nat, n = n := by\n  simp\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text", "a hypothesis more", "1 = 2", "theorem t : ∀ h : False, 1 = 2 := by\n  nofun\n", "type_mismatch"
+    ),
+    ForgedText("text", "a binder", "1 = 2", "theorem t (h : False) : 1 = 2 := by\n  nofun\n", "forbidden"),
+    ForgedText("text", "a universe", "True", "theorem t.{u} : True := by\n  trivial\n", "forbidden"),
+    ForgedText(
+        "text",
+        "a weaker universe",
+        "∀ (α : Type 1) (a : α), a = a",
+        "theorem t : ∀ (α : Type) (a : α), a = a := by\n  simp\n",
+        "type_mismatch",
+    ),
+    ForgedText("text", "another name", "True", "theorem s : True := by\n  trivial\n", "forbidden"),
+    ForgedText(
+        "text",
+        "an instance in the way",
+        "1 = 2",
+        "instance : OfNat Nat 2 := ⟨1⟩\ntheorem t : 1 = 2 := by\n  rfl\n",
+        "forbidden",
+    ),
+    ForgedText("text", "a private theorem", "True", "private theorem t : True := by\n  trivial\n", "forbidden"),
+    ForgedText("text", "an attribute", "True", "@[simp] theorem t : True := by\n  trivial\n", "forbidden"),
+    ForgedText("text", "a definition", "True", "def t : True := trivial\n", "forbidden"),
+    ForgedText("text", "an unsafe definition", "1 = 2", "unsafe def t : 1 = 2 := t\n", "forbidden"),
+    ForgedText("text", "a partial definition", "1 = 2", "partial def t : 1 = 2 := t\n", "forbidden"),
+    ForgedText("text", "an opaque constant", "1 = 2", "opaque t : 1 = 2\n", "forbidden"),
+    ForgedText("text", "an axiom", "1 = 2", "axiom t : 1 = 2\n", "forbidden"),
+    ForgedText("text", "an example", "True", "example : True := by\n  trivial\n", "forbidden"),
+    ForgedText(
+        "text", "a mutual block", "1 = 2", "mutual\ntheorem t : 1 = 2 := s\ntheorem s : 1 = 2 := t\nend\n", "forbidden"
+    ),
+    ForgedText(
+        "text",
+        "an option in front",
+        "1 = 2",
+        "set_option debug.skipKernelTC true in\ntheorem t : 1 = 2 := by\n  rfl\n",
+        "forbidden",
+    ),
+    ForgedText("text", "namespaces in front", "1 = 2", "open Nat in\ntheorem t : 1 = 2 := by\n  rfl\n", "forbidden"),
+    ForgedText("text", "a late import", "True", "theorem t : True := by\n  trivial\nimport Lean\n", "forbidden"),
+    ForgedText("text", "no theorem", "True", "open Nat\n", "elaboration"),
+    ForgedText("text", "nothing", "True", "", "elaboration"),
+]

@@ -1,0 +1,77 @@
+"""Every line of the table, twice: given to the certifier at once, and proposed to a search by its policy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from leanebm.core import Candidate, Certificate, CertificationRejected, Theorem
+from leanebm.errors import StatementError
+from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
+from leanebm.lean.embedded import EmbeddedLean
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome
+from leanebm.search.scorers import BreadthFirst
+from leanebm.testing import ScriptedPolicy
+
+from .attack import Attack, ForgedText, Step
+from .attacks import ATTACKS, TEXTS
+from .tally import Tally
+
+pytestmark = pytest.mark.lean
+
+
+def _id(attack: Attack | ForgedText) -> str:
+    return f"{attack.family}: {attack.id}"
+
+
+def _reason(result: Certificate | CertificationRejected) -> str | None:
+    return result.reason if isinstance(result, CertificationRejected) else None
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=_id)
+async def test_the_certifier_rejects(certifier: Certifier, attack: Attack, tally: Tally) -> None:
+    result = await certifier.certify(attack.theorem, [attack.proof])
+    tally.attack(_id(attack), _reason(result))
+    assert isinstance(result, CertificationRejected)
+    assert result.reason == attack.reason, result.message
+    assert result.message.strip()
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=_id)
+async def test_a_text_is_no_proof_of_something_else(certifier: Certifier, text: ForgedText, tally: Tally) -> None:
+    result = await certifier.certify_text(Theorem(name="t", statement=text.asked), text.text, name="t")
+    tally.attack(_id(text), _reason(result))
+    assert isinstance(result, CertificationRejected)
+    assert result.reason == text.reason, result.message
+
+
+@pytest.fixture(scope="module")
+async def pool(embedded_lean: EmbeddedLean) -> AsyncIterator[LeanPool]:
+    """A worker that takes its time: an attack is to fail for what it is, not because the machine is busy."""
+    assert embedded_lean.node.is_file()
+    async with LeanPool(LeanPoolConfig.embedded(num_workers=1, tactic_timeout_s=25.0)) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=_id)
+async def test_a_search_does_not_prove(pool: LeanPool, certifier: Certifier, attack: Attack) -> None:
+    search = BestFirstSearch(
+        policy=ScriptedPolicy(script={}, default=[Candidate(attack.proof, -0.1)]),
+        scorer=BreadthFirst(),
+        environment=pool,
+        certifier=certifier,
+        config=SearchConfig(budget=SearchBudget(max_nodes=1)),
+    )
+    if attack.step is Step.NO_STATEMENT:
+        with pytest.raises(StatementError):
+            await search.run(attack.theorem)
+        return
+    result = await search.run(attack.theorem)
+    assert result.certificate is None
+    if attack.step is Step.BELIEVED:
+        assert result.outcome is SearchOutcome.REJECTED
+        assert [rejection.reason for rejection in result.rejections] == [attack.reason]
+    else:
+        assert result.outcome in {SearchOutcome.EXHAUSTED, SearchOutcome.BUDGET_SPENT}
+        assert not any(node.state.is_solved for node in result.nodes)

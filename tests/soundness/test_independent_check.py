@@ -1,0 +1,125 @@
+"""Certified files, changed by one character: with their record as it was, and with a record made anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
+from leanebm.errors import ConfigError
+from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.pipeline import CertificateRecord, certify_files, read_proof_file, record_path, write_proof
+
+pytestmark = pytest.mark.lean
+
+_THEOREM = Theorem(name="t", statement="∀ (a b : Nat), a + b = b + a ∧ a * 1 = a", header="open Nat")
+_TACTICS = ["intro a b", "constructor", "· exact Nat.add_comm a b", "· exact Nat.mul_one a"]
+_REPLACEMENTS = "0a b∧+()=:\n"
+_SAMPLES = 40
+
+
+@pytest.fixture(scope="module")
+async def certificate(certifier: Certifier) -> Certificate:
+    result = await certifier.certify(_THEOREM, _TACTICS)
+    assert isinstance(result, Certificate)
+    return result
+
+
+def _changed(text: str) -> Iterator[str]:
+    """The text with one character replaced, at places drawn from all of it."""
+    rng = random.Random("one character")  # noqa: S311 - not a secret
+    for position in rng.sample(range(len(text)), _SAMPLES):
+        other = rng.choice([c for c in _REPLACEMENTS if c != text[position]])
+        yield text[:position] + other + text[position + 1 :]
+
+
+def _write(folder: Path, number: int, certificate: Certificate, text: str, *, forge: bool) -> Path:
+    """A changed proof file beside its record; ``forge`` makes the record's hash fit."""
+    path = write_proof(certificate, folder / str(number))
+    path.write_text(text, encoding="utf-8")
+    if forge:
+        record = json.loads(record_path(path).read_text(encoding="utf-8"))
+        record["source_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        record_path(path).write_text(json.dumps(record), encoding="utf-8")
+    return path
+
+
+def test_a_changed_character_is_always_noticed_by_the_hash(certificate: Certificate) -> None:
+    record = CertificateRecord.of(certificate)
+    assert record.objection_to(certificate.source.encode()) is None
+    assert all(record.objection_to(text.encode()) for text in _changed(certificate.source))
+
+
+_OTHER_STATEMENTS = (
+    "∀ (a b : Nat), a + b = b + a ∧ a * 1 = b",
+    "∀ (a b : Int), a + b = b + a ∧ a * 1 = a",
+    "True",
+)
+
+
+@pytest.fixture(scope="module")
+async def checked(
+    certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, CertificationResult | None]:
+    """Texts whose record's hash was made to fit, and what a fresh process says; ``None``: not even of the shape."""
+    folder = tmp_path_factory.mktemp("changed")
+    assert _THEOREM.statement is not None
+    others = [certificate.source.replace(_THEOREM.statement, statement) for statement in _OTHER_STATEMENTS]
+    # What is imported is checked by another process, so that changes there are left to the hash.
+    changed = [text for text in _changed(certificate.source) if text.startswith("import Init\n")]
+    texts = [certificate.source, *others, *changed]
+    paths = {text: _write(folder, i, certificate, text, forge=True) for i, text in enumerate(texts)}
+    shaped = {text: path for text, path in paths.items() if _is_proof_file(path)}
+    results = await certify_files(list(shaped.values()), LeanPoolConfig.embedded())
+    return dict.fromkeys(texts) | dict(zip(shaped, results, strict=True))
+
+
+def _is_proof_file(path: Path) -> bool:
+    try:
+        read_proof_file(path)
+    except ConfigError:
+        return False
+    return True
+
+
+def test_the_unchanged_file_passes(checked: dict[str, CertificationResult | None], certificate: Certificate) -> None:
+    result = checked[certificate.source]
+    assert isinstance(result, Certificate)
+    assert (result.fingerprint, result.statement) == (certificate.fingerprint, certificate.statement)
+    assert result.source_sha256 == certificate.source_sha256
+
+
+def test_a_changed_character_with_a_forged_hash_is_noticed_by_lean(
+    checked: dict[str, CertificationResult | None], certificate: Certificate
+) -> None:
+    """Each fails, or still proves the very same statement: by a space more, or by another proof that is one."""
+    certified = [result for result in checked.values() if isinstance(result, Certificate)]
+    assert len(certified) < len(checked) // 3
+    assert {(result.fingerprint, result.statement) for result in certified} == {
+        (certificate.fingerprint, certificate.statement)
+    }
+
+
+@pytest.mark.parametrize("statement", _OTHER_STATEMENTS)
+def test_another_statement_does_not_pass_for_the_recorded_one(
+    checked: dict[str, CertificationResult | None], certificate: Certificate, statement: str
+) -> None:
+    assert _THEOREM.statement is not None
+    result = checked[certificate.source.replace(_THEOREM.statement, statement)]
+    assert isinstance(result, CertificationRejected)
+    assert result.reason in {"elaboration", "type_mismatch"}
+
+
+async def test_what_only_python_reads_as_a_theorem_is_not_certified(tmp_path: Path, certifier: Certifier) -> None:
+    """Python ends a line at U+2028, Lean does not: what we would read as a theorem is a comment to Lean."""
+    path = tmp_path / "hidden.lean"
+    text = "import Init\n\n-- \u2028theorem t : 1 = 1 := by rfl\ntheorem t : 1 = 2 := by\n  sorry\n"
+    path.write_text(text, encoding="utf-8")
+    file = read_proof_file(path)
+    assert file.theorem.statement == "1 = 2"
+    assert isinstance(await certifier.certify_text(file.theorem, file.body, name="t"), CertificationRejected)
