@@ -29,6 +29,12 @@ def test_the_environment_can_be_given(tmp_path: Path) -> None:
     assert result.output == "this-"
 
 
+def test_our_keys_are_not_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANEBM_API_KEY", "hunter2")
+    result = run_child(shell('echo "$PATH-$LEANEBM_API_KEY"'), cwd=tmp_path, deadline_s=30.0)
+    assert result.output == f"{os.environ['PATH']}-"
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

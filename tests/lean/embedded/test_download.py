@@ -29,6 +29,26 @@ def test_npm_is_asked_for_the_exact_version_and_runs_no_scripts(bench: Bench) ->
     assert "--ignore-scripts" in command
 
 
+def test_npm_gets_its_own_settings_and_none_of_our_keys(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "LEANEBM_API_KEY",
+        "HF_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "HTTPS_PROXY",
+        "npm_config_registry",
+        "NPM_TOKEN",
+    ):
+        monkeypatch.setenv(name, f"the {name}")
+    bench = make_bench(npm="env >&2; exit 1")
+    with pytest.raises(LeanInstallError) as caught:
+        fetch_with(bench)
+    message = str(caught.value)
+    for name in ("HTTPS_PROXY", "npm_config_registry", "NPM_TOKEN"):
+        assert f"{name}=the {name}" in message
+    for name in ("LEANEBM_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        assert name not in message
+
+
 def test_no_network_says_what_npm_said_and_what_to_do(make_bench: MakeBench) -> None:
     bench = make_bench(npm='echo "npm error code ENOTFOUND" >&2; exit 1')
     with pytest.raises(LeanInstallError) as caught:

