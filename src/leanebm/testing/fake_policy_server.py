@@ -39,7 +39,7 @@ class ReceivedRequest:
 
     headers: Mapping[str, str]
     connection: int
-    """The client's port: equal for requests that came over the same connection."""
+    """Serial number, from 0: equal for requests that came over the same connection."""
 
 
 @final
@@ -71,6 +71,7 @@ class FakePolicyServer:
         self.port = port
         self._scripts: dict[str, deque[Step]] = defaultdict(deque)
         self._forever: dict[str, Step] = {}
+        self._serials: dict[object, int] = {}
         self._runner: web.AppRunner | None = None
         self._resources = AsyncExitStack()
 
@@ -146,13 +147,17 @@ class FakePolicyServer:
                 path=request.path,
                 body=body,
                 headers=dict(request.headers),
-                connection=request.transport.get_extra_info("peername")[1] if request.transport is not None else 0,
+                connection=self._serial(request.protocol),
             )
         )
         self.arrived.set()
         script = self._scripts[request.path]
         step = script.popleft() if script else self._forever.get(request.path, Answer(status=404, json={}))
         return await self._perform(step, request, body)
+
+    def _serial(self, connection: object) -> int:
+        """The connection's number; its port would not do, as the system may give it out again."""
+        return self._serials.setdefault(connection, len(self._serials))
 
     async def _perform(self, step: Step, request: web.Request, body: Any) -> web.StreamResponse:
         match step:
