@@ -11,7 +11,7 @@ its folder is kept: started again, the script goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import platform
 import random
 import subprocess
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leanebm.data import LibraryTheorem, library_theorems, write_theorems
+from leanebm.energy.diagnostics import Diagnosis
 from leanebm.pipeline import summarise_run
 
 WITHOUT = "grind,omega,simp_all,decide"
@@ -40,6 +41,9 @@ tactic_timeout_s = 2.0
 """Few candidates and short tactics: many theorems tell more than deep searches of a few."""
 
 SEED = 0
+
+GUIDED = {"guided": (), "weight-1": ("--beta", "1", "--freeze-spectral")}
+"""Searches with the head: as it was judged; and with a weight whatever the verdict, and exact spectral norms."""
 
 
 def main() -> None:
@@ -74,7 +78,8 @@ class EndToEnd:
         self.train()
         if until == "train":
             return
-        self.search("test", "guided", "--ebm-path", str(self.folder / "head"))
+        for name, options in GUIDED.items():
+            self.search("test", name, "--ebm-path", str(self.folder / "head"), *options)
         self.report()
 
     def search(self, split: str, name: str, *options: str) -> None:
@@ -117,12 +122,20 @@ class EndToEnd:
 
     def report(self) -> None:
         """What was found, and how long each step took."""
-        diagnosis = json.loads((self.folder / "head" / "diagnosis.json").read_text())
-        print(f"\n{platform.machine()}, Python {platform.python_version()}")
-        print(json.dumps(diagnosis.get("metrics", {}), indent=2))
-        for name in ("test", "guided"):
+        diagnosis = Diagnosis.read(self.folder / "head")
+        print(f"\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, seed {SEED}")
+        print(f"\n{diagnosis.verdict.grade.value}: {diagnosis.verdict.summary}")
+        for name, found in diagnosis.metrics.items():
+            interval = "" if found.low is None else f"  [{found.low:.3f}, {found.high:.3f}]"
+            print(f"  {name:28} {'-' if found.value is None else format(found.value, '.3f'):>8}{interval}")
+        print(f"  fitted weight {diagnosis.fit.calibration.beta:g}, weight in use {diagnosis.calibration.beta:g}")
+        for name in ("test", *GUIDED):
             totals = summarise_run(self.folder / name).totals
-            print(f"{name:8} {totals.proved} of {totals.attempted} proved, {totals.expansions} expansions")
+            share = totals.score_s / totals.wall_s if totals.wall_s else 0.0
+            print(
+                f"{name:12} {totals.proved:4} of {totals.attempted} proved, {totals.expansions} expansions, "
+                f"{totals.tactic_calls} tactic calls, {share:.1%} of the time spent on energies and scores"
+            )
         for done in sorted(self.folder.glob(".*.done")):
             print(f"{done.name[1:-5]:14} {done.read_text().strip():>8} s (of the invocation that ended it)")
 
