@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import attrs
 import pytest
 from rich.console import Console
 
@@ -80,3 +81,10 @@ def test_many_reasons_are_cut_short() -> None:
 @pytest.mark.parametrize("folder", [None, Path("runs/a")])
 def test_a_finished_run_says_where_its_proofs_are(folder: Path | None) -> None:
     assert ("runs/a/proofs" in printed(record(1, "exhausted"), folder=folder)) == (folder is not None)
+
+
+def test_what_was_said_of_many_proofs_is_said_once() -> None:
+    again = record(1, "rejected", rejected="uses sorry")
+    many = attrs.evolve(again, rejections=again.rejections * 37)
+    assert "t1: uses sorry (37 proofs)" in printed(many)
+    assert "t1: uses sorry\n" in printed(again)

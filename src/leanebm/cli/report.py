@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -41,7 +42,7 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         Text(
             f"{totals.nodes:,} proof states, {totals.expansions:,} expansions, {totals.tactic_calls:,} tactic calls in "
             f"{totals.wall_s:.1f} s of search (Lean {totals.lean_s:.1f} s, policy {totals.policy_s:.1f} s, "
-            f"certification {totals.certify_s:.1f} s), summed over theorems"
+            f"scores {totals.score_s:.1f} s, certification {totals.certify_s:.1f} s), summed over theorems"
         ),
         soft_wrap=True,
     )
@@ -52,7 +53,13 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
 
 def _print_reasons(console: Console, records: tuple[TheoremRecord, ...]) -> None:
     for record in records[:_LISTED]:
-        reason = record.error or "; ".join(rejection.message for rejection in record.rejections)
-        console.print(Text(f"  {record.theorem.name}: {reason}"), soft_wrap=True)
+        console.print(Text(f"  {record.theorem.name}: {_reason(record)}"), soft_wrap=True)
     if len(records) > _LISTED:
         console.print(Text(f"  … and {len(records) - _LISTED} more"))
+
+
+def _reason(record: TheoremRecord) -> str:
+    """Why a search proved nothing; what certification said of many proofs alike is said once."""
+    messages = Counter(rejection.message for rejection in record.rejections)
+    told = (f"{message} ({count} proofs)" if count > 1 else message for message, count in messages.items())
+    return record.error or "; ".join(told)
