@@ -8,6 +8,7 @@ An object with an ``error`` key is a refusal; what else a reply may look like de
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ JsonObject = Mapping[str, object]
 T = TypeVar("T")
 
 _EXCERPT_CHARACTERS = 200
+_MAYBE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class MalformedReplyError(ValueError):
@@ -41,10 +43,12 @@ def decode_reply(line: bytes) -> JsonObject:
     """The JSON object on one line.
 
     Raises:
-        MalformedReplyError: it is not UTF-8, not JSON, or not an object.
+        MalformedReplyError: it is not UTF-8, not JSON, not an object, or holds a lone surrogate.
     """
     try:
         reply = json.loads(line.decode("utf-8"))
+        if _MAYBE_SURROGATE.search(line):  # JSON's escapes can spell what is no text; files and prompts cannot hold it
+            json.dumps(reply, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedReplyError(f"not a line of JSON ({error}): {_excerpt(line)}") from error
     if not isinstance(reply, dict):

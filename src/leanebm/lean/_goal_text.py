@@ -21,7 +21,11 @@ _LINE_WIDTH = 120
 _INDENT = "  "
 _TURNSTILES = ("⊢ ", "| ")
 _INACCESSIBLE = "✝"
-_VOLATILE_NAME = re.compile(r"[^\s()\[\]{}⟨⟩,:]+✝[¹²³⁴⁵⁶⁷⁸⁹⁰]*|\?[\w.✝]+|_uniq\.\d+")
+# Looked for from the start of a word only, and never backwards: a numeral of a hundred thousand digits is one word.
+_VOLATILE_NAME = re.compile(
+    r"(?<![^\s()\[\]{}⟨⟩,:])[^\s()\[\]{}⟨⟩,:✝]++✝(?:[^\s()\[\]{}⟨⟩,:✝]*+✝)*+[¹²³⁴⁵⁶⁷⁸⁹⁰]*"
+    r"|\?[\w.✝]+|_uniq\.\d+"
+)
 _OPENING, _CLOSING = "([{⟨⦃", ")]}⟩⦄"
 
 
@@ -53,7 +57,7 @@ def parse_goal_text(text: str) -> Goal:
     if target is None:
         raise ValueError(f"a goal without ⊢: {text!r}")
     for block in blocks[: blocks.index(target)]:
-        if block.startswith("case ") and not hypotheses and " : " not in block:
+        if block.startswith("case ") and not hypotheses and " :" not in block:
             case_name = block.removeprefix("case ").strip()
         else:
             hypotheses += _parse_declaration(block)

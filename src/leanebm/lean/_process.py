@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -30,6 +32,14 @@ def kill_group(pid: int) -> None:
     """Kill every process of the group that ``pid`` leads or led."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _bytes_waiting(pipe: asyncio.ReadTransport) -> int:
+    """How much the kernel holds for us. The event loop does not tell before its next turn."""
+    if pipe.is_closing():
+        return 0
+    answer = fcntl.ioctl(pipe.get_extra_info("pipe"), termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 class _Pipes(asyncio.SubprocessProtocol):
@@ -86,6 +96,7 @@ class ChildProcess:
         self._pipes = pipes
         self._lifeline: int | None = lifeline
         self._stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(_STDIN))
+        self._stdout = cast("asyncio.ReadTransport", transport.get_pipe_transport(_STDOUT))
         self._family: tuple[psutil.Process, ...] = ()
 
     @classmethod
@@ -126,8 +137,8 @@ class ChildProcess:
 
     @property
     def has_unread_output(self) -> bool:
-        """Whether it wrote something that was not read yet."""
-        return bool(self._pipes.lines)
+        """Whether it wrote something that was not read yet, by us or by the event loop."""
+        return bool(self._pipes.lines) or _bytes_waiting(self._stdout) > 0
 
     @property
     def is_at_eof(self) -> bool:
@@ -165,14 +176,14 @@ class ChildProcess:
 
         To be called once the program has started everything it starts.
         """
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             self._family = tuple(psutil.Process(self.pid).children(recursive=True))
 
     def rss_mib(self) -> float:
         """Resident memory of the worker's processes, in MiB; 0 once they are gone."""
         total = 0
         for process in self._family:
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error, OSError):  # gone, or we have no descriptor left to look with
                 total += process.memory_info().rss
         return total / 2**20
 

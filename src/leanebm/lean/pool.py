@@ -20,6 +20,7 @@ from typing import Self, TypeVar
 
 import attrs
 
+from leanebm._uninterrupted import uninterrupted
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
 from leanebm.lean._task_scope import TaskScope
@@ -126,7 +127,7 @@ class LeanPool:
             closing = [post.worker.aclose(self._end) for post in self._posts]
             self._requests_of_the_past += sum(post.worker.requests for post in self._posts)
             self._posts = []
-            await asyncio.gather(*closing)
+            await uninterrupted(asyncio.gather(*closing))
 
     # --- use ---
 

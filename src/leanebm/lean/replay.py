@@ -51,11 +51,20 @@ class ReplayingEnvironment:
     @asynccontextmanager
     async def open(self, theorem: Theorem) -> AsyncIterator[ReplayingProof]:
         """Start a proof of ``theorem``; leaving the block frees all its states. Raises as ``LeanPool.open``."""
-        proof = ReplayingProof(self._pool, await self._pool.open_owned(theorem), self._max_replays)
+        proof = ReplayingProof(self._pool, await self._open(theorem), self._max_replays)
         try:
             yield proof
         finally:
             await proof.aclose()
+
+    async def _open(self, theorem: Theorem) -> ProofHandleOwned:
+        try:
+            return await self._pool.open_owned(theorem)
+        except WorkerLost as loss:
+            if not self._max_replays:
+                raise
+            _log.info("opening %r once more: %s", theorem.name, loss)
+        return await self._pool.open_owned(theorem)
 
 
 @attrs.define(eq=False)

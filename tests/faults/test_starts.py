@@ -1,0 +1,52 @@
+"""Programs that never become a worker: the pool says why, within its deadline, and leaves nobody behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leanebm.errors import WorkerStartError
+from leanebm.lean import CommandBackend, LeanPool, LeanPoolConfig
+
+
+def _config(script: str, **settings: Any) -> LeanPoolConfig:
+    backend = CommandBackend(argv=("sh", "-c", script), **settings)
+    return LeanPoolConfig(
+        backend=backend, num_workers=1, imports=(), startup_deadline_s=0.5, max_start_failures=1, max_line_bytes=4096
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 3", "exit status 3"),
+        ("kill -KILL $$", "killed by signal 9"),
+        ("kill -STOP $$", "not ready after 0.5 s"),
+        ("exec sleep 1000", "not ready after 0.5 s"),
+        ("printf rea; exec sleep 1000", "not ready after 0.5 s"),
+        ("exec 1>&-; exec sleep 1000", "closing its standard output"),
+        ("echo Ready; exec sleep 1000", "first line is not 'ready.'"),
+        ("printf '\\377\\376ready.\\n'; exec sleep 1000", "first line is not 'ready.'"),
+        ("printf 'ready.\\000\\n'; exec sleep 1000", "first line is not 'ready.'"),
+        ("exec cat /dev/zero", "a line of more than 4096 bytes"),
+        ("exec yes", "first line is not 'ready.'"),
+        ("echo ready.; exec yes", "worker protocol"),
+        ("yes complaint >&2 & exec sleep 1000", "not ready after 0.5 s"),
+        ("echo ready.", "exit status 0"),
+        ("echo ready.; exec sleep 1000", "not ready after 0.5 s"),
+        ("echo ready.; read stat; echo nonsense; exec sleep 1000", "not a line of JSON"),
+        ("echo ready.; read stat; kill -KILL $$", "killed by signal 9"),
+    ],
+)
+async def test_a_program_that_is_no_worker_is_told_apart(script: str, words: str) -> None:
+    with pytest.raises(WorkerStartError, match=words):
+        async with LeanPool(_config(script)):
+            pytest.fail("it was entered")
+
+
+async def test_a_working_directory_that_is_gone_is_a_failed_start(tmp_path: Path) -> None:
+    with pytest.raises(WorkerStartError, match="gone"):
+        async with LeanPool(_config("exit 3", cwd=tmp_path / "gone")):
+            pytest.fail("it was entered")
