@@ -59,11 +59,12 @@ async def test_a_wall_clock_that_jumps_at_every_look_changes_nothing(
 
 _STOPPED_IN_MID_TACTIC = """
 import asyncio, os, signal, sys
+from leanebm.core import Theorem
 from leanebm.lean import CommandBackend, LeanPool, LeanPoolConfig
 
 async def main():
     config = LeanPoolConfig(backend=CommandBackend(argv=tuple(sys.argv[1:])), num_workers=1, imports=(),
-                            request_deadline_s=0.5)
+                            request_deadline_s=2.0)
     async with LeanPool(config) as pool, pool.open(Theorem(name="t", statement="p")) as proof:
         asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGSTOP)
         outcome = await proof.run_tactic(proof.root, "late")
@@ -82,8 +83,9 @@ def test_a_run_that_is_stopped_and_goes_on_takes_the_answers_that_came_meanwhile
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         process = psutil.Process(run.pid)
         while process.status() != psutil.STATUS_STOPPED:
+            assert run.poll() is None
             time.sleep(0.01)
-        time.sleep(2.0)  # the fault itself: nothing tells when enough time has passed but time
+        time.sleep(3.5)  # the fault itself: nothing tells when enough time has passed but time
         process.send_signal(signal.SIGCONT)
         said, _ = run.communicate(timeout=60)
     assert said.split() == ["ProofAdvanced", "1"]

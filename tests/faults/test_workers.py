@@ -23,7 +23,7 @@ UnrulyConfig = Callable[..., LeanPoolConfig]
 OpenSearcher = Callable[..., Any]
 
 _THEOREM = Theorem(name="t", statement="p")
-_IMPATIENT = {"request_deadline_s": 0.2}
+_IMPATIENT = {"request_deadline_s": 0.5}
 _SMALL = {"max_line_bytes": 2**20}
 
 
@@ -40,11 +40,11 @@ def _assert_proved(result: SearchResult) -> None:
 @pytest.mark.parametrize(
     ("tactic", "settings", "words"),
     [
-        ("hang", _IMPATIENT, "no answer within 0.2 s"),
-        ("late", _IMPATIENT, "no answer within 0.2 s"),
-        ("stop", _IMPATIENT, "no answer within 0.2 s"),
-        ("dangle", _IMPATIENT, "no answer within 0.2 s"),
-        ("wail", _IMPATIENT, "no answer within 0.2 s"),
+        ("hang", _IMPATIENT, "no answer within 0.5 s"),
+        ("late", _IMPATIENT, "no answer within 0.5 s"),
+        ("stop", _IMPATIENT, "no answer within 0.5 s"),
+        ("dangle", _IMPATIENT, "no answer within 0.5 s"),
+        ("wail", _IMPATIENT, "no answer within 0.5 s"),
         ("stream", _SMALL, "a line of more than 1048576 bytes"),
         ("flood 209715200", _SMALL, "a line of more than 1048576 bytes"),
         ("die", {}, "two workers ended"),

@@ -4,7 +4,7 @@ Run as a program, with the scenario and the path of that module. It adds these t
 
 ==================  ==================================================================================
 ``stop``            stops its own process (SIGSTOP), as a debugger or an out-of-memory daemon might
-``late``            answers properly, but too late for a deadline below a quarter of a second
+``late``            answers properly, but too late for a deadline below a second
 ``babble``          answers with lines, for ever
 ``stream``          answers with one line, for ever
 ``wail``            writes to standard error for ever, and never answers
@@ -52,7 +52,7 @@ class UnrulyWorker(FakeWorker):
     def acts(self) -> dict[str, Callable[[str], None]]:
         return super().acts() | {
             "stop": lambda _: os.kill(os.getpid(), signal.SIGSTOP),
-            "late": lambda _: time.sleep(0.5),
+            "late": lambda _: time.sleep(1.0),
             "babble": lambda _: self.write_for_ever(1, b'{"parseError": "and another thing"}\n'),
             "stream": lambda _: self.write_for_ever(1, b"x" * _MEBIBYTE),
             "wail": self.do_wail,
