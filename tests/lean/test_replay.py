@@ -189,3 +189,19 @@ async def test_many_proofs_outlive_a_killer(fake_config: FakeConfig) -> None:
         *texts, _ = await asyncio.gather(*(prove() for _ in range(8)), kill())
         assert texts == ["⊢ p" + "'" * 100] * 8
         assert pool.statistics().open_proofs == 0
+
+
+async def test_deadly_tactics_of_others_are_not_counted_against_a_proof(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool:
+        environment = ReplayingEnvironment(pool, max_replays=2)
+
+        async def poison() -> None:
+            async with environment.open(_THEOREM) as proof:
+                assert isinstance(await proof.run_tactic(proof.root, "die"), TacticTimedOut)
+
+        async with environment.open(_THEOREM) as proof:
+            others = [asyncio.ensure_future(poison()) for _ in range(4)]
+            while pool.statistics().open_proofs < 5:  # noqa: ASYNC110 - until all have asked
+                await asyncio.sleep(0)
+            assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
+            await asyncio.gather(*others)

@@ -28,6 +28,7 @@ __all__ = ["ReplayingEnvironment", "ReplayingProof"]
 
 _log = logging.getLogger(__name__)
 _DEATHS_THAT_BLAME = 2
+_EVICTIONS_PER_REPLAY = 10
 _ROOT = 0
 
 
@@ -42,8 +43,9 @@ class ReplayingEnvironment:
 
         Args:
             pool: An entered pool.
-            max_replays: Workers that one proof may lose in a row; each tactic that is answered starts
-                the count anew.
+            max_replays: Workers that one proof may lose in a row under its own requests. It may lose ten times
+                as many to the tactics of other proofs, or to their replacement in good order. Each tactic
+                that is answered starts the counts anew.
         """
         self._pool = pool
         self._max_replays = max_replays
@@ -106,6 +108,7 @@ class ReplayingProof:
         self._root = attrs.evolve(handle.root, ref=StateRef(self._epoch, _ROOT))
         self._moving = asyncio.Lock()
         self._losses_in_a_row = 0
+        self._evictions_in_a_row = 0
         self._is_closed = False
         self.num_replays = 0
         """Times the proof moved to another worker."""
@@ -137,13 +140,13 @@ class ReplayingProof:
             except WorkerLost as loss:
                 deaths += isinstance(loss, WorkerDied)
                 if blame := _blame(loss, deaths):
-                    self._losses_in_a_row = 0
+                    self._start_counts_anew()
                     return TacticTimedOut(blame, loss.elapsed_s)
                 await self._move(handle, loss)
             except StaleState as stale:
                 await self._move(handle, stale)
             else:
-                self._losses_in_a_row = 0
+                self._start_counts_anew()
                 return self._adopt(outcome, handle, origin, tactic)
 
     async def free(self, states: Sequence[ProofState]) -> None:
@@ -203,9 +206,7 @@ class ReplayingProof:
             if self._handle is not lost:
                 return
             while self._handle is lost:
-                self._losses_in_a_row += 1
-                if self._losses_in_a_row > self._max_replays or self._is_closed:
-                    raise loss
+                self._count(loss)
                 await lost.aclose()
                 for step in self._steps.values():
                     step.state = None
@@ -218,6 +219,22 @@ class ReplayingProof:
             self._steps[_ROOT].state = self._handle.root
             self.num_replays += 1
             _log.info("proof of %r moves to worker %d: %s", lost.theorem.name, self._handle.worker.index, loss)
+
+    def _count(self, loss: WorkerLost | StaleState) -> None:
+        """Raise ``loss`` where going on is pointless."""
+        if isinstance(loss, StaleState):
+            self._evictions_in_a_row += 1
+        else:
+            self._losses_in_a_row += 1
+        too_many = (
+            self._losses_in_a_row > self._max_replays
+            or self._evictions_in_a_row > _EVICTIONS_PER_REPLAY * self._max_replays
+        )
+        if too_many or self._is_closed:
+            raise loss
+
+    def _start_counts_anew(self) -> None:
+        self._losses_in_a_row = self._evictions_in_a_row = 0
 
     # --- states ---
 
