@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from typing import Final, final
 
-__all__ = ["shown"]
+__all__ = ["shown", "shown_json"]
 
 _MAX_TEXT: Final = 100
 _MAX_BITS: Final = 128
@@ -32,3 +33,12 @@ _SHOWN: Final = _Shown()
 def shown(value: object) -> str:
     """``repr(value)``, cut to a length and a depth that fit a message."""
     return _SHOWN.repr(value)
+
+
+def shown_json(value: object) -> str:
+    """A value as JSON writes it, cut likewise."""
+    try:
+        text = json.dumps(value)
+    except (ValueError, RecursionError):
+        return shown(value)
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"

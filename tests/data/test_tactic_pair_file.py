@@ -123,3 +123,12 @@ def test_a_file_without_pairs_is_named(tmp_path: Path) -> None:
         read_tactic_pairs(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="holds no tactic pair"):
         read_tactic_pairs(lines(tmp_path / "empty.jsonl", "", ""))
+
+
+def test_a_proof_that_claims_more_steps_than_memory_holds_lacks_some(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    step = {"theorem": "t", "statement": "True", "step": 1, "num_steps": 10**18, "state": "⊢ True", "tactic": "simp"}
+    path.write_text(json.dumps(step))
+    with pytest.raises(ConfigError) as caught:
+        read_tactic_pairs(path)
+    assert caught.value.problems == (f"the proof of 't' lacks step 0, 2, 3, 4, 5, 6, 7, 8, 9, 10 @ {path}:1",)

@@ -333,3 +333,22 @@ def test_a_reader_meets_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Path, "read_bytes", read_after_a_writer)
     assert load_checkpoint(tmp_path).header.training == {"step": 1}
+
+
+@pytest.mark.parametrize("name", ["a\0b", "", "..", "x" * 5_000, "\ud800"])
+def test_weights_of_a_name_that_no_file_can_have_are_not_looked_for(tmp_path: Path, name: str) -> None:
+    saved(tmp_path)
+    document = json.loads((tmp_path / "head.json").read_text())
+    document["weights"]["name"] = name
+    (tmp_path / "head.json").write_text(json.dumps(document))
+    with pytest.raises(EnergyError) as caught:
+        load_checkpoint(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert len(str(caught.value)) < 12_000
+
+
+def test_a_header_nested_without_end_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path)
+    (tmp_path / "head.json").write_text('{"schema_version": ' + "[" * 900 + "]" * 900 + "}")
+    with pytest.raises(EnergyError, match="schema version"):
+        load_checkpoint(tmp_path)

@@ -66,3 +66,14 @@ def test_a_value_of_another_type_is_malformed(value: object, kind: type[object])
 @given(reply=st.dictionaries(_texts, _json, max_size=4))
 def test_any_object_decodes_to_itself(reply: dict[str, object]) -> None:
     assert decode_reply(json.dumps(reply, ensure_ascii=False).encode()) == reply
+
+
+@pytest.mark.parametrize("text", [rb"\ud800", rb"a\uDFFF", rb"\udc00\ud800"])
+def test_half_of_a_surrogate_pair_is_malformed_since_no_file_can_hold_it(text: bytes) -> None:
+    for line in (b'{"key": "%s"}' % text, b'{"goals": [{"%s": 1}]}' % text):
+        with pytest.raises(MalformedReplyError):
+            decode_reply(line)
+
+
+def test_whole_surrogate_pairs_and_what_only_looks_like_one_are_text() -> None:
+    assert decode_reply(rb'{"a": "\ud835\udd38", "b": "\\ud800"}') == {"a": "𝔸", "b": r"\ud800"}

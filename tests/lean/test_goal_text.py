@@ -93,3 +93,15 @@ def test_the_key_tells_other_states_apart(text: str) -> None:
 def test_macro_scopes_are_hidden() -> None:
     assert without_macro_scopes("inl._@.Init.Core._hyg.12") == "inl"
     assert without_macro_scopes("succ.inl") == "succ.inl"
+
+
+def test_a_hypothesis_may_be_called_case_and_have_a_long_type() -> None:
+    goal = parse_goal_text(render_goal([Hypothesis("case", "x" * 200)], "True"))
+    assert goal.case_name is None
+    assert [hypothesis.name for hypothesis in goal.hypotheses] == ["case"]
+
+
+def test_a_key_of_a_long_word_does_not_take_its_square() -> None:
+    # Backtracking, this would take minutes.
+    text = "⊢ " + "9" * 200_000 + " = " + "x✝" * 100_000 + "y"
+    assert text_key([Goal(text=text, target="")]).startswith("text.")

@@ -83,3 +83,10 @@ def test_a_damaged_record_is_told_with_its_place(tmp_path: Path, text: str) -> N
     record_path(path).write_bytes(text.encode(errors="surrogatepass"))
     with pytest.raises(ConfigError, match=r"proof\.certificate\.json"):
         CertificateRecord.read(path)
+
+
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    told = json.loads(_RECORD.to_json()) | {"lean_version": "\ud800"}
+    record_path(tmp_path / "a.lean").write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match="lean_version"):
+        CertificateRecord.read(tmp_path / "a.lean")

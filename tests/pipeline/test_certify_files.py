@@ -176,3 +176,10 @@ async def test_a_damaged_record_is_told_with_the_damaged_files(tmp_path: Path) -
         await certify_files([path, bad], FAKE_LEAN)
     assert any("certificate.json" in problem or "required" in problem for problem in caught.value.problems)
     assert any("bad.lean" in problem for problem in caught.value.problems)
+
+
+def test_a_file_of_many_small_proofs_in_one_bracket_is_read_in_one_pass(tmp_path: Path) -> None:
+    # Counting brackets anew for each of them would take minutes.
+    path = write(tmp_path, "theorem t : (" + "a := by b; " * 60_000)
+    with pytest.raises(ConfigError, match="not a proof file"):
+        read_proof_file(path)

@@ -93,3 +93,21 @@ def test_a_key_is_not_saved() -> None:
 
 def test_settings_can_be_read_without_a_file() -> None:
     assert structure_settings({"seed": 3}, RunConfig, source="here").seed == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "concurrency = " + "9" * 5_000,
+        "concurrency = 0x" + "f" * 5_000,
+        "without = " + "[" * 50_000,
+        "[search.budget]\nmax_wall_s = " + "9" * 400,
+        "\ufeffconcurrency = 1",
+    ],
+)
+def test_a_file_that_no_parser_likes_is_told_with_its_name_and_in_few_words(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_run_config(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 2_000

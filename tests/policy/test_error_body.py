@@ -58,3 +58,8 @@ def test_a_prompt_too_long_is_recognised_by_its_words(said: str) -> None:
 )
 def test_retry_after_is_bounded(header: str, pause_s: float) -> None:
     assert failure_of_status(503, "", {"Retry-After": header}, url="u").retry_after_s == pause_s
+
+
+@pytest.mark.parametrize("body", ["[" * 50_000, '{"detail":' * 5_000])
+def test_a_body_nested_without_end_is_a_message_like_any_other(body: str) -> None:
+    assert message_of(body) == body[:500]

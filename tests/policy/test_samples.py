@@ -98,3 +98,26 @@ def test_candidates_are_distinct_ordered_and_at_most_certain(draws: list[tuple[s
     assert len({c.tactic for c in found}) == len(found)
     assert [c.log_prob for c in found] == sorted((c.log_prob for c in found), reverse=True)
     assert math.isclose(math.fsum(math.exp(c.log_prob) for c in found), 0.5)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), "9" * 30, True])
+def test_a_number_that_no_float_holds_is_no_log_probability(number: object) -> None:
+    reply = sampled("simp", -0.5)
+    reply["meta_info"]["output_token_logprobs"][0][0] = number
+    with pytest.raises(PolicyProtocolError) as caught:
+        decode_samples(reply, 1)
+    assert len(str(caught.value)) < 300
+
+
+def test_half_of_a_surrogate_pair_is_no_tactic_since_no_file_can_hold_it() -> None:
+    assert [found.tactic for found in candidates(sampled("simp \ud800", -0.5), sampled("rfl", -1.0))] == ["rfl"]
+
+
+def test_nonsense_nested_deeper_than_python_goes_is_told_in_few_words() -> None:
+    nested: object = 0
+    for _ in range(100_000):
+        nested = [nested]
+    reply = sampled("simp", -0.5)
+    reply["meta_info"]["finish_reason"] = nested
+    with pytest.raises(PolicyProtocolError, match="unknown reason"):
+        decode_samples(reply, 1)

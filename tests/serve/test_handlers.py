@@ -56,7 +56,7 @@ async def test_a_refusal_says_why(serve: Any) -> None:
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff"])
 async def test_a_body_that_is_no_object_is_refused(serve: Any, body: bytes) -> None:
     client = await serve()
-    reply = await client("POST", "/generate", None, data=body)
+    reply = await client("POST", "/generate", None, data=body, headers={"Content-Type": "application/json"})
     assert reply.status == 400
     assert reply.json["error"]["message"]
 

@@ -94,3 +94,27 @@ def test_a_shard_that_goes_away_is_a_trajectory_error(shard: AnyShard) -> None:
     shard.path.unlink()
     with pytest.raises(TrajectoryError, match="cannot be read"):
         shard.table()
+
+
+def test_a_flipped_bit_in_a_row_is_noticed_or_changes_nothing(shard: AnyShard) -> None:
+    whole, rows = shard.path.read_bytes(), shard.table()
+    noticed = 0
+    first = pq.ParquetFile(shard.path).metadata.row_group(0).column(2)
+    start = first.dictionary_page_offset or first.data_page_offset
+    for position in range(start, start + first.total_compressed_size):
+        shard.path.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])
+        try:
+            found = shard.table()
+        except TrajectoryError:
+            noticed += 1
+        else:
+            assert found.equals(rows)
+    assert noticed > 20
+
+
+def test_metadata_nested_without_end_are_damaged(shard: AnyShard, shard_format: Format) -> None:
+    table = pq.read_table(shard.path)
+    metadata = {**table.schema.metadata, shard_format.run_key: b"[" * 100_000}
+    pq.write_table(table.replace_schema_metadata(metadata), shard.path)
+    with pytest.raises(TrajectoryError, match="damaged metadata"):
+        Shard.open(shard.path, shard_format)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from leanebm.errors import TrajectoryError
@@ -55,3 +56,15 @@ def test_one_damaged_shard_is_named(directory: Path, shard_format: Format) -> No
     (directory / "part-000001.parquet").write_bytes(b"PAR1")
     with pytest.raises(TrajectoryError, match=r"part-000001\.parquet"):
         read_shards(directory, shard_format)
+
+
+def test_a_row_that_nobody_here_would_have_written_is_named(directory: Path, shard_format: Format) -> None:
+    def picky(table: Any) -> list[Any]:
+        if any(height == 1.0 for height in table["height"].to_pylist()):
+            raise ValueError("too low")
+        return shard_format.rows_of(table)
+
+    heights = [row.height for row in read_shards(directory, shard_format).rows()]
+    bad = heights.index(1.0)
+    with pytest.raises(TrajectoryError, match=rf"part-000000.parquet .* too low @ row {bad + 1}\."):
+        list(read_shards(directory, attrs.evolve(shard_format, rows_of=picky)).rows())

@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from leanebm._shown import shown
+from leanebm._shown import shown_json
 from leanebm.core import Theorem
 from leanebm.data._checks import theorem_problems
 from leanebm.data._lines import MAX_LINE_BYTES, BadLine, decode_line, json_object, numbered_lines
@@ -107,7 +107,7 @@ def _parse(line: str) -> TacticPair:
     mistakes = [f"{key!r} is missing" for key in _REQUIRED if value.get(key) is None]
     for kind, keys, wanted in ((str, _TEXTS, "a string"), (int, _NUMBERS, "a whole number")):
         mistakes += [
-            f"{key!r} should be {wanted}, not {shown(value[key])}"
+            f"{key!r} should be {wanted}, not {shown_json(value[key])}"
             for key in keys
             if value.get(key) is not None and type(value[key]) is not kind
         ]

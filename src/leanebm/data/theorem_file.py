@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from leanebm._shown import shown
+from leanebm._shown import shown_json
 from leanebm.core import Theorem
 from leanebm.data._checks import theorem_problems
 from leanebm.data._lines import BadLine, decode_line, json_object, numbered_lines
@@ -121,7 +121,7 @@ def _parse_json(_: int, line: str) -> Theorem | None:
         if isinstance(field, str):
             fields[key] = field
         elif field is not None:
-            raise BadLine(f"{key!r} should be a string, not {shown(field)}")
+            raise BadLine(f"{key!r} should be a string, not {shown_json(field)}")
     if "name" not in fields:
         raise BadLine("'name' is missing")
     return _theorem(**fields)

@@ -12,7 +12,7 @@ import cattrs
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 
-from leanebm._shown import shown
+from leanebm._shown import shown_json
 from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar
 
 __all__ = ["WeightsFile", "header_from_json", "header_to_json"]
@@ -53,7 +53,7 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
     version = document.get("schema_version")
     if version != CHECKPOINT_SCHEMA_VERSION:
         raise ValueError(
-            f"it has schema version {shown(version)}; this leanebm reads and writes {CHECKPOINT_SCHEMA_VERSION}. "
+            f"it has schema version {shown_json(version)}; this leanebm reads and writes {CHECKPOINT_SCHEMA_VERSION}. "
             "Read it with the leanebm that wrote it, or train again"
         )
     weights = _structure(document.pop("weights", None), WeightsFile, "$.weights")
@@ -64,14 +64,14 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
     if fingerprint != header.encoder.fingerprint:
         raise ValueError(
             f"its encoder's fingerprint is {header.encoder.fingerprint}, "
-            f"but $.encoder_fingerprint says {shown(fingerprint)}"
+            f"but $.encoder_fingerprint says {shown_json(fingerprint)}"
         )
     return header, weights
 
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"it is no JSON object but {shown(value)}")
+        raise TypeError(f"it is no JSON object but {shown_json(value)}")
     return value
 
 
@@ -100,7 +100,7 @@ def _scalar(wanted: type) -> Callable[[object, object], Any]:
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise TypeError(f"must be {wanted.__name__}, not {shown(value)}")
+            raise TypeError(f"must be {wanted.__name__}, not {shown_json(value)}")
         return value
 
     return structure

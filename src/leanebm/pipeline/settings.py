@@ -57,6 +57,9 @@ _DISCOVERED: Mapping[object, Mapping[str, Callable[[], object]]] = {
 }
 """Words that pick a part by looking at this machine; what was found is what gets written down."""
 
+_MAX_BITS = 63
+"""Of whole numbers, without the sign: as many as TOML promises."""
+
 _MISTAKES = (ClassValidationError, LeanInstallError, OverflowError, TypeError, ValueError)
 """What a wrong setting raises while it is looked at."""
 
@@ -112,6 +115,8 @@ def _structure_scalar(kind: type, accepted: tuple[type, ...], wanted: str) -> Ca
     def structure(value: object, _: object) -> object:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"expected {wanted}, got {shown(value)}")
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise ValueError(f"expected a number of at most {_MAX_BITS} bits, got {shown(value)}")
         if isinstance(value, str):
             value.encode()  # JSON's escapes can spell half of a surrogate pair, which no file can hold
         return kind(value)

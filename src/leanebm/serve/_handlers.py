@@ -51,7 +51,7 @@ class Handlers:
     def application(self) -> web.Application:
         """An aiohttp application with every route and both middlewares."""
         app = web.Application(
-            client_max_size=self._config.max_body_bytes, middlewares=[_translate_errors, self._authorise]
+            client_max_size=self._config.max_body_bytes, middlewares=[_translate_errors, self._authorise, self._receive]
         )
         app.add_routes(
             [
@@ -180,6 +180,18 @@ class Handlers:
             given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
             if not hmac.compare_digest(given, f"Bearer {key}".encode()):  # its time does not tell how much matched
                 return web.json_response({"error": "Unauthorized"}, status=401)
+        return await handler(request)
+
+    @web.middleware
+    async def _receive(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Have the whole body before anything begins; a client that drips it holds nothing but its connection."""
+        try:
+            async with asyncio.timeout(self._config.receive_s):
+                await request.read()  # which keeps it for the handler
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except web.RequestPayloadError as error:
+            raise PolicyBadRequest(f"the body cannot be read: {error}") from error
         return await handler(request)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,10 +13,22 @@ from aiohttp import web
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 
+from leanebm._shown import shown_json
 from leanebm.errors import PolicyBadRequest
 from leanebm.serve.backends import Prompt, SamplingParams
 
-__all__ = ["EncodeRequest", "GenerateRequest", "parse_encode", "parse_generate", "read_object", "text_field"]
+__all__ = [
+    "EncodeRequest",
+    "GenerateRequest",
+    "parse_encode",
+    "parse_generate",
+    "parse_object",
+    "read_object",
+    "text_field",
+]
+
+_LONGEST_REFUSAL: Final = 2000
+"""Characters of an answer that says what is wrong; it must not send back all that was sent."""
 
 _UNSUPPORTED: Final[dict[str, tuple[object, ...]]] = {
     # switch → the values that ask for nothing we lack
@@ -62,14 +75,32 @@ async def read_object(request: web.Request) -> dict[str, Any]:
 
     Raises:
         PolicyBadRequest: it is something else.
+        web.HTTPUnsupportedMediaType: it does not say that it is JSON. A web page can make a browser send text to
+            a server on its user's machine, but JSON only with that server's consent, which we never give.
+    """
+    body = await request.read()
+    if body and request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="Send the body as Content-Type: application/json")
+    return parse_object(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object; an empty body stands for one without keys.
+
+    Raises:
+        PolicyBadRequest: it is something else.
     """
     try:
-        body = json.loads(await request.read() or b"{}")
-    except ValueError as exc:
+        value = json.loads(body or b"{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
         raise PolicyBadRequest(f"the body is not JSON: {exc}") from exc
-    if not isinstance(body, dict):
-        raise PolicyBadRequest(f"the body must be a JSON object, not {type(body).__name__}")
-    return body
+    if not isinstance(value, dict):
+        raise PolicyBadRequest(f"the body must be a JSON object, not {type(value).__name__}")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which JSON does not know")
 
 
 def parse_generate(body: Mapping[str, Any], *, max_prompts: int) -> GenerateRequest:
@@ -81,7 +112,7 @@ def parse_generate(body: Mapping[str, Any], *, max_prompts: int) -> GenerateRequ
     prompts, is_batch = _prompts(body, max_prompts)
     for switch, harmless in _UNSUPPORTED.items():
         if body.get(switch) not in harmless:
-            raise PolicyBadRequest(f"{switch}={json.dumps(body[switch])} is not supported by this server")
+            raise PolicyBadRequest(f"{switch}={shown_json(body[switch])} is not supported by this server")
     rid = body.get("rid")
     return GenerateRequest(
         prompts=prompts,
@@ -112,7 +143,7 @@ def text_field(body: Mapping[str, Any], name: str) -> str:
     """
     value = body.get(name)
     if not isinstance(value, str) or not value:
-        raise PolicyBadRequest(f"{name} must be a text, not {json.dumps(value)}")
+        raise PolicyBadRequest(f"{name} must be a text, not {shown_json(value)}")
     return value
 
 
@@ -172,7 +203,7 @@ def _sampling_params(raw: object) -> SamplingParams:
         return _CONVERTER.structure(given, SamplingParams)
     except ClassValidationError as error:
         problems = transform_error(error, path="sampling_params", format_exception=_describe)
-        raise PolicyBadRequest("; ".join(problems)) from error
+        raise PolicyBadRequest("; ".join(problems)[:_LONGEST_REFUSAL]) from error
 
 
 def _describe(error: BaseException, kind: type | None) -> str:
@@ -184,12 +215,12 @@ def _describe(error: BaseException, kind: type | None) -> str:
 
 def _strictly(wanted: type) -> Any:
     def structure(value: object, _: object) -> Any:
-        is_whole = wanted is float and isinstance(value, int) and not isinstance(value, bool)
-        if is_whole:
-            return float(value)  # type: ignore[arg-type]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise TypeError(f"must be {wanted.__name__}, not {json.dumps(value)}")
-        return value
+        accepted = (int, float) if wanted is float else (wanted,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+            raise TypeError(f"must be {wanted.__name__}, not {shown_json(value)}")
+        if isinstance(value, int | float) and wanted is float and not abs(value) <= sys.float_info.max:
+            raise ValueError(f"must be a finite number, not {shown_json(value)}")
+        return wanted(value)
 
     return structure
 

@@ -33,5 +33,9 @@ class ServeConfig:
     max_prompts: int = attrs.field(default=1024, validator=validators.ge(1))
     """Most prompts in one request."""
 
+    receive_s: float = attrs.field(default=60.0, validator=[validators.gt(0.0), validators.le(3600.0)])
+    """How long a client may take to send the head of a request, and again to send its body, in seconds; one
+    that takes longer is cut off, or answered 408. As long may a connection lie idle."""
+
     shutdown_s: float = attrs.field(default=5.0, validator=validators.ge(0.0))
     """How long open requests may finish after the server is told to stop, in seconds."""

@@ -66,6 +66,7 @@ class PolicyServer:
                 Handlers(self._config, self._backend).application(),
                 handler_cancellation=True,
                 access_log=None,
+                keepalive_timeout=self._config.receive_s,
                 shutdown_timeout=self._config.shutdown_s,
             )
             await runner.setup()

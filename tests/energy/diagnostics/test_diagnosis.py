@@ -91,3 +91,10 @@ def test_a_damaged_file_is_an_error_and_not_half_a_diagnosis(
     path.write_text(change(path.read_text()))
     with pytest.raises(EnergyError, match=message):
         Diagnosis.read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"schema_version": ' + "[" * 900 + "]" * 900 + "}"])
+def test_a_file_nested_without_end_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "diagnosis.json").write_text(text)
+    with pytest.raises(EnergyError, match=r"diagnosis\.json"):
+        Diagnosis.read(tmp_path)

@@ -101,8 +101,8 @@ class Diagnosis:
         version = document.pop("schema_version", None) if isinstance(document, dict) else None
         if version != DIAGNOSIS_SCHEMA_VERSION:
             raise EnergyError(
-                f"{path} has schema version {shown(version)}; this leanebm reads and writes {DIAGNOSIS_SCHEMA_VERSION}. "
-                "Read it with the leanebm that wrote it."
+                f"{path} has schema version {shown(version)}; this leanebm reads and writes "
+                f"{DIAGNOSIS_SCHEMA_VERSION}. Read it with the leanebm that wrote it."
             )
         try:
             return _json.structure(document, cls)

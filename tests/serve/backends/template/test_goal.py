@@ -59,3 +59,8 @@ def test_a_prompt_without_a_goal_is_noticed() -> None:
     assert find_state("What is a monad?") is None
     with pytest.raises(ValueError, match="no goal"):
         parse_goal("n : Nat")
+
+
+def test_openings_without_an_end_are_no_comment_and_cost_no_more_than_their_length() -> None:
+    assert find_state("/- tactic state:" * 200_000) is None
+    assert find_state("/- tactic state: ⊢ a -/ /- tactic state:\n⊢ b\n-/" + "/- tactic state:" * 9) == "⊢ b"

@@ -21,7 +21,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 from leanebm.serve.backends.template.expression import Expression
@@ -42,6 +42,8 @@ _ENTRIES: Final = 4
 
 _TOKEN: Final = re.compile(r"[^\W\d][\w.'✝]*|\d+|[^\w\s]+")
 _GOAL_BREAK: Final = re.compile(r"\n\s*\n")
+_MAX_FEATURES: Final = 2**17
+_MAX_GOALS: Final = 256
 _MAX_TOKENS: Final = 4096
 """Longer states are described by their first tokens; a request must not cost seconds."""
 
@@ -52,8 +54,9 @@ def embed(text: str) -> tuple[array[float], int]:
     It is finite and not zero, whatever the text.
     """
     tokens = _TOKEN.findall(text)[:_MAX_TOKENS]
-    goals = [goal for part in _GOAL_BREAK.split(text.strip()) if (goal := _read(part)) is not None]
-    features = Counter(_features(tokens, goals))
+    parts = _GOAL_BREAK.split(text.strip(), maxsplit=_MAX_GOALS)[:_MAX_GOALS]
+    goals = [goal for part in parts if (goal := _read(part)) is not None]
+    features = Counter(islice(_features(tokens, goals), _MAX_FEATURES))
     vector = [0.0] * _HASHED
     scale = 1.0 / math.sqrt(features.total())
     for feature, occurrences in features.items():

@@ -7,6 +7,7 @@ structure stays silent and the rules that need none still speak.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final, final
 
 from leanebm.serve.backends.template.expression import Binder, Expression
@@ -74,8 +75,10 @@ class _Parser:
     def __init__(self, text: str, local_names: frozenset[str]) -> None:
         self._text = text
         self._locals = set(local_names)
-        self._tokens = [(match[match.lastgroup or 0], match.start(match.lastgroup or 0), match.end())
-                        for match in _TOKEN.finditer(text)]  # fmt: skip
+        matches = islice(_TOKEN.finditer(text), _MOST_TOKENS + 1)
+        self._tokens = [
+            (match[match.lastgroup or 0], match.start(match.lastgroup or 0), match.end()) for match in matches
+        ]
         self._next = 0
 
     def parse(self) -> Expression:

@@ -13,7 +13,8 @@ from leanebm.serve.backends.template.expression_parser import parse_expression
 
 __all__ = ["PrintedGoal", "Variable", "find_state", "parse_goal"]
 
-_STATE_COMMENT: Final = re.compile(r"/-\s*tactic state:[ \t]*\n?(.*?)-/", re.DOTALL | re.IGNORECASE)
+_STATE_OPENING: Final = re.compile(r"/-\s*tactic state:[ \t]*\n?", re.IGNORECASE)
+
 _HYPOTHESIS: Final = re.compile(r"^(\S.*?) : (.*)$", re.DOTALL)
 _PROPOSITION_HEADS: Final = frozenset(
     {
@@ -57,7 +58,8 @@ class PrintedGoal:
     @cached_property
     def heads(self) -> frozenset[str]:
         """Every head that occurs in the target or a hypothesis."""
-        return self.target.heads().union(*(v.type.heads() for v in self.hypotheses))
+        types = {id(v.type): v.type for v in self.hypotheses}  # `a b c : T` share one
+        return self.target.heads().union(*(type_.heads() for type_ in types.values()))
 
     def of_type(self, head: str) -> tuple[Variable, ...]:
         """The data whose type has this head: ``Nat``, ``List`` and the like."""
@@ -73,9 +75,11 @@ class PrintedGoal:
 
 def find_state(prompt: str) -> str | None:
     """The proof state in a prompt: its last ``/- tactic state: … -/``, or all of it if it is bare."""
-    if comments := _STATE_COMMENT.findall(prompt):
-        return str(comments[-1]).strip("\n")
-    return prompt.strip("\n") if "⊢" in prompt else None
+    state = prompt if "⊢" in prompt else None
+    end = 0
+    while (opening := _STATE_OPENING.search(prompt, end)) and (closing := prompt.find("-/", opening.end())) >= 0:
+        state, end = prompt[opening.end() : closing], closing + len("-/")
+    return state.strip("\n") if state is not None else None
 
 
 def parse_goal(state: str) -> PrintedGoal:

@@ -42,6 +42,9 @@ class Proposal:
     weights: tuple[float, ...]
 
 
+_MOST_VARIABLES = 64
+"""Rules look at each variable, some at each pair of them; the newest are the likeliest to matter."""
+
 _WORD = re.compile(r"[^\W\d][\w.'?!]*")
 
 
@@ -50,6 +53,7 @@ def propose_all(rules: Iterable[Rule], goal: PrintedGoal, *, without: frozenset[
 
     Tactics in whose text a word of ``without`` occurs are left out, and the rest share their weight.
     """
+    goal = attrs.evolve(goal, variables=goal.variables[-_MOST_VARIABLES:])
     seen: set[str] = set()
     proposals: list[Proposal] = []
     for rule_id, rule in enumerate(rules):

@@ -1,0 +1,129 @@
+"""Files of the energy head: its header, its weights, what is known of it, and a training to go on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from fuzz.target import Finding, Target, refusals, scratch_folder
+from leanebm.core import EncoderIdentity
+from leanebm.energy import (
+    CheckpointHeader,
+    EnergyCheckpoint,
+    EnergyHead,
+    EnergyHeadConfig,
+    load_checkpoint,
+    save_checkpoint,
+)
+from leanebm.energy.diagnostics import Diagnosis, SiblingSet, diagnose
+from leanebm.energy.training.training_state import TrainingState
+from leanebm.errors import EnergyError
+
+__all__ = [
+    "TARGETS",
+    "fuzz_checkpoint_header",
+    "fuzz_checkpoint_weights",
+    "fuzz_diagnosis",
+    "fuzz_training_state",
+]
+
+
+def fuzz_checkpoint_header(data: bytes) -> None:
+    """``head.json`` over good weights: a head that scores, or an error that names the folder."""
+    folder = _checkpoint()
+    (folder / "head.json").write_bytes(data)
+    _load(folder)
+
+
+def fuzz_checkpoint_weights(data: bytes) -> None:
+    """Weights of any kind, and a header that vouches for them: a head that scores, or an error that names them."""
+    folder = _checkpoint()
+    document = json.loads(_header_text())
+    path = folder / "head-forged.safetensors"
+    path.write_bytes(data)
+    document["weights"] = {"name": path.name, "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "head.json").write_text(json.dumps(document))
+    _load(folder)
+
+
+def _load(folder: Path) -> None:
+    with refusals(EnergyError, naming=str(folder)):
+        checkpoint = load_checkpoint(folder)
+        energies = checkpoint.head(torch.zeros(2, checkpoint.header.config.d_in))
+        if energies.shape != (2,):
+            raise Finding(f"energies of shape {energies.shape}")
+
+
+def fuzz_diagnosis(data: bytes) -> None:
+    """``diagnosis.json``: a diagnosis that can be used, or an error that names the file."""
+    folder = scratch_folder()
+    (folder / "diagnosis.json").write_bytes(data)
+    with refusals(EnergyError, naming="diagnosis.json"):
+        diagnosis = Diagnosis.read(folder)
+        _ = diagnosis.calibration, diagnosis.figures()
+
+
+def fuzz_training_state(data: bytes) -> None:
+    """A training that was interrupted: its state, or an error that names the file."""
+    path = scratch_folder() / "training.safetensors"
+    path.write_bytes(data)
+    with refusals(EnergyError, naming=str(path)):
+        state, _ = TrainingState.load(path)
+        state.differences({"seed": 0})
+
+
+@cache
+def _checkpoint() -> Path:
+    folder = scratch_folder() / "head"
+    config = EnergyHeadConfig(d_in=4, hidden=(3, 2))
+    encoder = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4, dtype="float32")
+    header = CheckpointHeader(config=config, encoder=encoder, training={"step": 1}, metrics={"auc": 0.75})
+    save_checkpoint(folder, EnergyCheckpoint(header=header, head=EnergyHead(config)))
+    return folder
+
+
+@cache
+def _header_text() -> str:
+    return (_checkpoint() / "head.json").read_text(encoding="utf-8")
+
+
+@cache
+def _weights() -> bytes:
+    (path,) = _checkpoint().glob("head-[0-9a-f]*.safetensors")
+    return path.read_bytes()
+
+
+def _header_seeds() -> Sequence[bytes]:
+    return [_header_text().encode()]
+
+
+def _weights_seeds() -> Sequence[bytes]:
+    _header_text()
+    return [_weights()]
+
+
+def _diagnosis_seeds() -> Sequence[bytes]:
+    return [diagnose(SiblingSet.from_groups([], {})).write(scratch_folder() / "diagnosis").read_bytes()]
+
+
+def _training_seeds() -> Sequence[bytes]:
+    path = scratch_folder() / "seed-training.safetensors"
+    TrainingState(settings={"a": {"b": 1}}, step=7, skipped={"head": 1}, best=None).save(path, {"w": torch.zeros(2, 3)})
+    return [path.read_bytes()]
+
+
+TARGETS = (
+    Target(fuzz_checkpoint_header, _header_seeds, ('"weights"', '"sha256"', '"config"', '"hidden"', '".."', "head-")),
+    Target(
+        fuzz_checkpoint_weights, _weights_seeds, ('"F32"', '"F8_E4M3"', '"BOOL"', '"data_offsets"', '"shape"', "[0]")
+    ),
+    Target(
+        fuzz_diagnosis, _diagnosis_seeds, ('"metrics"', '"verdict"', '"grade"', '"schema_version"', '"calibration"')
+    ),
+    Target(fuzz_training_state, _training_seeds, ('"__metadata__"', '"dtype"', '"F32"', '"data_offsets"', "state")),
+)
