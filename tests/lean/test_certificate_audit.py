@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -31,7 +33,7 @@ def test_a_sound_certificate_passes_and_so_does_a_rejection() -> None:
         ({"fingerprint": ""}, "elaboration"),
     ],
 )
-def test_one_that_contradicts_itself_is_rejected(lie: dict[str, object], reason: str) -> None:
+def test_one_that_contradicts_itself_is_rejected(lie: dict[str, Any], reason: str) -> None:
     verdict = audit(_THEOREM, attrs.evolve(_GOOD, **lie))
     assert isinstance(verdict, CertifyRejectedReply)
     assert verdict.reason == reason

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from leanebm.core import Candidate, Certificate, CertificationRejected, CertificationResult, Theorem
-from leanebm.errors import WorkerLost
+from leanebm.errors import WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig
 from leanebm.pipeline import certify_files, write_proof
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome
@@ -113,7 +113,7 @@ async def _certify(config: LeanPoolConfig, theorem: Theorem = _FALSE) -> Certifi
     async with Certifier(config, deadline_s=2.0) as certifier:
         try:
             return await certifier.certify(theorem, ["rfl"])
-        except WorkerLost:
+        except (WorkerLost, WorkerStartError):
             return None
 
 
