@@ -72,3 +72,15 @@ def test_a_state_of_any_length_is_read_in_bounds() -> None:
     vector, tokens = embed("⊢ " + " + ".join(f"x{i}" for i in range(20_000)))
     assert tokens == 4096
     assert all(map(math.isfinite, vector))
+
+
+def test_a_state_that_says_little_with_many_words_is_read_quickly() -> None:
+    # Each of these would cost minutes if its cost were the square of its length.
+    names = " ".join(f"x{number}" for number in range(20_000))
+    for state in (
+        f"{names} : {'a + ' * 200}b = c\n⊢ c = b",
+        "⊢ a\n\n" * 50_000,
+        "⊢ " + '"\\' * 10_000,
+        "/- tactic state:" * 20_000 + "⊢ a",
+    ):
+        assert any(embed(state)[0])

@@ -117,7 +117,7 @@ def _build(lines: list[str], target: str) -> PrintedGoal:
             type_text = match[2].split(" := ")[0]
             declared += [(name, type_text) for name in match[1].split()]
     names = frozenset(name for name, _ in declared)
-    parsed = {text: parse_expression(text, names) for _, text in declared}
+    parsed = {text: parse_expression(text, names) for text in dict.fromkeys(text for _, text in declared)}
     propositions = frozenset(name for name, text in declared if text == "Prop")
     predicates = frozenset(name for name, text in declared if parsed[text].head in ("→", "∀") and text.endswith("Prop"))
     variables = tuple(
