@@ -111,3 +111,11 @@ def test_a_file_that_no_parser_likes_is_told_with_its_name_and_in_few_words(tmp_
         read_run_config(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 2_000
+
+
+@pytest.mark.parametrize("key", ["12345678", '"1234 5678"', '["12345678"]', "12345678.5"])
+def test_a_mistake_in_a_key_is_told_without_the_key(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_run_config(write(tmp_path, f"[policy]\napi_key = {key}"))
+    assert "$.policy.api_key" in str(caught.value)
+    assert "1234" not in str(caught.value)

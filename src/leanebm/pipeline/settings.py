@@ -206,7 +206,9 @@ def _structure_field(attribute: attrs.Attribute[Any], value: object, kind: Any) 
         if attribute.validator is not None:
             attribute.validator(None, attribute, structured)
     except _MISTAKES as error:
-        raise _noted(error, attribute, kind) from None
+        is_secret = not attribute.repr
+        mistake = ValueError("is not what it should be; it is a secret, so it is not shown") if is_secret else error
+        raise _noted(mistake, attribute, kind) from None
     return structured
 
 

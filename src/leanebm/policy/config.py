@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
+from leanebm._api_key import check_api_key
 from leanebm.policy._addresses import http_url, without_slash
 from leanebm.policy.encoder_config import EncoderConfig
 from leanebm.policy.prompt import PROMPT_FORMATS
@@ -23,7 +24,7 @@ class PolicyClientConfig:
     url: str = attrs.field(converter=without_slash, validator=http_url)
     """Base address of the server that samples tactics, such as ``http://127.0.0.1:30000``."""
 
-    api_key: str | None = attrs.field(default=None, repr=False, validator=optional(min_len(1)))
+    api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
     """Sent as ``Authorization: Bearer …`` to both servers; never logged and never in an error."""
 
     adapter: str | None = attrs.field(default=None, validator=optional(min_len(1)))

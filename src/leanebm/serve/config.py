@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 from attrs import validators
 
+from leanebm._api_key import check_api_key
+
 __all__ = ["ServeConfig"]
 
 
@@ -18,7 +20,7 @@ class ServeConfig:
     port: int = attrs.field(default=0, validator=[validators.ge(0), validators.le(65535)])
     """Port to bind; 0 lets the system choose, and ``PolicyServer.url`` tells which."""
 
-    api_key: str | None = attrs.field(default=None, repr=False, validator=validators.optional(validators.min_len(1)))
+    api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
     """What clients must send as ``Authorization: Bearer …``; ``None`` asks for nothing."""
 
     max_running: int = attrs.field(default=256, validator=validators.ge(1))

@@ -86,7 +86,7 @@ class Shard(Generic[R, T]):
         """
         try:
             schema = pq.read_schema(path)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise TrajectoryError(f"{path} cannot be read as Parquet: {error}. Restore it, or delete it.") from error
         metadata = schema.metadata or {}
         _check_version(path, shard_format, schema, metadata.get(shard_format.version_key))
@@ -109,7 +109,7 @@ class Shard(Generic[R, T]):
         try:
             table = pq.read_table(self.path, schema=self.format.schema, page_checksum_verification=True)
             table.validate(full=True)  # text that is not UTF-8, lists that reach beyond their end …
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise TrajectoryError(f"{self.path} cannot be read: {error}") from error
         return table
 

@@ -23,6 +23,17 @@ _METADATA_KEY: Final = "leanebm.training_state"
 
 _json = make_converter(forbid_extra_keys=True)
 
+_DAMAGE: Final = (
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    ExceptionGroup,
+    safetensors.SafetensorError,
+)
+"""What reading a file can raise that is not one of ours."""
+
 
 @attrs.frozen(kw_only=True)
 class Evaluated:
@@ -75,7 +86,7 @@ class TrainingState:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
             version = described["schema_version"]
             state = _json.structure(described["state"], cls) if version == SCHEMA_VERSION else None
-        except (OSError, KeyError, TypeError, ValueError, ExceptionGroup, safetensors.SafetensorError) as error:
+        except _DAMAGE as error:
             raise EnergyError(
                 f"{path} cannot be read ({error}), so the training in {path.parent} cannot go on. "
                 "Restore it, or train into another folder."

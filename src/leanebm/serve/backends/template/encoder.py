@@ -53,7 +53,7 @@ def embed(text: str) -> tuple[array[float], int]:
 
     It is finite and not zero, whatever the text.
     """
-    tokens = _TOKEN.findall(text)[:_MAX_TOKENS]
+    tokens = _tokens(text)
     parts = _GOAL_BREAK.split(text.strip(), maxsplit=_MAX_GOALS)[:_MAX_GOALS]
     goals = [goal for part in parts if (goal := _read(part)) is not None]
     features = Counter(islice(_features(tokens, goals), _MAX_FEATURES))
@@ -63,6 +63,10 @@ def embed(text: str) -> tuple[array[float], int]:
         for index, sign in _entries(feature):
             vector[index] += sign * occurrences * scale
     return array("f", [*vector, *_counts(tokens, goals)]), len(tokens)
+
+
+def _tokens(text: str) -> list[str]:
+    return [match[0] for match in islice(_TOKEN.finditer(text), _MAX_TOKENS)]
 
 
 def _read(goal: str) -> PrintedGoal | None:
@@ -90,7 +94,7 @@ def _features(tokens: list[str], goals: list[PrintedGoal]) -> Iterator[str]:
 def _typed(text: str, types: Mapping[str, str]) -> list[str]:
     """The tokens, each local name (``xs``, or the one in ``xs.length``) replaced by the head of its type."""
     typed = []
-    for token in _TOKEN.findall(text)[:_MAX_TOKENS]:
+    for token in _tokens(text):
         name, dot, field = token.partition(".")
         typed.append(f"{types.get(name, name)}{dot}{field}")
     return typed
