@@ -8,6 +8,7 @@ afterwards, and a worker that dies.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 import random
@@ -166,6 +167,7 @@ class ToySession:
             WorkerDied: the arrow leads to :data:`LOST`.
             StaleState: ``state`` is another session's, or was freed.
         """
+        await asyncio.sleep(0)  # as with any real session, others run meanwhile, and a cancellation arrives
         name = self._names.get(state.ref)
         if name is None:
             raise StaleState(f"state {state.ref} is not one of session {self._epoch}, or was freed")
