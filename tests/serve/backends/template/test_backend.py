@@ -131,3 +131,10 @@ async def test_it_encodes_as_it_says() -> None:
     assert said is not None
     assert [len(embedding.vector) for embedding in embeddings] == [said.dim, said.dim]
     assert [embedding.prompt_tokens for embedding in embeddings] == [2, 7]
+
+
+async def test_where_nothing_may_be_proposed_every_sample_is_empty() -> None:
+    prompt = "/- tactic state:\na m : Nat\nh : a.le m\n⊢ False\n-/"
+    words = sorted({tactic.text.split()[0] for tactic in await complete(prompt, n=256)})
+    (completions,) = await TemplateBackend(without=words).generate([prompt], SamplingParams(n=3))
+    assert [completion.text for completion in completions] == ["", "", ""]

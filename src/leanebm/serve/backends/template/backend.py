@@ -117,7 +117,8 @@ class TemplateBackend(Backend):
             rng=self._rng(text, params.sampling_seed),
             keep=lambda ranked: _truncate(ranked, params),
         )
-        return [_completion(tactic, text, params) for tactic in islice(cycle(tactics), params.n)]
+        completions = [_completion(tactic, text, params) for tactic in tactics] or [_silence(text)]
+        return list(islice(cycle(completions), params.n))
 
     def _rng(self, prompt: str, sampling_seed: int | None) -> random.Random:
         seed = self._seed if sampling_seed is None else sampling_seed
@@ -155,6 +156,13 @@ def _truncate(ranked: Sequence[WeightedTactic], params: SamplingParams) -> Seque
         chosen.append(tactic)
         mass += math.exp(tactic.log_prob)
     return chosen
+
+
+def _silence(prompt: str) -> Completion:
+    """What is said where nothing may be proposed: no tactic, for certain. The contract wants ``n`` completions."""
+    return Completion(
+        text="", tokens=(Token(0.0, EOS_ID),), finish="stop", matched=EOS_ID, prompt_tokens=len(prompt.split())
+    )
 
 
 def _completion(tactic: WeightedTactic, prompt: str, params: SamplingParams) -> Completion:
