@@ -18,7 +18,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 """The supported Pythons, from the classifiers in ``pyproject.toml``: the one place that names them."""
 
 CONSTRAINTS = "constraints.txt"
-CHECKED_PATHS = ["src", "tests", "benchmarks", "examples", "docs", "noxfile.py"]
+CHECKED_PATHS = ["src", "tests", "fuzz", "benchmarks", "examples", "docs", "noxfile.py"]
 
 nox.needs_version = ">=2024.10"
 nox.options.sessions = ["tests", "lint", "typing", "imports", "docs"]
@@ -85,6 +85,14 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/generate_cli.py", "--check")
     for builder in ("html", "doctest"):
         session.run("sphinx-build", "-W", "-n", "-E", "-b", builder, "docs", f"docs/_build/{builder}")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz every reader, guided by coverage; ``nox -s fuzz -- tactic_pairs --seconds 600`` picks one."""
+    install(session, "embedded", "energy", "serve")
+    session.install("-c", CONSTRAINTS, "atheris")
+    session.run("python", "fuzz/run.py", *(session.posargs or ["all"]))
 
 
 @nox.session

@@ -298,7 +298,7 @@ def _accuracy_curve(curves: Curves) -> Plot | None:
 
 def _loss_curve(curves: Curves) -> Plot | None:
     series = (("train_loss", "the head", ACCENT, 1.0), ("twin_loss", "shuffled twin", WARM, 1.0))
-    caption = "The training objective over its steps. A twin can learn its lots by heart, too; they tell nothing held out."
+    caption = "The training objective over its steps. A twin can learn its lots by heart, too."
     return _curve(curves, series, "loss-curve", "The loss", "loss", caption)
 
 
