@@ -22,7 +22,8 @@ def _bundled_numbers(monkeypatch: pytest.MonkeyPatch, toy_lean: ToyWorld) -> Non
     """The demo's theorems keep their names and levels, and state numbers of the toy world."""
     assert toy_lean.moves
 
-    def load(_: str, *, max_theorems: int | None) -> list[Theorem]:
+    def load(_: str, *, max_theorems: int | None, sample: int | None = None) -> list[Theorem]:
+        assert sample is None
         return [Theorem(name=entry.theorem.name, statement="6") for entry in bundled_set()][:max_theorems]
 
     monkeypatch.setattr(leanebm.cli.demo, "load_theorems", load)
