@@ -6,12 +6,12 @@
 
 Searches the library's theorems round after round, over one pool of embedded workers, one certifier and one policy
 server, and keeps every tree, as ``leanebm search`` does. Workers are recycled after 1000 requests or at an age of
-twelve seconds, whichever comes first, so that both ways happen. Every two seconds it samples what could leak. Written are
-``samples.csv``, ``soak.svg`` and ``soak.json`` with, for each measure, the slope an hour.
+20 seconds, whichever comes first, so that both ways happen. Every two seconds it samples what could leak. Written
+are ``samples.csv``, ``soak.svg`` and ``soak.json`` with, for each measure, the slope an hour.
 
-**The verdict.** The first fifth is left out as warming up. Workers come and go, and with them descriptors, threads
-and processes; but what leaks stays, so of a *count* the lowest value in the first third is compared with that in the
-last third. Through half minutes' medians of *memory* goes a straight line. A measure is *flat* if its slope, two
+**The verdict.** The first fifth is left out as warming up. Workers come and go, and with them memory, descriptors,
+threads and processes; but what leaks stays, so the lowest value in the first third is compared with that in the last
+third. Through half minutes' medians of our own memory goes a straight line. A measure is *flat* if its slope, two
 standard errors added, stays within the tolerance, *not flat* if it exceeds the tolerance by two standard errors, and
 else *unclear*: go on longer.
 """
@@ -70,6 +70,11 @@ class Sample:
     """Resident memory of a pool's worker, the mean of them."""
 
     descriptors: int
+    """Open files and pipes, sockets not counted."""
+
+    sockets: int
+    """Both ends of each connection to the policy server, which runs in this process."""
+
     tasks: int
     threads: int
     children: int
@@ -86,6 +91,7 @@ TOLERANCES = {
     "rss_mib": (0.05, 20.0),
     "workers_rss_mib": (0.05, 20.0),
     "descriptors": (0.0, 2.0),
+    "sockets": (0.0, 16.0),  # connections are kept for reuse: up to one for each theorem searched at a time
     "tasks": (0.0, 2.0),
     "threads": (0.0, 1.0),
     "children": (0.0, 1.0),
@@ -115,7 +121,7 @@ class Trend:
         kept = [each for each in samples if each.time_s >= samples[-1].time_s * WARM_UP]
         hours = [each.time_s / 3600 for each in kept]
         values = [float(getattr(each, measure)) for each in kept]
-        slope, error = (_line if measure.endswith("mib") else _floor)(hours, values)
+        slope, error = (_line if measure == "rss_mib" else _floor)(hours, values)
         median = statistics.median(values)
         share, least = TOLERANCES[measure]
         return cls(median=median, slope_per_hour=slope, standard_error=error, tolerance=max(share * median, least))
@@ -210,12 +216,14 @@ async def search_for_ever(rig: Rig, theorems: Sequence[Theorem], output: Path, t
 def sample(rig: Rig, tally: Tally, time_s: float) -> Sample:
     """Look at everything once."""
     process, statistics_ = psutil.Process(), rig.pool.statistics()
+    sockets = len(process.net_connections(kind="inet"))
     with process.oneshot():
         return Sample(
             time_s=round(time_s, 2),
             rss_mib=process.memory_info().rss / 2**20,
             workers_rss_mib=_mean_rss_mib(statistics_),
-            descriptors=process.num_fds(),
+            descriptors=process.num_fds() - sockets,
+            sockets=sockets,
             tasks=len(asyncio.all_tasks()),
             threads=process.num_threads(),
             children=len(process.children(recursive=True)),
@@ -314,7 +322,7 @@ def show(report: dict[str, Any]) -> None:
 @click.option("--workers", default=2, show_default=True, help="Embedded Lean workers.")
 @click.option("--theorems", "count_", default=200, show_default=True, help="Theorems a round.")
 @click.option("--max-requests", default=1000, show_default=True, help="Requests after which a worker is replaced.")
-@click.option("--max-age", "max_age_s", default=12.0, show_default=True, help="Seconds after which one is replaced.")
+@click.option("--max-age", "max_age_s", default=20.0, show_default=True, help="Seconds after which one is replaced.")
 @click.option("--seed", default=0, show_default=True, help="Of the policy server.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where it all goes.  [default: a temporary folder]")
 def main(
