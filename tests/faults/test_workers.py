@@ -162,7 +162,7 @@ async def test_a_worker_lost_while_a_theorem_is_opened_is_tried_once_more(open_s
 
 
 async def test_a_worker_that_has_grown_is_replaced_and_the_searches_go_on(open_searcher: OpenSearcher) -> None:
-    async with open_searcher(max_rss_mib=60) as searcher:
+    async with open_searcher(max_rss_mib=60, max_requests=10**9) as searcher:
         result = await searcher.try_out("gain 70")
         _assert_proved(result)
         assert _edges(result)["gain 70"] == "advanced"
