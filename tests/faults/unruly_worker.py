@@ -53,7 +53,7 @@ class UnrulyWorker(FakeWorker):
         return super().acts() | {
             "stop": lambda _: os.kill(os.getpid(), signal.SIGSTOP),
             "late": lambda _: time.sleep(1.0),
-            # Many lines in one write that a pipe keeps in one piece: a lone first line would be an answer like any other.
+            # Many lines in one piece of the pipe: a first line alone would be an answer like any other.
             "babble": lambda _: self.write_for_ever(1, b'{"parseError": "and another thing"}\n' * 64),
             "stream": lambda _: self.write_for_ever(1, b"x" * _MEBIBYTE),
             "wail": self.do_wail,
