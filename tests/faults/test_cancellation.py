@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -139,8 +140,9 @@ async def test_a_run_that_is_cancelled_anywhere_is_whole_and_can_be_resumed(
 ) -> None:
     at_once = partial(TrajectoryWriter, config=ShardWriterConfig(max_wait_s=0.0))
     monkeypatch.setattr(search_run, "TrajectoryWriter", at_once)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # power cuts are not what this is about, and it is run often
     world = ToyWorld.countdown(32)
-    theorems = tuple(Theorem(name=f"n{value}", statement=str(value)) for value in (3, 5, 7))
+    theorems = tuple(Theorem(name=f"n{value}", statement=str(value)) for value in (3, 5))
     folders = (tmp_path / str(number) for number in range(10**6))
     folder = tmp_path
 
@@ -162,8 +164,9 @@ async def test_a_run_that_is_cancelled_anywhere_is_whole_and_can_be_resumed(
     async def check() -> None:
         await run(resume=True).run()
         records = summarise_run(folder).records
-        assert sorted(record.theorem.name for record in records) == ["n3", "n5", "n7"]
+        assert sorted(record.theorem.name for record in records) == ["n3", "n5"]
         assert {record.outcome for record in records} == {"proved"}
         assert not list(folder.rglob("*.part")) + list(folder.rglob("*.tmp"))
 
-    assert (await cancel_at_every_await(afresh, afterwards=check)).cancellations >= 8
+    sweep = await cancel_at_every_await(afresh, afterwards=check)
+    assert sweep.cancellations >= 8
