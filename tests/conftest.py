@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+
+# Small heads gain nothing from more threads, and wait for one another where Lean workers have the other cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

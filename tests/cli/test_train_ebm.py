@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def run(leanebm_command: Leanebm) -> str:
+    Path("numbers.txt").write_text("\n".join(map(str, range(3, 32))) + "\n")
+    assert leanebm_command("search", "--theorems", "numbers.txt", "--output", "runs/a").exit_code == 0
+    return "runs/a"
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_search_becomes_a_head_and_its_verdict_is_told(leanebm_command: Leanebm, run: str) -> None:
+    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "runs/head", "--max-steps", "20")
+    assert result.exit_code == 0
+    assert "weight in a search: β = " in result.stdout
+    assert "report: runs/head/report.html" in result.stdout
+    assert Path("runs/head/report.html").exists()
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_settings_that_make_no_sense_are_named(leanebm_command: Leanebm, run: str) -> None:
+    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "h", "--learning-rate", "-1")
+    assert result.exit_code == 2
+    assert "learning_rate" in result.stderr
+    assert not Path("h").exists()
+
+
+def test_nothing_to_learn_from_is_an_error(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("train-ebm", "--output-dir", "h")
+    assert result.exit_code == 2
+    assert "name at least one folder @ --trajectories or --negatives" in result.stderr

@@ -1,0 +1,156 @@
+"""From search trees to a head that a search can take, with the embedded encoder over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from leanebm.core import Theorem
+from leanebm.energy import load_checkpoint
+from leanebm.energy.diagnostics import Diagnosis, ValidationStates
+from leanebm.energy.training import EnergyTrainerConfig
+from leanebm.errors import ConfigError, EnergyError
+from leanebm.pipeline import (
+    EnergyConfig,
+    EnergySources,
+    Observer,
+    PipelineEvent,
+    RunConfig,
+    SearchRun,
+    StageProgressed,
+    Workbench,
+    guided_scorer,
+    open_guidance,
+    start_embedded_server,
+)
+from leanebm.pipeline.train_energy import EnergyTrainingConfig, TrainEnergy
+from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy, ToyCertifier, ToyWorld
+
+QUICK = EnergyTrainingConfig(
+    hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=60, eval_every=20, log_every=5, learning_rate=3e-3)
+)
+Numbers = Callable[..., tuple[Theorem, ...]]
+
+
+@attrs.define
+class Watching:
+    """An observer that may act on what it is told."""
+
+    react: Callable[[PipelineEvent], None] = lambda _: None
+
+    def notify(self, event: PipelineEvent) -> None:
+        self.react(event)
+
+
+async def search(folder: Path, theorems: tuple[Theorem, ...]) -> Path:
+    """Search the countdown world, whose theorems are numbers."""
+    world = ToyWorld.countdown(64)
+
+    @asynccontextmanager
+    async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
+        yield Workbench(
+            policy=ScriptedPolicy.over(world),
+            scorer=config.scorer,
+            environment=world,
+            certifier=ToyCertifier(world),
+            lean_version="toy",
+        )
+
+    config = RunConfig(search=SearchConfig(budget=SearchBudget(max_nodes=300)))
+    await SearchRun(config, theorems, folder, opening=opening).run()
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def searched(tmp_path_factory: pytest.TempPathFactory) -> EnergySources:
+    folder = tmp_path_factory.mktemp("searched")
+    seen = tuple(Theorem(name=f"n{i}", statement=str(i)) for i in range(5, 60, 2))
+    held_out = tuple(Theorem(name=f"n{i}", statement=str(i)) for i in range(34, 60, 2))
+    return EnergySources(
+        trajectories=(await search(folder / "seen", seen),),
+        val_trajectories=(await search(folder / "held out", held_out),),
+    )
+
+
+async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    diagnosis = await TrainEnergy(QUICK, searched, tmp_path).run()
+    assert Diagnosis.read(tmp_path) == diagnosis
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
+    assert ValidationStates.load(tmp_path).frontiers is not None
+    header = load_checkpoint(tmp_path).header
+    assert header.calibration == diagnosis.calibration
+    assert (header.config.d_in, header.config.hidden) == (384, (16, 8))
+    assert header.training["training_groups"] == diagnosis.training_data.groups  # type: ignore[union-attr]
+    assert diagnosis.metrics["emb_cosine_probe"].value == pytest.approx(1.0)
+    assert diagnosis.metrics["twin_pairwise"].value is not None
+
+
+async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: EnergySources, tmp_path: Path) -> None:
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    calibration = load_checkpoint(tmp_path).header.calibration
+    policy_scorer = RunConfig().scorer
+    settings = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
+    async with (
+        start_embedded_server() as url,
+        PolicyClient(PolicyClientConfig(url=url)) as encoder,
+        open_guidance(settings, policy_scorer, encoder) as guidance,
+    ):
+        assert len(await guidance.energy.energies([leaf.state for leaf in SAMPLE_LEAVES])) == len(SAMPLE_LEAVES)
+        assert guidance.scorer == guided_scorer(policy_scorer, calibration, beta=1.0)
+
+
+async def test_without_held_out_folders_some_theorems_are_held_out(searched: EnergySources, tmp_path: Path) -> None:
+    alone = attrs.evolve(searched, val_trajectories=())
+    diagnosis = await TrainEnergy(attrs.evolve(QUICK, validation_fraction=0.3), alone, tmp_path).run()
+    assert diagnosis.validation_data is not None
+    assert diagnosis.validation_data.groups > 0
+
+
+async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergySources, tmp_path: Path) -> None:
+    undisturbed = await TrainEnergy(QUICK, searched, tmp_path / "undisturbed").run()
+    task: asyncio.Task[Diagnosis] | None = None
+
+    def stop_after_the_first_look(event: PipelineEvent) -> None:
+        if isinstance(event, StageProgressed) and event.step.startswith("held-out") and task is not None:
+            task.cancel()
+
+    stopped = TrainEnergy(QUICK, searched, tmp_path / "stopped", observer=Watching(stop_after_the_first_look))
+    task = asyncio.create_task(stopped.run())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not (tmp_path / "stopped" / "diagnosis.json").exists()
+    resumed = await TrainEnergy(QUICK, searched, tmp_path / "stopped").run()
+    assert resumed.metrics == undisturbed.metrics
+
+
+async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, tmp_path: Path) -> None:
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    other = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, learning_rate=1e-3))
+    with pytest.raises(EnergyError, match="learning_rate"):
+        await TrainEnergy(other, searched, tmp_path).run()
+
+
+async def test_theorems_that_are_held_out_are_not_trained_on(searched: EnergySources, tmp_path: Path) -> None:
+    same = EnergySources(trajectories=searched.trajectories, val_trajectories=searched.trajectories)
+    with pytest.raises(EnergyError, match="none is left to train on"):
+        await TrainEnergy(QUICK, same, tmp_path).run()
+
+
+async def test_nothing_to_learn_from_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to learn from"):
+        await TrainEnergy(QUICK, EnergySources(), tmp_path).run()
+
+
+def test_the_head_fits_the_width_of_the_embeddings() -> None:
+    config = EnergyTrainingConfig()
+    assert config.head_for(4096).hidden == (2048, 1024, 512)
+    assert config.head_for(384).hidden == (512, 256, 128)
