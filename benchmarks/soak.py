@@ -50,7 +50,7 @@ from leanebm.search import SearchBudget, SearchConfig
 
 SAMPLE_INTERVAL_S = 2.0
 BLOCK_S = 30.0
-LEAST_BLOCKS, LEAST_SAMPLES = 10, 60
+LEAST_BLOCKS, LEAST_SAMPLES = 16, 60
 CLOSERS = ("grind", "simp", "simp_all", "omega", "decide")
 """Never proposed: with them most theorems are proved in a few steps, and certifying would take all the time."""
 
