@@ -18,7 +18,7 @@ from leanebm.core import (
     Theorem,
 )
 from leanebm.errors import ProtocolError, StaleState, WorkerLost
-from leanebm.lean import LeanPool, LeanPoolConfig, ReplayingEnvironment, ReplayingProof
+from leanebm.lean import LeanPool, LeanPoolConfig, ReplayingEnvironment, ReplayingProof, RetirementReason
 from leanebm.testing import check_environment
 
 FakeConfig = Callable[..., LeanPoolConfig]
@@ -172,22 +172,28 @@ async def _opened(pool: LeanPool) -> AsyncIterator[ReplayingProof]:
 async def test_many_proofs_outlive_a_killer(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config(num_workers=2)) as pool:
         environment = ReplayingEnvironment(pool, max_replays=10)
+        steps = [0] * 8
 
-        async def prove() -> str:
+        async def prove(number: int) -> str:
             async with environment.open(_THEOREM) as proof:
                 state = proof.root
                 for _ in range(100):
                     state = _state(await proof.run_tactic(state, "step"))
+                    steps[number] += 1
                 return state.text
 
         async def kill() -> None:
             for _ in range(8):
-                await asyncio.sleep(0.1)
+                before = list(steps)
+                # A tactic under which two workers ended is taken for deadly: let each proof come on in between.
+                while any(now == then < 100 for now, then in zip(steps, before, strict=True)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
                 for worker in pool.statistics().workers[:1]:
                     os.killpg(worker.pid, signal.SIGKILL)
 
-        *texts, _ = await asyncio.gather(*(prove() for _ in range(8)), kill())
+        *texts, _ = await asyncio.gather(*(prove(number) for number in range(8)), kill())
         assert texts == ["⊢ p" + "'" * 100] * 8
+        assert pool.statistics().retirements[RetirementReason.DIED] > 0
         assert pool.statistics().open_proofs == 0
 
 
