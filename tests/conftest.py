@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 # Small heads gain nothing from more threads, and wait for one another where Lean workers have the other cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,6 +13,9 @@ import pytest
 
 from leanebm.lean import LeanPool, LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean, install
+from leanebm.storage import RunInfo
+
+MakeRun = Callable[..., RunInfo]
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,21 @@ async def lean_pool(embedded_lean: EmbeddedLean) -> AsyncIterator[LeanPool]:
     assert embedded_lean.node.is_file()
     async with LeanPool(LeanPoolConfig.embedded(num_workers=1)) as pool:
         yield pool
+
+
+@pytest.fixture
+def make_run() -> MakeRun:
+    """``make_run("run-1", max_nodes=100)``."""
+
+    def make(run_id: str = "run-1", *, seed: int = 0, **budget: Any) -> RunInfo:
+        return RunInfo(
+            run_id=run_id,
+            started_unix_s=1.7e9,
+            seed=seed,
+            backend="toy",
+            lean_version="none",
+            leanebm_version="0",
+            config={"search": {"budget": budget}, "imports": ("Init",)},
+        )
+
+    return make

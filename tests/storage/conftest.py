@@ -10,9 +10,8 @@ import pyarrow as pa
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.storage import RunInfo, ShardFormat
+from leanebm.storage import ShardFormat
 
-MakeRun = Callable[..., RunInfo]
 MakeTheorem = Callable[..., Any]
 SCHEMA = pa.schema(
     [
@@ -61,24 +60,6 @@ def shard_format() -> ShardFormat[Climb, Camp]:
         rows_of=_rows_of,
         owns=lambda climb, camp: (camp.theorem, camp.run_id) == (climb.theorem.name, climb.run_id),
     )
-
-
-@pytest.fixture
-def make_run() -> MakeRun:
-    """``make_run("run-1", max_nodes=100)``."""
-
-    def make(run_id: str = "run-1", *, seed: int = 0, **budget: Any) -> RunInfo:
-        return RunInfo(
-            run_id=run_id,
-            started_unix_s=1.7e9,
-            seed=seed,
-            backend="toy",
-            lean_version="none",
-            leanebm_version="0",
-            config={"search": {"budget": budget}, "imports": ("Init",)},
-        )
-
-    return make
 
 
 @pytest.fixture

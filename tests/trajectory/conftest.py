@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
-from leanebm.storage import RunInfo
 from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow
 
-MakeRun = Callable[..., RunInfo]
 MakeTheorem = Callable[..., tuple[TheoremRecord, list[TrajectoryRow]]]
-
-
-@pytest.fixture
-def make_run() -> MakeRun:
-    """``make_run("run-1", max_nodes=100)``."""
-
-    def make(run_id: str = "run-1", *, seed: int = 0, **budget: Any) -> RunInfo:
-        return RunInfo(
-            run_id=run_id,
-            started_unix_s=1.7e9,
-            seed=seed,
-            backend="toy",
-            lean_version="none",
-            leanebm_version="0",
-            config={"search": {"budget": budget}, "imports": ("Init",)},
-        )
-
-    return make
 
 
 @pytest.fixture

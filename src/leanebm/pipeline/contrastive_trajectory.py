@@ -19,7 +19,7 @@ from leanebm.data import library_modules
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
-__all__ = ["groups_from_trajectory", "read_search_groups"]
+__all__ = ["groups_from_trajectory", "modules_by_statement", "read_search_groups"]
 
 _TRIED: Final = ("expanded", "dead")
 """Statuses of nodes on which every candidate was run."""
@@ -60,8 +60,13 @@ def read_search_groups(path: Path, *, round_: int = 0) -> tuple[ContrastiveGroup
     Raises:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
-    modules = {f"@{name}": module for name, module in library_modules().items()}
-    return groups_from_trajectory(read_trajectory(RunFolder.trajectory_in(path)).rows(), modules=modules, round_=round_)
+    rows = read_trajectory(RunFolder.trajectory_in(path)).rows()
+    return groups_from_trajectory(rows, modules=modules_by_statement(), round_=round_)
+
+
+def modules_by_statement() -> dict[str, str]:
+    """The module of each theorem of the shipped library, by what a trajectory calls its statement."""
+    return {f"@{name}": module for name, module in library_modules().items()}
 
 
 @attrs.define(eq=False)

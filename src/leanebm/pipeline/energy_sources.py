@@ -10,10 +10,10 @@ from typing import Self
 import attrs
 
 from leanebm.core import ContrastiveGroup
-from leanebm.data import library_modules, read_contrastive_set
+from leanebm.data import read_contrastive_set
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive_folder import ContrastiveFolder
-from leanebm.pipeline.contrastive_trajectory import groups_from_trajectory
+from leanebm.pipeline.contrastive_trajectory import groups_from_trajectory, modules_by_statement
 from leanebm.pipeline.open_queues import OpenQueue, open_queues
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
@@ -66,7 +66,7 @@ class Lessons:
             raise ConfigError(
                 "there is nothing to learn from:", ["name at least one folder @ --trajectories or --negatives"]
             )
-        modules = {f"@{name}": module for name, module in library_modules().items()}
+        modules = modules_by_statement()
         groups: list[ContrastiveGroup] = []
         queues: list[OpenQueue] = []
         for path in trajectories:

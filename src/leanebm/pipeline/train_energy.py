@@ -12,6 +12,7 @@ from typing import Final, final
 
 import attrs
 import numpy as np
+import torch
 from attrs.validators import ge, gt, instance_of, lt
 
 from leanebm.core import EncoderIdentity
@@ -283,8 +284,6 @@ async def _probe(encoder: PolicyClient, embeddings: Embeddings) -> EmbeddingProb
 
 
 def _energies(head: EnergyHead, embeddings: Embeddings, texts: Sequence[str]) -> dict[str, float]:
-    import torch
-
     states = torch.from_numpy(np.stack([embeddings[text] for text in texts]))
     return dict(zip(texts, state_energies(head, states).tolist(), strict=True))
 

@@ -2,6 +2,7 @@
 
 from leanebm.storage.atomic_file import SCRATCH_SUFFIX, write_atomically
 from leanebm.storage.run_info import RunInfo
+from leanebm.storage.settings_leaves import settings_leaves
 from leanebm.storage.shard import Shard
 from leanebm.storage.shard_format import ShardFormat, StoredRecord
 from leanebm.storage.shard_set import ShardSet, read_shards
@@ -17,5 +18,6 @@ __all__ = [
     "ShardWriterConfig",
     "StoredRecord",
     "read_shards",
+    "settings_leaves",
     "write_atomically",
 ]

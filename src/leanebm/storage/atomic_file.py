@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SCRATCH_SUFFIX", "write_atomically"]
+__all__ = ["SCRATCH_SUFFIX", "sync_directory", "write_atomically"]
 
 SCRATCH_SUFFIX: Final = ".part"
 """Of a file that is being written, ``.NAME-….part`` in the folder it is for; a killed writer leaves one behind."""
@@ -35,10 +35,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(scratch).unlink()
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the new name last, too: a file's own bytes do not include it."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from leanebm.storage.settings_leaves import settings_leaves
+
 __all__ = ["RunInfo"]
 
 
@@ -49,12 +51,4 @@ class RunInfo:
         yield "$.seed", self.seed
         yield "$.backend", self.backend
         yield "$.lean_version", self.lean_version
-        yield from _leaves("$.config", self.config)
-
-
-def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from _leaves(f"{path}.{key}", below)
-    else:
-        yield path, list(value) if isinstance(value, tuple) else value  # JSON knows no tuples
+        yield from settings_leaves("$.config", self.config)

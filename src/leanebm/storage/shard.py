@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from cattrs.preconf.json import make_converter
 
 from leanebm.errors import TrajectoryError
+from leanebm.storage.atomic_file import sync_directory
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard_format import R, ShardFormat, T
 
@@ -74,7 +75,7 @@ class Shard(Generic[R, T]):
         except BaseException:
             temporary.unlink(missing_ok=True)  # half a shard must not keep a full disk full
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
         return cls(path, shard_format, run, tuple(records))
 
     @classmethod
@@ -128,11 +129,3 @@ def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schem
         raise TrajectoryError(
             f"{path} says schema version {shard_format.version}, but its columns are not that version's."
         )
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,7 +14,7 @@ from cattrs.preconf.json import make_converter
 from torch import Tensor
 
 from leanebm.errors import EnergyError
-from leanebm.storage import write_atomically
+from leanebm.storage import settings_leaves, write_atomically
 
 __all__ = ["Evaluated", "TrainingState"]
 
@@ -100,17 +100,9 @@ class TrainingState:
 
     def differences(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """One phrase a setting that differs, such as ``$.trainer.seed: 0 in the folder, 1 now``."""
-        theirs, ours = dict(_leaves("$", self.settings)), dict(_leaves("$", settings))
+        theirs, ours = dict(settings_leaves("$", self.settings)), dict(settings_leaves("$", settings))
         return tuple(
             f"{path}: {theirs.get(path)!r} in the folder, {ours.get(path)!r} now"
             for path in sorted({*theirs, *ours})
             if theirs.get(path) != ours.get(path)
         )
-
-
-def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from _leaves(f"{path}.{key}", below)
-    else:
-        yield path, list(value) if isinstance(value, tuple) else value  # JSON knows no tuples

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError
-from leanebm.policy._embeddings import EmbeddingBatch
+from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings, encode_body
 from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._model_watch import ModelWatch
 from leanebm.policy.encoder_config import EncoderConfig
@@ -49,6 +49,16 @@ class BatchEncoder(abc.ABC):
     async def max_batch(self) -> int:
         """Most texts a request: what is configured, unless the server takes fewer."""
         return self.config.batch_size
+
+    async def _post_encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
+        """One ``/encode`` request, which our contract and a stock SGLang word alike."""
+        return await self.endpoint.post(
+            "/encode",
+            encode_body(texts, self.config.adapter),
+            weight=len(texts),
+            decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
+            decode_in_thread=len(texts) > 1,
+        )
 
     def _must_not_be_ours(self, info: ModelInfo) -> None:
         if info.contract is not None:

@@ -9,7 +9,7 @@ import attrs
 
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError
-from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings, encode_body
+from leanebm.policy._embeddings import EmbeddingBatch
 from leanebm.policy.encoders.base import BatchEncoder
 from leanebm.policy.model_info import ModelInfo
 
@@ -46,13 +46,7 @@ class EncodePooled(BatchEncoder):
 
     async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
         """One ``/encode`` request."""
-        return await self.endpoint.post(
-            "/encode",
-            encode_body(texts, self.config.adapter),
-            weight=len(texts),
-            decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
-            decode_in_thread=len(texts) > 1,
-        )
+        return await self._post_encode(texts, dim=dim)
 
     async def max_batch(self) -> int:
         """As many as the server says it takes, and no more than configured."""

@@ -7,7 +7,7 @@ from typing import final
 
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError
-from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings, encode_body
+from leanebm.policy._embeddings import EmbeddingBatch
 from leanebm.policy.encoders.base import BatchEncoder
 
 __all__ = ["SglangEncode"]
@@ -46,10 +46,4 @@ class SglangEncode(BatchEncoder):
 
     async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
         """One ``/encode`` request."""
-        return await self.endpoint.post(
-            "/encode",
-            encode_body(texts, self.config.adapter),
-            weight=len(texts),
-            decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
-            decode_in_thread=len(texts) > 1,
-        )
+        return await self._post_encode(texts, dim=dim)
