@@ -76,8 +76,9 @@ def test_a_missing_set_is_bad_input(leanebm_command: Leanebm, arguments: list[st
     assert leanebm_command("search", *arguments, "--output", "runs/a").exit_code == 2
 
 
+@pytest.mark.parametrize("key", [["--api-key", "hunter2"], ["--api-key=hunter2"]])
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
-    leanebm_command: Leanebm, theorems: str, toy_lean: ToyWorld, monkeypatch: pytest.MonkeyPatch
+    leanebm_command: Leanebm, theorems: str, toy_lean: ToyWorld, monkeypatch: pytest.MonkeyPatch, key: list[str]
 ) -> None:
     make: Callable[..., Any] = vars(leanebm.cli.search)["SearchRun"]
 
@@ -91,11 +92,13 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
         return make(*arguments, observer=Interrupting(), **more)
 
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", interrupted_at_the_third)
-    command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1"]
+    command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1", *key]
     result = leanebm_command(*command)
     assert result.exit_code == 130
     assert "Kept: 2 of 3 theorems searched, 2 proved." in result.stdout
-    assert f"Go on with:  leanebm {' '.join(command)} --resume" in result.stdout
+    go_on = f"Go on with:  leanebm {' '.join(command)} --resume"
+    assert go_on.replace("hunter2", "KEY") in result.stdout
+    assert "hunter2" not in result.output
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
     assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout
     assert toy_lean.moves  # the world is the same one in both runs

@@ -50,6 +50,7 @@ def test_a_taken_port_is_bad_input(leanebm_command: Leanebm) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--api-key", "a b"], "'api_key' must be visible ASCII"),
         (["--model", "m"], "--model is for --backend hf"),
         (["--trust-remote-code", "--max-context", "5"], "--max-context, --trust-remote-code is for --backend hf"),
         (["--backend", "hf"], "--model PATH"),

@@ -82,20 +82,20 @@ async def test_a_packed_body_counts_as_large_as_it_unpacks(serve: Any, sent: byt
 
 async def test_a_body_that_never_ends_is_answered_408(serve: Any) -> None:
     client = await serve(receive_s=0.05)
-    answer = await _raw(client.url, b'POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"te')
+    answer = await _raw(client.url, b'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"te')
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": {"message": "Request Timeout"}}
 
 
 async def test_a_head_that_never_ends_is_cut_off(serve: Any) -> None:
     client = await serve(receive_s=0.05)
-    assert await _raw(client.url, b"POST /generate HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
+    assert await _raw(client.url, b"POST /generate HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") == b""
 
 
 async def test_without_the_key_no_body_is_waited_for(serve: Any) -> None:
-    client = await serve(api_key="hunter2")
+    client = await serve(api_key="hunter2", receive_s=0.05)
     answer = await _raw(
-        client.url, b"POST /generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99\r\n\r\n{"
+        client.url, b"POST /generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99\r\n\r\n{"
     )
     assert answer.startswith(b"HTTP/1.1 401 ")
 

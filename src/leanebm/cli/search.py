@@ -95,6 +95,8 @@ def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:
 
 
 def how_to_go_on(context: click.Context, flag: str) -> str:
-    """The command line that was typed, with ``flag``."""
-    typed: list[str] = context.meta.get("leanebm.typed", [])
+    """The command line that was typed, with ``flag``, and with a word in place of the API key."""
+    key = context.params.get("api_key")
+    hidden = {key: "KEY", f"--api-key={key}": "--api-key=KEY"}
+    typed = [hidden.get(word, word) for word in context.meta.get("leanebm.typed", [])]
     return shlex.join(["leanebm", *typed, *([] if flag in typed else [flag])])

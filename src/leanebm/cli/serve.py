@@ -46,19 +46,38 @@ def _model_options(command: _C) -> _C:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=30000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="Another name to be asked by, as behind a proxy; may be repeated. Without a key, only this machine's are.",
+)
 @click.option("--api-key", envvar="LEANEBM_API_KEY", show_envvar=True, help="What clients must show.")
 @click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of sampling.  [default: 0 with template, a fresh one with hf]"
 )
 @_model_options
-def serve(*, backend: str, host: str, port: int, api_key: str | None, seed: int | None, **model: Any) -> None:
+def serve(
+    *,
+    backend: str,
+    host: str,
+    port: int,
+    allowed_hosts: tuple[str, ...],
+    api_key: str | None,
+    seed: int | None,
+    **model: Any,
+) -> None:
     """Serve a policy over HTTP, with the wire contract of SGLang.
 
     The template backend is symbolic: it looks at the goal and proposes tactics by rule; there is no model to
     load. The hf backend samples from a language model, and gives the states' embeddings that an energy head
     is trained on.
     """
-    config = ServeConfig(host=host, port=port, api_key=api_key)
+    try:
+        config = ServeConfig(host=host, port=port, allowed_hosts=allowed_hosts, api_key=api_key)
+    except ValueError as error:
+        raise ConfigError(str(error.args[0])) from error
     given = {name: value for name, value in model.items() if value not in (None, ())}
     try:
         run_to_end(_serve(config, _backend(backend, seed, given)))

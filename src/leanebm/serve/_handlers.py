@@ -15,9 +15,11 @@ from typing import Any, Final, TypeVar, final
 import attrs
 from aiohttp import web
 
+from leanebm._shown import shown
 from leanebm.errors import PolicyBadRequest, PolicyError
 from leanebm.serve._aborts import Aborts
 from leanebm.serve._admission import Admission, QueueFull
+from leanebm.serve._hosts import host_of, is_loopback
 from leanebm.serve._requests import GenerateRequest, parse_encode, parse_generate, read_object
 from leanebm.serve._weight_handlers import WeightHandlers
 from leanebm.serve._weight_lock import WeightLock
@@ -44,14 +46,16 @@ class Handlers:
         self._config = config
         self._backend = backend
         self._admission = Admission(max_running=config.max_running, max_queue=config.max_queue)
+        self._known_hosts = _known_hosts(config)
         self._weights = WeightLock()
         self._aborts = Aborts()
         self._weight_handlers = WeightHandlers(backend, self._weights, self._aborts)
 
     def application(self) -> web.Application:
-        """An aiohttp application with every route and both middlewares."""
+        """An aiohttp application with every route and all middlewares."""
         app = web.Application(
-            client_max_size=self._config.max_body_bytes, middlewares=[_translate_errors, self._authorise, self._receive]
+            client_max_size=self._config.max_body_bytes,
+            middlewares=[self._send, _translate_errors, self._know_host, self._authorise, self._receive],
         )
         app.add_routes(
             [
@@ -171,7 +175,35 @@ class Handlers:
     async def _refuse(self, request: web.Request) -> web.Response:
         raise PolicyBadRequest(f"{request.path} is not supported by this server")
 
-    # --- authorisation ---
+    # --- who is heard, and for how long ---
+
+    @web.middleware
+    async def _send(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Have the answer taken in time; aiohttp would wait, with all of it in memory, for as long as it takes."""
+        response = await handler(request)
+        try:
+            async with asyncio.timeout(self._config.receive_s):
+                await response.prepare(request)
+                await response.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass  # aiohttp tries once more, meets it again, and knows what it means
+        return response
+
+    @web.middleware
+    async def _know_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what a web page sends after its own name was made to mean this machine (DNS rebinding).
+
+        Its browser takes our answers for that page's own, but says whom it asked. A key such a page does not have.
+        """
+        if self._known_hosts is not None:
+            host = host_of(request.headers.get("Host", ""))
+            if not is_loopback(host) and host not in self._known_hosts:
+                name = f"{shown(host)} is not a name of this server: start it with it among its allowed_hosts"
+                raise web.HTTPMisdirectedRequest(reason=name)
+        return await handler(request)
 
     @web.middleware
     async def _authorise(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -212,6 +244,13 @@ async def _translate_errors(request: web.Request, handler: Handler) -> web.Strea
     except web.HTTPError as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.json_response({"error": {"message": error.reason}}, status=error.status, headers=headers)
+
+
+def _known_hosts(config: ServeConfig) -> frozenset[str] | None:
+    """The names besides loopback's to be asked by; ``None`` stands for any."""
+    if config.api_key is not None or not is_loopback(config.host):
+        return None
+    return frozenset(host.lower() for host in config.allowed_hosts)
 
 
 async def _unless(aborted: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | None:

@@ -23,6 +23,15 @@ class ServeConfig:
     api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
     """What clients must send as ``Authorization: Bearer …``; ``None`` asks for nothing."""
 
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names, without port, that clients may use for a server that listens to loopback and asks for no key,
+    as through a proxy. Requests in any name but these, ``host`` and loopback's are answered 421: they come from a web
+    page whose name was made to mean this machine (DNS rebinding)."""
+
+    max_connections: int = attrs.field(default=512, validator=validators.ge(1))
+    """Connections that may be open, idle ones included; one more is answered 503 and closed. Keep it below the
+    process's limit on open files, which is often 1024."""
+
     max_running: int = attrs.field(default=256, validator=validators.ge(1))
     """Sequences the backend is given at once: completions, or texts to encode. Requests with more of them wait."""
 
@@ -36,8 +45,8 @@ class ServeConfig:
     """Most prompts in one request."""
 
     receive_s: float = attrs.field(default=60.0, validator=[validators.gt(0.0), validators.le(3600.0)])
-    """How long a client may take to send the head of a request, and again to send its body, in seconds; one
-    that takes longer is cut off, or answered 408. As long may a connection lie idle."""
+    """How long a client may take to send the head of a request, again to send its body, and again to take the
+    answer, in seconds; one that takes longer is cut off, or answered 408. As long may a connection lie idle."""
 
     shutdown_s: float = attrs.field(default=5.0, validator=validators.ge(0.0))
     """How long open requests may finish after the server is told to stop, in seconds."""

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from contextlib import AsyncExitStack
-from typing import Self, final
+from typing import Final, Self, final
 
 from aiohttp import web
 
 from leanebm.errors import LeanEbmError
+from leanebm.serve._doorkeeper import Doorkeeper
 from leanebm.serve._handlers import Handlers
+from leanebm.serve._hosts import is_loopback
 from leanebm.serve.backends import Backend
 from leanebm.serve.config import ServeConfig
 
 __all__ = ["PolicyServer"]
 
 _log = logging.getLogger(__name__)
+
+_LINGER_S: Final = 10.0
+"""How long the rest of a body is read and thrown away, so that its sender comes to see why it was refused."""
+
+_BACKLOG: Final = 128
+"""Connections that the system keeps until we accept them."""
 
 
 @final
@@ -67,12 +74,14 @@ class PolicyServer:
                 handler_cancellation=True,
                 access_log=None,
                 keepalive_timeout=self._config.receive_s,
+                lingering_time=min(_LINGER_S, self._config.receive_s),
                 shutdown_timeout=self._config.shutdown_s,
             )
             await runner.setup()
             resources.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, self._config.host, self._config.port).start()
-            self._url = _url_of(runner.addresses[0])
+            listener = await self._listen(runner)
+            resources.callback(listener.close)
+            self._url = _url_of(listener.sockets[0].getsockname())
             self._resources = resources.pop_all()
         self._warn_if_exposed()
         _log.info("serving %s at %s", self._backend.description.model_path, self._url)
@@ -88,20 +97,19 @@ class PolicyServer:
         """Wait until cancelled; the server answers meanwhile."""
         await asyncio.Event().wait()
 
+    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
+        server = runner.server
+        assert server is not None  # noqa: S101 - it is made by setup()
+        config = self._config
+        return await asyncio.get_running_loop().create_server(
+            lambda: Doorkeeper(server, config.max_connections), config.host, config.port, backlog=_BACKLOG
+        )
+
     def _warn_if_exposed(self) -> None:
-        if self._config.api_key is None and not _is_loopback(self._config.host):
+        if self._config.api_key is None and not is_loopback(self._config.host):
             _log.warning("%s can be reached from other machines and asks for no API key", self._url)
 
 
 def _url_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     host, port = address[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
