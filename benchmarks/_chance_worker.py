@@ -80,7 +80,7 @@ class ChanceWorker:
             case "goal.tactic":
                 return self.tactic(self.states[payload["stateId"]], payload["tactic"])
             case "proof.certify":
-                return {"nonce": payload.get("nonce"), **certify(payload)}
+                return certify(payload)
         return {"error": "command", "desc": f"Unknown command {command}"}
 
     def tactic(self, state: str, tactic: str) -> Json:
@@ -104,7 +104,7 @@ def main() -> None:
     sys.stdout.flush()
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        reply = worker.answer(request["cmd"], request.get("payload") or {})
+        reply = {"nonce": request["nonce"], **worker.answer(request["cmd"], request.get("payload") or {})}
         sys.stdout.buffer.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
         sys.stdout.flush()
 

@@ -21,7 +21,7 @@ _DECODERS: tuple[Callable[[JsonObject], object], ...] = (
     _decoders.tactic_reply,
     _decoders.continue_reply,
     _decoders.print_reply,
-    lambda reply: _decoders.certify_reply(reply, nonce="n"),
+    _decoders.certify_reply,
     _decoders.library_reply,
     _decoders.text_reply("env.inspect", "type", "pp"),
     _decoders.units_reply,

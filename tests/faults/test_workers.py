@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from leanebm.core import ProofAdvanced, ProofFinished, TacticOutcome, TacticTimedOut, Theorem
+from leanebm.core import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut, Theorem
 from leanebm.errors import ProtocolError
 from leanebm.lean import LeanPool, LeanPoolConfig, ReplayingEnvironment, RetirementReason
 from leanebm.search import SearchOutcome, SearchResult
@@ -111,11 +111,13 @@ async def test_what_a_worker_floods_us_with_does_not_stay_in_our_memory(
         assert psutil.Process().memory_info().rss - resident < 32 * 2**20
 
 
-async def test_an_answer_to_an_old_request_is_never_taken_for_the_next_ones(unruly_config: UnrulyConfig) -> None:
+@pytest.mark.parametrize(("tactic", "answer"), [("stutter", ProofAdvanced), ("grumble", TacticRejected)])
+async def test_an_answer_to_an_old_request_is_never_taken_for_the_next_ones(
+    unruly_config: UnrulyConfig, tactic: str, answer: type[TacticOutcome]
+) -> None:
     async with LeanPool(unruly_config()) as pool, pool.open(_THEOREM) as proof:
-        first = await proof.run_tactic(proof.root, "stutter")
-        assert isinstance(first, ProofAdvanced)
-        with pytest.raises(ProtocolError, match="given out before"):
+        assert isinstance(await proof.run_tactic(proof.root, tactic), answer)
+        with pytest.raises(ProtocolError, match="another nonce"):
             await proof.run_tactic(proof.root, "done")
 
 

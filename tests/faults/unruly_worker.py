@@ -15,6 +15,7 @@ Run as a program, with the scenario and the path of that module. It adds these t
 ``hoard``           takes ever more memory
 ``gain N``          takes N MiB of memory, keeps them, and answers properly
 ``stutter``         answers, and repeats that answer when it is asked the next thing
+``grumble``         refuses, and repeats that refusal when it is asked the next thing
 ==================  ==================================================================================
 """
 
@@ -63,6 +64,7 @@ class UnrulyWorker(FakeWorker):
             "hoard": self.do_hoard,
             "gain": self.do_gain,
             "stutter": self.do_stutter,
+            "grumble": self.do_stutter,
         }
 
     def write_for_ever(self, descriptor: int, data: bytes) -> None:

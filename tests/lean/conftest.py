@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.lean import CommandBackend, LeanPoolConfig
+from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig
 from leanebm.testing.fake_worker import fake_worker_argv
 
 FakeConfig = Callable[..., LeanPoolConfig]
@@ -23,8 +23,8 @@ def fake_config(tmp_path: Path) -> FakeConfig:
     def make(**settings: Any) -> LeanPoolConfig:
         scenario = {name: settings.pop(name) for name in _SCENARIO & settings.keys()}
         argv = fake_worker_argv(marker=tmp_path / "marker", **scenario)
-        understands_header = scenario.get("dialect") != "pantograph"
-        backend = CommandBackend(argv=argv, name="fake", understands_header=understands_header)
+        dialect = Dialect.PANTOGRAPH if scenario.get("dialect") == "pantograph" else Dialect.LEANEBM
+        backend = CommandBackend(argv=argv, name="fake", dialect=dialect)
         defaults: dict[str, Any] = {"backend": backend, "num_workers": 1, "max_restart_delay_s": 0.0, "imports": ()}
         return LeanPoolConfig(**(defaults | settings))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.lean import requests
+from leanebm.lean import Dialect, requests
 
 _SCOPED = Theorem(name="t", statement="∀ α : Sort u, p", header="open Nat\nuniverse u v")
 
@@ -14,7 +14,7 @@ def test_a_theorem_is_started_with_its_header() -> None:
 
 
 def test_a_worker_without_headers_is_told_the_universes() -> None:
-    payload = requests.goal_start(_SCOPED, understands_header=False).payload
+    payload = requests.goal_start(_SCOPED, Dialect.PANTOGRAPH).payload
     assert payload == {"expr": _SCOPED.statement, "levels": ["u", "v"], "goals": True, "prop": True}
 
 
@@ -35,7 +35,5 @@ def test_every_flag_of_the_frontend_is_sent() -> None:
 
 
 def test_certification_names_the_claim() -> None:
-    payload = dict(requests.proof_certify(_SCOPED, source="s", name="n").payload)
-    nonce = payload.pop("nonce")
+    payload = requests.proof_certify(_SCOPED, source="s", name="n").payload
     assert payload == {"source": "s", "name": "n", "expr": _SCOPED.statement, "header": _SCOPED.header}
-    assert nonce != requests.proof_certify(_SCOPED, source="s", name="n").payload["nonce"]

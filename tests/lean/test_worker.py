@@ -26,7 +26,7 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean import CommandBackend, LeanPoolConfig, LeanWorker, RetirementReason
+from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, LeanWorker, RetirementReason
 from leanebm.lean._replies import NewState, TacticFailed
 from leanebm.lean._task_scope import TaskScope
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
@@ -281,7 +281,7 @@ async def test_a_worker_that_grows_is_due_and_one_that_grows_without_bound_is_ki
 async def test_a_worker_without_tactic_timeouts_is_told_one_for_all(fake_config: FakeConfig, tmp_path: Path) -> None:
     log = tmp_path / "log"
     config = fake_config(log=log, tactic_timeout_s=2.5)
-    command = attrs.evolve(config.backend.prepare(()), understands_timeout=False)
+    command = attrs.evolve(config.backend.prepare(()), dialect=Dialect.PANTOGRAPH)
     async with TaskScope() as tasks:
         worker = await LeanWorker.start(command, config, index=0, tasks=tasks)
         await worker.aclose()

@@ -1,8 +1,9 @@
 """A worker that says what it is told to say: a compromised Lean, as seen from the pipe.
 
 Its argument is a JSON object from a command's name to the answers it gives, one after the other, the last of
-them again and again. An answer is a JSON value, or a text that is written as it is. In an answer, ``NONCE`` stands
-for the number that came with the request. ``"unasked"`` is written before anything was asked for.
+them again and again. An answer is a JSON value, or a text that is written as it is. An object repeats the request's
+nonce unless it has one of its own; in a text ``NONCE`` stands for it. ``"unasked"`` is written before anything was
+asked for.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def lying_worker_argv(**answers: Any) -> tuple[str, ...]:
 
 
 def _write(answer: Any, nonce: str) -> None:
+    if isinstance(answer, dict):
+        answer = {"nonce": nonce} | answer
     text = answer if isinstance(answer, str) else json.dumps(answer) + "\n"
     sys.stdout.write(text.replace("NONCE", nonce))
     sys.stdout.flush()
@@ -44,7 +47,7 @@ def _main(answers: Answers) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         said = answers.get(request["cmd"], [{"error": "command", "desc": f"Unknown command {request['cmd']}"}])
-        _write(said[0], str(request["payload"].get("nonce")))
+        _write(said[0], request.get("nonce", ""))
         if len(said) > 1:
             said.pop(0)
         if request["cmd"] == "stat":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from leanebm.core import Candidate, Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import WorkerLost, WorkerStartError
-from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig
+from leanebm.lean import Certifier, CommandBackend, Dialect, LeanPool, LeanPoolConfig
 from leanebm.pipeline import certify_files, write_proof
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome
 from leanebm.search.scorers import BreadthFirst
@@ -31,8 +32,8 @@ _CERTIFICATE: dict[str, Any] = {
 }
 
 
-def liar(**answers: Any) -> LeanPoolConfig:
-    backend = CommandBackend(argv=lying_worker_argv(**answers), name="liar")
+def liar(dialect: Dialect = Dialect.LEANEBM, **answers: Any) -> LeanPoolConfig:
+    backend = CommandBackend(argv=lying_worker_argv(**answers), name="liar", dialect=dialect)
     return LeanPoolConfig(backend=backend, num_workers=1, imports=(), max_restart_delay_s=0.0, max_start_failures=1)
 
 
@@ -120,14 +121,14 @@ async def _certify(config: LeanPoolConfig, theorem: Theorem = _FALSE) -> Certifi
 @pytest.mark.parametrize(
     "said",
     [
-        {"certificate": _CERTIFICATE},
+        json.dumps({"certificate": _CERTIFICATE}) + "\n",
         {"nonce": "0" * 32, "certificate": _CERTIFICATE},
         {"nonce": None, "certificate": _CERTIFICATE},
-        {"nonce": "NONCE", "certificate": _CERTIFICATE | {"axioms": None}},
-        {"nonce": "NONCE", "certificate": {"statement": "1 = 2"}},
-        {"nonce": "NONCE", "certificate": []},
-        {"nonce": "NONCE"},
-        '{"certificate": {}}\n{"nonce": "NONCE", "certificate": {}}\n',
+        {"certificate": _CERTIFICATE | {"axioms": None}},
+        {"certificate": {"statement": "1 = 2"}},
+        {"certificate": []},
+        {},
+        '{"nonce": "NONCE", "certificate": {}}\n{"nonce": "NONCE", "certificate": {}}\n',
     ],
     ids=["no number", "another number", "null", "no axioms", "half", "a list", "nothing", "two lines"],
 )
@@ -139,7 +140,7 @@ async def test_what_does_not_answer_the_request_is_no_verdict(said: object, tall
 
 async def test_a_certificate_that_came_unasked_is_no_verdict(tally: Tally) -> None:
     line = '{"nonce": "", "certificate": {}}\n'
-    result = await _certify(liar(unasked=[line], proof_certify=[{"nonce": "NONCE", "certificate": _CERTIFICATE}]))
+    result = await _certify(liar(unasked=[line], proof_certify=[{"certificate": _CERTIFICATE}]))
     tally.attack("unasked", "lost" if result is None else getattr(result, "reason", None))
     assert result is None
 
@@ -159,7 +160,7 @@ async def test_a_certificate_that_came_unasked_is_no_verdict(tally: Tally) -> No
 async def test_a_certificate_that_contradicts_itself_is_rejected(
     theorem: Theorem, lie: dict[str, Any], reason: str, tally: Tally
 ) -> None:
-    said = {"nonce": "NONCE", "certificate": _CERTIFICATE | lie}
+    said = {"certificate": _CERTIFICATE | lie}
     result = await _certify(liar(proof_certify=[said]), theorem)
     tally.attack("a contradiction", getattr(result, "reason", None))
     assert isinstance(result, CertificationRejected)
@@ -184,7 +185,7 @@ _AXIOMS = {"severity": "information", "data": "'leanebm_poison' does not depend 
     ids=["an error", "a warning", "silence", "a second command", "another theorem"],
 )
 async def test_messages_are_read_strictly(units: list[dict[str, Any]], reason: str, tally: Tally) -> None:
-    result = await _certify(liar(frontend_process=[{"units": units}]))
+    result = await _certify(liar(Dialect.PANTOGRAPH, frontend_process=[{"units": units}]))
     tally.attack("messages", getattr(result, "reason", None))
     assert isinstance(result, CertificationRejected)
     assert result.reason == reason
@@ -193,7 +194,7 @@ async def test_messages_are_read_strictly(units: list[dict[str, Any]], reason: s
 @pytest.mark.lean
 async def test_a_certifier_that_lies_throughout_is_found_out_by_an_independent_check(tmp_path: Path) -> None:
     """Nothing on our side of the pipe can tell such a certificate from a true one: this is the trust model's edge."""
-    lie = await _certify(liar(proof_certify=[{"nonce": "NONCE", "certificate": _CERTIFICATE}]))
+    lie = await _certify(liar(proof_certify=[{"certificate": _CERTIFICATE}]))
     assert isinstance(lie, Certificate)
     (checked,) = await certify_files([write_proof(lie, tmp_path)], LeanPoolConfig.embedded())
     assert isinstance(checked, CertificationRejected)

@@ -11,13 +11,14 @@ from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
 from leanebm.lean.source import assemble, declaration_name, lean_file
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 from leanebm.lean.worker import LeanWorker
-from leanebm.lean.worker_command import WorkerCommand
+from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = [
     "BlockingLeanPool",
     "BlockingProof",
     "Certifier",
     "CommandBackend",
+    "Dialect",
     "EmbeddedBackend",
     "LeanBackend",
     "LeanPool",

@@ -1,6 +1,7 @@
 """Bytes on the wire ↔ JSON values. Pure: no I/O, no process, no clock.
 
-One request is one line ``{"cmd": …, "payload": {…}}`` and one reply is one line with a JSON object.
+One request is one line ``{"cmd": …, "payload": {…}, "nonce": …}`` and one reply is one line with a JSON object,
+which repeats the nonce if there was one: nothing else that a worker may say passes for the answer.
 An object with an ``error`` key is a refusal; what else a reply may look like depends on its command
 (:mod:`leanebm.lean._replies`). Replies are told apart by the keys they have, never by a version.
 """
@@ -25,7 +26,7 @@ class MalformedReplyError(ValueError):
     """A reply that is not the protocol; the pipe it came from cannot be trusted any more."""
 
 
-def encode_request(command: str, payload: JsonObject) -> bytes:
+def encode_request(command: str, payload: JsonObject, nonce: str | None = None) -> bytes:
     r"""One line, its newline included.
 
     Text goes out raw in UTF-8 (older Leans do not decode surrogate pairs); JSON escapes every control
@@ -35,7 +36,9 @@ def encode_request(command: str, payload: JsonObject) -> bytes:
     Raises:
         UnicodeEncodeError: the payload holds a lone surrogate, which is not text.
     """
-    text = json.dumps({"cmd": command, "payload": payload}, ensure_ascii=False, separators=(",", ":"))
+    numbered = {} if nonce is None else {"nonce": nonce}
+    request = {"cmd": command, "payload": payload, **numbered}
+    text = json.dumps(request, ensure_ascii=False, separators=(",", ":"))
     return text.encode() + b"\n"
 
 

@@ -111,16 +111,9 @@ def print_reply(reply: JsonObject) -> PrintedState:
     )
 
 
-def certify_reply(reply: JsonObject, *, nonce: str) -> CertifiedReply | CertifyRejectedReply:
-    """Decode ``proof.certify``, whose answer repeats the number that came with the request.
-
-    Raises:
-        CommandRefused: the worker did not understand the request.
-        MalformedReplyError: this is no answer to that request.
-    """
+def certify_reply(reply: JsonObject) -> CertifiedReply | CertifyRejectedReply:
+    """Decode ``proof.certify``."""
     refuse_if_error(reply, "proof.certify")
-    if expect(reply, "nonce", str) != nonce:
-        raise MalformedReplyError("a verdict that does not answer this request")
     if (rejected := optional(reply, "rejected", dict)) is not None:
         return CertifyRejectedReply(expect(rejected, "reason", str), expect(rejected, "message", str))
     certificate: JsonObject = expect(reply, "certificate", dict)

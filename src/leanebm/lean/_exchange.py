@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request
 from leanebm.lean.requests import Request
 
 __all__ = ["Exchange"]
@@ -20,11 +21,29 @@ class Exchange(Generic[R]):
     """One request and the future of its answer. A caller that gave up has cancelled the future."""
 
     request: Request[R]
-    line: bytes
+    nonce: str | None
+    """What the answer must repeat; ``None`` for a worker that repeats nothing."""
+
     deadline_s: float
-    answer: asyncio.Future[R]
-    on_abandoned: Callable[[R], None] | None
+    on_abandoned: Callable[[R], None] | None = None
+    answer: asyncio.Future[R] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+    line: bytes = attrs.field(init=False)
     elapsed_s: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.line = encode_request(self.request.command, self.request.payload, self.nonce)
+
+    def read(self, line: bytes) -> R:
+        """What ``line`` answers.
+
+        Raises:
+            MalformedReplyError: it is not the protocol, or answers another request.
+            CommandRefused: it is a refusal.
+        """
+        reply = decode_reply(line)
+        if self.nonce is not None and reply.get("nonce") != self.nonce:
+            raise MalformedReplyError(f"the reply does not answer this {self.request.command}: another nonce, or none")
+        return self.request.decode(reply)
 
     def deliver(self, reply: R) -> None:
         """Answer the caller, or whoever takes what the caller no longer wants."""

@@ -28,7 +28,7 @@ from leanebm.lean.requests import (
 )
 from leanebm.lean.source import assemble, declaration_name, lean_file
 from leanebm.lean.worker import LeanWorker
-from leanebm.lean.worker_command import WorkerCommand
+from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = ["Certifier"]
 
@@ -80,7 +80,6 @@ class Certifier:
         self._command: WorkerCommand | None = None
         self._worker: LeanWorker | None = None
         self._certifications = 0
-        self._reads_messages = False
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._scope.__aenter__()
@@ -154,15 +153,10 @@ class Certifier:
     async def _ask(
         self, worker: LeanWorker, claim: _Claim, source: str, statement: str
     ) -> CertifiedReply | CertifyRejectedReply:
-        if not self._reads_messages:
-            try:
-                request = proof_certify(claim.theorem, source=source, name=claim.name)
-                return await worker.request(request, deadline_s=self._deadline_s)
-            except CommandRefused as refusal:
-                if not refusal.description.startswith("Unknown command"):
-                    raise
-                self._reads_messages = True
-        return await self._read_messages(worker, claim, source, statement)
+        if worker.command.dialect is Dialect.PANTOGRAPH:
+            return await self._read_messages(worker, claim, source, statement)
+        request = proof_certify(claim.theorem, source=source, name=claim.name)
+        return await worker.request(request, deadline_s=self._deadline_s)
 
     async def _read_messages(
         self, worker: LeanWorker, claim: _Claim, source: str, statement: str

@@ -15,6 +15,7 @@ from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFa
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
 from leanebm.lean.worker import LeanWorker
+from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = ["ProofHandle", "ProofHandleOwned"]
 
@@ -50,9 +51,8 @@ class ProofHandle:
             WorkerLost: the worker broke under it.
             StaleState: the worker ended before it could be asked.
         """
-        understands_header = worker.command.understands_header
-        _check_header(theorem, worker.command.backend, understands_header=understands_header)
-        request = goal_start(theorem, understands_header=understands_header)
+        _check_header(theorem, worker.command)
+        request = goal_start(theorem, worker.command.dialect)
         try:
             started = await worker.request(
                 request, on_abandoned=lambda abandoned: worker.post(goal_delete([abandoned.state_id]))
@@ -215,13 +215,14 @@ async def _printed(worker: LeanWorker, state_id: int) -> PrintedState:
         raise
 
 
-def _check_header(theorem: Theorem, backend: str, *, understands_header: bool) -> None:
-    if understands_header:
+def _check_header(theorem: Theorem, command: WorkerCommand) -> None:
+    if command.dialect is Dialect.LEANEBM:
         return
     beyond = _beyond_universes(theorem.header.splitlines())
     if beyond:
         raise StatementError(
-            "header", f"the {backend} backend takes 'universe' lines only, not {beyond[0]!r}; use another backend"
+            "header",
+            f"the {command.backend} backend takes 'universe' lines only, not {beyond[0]!r}; use another backend",
         )
 
 

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Generic, TypeVar
 
 import attrs
@@ -35,6 +33,7 @@ from leanebm.lean._replies import (
     TacticFailed,
     UnitMessages,
 )
+from leanebm.lean.worker_command import Dialect
 
 __all__ = [
     "Request",
@@ -79,13 +78,13 @@ def options_set(options: Mapping[str, object]) -> Request[None]:
     return _acknowledged("options.set", options)
 
 
-def goal_start(theorem: Theorem, *, understands_header: bool = True) -> Request[StartedProof]:
+def goal_start(theorem: Theorem, dialect: Dialect = Dialect.LEANEBM) -> Request[StartedProof]:
     """Open a proof of ``theorem``.
 
-    A worker that takes no header is told the names of the universe levels instead.
+    Plain Pantograph takes no header; it is told the names of the universe levels instead.
     """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    scope = _header(theorem) if understands_header else {"levels": universe_levels(theorem.header)}
+    scope = _header(theorem) if dialect is Dialect.LEANEBM else {"levels": universe_levels(theorem.header)}
     return Request("goal.start", {**subject, **scope, "goals": True, "prop": True}, start_reply)
 
 
@@ -109,15 +108,10 @@ def goal_delete(state_ids: Sequence[int]) -> Request[None]:
 
 
 def proof_certify(theorem: Theorem, *, source: str, name: str) -> Request[CertifiedReply | CertifyRejectedReply]:
-    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``.
-
-    The answer must repeat a random number that goes with the request: a line that was written by
-    anything else than the REPL's answer to it cannot.
-    """
+    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``."""
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    nonce = secrets.token_hex(16)
-    payload = {"source": source, "name": name, "nonce": nonce, **subject, **_header(theorem)}
-    return Request("proof.certify", payload, partial(certify_reply, nonce=nonce))
+    payload = {"source": source, "name": name, **subject, **_header(theorem)}
+    return Request("proof.certify", payload, certify_reply)
 
 
 def frontend_process(source: str) -> Request[UnitMessages]:

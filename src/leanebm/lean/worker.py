@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from leanebm.errors import (
     CommandRefused,
@@ -26,7 +27,7 @@ from leanebm.errors import (
     WorkerLost,
     WorkerStartError,
 )
-from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request
+from leanebm.lean._codec import MalformedReplyError
 from leanebm.lean._deadline import within
 from leanebm.lean._epochs import next_epoch
 from leanebm.lean._exchange import Exchange
@@ -37,7 +38,7 @@ from leanebm.lean._task_scope import TaskScope
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
 from leanebm.lean.statistics import RetirementReason
-from leanebm.lean.worker_command import WorkerCommand
+from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = ["LeanWorker"]
 
@@ -199,15 +200,17 @@ class LeanWorker:
     ) -> Exchange[R]:
         if self._end is not None:
             raise self._stale()
-        exchange = Exchange(
-            request,
-            encode_request(request.command, request.payload),
-            self._config.request_deadline_s if deadline_s is None else deadline_s,
-            asyncio.get_running_loop().create_future(),
-            on_abandoned,
-        )
+        exchange: Exchange[Any] = self._exchange(request, deadline_s, on_abandoned)
         self._queue.put_nowait(exchange)  # the queue forgets each answer's type
         return exchange
+
+    def _exchange(
+        self, request: Request[R], deadline_s: float | None = None, on_abandoned: Callable[[R], None] | None = None
+    ) -> Exchange[R]:
+        nonce = secrets.token_hex(16) if self.command.dialect is Dialect.LEANEBM else None
+        return Exchange(
+            request, nonce, self._config.request_deadline_s if deadline_s is None else deadline_s, on_abandoned
+        )
 
     # --- condition ---
 
@@ -275,11 +278,12 @@ class LeanWorker:
         if banner.rstrip(b"\r") != _BANNER:
             raise MalformedReplyError(f"its first line is not 'ready.' but {banner[:200]!r}")
         greetings: list[Request[None]] = [stat()]
-        if not self.command.understands_timeout:
+        if self.command.dialect is Dialect.PANTOGRAPH:  # its tactics take no time limit of their own
             greetings.append(options_set({"timeout": round(self._config.tactic_timeout_s * 1000)}))
         for request in greetings:
-            process.write(encode_request(request.command, request.payload))
-            await self._receive(process, request)
+            exchange = self._exchange(request)
+            process.write(exchange.line)
+            await self._receive(process, exchange)
 
     def _start_error(self, what: str) -> WorkerStartError:
         tail = "" if self._process is None else self._process.stderr_tail
@@ -306,7 +310,7 @@ class LeanWorker:
         began = time.monotonic()
         process.write(exchange.line)
         try:
-            reply = await within(exchange.deadline_s, partial(self._receive, process, exchange.request))
+            reply = await within(exchange.deadline_s, partial(self._receive, process, exchange))
         except CommandRefused as refusal:
             exchange.fail(refusal)
         except BREAKAGES as breakage:
@@ -321,17 +325,17 @@ class LeanWorker:
         if self.requests >= self._config.max_requests:
             self._mark_due(RetirementReason.REQUESTS)
 
-    async def _receive(self, process: ChildProcess, request: Request[R]) -> R:
-        line = decode_reply(await process.read_line())
+    async def _receive(self, process: ChildProcess, exchange: Exchange[R]) -> R:
+        line = await process.read_line()
         if process.has_unread_output:
-            raise MalformedReplyError(f"more than one line in answer to {request.command}")
-        reply = request.decode(line)
+            raise MalformedReplyError(f"more than one line in answer to {exchange.request.command}")
+        reply = exchange.read(line)
         if isinstance(reply, NewState | StartedProof):
             self._require_new(reply.state_id)
         return reply
 
     def _require_new(self, state_id: int) -> None:
-        """A worker counts its states up, so an answer with an old number is the answer to an old request."""
+        """A worker counts its states up. Where answers repeat no nonce, an old number tells that this is an old one."""
         if state_id <= self._newest_state_id:
             raise MalformedReplyError(f"state {state_id} was given out before: this answers another request")
         self._newest_state_id = state_id

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 
 import attrs
 
-__all__ = ["WorkerCommand", "minimal_environment"]
+__all__ = ["Dialect", "WorkerCommand", "minimal_environment"]
 
 _INHERITED = (
     "PATH",
@@ -31,6 +32,17 @@ def minimal_environment(**extra: str) -> dict[str, str]:
     return {name: os.environ[name] for name in _INHERITED if name in os.environ} | extra
 
 
+class Dialect(Enum):
+    """What a worker understands."""
+
+    LEANEBM = "leanebm"
+    """Our REPL's additions: a theorem comes with its header, a tactic with its time limit, every answer repeats its
+    request's nonce, and ``proof.certify`` certifies."""
+
+    PANTOGRAPH = "pantograph"
+    """None of these."""
+
+
 @attrs.frozen(kw_only=True)
 class WorkerCommand:
     """A program that speaks the worker protocol on its standard input and output."""
@@ -50,11 +62,8 @@ class WorkerCommand:
     stack_mib: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
     """Stack that the main thread may grow to, in MiB, as far as the hard limit allows; unchanged when not given."""
 
-    understands_header: bool = True
-    """Whether ``goal.start`` takes ``open`` and ``universe`` lines with a theorem (real Pantograph does not)."""
-
-    understands_timeout: bool = True
-    """Whether ``goal.tactic`` takes a ``timeout``; without it, ``options.set`` sets one for every command."""
+    dialect: Dialect = Dialect.LEANEBM
+    """Which form of the protocol it speaks."""
 
     memory_note: str = ""
     """What one worker of this kind is expected to need, in words, for ``doctor`` and error messages."""

@@ -97,6 +97,7 @@ class FakeWorker:
         self.scenario = scenario
         self.states: dict[int, Goals] = {}
         self.hoard = b""
+        self.nonce: Json = {}
         self.next_id = 0
 
     def run(self) -> None:
@@ -109,6 +110,7 @@ class FakeWorker:
                 with Path(self.scenario["log"]).open("ab") as log:
                     log.write(line)
             request = json.loads(line)
+            self.nonce = {"nonce": request["nonce"]} if "nonce" in request else {}
             self.answer(self.reply(request["cmd"], request.get("payload") or {}))
 
     def start(self) -> None:
@@ -225,11 +227,10 @@ class FakeWorker:
         for line in source.splitlines():
             if line.strip().startswith("-- certify "):
                 self.misbehave(line.strip().removeprefix("-- certify "))
-        echo = {"nonce": payload.get("nonce")}
         if "sorry" in source:
-            return echo | {"rejected": {"reason": "sorry", "message": "the proof depends on sorryAx"}}
+            return {"rejected": {"reason": "sorry", "message": "the proof depends on sorryAx"}}
         if not source.endswith("  done\n"):
-            return echo | {"rejected": {"reason": "elaboration", "message": "unsolved goals"}}
+            return {"rejected": {"reason": "elaboration", "message": "unsolved goals"}}
         certificate = {
             "statement": payload.get("expr") or f"type of {payload['copyFrom']}",
             "fingerprint": "f00d",
@@ -238,7 +239,7 @@ class FakeWorker:
             "trustedConstants": [],
             "leanVersion": "4.0.0-fake",
         }
-        return echo | {"certificate": certificate}
+        return {"certificate": certificate}
 
     # --- misbehaviour ---
 
@@ -304,7 +305,7 @@ class FakeWorker:
 
     def do_late_noise(self, _: str) -> None:
         """Answer, and speak again when nobody asked."""
-        self.write(b'{"parseError": "first"}\n')
+        self.answer({"parseError": "first"})
         time.sleep(0.05)
         self.write(b'{"parseError": "second"}\n')
         signal.pause()
@@ -344,8 +345,8 @@ class FakeWorker:
         return {"goals": shown, "key": "|".join(texts)}
 
     def answer(self, reply: Json) -> None:
-        """Write one line."""
-        self.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+        """Write one line, which repeats the request's nonce."""
+        self.write(json.dumps(reply | self.nonce, ensure_ascii=False).encode() + b"\n")
 
     def write(self, data: bytes) -> None:
         """Write at once, in as few pieces as the pipe allows."""

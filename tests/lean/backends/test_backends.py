@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean import CommandBackend, NativeBackend, PantographBackend
+from leanebm.lean import CommandBackend, Dialect, NativeBackend, PantographBackend
 
 
 @pytest.fixture
@@ -64,8 +64,7 @@ def test_pantograph_runs_where_its_toolchain_is_chosen(machine: Path) -> None:
     command = PantographBackend(binary=binary).prepare(["Init"])
     assert command.argv == (str(binary), "Init")
     assert command.cwd == machine / "Pantograph"
-    assert not command.understands_header
-    assert not command.understands_timeout
+    assert command.dialect is Dialect.PANTOGRAPH
 
 
 def test_pantograph_gets_the_projects_search_path(machine: Path) -> None:

@@ -51,6 +51,12 @@ def test_11_unknown_keys_are_ignored(repl: Any) -> None:
     assert "stateId" in repl("goal.start", expr="True", someday="maybe")
 
 
+@pytest.mark.parametrize("request_", ['"cmd":"stat"', '"cmd":"nope"', '"cmd":"goal.print","payload":{"stateId":9}'])
+def test_a_nonce_is_repeated_in_answers_and_refusals(repl: Any, request_: str) -> None:
+    said = repl.raw(f"{{{request_}}}")
+    assert repl.raw(f'{{{request_},"nonce":"n7"}}') == said | {"nonce": "n7"}
+
+
 def test_12_blank_line_ends_it_silently(new_repl: Callable[..., Any]) -> None:
     repl = new_repl()
     repl.write(b"\n")

@@ -8,7 +8,7 @@ from typing import final
 
 import attrs
 
-from leanebm.lean.worker_command import WorkerCommand, minimal_environment
+from leanebm.lean.worker_command import Dialect, WorkerCommand, minimal_environment
 
 __all__ = ["CommandBackend"]
 
@@ -30,8 +30,8 @@ class CommandBackend:
     name: str = "command"
     """What certificates and logs call it."""
 
-    understands_header: bool = True
-    """Whether its ``goal.start`` takes a theorem's ``open`` and ``universe`` lines."""
+    dialect: Dialect = Dialect.LEANEBM
+    """Whether it is our REPL, or speaks as plain Pantograph does."""
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
         """Append ``imports`` to the command line; nothing is checked before a worker starts."""
@@ -40,5 +40,5 @@ class CommandBackend:
             argv=(*self.argv, *imports),
             env=minimal_environment(**self.env),
             cwd=self.cwd,
-            understands_header=self.understands_header,
+            dialect=self.dialect,
         )

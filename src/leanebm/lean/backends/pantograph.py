@@ -11,7 +11,7 @@ from typing import final
 import attrs
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.worker_command import WorkerCommand, minimal_environment
+from leanebm.lean.worker_command import Dialect, WorkerCommand, minimal_environment
 
 __all__ = ["PantographBackend", "bundled_pantograph"]
 
@@ -58,8 +58,7 @@ class PantographBackend:
             env=minimal_environment(LEAN_ABORT_ON_PANIC="1", **search_path),
             # The toolchain that `lean` resolves to is chosen by the directory it is called from.
             cwd=self.project if self.project is not None else _home_of(self.binary),
-            understands_header=False,
-            understands_timeout=False,
+            dialect=Dialect.PANTOGRAPH,
             memory_note="0.5 GB over Init, 2 to 6 GB over Mathlib (mostly shared between workers)",
         )
 

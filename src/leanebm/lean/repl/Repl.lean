@@ -1544,7 +1544,7 @@ def certifyText (s : Server) (c : Claim) (source : String) : IO (Except Rejectio
       | some e => return .error ⟨"elaboration", e⟩
       | none => judge s c expected final.env
 
-def certifyClaim (s : Server) (p : Json) : IO Outcome := do
+def proofCertify (s : Server) (p : Json) : IO Outcome := do
   match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
   | .ok source, .ok name, .ok expr, .ok copyFrom =>
     match optStr p "header" with
@@ -1560,20 +1560,6 @@ def certifyClaim (s : Server) (p : Json) : IO Outcome := do
   | _, .error r, _, _ => return ⟨.null, some r⟩
   | _, _, .error r, _ => return ⟨.null, some r⟩
   | _, _, _, .error r => return ⟨.null, some r⟩
-
-/-- The verdict, with the number that came with the request: what was printed before it was asked for, or by
-anything that did not read the request, is no answer to it. -/
-def stamped (nonce : Option String) (reply : Json) : Json :=
-  match nonce, reply with
-  | some n, .obj _ => reply.setObjVal! "nonce" (jstr n)
-  | _, _ => reply
-
-def proofCertify (s : Server) (p : Json) : IO Outcome := do
-  match optStr p "nonce" with
-  | .error r => return ⟨.null, some r⟩
-  | .ok nonce =>
-    let o ← certifyClaim s p
-    return { o with reply := stamped nonce o.reply }
 
 /-! ## env.theorems: what the library states -/
 
@@ -1731,24 +1717,37 @@ def timed (s : Server) (cmd : String) (p : Json) : IO Json := do
     | .ok ⟨_, some r⟩ => return refusalJson r
     | .error e => return refusalJson ⟨"io", e.toString⟩
 
-/-- `{"cmd":…,"payload":…}`, or `cmd payload` in line mode. -/
-def parseRequest (line : String) : Except Refusal (String × Json) := do
+structure Request where
+  cmd : String
+  payload : Json
+  /-- What the answer must repeat. -/
+  nonce : Option String := none
+
+/-- `{"cmd":…,"payload":…,"nonce":…}`, or `cmd payload` in line mode. -/
+def parseRequest (line : String) : Except Refusal Request := do
   if line.startsWith "{" then
     match Json.parse line with
     | .error e => .error ⟨"command", e⟩
-    | .ok j => return (← reqStr j "cmd", (field? j "payload").getD (.mkObj []))
+    | .ok j => return { cmd := ← reqStr j "cmd", payload := (field? j "payload").getD (.mkObj []), nonce := ← optStr j "nonce" }
   else
     match line.splitOn " " with
-    | [] | [_] => return (line, .mkObj [])
+    | [] | [_] => return { cmd := line, payload := .mkObj [] }
     | cmd :: rest =>
       match Json.parse (" ".intercalate rest) with
       | .error e => .error ⟨"command", e⟩
-      | .ok j => return (cmd, j)
+      | .ok j => return { cmd, payload := j }
+
+/-- The answer, with the nonce that came with the request: what was printed before it was asked for, or by
+anything that did not read the request, is no answer to it. -/
+def stamped (nonce : Option String) (reply : Json) : Json :=
+  match nonce, reply with
+  | some n, .obj _ => reply.setObjVal! "nonce" (jstr n)
+  | _, _ => reply
 
 def serveLine (s : Server) (line : String) : IO Json := do
   match parseRequest line with
   | .error r => return refusalJson r
-  | .ok (cmd, p) => timed s cmd p
+  | .ok request => return stamped request.nonce (← timed s request.cmd request.payload)
 
 /-- A blank line or the end of input ends the server. -/
 partial def loop (s : Server) (input output : IO.FS.Stream) : IO Unit := do
