@@ -35,7 +35,8 @@ def test_the_interval_holds_the_share_and_mirrors(counts: tuple[int, int]) -> No
 
 
 def test_what_was_lost_is_not_decided() -> None:
-    audit = NegativeAudit(tuple(map(audited, ["proved", "exhausted", "budget_spent", "rejected", "infrastructure"])))
+    outcomes = ["proved", "exhausted", "budget_spent", "rejected", "infrastructure"]
+    audit = NegativeAudit(audited=tuple(map(audited, outcomes)), groups=9, ended_unix_s=1.0)
     assert (audit.false, audit.decided, audit.rate) == (1, 4, 0.25)
     values = json.loads(json.dumps(audit.as_json()))
     assert (values["false"], values["decided"], values["rate"]) == (1, 4, 0.25)
@@ -50,7 +51,7 @@ def test_what_was_lost_is_not_decided() -> None:
 
 
 def test_nothing_decided_is_no_rate() -> None:
-    audit = NegativeAudit((audited("infrastructure"),))
+    audit = NegativeAudit(audited=(audited("infrastructure"),), groups=1, ended_unix_s=0.0)
     assert audit.rate is None
     assert audit.interval == (0.0, 1.0)
 

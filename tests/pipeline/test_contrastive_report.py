@@ -76,10 +76,20 @@ def test_everything_is_counted() -> None:
 
 
 def test_the_report_is_json_with_its_rates() -> None:
-    report = ContrastiveReport.of((record("t"), record("u")), GROUPS, audit=NegativeAudit(()))
+    report = ContrastiveReport.of(
+        (record("t"), record("u")), GROUPS, audit=NegativeAudit(audited=(), groups=2, ended_unix_s=1.0)
+    )
     values = json.loads(json.dumps(report.as_json()))
     assert values["conflicts"]["rate"] == report.conflicts.rate
-    assert values["audit"] == {"decided": 0, "false": 0, "rate": None, "interval": [0.0, 1.0], "audited": []}
+    assert values["audit"] == {
+        "decided": 0,
+        "false": 0,
+        "rate": None,
+        "interval": [0.0, 1.0],
+        "groups": 2,
+        "ended_unix_s": 1.0,
+        "audited": [],
+    }
     assert ContrastiveReport.of((), ()).as_json()["audit"] is None
 
 

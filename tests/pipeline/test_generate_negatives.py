@@ -209,6 +209,34 @@ async def test_an_audit_proves_what_the_probe_did_not_and_certifies_the_whole(
     assert found == [("cliff", "exhausted"), ("long way", "rejected")]
 
 
+async def test_an_audit_stays_in_the_report_until_there_is_another(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+) -> None:
+    first = await GenerateNegatives(generation, PROOFS[:3], tmp_path, audit=2, opening=toy_bench(world)).run()
+    assert first.audit is not None
+    assert (len(first.audit.audited), first.audit.groups) == (2, 3)
+
+    def go_on(audit: int) -> GenerateNegatives:
+        return GenerateNegatives(
+            generation, PROOFS, tmp_path, audit=audit, resume=True, observer=observer, opening=toy_bench(world)
+        )
+
+    resumed = await go_on(audit=0).run()
+    assert (resumed.audit, resumed.groups) == (first.audit, 15)
+    assert ContrastiveFolder(tmp_path).read_audit() == first.audit
+
+    task = asyncio.create_task(go_on(audit=3).run())
+    observer.react = lambda event: task.cancel() if isinstance(event, StageProgressed) else None
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ContrastiveFolder(tmp_path).read_audit() == first.audit
+
+    observer.react = lambda _: None
+    again = await go_on(audit=3).run()
+    assert again.audit is not None
+    assert (len(again.audit.audited), again.audit.groups) == (3, 15)
+
+
 async def test_an_audit_has_five_times_the_budget(
     tmp_path: Path, generation: GenerationConfig, toy_bench: ToyBench, observer: Any
 ) -> None:

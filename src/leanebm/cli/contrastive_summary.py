@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -101,10 +102,11 @@ def _trust_lines(report: ContrastiveReport) -> list[str]:
 
 def _audit_line(audit: NegativeAudit) -> str:
     low, high = audit.interval
+    when = datetime.fromtimestamp(audit.ended_unix_s, UTC)
     lost = len(audit.audited) - audit.decided
     more = f"; {lost} lost to infrastructure" if lost else ""
     rate = "none was decided" if audit.rate is None else f"{audit.rate:.1%} (95 % interval {low:.1%} to {high:.1%})"
     return (
         f"false negatives: {audit.false} of {audit.decided} sampled were proved with {AUDIT_FACTOR} times the budget: "
-        f"{rate}{more}"
+        f"{rate}{more}; sampled from {audit.groups} groups on {when:%Y-%m-%d at %H:%M} UTC"
     )

@@ -71,11 +71,16 @@ class ChosenNegative:
     negative: NegativeState
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class NegativeAudit:
     """The share of negatives that are false, estimated from a sample."""
 
     audited: tuple[AuditedNegative, ...] = attrs.field(repr=lambda audited: f"<{len(audited)}>")
+    groups: int
+    """Decision points whose negatives the sample was drawn from; a run that goes on adds to them."""
+
+    ended_unix_s: float
+    """When the last search ended, in seconds since 1970."""
 
     @property
     def decided(self) -> int:
@@ -104,6 +109,8 @@ class NegativeAudit:
             "false": self.false,
             "rate": self.rate,
             "interval": self.interval,
+            "groups": self.groups,
+            "ended_unix_s": self.ended_unix_s,
             "audited": [attrs.asdict(each) | {"evidence": each.evidence.value} for each in self.audited],
         }
 

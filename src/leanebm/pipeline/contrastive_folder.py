@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 
+from leanebm.errors import ConfigError
+from leanebm.pipeline.contrastive_audit import NegativeAudit
 from leanebm.pipeline.contrastive_report import ContrastiveReport
 from leanebm.pipeline.run_folder import write_text
+from leanebm.pipeline.settings import structure_settings
 
 __all__ = ["ContrastiveFolder"]
 
@@ -51,3 +55,22 @@ class ContrastiveFolder:
     def write_report(self, report: ContrastiveReport) -> None:
         """Put the report in place of an older one."""
         write_text(self.report, json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")
+
+    def read_audit(self) -> NegativeAudit | None:
+        """The audit in the report that is there, if one is.
+
+        Raises:
+            ConfigError: the report cannot be read, or is none that we wrote.
+        """
+        if not self.report.exists():
+            return None
+        try:
+            report = json.loads(self.report.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            way_out = "move it away to go on without the audit that it may hold"
+            raise ConfigError(f"{self.report} cannot be read: {error}", [way_out]) from error
+        audit = report.get("audit") if isinstance(report, Mapping) else report
+        if isinstance(audit, Mapping):
+            derived = ("decided", "false", "rate", "interval")
+            audit = {name: value for name, value in audit.items() if name not in derived}
+        return None if audit is None else structure_settings(audit, NegativeAudit, source=str(self.report))

@@ -75,7 +75,8 @@ class GenerateNegatives:
         proofs: what to replay; names must be unique.
         folder: where groups, settings and the report go.
         audit: how many negatives to search for proofs of, with :data:`AUDIT_FACTOR` times the budget.
-        resume: whether the folder may hold an earlier run's groups, which are then kept.
+        resume: whether the folder may hold an earlier run's groups, which are then kept, and so is its audit if
+            this run makes none.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier.
     """
@@ -114,7 +115,8 @@ class GenerateNegatives:
         async with self._opening(self._config.run, self._observer) as bench:
             await self._replay_all(bench)
             groups = list(read_contrastive_set(self._folder.groups).rows())
-            report = self._report(groups)  # also if the audit is stopped
+            # An earlier part's audit stays until there is a new one, also if that is stopped.
+            report = self._report(groups, self._folder.read_audit() if self._resume else None)
             if self._audit_size:
                 report = self._report(groups, await self._audit(groups, bench))
         return report
@@ -178,7 +180,7 @@ class GenerateNegatives:
             config=_settings_that_matter(self._config),
         )
 
-    def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None = None) -> ContrastiveReport:
+    def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None) -> ContrastiveReport:
         records = read_contrastive_set(self._folder.groups).records
         report = ContrastiveReport.of(records, groups, too_short=self._too_short, audit=audit)
         self._folder.write_report(report)
@@ -191,16 +193,19 @@ class GenerateNegatives:
         search = _audit_search(self._config.run.search)
         audited: dict[int, AuditedNegative] = {}
 
+        def found() -> NegativeAudit:
+            in_order = tuple(audited[number] for number in sorted(audited))
+            return NegativeAudit(audited=in_order, groups=len(groups), ended_unix_s=time.time())
+
         async def audit(numbered: tuple[int, ChosenNegative]) -> None:
             number, negative = numbered
             audited[number] = await self._search_from(negative, search, bench)
-            found = NegativeAudit(tuple(audited.values()))
-            step = f"{len(audited)} of {len(chosen)}, {found.false} of them provable"
+            step = f"{len(audited)} of {len(chosen)}, {found().false} of them provable"
             self._observer.notify(StageProgressed(_AUDITING, step, len(audited) / len(chosen)))
 
         with stage(self._observer, _AUDITING):
             await for_each(list(enumerate(chosen)), audit, concurrency=self._config.run.concurrency)
-        return NegativeAudit(tuple(audited[number] for number in range(len(chosen))))
+        return found()
 
     async def _search_from(self, negative: ChosenNegative, search: SearchConfig, bench: Workbench) -> AuditedNegative:
         rerooted = attrs.evolve(
