@@ -47,6 +47,22 @@ def test_resuming_searches_only_what_is_left(leanebm_command: Leanebm, theorems:
     assert "3 of 3 theorems proved and certified" in resumed.stdout
 
 
+@pytest.mark.usefixtures("toy_lean")
+def test_statements_that_lean_refuses_are_counted_and_if_there_are_no_others_that_is_the_result(
+    leanebm_command: Leanebm, theorems: str
+) -> None:
+    Path(theorems).write_text("3\n99\n")
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
+    assert result.exit_code == 0
+    assert "1 of 1 theorems proved and certified" in result.stdout
+    assert "not searched: 1, whose statements Lean refused" in result.stdout
+    Path(theorems).write_text("98\n99\n")
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/b")
+    assert result.exit_code == 2
+    assert "nothing was searched, for Lean refused every statement (2):" in result.stderr
+    assert "@ line_1" in result.stderr
+
+
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(leanebm_command: Leanebm, theorems: str) -> None:
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
     assert result.exit_code == 0

@@ -88,6 +88,21 @@ async def test_a_refused_statement_is_told_and_the_run_goes_on(
     assert outcomes(tmp_path) == {"n2": "proved"}
 
 
+async def test_where_every_statement_is_refused_each_is_named_with_its_reason(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench
+) -> None:
+    theorems = tuple(Theorem(name=f"bad{n}", statement="no such number") for n in range(2))
+    with pytest.raises(ConfigError, match="Lean refused every statement") as refused:
+        await SearchRun(config, theorems, tmp_path, opening=toy_bench(world)).run()
+    assert [problem.partition(" @ ")[2] for problem in sorted(refused.value.problems)] == ["bad0", "bad1"]
+    assert all(problem.partition(" @ ")[0] for problem in refused.value.problems)
+
+    # What an earlier part found is no refusal.
+    await SearchRun(config, (*numbers(2), *theorems), tmp_path, resume=True, opening=toy_bench(world)).run()
+    await SearchRun(config, (*numbers(2), *theorems), tmp_path, resume=True, opening=toy_bench(world)).run()
+    assert outcomes(tmp_path) == {"n2": "proved"}
+
+
 async def test_a_lost_search_is_recorded_and_tried_again_on_resume(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, observer: Any
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from leanebm.cli.display import display_on
 from leanebm.cli.options import run_options, theorems_option
@@ -73,6 +74,8 @@ def run_search(
         click.echo(_how_it_stopped(output, len(theorems), how_to_resume))
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_summary(console, summarise_run(output), folder=output)
+    if display.tally.refused:
+        console.print(Text(f"not searched: {display.tally.refused}, whose statements Lean refused (named above)"))
 
 
 def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:

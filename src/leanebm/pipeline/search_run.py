@@ -74,13 +74,15 @@ class SearchRun:
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
         self._failures_in_a_row = 0
+        self._refusals: list[str] = []
         self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
 
     async def run(self) -> None:
         """Search all theorems.
 
         Raises:
-            ConfigError: the folder holds a run already and ``resume`` is off, or names are not unique.
+            ConfigError: the folder holds a run already and ``resume`` is off, or names are not unique; or, once all
+                have been tried, Lean refused every one of the statements.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: results cannot be written, or the folder's run had other settings.
         """
@@ -96,6 +98,7 @@ class SearchRun:
                 started_s = time.monotonic()
                 await self._search_all(waiting, _Recorder(self._folder, info, writer), bench)
                 self._observer.notify(RunFinished(time.monotonic() - started_s))
+        self._check_refusals()
 
     def _check(self) -> None:
         counts = Counter(theorem.name for theorem in self._theorems)
@@ -105,6 +108,13 @@ class SearchRun:
             raise ConfigError(
                 f"{self._folder.path} holds an earlier run's results",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
+            )
+
+    def _check_refusals(self) -> None:
+        """Some statements may be no theorems; that none is one is a mistake of whoever gave them."""
+        if self._theorems and len(self._refusals) == len(self._theorems):
+            raise ConfigError(
+                f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
             )
 
     def _run_info(self, bench: Workbench) -> RunInfo:
@@ -139,6 +149,7 @@ class SearchRun:
                 result = await bench.search(theorem, self._config.search, self._observer)
             except StatementError as error:
                 self._unrecorded.release()
+                self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")
                 self._observer.notify(TheoremRefused(theorem, error))
                 continue
             # No await between the search's end and this: a cancellation must not cost what was found.
