@@ -5,9 +5,9 @@
     python benchmarks/soak.py [--minutes 30] [--workers 2] [--seed 0] [--output FOLDER]
 
 Searches the library's theorems round after round, over one pool of embedded workers, one certifier and one policy
-server, and keeps every tree, as ``leanebm search`` does. Workers are recycled after 1000 requests or at an age of
-20 seconds, whichever comes first, so that both ways happen. Every two seconds it samples what could leak. Written
-are ``samples.csv``, ``soak.svg`` and ``soak.json`` with, for each measure, the slope an hour.
+server, and keeps every tree, as ``leanebm search`` does. Workers are recycled after 1000 requests, at an age of
+20 seconds or at 1100 MiB, whichever comes first, so that each of them happens. Every two seconds it samples what could
+leak. Written are ``samples.csv``, ``soak.svg`` and ``soak.json`` with, for each measure, the slope an hour.
 
 **The verdict.** The first fifth is left out as warming up. Workers come and go, and with them memory, descriptors,
 threads and processes; but what leaks stays, so the lowest value in the first third is compared with that in the last
@@ -66,6 +66,9 @@ class Sample:
     rss_mib: float
     """Resident memory of this process."""
 
+    python_blocks: int
+    """Blocks of memory that Python objects hold here: what a leak of ours would add to, and no heap's habits do."""
+
     workers_rss_mib: float
     """Resident memory of a pool's worker, the mean of them."""
 
@@ -89,6 +92,7 @@ class Sample:
 
 TOLERANCES = {
     "rss_mib": (0.05, 20.0),
+    "python_blocks": (0.05, 0.0),
     "workers_rss_mib": (0.10, 20.0),
     "descriptors": (0.0, 2.0),
     "sockets": (0.0, 16.0),  # connections are kept for reuse: up to one for each theorem searched at a time
@@ -221,6 +225,7 @@ def sample(rig: Rig, tally: Tally, time_s: float) -> Sample:
         return Sample(
             time_s=round(time_s, 2),
             rss_mib=process.memory_info().rss / 2**20,
+            python_blocks=sys.getallocatedblocks(),
             workers_rss_mib=_mean_rss_mib(statistics_),
             descriptors=process.num_fds() - sockets,
             sockets=sockets,
@@ -323,10 +328,19 @@ def show(report: dict[str, Any]) -> None:
 @click.option("--theorems", "count_", default=60, show_default=True, help="Theorems a round.")
 @click.option("--max-requests", default=1000, show_default=True, help="Requests after which a worker is replaced.")
 @click.option("--max-age", "max_age_s", default=20.0, show_default=True, help="Seconds after which one is replaced.")
+@click.option("--max-rss", "max_rss_mib", default=1100, show_default=True, help="MiB at which one is replaced.")
 @click.option("--seed", default=0, show_default=True, help="Of the policy server.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where it all goes.  [default: a temporary folder]")
 def main(
-    *, minutes: float, workers: int, count_: int, max_requests: int, max_age_s: float, seed: int, output: Path | None
+    *,
+    minutes: float,
+    workers: int,
+    count_: int,
+    max_requests: int,
+    max_age_s: float,
+    max_rss_mib: int,
+    seed: int,
+    output: Path | None,
 ) -> None:
     """Search for so many minutes, then say what has grown."""
     install()
@@ -338,7 +352,11 @@ def main(
         without=CLOSERS,
         search=SearchConfig(budget=SearchBudget(max_nodes=60)),
         lean=LeanPoolConfig.embedded(
-            num_workers=workers, imports=("Init", "Std"), max_requests=max_requests, max_age_s=max_age_s
+            num_workers=workers,
+            imports=("Init", "Std"),
+            max_requests=max_requests,
+            max_age_s=max_age_s,
+            max_rss_mib=max_rss_mib,
         ),
     )
     theorems = tuple(entry.theorem for entry in library_theorems(Split.TEST))[:count_]

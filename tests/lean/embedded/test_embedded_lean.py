@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
+from leanebm.errors import WorkerStartError
+from leanebm.lean import LeanPoolConfig, LeanWorker
+from leanebm.lean._task_scope import TaskScope
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
 
 LEAN = EmbeddedLean(node=Path("/n/node"), runtime=Path("/c/lean"), repl=Path("/c/repl"), lean_version="4.0.0")
@@ -35,3 +39,12 @@ def test_v8_does_not_use_up_the_whole_stack() -> None:
 def test_our_sources_ship_with_the_package() -> None:
     for name in ("Repl.lean", "compile.lean", "launch.js", "launch_compile.js", "runtime.js"):
         assert (REPL_SOURCES / name).is_file()
+
+
+@pytest.mark.lean
+async def test_a_part_that_was_removed_meanwhile_is_named(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
+    """As by another version of leanebm that tidies up the cache."""
+    command = attrs.evolve(embedded_lean, repl=tmp_path / "repl").worker_command()
+    async with TaskScope() as tasks:
+        with pytest.raises(WorkerStartError, match=r"/repl is gone.* start again"):
+            await LeanWorker.start(command, LeanPoolConfig.embedded(), index=0, tasks=tasks)

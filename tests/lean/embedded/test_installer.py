@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import attrs
@@ -72,12 +73,28 @@ def test_a_changed_source_is_compiled_again_without_a_download(bench: Bench, nam
     assert after.repl != before.repl
 
 
+def _age(folder: Path, days: float) -> None:
+    then = time.time() - days * 24 * 3600
+    os.utime(folder, (then, then))
+
+
 def test_old_compilations_do_not_pile_up(bench: Bench) -> None:
     for number in range(8):
         (bench.sources / "Repl.lean").write_text(f"-- {number}\n")
         lean = bench.installer.install()
+        _age(lean.repl, days=30 - number)
     assert lean.repl.is_dir()
     assert len(list(bench.installer.root.glob("repl-*"))) == 5
+
+
+def test_what_a_run_may_be_using_is_kept(bench: Bench) -> None:
+    used = bench.installer.install()
+    _age(used.repl, days=30)
+    bench.installer.install()  # as at the start of a run, which goes on
+    for number in range(8):
+        (bench.sources / "Repl.lean").write_text(f"-- {number}\n")
+        bench.installer.install()
+    assert used.repl.is_dir()
 
 
 def test_the_messages_of_a_failed_compilation_are_shown(bench: Bench) -> None:

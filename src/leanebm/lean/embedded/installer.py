@@ -16,7 +16,9 @@ import hashlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +46,8 @@ CACHE_VARIABLE: Final = "LEANEBM_CACHE_DIR"
 _NEEDED_BYTES = 1_000_000_000  # at the peak, while tarballs and their content are both there
 _KEPT_RUNTIMES = 1  # of 380 MB
 _KEPT_REPLS = 4  # of 3 MB
+_UNUSED_S = 7 * 24 * 3600.0
+"""How long ago a folder was last asked for, at least, when it is removed: a run that has started goes on using it."""
 
 
 def cache_folder() -> Path:
@@ -109,6 +113,9 @@ class Installer:
                     f"the embedded Lean cannot be prepared in {self.root}: {error}. Mend that, or set "
                     f"{CACHE_VARIABLE} to a folder that can be written."
                 ) from error
+        for folder in self._folders():
+            with suppress(OSError):  # a cache that may only be read is nobody's to tidy up
+                os.utime(folder)
         return self._embedded_lean(node)
 
     def _folders(self) -> tuple[Path, Path]:
@@ -157,10 +164,12 @@ def _require_room(root: Path) -> None:
 
 
 def _remove_others(current: Path, *, keep: int) -> None:
-    """Remove all but the newest of the folders that other versions of leanebm prepared, and may still use."""
+    """Remove what other versions of leanebm prepared, but for the last used few and what a run may still use."""
     kind, _, _ = current.name.partition("-")
     others = [folder for folder in current.parent.glob(f"{kind}-*") if folder != current]
     others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in others[keep:]:
+        if time.time() - folder.stat().st_mtime < _UNUSED_S:
+            continue
         logger.info("removing %s, which this version of leanebm does not use", folder)
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@
  */
 
 const crypto = require('node:crypto');
+const fs = require('node:fs');
 const path = require('node:path');
 const { boot, run, writeAll } = require('./runtime.js');
 const { Watchdog } = require('./watchdog.js');
@@ -19,6 +20,9 @@ run(async () => {
   const leanPath = process.env.LEAN_PATH.split(':');
   const key = crypto.randomBytes(16).toString('hex');
   let watchdog;
+
+  const gone = [path.dirname(script), ...leanPath].find((folder) => !fs.existsSync(folder));
+  if (gone) throw new Error(`${gone} is gone, with a part of Lean in it: start again, and it is prepared anew`);
 
   const withoutKey = (line) => (line.toString('latin1', 0, key.length) === key ? line.subarray(key.length) : null);
   const onStderrLine = (line) => {
