@@ -2,10 +2,11 @@
 
 .. code-block:: text
 
-    python benchmarks/energy.py [--rounds 15] [--seed 0] [--json FILE]
+    python benchmarks/energy.py [--device cpu] [--rounds 15] [--seed 0] [--json FILE]
 
-Each comparison runs its contestants in turn, round after round, on the same states, and compares medians of the
-processor time of one thread, so that whatever else the machine does hardly matters and meets all of them alike.
+Each comparison runs its contestants in turn, round after round, on the same states, and compares medians: on a CPU of
+the processor time of one thread, so that whatever else the machine does hardly matters and meets all of them alike; on
+CUDA of the wall time until the device has finished.
 The rivals are a plain ``nn.Sequential`` and the same with ``torch.nn.utils.parametrizations.spectral_norm`` at as
 many iterations as ours.
 """
@@ -63,15 +64,23 @@ class Figures:
     comparisons: list[Comparison]
 
 
-def compare(task: str, contestants: Contestants, rounds: int) -> Comparison:
+def now(device: str) -> float:
+    """Seconds on the clock that tells what a device has done so far."""
+    if device == "cpu":
+        return time.thread_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def compare(task: str, contestants: Contestants, device: str, rounds: int) -> Comparison:
     """Time the contestants in turn, ``rounds`` times, after one round that does not count."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for i in range(rounds + 1):
         for name, run in contestants.items():
-            started = time.thread_time()
+            started_s = now(device)
             run()
             if i > 0:
-                times[name].append(1000.0 * (time.thread_time() - started))
+                times[name].append(1000.0 * (now(device) - started_s))
     *_, measure = times
     ratios = {
         name: statistics.median(a / b for a, b in zip(taken, times[measure], strict=True))
@@ -98,17 +107,17 @@ def head(d_in: int, hidden: tuple[int, ...], mode: SpectralNormMode, seed: int) 
     return EnergyHead(EnergyHeadConfig(d_in=d_in, hidden=hidden, spectral_norm=mode, dropout=0.0, seed=seed))
 
 
-def scoring(name: str, seed: int, rounds: int) -> list[Comparison]:
+def scoring(name: str, device: str, seed: int, rounds: int) -> list[Comparison]:
     """Forward passes without gradients, by size of the batch."""
     d_in, hidden = SHAPES[name]
-    option_c = head(d_in, hidden, SpectralNormMode.RANDOM, seed).eval()
-    frozen = head(d_in, hidden, SpectralNormMode.RANDOM, seed)
+    option_c = head(d_in, hidden, SpectralNormMode.RANDOM, seed).to(device).eval()
+    frozen = head(d_in, hidden, SpectralNormMode.RANDOM, seed).to(device)
     frozen.freeze_spectral()
-    plain = perceptron(d_in, hidden, normalised=False).eval()
-    torchs = perceptron(d_in, hidden, normalised=True)
+    plain = perceptron(d_in, hidden, normalised=False).to(device).eval()
+    torchs = perceptron(d_in, hidden, normalised=True).to(device)
     comparisons = []
     for size in SCORING_BATCHES:
-        states = torch.randn(size, d_in, generator=torch.Generator().manual_seed(seed))
+        states = torch.randn(size, d_in, generator=torch.Generator().manual_seed(seed)).to(device)
         contestants = {
             "option C": scored(option_c, states),
             TORCHS: scored(torchs, states),  # in train(), where it iterates as Option C does
@@ -116,7 +125,7 @@ def scoring(name: str, seed: int, rounds: int) -> list[Comparison]:
             "plain": scored(plain, states),
         }
         with torch.no_grad():
-            comparisons.append(compare(f"{name}: score {size}", contestants, max(rounds, 400 // size)))
+            comparisons.append(compare(f"{name}: score {size}", contestants, device, max(rounds, 400 // size)))
     return comparisons
 
 
@@ -125,24 +134,25 @@ def scored(model: nn.Module, states: Tensor) -> Callable[[], object]:
     return lambda: model(states)
 
 
-def training(name: str, seed: int, rounds: int) -> list[Comparison]:
+def training(name: str, device: str, seed: int, rounds: int) -> list[Comparison]:
     """Whole steps: forward, Bradley–Terry, backward, AdamW."""
     d_in, hidden = SHAPES[name]
     comparisons = []
     for groups in TRAINING_GROUPS:
-        states = torch.randn(groups, STATES_A_GROUP, d_in, generator=torch.Generator().manual_seed(seed))
+        states = torch.randn(groups, STATES_A_GROUP, d_in, generator=torch.Generator().manual_seed(seed)).to(device)
         contestants = {
             "option C": trained(head(d_in, hidden, SpectralNormMode.RANDOM, seed), states),
             "persistent": trained(head(d_in, hidden, SpectralNormMode.PERSISTENT, seed), states),
             TORCHS: trained(perceptron(d_in, hidden, normalised=True), states),
             "plain": trained(perceptron(d_in, hidden, normalised=False), states),
         }
-        comparisons.append(compare(f"{name}: train on {groups * STATES_A_GROUP}", contestants, rounds))
+        comparisons.append(compare(f"{name}: train on {groups * STATES_A_GROUP}", contestants, device, rounds))
     return comparisons
 
 
 def trained(model: nn.Module, states: Tensor) -> Callable[[], object]:
-    """One step of training."""
+    """One step of training, where the states are."""
+    model.to(states.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step() -> None:
@@ -159,7 +169,7 @@ def show(figures: Figures) -> None:
     console = Console()
     console.print(
         f"{figures.machine}; load {figures.load_average:.1f}; torch {figures.torch}, one thread; "
-        f"seed {figures.seed}; medians of {figures.rounds} rounds or more, in processor time"
+        f"seed {figures.seed}; medians of {figures.rounds} rounds or more"
     )
     table = Table("task", "who", "ms", "× plain", "× torch's")
     for comparison in figures.comparisons:
@@ -175,14 +185,15 @@ def show(figures: Figures) -> None:
     console.print(table)
 
 
-def measure(rounds: int, seed: int) -> Figures:
+def measure(device: str, rounds: int, seed: int) -> Figures:
     """Everything, one comparison after the other."""
     load = os.getloadavg()[0]
+    gpu = "" if device == "cpu" else f"{torch.cuda.get_device_name(device)}, "
     torch.set_num_threads(1)
     torch.manual_seed(seed)  # the rivals' weights
-    comparisons = [each for name in SHAPES for task in (scoring, training) for each in task(name, seed, rounds)]
+    comparisons = [each for name in SHAPES for task in (scoring, training) for each in task(name, device, seed, rounds)]
     return Figures(
-        machine=f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        machine=f"{gpu}{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
         load_average=load,
         torch=torch.__version__,
         seed=seed,
@@ -192,13 +203,14 @@ def measure(rounds: int, seed: int) -> Figures:
 
 
 @click.command(help=__doc__)
+@click.option("--device", default="cpu", show_default=True)
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too."
 )
-def main(rounds: int, seed: int, json_path: Path | None) -> None:  # noqa: D103
-    figures = measure(rounds, seed)
+def main(device: str, rounds: int, seed: int, json_path: Path | None) -> None:  # noqa: D103
+    figures = measure(device, rounds, seed)
     show(figures)
     if json_path is not None:
         json_path.write_text(json.dumps(attrs.asdict(figures), indent=2), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 .. code-block:: text
 
-    python benchmarks/planted_signal.py [--theorems 2000] [--width 64] [--steps 400] [--seeds 3] [--threads 1]
+    python benchmarks/planted_signal.py [--theorems 2000] [--width 64] [--steps 400] [--seeds 3] [--device cpu]
 
 Random states with a hidden direction ``w``; at each decision point the state of lowest ``E = -w·z`` leads on.
 For each seed: sibling pairwise accuracy on held-out theorems, the shuffled twin's on its own roles, both with their
@@ -51,13 +51,13 @@ class Outcome:
     cpu_s: float
 
 
-def measure(theorems: int, width: int, steps: int, seed: int) -> Outcome:
+def measure(theorems: int, width: int, steps: int, seed: int, device: str) -> Outcome:
     """Plant, hold out half, train with the default objective and batches, and read head and twin."""
     data = planted_groups(PlantedConfig(num_theorems=theorems, width=width, seed=seed))
     split = split_groups(data.groups, validation_fraction=0.5, seed=seed)
     training = ContrastiveData.from_groups(split.training, data.embeddings)
     validation = ContrastiveData.from_groups(split.validation, data.embeddings)
-    config = EnergyTrainerConfig(max_steps=steps, learning_rate=3e-3, eval_every=200, seed=seed)
+    config = EnergyTrainerConfig(max_steps=steps, learning_rate=3e-3, eval_every=200, seed=seed, device=device)
     head = EnergyHeadConfig(d_in=width, hidden=(128, 64, 32), seed=seed)
     encoder = EncoderIdentity(model="planted", pooling="mean", is_normalized=False, dim=width)
     started_cpu_s = time.process_time()
@@ -83,13 +83,15 @@ def measure(theorems: int, width: int, steps: int, seed: int) -> Outcome:
 @click.option("--steps", default=400, show_default=True, help="Training steps.")
 @click.option("--seeds", default=3, show_default=True, help="How often, with seeds from 0 on.")
 @click.option("--threads", default=1, show_default=True, help="Threads that torch computes with.")
+@click.option("--device", default="cpu", show_default=True, help="Where torch computes.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write the figures here.")
-def main(theorems: int, width: int, steps: int, seeds: int, threads: int, json_path: Path | None) -> None:
+def main(theorems: int, width: int, steps: int, seeds: int, threads: int, device: str, json_path: Path | None) -> None:
     """Train on planted data and print what came out."""
     torch.set_num_threads(threads)
-    outcomes = [measure(theorems, width, steps, seed) for seed in range(seeds)]
+    outcomes = [measure(theorems, width, steps, seed, device) for seed in range(seeds)]
     machine = (
-        f"{platform.machine()}, {threads} thread(s), torch {torch.__version__}, Python {platform.python_version()}"
+        f"{platform.machine()}, {device}, {threads} thread(s), torch {torch.__version__}, "
+        f"Python {platform.python_version()}"
     )
     table = Table(title=f"{theorems} theorems, {width} wide, {steps} steps; {machine}")
     for column in ("seed", "validation groups", "sibling pairwise", "shuffled twin", "best step", "wall s", "CPU s"):

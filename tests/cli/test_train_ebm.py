@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import Result
 
 Leanebm = Callable[..., Result]
@@ -37,3 +38,12 @@ def test_nothing_to_learn_from_is_an_error(leanebm_command: Leanebm) -> None:
     result = leanebm_command("train-ebm", "--output-dir", "h")
     assert result.exit_code == 2
     assert "name at least one folder @ --trajectories or --negatives" in result.stderr
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.usefixtures("toy_lean")
+def test_a_head_is_trained_and_searched_with_on_cuda(leanebm_command: Leanebm, run: str) -> None:
+    made = ("--trajectories", run, "--output-dir", "runs/head", "--max-steps", "20", "--device", "cuda")
+    assert leanebm_command("train-ebm", *made).exit_code == 0
+    used = ("--ebm-path", "runs/head", "--ebm-device", "cuda", "--beta", "1", "--freeze-spectral")
+    assert leanebm_command("search", "--theorems", "numbers.txt", "--output", "runs/b", *used).exit_code == 0

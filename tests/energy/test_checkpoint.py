@@ -352,3 +352,16 @@ def test_a_header_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "head.json").write_text('{"schema_version": ' + "[" * 900 + "]" * 900 + "}")
     with pytest.raises(EnergyError, match="schema version"):
         load_checkpoint(tmp_path)
+
+
+def test_a_head_goes_through_its_checkpoint_from_device_to_device(tmp_path: Path, device: str) -> None:
+    written = saved(tmp_path / "here").head
+    written.freeze_spectral()
+    there = load_checkpoint(tmp_path / "here")
+    there.head.to(device)
+    save_checkpoint(tmp_path / "there", there)
+    back = load_checkpoint(tmp_path / "there").head
+    assert {tensor.device.type for tensor in back.state_dict().values()} == {"cpu"}
+    back.freeze_spectral()
+    assert torch.equal(back(STATES), written(STATES))
+    assert weights_in(tmp_path / "there").read_bytes() == weights_in(tmp_path / "here").read_bytes()

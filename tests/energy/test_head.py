@@ -75,13 +75,14 @@ def test_embeddings_of_any_floating_point_type(dtype: torch.dtype) -> None:
     torch.testing.assert_close(head(embeddings), head(embeddings.float()))
 
 
-def test_autocast_does_not_coarsen_energies() -> None:
-    head = head_of(dropout=0.0)
+def test_autocast_does_not_coarsen_energies(device: str) -> None:
+    head = head_of(dropout=0.0).to(device)
     twin = copy.deepcopy(head)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        energies = head(states(5))
+    embeddings = states(5).to(device)
+    with torch.autocast(device, dtype=torch.bfloat16):
+        energies = head(embeddings)
     energies.sum().backward()
-    assert torch.equal(energies, twin(states(5)))
+    assert torch.equal(energies, twin(embeddings))
 
 
 @pytest.mark.parametrize("embeddings", [torch.zeros(3, 8), torch.zeros(WIDTH, 3), torch.tensor(1.0)])
@@ -93,6 +94,57 @@ def test_another_encoders_width_is_refused(embeddings: Tensor) -> None:
 def test_whole_numbers_are_no_embeddings() -> None:
     with pytest.raises(EnergyError, match=r"got torch\.int64"):
         head_of()(torch.zeros(3, WIDTH, dtype=torch.int64))
+
+
+# --- the device it computes on --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", SpectralNormMode)
+def test_frozen_energies_are_the_same_on_every_device(mode: SpectralNormMode, device: str) -> None:
+    head = standardised(head_of(mode))
+    there = copy.deepcopy(head).to(device)
+    report, report_there = head.freeze_spectral(), there.freeze_spectral()
+    moved = copy.deepcopy(head).to(device)
+    assert moved.is_frozen
+    assert report_there.exact == pytest.approx(report.exact)
+    for each in (there, moved):
+        torch.testing.assert_close(each(states(7).to(device)).cpu(), head(states(7)))
+
+
+@pytest.mark.parametrize("mode", [SpectralNormMode.PERSISTENT, SpectralNormMode.NONE])
+def test_energies_and_gradients_without_a_draw_are_the_same_on_every_device(
+    mode: SpectralNormMode, device: str
+) -> None:
+    head = standardised(head_of(mode, dropout=0.0))
+    there = copy.deepcopy(head).to(device)
+    energies, energies_there = head.train()(states(7)), there.train()(states(7).to(device))
+    energies.square().sum().backward()
+    energies_there.square().sum().backward()
+    torch.testing.assert_close(energies_there.cpu(), energies)
+    for parameter, parameter_there in zip(head.parameters(), there.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert parameter_there.grad is not None
+        torch.testing.assert_close(parameter_there.grad.cpu(), parameter.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", [SpectralNormMode.RANDOM, SpectralNormMode.KRYLOV])
+def test_what_is_drawn_depends_on_seed_and_count_alone_on_every_device(mode: SpectralNormMode, device: str) -> None:
+    embeddings = states(7).to(device)
+    one = head_of(mode).to(device).train()
+    first, second = one(embeddings), one(embeddings)
+    torch.manual_seed(1)
+    other = head_of(mode).to(device).train()
+    assert torch.equal(other(embeddings), first)
+    resumed = head_of(mode).to(device).train()
+    resumed.load_state_dict({name: tensor.cpu() for name, tensor in other.state_dict().items()})
+    assert torch.equal(resumed(embeddings), second)
+    assert not torch.equal(first, second)
+
+
+def standardised(head: EnergyHead) -> EnergyHead:
+    head.set_standardization(torch.linspace(-1.0, 1.0, WIDTH), torch.linspace(0.5, 2.0, WIDTH))
+    head.initialise_scale(states(64, seed=1))
+    return head
 
 
 # --- the function it computes ---------------------------------------------------------------------

@@ -70,10 +70,18 @@ async def scoring(head_: EnergyHead, encoder: Encoder | None = None) -> AsyncIte
         yield scorer
 
 
-async def test_it_keeps_the_contract_of_an_energy_model() -> None:
-    async with scoring(head()) as scorer:
+async def test_it_keeps_the_contract_of_an_energy_model(device: str) -> None:
+    async with scoring(head().to(device)) as scorer:
         await check_energy_model(scorer, STATES)
         assert await scorer.energies([]) == []
+
+
+async def test_energies_are_the_same_on_every_device(device: str) -> None:
+    here, there = head(SpectralNormMode.RANDOM), head(SpectralNormMode.RANDOM).to(device)
+    for each in (here, there):
+        each.freeze_spectral()
+    async with scoring(here) as one, scoring(there) as other:
+        assert await other.energies(STATES) == pytest.approx(await one.energies(STATES), rel=1e-5)
 
 
 async def test_the_settled_norm_keeps_it_within_its_own_jitter_and_freezing_removes_that() -> None:

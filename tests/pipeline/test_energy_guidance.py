@@ -91,6 +91,14 @@ async def test_a_folder_becomes_an_energy_model_and_a_scorer(folder: Path) -> No
         assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=0.75)
 
 
+async def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'cuda:99' was asked for, but torch .* CUDA device"):
+        async with open_guidance(EnergyConfig(path=folder, device="cuda:99"), POLICY, Encoder()):
+            pass
+    with pytest.raises(ValueError, match="'device' must match"):
+        EnergyConfig(device="tpu")
+
+
 async def test_a_weight_on_the_command_line_outweighs_the_fitted_one(folder: Path) -> None:
     async with open_guidance(EnergyConfig(path=folder, beta=2.0), POLICY, Encoder()) as guidance:
         assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=2.0)

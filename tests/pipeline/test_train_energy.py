@@ -145,6 +145,17 @@ async def test_theorems_that_are_held_out_are_not_trained_on(searched: EnergySou
         await TrainEnergy(QUICK, same, tmp_path).run()
 
 
+async def test_a_device_that_is_not_there_is_said_before_anything_is_encoded(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    heard: list[PipelineEvent] = []
+    config = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, device="cuda:99"))
+    with pytest.raises(ConfigError, match="'cuda:99' was asked for"):
+        await TrainEnergy(config, searched, tmp_path / "head", observer=Watching(heard.append)).run()
+    assert not heard
+    assert not (tmp_path / "head").exists()
+
+
 async def test_nothing_to_learn_from_is_said_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to learn from"):
         await TrainEnergy(QUICK, EnergySources(), tmp_path).run()

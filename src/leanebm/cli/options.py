@@ -100,6 +100,7 @@ _RUN = (
         "DIR",
         read=str,
     ),
+    _Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
     _Setting("--beta", "energy.beta", float, "Weight of the energy.  [default: as fitted in training]", "B"),
     _Setting(
         "--freeze-spectral",

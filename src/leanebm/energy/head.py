@@ -55,11 +55,14 @@ class EnergyHead(nn.Module):
 
     **Randomness.** First weights, dropout and the vectors of spectral normalisation are functions of
     ``config.seed``, the mode and the number of forward passes made in it, never of torch's global generator.
+    What is drawn during a forward is drawn on the head's device, and CUDA's numbers are not the CPU's: there, an
+    energy differs as between two forwards. First weights are the same everywhere.
     The two counts are part of ``state_dict()``, so a run that is resumed from it goes on bit for bit, and
     scoring in between changes nothing for training.
 
     Energies are computed in float32, under ``torch.autocast`` too: they are compared across forward passes,
-    and bfloat16 would leave them three digits.
+    and bfloat16 would leave them three digits. (Gradients are coarsened where ``backward()`` itself is called
+    under autocast, which torch advises against.)
 
     Args:
         config: sizes and normalisation.

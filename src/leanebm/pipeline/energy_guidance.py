@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs.validators import ge, instance_of, min_len, optional
+from attrs.validators import ge, instance_of, matches_re, optional
 
+from leanebm._torch_device import DEVICE, torch_device
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
@@ -42,8 +43,8 @@ class EnergyConfig:
     """Whether exact spectral norms are computed once, so that scoring is faster and never moves;
     otherwise they are estimated afresh at every forward, as in training."""
 
-    device: str = attrs.field(default="cpu", validator=[instance_of(str), min_len(1)])
-    """Where the head computes, such as ``cpu`` or ``cuda:0``."""
+    device: str = attrs.field(default="cpu", validator=matches_re(DEVICE))
+    """Where the head computes: ``cpu``, ``cuda`` or ``cuda:1``."""
 
     @property
     def digest(self) -> str | None:
@@ -77,8 +78,8 @@ async def open_guidance(
     """Load the head, put ``encoder`` in front of it, and add its opinion to ``policy_scorer``'s.
 
     Raises:
-        ConfigError: no head is configured, torch is not installed, or the head was calibrated beside
-            another scorer.
+        ConfigError: no head is configured, torch is not installed or does not see the device, or the head was
+            calibrated beside another scorer.
         EnergyError: the head cannot be read, or was trained with another encoder.
         PolicyError: the encoder could not answer.
     """
@@ -86,12 +87,14 @@ async def open_guidance(
         raise ConfigError("no energy head is configured:", ["name the folder that train-ebm wrote @ --ebm-path"])
     try:
         from leanebm.energy import EnergyScorer, load_checkpoint
+
+        device = torch_device(config.device)
     except ImportError as error:
         raise ConfigError(
             "an energy head needs torch:", [f"{error}; install it with: python -m pip install 'leanebm[energy]'"]
         ) from error
     checkpoint = load_checkpoint(config.path, encoder=await encoder.identity())
-    head = checkpoint.head.to(config.device)
+    head = checkpoint.head.to(device)
     if config.freeze_spectral:
         head.freeze_spectral()
     scorer = guided_scorer(policy_scorer, checkpoint.header.calibration, beta=_weight(config, checkpoint.header))

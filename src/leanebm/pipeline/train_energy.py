@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from attrs.validators import ge, gt, instance_of, lt
 
+from leanebm._torch_device import torch_device
 from leanebm.core import EncoderIdentity
 from leanebm.energy import CheckpointHeader, EnergyCheckpoint, EnergyHead, EnergyHeadConfig, save_checkpoint
 from leanebm.energy.diagnostics import (
@@ -121,11 +122,13 @@ class TrainEnergy:
         """Read, encode, train, weigh and diagnose.
 
         Raises:
-            ConfigError: there is nothing to learn from, or the server makes no such embeddings.
+            ConfigError: there is nothing to learn from, torch does not see the device, or the server makes no
+                such embeddings.
             TrajectoryError: a source is damaged, or is none.
             EnergyError: the sources do not suffice, or the folder belongs to another training.
             PolicyError: the encoder could not answer.
         """
+        torch_device(self._config.trainer.device)  # before hours are spent on embeddings
         split, queues = await asyncio.to_thread(self._read)
         texts = _distinct((*state_texts((*split.training, *split.validation)), *_texts(queues)))
         async with self._server() as server:

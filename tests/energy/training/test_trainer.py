@@ -86,13 +86,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 # --- what comes out ---------------------------------------------------------------------------------
 
 
-def test_a_planted_direction_is_found_and_the_twin_finds_nothing(tmp_path: Path, encoder: EncoderIdentity) -> None:
+def test_a_planted_direction_is_found_and_the_twin_finds_nothing(
+    tmp_path: Path, encoder: EncoderIdentity, device: str
+) -> None:
     data = planted_groups(PlantedConfig(num_theorems=500, width=16))
     split = split_groups(data.groups, validation_fraction=0.5)
     training, validation = (
         ContrastiveData.from_groups(side, data.embeddings) for side in (split.training, split.validation)
     )
-    config = attrs.evolve(CONFIG, max_steps=200, eval_every=100)
+    config = attrs.evolve(CONFIG, max_steps=200, eval_every=100, device=device)
 
     result = fit((training, validation), tmp_path, encoder, config)
 
@@ -226,14 +228,15 @@ def test_a_width_that_does_not_fit_is_refused_before_the_folder_is_made(
 
 
 def test_an_interrupted_training_ends_with_the_same_bits(
-    tmp_path: Path, planted: Sides, encoder: EncoderIdentity
+    tmp_path: Path, planted: Sides, encoder: EncoderIdentity, device: str
 ) -> None:
-    whole = fit(planted, tmp_path / "whole", encoder)
+    config = attrs.evolve(CONFIG, device=device)
+    whole = fit(planted, tmp_path / "whole", encoder, config)
     for stop_after in (10, 30, 40, 60):  # before anything was saved, between, just after, and at the very end
         with pytest.raises(Interrupted):
-            fit(planted, tmp_path / "torn", encoder, observer=Recorder(stop_after))
+            fit(planted, tmp_path / "torn", encoder, config, observer=Recorder(stop_after))
 
-    torn = fit(planted, tmp_path / "torn", encoder)
+    torn = fit(planted, tmp_path / "torn", encoder, config)
 
     assert contents(tmp_path / "torn") == contents(tmp_path / "whole")
     assert torn.energies == whole.energies

@@ -6,8 +6,9 @@ import enum
 import math
 
 import attrs
-from attrs.validators import ge, gt, instance_of, lt
+from attrs.validators import ge, gt, instance_of, lt, matches_re
 
+from leanebm._torch_device import DEVICE
 from leanebm.energy.training.sampler import SamplerConfig
 
 __all__ = ["EnergyTrainerConfig", "ObjectiveConfig", "RankingLoss"]
@@ -97,8 +98,9 @@ class EnergyTrainerConfig:
     """Whether a twin is trained beside the head on shuffled roles, which doubles the work. Without it, a leak
     from validation into training would go unseen."""
 
-    device: str = "cpu"
-    """Where torch computes, such as ``cpu`` or ``cuda``. Bit-for-bit resumption is promised for ``cpu``."""
+    device: str = attrs.field(default="cpu", validator=matches_re(DEVICE))
+    """Where torch computes: ``cpu``, ``cuda`` or ``cuda:1``. A training that was interrupted goes on where it began,
+    bit for bit; trainings on two devices draw other random numbers."""
 
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Of the batches and of the twin's roles; the head's own is in its configuration."""

@@ -67,9 +67,9 @@ class EnergyTrainer:
               tensorboard/                   the same as curves
               training_state.safetensors     what a resumed run goes on from
 
-        A training killed at any moment is finished by the same call. On the CPU, with as many torch threads, it then
-        ends with the same weights and tables as if it had never been killed, bit for bit. Called again when it is
-        complete, it trains no further.
+        A training killed at any moment is finished by the same call. With as many torch threads, or on the same kind
+        of GPU, it then ends with the same weights and tables as if it had never been killed, bit for bit. Called
+        again when it is complete, it trains no further.
 
         Args:
             training: what to learn from.
@@ -80,6 +80,7 @@ class EnergyTrainer:
             observer: is told what happens.
 
         Raises:
+            ConfigError: torch does not see the device.
             EnergyError: the data cannot be trained on or measured with, the folder belongs to another training, or
                 more than ``max_skipped`` steps were not finite.
         """

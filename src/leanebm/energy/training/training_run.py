@@ -14,6 +14,7 @@ from cattrs.preconf.json import make_converter
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leanebm._torch_device import torch_device
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint import HEADER_NAME, EnergyCheckpoint, load_checkpoint, save_checkpoint
 from leanebm.energy.checkpoint_header import CheckpointHeader, JsonScalar
@@ -64,7 +65,8 @@ class TrainingRun:
         self._config, self._folder = config, folder
         self._encoder, self._notes, self._observer = encoder, notes, observer
         self._settings = _settings(config, head, training, validation, encoder)
-        training, validation = training.to(config.device), validation.to(config.device)
+        device = torch_device(config.device)
+        training, validation = training.to(device), validation.to(device)
         self._training_sample = _sample(len(training), config.seed)
         self._head, self._twin = Learner("head", training, validation, head, config), None
         if config.with_twin:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,22 @@ def write_adapter(tmp_path: Path) -> WriteAdapter:
         return folder
 
     return write
+
+
+@pytest.fixture
+def small_gpu() -> Callable[[int], AbstractContextManager[None]]:
+    """``small_gpu(64)`` leaves 64 MiB of the GPU to this process; what does not fit fails as on a full one."""
+
+    @contextmanager
+    def with_room(mebibytes: int) -> Iterator[None]:
+        gc.collect()
+        torch.cuda.empty_cache()
+        room = torch.cuda.memory_allocated() + mebibytes * 2**20
+        torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
+        yield
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+    return with_room
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,7 +30,7 @@ def test_an_adapter_adds_its_product_to_the_weights(
         assert max(abs(x - y) for x, y in zip(vector or (), before, strict=True)) > 0.01
     logits = model.logits(PROMPTS, KeyValues(), adapter="a")
     for row, got in zip(PROMPTS, logits, strict=True):
-        torch.testing.assert_close(got, oracle.logits(row)[-1], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(got.cpu(), oracle.logits(row)[-1], atol=2e-5, rtol=1e-4)
 
 
 def test_several_adapters_do_not_notice_one_another(model: LanguageModel, write_adapter: Any) -> None:

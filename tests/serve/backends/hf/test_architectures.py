@@ -73,7 +73,7 @@ def test_rows_of_all_lengths_are_right_step_after_step(
         rows = [[*row, *token] for row, token in zip(rows, new, strict=True)]
         logits = model.logits(new, past)
     for row, got in zip(rows, logits, strict=True):
-        torch.testing.assert_close(got, reference(folder, row), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(got.cpu(), reference(folder, row), rtol=1e-4, atol=1e-4)
     for row, vector in zip(rows, model.embeddings(rows), strict=True):
         (alone,) = model.embeddings([row])
         assert list(vector or ()) == pytest.approx(list(alone or ()), abs=1e-5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from collections import Counter
@@ -14,6 +15,7 @@ import torch
 
 from leanebm.errors import ConfigError, EncoderError, LeanEbmError, PolicyBadRequest, PolicyError, PromptTooLong
 from leanebm.serve import Completion, HfBackend, HfConfig, Prompt, SamplingParams
+from leanebm.testing import tiny_llama as build_tiny_llama
 
 PROMPT = "/- tactic state:\nn m : Nat\nh : n = m\n⊢ n + 0 = m\n-/\n"
 
@@ -245,6 +247,27 @@ async def test_a_model_that_goes_wrong_is_an_error_and_not_a_sample(
     with pytest.raises(PolicyError, match="not finite"):
         await backend.generate([PROMPT], SamplingParams(max_new_tokens=4))
     assert not await backend.check_health()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+async def test_what_does_not_fit_on_the_gpu_fails_and_the_rest_is_served(tmp_path: Path, small_gpu: Any) -> None:
+    folder = build_tiny_llama(tmp_path, context=8192)
+    generous = {"max_sequences": 128, "max_batch_tokens": 2_000_000, "max_cache_tokens": 2_000_000}
+    async with serving(folder, device="cuda", **generous) as backend:
+        params = SamplingParams(n=2, max_new_tokens=5, sampling_seed=0)
+        before = await backend.generate([PROMPT], params), await backend.encode([PROMPT])
+        taken = torch.cuda.memory_allocated()
+        gc.disable()
+        with small_gpu(256):
+            for _ in range(3):
+                with pytest.raises(PolicyError, match=r"GPU ran out of memory.*--max-cache-tokens"):
+                    await backend.generate([(5,) * 8000] * 128, params)
+                with pytest.raises(PolicyError, match=r"GPU ran out of memory.*--max-batch-tokens"):
+                    await backend.encode([(5,) * 8000] * 128)
+                assert (await backend.generate([PROMPT], params), await backend.encode([PROMPT])) == before
+                assert torch.cuda.memory_allocated() < taken + 2**20
+        gc.enable()
+        assert await backend.check_health()
 
 
 async def test_a_model_that_is_stuck_is_not_healthy(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:

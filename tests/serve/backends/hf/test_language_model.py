@@ -52,7 +52,7 @@ def test_logits_step_by_step_are_those_of_the_whole_text(model: LanguageModel, o
     logits = model.logits(rows, past)
     for step in range(3):
         for row, got in zip(rows, logits, strict=True):
-            torch.testing.assert_close(got, oracle.logits(row)[-1], atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(got.cpu(), oracle.logits(row)[-1], atol=2e-5, rtol=1e-4)
         new = [[10 + step + index] for index in range(len(rows))]
         rows = [[*row, *token] for row, token in zip(rows, new, strict=True)]
         logits = model.logits(new, past)
@@ -69,7 +69,7 @@ def test_rows_may_leave_and_join_between_steps(model: LanguageModel, oracle: Any
     got = model.logits([[5], [6], [7], [8]], past)
     rows = [[*PROMPTS[1], 5], [*PROMPTS[3], 6], [*PROMPTS[2], 7], [*PROMPTS[2], 8]]
     for row, logits in zip(rows, got, strict=True):
-        torch.testing.assert_close(logits, oracle.logits(row)[-1], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(logits.cpu(), oracle.logits(row)[-1], atol=2e-5, rtol=1e-4)
 
 
 def test_it_knows_what_it_is(model: LanguageModel) -> None:
@@ -183,9 +183,23 @@ def shuffled_vocabulary(folder: Path) -> Path:
     return folder
 
 
-def test_cuda_is_not_promised_where_there_is_none(tiny_llama: Path) -> None:
-    if torch.cuda.is_available():
-        assert LanguageModel.load(HfConfig(model=str(tiny_llama), device="cuda")).embeddings([[5]])
-    else:
-        with pytest.raises(ConfigError, match="CUDA"):
-            LanguageModel.load(HfConfig(model=str(tiny_llama), device="cuda"))
+# --- where it computes ---
+
+
+def test_a_device_that_is_not_there_is_refused(tiny_llama: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'cuda:99' was asked for, but torch .* CUDA device"):
+        LanguageModel.load(HfConfig(model=str(tiny_llama), device="cuda:99"))
+
+
+def test_the_cpu_is_taken_on_demand_even_beside_a_gpu(tiny_llama: Path, model: LanguageModel) -> None:
+    on_cpu = LanguageModel.load(HfConfig(model=str(tiny_llama), device="cpu"))
+    assert on_cpu.logits([[0]], KeyValues()).device.type == "cpu"
+    for one, two in zip(on_cpu.embeddings(PROMPTS), model.embeddings(PROMPTS), strict=True):
+        assert list(one or ()) == pytest.approx(list(two or ()), abs=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_model_that_does_not_fit_on_the_gpu_is_refused(tmp_path: Path, small_gpu: Any) -> None:
+    folder = build_tiny_llama(tmp_path, hidden=2048)
+    with small_gpu(64), pytest.raises(ConfigError, match=r"does not fit on cuda.*out of memory"):
+        LanguageModel.load(HfConfig(model=str(folder), device="cuda"))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from leanebm._torch_device import torch_device
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._adapters import Adapters
 from leanebm.serve.backends.hf._checkpoint import copy_weights, differences, load_checkpoint
@@ -50,7 +51,8 @@ class LanguageModel:
         Raises:
             ConfigError: something is missing, damaged, or not of a kind that can be served.
         """
-        device = _device(config.device)
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        device = torch_device(automatic if config.device == "auto" else config.device)
         tokenizer = PromptTokenizer.load(Path(config.model), trust_remote_code=config.trust_remote_code)
         model = load_checkpoint(
             Path(config.model),
@@ -58,7 +60,11 @@ class LanguageModel:
             attention=config.attention,
             trust_remote_code=config.trust_remote_code,
         )
-        loaded = cls(config, model.to(device), tokenizer)  # type: ignore[arg-type]  # transformers wraps `to`
+        try:
+            model.to(device)  # type: ignore[arg-type]  # transformers wraps `to`
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(f"the model in {config.model} does not fit on {device}: {error}") from error
+        loaded = cls(config, model, tokenizer)
         loaded.check()
         for name, path in config.adapters.items():
             loaded.adapters.load(name, Path(path))
@@ -204,14 +210,6 @@ def _eos_ids(model: PreTrainedModel, tokenizer: PromptTokenizer) -> frozenset[in
     declared = getattr(model.generation_config, "eos_token_id", None)
     ids = declared if isinstance(declared, list) else [declared]
     return frozenset(int(token) for token in (*ids, tokenizer.eos_id) if token is not None)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for, but torch sees no CUDA here: use cpu, or auto")
-    return torch.device(name)
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype | None:

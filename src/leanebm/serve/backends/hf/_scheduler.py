@@ -9,7 +9,6 @@ the other. All of the bookkeeping is on the event loop; only tensors are in the 
 from __future__ import annotations
 
 import asyncio
-import logging
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from leanebm.errors import EncoderError, PolicyError
+from leanebm.serve.backends.hf._model_failure import model_failure
 from leanebm.serve.backends.hf._model_thread import ModelThread
 from leanebm.serve.backends.hf._sequence import SampledSequence
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from leanebm.serve.backends.hf._running_batch import RunningBatch
 
 __all__ = ["Limits", "PromptJob", "Scheduler", "TextJob"]
-
-_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -179,7 +177,7 @@ class Scheduler:
         try:
             await self._thread.call(work)
         except Exception as error:  # noqa: BLE001 - whatever the model raises, its requests must hear of it
-            _fail(group.jobs, _model_failure(error))
+            _fail(group.jobs, model_failure(error))
         for job in group.jobs:
             if not job.answer.done() and all(sample.is_finished for sample in job.samples):
                 job.answer.set_result(None)
@@ -229,7 +227,7 @@ class Scheduler:
         try:
             vectors = await self._thread.call(self._model.embeddings, rows, adapter=batch[0].adapter)
         except Exception as error:  # noqa: BLE001 - as above
-            _fail(batch, _model_failure(error))
+            _fail(batch, model_failure(error))
             return
         for job, vector in zip(batch, vectors, strict=True):
             if not job.answer.done():
@@ -258,11 +256,6 @@ class Scheduler:
 def _cache_tokens(jobs: Sequence[PromptJob]) -> int:
     """Columns times rows that a batch of these prompts may come to."""
     return sum(len(job.samples) for job in jobs) * max((job.reach for job in jobs), default=0)
-
-
-def _model_failure(error: Exception) -> PolicyError:
-    _log.error("the model failed", exc_info=error)
-    return PolicyError(f"the model failed: {type(error).__name__}: {error}")
 
 
 def _fail(jobs: Sequence[PromptJob | TextJob], error: PolicyError) -> None:

@@ -8,10 +8,11 @@ from typing import Any, Final
 import attrs
 from attrs.validators import deep_mapping, ge, gt, in_, instance_of, matches_re, min_len, optional
 
+from leanebm._torch_device import DEVICE
+
 __all__ = ["HfConfig"]
 
 DTYPES: Final[tuple[Any, ...]] = ("auto", "float32", "bfloat16", "float16")
-_DEVICE: Final = r"auto|cpu|cuda(:\d+)?"
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +25,7 @@ class HfConfig:
     dtype: str = attrs.field(default="auto", validator=in_(DTYPES))
     """Number format of the weights; ``auto`` is float32 on a CPU, and the checkpoint's own elsewhere."""
 
-    device: str = attrs.field(default="auto", validator=matches_re(_DEVICE))
+    device: str = attrs.field(default="auto", validator=matches_re(f"auto|{DEVICE}"))
     """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` takes CUDA where there is one."""
 
     attention: str | None = attrs.field(default=None, validator=optional(min_len(1)))
