@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -194,8 +195,8 @@ async def served(
             response.raise_for_status()
             return await response.json()
 
-    def generate(index: int) -> Awaitable[Any]:
-        params = {"max_new_tokens": tokens, "ignore_eos": True, "sampling_seed": index}
+    def generate(index: int, length: int = tokens) -> Awaitable[Any]:
+        params = {"max_new_tokens": length, "ignore_eos": True, "sampling_seed": index}
         return ask("/generate", {"input_ids": prompts[index], "return_logprob": True, "sampling_params": params})
 
     def encode(index: int) -> Awaitable[Any]:
@@ -206,8 +207,10 @@ async def served(
         "/encode": lambda index: alone.embedding(prompts[index]),
     }
     speeds, replies = [], []
+    for at_once in AT_ONCE:  # kernels are loaded, and memory taken, at the first pass of a size
+        await rate(partial(generate, length=4), min(at_once, len(prompts)), at_once)
+        await rate(encode, len(prompts), at_once)
     for what, work in (("/generate", generate), ("/encode", encode)):
-        await rate(work, min(8, len(prompts)), 8)  # whatever is compiled or allocated at first sight
         rates = {at_once: await rate(work, len(prompts), at_once) for at_once in AT_ONCE}
         work_alone[what](0)
         alone_rate = await asyncio.to_thread(rate_alone, work_alone[what], len(prompts))
