@@ -32,3 +32,13 @@ def test_a_folder_without_a_run_is_named(leanebm_command: Leanebm) -> None:
     result = leanebm_command("export-pairs", "--trajectories", "nowhere", "--output", "pairs.jsonl")
     assert result.exit_code == 3
     assert "nowhere does not exist" in result.stderr
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_place_that_cannot_be_written_to_is_named(leanebm_command: Leanebm) -> None:
+    Path("a.txt").write_text("3\n")
+    assert leanebm_command("search", "--theorems", "a.txt", "--output", "runs/a").exit_code == 0
+    result = leanebm_command("export-pairs", "--trajectories", "runs/a", "--output", "a.txt/pairs.jsonl")
+    assert result.exit_code == 3
+    assert "the system says no: " in result.stderr
+    assert "'a.txt'" in result.stderr

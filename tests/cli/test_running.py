@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 
@@ -40,6 +41,7 @@ def test_a_result_is_handed_back() -> None:
         (ConfigError("bad:", ["this @ here"]), 2),
         (StatementError("parse", "no"), 2),
         (LeanEbmError("broken"), 3),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/a"), 3),
         (Interrupted(), 130),
     ],
 )
@@ -50,6 +52,11 @@ def test_what_goes_wrong_is_one_message_and_a_status(
         raise error
     assert caught.value.exit_code == status
     assert str(error) in capsys.readouterr().err
+
+
+def test_a_reader_who_has_seen_enough_is_left_to_click() -> None:
+    with pytest.raises(BrokenPipeError), failing_clearly():
+        raise BrokenPipeError
 
 
 def test_a_bug_is_let_through() -> None:

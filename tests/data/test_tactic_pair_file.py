@@ -45,6 +45,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_what_a_killed_writer_of_the_same_file_left_is_removed(tmp_path: Path) -> None:
+    for name in (".pairs.jsonl-x1.part", ".other.jsonl-x1.part"):
+        (tmp_path / name).touch()
+    write_tactic_pairs(tmp_path / "pairs.jsonl", ADD_ZERO.pairs)
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.jsonl", ".other.jsonl-x1.part"}
+
+
 def test_the_order_of_lines_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     write_tactic_pairs(path, [ADD_ZERO.pairs[1], *ADD_COMM.pairs, ADD_ZERO.pairs[0]])

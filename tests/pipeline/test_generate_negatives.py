@@ -154,6 +154,14 @@ async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
     assert report.outcomes["verified"] == 5
 
 
+async def test_half_written_files_of_a_killed_run_are_removed(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    (tmp_path / ".report.json-x1.part").touch()
+    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    assert {path.name for path in tmp_path.iterdir()} == {"config.toml", "groups", "report.json"}
+
+
 async def test_an_earlier_runs_folder_is_not_touched_without_resume_nor_with_other_settings(
     tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:

@@ -132,6 +132,16 @@ async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergyS
     assert resumed.metrics == undisturbed.metrics
 
 
+async def test_a_finished_training_that_is_asked_for_again_ends_as_it_had(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    names = ("head.json", "diagnosis.json", "validation.parquet", "metrics.csv")
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    ended = {name: (tmp_path / name).read_bytes() for name in names}
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    assert {name: (tmp_path / name).read_bytes() for name in names} == ended
+
+
 async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, tmp_path: Path) -> None:
     await TrainEnergy(QUICK, searched, tmp_path).run()
     other = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, learning_rate=1e-3))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leanebm.storage import SCRATCH_SUFFIX, write_atomically
+from leanebm.storage import SCRATCH_SUFFIX, remove_scratch, write_atomically
 
 
 def test_a_file_is_written_and_replaced_whole(tmp_path: Path) -> None:
@@ -47,3 +47,15 @@ def test_what_a_killed_writer_leaves_is_hidden_and_told_by_its_suffix(tmp_path: 
     [left] = tmp_path.iterdir()
     assert left.name.startswith(".file-")
     assert left.suffix == SCRATCH_SUFFIX
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    ours, others = ".a[1].json-x1.part", ".b.json-x1.part"
+    kept = ["a[1].json", ".a1.json-x1.part", "c.part", ".d"]
+    for name in (ours, others, *kept):
+        (tmp_path / name).touch()
+    remove_scratch(tmp_path, "a[1].json")
+    assert {path.name for path in tmp_path.iterdir()} == {others, *kept}
+    remove_scratch(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].json", "c.part", ".d"}
+    remove_scratch(tmp_path / "never made")

@@ -26,7 +26,7 @@ from leanebm.data._checks import theorem_problems
 from leanebm.data._lines import MAX_LINE_BYTES, BadLine, decode_line, json_object, numbered_lines
 from leanebm.data.tactic_pair import TacticPair
 from leanebm.errors import ConfigError
-from leanebm.storage import write_atomically
+from leanebm.storage import remove_scratch, write_atomically
 
 __all__ = ["read_tactic_pairs", "write_tactic_pairs"]
 
@@ -64,7 +64,7 @@ def read_tactic_pairs(path: str | os.PathLike[str]) -> tuple[TacticPair, ...]:
 
 
 def write_tactic_pairs(path: str | os.PathLike[str], pairs: Iterable[TacticPair]) -> None:
-    """Write pairs, atomically; :func:`read_tactic_pairs` gives them back equal.
+    """Write pairs, atomically; :func:`read_tactic_pairs` gives them back equal. One writer a file.
 
     Raises:
         ConfigError: there is nothing to write, or there are pairs that could not be read back; every
@@ -83,6 +83,7 @@ def write_tactic_pairs(path: str | os.PathLike[str], pairs: Iterable[TacticPair]
     ]
     if problems := too_long + [f"{what} @ pair {number}" for number, what in _problems(numbered)]:
         raise ConfigError(f"{path} was not written: not all pairs could be read back from it", problems)
+    remove_scratch(path.parent, path.name)
     write_atomically(path, b"".join(lines))
 
 

@@ -40,7 +40,7 @@ from leanebm.pipeline.run_folder import write_text
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_workbench, stage
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import RunInfo, ShardWriterConfig
+from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
 
 __all__ = ["AUDIT_FACTOR", "GenerateNegatives", "GenerationConfig"]
 
@@ -138,6 +138,7 @@ class GenerateNegatives:
     async def _replay_all(self, bench: Workbench) -> None:
         info = self._run_info(bench)
         async with ContrastiveWriter(self._folder.groups, run=info, config=_SHARDS) as writer:
+            remove_scratch(self._folder.path)
             write_text(self._folder.config, to_toml(self._config))
             done = writer.completed()
             waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]

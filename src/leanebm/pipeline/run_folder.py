@@ -11,7 +11,7 @@ import attrs
 from leanebm.core import Certificate
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline.certificate_record import CertificateRecord, record_path
-from leanebm.storage import SCRATCH_SUFFIX, write_atomically
+from leanebm.storage import remove_scratch, write_atomically
 
 __all__ = ["RunFolder", "write_proof", "write_text"]
 
@@ -58,8 +58,7 @@ class RunFolder:
     def sweep(self) -> None:
         """Remove the half-written files of a run that was killed; for whoever holds the folder's lock."""
         for folder in (self.path, self.proofs):
-            for scratch in folder.glob(f".*{SCRATCH_SUFFIX}"):
-                scratch.unlink(missing_ok=True)
+            remove_scratch(folder)
 
     def write_proof(self, certificate: Certificate) -> Path:
         """Write the certified proof as a file that Lean checks by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -233,11 +234,11 @@ class TrainEnergy:
             embeddings=probe,
             training_data=DataAudit.of(split.training),
             validation_data=DataAudit.of(split.validation),
-            facts=attrs.evolve(result.facts, spectral=head.freeze_spectral()),
+            # Of a copy: what is kept must not depend on how often it was judged, and freezing draws a vector.
+            facts=attrs.evolve(result.facts, spectral=copy.deepcopy(head).freeze_spectral()),
             about=_about(header, result),
             config=self._config.diagnosis,
         )
-        head.unfreeze_spectral()
         kept = attrs.evolve(header, calibration=diagnosis.calibration)
         save_checkpoint(self._folder, EnergyCheckpoint(header=kept, head=head))
         ValidationStates(siblings=siblings, frontiers=frontiers).save(self._folder)

@@ -1,6 +1,6 @@
 """How everything that a run finds is kept: files that are whole or absent, and folders of Parquet shards of them."""
 
-from leanebm.storage.atomic_file import SCRATCH_SUFFIX, write_atomically
+from leanebm.storage.atomic_file import SCRATCH_SUFFIX, remove_scratch, write_atomically
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.settings_leaves import settings_leaves
 from leanebm.storage.shard import Shard
@@ -18,6 +18,7 @@ __all__ = [
     "ShardWriterConfig",
     "StoredRecord",
     "read_shards",
+    "remove_scratch",
     "settings_leaves",
     "write_atomically",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SCRATCH_SUFFIX", "sync_directory", "write_atomically"]
+__all__ = ["SCRATCH_SUFFIX", "remove_scratch", "sync_directory", "write_atomically"]
 
 SCRATCH_SUFFIX: Final = ".part"
 """Of a file that is being written, ``.NAME-….part`` in the folder it is for; a killed writer leaves one behind."""
@@ -36,6 +37,18 @@ def write_atomically(path: Path, data: bytes) -> None:
             Path(scratch).unlink()
         raise
     sync_directory(path.parent)
+
+
+def remove_scratch(folder: Path, name: str | None = None) -> None:
+    """Remove what killed writers left half-written in ``folder``; for whoever alone writes there.
+
+    Args:
+        folder: need not exist.
+        name: of the only file that is meant.
+    """
+    begun = "" if name is None else f"{glob.escape(name)}-"
+    for scratch in folder.glob(f".{begun}*{SCRATCH_SUFFIX}"):
+        scratch.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:

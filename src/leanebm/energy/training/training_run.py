@@ -36,10 +36,13 @@ from leanebm.energy.training.result import TrainingResult
 from leanebm.energy.training.shuffled_roles import shuffle_roles
 from leanebm.energy.training.training_state import Evaluated, TrainingState
 from leanebm.errors import EnergyError
+from leanebm.storage import remove_scratch
 
 __all__ = ["TrainingRun"]
 
 _STATE_NAME: Final = "training_state.safetensors"
+_LAST: Final = "last"
+_TWIN: Final = "twin"
 _SELECTED_BY: Final = "pairwise_sibling"
 _TRAINING_SAMPLE: Final = 1000
 """Training groups on which accuracy is measured beside validation, to see memorising."""
@@ -94,8 +97,8 @@ class TrainingRun:
 
     def _begin(self) -> None:
         """Start afresh, or from what an interrupted run has saved."""
-        for leftover in self._folder.rglob(".*.part"):  # of files that a killed run was writing
-            leftover.unlink()
+        for folder in (self._folder, self._folder / _LAST, self._folder / _TWIN):
+            remove_scratch(folder)  # of a run that was killed
         if self._state_path.exists():
             self._restore(*TrainingState.load(self._state_path))
             return
@@ -179,11 +182,11 @@ class TrainingRun:
         if is_best:
             self._best = Evaluated(step=self._step, metrics=metrics)
             self._save_head(self._folder, self._head, metrics)
-        self._save_head(self._folder / "last", self._head, metrics)
+        self._save_head(self._folder / _LAST, self._head, metrics)
         figures |= {f"validation_{name}": metrics[name] for name in _VALIDATION_COLUMNS}
         if self._twin is not None:
             twin = self._measure_twin(self._twin)
-            self._save_head(self._folder / "twin", self._twin, twin)
+            self._save_head(self._folder / _TWIN, self._twin, twin)
             figures |= twin
         log.add(self._step, figures)
         log.save()
