@@ -41,16 +41,19 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     overrides = [Override(path, value, "demo") for path, value in _SETTINGS.items()]
     if budget is not None:
         overrides.append(Override("search.budget.max_nodes", budget, "--budget"))
+    config = read_run_config(None, overrides)
     theorems = load_theorems(BUNDLED, max_theorems=max_theorems)
     output = _free_folder()
     click.echo(
         f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
-        "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds."
+        "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds.\n"
+        f"{config.concurrency} are searched at a time, none for longer than {config.search.budget.max_wall_s:g} s. "
+        "A hundred took about four minutes on two cores, download included."
     )
     settings = RunFolder(output).config
     again = ["leanebm", "search", "--config", str(settings), "--output", str(output), "--resume"]
     again += ["--max-theorems", str(max_theorems)] if max_theorems is not None else []
-    run_search(read_run_config(None, overrides), theorems, output, resume=False, how_to_resume=shlex.join(again))
+    run_search(config, theorems, output, resume=False, how_to_resume=shlex.join(again))
     click.echo(_by_level(summarise_run(output)))
     click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.")
 
