@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self
@@ -182,10 +184,12 @@ class ShardWriter(Generic[R, T]):
     async def _commit(self) -> None:
         """Write shard after shard until the writer is closed."""
         is_closing = False
-        while not is_closing:
-            batch, is_closing = await self._next_batch()
-            if batch:
-                await self._write_shard(batch)
+        # Arrow's allocator keeps some 10 MB for each thread that ever wrote, so there is one.
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="shards") as thread:
+            while not is_closing:
+                batch, is_closing = await self._next_batch()
+                if batch:
+                    await self._write_shard(batch, thread)
 
     async def _next_batch(self) -> tuple[list[_Pending[R, T]], bool]:
         """Theorems for one shard, and whether they are the last ones."""
@@ -202,13 +206,14 @@ class ShardWriter(Generic[R, T]):
             return batch, False
         return batch, pending is None
 
-    async def _write_shard(self, batch: Sequence[_Pending[R, T]]) -> None:
+    async def _write_shard(self, batch: Sequence[_Pending[R, T]], thread: Executor) -> None:
         records = [pending.record for pending in batch]
         rows = [row for pending in batch for row in pending.rows]
         path = shard_path(self._path, self._next_number)
         failure: BaseException | None = None
         try:
-            await asyncio.to_thread(Shard.write, path, self._format, self._run, records, rows)
+            write = partial(Shard.write, path, self._format, self._run, records, rows)
+            await asyncio.get_running_loop().run_in_executor(thread, write)
         except (OSError, pa.ArrowException) as error:
             failure = TrajectoryError(
                 f"{path} could not be written: {error}. What is there already is whole; go on when there is room"
