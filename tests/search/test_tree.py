@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from leanebm.core import Candidate, Goal, ProofState, StateRef
@@ -49,8 +52,18 @@ def test_a_moved_node_takes_everything_below_it_along() -> None:
     assert moved == (a, below, further)
     assert further.tactics == ("to b", "to c", "shortcut", "to below", "to further")
     assert [(node.depth, node.path_log_prob) for node in moved] == [(3, -1.25), (4, -2.25), (5, -3.25)]
-    assert tree.root.children == [b]
-    assert c.children == [a]
+    assert list(tree.subtree(tree.root)) == [tree.root, b, c, a, below, further]
+
+
+def test_a_tree_that_is_not_needed_any_more_does_not_wait_for_the_garbage_collector() -> None:
+    tree = SearchTree.planted(state("r"))
+    leaf = weakref.ref(grow(tree, grow(tree, tree.root, "a"), "b"))
+    gc.disable()
+    try:
+        del tree
+        assert leaf() is None
+    finally:
+        gc.enable()
 
 
 def test_a_node_is_never_hung_below_itself() -> None:

@@ -100,9 +100,6 @@ class Node:
     edges: list[Edge] = attrs.field(factory=list, repr=False)
     """Everything that was tried here, in order."""
 
-    children: list[Node] = attrs.field(factory=list, repr=False)
-    """The nodes whose best known path passes through this one last."""
-
     @property
     def is_terminal(self) -> bool:
         """Whether no goal is left here."""
@@ -120,15 +117,6 @@ class Node:
     def tactics(self) -> tuple[str, ...]:
         """The steps of the best known path, the first one first."""
         return tuple(node.tactic for node in self.lineage if node.tactic is not None)[::-1]
-
-    @property
-    def subtree(self) -> Iterator[Node]:
-        """This node and everything that hangs below it, parents before children."""
-        waiting = [self]
-        while waiting:
-            node = waiting.pop()
-            yield node
-            waiting.extend(reversed(node.children))
 
     def leaf(self, theorem: Theorem) -> Leaf:
         """The node as a scorer sees it."""

@@ -16,6 +16,7 @@ Finished states have no goals and so would all be equal; they are never merged.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Self
 
 import attrs
@@ -56,6 +57,8 @@ class SearchTree:
     """All nodes of one search, in order of discovery."""
 
     nodes: list[Node] = attrs.field(init=False, factory=list)
+    # Not in the nodes: with references both ways, a tree that is done with would wait for the garbage collector.
+    _children: dict[Node, list[Node]] = attrs.field(init=False, factory=dict)
     _by_key: dict[str, Node] = attrs.field(init=False, factory=dict)
 
     @classmethod
@@ -87,9 +90,17 @@ class SearchTree:
             found_s=found_s,
             tactic_s=tactic_s,
         )
-        parent.children.append(node)
+        self._children[parent].append(node)
         self._add(node)
         return node
+
+    def subtree(self, node: Node) -> Iterator[Node]:
+        """``node`` and everything that hangs below it, parents before children."""
+        waiting = [node]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(self._children[node]))
 
     def move(self, rival: Rival) -> tuple[Node, ...]:
         """Hang ``rival.node`` below ``rival.parent``, and take everything below it along.
@@ -103,10 +114,10 @@ class SearchTree:
         node, parent = rival.node, rival.parent
         if node in parent.lineage or node.parent is None:
             raise ValueError(f"node {node.index} cannot hang below node {parent.index}, which it leads to")
-        node.parent.children.remove(node)
-        parent.children.append(node)
+        self._children[node.parent].remove(node)
+        self._children[parent].append(node)
         node.parent, node.tactic, node.log_prob = parent, rival.candidate.tactic, rival.candidate.log_prob
-        moved = tuple(node.subtree)
+        moved = tuple(self.subtree(node))
         for below in moved:
             above = below.parent
             if above is not None:
@@ -116,6 +127,7 @@ class SearchTree:
 
     def _add(self, node: Node) -> None:
         self.nodes.append(node)
+        self._children[node] = []
         if node.is_terminal:
             node.status = NodeStatus.FINISHED
         else:
