@@ -87,6 +87,14 @@ def test_16_pipelined_requests_are_answered_in_order(repl: Any) -> None:
     assert answers == [f"{n} + 0" for n in range(10)]
 
 
+@pytest.mark.parametrize("blocks", [1, 2, 64, 128])
+def test_a_request_may_end_where_a_buffer_does(repl: Any, blocks: int) -> None:
+    for surplus in (-1, 0, 1):
+        line = '{"cmd":"stat"}'.ljust(blocks * 1024 + surplus - len("\n"))
+        assert repl.raw(line) == {"nGoals": 0}
+        assert repl("stat") == {"nGoals": 0}
+
+
 def test_17_text_beyond_the_basic_plane(repl: Any) -> None:
     raw = repl("goal.start", expr="∀ 𝔸 : Prop, 𝔸 → 𝔸", goals=True)
     escaped = repl.raw(

@@ -53,27 +53,23 @@ function untilReady(call) {
 }
 
 /**
- * Standard input, a byte at a time. `null` means "no more for now" and ends one read, so it is given
- * once after bytes that end a line: only then does Lean's `getLine` return before its buffer is full.
- * In the middle of a line it would pass for the end of the file, so there we wait for the rest.
+ * Standard input as `read` has it: what there is, at most `length` bytes, and none only at the end of the file.
+ * (Emscripten's own way, a byte at a time, cannot tell the end of a line from the end of the file where a line
+ * ends together with the reader's buffer.)
  */
-function byteReader(fd) {
+function inputReader(fd) {
   const buffer = Buffer.alloc(1 << 16);
   let position = 0;
   let end = 0;
-  let endsRead = false;
-  return () => {
-    if (position === end) {
-      if (endsRead) {
-        endsRead = false;
-        return null;
-      }
+  return (_stream, memory, offset, length) => {
+    if (length > 0 && position === end) {
       position = 0;
       end = untilReady(() => fs.readSync(fd, buffer, 0, buffer.length));
-      if (end === 0) return null;
-      endsRead = buffer[end - 1] === NEWLINE;
     }
-    return buffer[position++];
+    const bytes = buffer.subarray(position, Math.min(end, position + length));
+    memory.set(bytes, offset);
+    position += bytes.length;
+    return bytes.length;
   };
 }
 
@@ -275,7 +271,6 @@ function boot({ folder, threads = 0, onStdoutLine = toDescriptor(1), onStderrLin
     globalThis.leanModule = {
       noInitialRun: true,
       threads,
-      stdin: byteReader(0),
       stdout: lineWriter(onStdoutLine),
       stderr: lineWriter(onStderrLine),
       instantiateWasm(imports, done) {
@@ -283,7 +278,10 @@ function boot({ folder, threads = 0, onStdoutLine = toDescriptor(1), onStderrLin
         done(new WebAssembly.Instance(wasm, imports), wasm);
       },
       onRuntimeInitialized() {
-        resolve(new Lean(this.leanInternals()));
+        const internals = this.leanInternals();
+        const stdin = internals.FS.getStream(0);
+        stdin.stream_ops = { ...stdin.stream_ops, read: inputReader(0) };
+        resolve(new Lean(internals));
       },
     };
     require(path.join(folder, 'lean.js'));
