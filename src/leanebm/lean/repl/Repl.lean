@@ -257,6 +257,35 @@ def freshCore (s : Server) (env : Environment) : IO Core.State := do
 
 /-! ## Parsing -/
 
+/-- Pieces of syntax that the parser may hold unfinished: at least one for each construct that is still open, and
+two for each element of a list. It copies them at every alternative it tries, so that deep text takes time and
+memory without bound, which nothing interrupts. -/
+def maxUnfinishedSyntax : Nat := 2048
+
+/-- Levels of syntax that are elaborated. Every pass over syntax and terms uses up the stack with their depth, and
+not all of them count towards `maxRecDepth`. -/
+def maxSyntaxDepth : Nat := 256
+
+/-- Parts of a name. To look one up takes more than the square of their number. -/
+def maxNameParts : Nat := 64
+
+def tooDeep : String := "the text is nested too deeply, or one of its lists is too long"
+
+/-- `stackSize` would not tell: each category of syntax sees only its own part of the stack. -/
+def unfinishedSyntax (s : Parser.ParserState) : Nat :=
+  s.stxStack.toSubarray.stop
+
+/-- The error stands at the end of the text: one further ahead would be recovered from, and the rest of the text
+taken for something else. -/
+def boundedParserFn (inner : Parser.CategoryParserFn) : Parser.CategoryParserFn := fun category ctx s =>
+  if unfinishedSyntax s > maxUnfinishedSyntax then (s.setPos ctx.endPos).mkUnexpectedError tooDeep
+  else inner category ctx s
+
+/-- Have every category of syntax parsed within `maxUnfinishedSyntax`, in environments that are made from now on. -/
+def boundParser : IO Unit := do
+  let inner ← ST.Prim.Ref.get Parser.categoryParserFnRef
+  ST.Prim.Ref.set Parser.categoryParserFnRef (boundedParserFn inner)
+
 def inputContext (text fileName : String) : Parser.InputContext :=
   { inputString := text, fileName, fileMap := FileMap.ofString text }
 
@@ -366,12 +395,13 @@ def objectionToWord (embedded : Bool) (word : String) : Option String :=
   else none
 
 def objectionToName (n : Name) : Option String :=
-  if memStr (lastPart n) compiledNames then some s!"`{nameText n}` is not allowed: what the compiler computes is no proof"
+  if n.getNumParts > maxNameParts then some "a name has too many parts"
+  else if memStr (lastPart n) compiledNames then some s!"`{nameText n}` is not allowed: what the compiler computes is no proof"
   else none
 
 mutual
-/-- Why a text may not be elaborated; `none` for nearly every text. -/
-partial def objectionTo (embedded : Bool) : Syntax → Option String
+/-- Why a text may not be elaborated; `none` for nearly every text. It may be `depth` levels deep. -/
+partial def objectionWithin (depth : Nat) (embedded : Bool) : Syntax → Option String
   | .missing => none
   | .ident _ _ n _ => objectionToName n.eraseMacroScopes
   | .atom _ text => objectionToWord embedded text.trimAscii.toString
@@ -380,15 +410,21 @@ partial def objectionTo (embedded : Bool) : Syntax → Option String
     if kind == ``Parser.Term.unsafe then some "`unsafe` is not allowed: a proof may not run code or change options"
     else if isRunSetting kind parts && !(allLiteral (afterAssignment parts)) then
       some "a tactic's settings are not allowed to hold more than literals: they would be run"
-    else objectionIn embedded parts
+    else objectionIn depth embedded parts
 
-partial def objectionIn (embedded : Bool) : List Syntax → Option String
+partial def objectionIn (depth : Nat) (embedded : Bool) : List Syntax → Option String
   | [] => none
   | x :: xs =>
-    match objectionTo embedded x with
-    | some why => some why
-    | none => objectionIn embedded xs
+    match depth with
+    | 0 => some tooDeep
+    | depth' + 1 =>
+      match objectionWithin depth' embedded x with
+      | some why => some why
+      | none => objectionIn depth embedded xs
 end
+
+def objectionTo (embedded : Bool) (stx : Syntax) : Option String :=
+  objectionWithin maxSyntaxDepth embedded stx
 
 /-! ## Printing goals -/
 
@@ -1087,7 +1123,7 @@ def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
       | .error e, _ => refuse "parse" e
       | _, .error e => refuse "parse" e
       | .ok stx, .ok typeStx =>
-        match objectionIn s.embedded (stx :: typeStx.toList) with
+        match objectionIn maxSyntaxDepth s.embedded (stx :: typeStx.toList) with
         | some why => refuse "elab" why
         | none => try echo stx typeStx catch e => refuse "elab" (← e.toMessageData.toString)
   | .error r, _, _ => return ⟨.null, some r⟩
@@ -1792,6 +1828,7 @@ def serve (key : Option String) (arguments : List String) : IO Unit := do
   | .error e => throw (IO.userError e)
   | .ok (limits, modules) => serveModules limits modules
 where serveModules (limits : Limits) (modules : List String) : IO Unit := do
+  boundParser
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
     env, embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
