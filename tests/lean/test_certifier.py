@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.lean.text_limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.testing import check_certifier
 
 FakeConfig = Callable[..., LeanPoolConfig]
@@ -84,12 +86,38 @@ async def test_a_lost_worker_is_replaced(fake_config: FakeConfig, loss: str) -> 
         assert isinstance(await certifier.certify(_THEOREM, [f"-- certify {loss} once", "done"]), Certificate)
 
 
-async def test_a_proof_under_which_workers_keep_dying_is_neither_accepted_nor_rejected(fake_config: FakeConfig) -> None:
-    async with Certifier(fake_config()) as certifier:
+async def test_a_proof_under_which_workers_keep_dying_is_neither_accepted_nor_rejected(
+    fake_config: FakeConfig, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    async with Certifier(fake_config(log=log)) as certifier:
         with pytest.raises(WorkerLost) as caught:
             await certifier.certify(_THEOREM, ["-- certify die", "done"])
         assert isinstance(caught.value, WorkerDied)
+        assert len(_requests(log, "proof.certify")) == 2  # a third worker would die of it, too
         assert isinstance(await certifier.certify(_THEOREM, ["done"]), Certificate)
+
+
+@pytest.mark.parametrize(
+    ("theorem", "tactic"),
+    [
+        (_THEOREM, "done --" + "-" * MAX_FILE_CHARACTERS),
+        (attrs.evolve(_THEOREM, statement="p" * (MAX_TEXT_CHARACTERS + 1)), "done"),
+        (attrs.evolve(_THEOREM, header="open Nat\n" * MAX_HEADER_CHARACTERS), "done"),
+        (Theorem(name="t", copy_from="a" * (MAX_TEXT_CHARACTERS + 1)), "done"),
+    ],
+    ids=["file", "statement", "header", "name"],
+)
+async def test_what_is_too_long_is_rejected_without_a_worker(
+    fake_config: FakeConfig, tmp_path: Path, theorem: Theorem, tactic: str
+) -> None:
+    log = tmp_path / "log"
+    async with Certifier(fake_config(log=log)) as certifier:
+        result = await certifier.certify(theorem, [tactic])
+    assert isinstance(result, CertificationRejected)
+    assert result.reason == "length"
+    assert "too long" in result.message
+    assert not log.exists()
 
 
 async def test_a_start_that_fails_is_tried_again(fake_config: FakeConfig) -> None:

@@ -20,6 +20,7 @@ from leanebm.core import (
 )
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle
+from leanebm.lean.text_limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 
 FakeConfig = Callable[..., LeanPoolConfig]
 _THEOREM = Theorem(name="t", statement="p")
@@ -203,3 +204,38 @@ async def test_a_forgotten_owned_proof_warns(fake_config: FakeConfig) -> None:
         with pytest.warns(ResourceWarning, match="never closed"):
             owned.__del__()
         await owned.aclose()
+
+
+async def test_a_text_that_is_too_long_is_refused_unseen(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    text = "x" * (MAX_TEXT_CHARACTERS + 1)
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        asked = len(log.read_bytes().splitlines())
+        for outcome in (
+            await proof.run_tactic(proof.root, text),
+            await proof.run_expr(proof.root, text),
+            await proof.have(proof.root, text),
+            await proof.let(proof.root, text, "x"),
+        ):
+            assert isinstance(outcome, TacticRejected)
+            assert "too long" in outcome.message
+        assert len(log.read_bytes().splitlines()) == asked
+
+
+@pytest.mark.parametrize(
+    "theorem",
+    [
+        Theorem(name="t", statement="p" * (MAX_TEXT_CHARACTERS + 1)),
+        Theorem(name="t", copy_from="p" * (MAX_TEXT_CHARACTERS + 1)),
+        attrs.evolve(_THEOREM, header="u" * (MAX_HEADER_CHARACTERS + 1)),
+    ],
+    ids=["statement", "name", "header"],
+)
+async def test_a_theorem_that_is_too_long_is_refused_unseen(
+    fake_config: FakeConfig, tmp_path: Path, theorem: Theorem
+) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool:
+        with pytest.raises(StatementError, match="too long"):
+            await pool.open_owned(theorem)
+    assert b"goal.start" not in log.read_bytes()

@@ -13,6 +13,10 @@ def test_a_theorem_is_started_with_its_header() -> None:
     assert payload == {"expr": _SCOPED.statement, "header": _SCOPED.header, "goals": True, "prop": True}
 
 
+def test_lean_is_told_when_to_give_a_statement_up() -> None:
+    assert requests.goal_start(_SCOPED, timeout_s=1.5).payload["timeout"] == 1500
+
+
 def test_a_worker_without_headers_is_told_the_universes() -> None:
     payload = requests.goal_start(_SCOPED, Dialect.PANTOGRAPH).payload
     assert payload == {"expr": _SCOPED.statement, "levels": ["u", "v"], "goals": True, "prop": True}

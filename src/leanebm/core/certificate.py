@@ -72,7 +72,7 @@ class CertificationRejected:
     tactics: tuple[str, ...]
     reason: str
     """One word: ``elaboration``, ``sorry``, ``axioms``, ``type_mismatch``, ``self_reference``,
-    ``metavariables``, ``kernel``, ``forbidden``, ``record`` …"""
+    ``metavariables``, ``kernel``, ``forbidden``, ``length``, ``record`` …"""
 
     message: str
     """The reason in a sentence, with Lean's own words where there are some."""

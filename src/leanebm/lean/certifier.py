@@ -27,13 +27,17 @@ from leanebm.lean.requests import (
     universe_levels,
 )
 from leanebm.lean.source import assemble, declaration_name, lean_file
+from leanebm.lean.text_limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
 from leanebm.lean.worker import LeanWorker
 from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = ["Certifier"]
 
 _log = logging.getLogger(__name__)
-_ATTEMPTS = 3
+# One worker may have been killed from outside. A second that is lost to the same proof was most likely lost to its
+# text, and Lean would do the same to a third. A worker that does not even start says nothing about any proof.
+_WORKERS_PER_PROOF = 2
+_STARTS_PER_WORKER = 3
 _MISUSE = "command"
 
 
@@ -49,6 +53,10 @@ class _Claim:
     def source(self, statement: str | None = None) -> str:
         """The text to elaborate; ``statement`` is a library theorem's type in print."""
         return assemble(self.theorem, self.tactics, statement) if self.text is None else self.text
+
+    def objection(self) -> str | None:
+        """Why no worker is asked."""
+        return objection_to_theorem(self.theorem) or objection_to_length(self.source(), MAX_FILE_CHARACTERS)
 
 
 class Certifier:
@@ -98,12 +106,12 @@ class Certifier:
     async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
         """Decide whether ``tactics`` prove ``theorem``.
 
-        A worker that is lost meanwhile, or that does not start, says nothing about the proof: another one is
-        tried, and a third.
+        A worker that is lost meanwhile says nothing about the proof, for it may have been killed from outside:
+        another one is tried, once. A start that fails is tried up to three times.
 
         Raises:
-            WorkerLost: the last of them was lost, too; the proof is neither accepted nor rejected.
-            WorkerStartError: the last of them did not start.
+            WorkerLost: the second worker was lost, too; the proof is neither accepted nor rejected.
+            WorkerStartError: no worker could be started.
             LeanInstallError: the backend is not usable.
         """
         return await self._decide(_Claim(theorem, tuple(tactics), declaration_name(theorem)))
@@ -122,15 +130,20 @@ class Certifier:
         return await self._decide(_Claim(theorem, (), name, text))
 
     async def _decide(self, claim: _Claim) -> CertificationResult:
+        if (objection := claim.objection()) is not None:
+            return self._rejection(claim, claim.source(), CertifyRejectedReply("length", objection))
         async with self._turn:
-            for attempt in range(1, _ATTEMPTS + 1):
+            for attempt in range(1, _WORKERS_PER_PROOF + 1):
+                worker = await self._ready_worker()
                 try:
-                    return await self._certify(await self._ready_worker(), claim)
+                    return await self._certify(worker, claim)
                 except StaleState as stale:
-                    loss: WorkerLost | WorkerStartError = WorkerDied(str(stale))
-                except (WorkerLost, WorkerStartError) as lost:
+                    loss: WorkerLost = WorkerDied(str(stale))
+                except WorkerLost as lost:
                     loss = lost
-                _log.warning("certifying %r, attempt %d of %d: %s", claim.theorem.name, attempt, _ATTEMPTS, loss)
+                _log.warning(
+                    "certifying %r, worker %d of %d: %s", claim.theorem.name, attempt, _WORKERS_PER_PROOF, loss
+                )
             raise loss
 
     async def _certify(self, worker: LeanWorker, claim: _Claim) -> CertificationResult:
@@ -148,7 +161,9 @@ class Certifier:
             if refusal.kind == _MISUSE:
                 raise
             reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
-        return self._result(worker, theorem, claim.tactics, lean_file(self.config.imports, source), reply)
+        if isinstance(reply, CertifyRejectedReply):
+            return self._rejection(claim, source, reply)
+        return self._certificate(worker, claim, source, reply)
 
     async def _ask(
         self, worker: LeanWorker, claim: _Claim, source: str, statement: str
@@ -171,22 +186,20 @@ class Certifier:
         version = await worker.request(lean_version())
         return verdict(said, theorem, claim.name, source=source, statement=statement, lean_version=version)
 
-    def _result(
-        self,
-        worker: LeanWorker,
-        theorem: Theorem,
-        tactics: tuple[str, ...],
-        source: str,
-        reply: CertifiedReply | CertifyRejectedReply,
-    ) -> CertificationResult:
-        if isinstance(reply, CertifyRejectedReply):
-            return CertificationRejected(
-                theorem=theorem, source=source, tactics=tactics, reason=reply.reason, message=reply.message
-            )
+    def _rejection(self, claim: _Claim, source: str, reply: CertifyRejectedReply) -> CertificationRejected:
+        return CertificationRejected(
+            theorem=claim.theorem,
+            source=lean_file(self.config.imports, source),
+            tactics=claim.tactics,
+            reason=reply.reason,
+            message=reply.message,
+        )
+
+    def _certificate(self, worker: LeanWorker, claim: _Claim, source: str, reply: CertifiedReply) -> Certificate:
         return Certificate(
-            theorem=theorem,
-            source=source,
-            tactics=tactics,
+            theorem=claim.theorem,
+            source=lean_file(self.config.imports, source),
+            tactics=claim.tactics,
             statement=reply.statement,
             fingerprint=reply.fingerprint,
             axioms=reply.axioms,
@@ -206,9 +219,18 @@ class Certifier:
         if self._worker is None:
             if self._command is None:
                 self._command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
-            self._worker = await LeanWorker.start(self._command, self.config, index=0, tasks=self._tasks)
+            self._worker = await self._started_worker(self._command, self._tasks)
             self._certifications = 0
         return self._worker
+
+    async def _started_worker(self, command: WorkerCommand, tasks: asyncio.TaskGroup) -> LeanWorker:
+        for attempt in range(1, _STARTS_PER_WORKER + 1):
+            try:
+                return await LeanWorker.start(command, self.config, index=0, tasks=tasks)
+            except WorkerStartError as failed:
+                failure = failed
+            _log.warning("starting the certifier, attempt %d of %d: %s", attempt, _STARTS_PER_WORKER, failure)
+        raise failure
 
     async def _dismiss(self) -> None:
         worker, self._worker = self._worker, None

@@ -14,6 +14,7 @@ from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFailed
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
+from leanebm.lean.text_limits import objection_to_length, objection_to_theorem
 from leanebm.lean.worker import LeanWorker
 from leanebm.lean.worker_command import Dialect, WorkerCommand
 
@@ -47,12 +48,15 @@ class ProofHandle:
         """Open ``theorem`` on ``worker``.
 
         Raises:
-            StatementError: the statement, header or name does not elaborate.
+            StatementError: the statement, header or name does not elaborate, or is too long for Lean.
             WorkerLost: the worker broke under it.
             StaleState: the worker ended before it could be asked.
         """
+        if (objection := objection_to_theorem(theorem)) is not None:
+            raise StatementError("length", objection)
         _check_header(theorem, worker.command)
-        request = goal_start(theorem, worker.command.dialect)
+        # Half of the time, so that Lean, interrupted, can say so before the worker is given up.
+        request = goal_start(theorem, worker.command.dialect, timeout_s=config.request_deadline_s / 2)
         try:
             started = await worker.request(
                 request, on_abandoned=lambda abandoned: worker.post(goal_delete([abandoned.state_id]))
@@ -125,6 +129,8 @@ class ProofHandle:
     async def _run(self, state: ProofState, kind: str, text: str, name: str | None = None) -> TacticOutcome:
         timeout_s, deadline_s = self._config.tactic_timeout_s, self._config.tactic_deadline_s
         request = goal_tactic(self._id_of(state), timeout_s=timeout_s, kind=kind, text=text, name=name)
+        if (objection := objection_to_length(text)) is not None:
+            return TacticRejected(objection, 0.0)
         try:
             reply, elapsed_s = await self._worker.timed_request(
                 request, deadline_s=deadline_s, on_abandoned=self._discard

@@ -78,13 +78,17 @@ def options_set(options: Mapping[str, object]) -> Request[None]:
     return _acknowledged("options.set", options)
 
 
-def goal_start(theorem: Theorem, dialect: Dialect = Dialect.LEANEBM) -> Request[StartedProof]:
-    """Open a proof of ``theorem``.
+def goal_start(
+    theorem: Theorem, dialect: Dialect = Dialect.LEANEBM, *, timeout_s: float | None = None
+) -> Request[StartedProof]:
+    """Open a proof of ``theorem``; Lean gives its statement up after ``timeout_s``.
 
-    Plain Pantograph takes no header; it is told the names of the universe levels instead.
+    Plain Pantograph takes no header and no time here; it is told the names of the universe levels instead.
     """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    scope = _header(theorem) if dialect is Dialect.LEANEBM else {"levels": universe_levels(theorem.header)}
+    scope: JsonObject = {"levels": universe_levels(theorem.header)}
+    if dialect is Dialect.LEANEBM:
+        scope = {**_header(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
     return Request("goal.start", {**subject, **scope, "goals": True, "prop": True}, start_reply)
 
 
@@ -93,7 +97,7 @@ def goal_tactic(
 ) -> Request[NewState | TacticFailed | LimitReached]:
     """Run ``text`` on the first goal, as a ``tactic`` or as the term of ``expr``, ``have`` or ``let``."""
     binder = {} if name is None else {"binderName": name}
-    payload = {"stateId": state_id, kind: text, **binder, "timeout": round(timeout_s * 1000)}
+    payload = {"stateId": state_id, kind: text, **binder, **_timeout(timeout_s)}
     return Request("goal.tactic", payload, tactic_reply)
 
 
@@ -151,6 +155,10 @@ def universe_levels(header: str) -> list[str]:
 
 def _header(theorem: Theorem) -> dict[str, str]:
     return {"header": theorem.header} if theorem.header.strip() else {}
+
+
+def _timeout(timeout_s: float) -> dict[str, int]:
+    return {"timeout": round(timeout_s * 1000)}
 
 
 def _acknowledged(command: str, payload: JsonObject) -> Request[None]:
