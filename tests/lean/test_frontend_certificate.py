@@ -92,19 +92,72 @@ def test_a_proof_that_goes_on_to_another_command_is_rejected() -> None:
         "set_option debug.skipKernelTC true in trivial",
         "exact Lean.ofReduceBool _ _ rfl",
         "let rec @[simp] f := 0",
+        "exact (_root_.IO.println 1) trivial",
+        'simp (maxSteps := match (println! "{}") (cast lcProof ()) with | _ => 3)',
+        "simp (maxSteps := f 3)",
+        "simp (maxSteps /- () -/ := f 3)",
+        "simp ( -- ()\n  maxSteps := f 3)",
+        "decide (config := ⟨false, true, true, false⟩)",
+        "decide (config := .mk false true true false)",
+        "simp (config := { maxSteps := f 3 })",
+        "simp (discharger := simp (maxSteps := f 3))",
     ],
 )
 def test_text_that_could_run_code_is_not_processed(proof: str) -> None:
-    rejected = objection(_OWN, f"theorem {_NAME} : p := by\n  {proof}\n")
+    rejected = objection(_OWN, f"theorem {_NAME} : p := by\n  {proof}\n", _NAME)
     assert rejected is not None
     assert rejected.reason == "forbidden"
 
 
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "have h := f (n := 3)\n  exact h",
+        "-- by simp\n  simp (maxSteps)",
+        'simp (config := { decide := true, maxSteps := 99 })\n  trace ""',
+        "exact h.rec (motive := fun n => n = n) rfl",
+        "exact (by have h := f 3; exact h)",
+        "intro (x : Nat)\n  simp (discharger := assumption)",
+    ],
+)
+def test_text_that_runs_nothing_is_processed(proof: str) -> None:
+    assert objection(_OWN, f"theorem {_NAME} : p := by\n  {proof}\n", _NAME) is None
+
+
+@pytest.mark.parametrize("before", ["axiom cheat : False\n", "-- x\nlocal macro_rules | `(p) => `(True)\n"])
+def test_nothing_but_what_was_asked_for_may_stand_before_the_theorem(before: str) -> None:
+    """A record that names no header does not vouch for what the file holds there."""
+    rejected = objection(_OWN, f"{before}theorem {_NAME} : p := by\n  trivial\n", _NAME)
+    assert rejected is not None
+    assert rejected.reason == "forbidden"
+
+
+def test_what_a_tactic_prints_does_not_pass_for_the_audit() -> None:
+    said = ("information", f"'{_NAME}' does not depend on any axioms")
+    reply = _judge(_OWN, said, ("information", f"'{_NAME}' depends on axioms: [cheat]"))
+    assert isinstance(reply, CertifyRejectedReply)
+    assert reply.reason == "axioms"
+    itself = ("information", f"theorem {_NAME} : T :=\nfun n m => @Nat.add_comm n m")
+    reply = _judge(_COPY, _PRINTED, _AXIOMS, itself)
+    assert isinstance(reply, CertifyRejectedReply)
+    assert reply.reason == "self_reference"
+
+
+_BAD_HEADERS = (
+    "open Nat",
+    "axiom cheat : False",
+    'universe u\nmacro "#print" : command => `(#eval 1)',
+    "universe u axiom cheat : False",
+    "universe u local macro_rules | `(p) => `(True)",
+    "universe\naxiom cheat : False",
+)
+
+
 def test_a_header_may_only_declare_universes_here() -> None:
     fine = Theorem(name="t", statement="p", header="universe u\n\nuniverse v w")
-    assert objection(fine, "theorem t : p := by\n  simp [native_le, h.unsafeness, IOE]\n") is None
-    for header in ("open Nat", "axiom cheat : False", 'universe u\nmacro "#print" : command => `(#eval 1)'):
-        rejected = objection(Theorem(name="t", statement="p", header=header), "")
+    assert objection(fine, "theorem t : p := by\n  simp [native_le, h.unsafeness, IOE]\n", "t") is None
+    for header in _BAD_HEADERS:
+        rejected = objection(Theorem(name="t", statement="p", header=header), "theorem t : p := q", "t")
         assert rejected is not None
         assert rejected.reason == "forbidden"
 

@@ -45,6 +45,11 @@ def test_two_names_never_share_a_file(one: str, other: str) -> None:
     assert (_file_stem(one) == _file_stem(other)) == (one == other)
 
 
+def test_a_long_name_never_shares_a_file_with_what_it_is_cut_to() -> None:
+    cut = _file_stem("a" * 300)
+    assert _file_stem(cut) != cut
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     write_text(path, "old")

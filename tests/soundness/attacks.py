@@ -8,6 +8,8 @@ R, L, B, N = Step.REFUSED, Step.OPEN, Step.BELIEVED, Step.NO_STATEMENT
 
 _AND = "True ∧ 1 = 2"
 _EX = "∃ n : Nat, n = n + 1"
+_NATIVE = "⟨false, true, true, false⟩"  # DecideConfig's fields by their place; the second is `native`
+_RUN = f"by decide (config := {_NATIVE})"
 _OWN_LINE = 'IO.println "{\\"certificate\\": {}}"'
 
 SORRY = [
@@ -54,6 +56,51 @@ COMPILER = [
     Attack("compiler", "reduceBool", "exact absurd (rfl : Lean.reduceBool true = true) (by decide)", "forbidden"),
     Attack("compiler", "reduceNat", "exact (rfl : Lean.reduceNat 1 = 2)", "forbidden"),
     Attack("compiler", "trustCompiler", "exact Lean.trustCompiler", "axioms", B, statement="True"),
+    Attack(
+        "compiler", "decide's native, by its place", f"decide (config := {_NATIVE})", "forbidden", statement="1 = 1"
+    ),
+    Attack(
+        "compiler", "decide's native, by its constructor", "decide (config := .mk false true true false)", "forbidden"
+    ),
+    Attack(
+        "compiler",
+        "decide's native, typed",
+        "decide (config := (.mk false true true false : Lean.Parser.Tactic.DecideConfig))",
+        "forbidden",
+    ),
+    Attack(
+        "compiler",
+        "decide's native, inherited",
+        f"decide (config := {{ ({_NATIVE} : Lean.Parser.Tactic.DecideConfig) with kernel := false }})",
+        "forbidden",
+    ),
+    Attack(
+        "compiler",
+        "decide's native, as the default",
+        "haveI : Inhabited Lean.Parser.Tactic.DecideConfig := ⟨⟨false, true, true, false⟩⟩\ndecide (config := default)",
+        "elaboration",
+    ),
+    Attack(
+        "compiler",
+        "decide's native, coerced",
+        "haveI : CoeDep Bool true Lean.Parser.Tactic.DecideConfig := ⟨⟨false, true, true, false⟩⟩\n"
+        "decide (config := true)",
+        "elaboration",
+    ),
+    Attack("compiler", "decide's native, in a name", "decide (config := { «native» := true })", "forbidden"),
+    Attack(
+        "compiler",
+        "ofReduceBool, renamed",
+        "open Lean renaming ofReduceBool → fine in exact of_decide_eq_true (fine _ _ rfl)",
+        "forbidden",
+    ),
+    Attack("compiler", "ofReduceBool, quoted", "exact of_decide_eq_true (Lean.«ofReduceBool» _ _ rfl)", "forbidden"),
+    Attack("compiler", "a 32-bit machine", "rfl", "elaboration", statement="System.Platform.numBits = 32"),
+    Attack("compiler", "a 32-bit word", "decide +kernel", "elaboration", statement="USize.size = 4294967296"),
+    Attack("compiler", "a machine word that wraps", "rfl", "elaboration", statement="(4294967296 : USize) = 0"),
+    Attack("compiler", "this operating system", "rfl", "elaboration", statement="System.Platform.isEmscripten = true"),
+    Attack("compiler", "floating point", "rfl", "elaboration", statement="(0.1 + 0.2 : Float) = 0.30000000000000004"),
+    Attack("compiler", "an address", "rfl", "elaboration", statement="(ptrAddrUnsafe 1) = (ptrAddrUnsafe 1)"),
     Attack("compiler", "erased proof", "exact lcProof", "elaboration"),
     Attack("compiler", "unreachable code", "exact lcUnreachable", "elaboration"),
     Attack("compiler", "unsafe term", "exact unsafe lcProof", "forbidden"),
@@ -84,6 +131,53 @@ CODE = [
     ),
     Attack("code", "print by dbg_trace", 'dbg_trace "{}"\nrfl', "forbidden"),
     Attack("code", "an order to the watchdog", 'dbg_trace "arm 1 80000"\nrfl', "forbidden"),
+    Attack(
+        "code",
+        "print in a decision",
+        f'have h : (dbgTrace "{{}}" fun _ => true) = true := {_RUN}\nrfl',
+        "forbidden",
+        statement="1 = 1",
+    ),
+    Attack(
+        "code",
+        "any action in a decision",
+        f"have h : (match ({_OWN_LINE} : IO Unit) (cast sorry ()) with | .ok .. => true | .error .. => false) = true"
+        f" := {_RUN}\nrfl",
+        "forbidden",
+        statement="1 = 1",
+    ),
+    Attack(
+        "code",
+        "a decision in a discharger",
+        f"simp (discharger := decide (config := {_NATIVE}))",
+        "forbidden",
+        statement="1 = 1",
+    ),
+    Attack("code", "a setting by a function", "simp (maxSteps := .log2 5)", "forbidden", statement="1 = 1"),
+    Attack("code", "a setting by an argument in angles", "simp (config := ⟨5⟩)", "forbidden", statement="1 = 1"),
+    Attack("code", "a comment in a setting", "simp (maxSteps /- := 3) -/ := dbgTraceVal 3)", "forbidden"),
+    Attack(
+        "code", "a setting in a conversion's tactic", f"conv => tactic => decide (config := {_NATIVE})", "forbidden"
+    ),
+    Attack("code", "a setting in an argument", f"exact absurd ({_RUN} : 1 = 2) id", "forbidden"),
+    Attack("code", "a setting in a binder", f"have h (x : 1 = 2 := {_RUN}) : 1 = 2 := x\nexact h", "forbidden"),
+    Attack("code", "a setting in a where clause", f"exact go\nwhere go : 1 = 2 := {_RUN}", "forbidden"),
+    Attack(
+        "code",
+        "a setting in a termination proof",
+        "exact go 0\nwhere go (n : Nat) : 1 = 2 := go (n + 1)\n"
+        f"termination_by n\ndecreasing_by decide (config := {_NATIVE})",
+        "forbidden",
+    ),
+    Attack("code", "a setting in a quotation", f"exact (`(tactic| decide (config := {_NATIVE}))).elim", "forbidden"),
+    Attack("code", "a setting in a string", f'exact s!"{{({_RUN} : 1 = 2)}}"', "forbidden"),
+    Attack(
+        "code",
+        "another declaration's name",
+        "exact with_decl_name% Nat.add_comm (by as_aux_lemma => sorry)",
+        "sorry",
+        B,
+    ),
     Attack("code", "a setting by tactics", "simp (maxSteps := by exact 3)", "forbidden"),
     Attack(
         "code",
@@ -169,6 +263,13 @@ UNICODE = [
     Attack("unicode", "NUL", "trivial\0", "elaboration", statement="True"),
     Attack("unicode", "lone carriage return", "-- x\rtrivial", "elaboration", statement="True"),
     Attack("unicode", "lone surrogate", "exact \ud800", "elaboration"),
+    Attack("unicode", "vertical tab", "exact\x0btrivial", "elaboration", statement="True"),
+    Attack("unicode", "form feed", "exact\x0ctrivial", "elaboration", statement="True"),
+    Attack("unicode", "next line", "exact\x85trivial", "elaboration", statement="True"),
+    Attack("unicode", "paragraph separator", "-- x\u2029sorry", "elaboration"),
+    Attack("unicode", "an escape sequence", "\x1b[2Jtrivial", "elaboration", statement="True"),
+    Attack("unicode", "a tag character", "trivial\U000e0041", "elaboration", statement="True"),
+    Attack("unicode", "decomposed quotes", "exact <<sorryAx>> _ true", "elaboration"),
     Attack("unicode", "full width letters", "ｔｒｉｖｉａｌ", "elaboration", statement="True"),
 ]
 
@@ -236,6 +337,59 @@ LOGIC = [
         L,
     ),
     Attack("logic", "nothing is there", "exact (default : 1 = 2)", "elaboration"),
+    Attack(
+        "logic", "a step of another kind", "letI : Trans (α := Nat) Eq Eq Eq := ⟨fun _ _ => rfl⟩\nrfl", "elaboration"
+    ),
+    Attack(
+        "logic",
+        "an order of one's own",
+        "letI : LT Nat := ⟨fun _ _ => True⟩\nexact (trivial : (2 : Nat) < 1)",
+        "elaboration",
+        statement="2 < 1",
+    ),
+    Attack(
+        "logic",
+        "a zero of one's own",
+        "letI : Zero Nat := ⟨1⟩\nletI : OfNat Nat 0 := ⟨1⟩\nexact (rfl : (0 : Nat) = 1)",
+        "elaboration",
+        statement="0 = 1",
+    ),
+    Attack("logic", "all of one kind", "exact @Subsingleton.elim Nat inferInstance 1 2", "elaboration"),
+    Attack("logic", "a decision by choice", "open Classical in decide", "elaboration"),
+    Attack(
+        "logic",
+        "well-founded by nothing",
+        "exact go 0\nwhere go (n : Nat) : 1 = 2 := go n\ntermination_by n",
+        "elaboration",
+    ),
+    Attack(
+        "logic",
+        "well-founded, goals skipped",
+        "exact go 0\nwhere go (n : Nat) : 1 = 2 := go (n + 1)\ntermination_by n\ndecreasing_by all_goals skip",
+        "elaboration",
+    ),
+    Attack(
+        "logic",
+        "structural on nothing",
+        "exact go 0\nwhere go (n : Nat) : 1 = 2 := go n\ntermination_by structural n",
+        "elaboration",
+    ),
+    Attack("logic", "a word that overflows", "decide", "elaboration", statement="(4294967296 : UInt64) = 0"),
+    Attack("logic", "a number that overflows", "decide +kernel", "elaboration", statement="2 ^ 64 = 0"),
+    Attack(
+        "logic",
+        "a small number that overflows",
+        "decide +kernel",
+        "elaboration",
+        statement="2147483648 + 2147483648 = 0",
+    ),
+    Attack("logic", "a shift beyond the word", "decide +kernel", "elaboration", statement="1 <<< 32 = 1"),
+    Attack("logic", "bytes for characters", "decide +kernel", "elaboration", statement='"é".length = 2'),
+    Attack(
+        "logic", "a character beyond the last", "decide +kernel", "elaboration", statement="Char.ofNat 1114112 = 'a'"
+    ),
+    Attack("logic", "equal hashes", "exact (rfl : hash 1 = hash 2)", "elaboration"),
+    Attack("logic", "arithmetic's certificate", "exact Int.Linear.eq_of_core _ _ _ _ rfl rfl", "elaboration"),
     Attack("logic", "a false decision", "decide", "elaboration"),
     Attack("logic", "a false decision by the kernel", "decide +kernel", "elaboration"),
     Attack("logic", "impredicative", "exact (fun (p : Prop) => (p : Prop)) (1 = 2)", "elaboration"),
@@ -374,6 +528,56 @@ LIBRARY = [
         "self_reference",
         B,
         copy_from="Nat.add_comm",
+    ),
+    Attack(
+        "library",
+        "by a structure that holds it",
+        "exact Lean.Grind.AddCommMonoid.add_comm",
+        "self_reference",
+        B,
+        copy_from="Nat.add_comm",
+    ),
+    Attack(
+        "library",
+        "by a field of a field",
+        "exact Lean.Grind.CommSemiring.mul_comm",
+        "self_reference",
+        B,
+        copy_from="Nat.mul_comm",
+    ),
+    Attack("library", "by a law of all orders", "exact Std.Total.total", "self_reference", B, copy_from="Nat.le_total"),
+    Attack(
+        "library",
+        "by a law of all orders, in a helper",
+        "as_aux_lemma => exact Std.Total.total",
+        "self_reference",
+        B,
+        copy_from="Nat.le_total",
+    ),
+    Attack(
+        "library",
+        "an equivalence, turned round",
+        "exact Nat.add_one_le_iff.symm",
+        "self_reference",
+        B,
+        copy_from="Nat.lt_iff_add_one_le",
+    ),
+    Attack(
+        "library",
+        "n + 1 for n.succ",
+        "exact Nat.lt_add_one_of_le",
+        "self_reference",
+        B,
+        copy_from="Nat.lt_succ_of_le",
+    ),
+    Attack(
+        "library", "itself, by its quoted name", "exact «Nat».«add_comm»", "self_reference", B, copy_from="Nat.add_comm"
+    ),
+    Attack(
+        "library", "asked for by its quoted name", "exact Nat.add_comm", "self_reference", B, copy_from="«Nat».add_comm"
+    ),
+    Attack(
+        "library", "asked for from the root", "exact Nat.add_comm", "elaboration", N, copy_from="_root_.Nat.add_comm"
     ),
     Attack("library", "a definition is no theorem", "exact Nat.add", "elaboration", N, copy_from="Nat.add"),
     Attack("library", "unknown", "trivial", "elaboration", N, copy_from="No.such_theorem"),

@@ -25,6 +25,9 @@ CONTROLS = {
     ),
     "one setting": ("∀ n : Nat, n + 0 = n", "intro n\nsimp (maxSteps := 100) +arith", ""),
     "an occurrence": ("1 + 0 = 1", "rw (occs := .pos [1]) [Nat.add_zero]", ""),
+    "an occurrence not": ("1 + 0 = 1 + 0", "rw (occs := .neg [1]) [Nat.add_zero (1 : Nat)]", ""),
+    "a named structure": ("1 < 2", "decide (config := { kernel := true })", ""),
+    "separators in a string": ('"a\u2028b".length = 3', "decide", ""),
     "a discharger": ("∀ n : Nat, n + 0 = n", "intro n\nsimp (discharger := assumption)", ""),
     "named arguments": ("1 + 0 = 1", "exact Nat.add_zero (n := 1)", ""),
     "decided by the kernel": ("10 < 20", "decide +kernel", ""),
@@ -66,6 +69,9 @@ async def test_an_honest_proof_is_certified(certifier: Certifier, name: str, tal
             "intro a b\ninduction b with\n| zero => simp\n| succ n ih => rw [Nat.add_succ, ih, Nat.succ_add]",
         ),
         ("Nat.lt_of_succ_le", "intro n m h\nexact h"),
+        ("Nat.add_comm", "intro a b\ngrind"),
+        ("Nat.le_total", "intro m n\nexact (Nat.lt_or_ge m n).imp_left Nat.le_of_lt"),
+        ("Nat.add_left_comm", "intro n m k\nac_rfl"),
     ],
 )
 async def test_a_library_theorem_may_be_proved_by_others(

@@ -15,6 +15,8 @@ from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.pipeline import CertificateRecord, certify_files, read_proof_file, record_path, write_proof
 
+from .tally import Tally
+
 pytestmark = pytest.mark.lean
 
 _THEOREM = Theorem(name="t", statement="∀ (a b : Nat), a + b = b + a ∧ a * 1 = a", header="open Nat")
@@ -113,6 +115,50 @@ def test_another_statement_does_not_pass_for_the_recorded_one(
     result = checked[certificate.source.replace(_THEOREM.statement, statement)]
     assert isinstance(result, CertificationRejected)
     assert result.reason in {"elaboration", "type_mismatch"}
+
+
+_FORGED_RECORDS: dict[str, tuple[dict[str, object], str]] = {
+    "an easier theorem": ({"theorem": {"name": "t", "statement": "True"}}, "type_mismatch"),
+    "a library theorem": ({"theorem": {"name": "t", "copy_from": "Nat.add_comm"}}, "type_mismatch"),
+    "no header": ({"theorem": {"name": "t", "statement": "add 1 1 = 2"}}, "elaboration"),
+    "another fingerprint": ({"fingerprint": "f00d"}, "record"),
+    "a fingerprint of nothing": ({"fingerprint": ""}, "record"),
+    "another statement in print": ({"statement": "False"}, "record"),
+    "an axiom more": ({"axioms": ["propext"]}, "record"),
+    "fewer constants": ({"constants": []}, "record"),
+    "nothing taken on trust": ({"trusted_constants": []}, "record"),
+    "other imports": ({"imports": ["Std"]}, "record"),
+    "the record as it was": ({}, ""),
+}
+
+
+@pytest.fixture(scope="module")
+async def judged(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """What becomes of an honest file under each of these records: the reason, and the one that was expected."""
+    folder = tmp_path_factory.mktemp("records")
+    paths = []
+    for number, (changes, _) in enumerate(_FORGED_RECORDS.values()):
+        path = write_proof(certificate, folder / str(number))
+        record = json.loads(record_path(path).read_text(encoding="utf-8")) | changes
+        record_path(path).write_text(json.dumps(record), encoding="utf-8")
+        paths.append(path)
+    results = await certify_files(paths, LeanPoolConfig.embedded())
+    reasons = [result.reason if isinstance(result, CertificationRejected) else "" for result in results]
+    return {
+        name: (reason, expected) for (name, (_, expected)), reason in zip(_FORGED_RECORDS.items(), reasons, strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", _FORGED_RECORDS)
+def test_a_record_that_says_something_else_is_no_record(
+    judged: dict[str, tuple[str, str]], name: str, tally: Tally
+) -> None:
+    reason, expected = judged[name]
+    if expected:
+        tally.attack(f"record: {name}", reason or None)
+    else:
+        tally.control(f"record: {name}", is_proved=not reason)
+    assert reason == expected
 
 
 async def test_what_only_python_reads_as_a_theorem_is_not_certified(tmp_path: Path, certifier: Certifier) -> None:

@@ -21,6 +21,13 @@ def test_a_theorem_is_proved_exactly_if_it_has_a_certificate(make_theorem: Calla
         attrs.evolve(unproved, certificate=proved.certificate)
 
 
+def test_a_certificate_for_another_theorem_proves_nothing(make_theorem: Callable[..., Any]) -> None:
+    proved, _ = make_theorem("t", "proved")
+    other, _ = make_theorem("s", "proved")
+    with pytest.raises(ValueError, match="the certificate is for 's'"):
+        attrs.evolve(proved, certificate=other.certificate)
+
+
 def test_only_lost_searches_are_to_be_repeated(make_theorem: Callable[..., Any]) -> None:
     is_final = {outcome: make_theorem("t", outcome)[0].is_final for outcome in THEOREM_OUTCOMES}
     assert [outcome for outcome, final in is_final.items() if not final] == ["infrastructure"]

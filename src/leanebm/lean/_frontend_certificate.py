@@ -5,9 +5,10 @@ it; the declaration says what was asked for; its axioms. For a library theorem t
 printed, and must not name that theorem; a proof whose printing is cut short, or leads on to helper
 lemmas of its own, is refused, for it cannot be inspected.
 
-Messages can be forged by code that runs while the text is processed, or by commands in it. So the text may
-hold no word that runs code, and no command but the theorem. There is no syntax tree to look at here, only
-text, so that more is refused than need be.
+Messages can be forged by code that runs while the text is processed, by commands in it, or by a tactic that
+prints. So the text may hold no word that runs code, no setting but a literal, and no command but the theorem;
+and of two messages that say the same, the last is ours. There is no syntax tree to look at here, only text, so
+that more is refused than need be.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import re
 from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
-from leanebm.lean.requests import universe_levels
 
 __all__ = ["audited", "objection", "verdict"]
 
@@ -26,9 +26,17 @@ _RUNS_CODE = re.compile(
     r"""@\[ | (?<![\w.])(
         run_\w+ | by_elab | eval% | include_str | native_decide | set_option | implemented_by | extern | sleep
       | unsafe\w* | dbg\w* | bv_check | bv_decide\? | polyrith | native | (of)?[rR]educe(Bool|Nat) | IO | EIO | BaseIO
+      | println! | _root_
     )(?![\w]) | \.(of)?[rR]educe(Bool|Nat)\b""",
     re.VERBOSE,
 )
+# A tactic's settings are run. A named argument looks the same in print, and must be as simple here.
+_RUN_SETTING = re.compile(
+    r"""\(\s*(?!(?:motive|discharger|disch)\b)[^\s()\[\]{}⟨⟩,:=]+\s*:=
+        (?!\s*(?:[\w.]+ | "[^"]*" | \{(?:\s*\w+\s*:=\s*[\w.]+\s*,?)*\s*\})\s*\))""",
+    re.VERBOSE,
+)
+_UNIVERSE = re.compile(r"universe(\s+[A-Za-z_]\w*)+")
 _AXIOMS = re.compile(r"depends on axioms:\s*\[([^\]]*)\]")
 _NO_AXIOMS = "does not depend on any axioms"
 _USES_SORRY = re.compile(r"declaration uses ['`]sorry['`]")
@@ -44,14 +52,24 @@ def audited(source: str, theorem: Theorem, name: str) -> str:
     return "\n\n".join([source, *checks]) + "\n"
 
 
-def objection(theorem: Theorem, source: str) -> CertifyRejectedReply | None:
-    """What speaks against processing ``source`` at all."""
-    beyond = [line for line in theorem.header.splitlines() if line.strip() and not universe_levels(line)]
-    if beyond:
+def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply | None:
+    """What speaks against processing ``source``, which declares ``name``, at all."""
+    front, _, rest = source.partition(f"theorem {name}")
+    lines = [*theorem.header.splitlines(), *(line for line in front.splitlines() if not line.startswith("--"))]
+    if beyond := [line for line in lines if line.strip() and not _UNIVERSE.fullmatch(line.strip())]:
         return CertifyRejectedReply("forbidden", f"a header may hold only `universe` lines here, not {beyond[0]!r}")
     if found := _RUNS_CODE.search(source):
         return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: it could run code")
+    if found := _RUN_SETTING.search(rest):
+        return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: a setting that is no literal is run")
+    if _may_hide_a_setting(rest):
+        return CertifyRejectedReply("forbidden", "a comment beside `( … :=` is not allowed: it could hide a setting")
     return None
+
+
+def _may_hide_a_setting(text: str) -> bool:
+    _, bracket, rest = text.partition("(")
+    return bool(bracket) and ":=" in rest and ("--" in text or "/-" in text)
 
 
 def verdict(
@@ -86,7 +104,8 @@ def verdict(
 
 
 def _axioms(texts: list[str], name: str) -> frozenset[str] | None:
-    for text in texts:
+    # The last word is the command's; a tactic can say the same, but only before.
+    for text in reversed(texts):
         if text.startswith(f"'{name}'"):
             if _NO_AXIOMS in text:
                 return frozenset()
@@ -96,15 +115,19 @@ def _axioms(texts: list[str], name: str) -> frozenset[str] | None:
 
 
 def _self_reference(texts: list[str], library_name: str, name: str) -> str | None:
-    printed = next((text for text in texts if text.startswith(f"theorem {name}")), None)
+    printed = next((text for text in reversed(texts) if text.startswith(f"theorem {name}")), None)
     if printed is None:
         return "Lean did not print the proof, so it cannot be seen whether it uses the theorem itself"
     _, _, proof = printed.partition(":=")
     names = set(re.findall(r"[^\s()\[\]{}@,:]+", proof))
     # pp.all appends universe levels, as in List.map.{u, v}.
-    names = {used.partition(".{")[0].removesuffix(".") for used in names}
-    if library_name in names:
+    names = {_unquoted(used.partition(".{")[0].removesuffix(".")) for used in names}
+    if _unquoted(library_name) in names:
         return f"the proof uses {library_name}, which is the theorem itself"
     if "⋯" in proof or any(used.startswith(f"{name}.") for used in names):
         return "the printed proof is incomplete, so it cannot be seen whether it uses the theorem itself"
     return None
+
+
+def _unquoted(name: str) -> str:
+    return name.replace("«", "").replace("»", "")

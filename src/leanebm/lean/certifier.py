@@ -177,7 +177,7 @@ class Certifier:
         self, worker: LeanWorker, claim: _Claim, source: str, statement: str
     ) -> CertifiedReply | CertifyRejectedReply:
         theorem = claim.theorem
-        if (rejection := objection(theorem, source)) is not None:
+        if (rejection := objection(theorem, source, claim.name)) is not None:
             return rejection
         if theorem.statement is not None:
             # Refused unless it is one whole term: it must not end early and go on as something else.

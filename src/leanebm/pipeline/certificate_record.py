@@ -20,6 +20,8 @@ _FORMAT: Final = 1
 _BY_MESSAGES: Final = "text."
 """How fingerprints begin that a backend without our REPL makes: of the statement's text, not of its meaning."""
 
+_SAME_FOR_THE_SAME_LEAN: Final = ("statement", "axioms", "constants", "trusted_constants")
+
 
 def record_path(proof_file: Path) -> Path:
     """Where the record of ``proof_file`` is: ``NAME.certificate.json`` beside ``NAME.lean``."""
@@ -109,3 +111,9 @@ class CertificateRecord:
             )
         if self.imports != certificate.imports:
             yield f"it imports {', '.join(certificate.imports)}, recorded is {', '.join(self.imports)}"
+        # Another Lean may print otherwise, and knows other axioms behind the library's lemmas.
+        if (self.lean_version, self.backend) == (certificate.lean_version, certificate.backend):
+            for name in _SAME_FOR_THE_SAME_LEAN:
+                found, recorded = getattr(certificate, name), getattr(self, name)
+                if found != recorded:
+                    yield f"its {name.replace('_', ' ')}: {found!r}, recorded is {recorded!r}"

@@ -89,7 +89,8 @@ def _file_stem(name: str) -> str:
     # A leading dot would hide the file, and "." and ".." are no files at all.
     stem = quote(name, safe="!'()+,=@[]{} ~")
     stem = f"%2E{stem[1:]}" if stem.startswith(".") else stem
-    if len(stem) <= _MAX_STEM_BYTES:
+    # A name of the full length is cut, too, so that none that is kept whole can equal one that was cut.
+    if len(stem) < _MAX_STEM_BYTES:
         return stem
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return f"{stem[: _MAX_STEM_BYTES - 17]}-{digest}"

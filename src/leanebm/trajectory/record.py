@@ -20,7 +20,8 @@ class TheoremRecord:
     """How one theorem's search ended, and what it cost.
 
     Raises:
-        ValueError: the outcome is ``proved`` without a certificate, or has one and is not.
+        ValueError: the outcome is ``proved`` without a certificate, or has one and is not; or the certificate is for
+            another theorem.
     """
 
     theorem: Theorem
@@ -72,6 +73,8 @@ class TheoremRecord:
     def __attrs_post_init__(self) -> None:
         if (self.outcome == "proved") != (self.certificate is not None):
             raise ValueError(f"{self.theorem.name!r}: a theorem is proved exactly if there is a certificate for it")
+        if self.certificate is not None and self.certificate.theorem != self.theorem:
+            raise ValueError(f"{self.theorem.name!r}: the certificate is for {self.certificate.theorem.name!r}")
 
     @property
     def is_final(self) -> bool:

@@ -329,11 +329,11 @@ def compiledNames : List String :=
 /-- Start threads, which the embedded Lean does not have: it would stop for good. -/
 def threadedWords : List String := ["try?", "attempt_all_par", "first_par"]
 
-/-- What may stand in a tactic's settings, which are compiled and run: literals and plain names. -/
+/-- What may stand in a tactic's settings, which are compiled and run: literals and plain names. No `⟨false, true⟩`:
+a field set by its place escapes the look at its name, and `decide` runs the proposition if one field is true. -/
 def literalKinds : List Name :=
   [nullKind, choiceKind, numLitKind, strLitKind, charLitKind, scientificLitKind, nameLitKind,
-   ``Parser.Term.paren, ``Parser.Term.hygienicLParen, ``Parser.Term.dotIdent, ``Parser.Term.anonymousCtor,
-   ``Parser.Term.structInst, ``Parser.Term.structInstFields, ``Parser.Term.structInstField,
+   ``Parser.Term.paren, ``Parser.Term.hygienicLParen, ``Parser.Term.dotIdent, ``Parser.Term.structInst, ``Parser.Term.structInstFields, ``Parser.Term.structInstField,
    ``Parser.Term.structInstFieldDef, ``Parser.Term.structInstLVal, ``Parser.Term.optEllipsis,
    `«term{}», `«term[_]»]
 
@@ -344,7 +344,7 @@ def unevaluatedKinds : List Name := [``Parser.Term.namedArgument, ``Parser.Tacti
 def unevaluatedSettings : List String := ["motive", "generalizing", "occs", "rule_sets"]
 
 mutual
-/-- `some 3` and `.pos [1]` are literals, too; no other application is. -/
+/-- `some 3` and `.pos [1]` are literals, too; no other application is, `.mk false true` least of all (see above). -/
 partial def isLiteral : Syntax → Bool
   | .missing => false
   | .atom .. => true
@@ -355,7 +355,9 @@ partial def isLiteral : Syntax → Bool
 
 partial def appliesConstructor : List Syntax → Bool
   | [] => false
-  | f :: args => (f.isOfKind ``Parser.Term.dotIdent || f.getId == `some) && allLiteral args
+  | f :: args =>
+    let name := if f.isOfKind ``Parser.Term.dotIdent then f[1].getId else f.getId
+    memName name [`some, `pos, `neg] && allLiteral args
 
 partial def allLiteral : List Syntax → Bool
   | [] => true
@@ -1377,6 +1379,8 @@ structure Replay where
   env : Environment
   /-- Constants that were already in the imported environment, each once. -/
   used : NameSet := {}
+  /-- What the declaration and its helpers are defined as. -/
+  values : List Expr := []
   rejection : Option Rejection := none
 
 def usedBy (info : ConstantInfo) : List Name :=
@@ -1399,7 +1403,7 @@ partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Rep
       let r ← replayConstants full r (usedBy info)
       if r.rejection.isSome then return r
       match r.env.addDeclCore 0 decl none with
-      | .ok env => return { r with env }
+      | .ok env => return { r with env, values := cat (info.value? (allowOpaque := true)).toList r.values }
       | .error e => return { r with rejection := some ⟨"kernel", ← (e.toMessageData {}).toString⟩ }
 
 partial def replayConstants (full : Environment) (r : Replay) : List Name → IO Replay
@@ -1440,8 +1444,9 @@ def allAxioms (env : Environment) (n : Name) : List Name :=
   let (_, st) := ((CollectAxioms.collect n).run env).run {}
   st.axioms.toList
 
-/-- Say how two terms relate, not what they are. -/
-def relations : List Name := [``Eq, ``Ne, ``Not, ``False, ``Iff, ``LT.lt, ``LE.le, ``GT.gt, ``GE.ge]
+/-- Say how two terms relate, not what they are; and what `n + 1` and `n.succ` are made of. -/
+def relations : List Name := [``Eq, ``Ne, ``Not, ``False, ``Iff, ``LT.lt, ``LE.le, ``GT.gt, ``GE.ge, ``Nat.succ, ``HAdd.hAdd,
+  ``instHAdd, ``instAddNat, ``OfNat.ofNat, ``instOfNatNat]
 
 def speaksOfAll (names : List Name) : List Name → Bool
   | [] => true
@@ -1454,16 +1459,67 @@ def isProvedBy (type : Expr) (tactics : String) : TermElabM Bool := do
   | .error _ => return false
   | .ok stx => try return none? (← runTactics [goal.mvarId!] stx) catch _ => return false
 
-/-- `n` says what `target` says: each follows from the other by nothing but naming its arguments, unfolding an
-abbreviation (`a > b` is `b < a`) or taking an instance apart (`Std.Commutative`). -/
+/-- Apply `f` as it stands, turned round, or as an equality of propositions for an equivalence. -/
+def applyAnyhow (f : String) : String :=
+  let plainly := s!"apply {f} <;> assumption"
+  s!"first | ({plainly}) | (symm; {plainly}) | (apply propext; {plainly}) | (apply Iff.of_eq; {plainly})"
+
+/-- `n` says what `target` says: each follows from the other by nothing but naming its arguments, turning it
+round, unfolding an abbreviation (`a > b` is `b < a`) or taking an instance apart (`Std.Commutative`). -/
 def restates (target n : ConstantInfo) : TermElabM Bool := do
   if canonicalType n.type == canonicalType target.type then return true
   if !(speaksOfAll n.type.getUsedConstants.toList target.type.getUsedConstants.toList) then return false
-  let apply (f : String) := s!"apply {f} <;> assumption"
-  let there := s!"with_reducible (intros; first | ({apply s!"@{nameText n.name}"}) | (obtain ⟨h⟩ := @{nameText n.name}; {apply "h"}))"
-  let back := apply s!"@{nameText target.name}"
+  let there := s!"with_reducible (intros; first | ({applyAnyhow s!"@{nameText n.name}"}) | (obtain ⟨h⟩ := @{nameText n.name}; {applyAnyhow "h"}))"
+  let back := applyAnyhow s!"@{nameText target.name}"
   if !(← isProvedBy target.type there) then return false
   isProvedBy n.type s!"with_reducible (first | (intros; {back}) | (intros; constructor; intros; {back}))"
+
+/-- Whether a constant's argument number `i` is an instance. -/
+def isInstanceArgument : Nat → Expr → Bool
+  | 0, .forallE _ _ _ info => info == .instImplicit
+  | i + 1, .forallE _ _ body _ => isInstanceArgument i body
+  | _, _ => false
+
+/-- A theorem, or a field of a class that may be one: what it gives is not of a type that it takes. -/
+def mayBeLemma (env : Environment) (n : Name) : ConstantInfo → Bool
+  | .thmInfo _ | .axiomInfo _ => true
+  | info => env.isProjectionFn n && !info.type.getForallBody.isBVar
+
+/-- `@Std.le_total Nat _ inst`: a lemma about all orders, at an instance that the library has. -/
+def isAtInstance (env : Environment) (e : Expr) : Bool :=
+  e.isApp && !e.hasFVar && !e.hasLooseBVars &&
+  match e.getAppFn with
+  | .const n _ =>
+    match env.find? n with
+    | some info => isInstanceArgument (e.getAppNumArgs - 1) info.type && mayBeLemma env n info
+    | none => false
+  | _ => false
+
+def memExpr (e : Expr) : List Expr → Bool
+  | [] => false
+  | x :: xs => x == e || memExpr e xs
+
+/-- All of them in a proof, each once. -/
+partial def lemmasAtInstances (env : Environment) (values found : List Expr) : List Expr :=
+  match values with
+  | [] => found
+  | value :: rest =>
+    match value.find? (fun e => isAtInstance env e && !memExpr e found) with
+    | some e => lemmasAtInstances env values (e :: found)
+    | none => lemmasAtInstances env rest found
+
+/-- Such a lemma may be what the instance was made of: the target itself. -/
+def restatesAtInstance (target : ConstantInfo) (lemma' : Expr) : TermElabM Bool := do
+  let type ← Meta.inferType lemma'
+  if !(← Meta.isProp type) then return false
+  let byIt := s!"with_reducible_and_instances (intro h; intros; {applyAnyhow "h"})"
+  if !(← isProvedBy (.forallE `h type target.type .default) byIt) then return false
+  isProvedBy (.forallE `h target.type type .default) byIt
+
+def selfReferenceAtInstance (target : ConstantInfo) : List Expr → TermElabM (Option Name)
+  | [] => return none
+  | e :: es => do
+    if ← restatesAtInstance target e then return e.getAppFn.constName? else selfReferenceAtInstance target es
 
 /-- A library theorem may not be proved by itself, nor by another constant that says the same. -/
 def selfReference (target : ConstantInfo) : List Name → TermElabM (Option Name)
@@ -1475,10 +1531,12 @@ def selfReference (target : ConstantInfo) : List Name → TermElabM (Option Name
     | none => selfReference target ns
 
 /-- The constant by which a proof of `target` refers to `target`, if there is one. -/
-def findSelfReference (s : Server) (target : ConstantInfo) (used : List Name) : IO (Except String (Option Name)) := do
+def findSelfReference (s : Server) (target : ConstantInfo) (r : Replay) : IO (Except String (Option Name)) := do
   let found : IO.Ref (Option Name) ← IO.mkRef none
-  let o ← run s {} (emptyCore s.env) do
-    ST.Prim.Ref.set found (← selfReference target used)
+  let o ← run s {} (emptyCore r.env) do
+    match ← selfReference target r.used.toList with
+    | some n => ST.Prim.Ref.set found (some n)
+    | none => ST.Prim.Ref.set found (← selfReferenceAtInstance target (lemmasAtInstances r.env r.values []))
     answer []
   match o.refusal with
   | some r => return .error r.description
@@ -1551,7 +1609,7 @@ def judge (s : Server) (c : Claim) (expected : Expr) (full : Environment) : IO (
         | none, none => return .ok (info, r, report)
         | none, some name =>
           let some target := s.env.find? name | return .error ⟨"elaboration", s!"unknown library theorem {nameText name}"⟩
-          match ← findSelfReference s target r.used.toList with
+          match ← findSelfReference s target r with
           | .error e => return .error ⟨"self_reference", s!"whether the proof uses the theorem itself is unknown: {e}"⟩
           | .ok (some n) => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which {if n == name then "is" else "says the same as"} the theorem itself"⟩
           | .ok none => return .ok (info, r, report)
