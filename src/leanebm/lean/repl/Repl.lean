@@ -1512,9 +1512,11 @@ partial def lemmasAtInstances (env : Environment) (values found : List Expr) : L
 def restatesAtInstance (target : ConstantInfo) (lemma' : Expr) : TermElabM Bool := do
   let type ← Meta.inferType lemma'
   if !(← Meta.isProp type) then return false
-  let byIt := s!"with_reducible_and_instances (intro h; intros; {applyAnyhow "h"})"
-  if !(← isProvedBy (.forallE `h type target.type .default) byIt) then return false
-  isProvedBy (.forallE `h target.type type .default) byIt
+  let plainly := s!"intros; {applyAnyhow "h"}"
+  let there := s!"with_reducible_and_instances (intro h; first | ({plainly}) | (obtain ⟨h⟩ := h; {plainly}))"
+  let back := s!"with_reducible_and_instances (intro h; first | ({plainly}) | (constructor; {plainly}))"
+  if !(← isProvedBy (.forallE `h type target.type .default) there) then return false
+  isProvedBy (.forallE `h target.type type .default) back
 
 def selfReferenceAtInstance (target : ConstantInfo) : List Expr → TermElabM (Option Name)
   | [] => return none
