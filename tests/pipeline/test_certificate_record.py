@@ -60,7 +60,8 @@ def test_every_changed_byte_is_noticed() -> None:
     [
         ({}, []),
         ({"statement": "printed otherwise", "constants": (), "lean_version": "4.30.0", "backend": "native"}, []),
-        ({"fingerprint": "beef", "statement": "False"}, ["it states 'False'"]),
+        ({"fingerprint": "beef", "statement": "False"}, ["it states 'False'", "its statement: 'False'"]),
+        ({"axioms": ("Evil",), "constants": ("Evil",)}, ["its axioms: ('Evil',)", "its constants: ('Evil',)"]),
         ({"imports": ("Init", "Evil")}, ["it imports Init, Evil"]),
         ({"fingerprint": "text.beef"}, []),  # of the text's words, by a backend that cannot do better
     ],
