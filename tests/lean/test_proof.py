@@ -166,6 +166,15 @@ async def test_a_statement_that_does_not_elaborate_is_an_error(fake_config: Fake
         assert pool.statistics().open_proofs == 0
 
 
+async def test_a_statement_that_lean_had_no_time_for_is_not_called_a_bad_one(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(request_deadline_s=5.0)) as pool:
+        with pytest.raises(CommandRefused, match=r"within 2\.5 s, half of request_deadline_s") as caught:
+            await pool.open_owned(Theorem(name="t", statement="slow"))
+        assert not isinstance(caught.value, StatementError)
+        assert pool.statistics().open_proofs == 0
+        assert not pool.statistics().retirements
+
+
 async def test_pantograph_takes_universes_but_no_open_lines(fake_config: FakeConfig, tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with LeanPool(fake_config(dialect="pantograph", log=log)) as pool:

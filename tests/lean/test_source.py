@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,12 @@ def test_each_tactic_is_an_indented_block() -> None:
         "  | succ n ih =>\n"
         "    simp\n"
     )
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_what_ends_no_line_of_leans_is_left_alone(separator: str) -> None:
+    tactic = f'exact f "a{separator}b"'
+    assert f"\n  {tactic}\n" in assemble(Theorem(name="t", statement="p"), [tactic])
 
 
 def test_a_step_that_was_indented_is_put_in_line() -> None:

@@ -21,6 +21,7 @@ from leanebm.lean.worker_command import Dialect, WorkerCommand
 __all__ = ["ProofHandle", "ProofHandleOwned"]
 
 _MISUSE = frozenset({"command", "arguments"})
+_INTERRUPTED = "interrupt"
 
 
 class ProofHandle:
@@ -49,6 +50,7 @@ class ProofHandle:
 
         Raises:
             StatementError: the statement, header or name does not elaborate, or is too long for Lean.
+            CommandRefused: Lean ran out of time with it, which says nothing about it.
             WorkerLost: the worker broke under it.
             StaleState: the worker ended before it could be asked.
         """
@@ -56,7 +58,8 @@ class ProofHandle:
             raise StatementError("length", objection)
         _check_header(theorem, worker.command)
         # Half of the time, so that Lean, interrupted, can say so before the worker is given up.
-        request = goal_start(theorem, worker.command.dialect, timeout_s=config.request_deadline_s / 2)
+        timeout_s = config.request_deadline_s / 2
+        request = goal_start(theorem, worker.command.dialect, timeout_s=timeout_s)
         try:
             started = await worker.request(
                 request, on_abandoned=lambda abandoned: worker.post(goal_delete([abandoned.state_id]))
@@ -66,6 +69,13 @@ class ProofHandle:
         except CommandRefused as refusal:
             if refusal.kind in _MISUSE:
                 raise
+            if refusal.description == _INTERRUPTED:
+                raise CommandRefused(
+                    "timeout",
+                    f"the statement was not elaborated within {timeout_s:g} s, half of request_deadline_s. "
+                    "Raise that if the machine is slow or busy; else the statement asks too much of Lean",
+                    command=refusal.command,
+                ) from refusal
             raise StatementError(refusal.kind, refusal.description, command=refusal.command) from refusal
         shown = started.state or await _printed(worker, started.state_id)
         root = ProofState(shown.goals, shown.key, StateRef(worker.epoch, started.state_id))

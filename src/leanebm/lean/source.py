@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from textwrap import dedent, indent
+from textwrap import dedent
 
 from leanebm.core.theorem import Theorem
 
@@ -47,13 +47,18 @@ def lean_file(imports: Sequence[str], source: str) -> str:
 def _claim(theorem: Theorem, tactics: Sequence[str], statement: str | None) -> str:
     lines = []
     if theorem.copy_from is not None and statement:
-        lines.append(indent(f"{theorem.copy_from} : {statement}", "-- "))
+        lines.append(_indented(f"{theorem.copy_from} : {statement}", "-- "))
     claim = theorem.statement if theorem.statement is not None else f"type_of% @{theorem.copy_from}"
     # A statement of several lines keeps its own layout, all of it moved to the right.
     several = "\n" in claim.strip()
-    stated = "\n" + indent(dedent(claim).strip("\n"), 2 * _INDENT) if several else f" {claim.strip()}"
+    stated = "\n" + _indented(dedent(claim).strip("\n"), 2 * _INDENT) if several else f" {claim.strip()}"
     # A comment at its end must not swallow what follows.
     proof = f"\n{2 * _INDENT}:= by" if "--" in claim else " := by"
     lines.append(f"theorem {declaration_name(theorem)} :{stated}{proof}")
-    lines.extend(indent(dedent(tactic).strip("\n").rstrip(), _INDENT) for tactic in tactics)
+    lines.extend(_indented(dedent(tactic).strip("\n").rstrip(), _INDENT) for tactic in tactics)
     return "\n".join(lines)
+
+
+def _indented(text: str, prefix: str) -> str:
+    """Unlike :func:`textwrap.indent`, by Lean's lines: a string may hold U+2028, which ends none of them."""
+    return "\n".join(f"{prefix}{line}" if line.strip() else line for line in text.split("\n"))

@@ -5,7 +5,8 @@ For tests of whatever stands on a :class:`~leanebm.lean.LeanPool`. No Lean is ne
     backend = CommandBackend(argv=fake_worker_argv())
     async with LeanPool(LeanPoolConfig(backend=backend)) as pool: ...
 
-It proves toy theorems. Any statement is a goal (``bad …`` does not elaborate), and these are tactics:
+It proves toy theorems. Any statement is a goal (``bad …`` does not elaborate, ``slow`` not in time), and these
+are tactics:
 
 ==================  ==================================================================================
 ``step``            the first goal's target gets a prime
@@ -159,6 +160,8 @@ class FakeWorker:
         statement = payload.get("expr") or f"type of {payload['copyFrom']}"
         if statement.startswith("bad"):
             return refusal("elab", f"unknown identifier '{statement}'")
+        if statement == "slow":
+            return refusal("io", "interrupt")
         self.misbehave(statement)
         goals: Goals = [{"case": None, "vars": [], "target": statement}]
         state_id = self.store(goals)

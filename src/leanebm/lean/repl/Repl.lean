@@ -333,7 +333,8 @@ def threadedWords : List String := ["try?", "attempt_all_par", "first_par"]
 a field set by its place escapes the look at its name, and `decide` runs the proposition if one field is true. -/
 def literalKinds : List Name :=
   [nullKind, choiceKind, numLitKind, strLitKind, charLitKind, scientificLitKind, nameLitKind,
-   ``Parser.Term.paren, ``Parser.Term.hygienicLParen, ``Parser.Term.dotIdent, ``Parser.Term.structInst, ``Parser.Term.structInstFields, ``Parser.Term.structInstField,
+   ``Parser.Term.paren, ``Parser.Term.hygienicLParen, ``Parser.Term.dotIdent,
+   ``Parser.Term.structInst, ``Parser.Term.structInstFields, ``Parser.Term.structInstField,
    ``Parser.Term.structInstFieldDef, ``Parser.Term.structInstLVal, ``Parser.Term.optEllipsis,
    `«term{}», `«term[_]»]
 
