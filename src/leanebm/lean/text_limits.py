@@ -32,6 +32,7 @@ MAX_FILE_CHARACTERS: Final = 2**16
 def objection_to_length(text: str, limit: int = MAX_TEXT_CHARACTERS) -> str | None:
     """Why ``text`` is not given to Lean, in a sentence; ``None`` where it is short enough.
 
+    >>> from leanebm.lean.text_limits import objection_to_length
     >>> objection_to_length("exact " + "(" * 100_000)
     'the text is too long for Lean: 100006 characters, and at most 16384 are read'
     """
