@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 # Small heads gain nothing from more threads, and wait for one another where Lean workers have the other cores.
@@ -11,11 +12,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from leanebm.core import ProofEnvironment, TacticPolicy
 from leanebm.lean import LeanPool, LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean, install
+from leanebm.pipeline import Observer, OpenWorkbench, RunConfig, Workbench
 from leanebm.storage import RunInfo
+from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 MakeRun = Callable[..., RunInfo]
+ToyBench = Callable[..., OpenWorkbench]
 
 
 @pytest.fixture(scope="session")
@@ -46,5 +51,27 @@ def make_run() -> MakeRun:
             leanebm_version="0",
             config={"search": {"budget": budget}, "imports": ("Init",)},
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy_bench() -> ToyBench:
+    """Opens a workbench whose Lean is a toy world."""
+
+    def make(
+        world: ToyWorld, *, policy: TacticPolicy | None = None, environment: ProofEnvironment | None = None
+    ) -> OpenWorkbench:
+        @asynccontextmanager
+        async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
+            yield Workbench(
+                policy=policy if policy is not None else ScriptedPolicy.over(world),
+                scorer=config.scorer,
+                environment=environment if environment is not None else world,
+                certifier=ToyCertifier(world),
+                lean_version="toy",
+            )
+
+        return opening
 
     return make

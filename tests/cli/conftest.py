@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,11 @@ import leanebm.cli.prove
 import leanebm.cli.search
 from leanebm.cli import main
 from leanebm.lean import LeanPoolConfig
-from leanebm.pipeline import Observer, RunConfig, SearchRun, Workbench, prove
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.pipeline import OpenWorkbench, SearchRun, prove
+from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
+ToyBench = Callable[..., OpenWorkbench]
 
 
 @pytest.fixture
@@ -36,20 +36,10 @@ def leanebm_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leanebm:
 
 
 @pytest.fixture
-def toy_lean(monkeypatch: pytest.MonkeyPatch) -> ToyWorld:
+def toy_lean(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> ToyWorld:
     """Lets commands search the countdown world, whose theorems are numbers."""
     world = ToyWorld.countdown(32)
-
-    @asynccontextmanager
-    async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
-        yield Workbench(
-            policy=ScriptedPolicy.over(world),
-            scorer=config.scorer,
-            environment=world,
-            certifier=ToyCertifier(world),
-            lean_version="toy",
-        )
-
+    opening = toy_bench(world)
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", functools.partial(SearchRun, opening=opening))
     monkeypatch.setattr(leanebm.cli.prove, "prove_theorem", functools.partial(prove, opening=opening))
     return world

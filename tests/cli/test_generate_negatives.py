@@ -4,8 +4,7 @@ import asyncio
 import functools
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from click.testing import Result
 import leanebm.cli.generate_negatives
 from leanebm.core import Theorem
 from leanebm.data import KnownProof, read_contrastive_set, write_tactic_pairs
-from leanebm.pipeline import GenerateNegatives, Observer, ProofReplayed, RunConfig, Workbench
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.pipeline import GenerateNegatives, OpenWorkbench, ProofReplayed
+from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
+ToyBench = Callable[..., OpenWorkbench]
 COMMAND = ["generate-negatives", "--tactic-pairs", "pairs.jsonl", "--output", "data/a", "--concurrency", "1"]
 
 
@@ -39,21 +39,9 @@ def pairs(leanebm_command: Leanebm) -> Leanebm:
 
 
 @pytest.fixture
-def toy_generation(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def toy_generation(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> Callable[..., Any]:
     """Lets the command replay in the countdown world."""
-    world = ToyWorld.countdown(32)
-
-    @asynccontextmanager
-    async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
-        yield Workbench(
-            policy=ScriptedPolicy.over(world),
-            scorer=config.scorer,
-            environment=world,
-            certifier=ToyCertifier(world),
-            lean_version="toy",
-        )
-
-    make = functools.partial(GenerateNegatives, opening=opening)
+    make = functools.partial(GenerateNegatives, opening=toy_bench(ToyWorld.countdown(32)))
     monkeypatch.setattr(leanebm.cli.generate_negatives, "GenerateNegatives", make)
     return make
 

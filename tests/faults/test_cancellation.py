@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,15 @@ import pytest
 from leanebm.core import Certificate, Theorem
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.requests import Request
-from leanebm.pipeline import RunConfig, SearchRun, Workbench, search_run, summarise_run
-from leanebm.pipeline.events import Observer
+from leanebm.pipeline import OpenWorkbench, RunConfig, SearchRun, search_run, summarise_run
 from leanebm.search import BestFirstSearch, SearchOutcome
 from leanebm.search.scorers import BreadthFirst
 from leanebm.storage import ShardWriterConfig
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld, cancel_at_every_await, fake_worker_argv
+from leanebm.testing import ScriptedPolicy, ToyWorld, cancel_at_every_await, fake_worker_argv
 from leanebm.trajectory import TrajectoryWriter
 
 UnrulyConfig = Callable[..., LeanPoolConfig]
+ToyBench = Callable[..., OpenWorkbench]
 
 _THEOREM = Theorem(name="t", statement="p")
 _TACTICS = ["step", "fail", "done"]
@@ -136,22 +135,15 @@ async def test_a_search_over_real_workers(unruly_config: UnrulyConfig) -> None:
 
 
 async def test_a_run_that_is_cancelled_anywhere_is_whole_and_can_be_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench
 ) -> None:
     at_once = partial(TrajectoryWriter, config=ShardWriterConfig(max_wait_s=0.0))
     monkeypatch.setattr(search_run, "TrajectoryWriter", at_once)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # power cuts are not what this is about, and it is run often
-    world = ToyWorld.countdown(32)
+    opening = toy_bench(ToyWorld.countdown(32))
     theorems = tuple(Theorem(name=f"n{value}", statement=str(value)) for value in (3, 5))
     folders = (tmp_path / str(number) for number in range(10**6))
     folder = tmp_path
-
-    @asynccontextmanager
-    async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
-        policy = ScriptedPolicy.over(world)
-        yield Workbench(
-            policy=policy, scorer=config.scorer, environment=world, certifier=ToyCertifier(world), lean_version="toy"
-        )
 
     def run(**settings: Any) -> SearchRun:
         return SearchRun(RunConfig(concurrency=2), theorems, folder, opening=opening, **settings)

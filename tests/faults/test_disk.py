@@ -7,8 +7,8 @@ import contextlib
 import os
 import resource
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -17,15 +17,15 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
-from leanebm.pipeline import RunConfig, SearchRun, Workbench, summarise_run
-from leanebm.pipeline.events import Observer
+from leanebm.pipeline import OpenWorkbench, RunConfig, SearchRun, summarise_run
 from leanebm.pipeline.recording import record_of
 from leanebm.search import SearchResult
 from leanebm.storage import RunInfo, ShardWriterConfig
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.testing import ToyWorld
 from leanebm.trajectory import TrajectoryWriter, read_trajectory
 
-_WORLD = ToyWorld.countdown(32)
+Search = Callable[..., Awaitable[None]]
+ToyBench = Callable[..., OpenWorkbench]
 
 
 class Disk(Protocol):
@@ -104,20 +104,16 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
     return NoLargerFiles(tmp_path)
 
 
-@asynccontextmanager
-async def _opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
-    yield Workbench(
-        policy=ScriptedPolicy.over(_WORLD),
-        scorer=config.scorer,
-        environment=_WORLD,
-        certifier=ToyCertifier(_WORLD),
-        lean_version="toy",
-    )
+@pytest.fixture
+def search(toy_bench: ToyBench) -> Search:
+    """``await search(folder, (1, 3), resume=True)``, in a world whose theorems are numbers."""
+    opening = toy_bench(ToyWorld.countdown(32))
 
+    async def search(folder: Path, statements: Sequence[int], *, resume: bool = False) -> None:
+        theorems = [Theorem(name=f"n{value}", statement=str(value)) for value in statements]
+        await SearchRun(RunConfig(), theorems, folder, resume=resume, opening=opening).run()
 
-async def _search(folder: Path, statements: Sequence[int], *, resume: bool = False) -> None:
-    theorems = [Theorem(name=f"n{value}", statement=str(value)) for value in statements]
-    await SearchRun(RunConfig(), theorems, folder, resume=resume, opening=_opening).run()
+    return search
 
 
 def _outcomes(folder: Path) -> dict[str, str]:
@@ -130,40 +126,40 @@ def _half_written(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("later", [(7, 9), (-7, -9)], ids=["a proof is to be written", "only a tree is to be written"])
 async def test_a_full_disk_ends_the_run_aloud_and_the_run_goes_on_when_there_is_room(
-    disk: Disk, later: tuple[int, ...]
+    disk: Disk, search: Search, later: tuple[int, ...]
 ) -> None:
     folder = disk.path / "run"
-    await _search(folder, (1, 3, 5))
+    await search(folder, (1, 3, 5))
     before = _outcomes(folder)
     with disk.full():
         with pytest.raises(TrajectoryError, match=r"could not be written: .*(No space left|File too large)"):
-            await _search(folder, (1, 3, 5, *later), resume=True)
+            await search(folder, (1, 3, 5, *later), resume=True)
         assert _outcomes(folder) == before, "what was there is whole"
         assert _half_written(folder) == []
-    await _search(folder, (1, 3, 5, *later), resume=True)
+    await search(folder, (1, 3, 5, *later), resume=True)
     ending = "proved" if later[0] > 0 else "exhausted"
     assert _outcomes(folder) == before | {f"n{value}": ending for value in later}
     assert len({record.run_id for record in read_trajectory(folder / "trajectory").records}) == 2
 
 
-async def test_a_disk_that_is_full_from_the_beginning(disk: Disk) -> None:
+async def test_a_disk_that_is_full_from_the_beginning(disk: Disk, search: Search) -> None:
     folder = disk.path / "run"
     with disk.full(), pytest.raises(TrajectoryError, match=r"could not be written|cannot be written to"):
-        await _search(folder, (1,))
-    await _search(folder, (1,), resume=True)
+        await search(folder, (1,))
+    await search(folder, (1,), resume=True)
     assert _outcomes(folder) == {"n1": "proved"}
 
 
-async def test_an_output_that_is_read_only(small_disk: SmallDisk) -> None:
+async def test_an_output_that_is_read_only(small_disk: SmallDisk, search: Search) -> None:
     folder = small_disk.path / "run"
-    await _search(folder, (1,))
+    await search(folder, (1,))
     with small_disk.read_only():
         with pytest.raises(TrajectoryError, match="Read-only file system"):
-            await _search(folder, (1, 2), resume=True)
+            await search(folder, (1, 2), resume=True)
         with pytest.raises(TrajectoryError, match="Read-only file system"):
-            await _search(small_disk.path / "another", (1, 2))
+            await search(small_disk.path / "another", (1, 2))
         assert _outcomes(folder) == {"n1": "proved"}
-    await _search(folder, (1, 2), resume=True)
+    await search(folder, (1, 2), resume=True)
     assert _outcomes(folder) == {"n1": "proved", "n2": "proved"}
 
 

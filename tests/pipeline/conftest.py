@@ -1,19 +1,17 @@
-"""What the pipeline's tests share: a workbench in a toy world, and an observer that remembers."""
+"""What the pipeline's tests share: a toy world, and an observer that remembers."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import attrs
 import pytest
 
-from leanebm.core import ProofEnvironment, TacticPolicy, Theorem
-from leanebm.pipeline import Observer, OpenWorkbench, PipelineEvent, RunConfig, Workbench
+from leanebm.core import Theorem
+from leanebm.pipeline import PipelineEvent, RunConfig
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.testing import ToyWorld
 
-ToyBench = Callable[..., OpenWorkbench]
 Numbers = Callable[..., tuple[Theorem, ...]]
 
 
@@ -50,27 +48,5 @@ def numbers() -> Numbers:
 
     def make(*values: int) -> tuple[Theorem, ...]:
         return tuple(Theorem(name=f"n{value}", statement=str(value)) for value in values)
-
-    return make
-
-
-@pytest.fixture
-def toy_bench() -> ToyBench:
-    """Opens a workbench whose Lean is a toy world."""
-
-    def make(
-        world: ToyWorld, *, policy: TacticPolicy | None = None, environment: ProofEnvironment | None = None
-    ) -> OpenWorkbench:
-        @asynccontextmanager
-        async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
-            yield Workbench(
-                policy=policy if policy is not None else ScriptedPolicy.over(world),
-                scorer=config.scorer,
-                environment=environment if environment is not None else world,
-                certifier=ToyCertifier(world),
-                lean_version="toy",
-            )
-
-        return opening
 
     return make

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -18,12 +17,11 @@ from leanebm.errors import ConfigError, EnergyError
 from leanebm.pipeline import (
     EnergyConfig,
     EnergySources,
-    Observer,
+    OpenWorkbench,
     PipelineEvent,
     RunConfig,
     SearchRun,
     StageProgressed,
-    Workbench,
     guided_scorer,
     open_guidance,
     start_embedded_server,
@@ -31,12 +29,13 @@ from leanebm.pipeline import (
 from leanebm.pipeline.train_energy import EnergyTrainingConfig, TrainEnergy
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.testing import SAMPLE_LEAVES, ToyWorld
 
 QUICK = EnergyTrainingConfig(
     hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=60, eval_every=20, log_every=5, learning_rate=3e-3)
 )
 Numbers = Callable[..., tuple[Theorem, ...]]
+ToyBench = Callable[..., OpenWorkbench]
 
 
 @attrs.define
@@ -49,33 +48,22 @@ class Watching:
         self.react(event)
 
 
-async def search(folder: Path, theorems: tuple[Theorem, ...]) -> Path:
-    """Search the countdown world, whose theorems are numbers."""
-    world = ToyWorld.countdown(64)
-
-    @asynccontextmanager
-    async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
-        yield Workbench(
-            policy=ScriptedPolicy.over(world),
-            scorer=config.scorer,
-            environment=world,
-            certifier=ToyCertifier(world),
-            lean_version="toy",
-        )
-
+async def search(folder: Path, theorems: tuple[Theorem, ...], opening: OpenWorkbench) -> Path:
+    """Search a world whose theorems are numbers."""
     config = RunConfig(search=SearchConfig(budget=SearchBudget(max_nodes=300)))
     await SearchRun(config, theorems, folder, opening=opening).run()
     return folder
 
 
 @pytest.fixture(scope="module")
-async def searched(tmp_path_factory: pytest.TempPathFactory) -> EnergySources:
+async def searched(tmp_path_factory: pytest.TempPathFactory, toy_bench: ToyBench) -> EnergySources:
     folder = tmp_path_factory.mktemp("searched")
+    opening = toy_bench(ToyWorld.countdown(64))
     seen = tuple(Theorem(name=f"n{i}", statement=str(i)) for i in range(5, 60, 2))
     held_out = tuple(Theorem(name=f"n{i}", statement=str(i)) for i in range(34, 60, 2))
     return EnergySources(
-        trajectories=(await search(folder / "seen", seen),),
-        val_trajectories=(await search(folder / "held out", held_out),),
+        trajectories=(await search(folder / "seen", seen, opening),),
+        val_trajectories=(await search(folder / "held out", held_out, opening),),
     )
 
 

@@ -29,6 +29,7 @@ from leanebm.lean._replies import (
 )
 
 __all__ = [
+    "INTERRUPTED",
     "certify_reply",
     "continue_reply",
     "library_reply",
@@ -42,6 +43,9 @@ __all__ = [
 
 # The worker did not understand us: a mistake of ours or of its version, never of a tactic.
 _MISUSE = frozenset({"command", "arguments", "operation", "main"})
+INTERRUPTED = "interrupt"
+"""All that Lean says of what was given up for its time."""
+
 _LIMITS = ("(deterministic) timeout", "maximum recursion depth", "maximum number of heartbeats")
 
 
@@ -190,7 +194,7 @@ def _objection(reply: JsonObject) -> str | None:
 
 def _failure(errors: Sequence[str]) -> TacticFailed | LimitReached:
     message = "\n".join(errors)
-    is_limit = message.endswith(": interrupt") or any(limit in message for limit in _LIMITS)
+    is_limit = message.endswith(f": {INTERRUPTED}") or any(limit in message for limit in _LIMITS)
     return LimitReached(message) if is_limit else TacticFailed(message)
 
 

@@ -11,6 +11,7 @@ from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, Ta
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, StaleState, StatementError
+from leanebm.lean._decoders import INTERRUPTED
 from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFailed
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
@@ -21,7 +22,6 @@ from leanebm.lean.worker_command import Dialect, WorkerCommand
 __all__ = ["ProofHandle", "ProofHandleOwned"]
 
 _MISUSE = frozenset({"command", "arguments"})
-_INTERRUPTED = "interrupt"
 
 
 class ProofHandle:
@@ -69,7 +69,7 @@ class ProofHandle:
         except CommandRefused as refusal:
             if refusal.kind in _MISUSE:
                 raise
-            if refusal.description == _INTERRUPTED:
+            if refusal.description == INTERRUPTED:
                 raise CommandRefused(
                     "timeout",
                     f"the statement was not elaborated within {timeout_s:g} s, half of request_deadline_s. "

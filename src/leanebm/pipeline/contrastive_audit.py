@@ -11,12 +11,13 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import attrs
 
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
 from leanebm.data import KnownProof
+from leanebm.pipeline.settings import structure_settings
 from leanebm.search import SearchOutcome, SearchResult
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 _CONFIDENCE: Final = 0.95
+_DERIVED: Final = ("decided", "false", "rate", "interval")
+"""What is written of an audit for readers of the file, and not read again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -103,16 +106,24 @@ class NegativeAudit:
         return wilson_interval(self.false, self.decided)
 
     def as_json(self) -> dict[str, Any]:
-        """The audit as plain values."""
+        """The audit as plain values, what follows from them among them."""
         return {
-            "decided": self.decided,
-            "false": self.false,
-            "rate": self.rate,
-            "interval": self.interval,
+            **{name: getattr(self, name) for name in _DERIVED},
             "groups": self.groups,
             "ended_unix_s": self.ended_unix_s,
             "audited": [attrs.asdict(each) | {"evidence": each.evidence.value} for each in self.audited],
         }
+
+    @classmethod
+    def from_json(cls, values: Any, *, source: str) -> Self:
+        """Read what :meth:`as_json` made, and was found in ``source``.
+
+        Raises:
+            ConfigError: it is something else.
+        """
+        if isinstance(values, Mapping):
+            values = {name: value for name, value in values.items() if name not in _DERIVED}
+        return structure_settings(values, cls, source=source)
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive_audit import NegativeAudit
 from leanebm.pipeline.contrastive_report import ContrastiveReport
 from leanebm.pipeline.run_folder import write_text
-from leanebm.pipeline.settings import structure_settings
 
 __all__ = ["ContrastiveFolder"]
 
@@ -70,7 +69,4 @@ class ContrastiveFolder:
             way_out = "move it away to go on without the audit that it may hold"
             raise ConfigError(f"{self.report} cannot be read: {error}", [way_out]) from error
         audit = report.get("audit") if isinstance(report, Mapping) else report
-        if isinstance(audit, Mapping):
-            derived = ("decided", "false", "rate", "interval")
-            audit = {name: value for name, value in audit.items() if name not in derived}
-        return None if audit is None else structure_settings(audit, NegativeAudit, source=str(self.report))
+        return None if audit is None else NegativeAudit.from_json(audit, source=str(self.report))
