@@ -65,7 +65,7 @@ _BACKEND = (
         "--project",
         "lean.backend",
         click.Path(exists=True, file_okay=False, path_type=Path),
-        "A built Lake project to run the native Lean in, for Mathlib.",
+        "A built Lake project to run the native Lean in (Mathlib does not work yet).",
         read=lambda project: {"kind": "native", "project": str(project)},
     ),
 )

@@ -107,12 +107,14 @@ def _embedded_lean() -> Diagnosis:
 def _native_lean() -> Diagnosis:
     lean = shutil.which("lean")
     if lean is not None:
-        return Diagnosis(subject="native Lean", verdict=Verdict.GOOD, finding=lean)
+        return Diagnosis(
+            subject="native Lean", verdict=Verdict.GOOD, finding=f"{lean}, not tried; Mathlib does not work yet"
+        )
     return Diagnosis(
         subject="native Lean",
         verdict=Verdict.ABSENT,
         finding="no lean on PATH",
-        advice="only for Mathlib: install a toolchain with elan",
+        advice="only for a Lean of your own: install a toolchain with elan",
     )
 
 
