@@ -11,7 +11,7 @@ from pathlib import Path
 
 from leanebm.energy.training import EnergyTrainerConfig
 from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources
-from leanebm.pipeline.train_energy import EnergyTrainingConfig, TrainEnergy
+from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig, TrainEnergy
 from leanebm.policy import EncoderConfig, PolicyClientConfig
 
 

@@ -7,7 +7,7 @@
 Grows each kind of text, in each place where text comes in (tactic, statement, header, library name, file), tenfold
 at a time until a worker is lost to it, and then bisects. A line says how often the kind's unit was repeated: the most
 that was answered and the least that was not, with the seconds and MiB of the last answer. The texts go to a worker as
-they are: what :mod:`leanebm.lean.text_limits` refuses is decided by what is measured here.
+they are: what :mod:`leanebm.core.limits` refuses is decided by what is measured here.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.embedded import EmbeddedLean, install
-from leanebm.lean.worker_command import WorkerCommand
 
 STATEMENTS = (
     "∀ (n : Nat), n + 0 = n",

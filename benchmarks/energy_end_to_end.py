@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leanebm.data import LibraryTheorem, library_theorems, write_theorems
-from leanebm.energy.diagnostics import Diagnosis
+from leanebm.energy.diagnostics import HeadReport
 from leanebm.pipeline import summarise_run
 
 WITHOUT = "grind,omega,simp_all,decide"
@@ -122,7 +122,7 @@ class EndToEnd:
 
     def report(self) -> None:
         """What was found, and how long each step took."""
-        diagnosis = Diagnosis.read(self.folder / "head")
+        diagnosis = HeadReport.read(self.folder / "head")
         print(f"\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, seed {SEED}")
         print(f"\n{diagnosis.verdict.grade.value}: {diagnosis.verdict.summary}")
         for name, found in diagnosis.metrics.items():

@@ -36,7 +36,7 @@ LAUNCHER = "launch.js"
 
 
 @attrs.frozen
-class Verdict:
+class PromotionVerdict:
     """What the run left behind."""
 
     theorems: int
@@ -131,7 +131,7 @@ def main(*, count: int, interval_s: float, budget: int, seed: int, output: Path 
     wall_s = time.monotonic() - started
     _, alive = psutil.wait_procs(family, timeout=5)
     counts = judge(theorems, run)
-    verdict = Verdict(len(theorems), kills, wall_s, status, survivors=len(alive), **counts)  # type: ignore[arg-type]
+    verdict = PromotionVerdict(len(theorems), kills, wall_s, status, survivors=len(alive), **counts)  # type: ignore[arg-type]
     report = {**attrs.asdict(verdict), "seed": seed, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     click.echo("\n".join(f"{name:>20}  {value}" for name, value in report.items()))
     if json_file is not None:

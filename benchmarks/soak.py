@@ -44,7 +44,7 @@ from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, PoolStatistics, Re
 from leanebm.lean.embedded import install
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchRun, TheoremFinished, Workbench
-from leanebm.pipeline.embedded_server import start_embedded_server
+from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
 
@@ -350,7 +350,7 @@ def main(
         concurrency=2 * workers,
         seed=seed,
         without=CLOSERS,
-        search=SearchConfig(budget=SearchBudget(max_nodes=60)),
+        search=SearchConfig(budget=SearchBudget(max_expansions=60)),
         lean=LeanPoolConfig.embedded(
             num_workers=workers,
             imports=("Init", "Std"),

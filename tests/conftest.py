@@ -15,12 +15,12 @@ import pytest
 from leanebm.core import ProofEnvironment, TacticPolicy
 from leanebm.lean import LeanPool, LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean, install
-from leanebm.pipeline import Observer, OpenWorkbench, RunConfig, Workbench
+from leanebm.pipeline import Observer, RunConfig, Workbench, WorkbenchOpener
 from leanebm.storage import RunInfo
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 MakeRun = Callable[..., RunInfo]
-ToyBench = Callable[..., OpenWorkbench]
+ToyBench = Callable[..., WorkbenchOpener]
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ async def lean_pool(embedded_lean: EmbeddedLean) -> AsyncIterator[LeanPool]:
 
 @pytest.fixture
 def make_run() -> MakeRun:
-    """``make_run("run-1", max_nodes=100)``."""
+    """``make_run("run-1", max_expansions=100)``."""
 
     def make(run_id: str = "run-1", *, seed: int = 0, **budget: Any) -> RunInfo:
         return RunInfo(
@@ -61,7 +61,7 @@ def toy_bench() -> ToyBench:
 
     def make(
         world: ToyWorld, *, policy: TacticPolicy | None = None, environment: ProofEnvironment | None = None
-    ) -> OpenWorkbench:
+    ) -> WorkbenchOpener:
         @asynccontextmanager
         async def opening(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
             yield Workbench(

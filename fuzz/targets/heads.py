@@ -20,8 +20,8 @@ from leanebm.energy import (
     load_checkpoint,
     save_checkpoint,
 )
-from leanebm.energy.diagnostics import Diagnosis, SiblingSet, diagnose
-from leanebm.energy.training.training_state import TrainingState
+from leanebm.energy.diagnostics import HeadReport, SiblingSet, diagnose
+from leanebm.energy.training._training_state import TrainingState
 from leanebm.errors import EnergyError
 
 __all__ = [
@@ -64,7 +64,7 @@ def fuzz_diagnosis(data: bytes) -> None:
     folder = scratch_folder()
     (folder / "diagnosis.json").write_bytes(data)
     with refusals(EnergyError, naming="diagnosis.json"):
-        diagnosis = Diagnosis.read(folder)
+        diagnosis = HeadReport.read(folder)
         _ = diagnosis.calibration, diagnosis.figures()
 
 

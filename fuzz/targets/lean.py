@@ -9,9 +9,8 @@ from fuzz.target import Finding, Target, refusals, written
 from leanebm.core import Goal
 from leanebm.errors import CommandRefused
 from leanebm.lean import _decoders
-from leanebm.lean._codec import JsonObject, MalformedReplyError, decode_reply
+from leanebm.lean._codec import JsonObject, LineBuffer, LineTooLongError, MalformedReplyError, decode_reply
 from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, without_macro_scopes
-from leanebm.lean._line_buffer import LineBuffer, LineTooLongError
 
 __all__ = ["TARGETS", "fuzz_goal_text", "fuzz_worker_output"]
 

@@ -61,7 +61,7 @@ scorer = {kind = "length_normalised", alpha = 0.5}
 [search]
 candidates_per_state = 8
 [search.budget]
-max_nodes = 600
+max_expansions = 600
 max_wall_s = "none"
 [energy]
 beta = 0.5

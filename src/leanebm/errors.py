@@ -71,7 +71,7 @@ class ConfigError(LeanEbmError):
     """A setting or an input file is wrong; nothing has been started yet.
 
     ``problems`` lists every mistake found, each as ``what @ where``
-    (``$.search.budget.max_nodes``, ``theorems.txt:17``), not only the first.
+    (``$.search.budget.max_expansions``, ``theorems.txt:17``), not only the first.
     """
 
     def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:

@@ -13,11 +13,11 @@ import leanebm.cli.prove
 import leanebm.cli.search
 from leanebm.cli import main
 from leanebm.lean import LeanPoolConfig
-from leanebm.pipeline import OpenWorkbench, SearchRun, prove
+from leanebm.pipeline import SearchRun, WorkbenchOpener, prove
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
-ToyBench = Callable[..., OpenWorkbench]
+ToyBench = Callable[..., WorkbenchOpener]
 
 
 @pytest.fixture

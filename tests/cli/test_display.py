@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from leanebm.cli.display import LiveDisplay, PlainDisplay, display_on, one_line, tally_lines
-from leanebm.core import Theorem
+from leanebm.cli._display import GenerationTally, LiveDisplay, PlainDisplay, RunTally, display_on, one_line, tally_lines
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
 from leanebm.data import ContrastiveRecord
 from leanebm.errors import StatementError
 from leanebm.pipeline import (
@@ -28,7 +28,7 @@ from leanebm.pipeline import (
 )
 from leanebm.search import BestFirstSearch, SearchResult
 from leanebm.search.scorers import CumulativeLogProb
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.testing import LOST, ManualClock, ScriptedPolicy, ToyCertifier, ToyWorld
 
 FOUR = Theorem(name="four", statement="4")
 
@@ -142,3 +142,83 @@ def test_replays_are_told_one_by_one_on_paper_and_failures_only_on_a_terminal() 
 def replay(name: str, *, outcome: str = "verified", **more: Any) -> ContrastiveRecord:
     theorem = Theorem(name=name, statement="True")
     return ContrastiveRecord(theorem=theorem, run_id="r", outcome=outcome, num_steps=3, **more)
+
+
+WORLD = ToyWorld(moves={**ToyWorld.countdown(8).moves, "7": {"halve": LOST}, "5": {}})
+
+
+async def searched(number: int) -> SearchResult:
+    search = BestFirstSearch(
+        policy=ScriptedPolicy.over(WORLD),
+        scorer=CumulativeLogProb(),
+        environment=WORLD,
+        certifier=ToyCertifier(WORLD),
+    )
+    return await search.run(Theorem(name=f"n{number}", statement=str(number)))
+
+
+async def test_each_ending_is_counted_where_it_belongs() -> None:
+    tally = RunTally(clock=ManualClock())
+    tally.take(RunStarted(RunFolder(Path("runs")), 4, 0))
+    for number in (2, 5, 7):
+        tally.take(TheoremFinished(await searched(number), None))
+    tally.take(TheoremRefused(Theorem(name="bad", statement="x"), StatementError("parse", "no")))
+    assert (tally.proved, tally.not_proved, tally.lost, tally.refused) == (1, 1, 1, 1)
+    assert tally.done == tally.total == 4
+    assert tally.newest_proof is not None
+    assert tally.newest_proof.theorem.name == "n2"
+
+
+async def test_a_finished_search_is_not_counted_twice() -> None:
+    tally = RunTally(clock=ManualClock())
+    result = await searched(4)
+    tally.take(SearchAdvanced(theorem=result.theorem, nodes=2, tactic_calls=3))
+    assert (tally.nodes, tally.tactic_calls) == (2, 3)
+    tally.take(TheoremFinished(result, None))
+    assert (tally.nodes, tally.tactic_calls) == (result.statistics.nodes, result.statistics.tactic_calls)
+
+
+def test_the_rate_is_taken_from_the_start_of_searching() -> None:
+    clock = ManualClock()
+    tally = RunTally(clock=clock)
+    assert tally.calls_per_s == 0.0
+    clock.advance(100.0)
+    tally.take(RunStarted(RunFolder(Path("runs")), 1, 0))
+    tally.take(SearchAdvanced(theorem=Theorem(name="t", statement="1"), nodes=9, tactic_calls=30))
+    clock.advance(10.0)
+    assert tally.calls_per_s == pytest.approx(3.0)
+
+
+def replayed(name: str, outcome: str = "verified", *evidence: Evidence, **fates: int) -> ProofReplayed:
+    record = ContrastiveRecord(
+        theorem=Theorem(name=name, statement="True"), run_id="r", outcome=outcome, num_steps=2, fates=fates
+    )
+    negatives = tuple(
+        NegativeState(text="⊢ x", key=str(i), tactic="t", log_prob=-1.0, evidence=each)
+        for i, each in enumerate(evidence)
+    )
+    group = ContrastiveGroup(
+        theorem=name,
+        parent_text="p",
+        parent_key="p",
+        positive_text="q",
+        positive_key="q",
+        positive_tactic="go",
+        negatives=negatives,
+        depth=0,
+        remaining_depth=1,
+        source="replay",
+    )
+    return ProofReplayed(record, (group,) if outcome == "verified" else ())
+
+
+def test_it_adds_up_what_replays_gave() -> None:
+    tally = GenerationTally()
+    tally.take(GenerationStarted(folder=Path("data"), total=4, skipped=0, too_short=0))
+    tally.take(replayed("a", "verified", Evidence.DEAD, Evidence.UNKNOWN, closed=3, provable=1))
+    tally.take(replayed("b", "verified", Evidence.UNKNOWN))
+    tally.take(replayed("c", "unfinished"))
+    assert (tally.total, tally.done, tally.verified, tally.lost, tally.groups) == (4, 3, 2, 0, 2)
+    assert tally.lines == ["verified 2 · failed 1    2 groups · 3 negatives (1 dead) · 4 dropped as provable"]
+    tally.take(replayed("d", "infrastructure"))
+    assert tally.lines[0].startswith("verified 2 · failed 1 · lost 1 ")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from leanebm.pipeline import Diagnosis, Verdict
+from leanebm.pipeline import Health, HealthCheck
 
 Leanebm = Callable[..., Result]
 
@@ -27,11 +27,11 @@ def test_a_person_gets_one_line_a_thing_and_advice_below(leanebm_command: Leaneb
 def test_json_holds_the_same(leanebm_command: Leanebm) -> None:
     listed = json.loads(leanebm_command("doctor", "--json").stdout)
     assert {"subject", "verdict", "finding", "advice"} == set(listed[0])
-    assert {each["verdict"] for each in listed} <= {verdict.value for verdict in Verdict}
+    assert {each["verdict"] for each in listed} <= {verdict.value for verdict in Health}
 
 
 def test_it_fails_if_something_stands_in_the_way(leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = Diagnosis(subject="disk", verdict=Verdict.BAD, finding="full", advice="make room")
+    bad = HealthCheck(subject="disk", verdict=Health.BAD, finding="full", advice="make room")
     monkeypatch.setattr("leanebm.cli.doctor.examine", lambda: (bad,))
     result = leanebm_command("doctor")
     assert result.exit_code == 3

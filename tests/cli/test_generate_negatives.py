@@ -14,11 +14,11 @@ from click.testing import Result
 import leanebm.cli.generate_negatives
 from leanebm.core import Theorem
 from leanebm.data import KnownProof, read_contrastive_set, write_tactic_pairs
-from leanebm.pipeline import GenerateNegatives, OpenWorkbench, ProofReplayed
+from leanebm.pipeline import GenerateNegatives, ProofReplayed, WorkbenchOpener
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
-ToyBench = Callable[..., OpenWorkbench]
+ToyBench = Callable[..., WorkbenchOpener]
 COMMAND = ["generate-negatives", "--tactic-pairs", "pairs.jsonl", "--output", "data/a", "--concurrency", "1"]
 
 

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from leanebm.cli.options import lean_options, run_options
+from leanebm.cli._options import lean_options, run_options
 from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend
 from leanebm.pipeline import RunConfig
 from leanebm.policy import EncoderBackend
@@ -38,7 +38,7 @@ def test_without_options_the_defaults_hold() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reach", "expected"),
     [
-        (["--budget", "7"], lambda config: config.search.budget.max_nodes, 7),
+        (["--budget", "7"], lambda config: config.search.budget.max_expansions, 7),
         (["--server-url", "http://h:1/"], lambda config: config.policy.url, "http://h:1"),
         (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
         (["--encode-url", "http://h:2"], lambda config: config.policy.encoder.url, "http://h:2"),
@@ -67,7 +67,7 @@ def test_options_outweigh_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("concurrency = 3\n[search.budget]\nmax_nodes = 5\n")
     config = parsed("--config", str(path), "--budget", "6")
-    assert (config.concurrency, config.search.budget.max_nodes) == (3, 6)
+    assert (config.concurrency, config.search.budget.max_expansions) == (3, 6)
 
 
 def test_a_command_without_workers_of_its_own_does_not_ask_for_them() -> None:

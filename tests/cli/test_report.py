@@ -7,7 +7,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from leanebm.cli.report import print_summary
+from leanebm.cli._report import print_summary
 from leanebm.core import CertificationRejected, Theorem
 from leanebm.pipeline import RunSummary
 from leanebm.trajectory import TheoremRecord, TrajectorySummary

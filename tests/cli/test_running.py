@@ -8,7 +8,7 @@ import signal
 import click
 import pytest
 
-from leanebm.cli.running import Interrupted, failing_clearly, run_to_end
+from leanebm.cli._running import Interrupted, failing_clearly, run_to_end
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
 

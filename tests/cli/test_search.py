@@ -67,7 +67,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(leanebm_command: Leane
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
     assert result.exit_code == 0
     assert "would search 3 theorems into runs/a" in result.stdout
-    assert "max_nodes = 7" in result.stdout
+    assert "max_expansions = 7" in result.stdout
     assert not Path("runs").exists()
 
 
@@ -75,7 +75,7 @@ def test_a_dry_runs_settings_can_be_given_back_as_a_file(leanebm_command: Leaneb
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
     settings = result.stdout.partition("with these settings:\n")[2]
     Path("run.toml").write_text(settings)
-    assert read_run_config(Path("run.toml")).search.budget.max_nodes == 7
+    assert read_run_config(Path("run.toml")).search.budget.max_expansions == 7
 
 
 def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theorems: str) -> None:

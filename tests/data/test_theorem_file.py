@@ -16,7 +16,7 @@ from leanebm.data import (
     write_library_file,
     write_theorems,
 )
-from leanebm.data._lines import MAX_LINE_BYTES
+from leanebm.data._reading import MAX_LINE_BYTES
 from leanebm.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from leanebm.core import EncoderIdentity, Goal, ProofState, StateRef
-from leanebm.energy import EnergyHead, EnergyHeadConfig, EnergyScorer, SpectralNormMode
+from leanebm.energy import EnergyHead, EnergyHeadConfig, HeadEnergyModel, SpectralNormMode
 from leanebm.errors import EncoderError, EnergyError, PolicyUnavailable
 from leanebm.testing import SAMPLE_LEAVES, cancel_at_every_await, check_energy_model
 
@@ -65,8 +65,8 @@ def head(mode: SpectralNormMode = SpectralNormMode.NONE) -> CountingHead:
 
 
 @asynccontextmanager
-async def scoring(head_: EnergyHead, encoder: Encoder | None = None) -> AsyncIterator[EnergyScorer]:
-    async with EnergyScorer(head_, encoder or Encoder()) as scorer:
+async def scoring(head_: EnergyHead, encoder: Encoder | None = None) -> AsyncIterator[HeadEnergyModel]:
+    async with HeadEnergyModel(head_, encoder or Encoder()) as scorer:
         yield scorer
 
 
@@ -116,7 +116,7 @@ async def test_searches_that_wait_at_the_same_time_share_a_forward() -> None:
     assert [task.result() for task in others] == [[energy] for energy in await _alone(counting)]
 
 
-async def _until_waiting(scorer: EnergyScorer, count: int) -> None:
+async def _until_waiting(scorer: HeadEnergyModel, count: int) -> None:
     while len(scorer._waiting) < count:  # noqa: ASYNC110 - others put it there, in this very loop
         await asyncio.sleep(0)
 
@@ -191,7 +191,7 @@ async def test_the_encoders_own_failure_comes_through() -> None:
 
 
 async def test_outside_its_context_it_says_so() -> None:
-    scorer = EnergyScorer(head(), Encoder())
+    scorer = HeadEnergyModel(head(), Encoder())
     with pytest.raises(EnergyError, match="outside its `async with`"):
         await scorer.energies(STATES)
 

@@ -14,7 +14,8 @@ import pytest
 from leanebm.core import Certificate, Theorem
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.requests import Request
-from leanebm.pipeline import OpenWorkbench, RunConfig, SearchRun, search_run, summarise_run
+from leanebm.pipeline import RunConfig, SearchRun, WorkbenchOpener, summarise_run
+from leanebm.pipeline.search import search_run
 from leanebm.search import BestFirstSearch, SearchOutcome
 from leanebm.search.scorers import BreadthFirst
 from leanebm.storage import ShardWriterConfig
@@ -22,7 +23,7 @@ from leanebm.testing import ScriptedPolicy, ToyWorld, cancel_at_every_await, fak
 from leanebm.trajectory import TrajectoryWriter
 
 UnrulyConfig = Callable[..., LeanPoolConfig]
-ToyBench = Callable[..., OpenWorkbench]
+ToyBench = Callable[..., WorkbenchOpener]
 
 _THEOREM = Theorem(name="t", statement="p")
 _TACTICS = ["step", "fail", "done"]

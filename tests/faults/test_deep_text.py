@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, ProofFinished, TacticRejected, TacticTimedOut, Theorem
+from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import StatementError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.lean.text_limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 
 pytestmark = pytest.mark.lean
 

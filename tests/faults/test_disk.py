@@ -17,15 +17,15 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
-from leanebm.pipeline import OpenWorkbench, RunConfig, SearchRun, summarise_run
-from leanebm.pipeline.recording import record_of
+from leanebm.pipeline import RunConfig, SearchRun, WorkbenchOpener, summarise_run
+from leanebm.pipeline.search.search_run import record_of
 from leanebm.search import SearchResult
 from leanebm.storage import RunInfo, ShardWriterConfig
 from leanebm.testing import ToyWorld
 from leanebm.trajectory import TrajectoryWriter, read_trajectory
 
 Search = Callable[..., Awaitable[None]]
-ToyBench = Callable[..., OpenWorkbench]
+ToyBench = Callable[..., WorkbenchOpener]
 
 
 class Disk(Protocol):

@@ -1,20 +1,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
+from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
-from leanebm.lean import Certifier, LeanPoolConfig
-from leanebm.lean.text_limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
+from leanebm.lean import Certifier, LeanPoolConfig, assemble, declaration_name, lean_file
+from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
+from leanebm.lean.certifier import audit
 from leanebm.testing import check_certifier
 
 FakeConfig = Callable[..., LeanPoolConfig]
+
 _THEOREM = Theorem(name="my theorem", statement="p", header="open Nat")
+
 _SCOPED = Theorem(name="my theorem", statement="p", header="universe u")
 
 
@@ -168,3 +176,89 @@ async def test_pantograph_certifies_through_its_messages(
     if isinstance(result, Certificate):
         assert result.statement == "p"
         assert result.lean_version == "4.0.0-fake"
+
+
+_THEOREM_CERTIFICATE_AUDIT = Theorem(name="t", copy_from="Nat.add_comm")
+
+_GOOD = CertifiedReply("p", "f00d", ("propext",), ("Nat.add_zero",), ("Nat.add_zero",), "4.28.0")
+
+
+def test_a_sound_certificate_passes_and_so_does_a_rejection() -> None:
+    rejected = CertifyRejectedReply("sorry", "it uses sorryAx")
+    assert audit(_THEOREM_CERTIFICATE_AUDIT, _GOOD) is _GOOD
+    assert audit(_THEOREM_CERTIFICATE_AUDIT, rejected) is rejected
+
+
+@pytest.mark.parametrize(
+    ("lie", "reason"),
+    [
+        ({"axioms": ("propext", "sorryAx")}, "sorry"),
+        ({"constants": ("sorryAx",)}, "sorry"),
+        ({"trusted_constants": ("sorryAx",)}, "sorry"),
+        ({"axioms": ("Lean.ofReduceBool",)}, "axioms"),
+        ({"axioms": ("cheat",)}, "axioms"),
+        ({"constants": ("Nat.add_comm",)}, "self_reference"),
+        ({"trusted_constants": ("Nat.add_comm",)}, "self_reference"),
+        ({"statement": " "}, "elaboration"),
+        ({"fingerprint": ""}, "elaboration"),
+    ],
+)
+def test_one_that_contradicts_itself_is_rejected(lie: dict[str, Any], reason: str) -> None:
+    verdict = audit(_THEOREM_CERTIFICATE_AUDIT, attrs.evolve(_GOOD, **lie))
+    assert isinstance(verdict, CertifyRejectedReply)
+    assert verdict.reason == reason
+
+
+def test_each_tactic_is_an_indented_block() -> None:
+    theorem = Theorem(name="add zero", statement="∀ n : Nat, n + 0 = n", header="open Nat")
+    text = assemble(theorem, ["intro n", "induction n with\n| zero => rfl\n| succ n ih =>\n  simp"])
+    assert text == (
+        "open Nat\n\n"
+        "theorem leanebm_add_zero : ∀ n : Nat, n + 0 = n := by\n"
+        "  intro n\n"
+        "  induction n with\n"
+        "  | zero => rfl\n"
+        "  | succ n ih =>\n"
+        "    simp\n"
+    )
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_what_ends_no_line_of_leans_is_left_alone(separator: str) -> None:
+    tactic = f'exact f "a{separator}b"'
+    assert f"\n  {tactic}\n" in assemble(Theorem(name="t", statement="p"), [tactic])
+
+
+def test_a_step_that_was_indented_is_put_in_line() -> None:
+    theorem = Theorem(name="t", statement="p")
+    assert assemble(theorem, ["    simp\n    rfl\n"]) == "theorem leanebm_t : p := by\n  simp\n  rfl\n"
+
+
+def test_a_statement_of_several_lines_keeps_its_layout() -> None:
+    theorem = Theorem(name="t", statement="∀ n,\n  p n")
+    assert assemble(theorem, ["simp"]) == "theorem leanebm_t :\n    ∀ n,\n      p n := by\n  simp\n"
+
+
+def test_a_comment_at_the_end_of_a_statement_does_not_swallow_the_proof() -> None:
+    theorem = Theorem(name="t", statement="p -- easy")
+    assert assemble(theorem, ["simp"]) == "theorem leanebm_t : p -- easy\n    := by\n  simp\n"
+
+
+def test_a_library_theorem_is_stated_by_its_name() -> None:
+    theorem = Theorem(name="Nat.add_comm", copy_from="Nat.add_comm")
+    text = assemble(theorem, ["omega"], "∀ (n m : Nat),\n  n + m = m + n")
+    assert text == (
+        "-- Nat.add_comm : ∀ (n m : Nat),\n"
+        "--   n + m = m + n\n"
+        "theorem leanebm_Nat_add_comm : type_of% @Nat.add_comm := by\n"
+        "  omega\n"
+    )
+
+
+def test_a_file_starts_with_its_imports() -> None:
+    assert lean_file(("Init", "Std"), "theorem …\n") == "import Init\nimport Std\n\ntheorem …\n"
+
+
+@given(name=st.text(min_size=1).filter(lambda name: bool(name.strip())))
+def test_a_declaration_name_is_a_plain_identifier(name: str) -> None:
+    assert re.fullmatch(r"leanebm_[A-Za-z0-9_]+", declaration_name(Theorem(name=name, statement="p")))

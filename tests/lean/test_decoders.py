@@ -18,7 +18,7 @@ from leanebm.lean._decoders import (
 from leanebm.lean._replies import (
     CertifiedReply,
     CertifyRejectedReply,
-    LibraryTheorem,
+    LibraryTheoremReply,
     LimitReached,
     NewState,
     TacticFailed,
@@ -214,7 +214,7 @@ def test_half_a_certificate_is_none(reply: dict[str, Any]) -> None:
 def test_a_page_of_the_library_is_read() -> None:
     item = {"name": "n", "module": "m", "statement": "s", "fingerprint": "f"}
     page = library_reply({"theorems": [item], "next": 200})
-    assert page.theorems == (LibraryTheorem("n", "m", "s", "f"),)
+    assert page.theorems == (LibraryTheoremReply("n", "m", "s", "f"),)
     assert page.next_offset == 200
     assert library_reply({"theorems": []}).next_offset is None
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from leanebm.lean import WorkerCommand
-from leanebm.lean._line_buffer import LineTooLongError
+from leanebm.lean._codec import LineTooLongError
 from leanebm.lean._process import ChildProcess
 from leanebm.testing import cancel_at_every_await
 

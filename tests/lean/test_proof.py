@@ -18,9 +18,9 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
+from leanebm.core.limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle
-from leanebm.lean.text_limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 
 FakeConfig = Callable[..., LeanPoolConfig]
 _THEOREM = Theorem(name="t", statement="p")

@@ -28,7 +28,7 @@ from leanebm.errors import (
 )
 from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, LeanWorker, RetirementReason
 from leanebm.lean._replies import NewState, TacticFailed
-from leanebm.lean._task_scope import TaskScope
+from leanebm.lean._tasks import TaskScope
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
 
 FakeConfig = Callable[..., LeanPoolConfig]

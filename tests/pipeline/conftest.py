@@ -39,7 +39,7 @@ def world() -> ToyWorld:
 
 @pytest.fixture
 def config() -> RunConfig:
-    return RunConfig(concurrency=3, search=SearchConfig(budget=SearchBudget(max_nodes=200)))
+    return RunConfig(concurrency=3, search=SearchConfig(budget=SearchBudget(max_expansions=200)))
 
 
 @pytest.fixture

@@ -30,15 +30,15 @@ def test_without_a_file_the_defaults_hold() -> None:
 
 def test_the_file_outweighs_defaults_and_options_outweigh_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "concurrency = 2\n[search.budget]\nmax_nodes = 7\nmax_wall_s = 3\n")
-    config = read_run_config(path, [Override("search.budget.max_nodes", 9, "--budget")])
-    assert (config.concurrency, config.search.budget.max_nodes, config.search.budget.max_wall_s) == (2, 9, 3.0)
+    config = read_run_config(path, [Override("search.budget.max_expansions", 9, "--budget")])
+    assert (config.concurrency, config.search.budget.max_expansions, config.search.budget.max_wall_s) == (2, 9, 3.0)
 
 
 def test_mistakes_in_file_and_options_are_told_together(tmp_path: Path) -> None:
     path = write(tmp_path, "speed = 2\n[search]\ncandidates_per_state = 0\n")
     with pytest.raises(ConfigError) as caught:
         read_run_config(
-            path, [Override("search.budget.max_nodes", 0, "--budget"), Override("policy.url", "x", "--url")]
+            path, [Override("search.budget.max_expansions", 0, "--budget"), Override("policy.url", "x", "--url")]
         )
     places = sorted(problem.rpartition(" @ ")[-1] for problem in caught.value.problems)
     assert places == ["$", "$.search.candidates_per_state", "--budget", "--url"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from leanebm.errors import LeanInstallError
-from leanebm.pipeline import Diagnosis, Verdict, doctor, examine
+from leanebm.pipeline import Health, HealthCheck, doctor, examine
 
 
-def found() -> dict[str, Diagnosis]:
+def found() -> dict[str, HealthCheck]:
     return {diagnosis.subject: diagnosis for diagnosis in examine()}
 
 
@@ -28,9 +28,9 @@ def test_everything_is_looked_at_once() -> None:
 
 
 def test_what_is_missing_comes_with_advice() -> None:
-    assert found()["embedded Lean"].verdict is Verdict.ABSENT
+    assert found()["embedded Lean"].verdict is Health.ABSENT
     assert "downloads" in found()["embedded Lean"].advice
-    assert found()["native Lean"].verdict is Verdict.ABSENT
+    assert found()["native Lean"].verdict is Health.ABSENT
     assert "elan" in found()["native Lean"].advice
 
 
@@ -53,14 +53,14 @@ def test_without_node_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(doctor, "find_node", no_node)
     monkeypatch.setattr(doctor, "locate", no_node)
-    assert found()["Node.js"].verdict is Verdict.BAD
+    assert found()["Node.js"].verdict is Health.BAD
     assert "pip install" in found()["Node.js"].advice
-    assert found()["npm"].verdict is Verdict.BAD
+    assert found()["npm"].verdict is Health.BAD
 
 
-@pytest.mark.parametrize(("free_mib", "verdict"), [(10, Verdict.BAD), (100_000, Verdict.GOOD)])
+@pytest.mark.parametrize(("free_mib", "verdict"), [(10, Health.BAD), (100_000, Health.GOOD)])
 def test_room_on_the_disk_is_judged(
-    monkeypatch: pytest.MonkeyPatch, free_mib: int, verdict: Verdict, disk: Callable[[int], object]
+    monkeypatch: pytest.MonkeyPatch, free_mib: int, verdict: Health, disk: Callable[[int], object]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: disk(free_mib * 2**20))
     assert found()["disk"].verdict is verdict

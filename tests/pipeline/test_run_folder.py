@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import Certificate, Theorem
-from leanebm.pipeline import record_path
+from leanebm.errors import ConfigError
+from leanebm.pipeline import CertificateRecord, record_path
 from leanebm.pipeline.run_folder import RunFolder, _file_stem, write_proof, write_text
 
 
@@ -64,3 +69,85 @@ def test_a_trajectory_is_found_by_its_runs_folder_and_by_itself(tmp_path: Path) 
     folder.trajectory.mkdir()
     assert RunFolder.trajectory_in(tmp_path) == folder.trajectory
     assert RunFolder.trajectory_in(folder.trajectory) == folder.trajectory
+
+
+_CERTIFICATE = Certificate(
+    theorem=Theorem(name="a/b", statement="∀ n : Nat, n = n", header="open Nat"),
+    source="import Init\n\nopen Nat\n\ntheorem leanebm_a_b : ∀ n : Nat, n = n := by\n  intro n\n  rfl\n",
+    tactics=("intro n", "rfl"),
+    statement="∀ (n : Nat), n = n",
+    fingerprint="f00d",
+    axioms=(),
+    constants=("Eq", "Nat"),
+    trusted_constants=("Eq",),
+    lean_version="4.28.0",
+    backend="embedded",
+    imports=("Init",),
+)
+
+_RECORD = CertificateRecord.of(_CERTIFICATE)
+
+
+def test_a_proof_is_written_with_its_record(tmp_path: Path) -> None:
+    path = write_proof(_CERTIFICATE, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, record_path(path).name}
+    assert CertificateRecord.read(path) == _RECORD
+    assert _RECORD.source_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert _RECORD.objection_to(path.read_bytes()) is None
+
+
+def test_a_record_says_all_that_is_needed_to_repeat_the_check() -> None:
+    told = json.loads(_RECORD.to_json())
+    assert told["theorem"] == attrs.asdict(_CERTIFICATE.theorem)
+    assert told["leanebm_version"] == _CERTIFICATE.leanebm_version
+    for name in ("statement", "fingerprint", "lean_version", "backend", "source_sha256"):
+        assert told[name] == getattr(_CERTIFICATE, name)
+    for name in ("axioms", "constants", "trusted_constants", "imports"):
+        assert told[name] == list(getattr(_CERTIFICATE, name))
+
+
+def test_every_changed_byte_is_noticed() -> None:
+    content = _CERTIFICATE.source.encode()
+    for position in range(len(content)):
+        changed = bytes([*content[:position], content[position] ^ 1, *content[position + 1 :]])
+        objection = _RECORD.objection_to(changed)
+        assert objection is not None
+        assert hashlib.sha256(changed).hexdigest() in objection
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, []),
+        ({"statement": "printed otherwise", "constants": (), "lean_version": "4.30.0", "backend": "native"}, []),
+        ({"fingerprint": "beef", "statement": "False"}, ["it states 'False'", "its statement: 'False'"]),
+        ({"axioms": ("Evil",), "constants": ("Evil",)}, ["its axioms: ('Evil',)", "its constants: ('Evil',)"]),
+        ({"imports": ("Init", "Evil")}, ["it imports Init, Evil"]),
+        ({"fingerprint": "text.beef"}, []),  # of the text's words, by a backend that cannot do better
+    ],
+)
+def test_what_a_recheck_found_otherwise_is_told(change: dict[str, Any], told: list[str]) -> None:
+    differences = list(_RECORD.differences(attrs.evolve(_CERTIFICATE, **change)))
+    assert len(differences) == len(told)
+    assert all(said.startswith(start) for said, start in zip(differences, told, strict=True))
+
+
+def test_there_may_be_no_record(tmp_path: Path) -> None:
+    assert CertificateRecord.read(tmp_path / "proof.lean") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", "\ud800", "[" * 100_000, _RECORD.to_json().replace('"format": 1', '"format": 2')]
+)
+def test_a_damaged_record_is_told_with_its_place(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "proof.lean"
+    record_path(path).write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(ConfigError, match=r"proof\.certificate\.json"):
+        CertificateRecord.read(path)
+
+
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    told = json.loads(_RECORD.to_json()) | {"lean_version": "\ud800"}
+    record_path(tmp_path / "a.lean").write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match="lean_version"):
+        CertificateRecord.read(tmp_path / "a.lean")

@@ -21,10 +21,10 @@ class Colour(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Budget:
-    max_nodes: int | None = attrs.field(default=100)
+    max_expansions: int | None = attrs.field(default=100)
     max_wall_s: float | None = None
 
-    @max_nodes.validator
+    @max_expansions.validator
     def _positive(self, _: object, value: int | None) -> None:
         if value is not None and value < 1:
             raise ValueError(f"must be at least 1, got {value}")
@@ -64,7 +64,7 @@ def test_every_mistake_is_reported_at_once_with_its_path() -> None:
             "colour": "green",
             "imports": "Init",
             "is_eager": 1,
-            "budget": {"max_nodes": 0, "max_wall_s": "soon", "max_node": 3},
+            "budget": {"max_expansions": 0, "max_wall_s": "soon", "max_node": 3},
             "title": "x",
         }
     )
@@ -78,7 +78,7 @@ def test_every_mistake_is_reported_at_once_with_its_path() -> None:
             "$.imports",
             "$.is_eager",
             "$.budget",
-            "$.budget.max_nodes",
+            "$.budget.max_expansions",
             "$.budget.max_wall_s",
         ]
     )
@@ -87,9 +87,18 @@ def test_every_mistake_is_reported_at_once_with_its_path() -> None:
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ({"name": "x", "budget": {"max_nodes": True}}, "expected a whole number, got True @ $.budget.max_nodes"),
-        ({"name": "x", "budget": {"max_nodes": 2.0}}, "expected a whole number, got 2.0 @ $.budget.max_nodes"),
-        ({"name": "x", "budget": {"max_nodes": "5"}}, "expected a whole number, got '5' @ $.budget.max_nodes"),
+        (
+            {"name": "x", "budget": {"max_expansions": True}},
+            "expected a whole number, got True @ $.budget.max_expansions",
+        ),
+        (
+            {"name": "x", "budget": {"max_expansions": 2.0}},
+            "expected a whole number, got 2.0 @ $.budget.max_expansions",
+        ),
+        (
+            {"name": "x", "budget": {"max_expansions": "5"}},
+            "expected a whole number, got '5' @ $.budget.max_expansions",
+        ),
         ({"name": "x", "budget": 5}, "expected a table, got 5 @ $.budget"),
         ({"name": "x", "colour": "green"}, "expected one of 'red', 'blue', got 'green' @ $.colour"),
         ({}, "is required @ $.name"),
@@ -102,12 +111,12 @@ def test_a_mistake_is_told_in_words(table: dict[str, Any], problem: str) -> None
 
 def test_an_unknown_setting_is_answered_with_the_known_ones() -> None:
     (problem,) = problems_of({"name": "x", "budget": {"max_node": 3}})
-    assert problem == "unknown setting max_node (known here: max_nodes, max_wall_s) @ $.budget"
+    assert problem == "unknown setting max_node (known here: max_expansions, max_wall_s) @ $.budget"
 
 
 def test_the_word_none_stands_for_no_limit() -> None:
-    settings = structure_settings({"name": "x", "budget": {"max_nodes": "none"}}, Settings, source="")
-    assert settings.budget.max_nodes is None
+    settings = structure_settings({"name": "x", "budget": {"max_expansions": "none"}}, Settings, source="")
+    assert settings.budget.max_expansions is None
 
 
 def test_a_secret_is_never_written() -> None:
@@ -127,7 +136,7 @@ settings_values = st.builds(
     is_eager=st.just(False),
     budget=st.builds(
         Budget,
-        max_nodes=st.none() | st.integers(1, 2**63 - 1),
+        max_expansions=st.none() | st.integers(1, 2**63 - 1),
         max_wall_s=st.none() | st.floats(allow_nan=False),
     ),
 )

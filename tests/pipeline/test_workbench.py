@@ -1,24 +1,33 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from leanebm.core import Theorem
+import leanebm.pipeline.workbench
+from leanebm.core import Goal, ProofState, StateRef, Theorem
+from leanebm.errors import LeanInstallError
 from leanebm.lean import CommandBackend, LeanPoolConfig
+from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
     RunConfig,
     SearchAdvanced,
     StageFinished,
+    StageProgressed,
     StageStarted,
     open_workbench,
     prove,
     read_run_config,
+    start_embedded_server,
     theorem_of,
     to_toml,
 )
+from leanebm.pipeline.workbench import prepare_embedded_lean
+from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchOutcome
 from leanebm.testing.fake_worker import fake_worker_argv
 
@@ -63,3 +72,79 @@ def test_a_backend_of_ones_own_can_be_written_down(fake_lean: RunConfig, tmp_pat
     path = tmp_path / "config.toml"
     path.write_text(to_toml(fake_lean))
     assert read_run_config(path) == fake_lean
+
+
+STATE = ProofState(goals=(Goal(text="⊢ True ∧ True", target="True ∧ True"),), key="k", ref=StateRef(0, 0))
+
+
+async def test_it_answers_on_loopback_until_it_is_left() -> None:
+    async with start_embedded_server(seed=3) as url:
+        assert url.startswith("http://127.0.0.1:")
+        async with PolicyClient(PolicyClientConfig(url=url)) as policy:
+            candidates = await policy.propose(STATE, 4)
+    assert len({candidate.tactic for candidate in candidates}) == len(candidates) > 0
+
+
+async def test_equal_seeds_propose_the_same() -> None:
+    async def proposed(seed: int) -> list[str]:
+        async with start_embedded_server(seed=seed) as url, PolicyClient(PolicyClientConfig(url=url)) as policy:
+            return [candidate.tactic for candidate in await policy.propose(STATE, 8)]
+
+    assert await proposed(5) == await proposed(5)
+
+
+def replace_install(monkeypatch: pytest.MonkeyPatch, install: Any) -> None:
+    monkeypatch.setattr(leanebm.pipeline.workbench, "install", install)
+
+
+async def test_progress_of_the_thread_arrives_on_the_loop(monkeypatch: pytest.MonkeyPatch, observer: Any) -> None:
+    def install(progress: InstallProgress) -> None:
+        progress(InstallStage.DOWNLOAD, 0.5)
+        progress(InstallStage.COMPILE, None)
+
+    replace_install(monkeypatch, install)
+    loop_thread = threading.current_thread()
+    threads = []
+    observer.react = lambda _: threads.append(threading.current_thread())
+    await prepare_embedded_lean(observer)
+    await asyncio.sleep(0)
+    assert [(event.step, event.fraction) for event in observer.events] == [
+        ("downloading", 0.5),
+        ("compiling the REPL", None),
+    ]
+    assert all(isinstance(event, StageProgressed) for event in observer.events)
+    assert set(threads) == {loop_thread}
+
+
+async def test_cancelling_ends_the_installation_at_its_next_step(
+    monkeypatch: pytest.MonkeyPatch, observer: Any
+) -> None:
+    started, may_go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def install(progress: InstallProgress) -> None:
+        try:
+            started.set()
+            may_go_on.wait()
+            progress(InstallStage.UNPACK, None)
+            pytest.fail("it went on")
+        finally:
+            ended.set()
+
+    replace_install(monkeypatch, install)
+    task = asyncio.create_task(prepare_embedded_lean(observer))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    may_go_on.set()
+    await asyncio.to_thread(ended.wait)
+    assert observer.events == []
+
+
+async def test_what_is_wrong_is_raised(monkeypatch: pytest.MonkeyPatch, observer: Any) -> None:
+    def install(_: InstallProgress) -> None:
+        raise LeanInstallError("no network")
+
+    replace_install(monkeypatch, install)
+    with pytest.raises(LeanInstallError, match="no network"):
+        await prepare_embedded_lean(observer)

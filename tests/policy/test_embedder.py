@@ -9,7 +9,7 @@ import pytest
 
 from leanebm.errors import PolicyUnavailable
 from leanebm.policy._embedder import Embedder
-from leanebm.policy._meter import Meter
+from leanebm.policy.statistics import RequestMeter
 
 
 class Encoder:
@@ -42,13 +42,13 @@ async def embedder(
     *,
     batch_size: int = 3,
     cache_entries: int = 100,
-    meter: Meter | None = None,
+    meter: RequestMeter | None = None,
 ) -> AsyncIterator[Embedder]:
     async with asyncio.TaskGroup() as tasks:
         one = Embedder(
             encoder,
             tasks,
-            meter=meter or Meter(),
+            meter=meter or RequestMeter(),
             batch_size=batch_size,
             linger_s=0.0,
             cache_entries=cache_entries,
@@ -77,7 +77,7 @@ async def test_batches_are_bounded_in_number_and_in_length() -> None:
 
 
 async def test_a_text_under_way_is_not_asked_for_twice() -> None:
-    encoder, meter = Encoder(), Meter()
+    encoder, meter = Encoder(), RequestMeter()
     encoder.gate.clear()
     async with embedder(encoder, batch_size=1, meter=meter) as one:
         first = asyncio.create_task(one.encode(["a"]))
@@ -90,7 +90,7 @@ async def test_a_text_under_way_is_not_asked_for_twice() -> None:
 
 
 async def test_answers_are_remembered_the_oldest_use_forgotten_first() -> None:
-    encoder, meter = Encoder(), Meter()
+    encoder, meter = Encoder(), RequestMeter()
     async with embedder(encoder, batch_size=1, cache_entries=2, meter=meter) as one:
         for text in ("a", "b", "a", "c", "a", "b"):
             await one.encode([text])

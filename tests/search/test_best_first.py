@@ -110,19 +110,19 @@ async def test_a_statement_that_does_not_elaborate_is_the_callers_mistake(run_se
 
 
 async def test_the_node_budget_counts_expansions(run_search: RunSearch) -> None:
-    result = await run_search(LINE, "a", max_nodes=2)
+    result = await run_search(LINE, "a", max_expansions=2)
     assert result.outcome is SearchOutcome.BUDGET_SPENT
     assert result.statistics.expansions == 2
     assert [node.state.key for node in result.nodes] == ["a", "b", "c"]
 
 
 async def test_the_last_node_of_the_budget_may_still_end_the_proof(run_search: RunSearch) -> None:
-    assert (await run_search(LINE, "a", max_nodes=3)).outcome is SearchOutcome.PROVED
+    assert (await run_search(LINE, "a", max_expansions=3)).outcome is SearchOutcome.PROVED
 
 
 async def test_a_frontier_that_empties_with_the_budget_is_exhausted(run_search: RunSearch) -> None:
     world = ToyWorld(moves={"a": {"go": "b"}, "b": {}})
-    assert (await run_search(world, "a", max_nodes=2)).outcome is SearchOutcome.EXHAUSTED
+    assert (await run_search(world, "a", max_expansions=2)).outcome is SearchOutcome.EXHAUSTED
 
 
 async def test_the_tactic_budget_ends_an_expansion_in_the_middle(run_search: RunSearch) -> None:
@@ -361,7 +361,7 @@ async def test_one_search_object_searches_many_theorems_at_once() -> None:
 
 
 def test_settings_are_checked_when_they_are_made() -> None:
-    assert SearchConfig() == SearchConfig(budget=SearchBudget(max_nodes=100), candidates_per_state=16)
+    assert SearchConfig() == SearchConfig(budget=SearchBudget(max_expansions=100), candidates_per_state=16)
     with pytest.raises(ValueError, match="candidates_per_state"):
         SearchConfig(candidates_per_state=0)
     with pytest.raises(ValueError, match="max_frontier"):

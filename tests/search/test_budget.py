@@ -10,7 +10,7 @@ from leanebm.testing import ManualClock
 
 def test_each_limit_ends_the_budget_by_itself() -> None:
     clock = ManualClock(now_s=1000.0)
-    meter = BudgetMeter(budget=SearchBudget(max_nodes=2, max_tactic_calls=3, max_wall_s=5.0), clock=clock)
+    meter = BudgetMeter(budget=SearchBudget(max_expansions=2, max_tactic_calls=3, max_wall_s=5.0), clock=clock)
     assert meter.allows_tactic
     assert meter.allows_expansion
 
@@ -32,7 +32,7 @@ def test_each_limit_ends_the_budget_by_itself() -> None:
 
 def test_without_a_limit_nothing_ends_it() -> None:
     clock = ManualClock()
-    meter = BudgetMeter(budget=SearchBudget(max_nodes=1), clock=clock)
+    meter = BudgetMeter(budget=SearchBudget(max_expansions=1), clock=clock)
     meter.tactic_calls = 10**9
     clock.advance(1e9)
     assert meter.allows_expansion
@@ -40,7 +40,13 @@ def test_without_a_limit_nothing_ends_it() -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"max_nodes": 0}, {"max_nodes": 1.5}, {"max_tactic_calls": 0}, {"max_wall_s": 0.0}, {"max_wall_s": -1.0}],
+    [
+        {"max_expansions": 0},
+        {"max_expansions": 1.5},
+        {"max_tactic_calls": 0},
+        {"max_wall_s": 0.0},
+        {"max_wall_s": -1.0},
+    ],
 )
 def test_limits_that_allow_nothing_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=next(iter(limits))):

@@ -54,7 +54,7 @@ async def search(world_name: str, scorer_name: str) -> SearchResult:
         scorer=SCORERS[scorer_name],
         environment=world,
         certifier=ToyCertifier(world),
-        config=SearchConfig(budget=SearchBudget(max_nodes=40)),
+        config=SearchConfig(budget=SearchBudget(max_expansions=40)),
         clock=ManualClock(step_s=0.001),
     ).run(Theorem(name=world_name, statement=start))
 

@@ -28,7 +28,7 @@ scorers: st.SearchStrategy[StateScorer] = st.sampled_from(
     seed=st.integers(0, 10**6),
     num_states=st.integers(2, 25),
     scorer=scorers,
-    max_nodes=st.integers(1, 40),
+    max_expansions=st.integers(1, 40),
     max_frontier=st.none() | st.integers(1, 6),
     cheats=st.sets(st.tuples(st.sampled_from([f"s{i}" for i in range(25)]), st.sampled_from(["t0", "t1", "finish"]))),
 )
@@ -37,7 +37,7 @@ def test_on_any_graph_the_tree_is_a_tree_and_every_path_in_it_is_real(
     seed: int,
     num_states: int,
     scorer: StateScorer,
-    max_nodes: int,
+    max_expansions: int,
     max_frontier: int | None,
     cheats: set[tuple[str, str]],
 ) -> None:
@@ -46,7 +46,7 @@ def test_on_any_graph_the_tree_is_a_tree_and_every_path_in_it_is_real(
     policy = ScriptedPolicy.over(world, seed=seed)
 
     result: SearchResult = asyncio.run(
-        run_search(world, "s0", policy, scorer=scorer, max_nodes=max_nodes, max_frontier=max_frontier)  # type: ignore[arg-type]
+        run_search(world, "s0", policy, scorer=scorer, max_expansions=max_expansions, max_frontier=max_frontier)  # type: ignore[arg-type]
     )
 
     root = result.nodes[0]
@@ -57,7 +57,7 @@ def test_on_any_graph_the_tree_is_a_tree_and_every_path_in_it_is_real(
         if node.parent is not None:
             assert node.path_log_prob == node.parent.path_log_prob + node.log_prob
     _check_priorities(result, scorer)
-    _check_outcome(result, world, is_whole=max_nodes > num_states and max_frontier is None)
+    _check_outcome(result, world, is_whole=max_expansions > num_states and max_frontier is None)
 
 
 def _check_priorities(result: SearchResult, scorer: StateScorer) -> None:

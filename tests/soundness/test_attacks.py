@@ -61,7 +61,7 @@ async def test_a_search_does_not_prove(pool: LeanPool, certifier: Certifier, att
         scorer=BreadthFirst(),
         environment=pool,
         certifier=certifier,
-        config=SearchConfig(budget=SearchBudget(max_nodes=1)),
+        config=SearchConfig(budget=SearchBudget(max_expansions=1)),
     )
     if attack.step is Step.NO_STATEMENT:
         with pytest.raises(StatementError):

@@ -102,7 +102,7 @@ def _search(pool: LeanPool, certifier: Certifier) -> BestFirstSearch:
         scorer=BreadthFirst(),
         environment=pool,
         certifier=certifier,
-        config=SearchConfig(budget=SearchBudget(max_nodes=1)),
+        config=SearchConfig(budget=SearchBudget(max_expansions=1)),
     )
 
 

@@ -8,16 +8,16 @@ from leanebm.storage import RunInfo
 
 
 def test_runs_of_the_same_settings_may_share_a_trajectory(make_run: Callable[..., RunInfo]) -> None:
-    first = make_run("run-1", max_nodes=100)
-    later = attrs.evolve(make_run("run-2", max_nodes=100), started_unix_s=1.8e9, leanebm_version="1")
+    first = make_run("run-1", max_expansions=100)
+    later = attrs.evolve(make_run("run-2", max_expansions=100), started_unix_s=1.8e9, leanebm_version="1")
     assert first.differences(later) == []
 
 
 def test_every_difference_is_told_with_its_path(make_run: Callable[..., RunInfo]) -> None:
-    first = make_run(max_nodes=100)
-    other = attrs.evolve(make_run(max_nodes=200, max_wall_s=9.0), seed=7, lean_version="4.28.0")
+    first = make_run(max_expansions=100)
+    other = attrs.evolve(make_run(max_expansions=200, max_wall_s=9.0), seed=7, lean_version="4.28.0")
     assert first.differences(other) == [
-        "$.config.search.budget.max_nodes: 100, not 200",
+        "$.config.search.budget.max_expansions: 100, not 200",
         "$.config.search.budget.max_wall_s: 'nothing', not 9.0",
         "$.lean_version: 'none', not '4.28.0'",
         "$.seed: 0, not 7",

@@ -118,12 +118,12 @@ async def test_a_second_run_goes_on_where_the_first_ended(
 async def test_other_settings_are_refused_with_every_difference(
     tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
 ) -> None:
-    async with ShardWriter(tmp_path, shard_format, run=make_run(max_nodes=100), config=AT_ONCE) as writer:
+    async with ShardWriter(tmp_path, shard_format, run=make_run(max_expansions=100), config=AT_ONCE) as writer:
         await writer.write(*make_theorem("t1"))
-    with pytest.raises(TrajectoryError, match=r"max_nodes: 200, not 100[\s\S]*seed: 1, not 0"):
-        async with ShardWriter(tmp_path, shard_format, run=make_run(max_nodes=200, seed=1)):
+    with pytest.raises(TrajectoryError, match=r"max_expansions: 200, not 100[\s\S]*seed: 1, not 0"):
+        async with ShardWriter(tmp_path, shard_format, run=make_run(max_expansions=200, seed=1)):
             pytest.fail("it must not be entered")
-    async with ShardWriter(tmp_path, shard_format, run=make_run("run-2", max_nodes=100)) as writer:
+    async with ShardWriter(tmp_path, shard_format, run=make_run("run-2", max_expansions=100)) as writer:
         assert writer.completed() == {"t1"}, "the refusal has released the directory"
 
 

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from leanebm.search import EdgeKind, NodeStatus, SearchOutcome
-from leanebm.trajectory import THEOREM_OUTCOMES, TheoremRecord, row
+from leanebm.trajectory import THEOREM_OUTCOMES, TheoremRecord, record
 
 
 def test_a_theorem_is_proved_exactly_if_it_has_a_certificate(make_theorem: Callable[..., Any]) -> None:
@@ -46,5 +46,5 @@ def test_outcomes_and_their_words_are_the_searchs_own() -> None:
 
 @pytest.mark.parametrize("words", [NodeStatus, EdgeKind])
 def test_the_words_of_the_search_are_documented_where_they_are_stored(words: type[enum.Enum]) -> None:
-    source = inspect.getsource(row)
+    source = inspect.getsource(record)
     assert all(f"``{word.value}``" in source for word in words)

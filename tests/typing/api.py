@@ -70,7 +70,7 @@ async def search_by_hand(theorem: Theorem) -> SearchResult:
             scorer=LengthNormalisedLogProb(alpha=0.7),
             environment=ReplayingEnvironment(pool),
             certifier=certifier,
-            config=SearchConfig(budget=SearchBudget(max_nodes=100, max_wall_s=60.0)),
+            config=SearchConfig(budget=SearchBudget(max_expansions=100, max_wall_s=60.0)),
         )
         result = await search.run(theorem)
     assert_type(result, SearchResult)

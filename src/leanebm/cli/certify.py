@@ -10,9 +10,9 @@ import attrs
 import click
 from rich.console import Console
 
-from leanebm.cli.display import display_on
-from leanebm.cli.options import lean_options
-from leanebm.cli.running import NOT_PROVED, run_to_end
+from leanebm.cli._display import display_on
+from leanebm.cli._options import lean_options
+from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationResult
 from leanebm.pipeline import RunConfig, certify_files, record_path
 

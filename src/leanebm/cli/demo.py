@@ -40,7 +40,7 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     started_s = time.monotonic()
     overrides = [Override(path, value, "demo") for path, value in _SETTINGS.items()]
     if budget is not None:
-        overrides.append(Override("search.budget.max_nodes", budget, "--budget"))
+        overrides.append(Override("search.budget.max_expansions", budget, "--budget"))
     config = read_run_config(None, overrides)
     theorems = load_theorems(BUNDLED, max_theorems=max_theorems)
     output = _free_folder()

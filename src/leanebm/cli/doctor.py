@@ -9,12 +9,12 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from leanebm.cli.running import BROKEN
-from leanebm.pipeline import Diagnosis, Verdict, examine
+from leanebm.cli._running import BROKEN
+from leanebm.pipeline import Health, HealthCheck, examine
 
 __all__ = ["doctor"]
 
-_MARKS = {Verdict.GOOD: ("ok", "green"), Verdict.ABSENT: ("--", "dim"), Verdict.BAD: ("!!", "bold red")}
+_MARKS = {Health.GOOD: ("ok", "green"), Health.ABSENT: ("--", "dim"), Health.BAD: ("!!", "bold red")}
 
 
 @click.command()
@@ -31,11 +31,11 @@ def doctor(*, as_json: bool) -> None:
         console = Console(highlight=False)
         for diagnosis in diagnoses:
             _print(console, diagnosis)
-    if any(diagnosis.verdict is Verdict.BAD for diagnosis in diagnoses):
+    if any(diagnosis.verdict is Health.BAD for diagnosis in diagnoses):
         raise click.exceptions.Exit(BROKEN)
 
 
-def _print(console: Console, diagnosis: Diagnosis) -> None:
+def _print(console: Console, diagnosis: HealthCheck) -> None:
     mark, style = _MARKS[diagnosis.verdict]
     console.print(Text.assemble((mark, style), f"  {diagnosis.subject:<14} {diagnosis.finding}"), soft_wrap=True)
     if diagnosis.advice:
@@ -43,4 +43,4 @@ def _print(console: Console, diagnosis: Diagnosis) -> None:
 
 
 def _plain(_: object, __: object, value: object) -> object:
-    return value.value if isinstance(value, Verdict) else value
+    return value.value if isinstance(value, Health) else value

@@ -12,7 +12,7 @@ from rich.text import Text
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.energy.diagnostics import Diagnosis
+    from leanebm.energy.diagnostics import HeadReport
 
 __all__ = ["ebm_report", "print_diagnosis"]
 
@@ -26,16 +26,16 @@ def ebm_report(*, folder: Path) -> None:
     with it, and the likely cause; it is one file and needs nothing beside it.
     """
     try:  # only this command and its kin need numpy and what draws
-        from leanebm.energy.diagnostics import Diagnosis
+        from leanebm.energy.diagnostics import HeadReport
         from leanebm.energy.diagnostics.report import write_report
     except ImportError as error:
         problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
         raise ConfigError("the report on an energy head needs more than the base installation:", [problem]) from error
     page = write_report(folder)
-    print_diagnosis(Console(highlight=False), Diagnosis.read(folder), page)
+    print_diagnosis(Console(highlight=False), HeadReport.read(folder), page)
 
 
-def print_diagnosis(console: Console, diagnosis: Diagnosis, page: Path) -> None:
+def print_diagnosis(console: Console, diagnosis: HeadReport, page: Path) -> None:
     """Print the verdict, what speaks against the head, and where the whole report is."""
     verdict = diagnosis.verdict
     console.print(Text(f"{verdict.grade.value}: ", style="bold"), Text(verdict.summary), sep="", soft_wrap=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from leanebm.cli.display import display_on
-from leanebm.cli.options import lean_options
-from leanebm.cli.running import run_to_end
+from leanebm.cli._display import display_on
+from leanebm.cli._options import lean_options
+from leanebm.cli._running import run_to_end
 from leanebm.data import LibrarySelection
 from leanebm.pipeline import LIBRARY_MODULES, RunConfig
 from leanebm.pipeline import extract_library as extract

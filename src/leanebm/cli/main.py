@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import click
 
+from leanebm.cli._running import failing_clearly
 from leanebm.cli.certify import certify
 from leanebm.cli.demo import demo
 from leanebm.cli.doctor import doctor
@@ -17,7 +18,6 @@ from leanebm.cli.extract_library import extract_library
 from leanebm.cli.generate_negatives import generate_negatives
 from leanebm.cli.probe import probe
 from leanebm.cli.prove import prove
-from leanebm.cli.running import failing_clearly
 from leanebm.cli.search import search
 from leanebm.cli.serve import serve
 from leanebm.cli.summary import summary

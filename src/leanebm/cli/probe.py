@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from leanebm.cli.display import display_on
-from leanebm.cli.options import lean_options, theorems_option
-from leanebm.cli.running import run_to_end
+from leanebm.cli._display import display_on
+from leanebm.cli._options import lean_options, theorems_option
+from leanebm.cli._running import run_to_end
 from leanebm.pipeline import AUTOMATION, ProbeResult, RunConfig, fit_imports, load_theorems, probe_run
 
 __all__ = ["probe"]

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from leanebm.cli.display import display_on
-from leanebm.cli.options import run_options
-from leanebm.cli.running import NOT_PROVED, run_to_end
+from leanebm.cli._display import display_on
+from leanebm.cli._options import run_options
+from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.pipeline import ProofAttempt, RunConfig, theorem_of, write_proof
 from leanebm.pipeline import prove as prove_theorem
 

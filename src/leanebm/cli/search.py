@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from leanebm.cli.display import display_on
-from leanebm.cli.options import run_options, theorems_option
-from leanebm.cli.report import print_summary
-from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli._display import display_on
+from leanebm.cli._options import run_options, theorems_option
+from leanebm.cli._report import print_summary
+from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, RunFolder, SearchRun, fit_imports, load_theorems, summarise_run, to_toml

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from leanebm.cli.running import Interrupted, run_to_end
+from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
 from leanebm.serve import Backend, HfBackend, HfConfig, PolicyServer, ServeConfig, TemplateBackend
 

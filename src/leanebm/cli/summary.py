@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from leanebm.cli.report import print_summary
+from leanebm.cli._report import print_summary
 from leanebm.pipeline import summarise_run
 
 __all__ = ["summary"]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from leanebm.cli.display import display_on
+from leanebm.cli._display import display_on
+from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.ebm_report import print_diagnosis
-from leanebm.cli.running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.errors import ConfigError
 from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_settings
 from leanebm.policy import EncoderBackend
 
 if TYPE_CHECKING:
-    from leanebm.pipeline.train_energy import EnergyTrainingConfig
+    from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig
 
 __all__ = ["train_ebm"]
 
@@ -56,7 +56,7 @@ def train_ebm(
     command goes on.
     """
     try:
-        from leanebm.pipeline.train_energy import TrainEnergy
+        from leanebm.pipeline.energy.train_energy import TrainEnergy
     except ImportError as error:
         problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
         raise ConfigError("training an energy head needs more than the base installation:", [problem]) from error
@@ -79,7 +79,7 @@ def train_ebm(
 
 def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     """The settings that were given, laid over the defaults."""
-    from leanebm.pipeline.train_energy import EnergyTrainingConfig
+    from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig
 
     settings = {name: value for name, value in given.items() if value is not None}
     url = settings.pop("server_url", EMBEDDED_SERVER_URL)

@@ -4,7 +4,6 @@ from leanebm.core.candidate import Candidate
 from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.contrastive_group import ContrastiveGroup, Evidence, NegativeState
 from leanebm.core.encoder_identity import EncoderIdentity
-from leanebm.core.goal import Goal, Hypothesis
 from leanebm.core.interfaces import (
     EnergyModel,
     ProofCertifier,
@@ -16,7 +15,7 @@ from leanebm.core.interfaces import (
 )
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
-from leanebm.core.proof_state import ProofState, StateRef
+from leanebm.core.proof_state import Goal, Hypothesis, ProofState, StateRef
 from leanebm.core.theorem import Theorem
 
 __all__ = [

@@ -4,9 +4,44 @@ from __future__ import annotations
 
 import attrs
 
-from leanebm.core.goal import Goal
+__all__ = ["Goal", "Hypothesis", "ProofState", "StateRef"]
 
-__all__ = ["ProofState", "StateRef"]
+
+@attrs.frozen
+class Hypothesis:
+    """One local variable, as Lean prints it."""
+
+    name: str
+    """Its user-facing name; an inaccessible one carries a dagger (``h✝``)."""
+
+    type: str
+    """Its type, pretty-printed."""
+
+    value: str | None = None
+    """Its body, for a ``let`` variable only."""
+
+    is_inaccessible: bool = False
+    """Whether a tactic cannot refer to it by name."""
+
+
+@attrs.frozen
+class Goal:
+    """One goal of a proof state."""
+
+    text: str
+    """The goal exactly as Lean's own ``ppGoal`` prints it."""
+
+    target: str
+    """What is to be shown, pretty-printed."""
+
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """The local context, in its order."""
+
+    case_name: str | None = None
+    """The tag a tactic like ``case inl`` refers to."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @attrs.frozen

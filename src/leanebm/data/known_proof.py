@@ -8,7 +8,7 @@ import attrs
 from attrs.validators import min_len
 
 from leanebm.core import Theorem
-from leanebm.data.tactic_pair import TacticPair
+from leanebm.data.tactic_pairs import TacticPair
 
 __all__ = ["KnownProof", "proofs_of"]
 

@@ -7,7 +7,7 @@ Three forms, told apart by the file's suffix:
     and ``universe`` lines) or ``copy_from``, the name of a library theorem. Other keys are left alone,
     so that a data set with columns of its own can be read as it is.
 ``.parquet``
-    A file of library theorems (:mod:`leanebm.data.library_file`).
+    A file of library theorems (:mod:`leanebm.data.library`).
 anything else
     One statement a line, named after its line (``line_17``), or ``@`` and the name of a library
     theorem (``@Nat.add_comm``). Blank lines and lines starting with ``--`` or ``#`` are skipped.
@@ -23,9 +23,8 @@ from typing import BinaryIO, Final
 
 from leanebm._shown import shown_json
 from leanebm.core import Theorem
-from leanebm.data._checks import theorem_problems
-from leanebm.data._lines import BadLine, decode_line, json_object, numbered_lines
-from leanebm.data.library_file import read_library_file
+from leanebm.data._reading import BadLine, decode_line, json_object, numbered_lines, theorem_problems
+from leanebm.data.library import read_library_file
 from leanebm.errors import ConfigError
 from leanebm.storage import write_atomically
 

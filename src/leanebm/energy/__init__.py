@@ -1,12 +1,11 @@
 """The energy head: from embeddings of proof states to energies, lower = more provable."""
 
-from leanebm.energy.calibration import Calibration
 from leanebm.energy.checkpoint import EnergyCheckpoint, load_checkpoint, save_checkpoint
-from leanebm.energy.checkpoint_header import CheckpointHeader
+from leanebm.energy.checkpoint_header import Calibration, CheckpointHeader
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
 from leanebm.energy.head import EnergyHead
-from leanebm.energy.scorer import EnergyScorer
-from leanebm.energy.spectral_report import SpectralReport
+from leanebm.energy.scorer import HeadEnergyModel
+from leanebm.energy.spectral import SpectralReport
 
 __all__ = [
     "Calibration",
@@ -14,7 +13,7 @@ __all__ = [
     "EnergyCheckpoint",
     "EnergyHead",
     "EnergyHeadConfig",
-    "EnergyScorer",
+    "HeadEnergyModel",
     "SpectralNormMode",
     "SpectralReport",
     "load_checkpoint",

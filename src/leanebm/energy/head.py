@@ -17,8 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - what everyone calls it
 
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
-from leanebm.energy.spectral_linear import SpectralLinear
-from leanebm.energy.spectral_report import SpectralReport
+from leanebm.energy.spectral import SpectralLinear, SpectralReport
 from leanebm.errors import EnergyError
 
 __all__ = ["LOG_SCALE_RANGE", "EnergyHead"]

@@ -15,7 +15,7 @@ from leanebm.core import EncoderIdentity, ProofState, StateEncoder
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EncoderError, EnergyError
 
-__all__ = ["EnergyScorer"]
+__all__ = ["HeadEnergyModel"]
 
 _MAX_BATCH: Final = 512
 """States in one forward: enough to fill the hardware, few enough to bound memory."""
@@ -28,14 +28,14 @@ class _Wanted:
 
 
 @final
-class EnergyScorer:
+class HeadEnergyModel:
     """A :class:`~leanebm.core.EnergyModel`: an encoder, and a head on top of it.
 
     ::
 
         async with PolicyClient(config) as encoder:
             checkpoint = load_checkpoint(folder, encoder=await encoder.identity())
-            async with EnergyScorer(checkpoint.head, encoder) as energy:
+            async with HeadEnergyModel(checkpoint.head, encoder) as energy:
                 search = BestFirstSearch(..., energy=energy)
 
     Searches that run at the same time share forwards: whatever has been embedded while the last forward

@@ -1,17 +1,15 @@
 """Lean: workers that speak Pantograph's protocol, a pool of them, proofs pinned to them, certification."""
 
-from leanebm.lean.backend import LeanBackend
 from leanebm.lean.backends import CommandBackend, EmbeddedBackend, NativeBackend, PantographBackend
+from leanebm.lean.backends.base import Dialect, LeanBackend, WorkerCommand
 from leanebm.lean.blocking import BlockingLeanPool, BlockingProof
-from leanebm.lean.certifier import Certifier
+from leanebm.lean.certifier import Certifier, assemble, declaration_name, lean_file
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import ProofHandle, ProofHandleOwned
 from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
-from leanebm.lean.source import assemble, declaration_name, lean_file
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 from leanebm.lean.worker import LeanWorker
-from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = [
     "BlockingLeanPool",

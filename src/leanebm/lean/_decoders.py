@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import attrs
 
 from leanebm._shown import shown
-from leanebm.core.goal import Goal, Hypothesis
+from leanebm.core.proof_state import Goal, Hypothesis
 from leanebm.errors import CommandRefused
 from leanebm.lean._codec import JsonObject, MalformedReplyError, expect, optional
 from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, without_macro_scopes
@@ -19,7 +19,7 @@ from leanebm.lean._replies import (
     CertifiedReply,
     CertifyRejectedReply,
     LibraryPage,
-    LibraryTheorem,
+    LibraryTheoremReply,
     LimitReached,
     NewState,
     PrintedState,
@@ -135,7 +135,9 @@ def library_reply(reply: JsonObject) -> LibraryPage:
     """Decode ``env.theorems``."""
     refuse_if_error(reply, "env.theorems")
     theorems = tuple(
-        LibraryTheorem(*(expect(_object(item), key, str) for key in ("name", "module", "statement", "fingerprint")))
+        LibraryTheoremReply(
+            *(expect(_object(item), key, str) for key in ("name", "module", "statement", "fingerprint"))
+        )
         for item in expect(reply, "theorems", list)
     )
     return LibraryPage(theorems, optional(reply, "next", int))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from leanebm.core.goal import Goal, Hypothesis
+from leanebm.core.proof_state import Goal, Hypothesis
 
 __all__ = ["parse_goal_text", "render_goal", "text_key", "without_macro_scopes"]
 

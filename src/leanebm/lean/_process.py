@@ -16,8 +16,8 @@ from typing import cast
 import psutil
 
 from leanebm._uninterrupted import uninterrupted
-from leanebm.lean._line_buffer import LineBuffer
-from leanebm.lean.worker_command import WorkerCommand
+from leanebm.lean._codec import LineBuffer
+from leanebm.lean.backends.base import WorkerCommand
 
 __all__ = ["ChildProcess"]
 

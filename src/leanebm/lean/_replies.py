@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from leanebm.core.goal import Goal
+from leanebm.core.proof_state import Goal
 
 __all__ = [
     "CertifiedReply",
     "CertifyRejectedReply",
     "LibraryPage",
-    "LibraryTheorem",
+    "LibraryTheoremReply",
     "LimitReached",
     "NewState",
     "PrintedState",
@@ -88,7 +88,7 @@ class CertifyRejectedReply:
 
 
 @attrs.frozen
-class LibraryTheorem:
+class LibraryTheoremReply:
     """A theorem of the library that a person would state."""
 
     name: str
@@ -101,7 +101,7 @@ class LibraryTheorem:
 class LibraryPage:
     """Some theorems of the library, and where to go on."""
 
-    theorems: tuple[LibraryTheorem, ...]
+    theorems: tuple[LibraryTheoremReply, ...]
     next_offset: int | None
 
 

@@ -1,22 +1,29 @@
-"""The last word on a proof, from a worker that never ran a search."""
+"""The last word on a proof, from a worker that never ran a search.
+
+A certifier's worker that is broken, or was made to lie, can say anything. These checks do not make its
+word true; they refuse a certificate that could not be one even if every word of it were.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
+from textwrap import dedent
 from types import TracebackType
 from typing import Self
 
 import attrs
 
-from leanebm.core.certificate import Certificate, CertificationRejected, CertificationResult
+from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
+from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
-from leanebm.lean._certificate_audit import audit
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
-from leanebm.lean._task_scope import TaskScope
+from leanebm.lean._tasks import TaskScope
+from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
     expr_echo,
@@ -26,18 +33,92 @@ from leanebm.lean.requests import (
     proof_certify,
     universe_levels,
 )
-from leanebm.lean.source import assemble, declaration_name, lean_file
-from leanebm.lean.text_limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
 from leanebm.lean.worker import LeanWorker
-from leanebm.lean.worker_command import Dialect, WorkerCommand
 
-__all__ = ["Certifier"]
+__all__ = ["Certifier", "assemble", "audit", "declaration_name", "lean_file"]
+
+_SORRY = "sorryAx"
+
+
+def audit(theorem: Theorem, reply: CertifiedReply | CertifyRejectedReply) -> CertifiedReply | CertifyRejectedReply:
+    """``reply``, or a rejection where it says itself that it is no certificate for ``theorem``."""
+    if isinstance(reply, CertifyRejectedReply):
+        return reply
+    named = {*reply.axioms, *reply.constants, *reply.trusted_constants}
+    if _SORRY in named:
+        return CertifyRejectedReply("sorry", f"the certificate itself names {_SORRY}")
+    if foreign := sorted(set(reply.axioms) - ACCEPTED_AXIOMS):
+        return CertifyRejectedReply("axioms", f"the certificate itself names the axioms {', '.join(foreign)}")
+    if theorem.copy_from in named:
+        return CertifyRejectedReply("self_reference", f"the certificate itself names {theorem.copy_from}")
+    if not reply.statement.strip() or not reply.fingerprint.strip():
+        return CertifyRejectedReply("elaboration", "the certificate does not say what was proved")
+    return reply
+
+
+_INDENT = "  "
+
+_UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
+
+
+def declaration_name(theorem: Theorem) -> str:
+    """The name under which the proof declares the theorem: ASCII, no dots, and unlikely in any library.
+
+    A name that some tactic also uses would make the proof refer to itself, hence the prefix.
+    """
+    return f"leanebm_{_UNSAFE_IN_NAMES.sub('_', theorem.name).strip('_') or 'theorem'}"
+
+
+def assemble(theorem: Theorem, tactics: Sequence[str], statement: str | None = None) -> str:
+    r"""The text of a proof, without import lines: header, statement, and one indented block a tactic.
+
+    Args:
+        theorem: What was proved. One from the library is stated as ``type_of% @Name``, so that no
+            printing and reading back can change its meaning.
+        tactics: The proof's steps, in order.
+        statement: The library theorem's type in print, for a comment above it.
+
+    >>> print(assemble(Theorem(name="two", statement="1 + 1 = 2"), ["rfl"]), end="")
+    theorem leanebm_two : 1 + 1 = 2 := by
+      rfl
+    """
+    blocks = [theorem.header.strip(), _claim(theorem, tactics, statement)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def lean_file(imports: Sequence[str], source: str) -> str:
+    """The whole file: import lines, then ``source``."""
+    return "".join(f"import {module}\n" for module in imports) + "\n" + source
+
+
+def _claim(theorem: Theorem, tactics: Sequence[str], statement: str | None) -> str:
+    lines = []
+    if theorem.copy_from is not None and statement:
+        lines.append(_indented(f"{theorem.copy_from} : {statement}", "-- "))
+    claim = theorem.statement if theorem.statement is not None else f"type_of% @{theorem.copy_from}"
+    # A statement of several lines keeps its own layout, all of it moved to the right.
+    several = "\n" in claim.strip()
+    stated = "\n" + _indented(dedent(claim).strip("\n"), 2 * _INDENT) if several else f" {claim.strip()}"
+    # A comment at its end must not swallow what follows.
+    proof = f"\n{2 * _INDENT}:= by" if "--" in claim else " := by"
+    lines.append(f"theorem {declaration_name(theorem)} :{stated}{proof}")
+    lines.extend(_indented(dedent(tactic).strip("\n").rstrip(), _INDENT) for tactic in tactics)
+    return "\n".join(lines)
+
+
+def _indented(text: str, prefix: str) -> str:
+    """Unlike :func:`textwrap.indent`, by Lean's lines: a string may hold U+2028, which ends none of them."""
+    return "\n".join(f"{prefix}{line}" if line.strip() else line for line in text.split("\n"))
+
 
 _log = logging.getLogger(__name__)
+
 # One worker may have been killed from outside. A second that is lost to the same proof was most likely lost to its
 # text, and Lean would do the same to a third. A worker that does not even start says nothing about any proof.
 _WORKERS_PER_PROOF = 2
+
 _STARTS_PER_WORKER = 3
+
 _MISUSE = "command"
 
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 import attrs
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.backend import LeanBackend
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend
+from leanebm.lean.backends.base import LeanBackend
 from leanebm.lean.backends.pantograph import bundled_pantograph
 
 __all__ = ["LeanPoolConfig"]

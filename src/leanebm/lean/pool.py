@@ -23,13 +23,13 @@ import attrs
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
-from leanebm.lean._task_scope import TaskScope
+from leanebm.lean._tasks import TaskScope
+from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.proof import ProofHandle, ProofHandleOwned
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 from leanebm.lean.worker import LeanWorker
-from leanebm.lean.worker_command import WorkerCommand
 
 __all__ = ["LeanPool"]
 

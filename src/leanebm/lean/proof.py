@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, final
 
+from leanebm.core.limits import objection_to_length, objection_to_theorem
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean._decoders import INTERRUPTED
 from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFailed
+from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
-from leanebm.lean.text_limits import objection_to_length, objection_to_theorem
 from leanebm.lean.worker import LeanWorker
-from leanebm.lean.worker_command import Dialect, WorkerCommand
 
 __all__ = ["ProofHandle", "ProofHandleOwned"]
 

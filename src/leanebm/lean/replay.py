@@ -19,10 +19,10 @@ from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, Ta
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import ProtocolError, StaleState, WorkerDied, WorkerLost, WorkerTimeout
-from leanebm.lean._epochs import next_epoch
-from leanebm.lean._line_buffer import LineTooLongError
+from leanebm.lean._codec import LineTooLongError
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import ProofHandleOwned
+from leanebm.lean.worker import next_epoch
 
 __all__ = ["ReplayingEnvironment", "ReplayingProof"]
 

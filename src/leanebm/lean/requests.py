@@ -33,7 +33,7 @@ from leanebm.lean._replies import (
     TacticFailed,
     UnitMessages,
 )
-from leanebm.lean.worker_command import Dialect
+from leanebm.lean.backends.base import Dialect
 
 __all__ = [
     "Request",

@@ -18,36 +18,40 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 
-from leanebm.errors import (
-    CommandRefused,
-    LeanError,
-    StaleState,
-    WorkerLost,
-    WorkerStartError,
-)
+from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
 from leanebm.lean._codec import MalformedReplyError
-from leanebm.lean._deadline import within
-from leanebm.lean._epochs import next_epoch
-from leanebm.lean._exchange import Exchange
-from leanebm.lean._losses import BREAKAGES, how_it_ended, loss_of, reason_of
+from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of
 from leanebm.lean._process import ChildProcess
 from leanebm.lean._replies import NewState, StartedProof
-from leanebm.lean._task_scope import TaskScope
+from leanebm.lean._tasks import TaskScope, within
+from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
 from leanebm.lean.statistics import RetirementReason
-from leanebm.lean.worker_command import Dialect, WorkerCommand
 
-__all__ = ["LeanWorker"]
+__all__ = ["LeanWorker", "next_epoch"]
+
+_epochs = count(1)
+
+
+def next_epoch() -> int:
+    """A number that nothing else in this process got: what tells a stale state from a live one."""
+    return next(_epochs)
+
 
 _log = logging.getLogger(__name__)
+
 R = TypeVar("R")
 
 _BANNER = b"ready."
+
 _EXIT_GRACE_S = 1.0
+
 _MEMORY_SAMPLE_INTERVAL_S = 1.0
+
 _KILL_FACTOR = 2
 
 

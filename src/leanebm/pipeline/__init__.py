@@ -1,24 +1,31 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
-from leanebm.pipeline.certificate_record import CertificateRecord, record_path
 from leanebm.pipeline.certify_files import ProofFile, certify_files, read_proof_file
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
-from leanebm.pipeline.contrastive_audit import (
+from leanebm.pipeline.contrastive.audit import (
     AuditedNegative,
     ChosenNegative,
     NegativeAudit,
     sample_negatives,
     wilson_interval,
 )
-from leanebm.pipeline.contrastive_config import CLOSERS, NegativesConfig
-from leanebm.pipeline.contrastive_folder import ContrastiveFolder
-from leanebm.pipeline.contrastive_replay import ReplayedProof, replay_proof
-from leanebm.pipeline.contrastive_report import ContrastiveReport, LabelConflicts, TierCounts
-from leanebm.pipeline.contrastive_trajectory import groups_from_trajectory, read_search_groups
-from leanebm.pipeline.doctor import Diagnosis, Verdict, examine
-from leanebm.pipeline.embedded_server import start_embedded_server
-from leanebm.pipeline.energy_guidance import EnergyConfig, Guidance, guided_scorer, open_guidance
-from leanebm.pipeline.energy_sources import EnergySources, Lessons
+from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
+from leanebm.pipeline.contrastive.export_pairs import certified_proofs
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.contrastive.generate_negatives import AUDIT_FACTOR, GenerateNegatives, GenerationConfig
+from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
+from leanebm.pipeline.contrastive.report import ContrastiveReport, LabelConflicts, TierCounts
+from leanebm.pipeline.contrastive.rerooted import (
+    RerootedCertifier,
+    RerootedEnvironment,
+    RerootedSession,
+    SessionEnvironment,
+)
+from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read_search_groups
+from leanebm.pipeline.doctor import Health, HealthCheck, examine
+from leanebm.pipeline.energy.guidance import EnergyConfig, Guidance, guided_scorer, open_guidance
+from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
+from leanebm.pipeline.energy.sources import EnergySources, Lessons
 from leanebm.pipeline.events import (
     GenerationFinished,
     GenerationStarted,
@@ -36,19 +43,14 @@ from leanebm.pipeline.events import (
     TheoremRefused,
     TheoremStarted,
 )
-from leanebm.pipeline.export_pairs import certified_proofs
-from leanebm.pipeline.extract_library import LIBRARY_MODULES, extract_library
-from leanebm.pipeline.generate_negatives import AUDIT_FACTOR, GenerateNegatives, GenerationConfig
-from leanebm.pipeline.open_queues import OpenQueue, open_queues
-from leanebm.pipeline.probe import AUTOMATION, ProbeResult, probe, probe_run
-from leanebm.pipeline.prove import ProofAttempt, prove, theorem_of
-from leanebm.pipeline.rerooted import OpenSession, RerootedCertifier, RerootedEnvironment, RerootedSession
-from leanebm.pipeline.run_folder import RunFolder, write_proof
-from leanebm.pipeline.search_run import SearchRun
+from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
+from leanebm.pipeline.search.probe import AUTOMATION, ProbeResult, probe, probe_run
+from leanebm.pipeline.search.prove import ProofAttempt, prove, theorem_of
+from leanebm.pipeline.search.search_run import SearchRun
+from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
-from leanebm.pipeline.summary import RunSummary, summarise_run
-from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
-from leanebm.pipeline.workbench import OpenWorkbench, Workbench, open_lean, open_workbench
+from leanebm.pipeline.theorem_sets import BUNDLED, LIBRARY_MODULES, extract_library, fit_imports, load_theorems
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean, open_workbench, start_embedded_server
 
 __all__ = [
     "AUDIT_FACTOR",
@@ -62,7 +64,6 @@ __all__ = [
     "ChosenNegative",
     "ContrastiveFolder",
     "ContrastiveReport",
-    "Diagnosis",
     "EnergyConfig",
     "EnergySources",
     "GenerateNegatives",
@@ -70,21 +71,21 @@ __all__ = [
     "GenerationFinished",
     "GenerationStarted",
     "Guidance",
+    "Health",
+    "HealthCheck",
     "LabelConflicts",
     "Lessons",
     "LogObserver",
     "NegativeAudit",
     "NegativesConfig",
     "Observer",
-    "OpenQueue",
-    "OpenSession",
-    "OpenWorkbench",
     "Override",
     "PipelineEvent",
     "ProbeResult",
     "ProofAttempt",
     "ProofFile",
     "ProofReplayed",
+    "RecordedQueue",
     "ReplayedProof",
     "RerootedCertifier",
     "RerootedEnvironment",
@@ -96,6 +97,7 @@ __all__ = [
     "RunSummary",
     "SearchAdvanced",
     "SearchRun",
+    "SessionEnvironment",
     "StageFinished",
     "StageProgressed",
     "StageStarted",
@@ -103,8 +105,8 @@ __all__ = [
     "TheoremRefused",
     "TheoremStarted",
     "TierCounts",
-    "Verdict",
     "Workbench",
+    "WorkbenchOpener",
     "certified_proofs",
     "certify_files",
     "examine",

@@ -11,10 +11,9 @@ import attrs
 from leanebm.core import CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPoolConfig
-from leanebm.pipeline.certificate_record import CertificateRecord
-from leanebm.pipeline.embedded_lean import PREPARING_LEAN, prepare_embedded_lean
 from leanebm.pipeline.events import LogObserver, Observer
-from leanebm.pipeline.workbench import stage
+from leanebm.pipeline.run_folder import CertificateRecord
+from leanebm.pipeline.workbench import PREPARING_LEAN, prepare_embedded_lean, stage
 
 __all__ = ["ProofFile", "certify_files", "read_proof_file"]
 

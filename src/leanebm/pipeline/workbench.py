@@ -2,24 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 
 import attrs
 
 from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, StateScorer, TacticPolicy, Theorem
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
+from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.embedded_lean import PREPARING_LEAN, prepare_embedded_lean
-from leanebm.pipeline.embedded_server import start_embedded_server
-from leanebm.pipeline.energy_guidance import open_guidance
-from leanebm.pipeline.events import Observer, SearchAdvanced, StageFinished, StageStarted
+from leanebm.pipeline.energy.guidance import open_guidance
+from leanebm.pipeline.events import Observer, SearchAdvanced, StageFinished, StageProgressed, StageStarted
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, Frontier, Node, SearchConfig, SearchResult
+from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
 
-__all__ = ["OpenWorkbench", "Workbench", "open_lean", "open_workbench", "stage"]
+__all__ = [
+    "PREPARING_LEAN",
+    "Workbench",
+    "WorkbenchOpener",
+    "open_lean",
+    "open_workbench",
+    "prepare_embedded_lean",
+    "stage",
+    "start_embedded_server",
+]
+
+PREPARING_LEAN = "preparing Lean"
+
+
+class _Cancelled(Exception):
+    """Ends an installation that nobody waits for any more."""
+
+
+async def prepare_embedded_lean(observer: Observer) -> None:
+    """Install the embedded Lean if it is not there yet, telling ``observer`` how far it is.
+
+    Cancelling stops the installation; what is half done is not used later.
+
+    Raises:
+        LeanInstallError: it cannot be installed; the message says what to do.
+    """
+    loop = asyncio.get_running_loop()
+    cancelled = threading.Event()
+
+    def progress(stage: InstallStage, fraction: float | None) -> None:
+        if cancelled.is_set():
+            raise _Cancelled
+        event = StageProgressed(PREPARING_LEAN, stage.value, fraction)
+        loop.call_soon_threadsafe(observer.notify, event)
+
+    try:
+        await asyncio.to_thread(install, progress)
+    except asyncio.CancelledError:
+        # The thread sees this at its next step; the loop's shutdown waits for it.
+        cancelled.set()
+        raise
+
+
+@asynccontextmanager
+async def start_embedded_server(*, seed: int = 0, without: Sequence[str] = ()) -> AsyncIterator[str]:
+    """Serve the template policy on a free loopback port; yields the server's URL.
+
+    Tactics that use a word of ``without`` are not proposed.
+
+    A real server over real HTTP, so that a run with the embedded policy and one with a language
+    model go the same way.
+    """
+    async with PolicyServer(ServeConfig(), TemplateBackend(seed=seed, without=without)) as server:
+        yield server.url
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +98,8 @@ class Workbench:
         return await _ObservedSearch(self, config, theorem, observer).run(theorem)
 
 
-OpenWorkbench = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
+WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
+
 """Starts a workbench; :func:`open_workbench` is the real one."""
 
 

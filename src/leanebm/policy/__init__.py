@@ -2,9 +2,7 @@
 
 from leanebm.policy.cached import CachedPolicy
 from leanebm.policy.client import PolicyClient
-from leanebm.policy.config import PolicyClientConfig
-from leanebm.policy.encoder_backend import EncoderBackend
-from leanebm.policy.encoder_config import EncoderConfig
+from leanebm.policy.config import EncoderBackend, EncoderConfig, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat, TacticBlock
 from leanebm.policy.statistics import PolicyStatistics

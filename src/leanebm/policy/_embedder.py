@@ -12,7 +12,7 @@ from typing import Final, final
 import attrs
 
 from leanebm.errors import EncoderError, LeanEbmError, PolicyBadRequest
-from leanebm.policy._meter import Meter
+from leanebm.policy.statistics import RequestMeter
 
 __all__ = ["Embedder"]
 
@@ -44,7 +44,7 @@ class Embedder:
         encode_batch: EncodeBatch,
         tasks: asyncio.TaskGroup,
         *,
-        meter: Meter,
+        meter: RequestMeter,
         batch_size: int,
         linger_s: float,
         cache_entries: int,

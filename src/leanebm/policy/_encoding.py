@@ -15,12 +15,12 @@ from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError, EncoderError
 from leanebm.policy._embedder import Embedder
 from leanebm.policy._embedding_store import EmbeddingStore
+from leanebm.policy._embeddings import check_encoder
 from leanebm.policy._endpoint import Endpoint
-from leanebm.policy._meter import Meter
-from leanebm.policy._model_watch import ModelWatch
-from leanebm.policy._self_test import check_encoder
-from leanebm.policy.encoder_config import EncoderConfig
+from leanebm.policy._weights import ModelWatch
+from leanebm.policy.config import EncoderConfig
 from leanebm.policy.encoders import ENCODERS
+from leanebm.policy.statistics import RequestMeter
 
 __all__ = ["Encoding"]
 
@@ -36,7 +36,7 @@ class Encoding:
     must pass the self-test; and again whenever its weights have changed, or it has made a bad batch.
     """
 
-    def __init__(self, config: EncoderConfig, endpoint: Endpoint, watch: ModelWatch, *, meter: Meter) -> None:
+    def __init__(self, config: EncoderConfig, endpoint: Endpoint, watch: ModelWatch, *, meter: RequestMeter) -> None:
         self._config = config
         self._endpoint = endpoint
         self._watch = watch

@@ -9,14 +9,14 @@ import attrs
 
 from leanebm.errors import PolicyBadRequest, PolicyError
 
-__all__ = ["AttemptFailed", "Failure", "NotOffered", "Verdict"]
+__all__ = ["AttemptFailed", "Failure", "FailureVerdict", "NotOffered"]
 
 _WITHIN_ATTEMPTS: Final = -1
 _UNTIL_DEADLINE: Final = 10**9
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class FailureVerdict:
     """What a kind of failure means."""
 
     meaning: str
@@ -38,26 +38,26 @@ class Verdict:
 class Failure(enum.Enum):
     """The ways an attempt fails; the value says what follows."""
 
-    CONNECT = Verdict(
+    CONNECT = FailureVerdict(
         meaning="no connection: refused, no such host, no answer", retries=_WITHIN_ATTEMPTS, trips_breaker=True
     )
-    DROPPED = Verdict(
+    DROPPED = FailureVerdict(
         meaning="the connection ended before a status line; often an idle one that the server had closed",
         retries=_WITHIN_ATTEMPTS,
         trips_breaker=True,
     )
-    SERVER_ERROR = Verdict(meaning="500, or 502 and 504 from a proxy", retries=2, trips_breaker=True)
-    OVERLOADED = Verdict(
+    SERVER_ERROR = FailureVerdict(meaning="500, or 502 and 504 from a proxy", retries=2, trips_breaker=True)
+    OVERLOADED = FailureVerdict(
         meaning="503 or 429: the queue is full, or our request waited too long or was evicted",
         retries=_UNTIL_DEADLINE,
         is_congestion=True,
         costs_budget=False,
     )
-    TIMED_OUT = Verdict(meaning="our own deadline passed", retries=0, is_congestion=True)
-    REFUSED = Verdict(meaning="4xx: the same request would be refused again", retries=0)
-    UNAUTHORIZED = Verdict(meaning="401 or 403: another key is wanted", retries=0)
-    GARBLED = Verdict(meaning="status 200 and something that is not the contract", retries=1)
-    ABORTED = Verdict(meaning="status 200 and every sample aborted on the server", retries=1)
+    TIMED_OUT = FailureVerdict(meaning="our own deadline passed", retries=0, is_congestion=True)
+    REFUSED = FailureVerdict(meaning="4xx: the same request would be refused again", retries=0)
+    UNAUTHORIZED = FailureVerdict(meaning="401 or 403: another key is wanted", retries=0)
+    GARBLED = FailureVerdict(meaning="status 200 and something that is not the contract", retries=1)
+    ABORTED = FailureVerdict(meaning="status 200 and every sample aborted on the server", retries=1)
 
 
 class AttemptFailed(Exception):

@@ -13,18 +13,15 @@ from typing import Final, Self, final
 
 from leanebm.core import Candidate, EncoderIdentity, ProofState
 from leanebm.errors import ConfigError, PolicyUnavailable
-from leanebm.policy._adapter_loader import AdapterLoader
 from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import Failure
-from leanebm.policy._meter import Meter
-from leanebm.policy._model_watch import ModelWatch
 from leanebm.policy._samples import SampleBatch, candidates_of, decode_samples
-from leanebm.policy._weight_update import WeightUpdate
+from leanebm.policy._weights import AdapterLoader, ModelWatch, WeightUpdate
 from leanebm.policy.config import PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
-from leanebm.policy.statistics import PolicyStatistics
+from leanebm.policy.statistics import PolicyStatistics, RequestMeter
 from leanebm.policy.truncation import truncate_state, truncate_text
 
 __all__ = ["PolicyClient"]
@@ -74,7 +71,7 @@ class PolicyClient:
         self._format = prompt_format or PROMPT_FORMATS[config.prompt_format]
         self._sleep = sleep
         self._clock = clock
-        self._meter = Meter()
+        self._meter = RequestMeter()
         random_source = rng or random.Random()  # noqa: S311 - jitter, not secrets
 
         def endpoint(url: str) -> Endpoint:

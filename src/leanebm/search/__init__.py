@@ -2,9 +2,7 @@
 
 from leanebm.search.best_first import BestFirstSearch, SearchConfig
 from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
-from leanebm.search.edge import Edge, EdgeKind
 from leanebm.search.frontier import Frontier
-from leanebm.search.node import Node, NodeStatus
 from leanebm.search.result import SearchOutcome, SearchResult, SearchStatistics
 from leanebm.search.scorers import (
     BreadthFirst,
@@ -14,7 +12,7 @@ from leanebm.search.scorers import (
     WeightedSum,
     WeightedTerm,
 )
-from leanebm.search.tree import Rival, SearchTree
+from leanebm.search.tree import Edge, EdgeKind, Node, NodeStatus, Rival, SearchTree
 
 __all__ = [
     "BestFirstSearch",

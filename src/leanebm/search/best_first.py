@@ -25,13 +25,10 @@ from leanebm.core import (
 )
 from leanebm.errors import EnergyError, LeanEbmError, LeanError, PolicyError, PromptTooLong, StatementError
 from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
-from leanebm.search.edge import EdgeKind
-from leanebm.search.expansion import Expansion, distinct
 from leanebm.search.frontier import Frontier
-from leanebm.search.node import Node, NodeStatus
-from leanebm.search.progress import SearchProgress
+from leanebm.search.progress import Expansion, SearchProgress, distinct
 from leanebm.search.result import SearchResult
-from leanebm.search.tree import Rival, SearchTree
+from leanebm.search.tree import EdgeKind, Node, NodeStatus, Rival, SearchTree
 
 __all__ = ["BestFirstSearch", "SearchConfig"]
 

@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 class SearchBudget:
     """Limits of one theorem's search; the one reached first ends it."""
 
-    max_nodes: int = attrs.field(default=100, validator=[instance_of(int), ge(1)])
+    max_expansions: int = attrs.field(default=100, validator=[instance_of(int), ge(1)])
     """Nodes that may be expanded, at least 1."""
 
     max_tactic_calls: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
@@ -57,4 +57,4 @@ class BudgetMeter:
     @property
     def allows_expansion(self) -> bool:
         """Whether one more node may be expanded."""
-        return self.expansions < self.budget.max_nodes and self.allows_tactic
+        return self.expansions < self.budget.max_expansions and self.allows_tactic

@@ -9,7 +9,7 @@ import attrs
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import LeanEbmError
-from leanebm.search.node import Node, NodeStatus
+from leanebm.search.tree import Node, NodeStatus
 
 __all__ = ["SearchOutcome", "SearchResult", "SearchStatistics"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from attrs import validators
 
-from leanebm._api_key import check_api_key
+from leanebm._fields import check_api_key
 
 __all__ = ["ServeConfig"]
 

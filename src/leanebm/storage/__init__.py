@@ -1,10 +1,8 @@
 """How everything that a run finds is kept: files that are whole or absent, and folders of Parquet shards of them."""
 
 from leanebm.storage.atomic_file import SCRATCH_SUFFIX, remove_scratch, write_atomically
-from leanebm.storage.run_info import RunInfo
-from leanebm.storage.settings_leaves import settings_leaves
-from leanebm.storage.shard import Shard
-from leanebm.storage.shard_format import ShardFormat, StoredRecord
+from leanebm.storage.run_info import RunInfo, settings_leaves
+from leanebm.storage.shard import Shard, ShardFormat, StoredRecord
 from leanebm.storage.shard_set import ShardSet, read_shards
 from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig
 

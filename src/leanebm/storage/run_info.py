@@ -7,9 +7,21 @@ from typing import Any
 
 import attrs
 
-from leanebm.storage.settings_leaves import settings_leaves
+__all__ = ["RunInfo", "settings_leaves"]
 
-__all__ = ["RunInfo"]
+
+def settings_leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
+    """Each plain value with its path, such as ``("$.config.seed", 0)``.
+
+    Args:
+        path: where ``value`` stands, such as ``$.config``.
+        value: JSON values, or mappings of them.
+    """
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from settings_leaves(f"{path}.{key}", below)
+    else:
+        yield path, list(value) if isinstance(value, tuple) else value  # JSON knows no tuples
 
 
 @attrs.frozen(kw_only=True)

@@ -8,21 +8,93 @@ there are no rows is recorded all the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Generic
+from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 from cattrs.preconf.json import make_converter
 
+from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
 from leanebm.storage.run_info import RunInfo
-from leanebm.storage.shard_format import R, ShardFormat, T
 
-__all__ = ["Shard", "shard_path"]
+__all__ = ["SHARD_PATTERN", "TEMPORARY_PATTERN", "R", "Shard", "ShardFormat", "StoredRecord", "T", "shard_path"]
+
+SHARD_PATTERN: Final = "part-*.parquet"
+
+TEMPORARY_PATTERN: Final = ".part-*.tmp"  # hidden, so that readers of the directory as one dataset skip it
+
+
+class StoredRecord(Protocol):
+    """What is known of one theorem as a whole; an attrs class that JSON can hold."""
+
+    @property
+    def theorem(self) -> Theorem:
+        """Which theorem."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The run that worked on it."""
+        ...
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it need not be worked on again."""
+        ...
+
+
+R = TypeVar("R", bound=StoredRecord)
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class ShardFormat(Generic[R, T]):
+    """A kind of shard: its columns, and how values become rows and come back.
+
+    A row belongs to one theorem, whose name is in the column ``theorem``.
+    """
+
+    noun: str
+    """What a folder of such shards is called in messages: ``trajectory``."""
+
+    prefix: str
+    """In front of the metadata's keys; different for every kind, so that none is taken for another."""
+
+    version: int
+    """Counts up when the columns change; another version is refused, not guessed at."""
+
+    schema: pa.Schema
+    record: type[R]
+    table_of: Callable[[Iterable[T]], pa.Table]
+    """Rows as a table of ``schema``."""
+
+    rows_of: Callable[[pa.Table], list[T]]
+    """A table of ``schema`` as rows."""
+
+    owns: Callable[[R, T], bool]
+    """Whether a row is one of the record's."""
+
+    @property
+    def version_key(self) -> bytes:
+        """Where a file's metadata say its version."""
+        return f"{self.prefix}.schema_version".encode()
+
+    @property
+    def run_key(self) -> bytes:
+        """Where they say which run wrote it."""
+        return f"{self.prefix}.run".encode()
+
+    @property
+    def records_key(self) -> bytes:
+        """Where they hold the records."""
+        return f"{self.prefix}.theorems".encode()
+
 
 _json = make_converter(forbid_extra_keys=True)
 

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
-from leanebm.storage.shard import Shard
-from leanebm.storage.shard_format import SHARD_PATTERN, R, ShardFormat, T
+from leanebm.storage.shard import SHARD_PATTERN, R, Shard, ShardFormat, T
 
 __all__ = ["ShardSet", "read_shards"]
 

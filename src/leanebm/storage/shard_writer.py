@@ -19,8 +19,7 @@ from filelock import FileLock, Timeout
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
-from leanebm.storage.shard import Shard, shard_path
-from leanebm.storage.shard_format import SHARD_PATTERN, TEMPORARY_PATTERN, R, ShardFormat, T
+from leanebm.storage.shard import SHARD_PATTERN, TEMPORARY_PATTERN, R, Shard, ShardFormat, T, shard_path
 
 __all__ = ["ShardWriter", "ShardWriterConfig"]
 

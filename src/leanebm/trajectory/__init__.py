@@ -1,11 +1,15 @@
 """What searches leave behind: versioned Parquet, one row a node, in atomic shards."""
 
-from leanebm.trajectory.reader import Trajectory, read_trajectory
-from leanebm.trajectory.record import THEOREM_OUTCOMES, TheoremRecord
-from leanebm.trajectory.row import MAX_MESSAGE_CHARS, Attempt, TrajectoryRow
-from leanebm.trajectory.schema import SCHEMA, SCHEMA_VERSION, TRAJECTORY_FORMAT
+from leanebm.trajectory.record import MAX_MESSAGE_CHARS, THEOREM_OUTCOMES, Attempt, TheoremRecord, TrajectoryRow
+from leanebm.trajectory.schema import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    TRAJECTORY_FORMAT,
+    Trajectory,
+    TrajectoryWriter,
+    read_trajectory,
+)
 from leanebm.trajectory.summary import TrajectorySummary, summarise
-from leanebm.trajectory.writer import TrajectoryWriter
 
 __all__ = [
     "MAX_MESSAGE_CHARS",

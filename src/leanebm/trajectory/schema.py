@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, final
 
 import attrs
 import pyarrow as pa
 
-from leanebm.storage import ShardFormat
-from leanebm.trajectory.record import TheoremRecord
-from leanebm.trajectory.row import Attempt, TrajectoryRow
+from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
+from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
-__all__ = ["SCHEMA", "SCHEMA_VERSION", "TRAJECTORY_FORMAT", "rows_of", "table_of"]
+__all__ = [
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "TRAJECTORY_FORMAT",
+    "Trajectory",
+    "TrajectoryWriter",
+    "read_trajectory",
+    "rows_of",
+    "table_of",
+]
 
 SCHEMA_VERSION: Final = 1
 
@@ -62,6 +71,7 @@ SCHEMA: Final = pa.schema(
         _column("seed", pa.int64()),
     ]
 )
+
 """One column for each field of :class:`~leanebm.trajectory.TrajectoryRow`, in its order."""
 
 
@@ -94,4 +104,33 @@ TRAJECTORY_FORMAT: Final = ShardFormat(
     rows_of=rows_of,
     owns=_owns,
 )
+
 """The shards of a trajectory: the nodes are the rows."""
+
+
+Trajectory = ShardSet[TheoremRecord, TrajectoryRow]
+
+"""The searches of one or several runs of one configuration, each theorem once."""
+
+
+def read_trajectory(path: Path | str) -> Trajectory:
+    """Open a trajectory: a directory of shards, or a single shard. Only footers are read.
+
+    Raises:
+        TrajectoryError: there is none at ``path``, or a shard is damaged or of another version.
+    """
+    return read_shards(path, TRAJECTORY_FORMAT)
+
+
+@final
+class TrajectoryWriter(ShardWriter[TheoremRecord, TrajectoryRow]):
+    """Appends searched theorems to a trajectory; an ``async with``.
+
+    Args:
+        path: the directory; made if it is not there.
+        run: the run that writes. If the directory holds shards of another run, its settings must agree.
+        config: when shards are closed.
+    """
+
+    def __init__(self, path: Path | str, *, run: RunInfo, config: ShardWriterConfig | None = None) -> None:
+        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config)

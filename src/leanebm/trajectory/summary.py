@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from leanebm.trajectory.reader import read_trajectory
+from leanebm.trajectory.schema import read_trajectory
 
 __all__ = ["TrajectorySummary", "summarise"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from leanebm.energy.diagnostics import Diagnosis, ValidationStates
+from leanebm.energy.diagnostics import HeadReport, ValidationStates
 
 from .planted import examine
 
-Examined = tuple[Diagnosis, ValidationStates]
+Examined = tuple[HeadReport, ValidationStates]
 
 
 @pytest.fixture(scope="session")

@@ -10,18 +10,18 @@ import numpy as np
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.energy.diagnostics import (
     DataAudit,
-    Diagnosis,
     EmbeddingProbe,
     FrontierNode,
     FrontierSet,
     FrontierSnapshot,
+    HeadReport,
     SiblingSet,
     TrainingFacts,
     ValidationStates,
     diagnose,
     sibling_pairwise,
 )
-from leanebm.energy.spectral_report import SpectralReport
+from leanebm.energy.spectral import SpectralReport
 
 THEOREMS = 60
 GAP = 1.5
@@ -118,7 +118,7 @@ def planted_embeddings(*, count: int = 400, width: int = 64, directions: int = 6
 SPECTRAL = SpectralReport(exact=(1.9, 1.4, 1.2, 0.8), estimated=(1.85, 1.36, 1.19, 0.8), lipschitz_bound=1.33)
 
 
-def examine(*, gap: float = GAP, theorems: int = THEOREMS, longer: int = 0) -> tuple[Diagnosis, ValidationStates]:
+def examine(*, gap: float = GAP, theorems: int = THEOREMS, longer: int = 0) -> tuple[HeadReport, ValidationStates]:
     """Diagnose a planted head with everything that can be known of it."""
     groups = planted_groups(theorems=theorems, longer=longer)
     twin = SiblingSet.from_groups(groups, planted_energies(groups, gap=0.0, seed=9))

@@ -8,10 +8,10 @@ import pytest
 
 from leanebm.energy.diagnostics import (
     ALARM_RULES,
-    Diagnosis,
     EmbeddingProbe,
     Estimate,
     Findings,
+    HeadReport,
     Severity,
     SiblingSet,
     Slice,
@@ -72,7 +72,7 @@ def alarmed(**metrics: float | Estimate) -> set[str]:
     return {alarm.name for alarm in raise_alarms(Findings(metrics=known))}
 
 
-def test_a_healthy_head_raises_none(healthy: tuple[Diagnosis, ValidationStates]) -> None:
+def test_a_healthy_head_raises_none(healthy: tuple[HeadReport, ValidationStates]) -> None:
     assert healthy[0].alarms == ()
 
 
@@ -142,7 +142,7 @@ def test_a_head_that_knows_only_which_theorems_are_easy_is_found_out() -> None:
 
 
 def test_embeddings_that_came_back_empty_are_named_with_their_number(
-    healthy: tuple[Diagnosis, ValidationStates],
+    healthy: tuple[HeadReport, ValidationStates],
 ) -> None:
     table = np.random.default_rng(0).normal(size=(100, 16))
     table[:15] = 0.0

@@ -9,7 +9,7 @@ import pytest
 from leanebm.energy.diagnostics import (
     METRICS,
     CalibrationBasis,
-    Diagnosis,
+    HeadReport,
     SiblingSet,
     ValidationStates,
     diagnose,
@@ -18,13 +18,13 @@ from leanebm.errors import EnergyError
 
 from .planted import planted_energies, planted_groups
 
-Examined = tuple[Diagnosis, ValidationStates]
+Examined = tuple[HeadReport, ValidationStates]
 
 
 def test_a_diagnosis_comes_back_as_it_was_written(healthy: Examined, tmp_path: Path) -> None:
     diagnosis, _ = healthy
     assert diagnosis.write(tmp_path) == tmp_path / "diagnosis.json"
-    assert Diagnosis.read(tmp_path) == diagnosis
+    assert HeadReport.read(tmp_path) == diagnosis
 
 
 def test_the_file_is_json_that_everyone_reads(noise: Examined, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_units_of_another_search_are_told(healthy: Examined) -> None:
 
 def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(EnergyError, match="train-ebm"):
-        Diagnosis.read(tmp_path)
+        HeadReport.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_a_damaged_file_is_an_error_and_not_half_a_diagnosis(
     assert callable(change)
     path.write_text(change(path.read_text()))
     with pytest.raises(EnergyError, match=message):
-        Diagnosis.read(tmp_path)
+        HeadReport.read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"schema_version": ' + "[" * 900 + "]" * 900 + "}"])
 def test_a_file_nested_without_end_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "diagnosis.json").write_text(text)
     with pytest.raises(EnergyError, match=r"diagnosis\.json"):
-        Diagnosis.read(tmp_path)
+        HeadReport.read(tmp_path)

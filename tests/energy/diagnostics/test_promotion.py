@@ -9,11 +9,11 @@ import pytest
 
 from leanebm.energy.diagnostics import (
     Alarm,
-    Diagnosis,
     EmbeddingProbe,
     Estimate,
     Findings,
     Grade,
+    HeadReport,
     PromotionGate,
     Severity,
     TrainingFacts,
@@ -91,14 +91,14 @@ def test_only_sound_heads_that_know_something_may_steer() -> None:
     assert {each for each in Grade if each.may_steer} == {Grade.PROMOTED, Grade.BELOW_TARGET}
 
 
-def test_a_planted_head_is_promoted_and_keeps_its_weight(healthy: tuple[Diagnosis, ValidationStates]) -> None:
+def test_a_planted_head_is_promoted_and_keeps_its_weight(healthy: tuple[HeadReport, ValidationStates]) -> None:
     diagnosis, _ = healthy
     assert diagnosis.verdict.grade is Grade.PROMOTED
     assert diagnosis.calibration == diagnosis.fit.calibration
     assert diagnosis.calibration.beta > 0
 
 
-def test_planted_noise_is_told_and_loses_its_weight(noise: tuple[Diagnosis, ValidationStates]) -> None:
+def test_planted_noise_is_told_and_loses_its_weight(noise: tuple[HeadReport, ValidationStates]) -> None:
     diagnosis, _ = noise
     assert diagnosis.verdict.grade is Grade.NO_BETTER_THAN_CHANCE
     assert diagnosis.calibration.beta == 0.0
@@ -116,7 +116,7 @@ def test_a_head_turned_round_is_unsound_and_loses_its_weight() -> None:
     assert diagnosis.calibration.beta == 0.0
 
 
-def test_a_head_fed_on_nothing_loses_the_weight_that_was_fitted(healthy: tuple[Diagnosis, ValidationStates]) -> None:
+def test_a_head_fed_on_nothing_loses_the_weight_that_was_fitted(healthy: tuple[HeadReport, ValidationStates]) -> None:
     _, states = healthy
     zeros = EmbeddingProbe.of(np.vstack([np.eye(8), np.zeros((1, 8))]))
     diagnosis = diagnose(states.siblings, frontiers=states.frontiers, embeddings=zeros)

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leanebm.energy.diagnostics import Diagnosis, FrontierSet, SiblingSet, ValidationStates
+from leanebm.energy.diagnostics import FrontierSet, HeadReport, SiblingSet, ValidationStates
 from leanebm.errors import EnergyError
 
 from .planted import planted_energies, planted_groups
 
-Examined = tuple[Diagnosis, ValidationStates]
+Examined = tuple[HeadReport, ValidationStates]
 
 
 def assert_same(left: SiblingSet | FrontierSet, right: SiblingSet | FrontierSet) -> None:

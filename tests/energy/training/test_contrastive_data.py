@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leanebm.core import ContrastiveGroup, Evidence
-from leanebm.energy.training import ContrastiveData, state_texts
+from leanebm.energy.training import ContrastiveData, TheoremPaths, state_texts, tidy_groups
 from leanebm.errors import EnergyError
 
 MakeGroup = Callable[..., ContrastiveGroup]
+
 Embed = Callable[..., dict[str, Any]]
 
 
@@ -158,3 +161,77 @@ def test_a_rare_collision_of_vectors_is_let_pass(make_group: MakeGroup, embed: E
 
 def test_texts_to_encode_are_named_once_each(groups: list[ContrastiveGroup]) -> None:
     assert state_texts(groups) == ("b0", "b1", "off", "b2", "a0", "a1", "a2", "a3")
+
+
+MakeGroup_tidy = Callable[..., ContrastiveGroup]
+
+
+def test_a_step_told_twice_becomes_one_group_with_the_negatives_of_both(make_group: MakeGroup_tidy) -> None:
+    tidy = tidy_groups(
+        [
+            make_group(negatives=["a", "b"], depth=2, remaining_depth=5),
+            make_group(negatives=["b", "c"], depth=1, remaining_depth=3),
+        ]
+    )
+
+    (group,) = tidy.groups
+    assert [negative.key for negative in group.negatives] == ["a", "b", "c"]
+    assert (group.depth, group.remaining_depth) == (1, 3)
+    assert tidy.merged == 1
+
+
+def test_another_theorem_or_another_positive_is_another_step(make_group: MakeGroup_tidy) -> None:
+    groups = [make_group(), make_group(theorem="other"), make_group(positive="elsewhere")]
+
+    assert tidy_groups(groups).groups == tuple(groups)
+
+
+def test_a_negative_is_dead_only_if_all_call_it_dead(make_group: MakeGroup_tidy) -> None:
+    tidy = tidy_groups([make_group(dead=["a", "b"]), make_group(dead=["a"], negatives=["b"])])
+
+    evidence = {negative.key: negative.evidence for negative in tidy.groups[0].negatives}
+    assert evidence == {"a": Evidence.DEAD, "b": Evidence.UNKNOWN}
+
+
+def test_a_negative_on_another_path_of_its_theorem_is_dropped(make_group: MakeGroup_tidy) -> None:
+    tidy = tidy_groups(
+        [
+            make_group("root", "left", ["right", "off"]),
+            make_group("root", "right", ["left", "off"]),
+            make_group("left", "end", ["root", "off"], depth=1),
+            make_group("root", "far", ["right", "left"], theorem="other"),
+        ]
+    )
+
+    kept = [[negative.key for negative in group.negatives] for group in tidy.groups]
+    assert kept == [["off"], ["off"], ["off"], ["right", "left"]]
+    assert tidy.dual_labels == 3
+
+
+def test_tidy_groups_stay_as_they_are(make_group: MakeGroup_tidy) -> None:
+    once = tidy_groups([make_group(negatives=["a", "root"]), make_group(dead=["a"])])
+    twice = tidy_groups(once.groups)
+
+    assert twice.groups == once.groups
+    assert (twice.merged, twice.dual_labels) == (0, 0)
+
+
+MENTIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(1, 9)), min_size=1)
+
+
+@given(mentions=MENTIONS)
+def test_a_state_is_on_its_theorem_s_path_once_at_its_smallest_remaining_depth(
+    mentions: list[tuple[int, int, int]],
+) -> None:
+    theorem, state, remaining = np.array(mentions, dtype=np.int64).T
+
+    paths = TheoremPaths.of(theorem=theorem, state=state, remaining_depth=remaining, num_theorems=4)
+
+    for number in range(4):
+        own = slice(paths.start[number], paths.start[number + 1])
+        expected: dict[int, int] = {}
+        for _, one, depth in (mention for mention in mentions if mention[0] == number):
+            expected[one] = min(depth, expected.get(one, depth))
+        assert dict(zip(paths.state[own].tolist(), paths.remaining_depth[own].tolist(), strict=True)) == expected
+        assert len(paths.state[own]) == len(expected)
+        assert (np.diff(paths.remaining_depth[own]) >= 0).all()

@@ -35,13 +35,17 @@ from leanebm.energy.training import (
     state_energies,
 )
 from leanebm.energy.training import trainer as trainer_module
+from leanebm.energy.training.trainer import check_trainable
 from leanebm.errors import EnergyError
 
 Sides = tuple[ContrastiveData, ContrastiveData]
+
 Embed = Callable[..., dict[str, Any]]
 
 SCRIPT = Path(__file__).with_name("train_until_killed.py")
+
 HEAD = EnergyHeadConfig(d_in=16, hidden=(16, 8))
+
 CONFIG = EnergyTrainerConfig(
     sampler=SamplerConfig(batch_groups=8), max_steps=60, eval_every=20, log_every=10, learning_rate=3e-3
 )
@@ -84,8 +88,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 # --- what comes out ---------------------------------------------------------------------------------
-
-
 def test_a_planted_direction_is_found_and_the_twin_finds_nothing(
     tmp_path: Path, encoder: EncoderIdentity, device: str
 ) -> None:
@@ -185,8 +187,6 @@ def test_events_tell_the_course_of_a_training(tmp_path: Path, planted: Sides, en
 
 
 # --- data at the edge -------------------------------------------------------------------------------
-
-
 def test_one_theorem_of_one_group_is_enough_to_train_on(
     tmp_path: Path, make_group: Callable[..., ContrastiveGroup], embed: Embed, encoder: EncoderIdentity
 ) -> None:
@@ -225,8 +225,6 @@ def test_a_width_that_does_not_fit_is_refused_before_the_folder_is_made(
 
 
 # --- interruptions ----------------------------------------------------------------------------------
-
-
 def test_an_interrupted_training_ends_with_the_same_bits(
     tmp_path: Path, planted: Sides, encoder: EncoderIdentity, device: str
 ) -> None:
@@ -301,3 +299,50 @@ def test_a_head_that_is_not_this_training_s_is_not_overwritten(
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path, planted: Sides, encoder: EncoderIdentity) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(EnergyError, match="another process is training"):
         fit(planted, tmp_path, encoder)
+
+
+MakeGroup = Callable[..., ContrastiveGroup]
+
+Embed_checks = Callable[..., dict[str, Any]]
+
+Sides_checks = tuple[ContrastiveData, ContrastiveData]
+
+HEAD_CHECKS = EnergyHeadConfig(d_in=16, hidden=(8,))
+
+
+def test_planted_data_can_be_trained_on(planted: Sides_checks, encoder: EncoderIdentity) -> None:
+    check_trainable(HEAD_CHECKS, *planted, encoder)
+
+
+def test_an_encoder_may_leave_its_width_unsaid(planted: Sides_checks, encoder: EncoderIdentity) -> None:
+    check_trainable(HEAD_CHECKS, *planted, attrs.evolve(encoder, dim=None))
+
+
+def test_another_width_is_refused_with_both(planted: Sides_checks, encoder: EncoderIdentity) -> None:
+    with pytest.raises(EnergyError) as caught:
+        check_trainable(EnergyHeadConfig(d_in=4096), *planted, encoder)
+
+    for side in ("training", "validation", "the encoder's"):
+        assert f"{side} embeddings have width 16, the head takes 4096" in str(caught.value)
+
+
+def test_sides_without_negatives_are_refused_together(
+    make_group: MakeGroup, embed: Embed_checks, encoder: EncoderIdentity
+) -> None:
+    groups = [make_group("a", "b", theorem="x")], [make_group("c", "d", theorem="y")]
+    sides = [ContrastiveData.from_groups(side, embed(side, 16)) for side in groups]
+
+    with pytest.raises(EnergyError) as caught:
+        check_trainable(HEAD_CHECKS, sides[0], sides[1], encoder)
+
+    assert "no training group has a negative" in str(caught.value)
+    assert "no validation group has a sibling" in str(caught.value)
+
+
+def test_sides_that_share_theorems_and_states_are_refused(planted: Sides_checks, encoder: EncoderIdentity) -> None:
+    with pytest.raises(EnergyError) as caught:
+        check_trainable(HEAD_CHECKS, planted[0], planted[0], encoder)
+
+    count = len(planted[0].theorems)
+    assert f"{count} theorems are in training and in validation, such as planted_" in str(caught.value)
+    assert f"{len(planted[0].texts)} states are in training and in validation" in str(caught.value)

@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from leanebm.energy.training.training_state import Evaluated, TrainingState
+from leanebm.energy.training._training_state import Evaluated, TrainingState
 from leanebm.errors import EnergyError
 
 STATE = TrainingState(

@@ -1,4 +1,4 @@
-"""A package, an npm and a Node that are small enough to install in milliseconds."""
+"""A package, an npm and a NodeRuntime that are small enough to install in milliseconds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from leanebm.lean.embedded.download import NpmPin
 from leanebm.lean.embedded.installer import Installer
-from leanebm.lean.embedded.node import Node
-from leanebm.lean.embedded.pins import NpmPin
+from leanebm.lean.embedded.node import NodeRuntime
 
 LEAN_SCRIPT = (
     'var Module=typeof Module!="undefined"?Module:{};var pthreadPoolSize=4;'
@@ -118,7 +118,9 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeBench:
         npm_log, compile_log = tmp_path / "npm.log", tmp_path / "compile.log"
         behaviour = npm.replace("{tarball}", str(tarball))
         npm_program = write_program(tmp_path / "npm", NPM.format(log=npm_log, behaviour=behaviour))
-        node = Node(executable=write_program(tmp_path / "node", NODE.format(log=compile_log)), npm=(str(npm_program),))
+        node = NodeRuntime(
+            executable=write_program(tmp_path / "node", NODE.format(log=compile_log)), npm=(str(npm_program),)
+        )
         pin = pin_of(tarball.read_bytes())
         installer = Installer(root=tmp_path / "cache", pin=pin, sources=sources, find_node=lambda: node)
         return Bench(tmp_path, tarball, npm_log, compile_log, sources, installer)

@@ -7,7 +7,7 @@ import pytest
 
 from leanebm.errors import WorkerStartError
 from leanebm.lean import LeanPoolConfig, LeanWorker
-from leanebm.lean._task_scope import TaskScope
+from leanebm.lean._tasks import TaskScope
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
 
 LEAN = EmbeddedLean(node=Path("/n/node"), runtime=Path("/c/lean"), repl=Path("/c/repl"), lean_version="4.0.0")

@@ -14,8 +14,8 @@ import pytest
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.embedded import EmbeddedLean, InstallStage, install, locate
+from leanebm.lean.embedded._prepared_folder import MANIFEST_NAME
 from leanebm.lean.embedded.installer import CACHE_VARIABLE, Installer, cache_folder
-from leanebm.lean.embedded.manifest import MANIFEST_NAME
 
 from .conftest import Bench, MakeBench
 
@@ -191,8 +191,8 @@ def test_too_little_room_is_told_before_the_download(bench: Bench, monkeypatch: 
 ANOTHER_PROCESS = """
 import pathlib, pickle, sys
 from leanebm.lean.embedded.installer import Installer
-from leanebm.lean.embedded.node import Node
-from leanebm.lean.embedded.pins import NpmPin
+from leanebm.lean.embedded.node import NodeRuntime
+from leanebm.lean.embedded.download import NpmPin
 root, pin, sources, node = pickle.load(sys.stdin.buffer)
 def progress(stage, fraction):
     if stage.name == "WAIT":

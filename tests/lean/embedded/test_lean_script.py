@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.embedded.lean_script import _PATCHES, patch_lean_script
+from leanebm.lean.embedded._lean_script import _PATCHES, patch_lean_script
 
 from .conftest import LEAN_SCRIPT
 

@@ -17,7 +17,7 @@ from leanebm.energy.diagnostics.calibration_fit import (
 from leanebm.energy.diagnostics.catalogue import METRICS, MetricInfo
 from leanebm.energy.diagnostics.data_audit import DataAudit
 from leanebm.energy.diagnostics.diagnose import DiagnosisConfig, diagnose
-from leanebm.energy.diagnostics.diagnosis import DIAGNOSIS_NAME, DIAGNOSIS_SCHEMA_VERSION, Diagnosis
+from leanebm.energy.diagnostics.diagnosis import DIAGNOSIS_NAME, DIAGNOSIS_SCHEMA_VERSION, HeadReport
 from leanebm.energy.diagnostics.embedding_probe import EmbeddingProbe
 from leanebm.energy.diagnostics.estimate import Estimate, macro_mean, theorem_means
 from leanebm.energy.diagnostics.frontier_set import FrontierNode, FrontierSet, FrontierSnapshot
@@ -44,7 +44,7 @@ from leanebm.energy.diagnostics.probability import (
     platt,
     reliability,
 )
-from leanebm.energy.diagnostics.promotion import Grade, PromotionGate, Verdict, mcnemar_worse
+from leanebm.energy.diagnostics.promotion import Grade, PromotionGate, PromotionVerdict, mcnemar_worse
 from leanebm.energy.diagnostics.separation import (
     active_margin_fraction,
     cross_theorem_pairwise,
@@ -80,7 +80,6 @@ __all__ = [
     "CalibrationConfig",
     "CalibrationFit",
     "DataAudit",
-    "Diagnosis",
     "DiagnosisConfig",
     "EmbeddingProbe",
     "Estimate",
@@ -89,8 +88,10 @@ __all__ = [
     "FrontierSet",
     "FrontierSnapshot",
     "Grade",
+    "HeadReport",
     "MetricInfo",
     "PromotionGate",
+    "PromotionVerdict",
     "ReliabilityBin",
     "Severity",
     "SiblingSet",
@@ -98,7 +99,6 @@ __all__ = [
     "StateShape",
     "TrainingFacts",
     "ValidationStates",
-    "Verdict",
     "active_margin_fraction",
     "brier_skill",
     "cross_theorem_pairwise",

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from attrs.validators import deep_iterable, ge, min_len
 
-from leanebm.energy.calibration import Calibration
+from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean, theorem_means
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
 from leanebm.energy.diagnostics.probability import platt

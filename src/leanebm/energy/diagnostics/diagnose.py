@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import attrs
 
-from leanebm.energy.calibration import Calibration
+from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.alarm import Findings
 from leanebm.energy.diagnostics.alarm_rules import raise_alarms
 from leanebm.energy.diagnostics.calibration_fit import CalibrationBasis, CalibrationConfig, fit_calibration
 from leanebm.energy.diagnostics.data_audit import DataAudit
-from leanebm.energy.diagnostics.diagnosis import Diagnosis
+from leanebm.energy.diagnostics.diagnosis import HeadReport
 from leanebm.energy.diagnostics.embedding_probe import EmbeddingProbe
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
@@ -49,7 +49,7 @@ def diagnose(
     in_use: Calibration | None = None,
     about: Mapping[str, str] | None = None,
     config: DiagnosisConfig | None = None,
-) -> Diagnosis:
+) -> HeadReport:
     """Measure a head, look for illnesses, and judge it.
 
     Everything but ``siblings`` may be left out; what cannot be measured without it is not, and no alarm
@@ -84,7 +84,7 @@ def diagnose(
     }
     findings = Findings(metrics=metrics, slices=sibling_slices(siblings))
     alarms = raise_alarms(findings)
-    return Diagnosis(
+    return HeadReport(
         metrics=metrics,
         verdict=config.gate.judge(findings, alarms, facts),
         alarms=alarms,

@@ -13,20 +13,20 @@ from cattrs import transform_error
 from cattrs.preconf.json import make_converter
 
 from leanebm._shown import shown
-from leanebm.energy.calibration import Calibration
+from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.alarm import Alarm
 from leanebm.energy.diagnostics.calibration_fit import CalibrationFit
 from leanebm.energy.diagnostics.data_audit import DataAudit
 from leanebm.energy.diagnostics.embedding_probe import EmbeddingProbe
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.probability import ReliabilityBin
-from leanebm.energy.diagnostics.promotion import Verdict
+from leanebm.energy.diagnostics.promotion import PromotionVerdict
 from leanebm.energy.diagnostics.slices import Slice
 from leanebm.energy.diagnostics.training_facts import TrainingFacts
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
-__all__ = ["DIAGNOSIS_NAME", "DIAGNOSIS_SCHEMA_VERSION", "Diagnosis"]
+__all__ = ["DIAGNOSIS_NAME", "DIAGNOSIS_SCHEMA_VERSION", "HeadReport"]
 
 DIAGNOSIS_NAME: Final = "diagnosis.json"
 """The file's name in a head's folder."""
@@ -38,13 +38,13 @@ _json = make_converter(forbid_extra_keys=True)
 
 
 @attrs.frozen(kw_only=True)
-class Diagnosis:
+class HeadReport:
     """What was measured, what is wrong, and what follows from it."""
 
     metrics: Mapping[str, Estimate]
     """Every figure by name; :data:`METRICS` explains them."""
 
-    verdict: Verdict
+    verdict: PromotionVerdict
     alarms: tuple[Alarm, ...]
     """What is wrong, the worst first."""
 

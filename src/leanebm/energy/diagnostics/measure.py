@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leanebm.energy.calibration import Calibration
+from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
 from leanebm.energy.diagnostics.length_leak import frontier_auc_length_only, pairwise_length_only, pairwise_same_length

@@ -13,7 +13,7 @@ from leanebm.energy.diagnostics.alarm import Alarm, Findings, Severity
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.training_facts import TrainingFacts
 
-__all__ = ["Grade", "PromotionGate", "Verdict", "mcnemar_worse"]
+__all__ = ["Grade", "PromotionGate", "PromotionVerdict", "mcnemar_worse"]
 
 
 class Grade(enum.Enum):
@@ -41,7 +41,7 @@ class Grade(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class PromotionVerdict:
     """A grade and why."""
 
     grade: Grade
@@ -72,26 +72,30 @@ class PromotionGate:
     min_worse_p: float = attrs.field(default=0.10, validator=[ge(0.0), le(1.0)])
     """At or below this probability of the searches' outcome under "no worse", the head counts as worse."""
 
-    def judge(self, findings: Findings, alarms: Sequence[Alarm], facts: TrainingFacts | None = None) -> Verdict:
+    def judge(
+        self, findings: Findings, alarms: Sequence[Alarm], facts: TrainingFacts | None = None
+    ) -> PromotionVerdict:
         """Weigh the figures; the first of unsound, untested and chance that applies decides."""
         pairwise = findings.metrics.get("pairwise_sibling", Estimate.nothing())
         fatal = tuple(f"{alarm.name}: {alarm.finding}" for alarm in alarms if alarm.severity is Severity.FATAL)
         if fatal:
             summary = "Not to be trusted: its figures, or what it is fed, are unsound. It gets no say in the search."
-            return Verdict(grade=Grade.UNSOUND, summary=summary, reasons=fatal)
+            return PromotionVerdict(grade=Grade.UNSOUND, summary=summary, reasons=fatal)
         if pairwise.value is None or pairwise.low is None or pairwise.count < self.min_theorems:
             summary = "Too few held-out theorems to tell whether it helps. It gets no say in the search."
             reason = f"{pairwise.count} theorems with ranked decision points, at least {self.min_theorems} are needed"
-            return Verdict(grade=Grade.UNTESTED, summary=summary, reasons=(reason,))
+            return PromotionVerdict(grade=Grade.UNTESTED, summary=summary, reasons=(reason,))
         shown = f"sibling pairwise accuracy {pairwise.value:.3f} [{pairwise.low:.3f}, {pairwise.high:.3f}]"
         if not pairwise.is_above(0.5):
             summary = "No better than chance at telling the next step from its siblings. It gets no say in the search."
-            return Verdict(grade=Grade.NO_BETTER_THAN_CHANCE, summary=summary, reasons=(f"{shown}; chance is 0.5",))
+            return PromotionVerdict(
+                grade=Grade.NO_BETTER_THAN_CHANCE, summary=summary, reasons=(f"{shown}; chance is 0.5",)
+            )
         shortcomings = self._shortcomings(pairwise.value, findings, facts)
         if shortcomings:
             summary = "Better than chance, but short of what promotion asks for. Use it knowingly."
-            return Verdict(grade=Grade.BELOW_TARGET, summary=summary, reasons=(shown, *shortcomings))
-        return Verdict(grade=Grade.PROMOTED, summary="Fit to guide a search.", reasons=(shown,))
+            return PromotionVerdict(grade=Grade.BELOW_TARGET, summary=summary, reasons=(shown, *shortcomings))
+        return PromotionVerdict(grade=Grade.PROMOTED, summary="Fit to guide a search.", reasons=(shown,))
 
     def _shortcomings(self, pairwise: float, findings: Findings, facts: TrainingFacts | None) -> tuple[str, ...]:
         before, twin = findings.value("previous_pairwise"), findings.value("twin_pairwise")

@@ -8,7 +8,7 @@ import attrs
 from attrs.validators import ge, optional
 
 from leanebm.energy.diagnostics.estimate import Estimate
-from leanebm.energy.spectral_report import SpectralReport
+from leanebm.energy.spectral import SpectralReport
 
 __all__ = ["TrainingFacts"]
 

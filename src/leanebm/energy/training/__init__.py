@@ -1,9 +1,18 @@
 """From contrastive groups to a trained energy head, with a twin beside it that must learn nothing."""
 
 from leanebm.energy.training.config import EnergyTrainerConfig, ObjectiveConfig, RankingLoss
-from leanebm.energy.training.contrastive_data import EVIDENCE_WEIGHTS, ContrastiveData, state_texts
+from leanebm.energy.training.contrastive_data import (
+    EVIDENCE_WEIGHTS,
+    ContrastiveData,
+    TheoremPaths,
+    TidyGroups,
+    state_texts,
+    tidy_groups,
+)
+from leanebm.energy.training.controls import PlantedConfig, PlantedData, planted_groups, shuffle_roles
 from leanebm.energy.training.evaluation import SiblingEnergies, state_energies
-from leanebm.energy.training.events import (
+from leanebm.energy.training.metrics_log import (
+    METRIC_COLUMNS,
     StepLogged,
     TrainingEvent,
     TrainingObserver,
@@ -11,14 +20,9 @@ from leanebm.energy.training.events import (
     TrainingStopped,
     ValidationMeasured,
 )
-from leanebm.energy.training.metrics_log import METRIC_COLUMNS
-from leanebm.energy.training.paths import TheoremPaths
-from leanebm.energy.training.planted import PlantedConfig, PlantedData, planted_groups
 from leanebm.energy.training.result import TrainingResult
 from leanebm.energy.training.sampler import GroupBatch, GroupSampler, SamplerConfig
-from leanebm.energy.training.shuffled_roles import shuffle_roles
 from leanebm.energy.training.split import GroupSplit, SideSummary, SplitSummary, hold_apart, split_groups
-from leanebm.energy.training.tidy import TidyGroups, tidy_groups
 from leanebm.energy.training.trainer import EnergyTrainer
 
 __all__ = [

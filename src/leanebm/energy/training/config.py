@@ -8,7 +8,7 @@ import math
 import attrs
 from attrs.validators import ge, gt, instance_of, lt, matches_re
 
-from leanebm._torch_device import DEVICE
+from leanebm._fields import DEVICE
 from leanebm.energy.training.sampler import SamplerConfig
 
 __all__ = ["EnergyTrainerConfig", "ObjectiveConfig", "RankingLoss"]

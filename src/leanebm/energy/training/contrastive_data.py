@@ -3,6 +3,9 @@
 Shapes: ``N`` states, ``D`` width, ``G`` groups, ``M`` negatives of all groups, ``T`` theorems, ``P`` states
 on the path of some theorem. Ragged lists are stored end to end; those of item ``i`` are
 ``values[start[i] : start[i + 1]]``.
+
+Groups come from several rounds, from replays and from searches, so the same decision point may be told
+more than once, and a state that one proof leaves aside may be a step of another proof of the same theorem.
 """
 
 from __future__ import annotations
@@ -10,24 +13,177 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 import attrs
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from leanebm.core import ContrastiveGroup, Evidence
-from leanebm.energy.training._embedding_matrix import embedding_matrix
-from leanebm.energy.training.paths import TheoremPaths
-from leanebm.energy.training.tidy import tidy_groups
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.errors import EnergyError
 
-__all__ = ["EVIDENCE_WEIGHTS", "ContrastiveData", "state_texts"]
+__all__ = [
+    "EVIDENCE_WEIGHTS",
+    "ContrastiveData",
+    "TheoremPaths",
+    "TidyGroups",
+    "embedding_matrix",
+    "state_texts",
+    "tidy_groups",
+]
+
+MAX_SHARED_FRACTION: Final = 0.1
+
+"""Different states may share a vector now and then, when their difference was cut off; this many may not."""
+
+
+def embedding_matrix(texts: Sequence[str], embeddings: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
+    """The vectors of ``texts``, one a row, ``[N, D]``.
+
+    Raises:
+        EnergyError: vectors are missing, of different widths, all zero, not finite, or shared by so many
+            states that the encoder cannot have read them. All that is wrong is listed.
+    """
+    missing = [text for text in texts if text not in embeddings]
+    if missing:
+        raise EnergyError(
+            f"{len(missing)} of {len(texts)} states have no embedding, such as {_excerpt(missing[0])}. "
+            "Encode every text that `state_texts(groups)` names."
+        )
+    width = np.asarray(embeddings[texts[0]]).size
+    matrix = np.empty((len(texts), width), dtype=np.float32)
+    for row, text in zip(matrix, texts, strict=True):
+        vector = np.asarray(embeddings[text], dtype=np.float32)
+        if vector.shape != (width,):
+            raise EnergyError(
+                f"embeddings must be vectors of one width: {_excerpt(texts[0])} has {width} numbers, "
+                f"{_excerpt(text)} has shape {list(vector.shape)}. Encode all states with one encoder."
+            )
+        row[:] = vector
+    problems = list(_problems(texts, matrix))
+    if problems:
+        raise EnergyError("the embeddings are damaged; the encoder is at fault:\n" + "\n".join(problems))
+    return matrix
+
+
+def _problems(texts: Sequence[str], matrix: NDArray[np.float32]) -> Iterator[str]:
+    is_finite = np.isfinite(matrix).all(axis=1)
+    is_zero = ~matrix.any(axis=1)
+    for fault, rows in (("are not finite", ~is_finite), ("are all zero", is_zero)):
+        if rows.any():
+            example = _excerpt(texts[int(rows.argmax())])
+            yield f"  - {int(rows.sum())} of {len(texts)} {fault}, such as that of {example}"
+    shared = _count_shared(matrix[is_finite & ~is_zero])
+    if shared > MAX_SHARED_FRACTION * len(texts):
+        yield (
+            f"  - {shared} of {len(texts)} states have the same vector as another state; "
+            f"at most {MAX_SHARED_FRACTION:.0%} may (is the text cut off too early, or ignored?)"
+        )
+
+
+def _count_shared(matrix: NDArray[np.float32]) -> int:
+    """Rows that repeat an earlier row, bit by bit."""
+    return len(matrix) - len({row.tobytes() for row in matrix})
+
+
+def _excerpt(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
 
 Indices = NDArray[np.int64]
 
+
+@attrs.frozen(kw_only=True, eq=False)
+class TheoremPaths:
+    """States on the path of each of ``T`` theorems, ``P`` in all, each once a theorem, the nearest to the end first.
+
+    A theorem with several proofs has the states of all, each at its smallest remaining depth.
+    """
+
+    state: Indices
+    """``[P]``, ordered by theorem, then by remaining depth."""
+
+    remaining_depth: Indices
+    """Tactics to the end of the proof, ``[P]``."""
+
+    start: Indices
+    """Where a theorem's states begin, ``[T + 1]``."""
+
+    @classmethod
+    def of(cls, *, theorem: Indices, state: Indices, remaining_depth: Indices, num_theorems: int) -> Self:
+        """Sort out mentions of states on the path; the three arrays are parallel."""
+        by_state = np.lexsort((remaining_depth, state, theorem))
+        is_first = np.ones(len(by_state), dtype=bool)
+        is_first[1:] = (np.diff(theorem[by_state]) != 0) | (np.diff(state[by_state]) != 0)
+        kept = by_state[is_first]
+        kept = kept[np.lexsort((state[kept], remaining_depth[kept], theorem[kept]))]
+        return cls(
+            state=state[kept],
+            remaining_depth=remaining_depth[kept],
+            start=np.searchsorted(theorem[kept], np.arange(num_theorems + 1)),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class TidyGroups:
+    """Groups without contradictions, and how much had to be settled."""
+
+    groups: tuple[ContrastiveGroup, ...]
+    """One for each step of each theorem, in the order in which they were first met."""
+
+    merged: int
+    """Groups that told of a step that another group had told of before."""
+
+    dual_labels: int
+    """Negatives dropped because some proof of the same theorem goes through them."""
+
+
+def tidy_groups(groups: Iterable[ContrastiveGroup]) -> TidyGroups:
+    """Merge groups that speak of the same step, and drop negatives that are on the path after all.
+
+    What makes two states equal is their key. A merged group has the negatives of all, the smallest
+    remaining depth, and calls a negative dead only if all call it so: *positive* outweighs *unknown*,
+    and *unknown* outweighs *dead*.
+    """
+    by_step: dict[tuple[str, str, str], list[ContrastiveGroup]] = {}
+    on_path: dict[str, set[str]] = {}
+    for group in groups:
+        by_step.setdefault((group.theorem, group.parent_key, group.positive_key), []).append(group)
+        on_path.setdefault(group.theorem, set()).update((group.parent_key, group.positive_key))
+    merged = [_merge(same) for same in by_step.values()]
+    tidy = tuple(_without(group, on_path[group.theorem]) for group in merged)
+    return TidyGroups(
+        groups=tidy,
+        merged=sum(len(same) - 1 for same in by_step.values()),
+        dual_labels=_count_negatives(merged) - _count_negatives(tidy),
+    )
+
+
+def _merge(same: Sequence[ContrastiveGroup]) -> ContrastiveGroup:
+    negatives: dict[str, NegativeState] = {}
+    for negative in (negative for group in same for negative in group.negatives):
+        known = negatives.setdefault(negative.key, negative)
+        if negative.evidence is Evidence.UNKNOWN and known.evidence is Evidence.DEAD:
+            negatives[negative.key] = attrs.evolve(known, evidence=Evidence.UNKNOWN)
+    return attrs.evolve(
+        same[0],
+        negatives=tuple(negatives.values()),
+        depth=min(group.depth for group in same),
+        remaining_depth=min(group.remaining_depth for group in same),
+    )
+
+
+def _without(group: ContrastiveGroup, keys: set[str]) -> ContrastiveGroup:
+    return attrs.evolve(group, negatives=tuple(one for one in group.negatives if one.key not in keys))
+
+
+def _count_negatives(groups: Iterable[ContrastiveGroup]) -> int:
+    return sum(len(group.negatives) for group in groups)
+
+
 EVIDENCE_WEIGHTS: Mapping[Evidence, float] = {Evidence.DEAD: 1.0, Evidence.UNKNOWN: 0.5}
+
 """How much a negative counts in the loss, by how sure it is that it is one."""
 
 

@@ -6,8 +6,9 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
+import attrs
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -16,7 +17,16 @@ from torch.utils.tensorboard import SummaryWriter
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
-__all__ = ["METRIC_COLUMNS", "MetricsLog"]
+__all__ = [
+    "METRIC_COLUMNS",
+    "MetricsLog",
+    "StepLogged",
+    "TrainingEvent",
+    "TrainingObserver",
+    "TrainingStarted",
+    "TrainingStopped",
+    "ValidationMeasured",
+]
 
 METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "train_loss": "the whole objective, on the step's batch",
@@ -44,6 +54,7 @@ METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "twin_pairwise": "the twin's sibling pairwise accuracy on validation, on its own roles: 0.50 if nothing leaks",
     "twin_pairwise_true_roles": "the same on the true roles",
 }
+
 """What is logged, and what it means. A column is empty at steps that did not measure it."""
 
 _SCHEMA: Final = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in METRIC_COLUMNS)])
@@ -112,3 +123,58 @@ def _read(path: Path, keep_to: int) -> list[dict[str, float]]:
     except (OSError, pa.ArrowException) as error:
         raise EnergyError(f"{path} belongs to an unfinished training and cannot be read: {error}") from error
     return [{name: value for name, value in row.items() if value is not None} for row in rows if row["step"] <= keep_to]
+
+
+@attrs.frozen(kw_only=True)
+class TrainingStarted:
+    """Everything is ready; the next step is the first one made now."""
+
+    folder: Path
+    step: int
+    """Steps that an earlier, interrupted run has made; 0 for a fresh one."""
+
+    max_steps: int
+
+
+@attrs.frozen(kw_only=True)
+class StepLogged:
+    """A step was made whose figures are logged."""
+
+    step: int
+    metrics: Mapping[str, float]
+    """By the names in :data:`~leanebm.energy.training.METRIC_COLUMNS`."""
+
+
+@attrs.frozen(kw_only=True)
+class ValidationMeasured:
+    """The head was measured on validation, and all of the run up to here is on the disk."""
+
+    step: int
+    metrics: Mapping[str, float]
+    is_best: bool
+    """Whether no head of this run was better before."""
+
+
+@attrs.frozen(kw_only=True)
+class TrainingStopped:
+    """No further step will be made."""
+
+    step: int
+    stopped_early: bool
+    """Whether validation had stopped to improve."""
+
+
+TrainingEvent = TrainingStarted | StepLogged | ValidationMeasured | TrainingStopped
+
+"""Closed union: match it exhaustively."""
+
+
+class TrainingObserver(Protocol):
+    """Is told what happens. Any object with this method will do."""
+
+    def notify(self, event: TrainingEvent) -> None:
+        """Take note of ``event``; called between two steps, in the thread that trains.
+
+        An exception ends the training, which can be resumed.
+        """
+        ...

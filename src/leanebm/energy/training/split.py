@@ -9,7 +9,7 @@ from typing import Self
 import attrs
 
 from leanebm.core import ContrastiveGroup
-from leanebm.energy.training.tidy import tidy_groups
+from leanebm.energy.training.contrastive_data import tidy_groups
 from leanebm.errors import EnergyError
 
 __all__ = ["GroupSplit", "SideSummary", "SplitSummary", "hold_apart", "split_groups"]

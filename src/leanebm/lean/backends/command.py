@@ -8,7 +8,7 @@ from typing import final
 
 import attrs
 
-from leanebm.lean.worker_command import Dialect, WorkerCommand, minimal_environment
+from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
 
 __all__ = ["CommandBackend"]
 

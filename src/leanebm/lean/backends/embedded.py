@@ -7,7 +7,7 @@ from typing import final
 
 import attrs
 
-from leanebm.lean.worker_command import WorkerCommand
+from leanebm.lean.backends.base import WorkerCommand
 
 __all__ = ["EmbeddedBackend"]
 

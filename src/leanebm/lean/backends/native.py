@@ -11,7 +11,7 @@ from typing import final
 import attrs
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.worker_command import WorkerCommand, minimal_environment
+from leanebm.lean.backends.base import WorkerCommand, minimal_environment
 
 __all__ = ["NativeBackend"]
 

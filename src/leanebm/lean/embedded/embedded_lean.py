@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from leanebm.lean.worker_command import WorkerCommand, minimal_environment
+from leanebm.lean.backends.base import WorkerCommand, minimal_environment
 
 __all__ = ["REPL_SOURCES", "EmbeddedLean"]
 

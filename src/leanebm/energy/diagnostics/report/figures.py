@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from leanebm.energy.diagnostics.calibration_fit import CalibrationBasis
-from leanebm.energy.diagnostics.diagnosis import Diagnosis
+from leanebm.energy.diagnostics.diagnosis import HeadReport
 from leanebm.energy.diagnostics.estimate import Estimate, Floats
 from leanebm.energy.diagnostics.length_leak import length_only_scores
 from leanebm.energy.diagnostics.report.drawing import ACCENT, FAINT, INK, MUTED, WARM, Plot, draw
@@ -28,7 +28,7 @@ _DOTS: Final = 800
 """More would make the page heavy, and no clearer."""
 
 
-def plots(diagnosis: Diagnosis, states: ValidationStates | None, curves: Curves) -> tuple[Plot, ...]:
+def plots(diagnosis: HeadReport, states: ValidationStates | None, curves: Curves) -> tuple[Plot, ...]:
     """Every figure that there is data for, in the order in which they are read."""
     drawn: Iterator[Plot | None] = (
         plot
@@ -42,7 +42,7 @@ def plots(diagnosis: Diagnosis, states: ValidationStates | None, curves: Curves)
     return tuple(plot for plot in drawn if plot is not None)
 
 
-def _comparison(diagnosis: Diagnosis) -> Plot | None:
+def _comparison(diagnosis: HeadReport) -> Plot | None:
     rows = [
         (label, found)
         for name, label in (
@@ -92,7 +92,7 @@ def _whisker(axes: Axes, found: Estimate, place: float, colour: str) -> None:
     axes.text(x, place, f"{found.value:.3f}", color=INK, fontsize=9, ha=side, va="center")
 
 
-def _slices(diagnosis: Diagnosis, by: str) -> Plot | None:
+def _slices(diagnosis: HeadReport, by: str) -> Plot | None:
     parts = [each for each in diagnosis.slices if each.by == by and each.pairwise.value is not None]
     if not parts:
         return None
@@ -222,7 +222,7 @@ def _length(siblings: SiblingSet) -> Plot | None:
     )
 
 
-def _beta(diagnosis: Diagnosis) -> Plot | None:
+def _beta(diagnosis: HeadReport) -> Plot | None:
     curve = diagnosis.fit.curve
     if len(curve) < 2:
         return None
@@ -254,7 +254,7 @@ def _beta(diagnosis: Diagnosis) -> Plot | None:
     )
 
 
-def _reliability(diagnosis: Diagnosis) -> Plot | None:
+def _reliability(diagnosis: HeadReport) -> Plot | None:
     bins = diagnosis.reliability
     if not bins:
         return None

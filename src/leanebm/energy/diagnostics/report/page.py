@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from leanebm.energy.diagnostics.catalogue import METRICS, MetricInfo
 from leanebm.energy.diagnostics.data_audit import DataAudit
-from leanebm.energy.diagnostics.diagnosis import Diagnosis
+from leanebm.energy.diagnostics.diagnosis import HeadReport
 from leanebm.energy.diagnostics.estimate import Estimate, Floats
 from leanebm.energy.diagnostics.promotion import Grade
 from leanebm.energy.diagnostics.report.figures import plots
@@ -60,7 +60,7 @@ def write_report(folder: Path) -> Path:
         EnergyError: there is no diagnosis, or a file is damaged or of another version.
         OSError: the page cannot be written.
     """
-    diagnosis = Diagnosis.read(folder)
+    diagnosis = HeadReport.read(folder)
     states = ValidationStates.load(folder) if (folder / VALIDATION_NAME).exists() else None
     page = _template().render(
         name=folder.resolve().name,
@@ -126,7 +126,7 @@ def _shown(value: float | None, info: MetricInfo) -> str:
     return f"{value:,.0f}" if info.is_count else f"{value:.3f}"
 
 
-def _spectral_rows(diagnosis: Diagnosis) -> tuple[tuple[str, str, str, str], ...]:
+def _spectral_rows(diagnosis: HeadReport) -> tuple[tuple[str, str, str, str], ...]:
     report = diagnosis.facts.spectral
     if report is None:
         return ()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from leanebm._torch_device import torch_device
+from leanebm._fields import torch_device
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._adapters import Adapters
 from leanebm.serve.backends.hf._checkpoint import copy_weights, differences, load_checkpoint

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 from attrs.validators import deep_mapping, ge, gt, in_, instance_of, matches_re, min_len, optional
 
-from leanebm._torch_device import DEVICE
+from leanebm._fields import DEVICE
 
 __all__ = ["HfConfig"]
 

@@ -1,0 +1,50 @@
+"""What can be an API key."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from leanebm.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DEVICE", "check_api_key", "torch_device"]
+
+_KEY: Final = re.compile(r"[!-~]+")
+
+
+def check_api_key(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    """Validate a key, or ``None``: it must fit into an HTTP header as one word.
+
+    Raises:
+        ValueError: it does not. The message does not hold it: keys are not to be written down.
+    """
+    if value is not None and not _KEY.fullmatch(value):
+        raise ValueError(f"{attribute.name!r} must be visible ASCII characters without spaces, at least one")
+
+
+DEVICE: Final = r"cpu|cuda(:\d+)?"
+
+"""A name's pattern, for the settings, which are read where torch may not be installed."""
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of a name that matches :data:`DEVICE`.
+
+    Raises:
+        ConfigError: torch sees no such device on this machine.
+    """
+    import torch
+
+    device = torch.device(name)
+    seen = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= seen:
+        raise ConfigError(
+            f"device {name!r} was asked for, but torch {torch.__version__} sees {seen or 'no'} CUDA device(s) here: "
+            "use cpu, or install a torch that is made for this machine's driver"
+        )
+    return device

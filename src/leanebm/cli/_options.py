@@ -1,0 +1,169 @@
+"""Options that several commands share, each bound to the setting that it overrides."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import attrs
+import click
+
+from leanebm.pipeline import Override, read_run_config
+from leanebm.policy import EncoderBackend
+
+__all__ = ["lean_options", "run_options", "theorems_option"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+@attrs.frozen
+class _Setting:
+    """An option of the command line that stands for a setting of the file."""
+
+    option: str
+    path: str
+    kind: click.ParamType[Any] | type
+    help: str
+    metavar: str | None = None
+    read: Callable[[Any], object] = lambda value: value
+    envvar: str | None = None
+    is_flag: bool = False
+
+    @property
+    def parameter(self) -> str:
+        return self.option.removeprefix("--").replace("-", "_")
+
+    def decorate(self, command: C) -> C:
+        option = click.option(
+            self.option,
+            self.parameter,
+            type=self.kind,
+            is_flag=self.is_flag,
+            default=None,
+            metavar=self.metavar,
+            help=self.help,
+            envvar=self.envvar,
+            show_envvar=self.envvar is not None,
+        )
+        return option(command)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+_BACKEND = (
+    _Setting(
+        "--lean",
+        "lean.backend",
+        click.Choice(["auto", "embedded", "native", "pantograph"]),
+        "Which Lean to run; auto takes the best that is here.  [default: auto]",
+    ),
+    _Setting(
+        "--project",
+        "lean.backend",
+        click.Path(exists=True, file_okay=False, path_type=Path),
+        "A built Lake project to run the native Lean in (Mathlib does not work yet).",
+        read=lambda project: {"kind": "native", "project": str(project)},
+    ),
+)
+
+_LEAN = (
+    *_BACKEND,
+    _Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
+    _Setting("--num-workers", "lean.num_workers", int, "Lean processes, about 1 GB each.  [default: 2]", "N"),
+)
+
+_RUN = (
+    _Setting("--budget", "search.budget.max_expansions", int, "Expansions a theorem may cost.  [default: 100]", "N"),
+    _Setting(
+        "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
+    ),
+    _Setting("--encode-url", "policy.encoder.url", str, "The encoder's server, if it is another one.", "URL"),
+    _Setting(
+        "--encoder",
+        "policy.encoder.backend",
+        click.Choice([backend.value for backend in EncoderBackend]),
+        "Which interface of it makes embeddings.  [default: encode_pooled]",
+    ),
+    _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
+    _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
+    _Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
+    _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
+    _Setting(
+        "--ebm-path",
+        "energy.path",
+        click.Path(exists=True, file_okay=False, path_type=Path),
+        "An energy head that train-ebm made, to guide the search.",
+        "DIR",
+        read=str,
+    ),
+    _Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
+    _Setting("--beta", "energy.beta", float, "Weight of the energy.  [default: as fitted in training]", "B"),
+    _Setting(
+        "--freeze-spectral",
+        "energy.freeze_spectral",
+        bool,
+        "Score with exact spectral norms, computed once: faster, and the same at every forward.",
+        is_flag=True,
+    ),
+    *_LEAN,
+)
+
+_CONCURRENCY = _Setting("--concurrency", "concurrency", int, "Theorems searched at a time.  [default: 4]", "N")
+
+
+def run_options(*, many: bool) -> Callable[[C], C]:
+    """Add the options that shape a search; the command gets them as one ``config``.
+
+    Args:
+        many: whether the command searches many theorems, so that ``--concurrency`` means something.
+    """
+    return _options((*_RUN, _CONCURRENCY) if many else _RUN)
+
+
+def lean_options(*, many: bool) -> Callable[[C], C]:
+    """Add the options that choose a Lean; the command gets them as one ``config``.
+
+    Args:
+        many: whether the command runs several workers, over modules that the user chooses.
+    """
+    return _options((*_LEAN, _CONCURRENCY) if many else _BACKEND)
+
+
+def theorems_option(**more: Any) -> Callable[[C], C]:
+    """Add ``--theorems``."""
+    return click.option(
+        "--theorems",
+        metavar="FILE",
+        default="bundled",
+        show_default=True,
+        help="What to prove: a file of statements (one a line), of JSON lines (name, statement, optional header) "
+        "or of library names; or 'bundled', or 'library:train', 'library:val', 'library:test'.",
+        **more,
+    )
+
+
+def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
+    def decorate(command: C) -> C:
+        @functools.wraps(command)
+        def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
+            given = {setting: parameters.pop(setting.parameter) for setting in settings}
+            overrides = [
+                Override(setting.path, setting.read(value), setting.option)
+                for setting, value in given.items()
+                if value is not None
+            ]
+            return command(config=read_run_config(config_file, overrides), **parameters)
+
+        decorated: Any = with_config
+        for setting in reversed(settings):
+            decorated = setting.decorate(decorated)
+        path = click.Path(dir_okay=False, path_type=Path)
+        help_ = "Settings in TOML; options given here outweigh it."
+        decorated = click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(decorated)
+        return cast("C", decorated)
+
+    return decorate

@@ -1,0 +1,66 @@
+"""Prints what a run found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from leanebm.pipeline import RunSummary
+from leanebm.trajectory import TheoremRecord
+
+__all__ = ["print_summary"]
+
+_ENDINGS = (
+    ("proved", "certified by Lean's kernel in a process that ran no search"),
+    ("budget_spent", "a limit ended the search; a larger --budget may help"),
+    ("exhausted", "everything the policy proposed was tried"),
+    ("rejected", "a proof was found, and certification did not accept it"),
+    ("infrastructure", "something broke, so nothing is known; --resume tries again"),
+)
+
+_LISTED = 10
+
+
+def print_summary(console: Console, summary: RunSummary, *, folder: Path | None = None) -> None:
+    """Print how many theorems ended how, what it cost, and where the proofs are."""
+    totals = summary.totals
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    for outcome, meaning in _ENDINGS:
+        ended = summary.ended(outcome)
+        if ended or outcome == "proved":
+            table.add_row(str(len(ended)), Text(outcome, style="bold"), Text(meaning, style="dim"))
+    console.print()
+    console.print(Text(f"{totals.proved} of {totals.attempted} theorems proved and certified", style="bold"))
+    console.print(table)
+    for outcome in ("infrastructure", "rejected"):
+        _print_reasons(console, summary.ended(outcome))
+    console.print(
+        Text(
+            f"{totals.nodes:,} proof states, {totals.expansions:,} expansions, {totals.tactic_calls:,} tactic calls in "
+            f"{totals.wall_s:.1f} s of search (Lean {totals.lean_s:.1f} s, policy {totals.policy_s:.1f} s, "
+            f"scores {totals.score_s:.1f} s, certification {totals.certify_s:.1f} s), summed over theorems"
+        ),
+        soft_wrap=True,
+    )
+    if folder is not None:
+        console.print(Text(f"proofs:       {folder / 'proofs'}"), soft_wrap=True)
+        console.print(Text(f"search trees: {summary.path}"), soft_wrap=True)
+
+
+def _print_reasons(console: Console, records: tuple[TheoremRecord, ...]) -> None:
+    for record in records[:_LISTED]:
+        console.print(Text(f"  {record.theorem.name}: {_reason(record)}"), soft_wrap=True)
+    if len(records) > _LISTED:
+        console.print(Text(f"  … and {len(records) - _LISTED} more"))
+
+
+def _reason(record: TheoremRecord) -> str:
+    """Why a search proved nothing; what certification said of many proofs alike is said once."""
+    messages = Counter(rejection.message for rejection in record.rejections)
+    told = (f"{message} ({count} proofs)" if count > 1 else message for message, count in messages.items())
+    return record.error or "; ".join(told)

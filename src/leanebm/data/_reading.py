@@ -1,0 +1,207 @@
+"""What can be said against a theorem's text without asking Lean.
+
+None of this decides whether a statement is true, or even well typed: Lean does. It catches, before any
+worker starts, the lines that would end with a puzzling message from Lean, and text that would not stay
+inside the place a statement, name or header is given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import count
+from typing import BinaryIO, Final
+
+from leanebm.core import Theorem
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "MAX_STATEMENT_CHARS",
+    "BadLine",
+    "decode_line",
+    "json_object",
+    "numbered_lines",
+    "theorem_problems",
+]
+
+MAX_STATEMENT_CHARS: Final = 20_000
+
+"""Longest statement accepted, in characters; a policy could not read a longer one anyway."""
+
+_MAX_NAME_CHARS: Final = 256
+
+_MAX_HEADER_CHARS: Final = 4_000
+
+_MAX_SHOWN_CHARS: Final = 80
+
+_NAME: Final = re.compile(r"[\w'!?-]+(?:\.[\w'!?-]+)*")
+
+_LIBRARY_NAME: Final = re.compile(r"(?:[\w'!?]+|«[^«»/\\\s]+»)(?:\.(?:[\w'!?]+|«[^«»/\\\s]+»))*")
+
+# Every command of Lean starts with a lower-case keyword, and a line may hold several commands:
+# `open Nat namespace Trap` is two. So a namespace starts upper-case, and a universe is one letter
+# with an index; no command fits either.
+_NAMESPACE: Final = r"[A-ZΑ-Ω]\w*(?:\.[A-ZΑ-Ω]\w*)*"
+
+_HEADER_LINE: Final = re.compile(
+    rf"open(?: +scoped)?(?: +{_NAMESPACE})+"
+    rf"|open +{_NAMESPACE} +\([\w.'!? ]+\)"
+    r"|universe(?: +[a-z](?:_?\d+|[₀-₉]+|[α-ω])?)+"
+)
+
+_COMMAND: Final = re.compile(r"(?:theorem|lemma|example|def|abbrev|axiom|instance|import|namespace|variable)\b")
+
+_PROOF: Final = re.compile(r":=\s*(?:by)?\s*(?:sorry)?$")
+
+# Enough of Lean's lexer to know which brackets are code. A prime belongs to the identifier before it
+# (`x'`), so identifiers are read before character literals.
+_TOKEN: Final = re.compile(
+    r"""(?P<comment>--|/-)
+      | (?P<skip>"(?:[^"\\]|\\.)*" | «[^»]*» | \w[\w'!?]* | '(?:[^'\\]|\\[^']+|\\')')
+      | (?P<unclosed>["«])
+      | (?P<open>[(\[{⟨])
+      | (?P<close>[)\]}⟩])""",
+    re.VERBOSE,
+)
+
+_CLOSER_OF: Final = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
+
+
+def theorem_problems(theorem: Theorem) -> Iterator[str]:
+    """What is wrong with a theorem's name, statement or library name, and header; nothing if all is well."""
+    if theorem.name != theorem.copy_from:
+        yield from _name_problems(theorem.name)
+    if theorem.copy_from is not None:
+        yield from _library_name_problems(theorem.copy_from)
+    if theorem.statement is not None:
+        yield from _statement_problems(theorem.statement)
+    yield from _header_problems(theorem.header)
+
+
+def _name_problems(name: str) -> Iterator[str]:
+    if len(name) > _MAX_NAME_CHARS or not _NAME.fullmatch(name):
+        yield (
+            f"the name {_shortened(name)} should be at most {_MAX_NAME_CHARS} letters, digits and _ ' ! ? -, "
+            "in parts joined by single dots"
+        )
+
+
+def _library_name_problems(name: str) -> Iterator[str]:
+    if len(name) > _MAX_NAME_CHARS or not _LIBRARY_NAME.fullmatch(name):
+        yield f"{_shortened(name)} is no name of a library theorem, such as Nat.add_comm"
+
+
+def _statement_problems(statement: str) -> Iterator[str]:
+    if not statement.strip():
+        yield "the statement is empty"
+    elif len(statement) > MAX_STATEMENT_CHARS:
+        yield f"the statement has {len(statement)} characters, more than {MAX_STATEMENT_CHARS}"
+    elif not statement.isprintable():
+        odd = next(char for char in statement if not char.isprintable())
+        yield f"the statement holds {odd!a}; write it on one line, with spaces only between its words"
+    else:
+        yield from _code_problems(statement)
+
+
+def _code_problems(statement: str) -> Iterator[str]:
+    if match := _COMMAND.match(statement.lstrip()):
+        yield f"write the proposition alone, without {match.group()!r} and a name before it"
+    if _PROOF.search(statement.rstrip()):
+        yield "write the proposition alone, without ':=' and a proof after it"
+    if problem := _bracket_problem(statement):
+        yield problem
+
+
+def _bracket_problem(statement: str) -> str | None:
+    expected: list[str] = []
+    for token in _TOKEN.finditer(statement):
+        text, column = token.group(), token.start() + 1
+        match token.lastgroup:
+            case "comment":
+                return f"a comment starts at column {column}; put it on a line of its own"
+            case "unclosed":
+                return f"the {text} at column {column} is never closed"
+            case "open":
+                expected.append(_CLOSER_OF[text])
+            case "close" if not expected or expected.pop() != text:
+                return f"the {text} at column {column} closes nothing"
+            case _:
+                pass
+    return f"a {expected[-1]} is missing" if expected else None
+
+
+def _header_problems(header: str) -> Iterator[str]:
+    if len(header) > _MAX_HEADER_CHARS:
+        yield f"the header has {len(header)} characters, more than {_MAX_HEADER_CHARS}"
+        return
+    for line in header.split("\n"):  # no other character ends a line for Lean; in a line, none of them matches
+        if line.strip(" ") and not _HEADER_LINE.fullmatch(line.strip(" ")):
+            yield (
+                f"the header line {_shortened(line)} is not of the form 'open Nat List', 'open scoped Nat', "
+                "'open Nat (succ_le)' or 'universe u v'"
+            )
+
+
+def _shortened(text: str) -> str:
+    return repr(text) if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]!r}…"
+
+
+MAX_LINE_BYTES: Final = 1024 * 1024
+
+"""Longest line accepted, in bytes; a longer one is reported and never held in memory as a whole."""
+
+_UTF8_BOM: Final = b"\xef\xbb\xbf"
+
+
+class BadLine(ValueError):
+    """A line that is not what it should be; the message says why."""
+
+
+def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers; of an over-long one, just enough to see that it is one."""
+    for number in count(1):
+        line = piece = file.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            return
+        while len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n"):
+            piece = file.readline(MAX_LINE_BYTES + 1)
+        yield number, line.removeprefix(_UTF8_BOM) if number == 1 else line
+
+
+def decode_line(line: bytes) -> str:
+    """The line's text, without white space around it.
+
+    Raises:
+        BadLine: it is too long, or not UTF-8.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        raise BadLine(f"the line is longer than {MAX_LINE_BYTES} bytes")
+    try:
+        return line.decode("utf-8").strip(" \t\r\n")
+    except UnicodeDecodeError as error:
+        raise BadLine(f"byte {error.start + 1} of the line is not UTF-8") from error
+
+
+def json_object(line: str, *, example: str) -> dict[str, object]:
+    """The JSON object that a line holds.
+
+    Raises:
+        BadLine: it holds something else, which is not such as ``example``, or a key twice.
+    """
+    try:
+        value = json.loads(line, object_pairs_hook=_unique_keys)
+    except BadLine:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadLine(f"not a JSON object, such as {example}")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise BadLine(f"a key is given twice, among {sorted(keys)}")
+    return dict(pairs)

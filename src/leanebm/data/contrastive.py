@@ -1,0 +1,246 @@
+"""Folders of contrastive groups: atomic Parquet shards, one row a decision point."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, final
+
+import attrs
+import pyarrow as pa
+from attrs.validators import ge, in_
+
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
+from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
+
+__all__ = [
+    "CONTRASTIVE_FORMAT",
+    "CONTRASTIVE_SCHEMA",
+    "CONTRASTIVE_SCHEMA_VERSION",
+    "REPLAY_OUTCOMES",
+    "CandidateFate",
+    "ContrastiveRecord",
+    "ContrastiveSet",
+    "ContrastiveWriter",
+    "read_contrastive_set",
+]
+
+REPLAY_OUTCOMES: Final = (
+    "verified",
+    "refused",
+    "tactic_rejected",
+    "tactic_timed_out",
+    "unfinished",
+    "uncertified",
+    "infrastructure",
+)
+
+"""How the replay of a known proof can end. Only ``verified`` gives groups.
+
+``verified``
+    Every tactic ran, no goal was left, and the whole proof was certified.
+``refused``
+    The statement or its header does not elaborate.
+``tactic_rejected``
+    Lean refused one of the proof's own tactics.
+``tactic_timed_out``
+    One of them ran into a limit. On another day it may not, so it is tried again on resume.
+``unfinished``
+    All tactics ran, and goals are left.
+``uncertified``
+    No goal was left, and the certifier did not accept the proof.
+``infrastructure``
+    Something broke. It says nothing about the proof and is tried again on resume.
+"""
+
+
+class CandidateFate(enum.StrEnum):
+    """What became of a tactic that the policy proposed at a decision point."""
+
+    KEPT = "kept"
+    """It led off the path to an open state that nothing proved: a negative."""
+
+    KNOWN = "known"
+    """It is the proof's own tactic."""
+
+    REJECTED = "rejected"
+    """Lean refused it."""
+
+    TIMED_OUT = "timed_out"
+    """It ran into a limit inside Lean."""
+
+    FINISHED = "finished"
+    """It left no goal, so it is as right as the proof."""
+
+    ON_PATH = "on_path"
+    """It led to a state of the proof, or back to one."""
+
+    DUPLICATE = "duplicate"
+    """It led to a negative that another tactic of the group had led to."""
+
+    CLOSED = "closed"
+    """Closers prove the state it led to."""
+
+    PROVABLE = "provable"
+    """A short search from the state it led to found a proof, or a way back to a state of the proof."""
+
+    SURPLUS = "surplus"
+    """The group had negatives enough; it was not looked at."""
+
+
+@attrs.frozen(kw_only=True)
+class ContrastiveRecord:
+    """One theorem of a set of contrastive groups."""
+
+    theorem: Theorem
+    module: str = ""
+    """The library module it was taken from; empty if it is of nobody's library."""
+
+    run_id: str
+    """The run that replayed it."""
+
+    outcome: str = attrs.field(validator=in_(REPLAY_OUTCOMES))
+    """One of :data:`REPLAY_OUTCOMES`."""
+
+    message: str = ""
+    """What went wrong, in Lean's own words where there are some; empty if nothing did."""
+
+    failed_step: int = -1
+    """Which of the proof's tactics failed, from 0; −1 if none did."""
+
+    num_steps: int = attrs.field(validator=ge(1))
+    """Tactics of the proof."""
+
+    num_groups: int = attrs.field(default=0, validator=ge(0))
+    fates: Mapping[str, int] = attrs.field(factory=dict)
+    """How many of the policy's candidates met which :class:`CandidateFate`."""
+
+    tactic_calls: int = attrs.field(default=0, validator=ge(0))
+    """Tactics that Lean ran and answered, closers included."""
+
+    wall_s: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Seconds that the theorem took."""
+
+    policy_s: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Of these, seconds spent waiting for candidates."""
+
+    lean_s: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Seconds spent waiting for tactics."""
+
+    certify_s: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Seconds spent waiting for the certifier."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether something is known of the proof, so that it need not be replayed again."""
+        return self.outcome not in ("tactic_timed_out", "infrastructure")
+
+
+CONTRASTIVE_SCHEMA_VERSION: Final = 1
+
+
+def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
+    return pa.field(name, type_, nullable=nullable, metadata={"unit": unit} if unit else None)
+
+
+_NEGATIVE: Final = pa.struct(
+    [
+        _column("text", pa.string()),
+        _column("key", pa.string()),
+        _column("tactic", pa.string()),
+        _column("log_prob", pa.float64(), unit="nat"),
+        _column("evidence", pa.string()),
+    ]
+)
+
+CONTRASTIVE_SCHEMA: Final = pa.schema(
+    [
+        _column("theorem", pa.string()),
+        _column("module", pa.string()),
+        _column("parent_text", pa.string()),
+        _column("parent_key", pa.string()),
+        _column("positive_text", pa.string()),
+        _column("positive_key", pa.string()),
+        _column("positive_tactic", pa.string()),
+        _column("positive_log_prob", pa.float64(), unit="nat", nullable=True),
+        _column("negatives", pa.list_(pa.field("element", _NEGATIVE, nullable=False))),
+        _column("depth", pa.int32(), unit="tactics"),
+        _column("remaining_depth", pa.int32(), unit="tactics"),
+        _column("source", pa.string()),
+        _column("round", pa.int32()),
+    ]
+)
+
+"""One column for each field of :class:`~leanebm.core.ContrastiveGroup`, in its order."""
+
+
+def _table_of(groups: Iterable[ContrastiveGroup]) -> pa.Table:
+    return pa.Table.from_pylist([_values(group) for group in groups], schema=CONTRASTIVE_SCHEMA)
+
+
+def _values(group: ContrastiveGroup) -> dict[str, Any]:
+    values = attrs.asdict(group)
+    for negative in values["negatives"]:
+        negative["evidence"] = negative["evidence"].value
+    return values
+
+
+def _groups_of(table: pa.Table) -> list[ContrastiveGroup]:
+    return [_group(values) for values in table.to_pylist()]
+
+
+def _group(values: dict[str, Any]) -> ContrastiveGroup:
+    negatives = tuple(
+        NegativeState(**(negative | {"evidence": Evidence(negative["evidence"])}))
+        for negative in values.pop("negatives")
+    )
+    return ContrastiveGroup(**values, negatives=negatives)
+
+
+def _owns(record: ContrastiveRecord, group: ContrastiveGroup) -> bool:
+    return group.theorem == record.theorem.name
+
+
+CONTRASTIVE_FORMAT: Final = ShardFormat(
+    noun="set of contrastive groups",
+    prefix="leanebm.contrastive",
+    version=CONTRASTIVE_SCHEMA_VERSION,
+    schema=CONTRASTIVE_SCHEMA,
+    record=ContrastiveRecord,
+    table_of=_table_of,
+    rows_of=_groups_of,
+    owns=_owns,
+)
+
+"""The shards of a set of contrastive groups: the decision points are the rows."""
+
+
+ContrastiveSet = ShardSet[ContrastiveRecord, ContrastiveGroup]
+
+"""Contrastive groups and what became of each theorem; ``rows()`` gives the groups, ``records`` the theorems."""
+
+
+@final
+class ContrastiveWriter(ShardWriter[ContrastiveRecord, ContrastiveGroup]):
+    """Appends theorems with their groups to a folder of shards; an ``async with``.
+
+    A run that is killed has lost nothing that it reported, and another one resumes by theorem.
+
+    Args:
+        path: the folder; made if it is not there.
+        run: the run that writes. If the folder holds shards of another run, its settings must agree.
+        config: when shards are closed.
+    """
+
+    def __init__(self, path: Path | str, *, run: RunInfo, config: ShardWriterConfig | None = None) -> None:
+        super().__init__(path, CONTRASTIVE_FORMAT, run=run, config=config)
+
+
+def read_contrastive_set(path: Path | str) -> ContrastiveSet:
+    """Open a folder of contrastive groups, or a single shard of it. Only footers are read.
+
+    Raises:
+        TrajectoryError: there is none at ``path``, or a shard is damaged, of another kind or version.
+    """
+    return read_shards(path, CONTRASTIVE_FORMAT)

@@ -1,0 +1,213 @@
+"""Files of tactic pairs: what ``--tactic-pairs`` reads, and what a policy is fine-tuned on.
+
+One JSON object a line, one line a step::
+
+    {"theorem": "add_zero", "statement": "∀ n : Nat, n + 0 = n", "step": 0, "num_steps": 2,
+     "state": "⊢ ∀ n : Nat, n + 0 = n", "tactic": "intro n"}
+
+``copy_from`` stands in place of ``statement`` where the theorem is the library's; ``header`` (``open`` and
+``universe`` lines) and ``module`` may be left out. All steps of a proof must be there; in which order lines
+come does not matter. Other keys are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import attrs
+from attrs.validators import ge, min_len
+
+from leanebm._shown import shown_json
+from leanebm.core import Theorem
+from leanebm.data._reading import MAX_LINE_BYTES, BadLine, decode_line, json_object, numbered_lines, theorem_problems
+from leanebm.errors import ConfigError
+from leanebm.storage import remove_scratch, write_atomically
+
+__all__ = ["TacticPair", "read_tactic_pairs", "write_tactic_pairs"]
+
+
+@attrs.frozen(kw_only=True)
+class TacticPair:
+    """One step of a proof.
+
+    Raises:
+        ValueError: the step lies outside the proof, the tactic is blank, or the state has no goal.
+    """
+
+    theorem: Theorem
+    module: str = ""
+    """The library module the theorem was taken from; empty if it is of nobody's library."""
+
+    step: int = attrs.field(validator=ge(0))
+    """Which step of the proof, from 0."""
+
+    num_steps: int = attrs.field(validator=ge(1))
+    """Steps of the whole proof."""
+
+    state: str = attrs.field(validator=min_len(1))
+    """All goals before the tactic, as Lean prints them."""
+
+    tactic: str
+
+    def __attrs_post_init__(self) -> None:
+        if self.step >= self.num_steps:
+            raise ValueError(f"step {self.step} of {self.num_steps} does not exist: steps are counted from 0")
+        if not self.tactic.strip():
+            raise ValueError("the tactic is empty")
+
+
+_TEXTS: Final = ("theorem", "statement", "copy_from", "header", "module", "state", "tactic")
+
+_NUMBERS: Final = ("step", "num_steps")
+
+_REQUIRED: Final = ("theorem", "step", "num_steps", "state", "tactic")
+
+_MAX_SHOWN_STEPS: Final = 10
+
+_EXAMPLE: Final = '{"theorem": …, "statement": …, "step": 0, "num_steps": 2, "state": …, "tactic": …}'
+
+_Numbered = tuple[int, TacticPair]
+
+"""A pair and the number of its line."""
+
+
+def read_tactic_pairs(path: str | os.PathLike[str]) -> tuple[TacticPair, ...]:
+    """The pairs of a file, in its order; :func:`~leanebm.data.proofs_of` makes proofs of them.
+
+    Raises:
+        ConfigError: the file cannot be read, holds no pair, or holds mistakes; every one of them is
+            listed as ``what @ file:line``.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            pairs, problems = _read_lines(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read the tactic pairs in {path}: {error.strerror or error}") from error
+    if problems:
+        raise ConfigError(
+            f"the tactic pairs in {path} hold mistakes ({len(problems)}); mend them and start again",
+            [f"{what} @ {path}:{number}" for number, what in problems],
+        )
+    if not pairs:
+        raise ConfigError(f"{path} holds no tactic pair")
+    return pairs
+
+
+def write_tactic_pairs(path: str | os.PathLike[str], pairs: Iterable[TacticPair]) -> None:
+    """Write pairs, atomically; :func:`read_tactic_pairs` gives them back equal. One writer a file.
+
+    Raises:
+        ConfigError: there is nothing to write, or there are pairs that could not be read back; every
+            one of them is listed.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    numbered = list(enumerate(pairs, start=1))
+    if not numbered:
+        raise ConfigError(f"there are no tactic pairs to write to {path}")
+    lines = [_json_line(pair) for _, pair in numbered]
+    too_long = [
+        f"a line of more than {MAX_LINE_BYTES} bytes @ pair {number}"
+        for (number, _), line in zip(numbered, lines, strict=True)
+        if len(line) > MAX_LINE_BYTES
+    ]
+    if problems := too_long + [f"{what} @ pair {number}" for number, what in _problems(numbered)]:
+        raise ConfigError(f"{path} was not written: not all pairs could be read back from it", problems)
+    remove_scratch(path.parent, path.name)
+    write_atomically(path, b"".join(lines))
+
+
+def _read_lines(file: BinaryIO) -> tuple[tuple[TacticPair, ...], list[tuple[int, str]]]:
+    """The pairs, and what is wrong with which line, by line number."""
+    numbered: list[_Numbered] = []
+    problems: list[tuple[int, str]] = []
+    for number, line in numbered_lines(file):
+        try:
+            text = decode_line(line)
+            if text:
+                numbered.append((number, _parse(text)))
+        except BadLine as error:
+            problems.append((number, str(error)))
+    if not problems:  # where lines could not be read, which steps are missing says nothing
+        problems = sorted(_problems(numbered))
+    return tuple(pair for _, pair in numbered), problems
+
+
+def _parse(line: str) -> TacticPair:
+    value = json_object(line, example=_EXAMPLE)
+    mistakes = [f"{key!r} is missing" for key in _REQUIRED if value.get(key) is None]
+    for kind, keys, wanted in ((str, _TEXTS, "a string"), (int, _NUMBERS, "a whole number")):
+        mistakes += [
+            f"{key!r} should be {wanted}, not {shown_json(value[key])}"
+            for key in keys
+            if value.get(key) is not None and type(value[key]) is not kind
+        ]
+    if mistakes:
+        raise BadLine("; ".join(mistakes))
+    given = {key: value[key] for key in (*_TEXTS, *_NUMBERS) if value.get(key) is not None}
+    theorem = {"name": given.pop("theorem")}
+    theorem |= {key: given.pop(key) for key in ("statement", "copy_from", "header") if key in given}
+    try:
+        return TacticPair(theorem=Theorem(**theorem), **given)  # type: ignore[arg-type] # checked above
+    except ValueError as error:
+        raise BadLine(str(error.args[0])) from error
+
+
+def _problems(numbered: Sequence[_Numbered]) -> Iterator[tuple[int, str]]:
+    by_name: dict[str, list[_Numbered]] = {}
+    for number, pair in numbered:
+        by_name.setdefault(pair.theorem.name, []).append((number, pair))
+    for name, steps in by_name.items():
+        number, first = steps[0]
+        for problem in theorem_problems(first.theorem):
+            yield number, problem
+        yield from ((at, "a text holds a lone surrogate") for at, pair in steps if not _is_text(pair))
+        for number, pair in steps[1:]:
+            if (pair.theorem, pair.module, pair.num_steps) != (first.theorem, first.module, first.num_steps):
+                yield number, f"{name!r} has another statement, module or number of steps than at {steps[0][0]}"
+        yield from _step_problems(name, steps)
+
+
+def _step_problems(name: str, steps: Sequence[_Numbered]) -> Iterator[tuple[int, str]]:
+    count = Counter(pair.step for _, pair in steps)
+    for number, pair in steps:
+        if count[pair.step] > 1:
+            yield number, f"step {pair.step} of {name!r} occurs {count[pair.step]} times"
+    number, first = steps[0]
+    # Lazily: a file may claim more steps than fit into memory.
+    absent = (step for step in range(first.num_steps) if step not in count)
+    if missing := list(islice(absent, _MAX_SHOWN_STEPS)):
+        yield number, f"the proof of {name!r} lacks step {', '.join(map(str, missing))}"
+
+
+def _json_line(pair: TacticPair) -> bytes:
+    theorem = pair.theorem
+    values = {
+        "theorem": theorem.name,
+        "statement": theorem.statement,
+        "copy_from": theorem.copy_from,
+        "header": theorem.header or None,
+        "module": pair.module or None,
+        "step": pair.step,
+        "num_steps": pair.num_steps,
+        "state": pair.state,
+        "tactic": pair.tactic,
+    }
+    given = {key: value for key, value in values.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False).encode(errors="replace") + b"\n"
+
+
+def _is_text(pair: TacticPair) -> bool:
+    """Whether UTF-8 can hold it; JSON's escapes can spell more than that."""
+    try:
+        f"{pair.state}{pair.tactic}{pair.module}".encode()
+    except UnicodeEncodeError:
+        return False
+    return True

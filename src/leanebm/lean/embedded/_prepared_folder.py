@@ -1,0 +1,190 @@
+"""Folders that are prepared once, whole or not at all, however many processes want them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+import attrs
+import filelock
+
+from leanebm.errors import LeanInstallError
+from leanebm.lean.embedded.download import InstallProgress, InstallStage
+from leanebm.lean.embedded.embedded_lean import node_flags, worker_environment
+from leanebm.lean.embedded.node import run_child
+
+__all__ = ["MANIFEST_NAME", "Manifest", "compile_repl", "is_complete", "locked", "prepare_folder", "repl_key"]
+
+MANIFEST_NAME: Final = "complete.json"
+
+
+@attrs.frozen
+class FileRecord:
+    """What a file was when the folder was prepared."""
+
+    size: int
+    """Bytes."""
+
+    sha256: str
+    """Hash of its content, in hexadecimal."""
+
+
+@attrs.frozen
+class Manifest:
+    """Every file of a prepared folder. It is written last, so a folder without one is not complete."""
+
+    files: dict[str, FileRecord]
+    """By path relative to the folder."""
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Record what is in ``folder`` now."""
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
+        return cls({path.relative_to(folder).as_posix(): _record(path) for path in paths})
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """The manifest of ``folder``; ``None`` where there is none or it cannot be read."""
+        try:
+            records = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+            return cls({path: FileRecord(**record) for path, record in records["files"].items()})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Write it to the disk for good: from here on the folder counts as complete."""
+        with (folder / MANIFEST_NAME).open("w", encoding="utf-8") as file:
+            json.dump(attrs.asdict(self), file, indent=0)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def damage(self, folder: Path, *, compare_hashes: bool = False) -> list[str]:
+        """What is missing or changed in ``folder``, a sentence each; sizes only, unless ``compare_hashes``."""
+        return [
+            problem
+            for path, expected in self.files.items()
+            if (problem := _difference(folder / path, path, expected, compare_hashes)) is not None
+        ]
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(size=path.stat().st_size, sha256=digest)
+
+
+def _difference(path: Path, name: str, expected: FileRecord, compare_hashes: bool) -> str | None:
+    try:
+        size = path.stat().st_size
+        if size != expected.size:
+            return f"{name} has {size} bytes, not {expected.size}"
+        if compare_hashes and _record(path) != expected:
+            return f"{name} has another content"
+    except OSError:
+        return f"{name} is missing"
+    return None
+
+
+logger = logging.getLogger(__name__)
+
+_LOCK_DEADLINE_S = 3600.0
+
+_TEMPORARY_PREFIX: Final = "preparing-"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether ``folder`` was prepared to the end and its files are still as they were, by name and size."""
+    manifest = Manifest.read(folder)
+    if manifest is None:
+        return False
+    damage = manifest.damage(folder)
+    if damage:
+        logger.warning("%s is damaged: %s", folder, "; ".join(damage[:3]))
+    return not damage
+
+
+def locked(root: Path, progress: InstallProgress) -> filelock.BaseFileLock:
+    """The lock of ``root``, acquired; release it by leaving it as a context manager.
+
+    Raises:
+        LeanInstallError: another process held it for an hour.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        logger.info("another process is preparing %s; waiting for it", root)
+        progress(InstallStage.WAIT, None)
+        try:
+            lock.acquire(timeout=_LOCK_DEADLINE_S)
+        except filelock.Timeout:
+            raise LeanInstallError(f"another process has been preparing {root} for an hour; end it first") from None
+    return lock
+
+
+def prepare_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make ``folder`` anew with what ``fill`` puts into it. The caller holds the lock of its parent.
+
+    ``fill`` works in a sibling that takes the name of ``folder`` only when it is complete. What an
+    installation that was killed left behind is removed first: the lock says that nobody uses it.
+    """
+    parent = folder.parent
+    for leftover in parent.glob(f"{_TEMPORARY_PREFIX}*"):
+        logger.info("removing %s, which an unfinished installation left behind", leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_TEMPORARY_PREFIX, dir=parent, ignore_cleanup_errors=True) as temporary:
+        content = Path(temporary, "content")
+        content.mkdir()
+        fill(content)
+        Manifest.of(content).write(content)
+        if folder.exists():
+            folder.rename(Path(temporary, "broken"))  # removed together with the rest
+        content.rename(folder)
+
+
+_COMPILE_DEADLINE_S = 600.0
+
+_STACK_KIB: Final = 6_000  # the main thread keeps the 8 MiB that every system gives it
+
+_SOURCE_NAMES: Final = ("Repl.lean", "compile.lean")
+
+
+def repl_key(runtime_key: str, sources: Path) -> str:
+    """Names one compiled REPL: changes when its source, its compiler or the Lean below it does."""
+    digest = hashlib.sha256(runtime_key.encode())
+    for name in _SOURCE_NAMES:
+        content = (sources / name).read_bytes()
+        digest.update(len(content).to_bytes(8, "big"))
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def compile_repl(node: Path, runtime: Path, into: Path, sources: Path) -> None:
+    """Compile ``Repl.lean`` to ``into / "Repl.olean"``; takes half a minute and 1.7 GB.
+
+    Raises:
+        LeanInstallError: Lean refused the source, or did not finish; its messages are in the error.
+    """
+    source, compiler = (sources / name for name in _SOURCE_NAMES)
+    out = into / "Repl.olean"
+    flags = node_flags(_STACK_KIB)
+    files = (sources / "launch_compile.js", runtime, runtime / "lib", compiler, source, out)
+    argv = [str(node), *flags, *map(str, files)]
+    result = run_child(argv, cwd=into, env=worker_environment(), deadline_s=_COMPILE_DEADLINE_S)
+    if result.timed_out:
+        raise LeanInstallError(f"compiling {source.name} did not end within {_COMPILE_DEADLINE_S:.0f} s")
+    if result.status != 0 or not out.is_file():
+        raise LeanInstallError(
+            f"{source.name} could not be compiled (exit status {result.status}); if you did not change it, "
+            f"please report this. Lean said:\n{result.output}"
+        )
+    if result.output:
+        logger.debug("compiling %s: %s", source.name, result.output)

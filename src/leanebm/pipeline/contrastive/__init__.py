@@ -1,0 +1,1 @@
+"""Contrastive groups from replayed known proofs, and from search trees."""

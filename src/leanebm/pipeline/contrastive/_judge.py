@@ -1,0 +1,251 @@
+"""Decides whether a state beside a known proof may be called a negative."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import attrs
+
+from leanebm.core import (
+    Candidate,
+    CertificationResult,
+    ProofAdvanced,
+    ProofFinished,
+    ProofSession,
+    ProofState,
+    TacticOutcome,
+    TacticPolicy,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
+from leanebm.data import CandidateFate
+from leanebm.pipeline.contrastive.config import NegativesConfig
+from leanebm.pipeline.contrastive.rerooted import SessionEnvironment
+from leanebm.search import BestFirstSearch, Node, SearchBudget, SearchConfig, SearchOutcome
+from leanebm.search.scorers import LengthNormalisedLogProb
+
+__all__ = ["KnownStates", "MeteredPolicy", "MeteredSession", "NegativeJudge", "NegativeVerdict", "ReplayMeter"]
+
+
+class NegativeVerdict(enum.Enum):
+    """What is known of a state that is not on the proof's path."""
+
+    CLOSED = "closed"
+    """Closers prove it."""
+
+    PROVABLE = "provable"
+    """A short search from it found a proof, or a way back to a state of the known proof."""
+
+    DEAD = "dead"
+    """Lean refused every closer, and everything that the policy proposed, down to the bottom."""
+
+    UNKNOWN = "unknown"
+    """None of these."""
+
+
+class KnownStates:
+    """The states of a verified proof, all of which are provable.
+
+    A state is one of them if Lean says that it is the same, or if it reads the same: what an encoder cannot tell
+    apart must not carry two labels.
+    """
+
+    def __init__(self, states: Sequence[ProofState]) -> None:
+        self._marks = {mark for state in states for mark in (state.key, state.text)}
+
+    def __contains__(self, state: ProofState) -> bool:
+        return state.key in self._marks or state.text in self._marks
+
+
+class NegativeJudge:
+    """Tries to prove states of one theorem, and remembers what came of it.
+
+    First each closer takes the goals that it can. What is left over is searched from, with a small budget.
+
+    A state is ``DEAD`` only if Lean *refused* every closer, and if the search expanded everything that can be
+    reached from it: the policy proposed something at the state itself, and every line ended in states where all
+    that was proposed was refused or led back. Where a tactic ran into a limit, nobody knows.
+
+    Args:
+        theorem: whose states they are.
+        session: the theorem's proof.
+        policy: proposes tactics.
+        config: which closers, and how far to search.
+        known: the states of the known proof.
+    """
+
+    def __init__(
+        self,
+        theorem: Theorem,
+        session: ProofSession,
+        policy: TacticPolicy,
+        config: NegativesConfig,
+        known: KnownStates,
+    ) -> None:
+        self._theorem = theorem
+        self._session = session
+        self._policy = policy
+        self._config = config
+        self._known = known
+        self._verdicts: dict[str, NegativeVerdict] = {}
+
+    async def judge(self, state: ProofState) -> NegativeVerdict:
+        """What is known of ``state``, which is open and not on the path.
+
+        Raises:
+            LeanError, PolicyError: something broke; nothing is known.
+        """
+        if state.key not in self._verdicts:
+            self._verdicts[state.key] = await self._try_to_prove(state)
+        return self._verdicts[state.key]
+
+    async def _try_to_prove(self, state: ProofState) -> NegativeVerdict:
+        by_closers = await self._close(state)
+        if by_closers is NegativeVerdict.CLOSED:
+            return by_closers
+        by_search = await self._search(state)
+        if by_search is NegativeVerdict.PROVABLE:
+            return by_search
+        return NegativeVerdict.DEAD if by_closers is by_search is NegativeVerdict.DEAD else NegativeVerdict.UNKNOWN
+
+    async def _close(self, state: ProofState) -> NegativeVerdict:
+        """Let each closer take the goals that it can; together they may take all."""
+        verdict = NegativeVerdict.DEAD
+        spent: list[ProofState] = []
+        remaining = state
+        for closer in self._config.closers:
+            match await self._session.run_tactic(remaining, f"any_goals ({closer}; done)"):
+                case ProofFinished(state=finished):
+                    spent.append(finished)
+                    verdict = NegativeVerdict.CLOSED
+                    break
+                case ProofAdvanced(state=remaining):
+                    spent.append(remaining)
+                case TacticTimedOut():
+                    verdict = NegativeVerdict.UNKNOWN
+                case TacticRejected():
+                    pass
+        await self._session.free(spent)
+        return verdict
+
+    async def _search(self, state: ProofState) -> NegativeVerdict:
+        """Search from ``state`` for a proof, or for a way back to the known one."""
+        if not self._config.probe_expansions:
+            return NegativeVerdict.UNKNOWN
+        probe = _Probe(self._policy, SessionEnvironment(self._session, state), self._config, self._known)
+        try:
+            result = await probe.run(self._theorem)
+        except _Proved:
+            return NegativeVerdict.PROVABLE
+        if result.error is not None:
+            raise result.error
+        was_tried = bool(result.nodes[0].edges) and not result.statistics.tactic_timed_out
+        return (
+            NegativeVerdict.DEAD if was_tried and result.outcome is SearchOutcome.EXHAUSTED else NegativeVerdict.UNKNOWN
+        )
+
+
+class _Proved(Exception):
+    """The probe met a state that is known to be provable; nothing more need be searched."""
+
+
+class _Probe(BestFirstSearch):
+    """A search that stops at the first state of which something is known."""
+
+    def __init__(
+        self, policy: TacticPolicy, environment: SessionEnvironment, config: NegativesConfig, known: KnownStates
+    ) -> None:
+        super().__init__(
+            policy=policy,
+            scorer=LengthNormalisedLogProb(),
+            environment=environment,
+            certifier=_NeverAsked(),
+            config=SearchConfig(
+                budget=SearchBudget(max_expansions=config.probe_expansions, max_wall_s=config.probe_wall_s),
+                candidates_per_state=config.probe_candidates,
+            ),
+        )
+        self._known = known
+
+    def on_node(self, node: Node) -> None:
+        # Without a certificate, this errs towards dropping a negative, never towards a false label.
+        if node.is_terminal or node.state in self._known:
+            raise _Proved
+
+
+class _NeverAsked:
+    """Stands where a certifier has nothing to do: the probe ends before a proof is certified."""
+
+    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        raise AssertionError(f"a probe of {theorem.name!r} went on behind the proof {list(tactics)}")
+
+
+Phase = Literal["policy", "lean", "certify"]
+
+
+@attrs.define(eq=False)
+class ReplayMeter:
+    """Counts as a theorem is worked on. It starts when it is made."""
+
+    fates: Counter[CandidateFate] = attrs.field(factory=Counter)
+    tactic_calls: int = 0
+    seconds: defaultdict[Phase, float] = attrs.field(factory=lambda: defaultdict(float))
+    _started_s: float = attrs.field(factory=time.monotonic)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the meter was made."""
+        return time.monotonic() - self._started_s
+
+    @contextmanager
+    def timed(self, phase: Phase) -> Iterator[None]:
+        """Count the seconds until the block is left, however it is left, as spent on ``phase``."""
+        started_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] += time.monotonic() - started_s
+
+
+@attrs.frozen
+class MeteredSession:
+    """A :class:`~leanebm.core.ProofSession` whose tactics are counted."""
+
+    session: ProofSession
+    meter: ReplayMeter
+
+    @property
+    def root(self) -> ProofState:
+        """The state before any tactic."""
+        return self.session.root
+
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        """Run ``tactic``, and count it."""
+        with self.meter.timed("lean"):
+            outcome = await self.session.run_tactic(state, tactic)
+        self.meter.tactic_calls += 1
+        return outcome
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Forget ``states``."""
+        with self.meter.timed("lean"):
+            await self.session.free(states)
+
+
+@attrs.frozen
+class MeteredPolicy:
+    """A :class:`~leanebm.core.TacticPolicy` whose time is counted."""
+
+    policy: TacticPolicy
+    meter: ReplayMeter
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        """What the policy proposes."""
+        with self.meter.timed("policy"):
+            return await self.policy.propose(state, n)

@@ -1,0 +1,258 @@
+"""Contrastive groups from known proofs: replay each, and look beside every step for states that lead nowhere."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, final
+
+import attrs
+
+from leanebm.core import ContrastiveGroup
+from leanebm.data import ContrastiveWriter, KnownProof, read_contrastive_set
+from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.pipeline._concurrently import for_each
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
+from leanebm.pipeline.contrastive.config import NegativesConfig
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.contrastive.replay import replay_proof
+from leanebm.pipeline.contrastive.report import ContrastiveReport
+from leanebm.pipeline.contrastive.rerooted import RerootedCertifier, RerootedEnvironment
+from leanebm.pipeline.events import (
+    GenerationFinished,
+    GenerationStarted,
+    LogObserver,
+    Observer,
+    ProofReplayed,
+    StageProgressed,
+)
+from leanebm.pipeline.run_folder import write_text
+from leanebm.pipeline.settings import to_toml, unstructure_settings
+from leanebm.pipeline.theorem_sets import LIBRARY_MODULES
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, stage
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
+
+__all__ = ["AUDIT_FACTOR", "GenerateNegatives", "GenerationConfig"]
+
+AUDIT_FACTOR: Final = 5
+
+"""How many times the budget of a search an audited negative gets."""
+
+_AUDITING: Final = "auditing negatives"
+
+_SHARDS: Final = ShardWriterConfig(max_wait_s=0.1)  # whoever replayed a proof waits for its shard before the next
+
+
+@attrs.frozen(kw_only=True)
+class GenerationConfig:
+    """Everything that shapes how contrastive groups are made."""
+
+    negatives: NegativesConfig = attrs.field(factory=NegativesConfig)
+    """What is looked for beside a proof."""
+
+    run: RunConfig = attrs.field(factory=RunConfig)
+    """The policy, Lean, how many theorems at a time; and the search of an audit."""
+
+
+@final
+class GenerateNegatives:
+    """One invocation that replays known proofs into a folder of contrastive groups.
+
+    A theorem counts as done once its groups are on the disk; whatever ends the run, what is done stays
+    done, and a run with ``resume`` goes on with the rest. A worker or a server that is lost costs one theorem,
+    is recorded as that, and is tried again by the next run that resumes; it is never a label.
+
+    Args:
+        config: how to make groups.
+        proofs: what to replay; names must be unique.
+        folder: where groups, settings and the report go.
+        audit: how many negatives to search for proofs of, with :data:`AUDIT_FACTOR` times the budget.
+        resume: whether the folder may hold an earlier run's groups, which are then kept, and so is its audit if
+            this run makes none.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier.
+    """
+
+    def __init__(
+        self,
+        config: GenerationConfig,
+        proofs: Sequence[KnownProof],
+        folder: Path,
+        *,
+        audit: int = 0,
+        resume: bool = False,
+        observer: Observer | None = None,
+        opening: WorkbenchOpener = open_workbench,
+    ) -> None:
+        self._config = _with_library(config, proofs)
+        self._proofs = {proof.theorem.name: proof for proof in proofs}
+        self._long_enough = [proof for proof in proofs if proof.num_steps >= config.negatives.min_steps]
+        self._too_short = len(proofs) - len(self._long_enough)
+        self._folder = ContrastiveFolder(folder)
+        self._audit_size = audit
+        self._resume = resume
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = opening
+        self._failures_in_a_row = 0
+
+    async def run(self) -> ContrastiveReport:
+        """Replay all proofs, audit a sample of what was found, and write the report.
+
+        Raises:
+            ConfigError: no proof is long enough, or the folder holds groups already and ``resume`` is off.
+            LeanError, PolicyError: the parts could not be started, or failed too often in a row.
+            TrajectoryError: groups cannot be written, or the folder's were made under other settings.
+        """
+        self._check()
+        async with self._opening(self._config.run, self._observer) as bench:
+            await self._replay_all(bench)
+            groups = list(read_contrastive_set(self._folder.groups).rows())
+            # An earlier part's audit stays until there is a new one, also if that is stopped.
+            report = self._report(groups, self._folder.read_audit() if self._resume else None)
+            if self._audit_size:
+                report = self._report(groups, await self._audit(groups, bench))
+        return report
+
+    def _check(self) -> None:
+        if not self._long_enough:
+            raise ConfigError(
+                f"none of the {len(self._proofs)} proofs has {self._config.negatives.min_steps} steps or more",
+                ["proofs of one step have no state to learn from; give longer ones, or lower --min-steps"],
+            )
+        if not self._resume and any(self._folder.groups.glob("*.parquet")):
+            raise ConfigError(
+                f"{self._folder.path} holds an earlier run's groups",
+                ["add --resume to go on with that run, or choose another folder @ --output"],
+            )
+
+    # --- replaying ---
+
+    async def _replay_all(self, bench: Workbench) -> None:
+        info = self._run_info(bench)
+        async with ContrastiveWriter(self._folder.groups, run=info, config=_SHARDS) as writer:
+            remove_scratch(self._folder.path)
+            write_text(self._folder.config, to_toml(self._config))
+            done = writer.completed()
+            waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]
+            self._observer.notify(
+                GenerationStarted(
+                    folder=self._folder.path,
+                    total=len(waiting),
+                    skipped=len(self._long_enough) - len(waiting),
+                    too_short=self._too_short,
+                )
+            )
+            started_s = time.monotonic()
+
+            async def replay(proof: KnownProof) -> None:
+                replayed = await replay_proof(proof, bench, self._config.negatives, run_id=info.run_id)
+                await writer.write(replayed.record, replayed.groups)
+                self._observer.notify(ProofReplayed(replayed.record, replayed.groups))
+                self._count_failures(replayed.error)
+
+            await for_each(waiting, replay, concurrency=self._config.run.concurrency)
+            self._observer.notify(GenerationFinished(time.monotonic() - started_s))
+
+    def _count_failures(self, error: LeanEbmError | None) -> None:
+        if error is None:
+            self._failures_in_a_row = 0
+            return
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._config.run.max_failures_in_a_row:
+            raise error
+
+    def _run_info(self, bench: Workbench) -> RunInfo:
+        run = self._config.run
+        return RunInfo(
+            run_id=uuid.uuid4().hex,
+            started_unix_s=time.time(),
+            seed=run.seed,
+            backend=run.lean.backend.name,
+            lean_version=bench.lean_version,
+            leanebm_version=version("leanebm"),
+            config=_settings_that_matter(self._config),
+        )
+
+    def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None) -> ContrastiveReport:
+        records = read_contrastive_set(self._folder.groups).records
+        report = ContrastiveReport.of(records, groups, too_short=self._too_short, audit=audit)
+        self._folder.write_report(report)
+        return report
+
+    # --- auditing ---
+
+    async def _audit(self, groups: Sequence[ContrastiveGroup], bench: Workbench) -> NegativeAudit:
+        chosen = sample_negatives(groups, self._proofs, self._audit_size, seed=self._config.run.seed)
+        search = _audit_search(self._config.run.search)
+        audited: dict[int, AuditedNegative] = {}
+
+        def found() -> NegativeAudit:
+            in_order = tuple(audited[number] for number in sorted(audited))
+            return NegativeAudit(audited=in_order, groups=len(groups), ended_unix_s=time.time())
+
+        async def audit(numbered: tuple[int, ChosenNegative]) -> None:
+            number, negative = numbered
+            audited[number] = await self._search_from(negative, search, bench)
+            step = f"{len(audited)} of {len(chosen)}, {found().false} of them provable"
+            self._observer.notify(StageProgressed(_AUDITING, step, len(audited) / len(chosen)))
+
+        with stage(self._observer, _AUDITING):
+            await for_each(list(enumerate(chosen)), audit, concurrency=self._config.run.concurrency)
+        return found()
+
+    async def _search_from(self, negative: ChosenNegative, search: SearchConfig, bench: Workbench) -> AuditedNegative:
+        rerooted = attrs.evolve(
+            bench,
+            environment=RerootedEnvironment(bench.environment, negative.path),
+            certifier=RerootedCertifier(bench.certifier, negative.path),
+        )
+        return AuditedNegative.of(negative, await rerooted.search(negative.theorem, search, _Silent()))
+
+
+class _Silent:
+    """An observer of searches that nobody follows one by one."""
+
+    def notify(self, event: object) -> None:
+        """Let it pass."""
+
+
+def _audit_search(config: SearchConfig) -> SearchConfig:
+    def larger(limit: float | None) -> float | None:
+        return None if limit is None else AUDIT_FACTOR * limit
+
+    budget = config.budget
+    calls = budget.max_tactic_calls
+    return attrs.evolve(
+        config,
+        budget=SearchBudget(
+            max_expansions=AUDIT_FACTOR * budget.max_expansions,
+            max_tactic_calls=None if calls is None else AUDIT_FACTOR * calls,
+            max_wall_s=larger(budget.max_wall_s),
+        ),
+    )
+
+
+def _with_library(config: GenerationConfig, proofs: Sequence[KnownProof]) -> GenerationConfig:
+    """Let theorems of the library be stated: they need its modules, unless the user chose others."""
+    imports = config.run.lean.imports
+    if imports != RunConfig().lean.imports or all(proof.theorem.copy_from is None for proof in proofs):
+        return config
+    lean = attrs.evolve(config.run.lean, imports=LIBRARY_MODULES)
+    return attrs.evolve(config, run=attrs.evolve(config.run, lean=lean))
+
+
+def _settings_that_matter(config: GenerationConfig) -> dict[str, Any]:
+    """What groups depend on: two runs that agree in it may be pooled."""
+    settings = unstructure_settings(config.run)
+    lean, policy = settings["lean"], settings["policy"]
+    return {
+        "negatives": unstructure_settings(config.negatives),
+        "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
+        "policy": {key: policy[key] for key in ("temperature", "max_tactic_tokens")}
+        | {"is_embedded": config.run.uses_embedded_server, "without": settings["without"]},
+    }

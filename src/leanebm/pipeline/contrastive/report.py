@@ -1,0 +1,184 @@
+"""Contrastive groups in numbers: how many there are of each kind, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import attrs
+
+from leanebm.core import ContrastiveGroup
+from leanebm.data import REPLAY_OUTCOMES, CandidateFate, ContrastiveRecord
+from leanebm.pipeline.contrastive.audit import NegativeAudit
+
+__all__ = ["ContrastiveReport", "LabelConflicts", "TierCounts"]
+
+
+@attrs.frozen(kw_only=True)
+class TierCounts:
+    """Pairs of a positive and a negative that a trainer may form, by where the negative is from."""
+
+    sibling: int
+    """From the positive's own decision point: the pairs that matter."""
+
+    same_theorem: int
+    """From another decision point of its theorem."""
+
+    other_theorem: int
+    """From another theorem."""
+
+    @classmethod
+    def of(cls, groups: Iterable[ContrastiveGroup]) -> Self:
+        """Count the pairs of ``groups``, a negative state of a theorem once."""
+        siblings: Counter[str] = Counter()
+        num_groups: Counter[str] = Counter()
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for group in groups:
+            num_groups[group.theorem] += 1
+            siblings[group.theorem] += len(group.negatives)
+            keys[group.theorem].update(negative.key for negative in group.negatives)
+        total = sum(map(len, keys.values()))
+        return cls(
+            sibling=siblings.total(),
+            same_theorem=sum(num_groups[name] * len(keys[name]) for name in num_groups) - siblings.total(),
+            other_theorem=sum(num_groups[name] * (total - len(keys[name])) for name in num_groups),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class LabelConflicts:
+    """States that are a positive in one place and a negative in another, which no head can learn."""
+
+    states: int
+    """Distinct states, counted by key."""
+
+    conflicting: int
+    """Those that carry both labels."""
+
+    texts: int
+    """Distinct states, counted by the text that an encoder sees."""
+
+    conflicting_texts: int
+
+    @classmethod
+    def of(cls, groups: Iterable[ContrastiveGroup]) -> Self:
+        """Compare the labels of ``groups``, across theorems."""
+        positives, negatives = _Seen(), _Seen()
+        for group in groups:
+            positives.add(group.positive_key, group.positive_text)
+            for negative in group.negatives:
+                negatives.add(negative.key, negative.text)
+        return cls(
+            states=len(positives.keys | negatives.keys),
+            conflicting=len(positives.keys & negatives.keys),
+            texts=len(positives.texts | negatives.texts),
+            conflicting_texts=len(positives.texts & negatives.texts),
+        )
+
+    @property
+    def rate(self) -> float:
+        """Share of distinct texts with both labels; 0 where there is no text."""
+        return self.conflicting_texts / self.texts if self.texts else 0.0
+
+
+@attrs.define
+class _Seen:
+    keys: set[str] = attrs.field(factory=set)
+    texts: set[str] = attrs.field(factory=set)
+
+    def add(self, key: str, text: str) -> None:
+        self.keys.add(key)
+        self.texts.add(text)
+
+
+@attrs.frozen(kw_only=True)
+class ContrastiveReport:
+    """What is in a set of contrastive groups, and how it came about."""
+
+    proofs: int
+    """Known proofs that were replayed."""
+
+    too_short: int
+    """Known proofs that were left out, because they have fewer steps than was asked for."""
+
+    outcomes: Mapping[str, int]
+    """Replays by how they ended, each of :data:`~leanebm.data.REPLAY_OUTCOMES`."""
+
+    failures: Mapping[str, str]
+    """Theorems without groups, and why."""
+
+    groups: int
+    """Decision points."""
+
+    groups_with_negatives: int
+    negatives: Mapping[str, int]
+    """Negatives by :class:`~leanebm.core.Evidence`."""
+
+    fates: Mapping[str, int]
+    """The policy's candidates by :class:`~leanebm.data.CandidateFate`."""
+
+    proposed_steps: int
+    """Steps of the proofs, among those that have a group, that the policy proposed itself."""
+
+    tiers: TierCounts
+    conflicts: LabelConflicts
+    tactic_calls: int
+    wall_s: float
+    """Seconds, summed over theorems; runs that replay several at once take less."""
+
+    policy_s: float
+    lean_s: float
+    certify_s: float
+    audit: NegativeAudit | None = None
+    """What a search for proofs of a sample of negatives found, if one was made."""
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[ContrastiveRecord],
+        groups: Sequence[ContrastiveGroup],
+        *,
+        too_short: int = 0,
+        audit: NegativeAudit | None = None,
+    ) -> Self:
+        """Sum up a set of groups."""
+        outcomes = Counter(record.outcome for record in records)
+        evidence = Counter(negative.evidence.value for group in groups for negative in group.negatives)
+        fates: Counter[str] = Counter()
+        for record in records:
+            fates.update(record.fates)
+        return cls(
+            proofs=len(records),
+            too_short=too_short,
+            outcomes={outcome: outcomes[outcome] for outcome in REPLAY_OUTCOMES},
+            failures={
+                record.theorem.name: _reason(record) for record in records if record.outcome != REPLAY_OUTCOMES[0]
+            },
+            groups=len(groups),
+            groups_with_negatives=sum(bool(group.negatives) for group in groups),
+            negatives={"dead": evidence["dead"], "unknown": evidence["unknown"]},
+            fates={fate.value: fates[fate.value] for fate in CandidateFate},
+            proposed_steps=sum(group.positive_log_prob is not None for group in groups),
+            tiers=TierCounts.of(groups),
+            conflicts=LabelConflicts.of(groups),
+            tactic_calls=sum(record.tactic_calls for record in records),
+            wall_s=sum(record.wall_s for record in records),
+            policy_s=sum(record.policy_s for record in records),
+            lean_s=sum(record.lean_s for record in records),
+            certify_s=sum(record.certify_s for record in records),
+            audit=audit,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain values, rates included."""
+        values = attrs.asdict(self)
+        values["conflicts"]["rate"] = self.conflicts.rate
+        if self.audit is not None:
+            values["audit"] = self.audit.as_json()
+        return values
+
+
+def _reason(record: ContrastiveRecord) -> str:
+    where = f" at step {record.failed_step}" if record.failed_step >= 0 else ""
+    return f"{record.outcome}{where}: {record.message}"

@@ -1,0 +1,1 @@
+"""Energy heads: trained on what searches left, and brought into new ones."""

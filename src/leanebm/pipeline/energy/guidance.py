@@ -1,0 +1,142 @@
+"""A trained energy head, brought into a search."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs.validators import ge, instance_of, matches_re, optional
+
+from leanebm._fields import DEVICE, torch_device
+from leanebm.core import EnergyModel, StateEncoder, StateScorer
+from leanebm.errors import ConfigError
+from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
+
+if TYPE_CHECKING:
+    from leanebm.energy import Calibration, CheckpointHeader
+
+__all__ = ["EnergyConfig", "Guidance", "guided_scorer", "open_guidance"]
+
+_log = logging.getLogger(__name__)
+
+
+def _as_path(path: Any) -> Path | None:
+    return None if path is None else Path(path)
+
+
+@attrs.frozen(kw_only=True)
+class EnergyConfig:
+    """Which energy head guides a search, and how."""
+
+    path: Path | None = attrs.field(default=None, converter=_as_path)
+    """Folder that ``train-ebm`` wrote; ``None`` searches without a head."""
+
+    beta: float | None = attrs.field(default=None, validator=optional(ge(0.0)))
+    """Weight of the energy in standard units; ``None`` takes the one fitted on validation theorems."""
+
+    freeze_spectral: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether exact spectral norms are computed once, so that scoring is faster and never moves;
+    otherwise they are estimated afresh at every forward, as in training."""
+
+    device: str = attrs.field(default="cpu", validator=matches_re(DEVICE))
+    """Where the head computes: ``cpu``, ``cuda`` or ``cuda:1``."""
+
+    @property
+    def digest(self) -> str | None:
+        """Tells one trained head from another, wherever its folder stands; ``None`` without a head.
+
+        Raises:
+            ConfigError: the folder holds no head.
+        """
+        if self.path is None:
+            return None
+        header = self.path / "head.json"
+        try:
+            return hashlib.sha256(header.read_bytes()).hexdigest()[:16]
+        except OSError as error:
+            raise ConfigError("there is no energy head:", [f"{error} @ --ebm-path"]) from error
+
+
+@attrs.frozen(kw_only=True)
+class Guidance:
+    """What a head brings to a search."""
+
+    energy: EnergyModel
+    scorer: StateScorer
+    """Trades the energy against the policy's opinion, each in its own standard units."""
+
+
+@asynccontextmanager
+async def open_guidance(
+    config: EnergyConfig, policy_scorer: StateScorer, encoder: StateEncoder
+) -> AsyncIterator[Guidance]:
+    """Load the head, put ``encoder`` in front of it, and add its opinion to ``policy_scorer``'s.
+
+    Raises:
+        ConfigError: no head is configured, torch is not installed or does not see the device, or the head was
+            calibrated beside another scorer.
+        EnergyError: the head cannot be read, or was trained with another encoder.
+        PolicyError: the encoder could not answer.
+    """
+    if config.path is None:
+        raise ConfigError("no energy head is configured:", ["name the folder that train-ebm wrote @ --ebm-path"])
+    try:
+        from leanebm.energy import HeadEnergyModel, load_checkpoint
+
+        device = torch_device(config.device)
+    except ImportError as error:
+        raise ConfigError(
+            "an energy head needs torch:", [f"{error}; install it with: python -m pip install 'leanebm[energy]'"]
+        ) from error
+    checkpoint = load_checkpoint(config.path, encoder=await encoder.identity())
+    head = checkpoint.head.to(device)
+    if config.freeze_spectral:
+        head.freeze_spectral()
+    scorer = guided_scorer(policy_scorer, checkpoint.header.calibration, beta=_weight(config, checkpoint.header))
+    async with HeadEnergyModel(head, encoder) as energy:
+        yield Guidance(energy=energy, scorer=scorer)
+
+
+def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *, beta: float) -> StateScorer:
+    """``policy_scorer`` minus ``beta`` times the energy, each in standard deviations over open validation nodes.
+
+    With ``beta = 0`` that is ``policy_scorer`` itself; :class:`~leanebm.search.NegativeEnergy` stays
+    alone, too, as it has the energy in it already.
+
+    Raises:
+        ConfigError: there is no calibration, or it holds for another scorer.
+    """
+    if beta == 0.0 or isinstance(policy_scorer, NegativeEnergy):
+        return policy_scorer
+    if calibration is None:
+        raise ConfigError(
+            "the energy head has no calibration, so there are no units to weigh it in:",
+            ["leave the weight out, or train with validation theorems that have open nodes @ --beta"],
+        )
+    fitted = LengthNormalisedLogProb(alpha=calibration.alpha)
+    if policy_scorer != fitted:
+        raise ConfigError(
+            "the energy head was calibrated beside another scorer:",
+            [f"it is to be added to {fitted}, not to {policy_scorer}; or give it weight 0 @ scorer"],
+        )
+    policy = WeightedTerm(scorer=policy_scorer, scale=calibration.policy_sd)
+    energy = WeightedTerm(
+        scorer=NegativeEnergy(), weight=beta, centre=-calibration.energy_mean, scale=calibration.energy_sd
+    )
+    return WeightedSum((policy, energy))
+
+
+def _weight(config: EnergyConfig, header: CheckpointHeader) -> float:
+    fitted = header.calibration.beta if header.calibration is not None else 0.0
+    if config.beta is None and fitted == 0.0:
+        _log.warning(
+            "the energy head in %s gets weight 0: its training found it no better than chance on siblings, or had too "
+            "little to tell. Every state is still scored and recorded; see its report, or set a weight with --beta",
+            config.path,
+        )
+    return fitted if config.beta is None else config.beta

@@ -1,0 +1,80 @@
+"""What stood open each time a search chose where to go next, read back from its trajectory.
+
+An energy that is to order a queue is measured, and given its weight, on such queues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from leanebm.trajectory import TrajectoryRow
+
+if TYPE_CHECKING:
+    from leanebm.energy.diagnostics import FrontierSnapshot
+
+__all__ = ["RecordedQueue", "open_queues"]
+
+_DISCOVERIES: Final = frozenset({"advanced", "finished"})
+
+
+@attrs.frozen(kw_only=True)
+class RecordedQueue:
+    """All nodes that stood open at one pop of a search that ended in a certified proof."""
+
+    theorem: str
+    nodes: tuple[TrajectoryRow, ...]
+    """In order of discovery; none of them is finished."""
+
+    def weighed(self, energies: Mapping[str, float]) -> FrontierSnapshot:
+        """The queue as a diagnosis takes it.
+
+        Args:
+            energies: of every state in the queue, by its text.
+        """
+        from leanebm.energy.diagnostics import FrontierNode, FrontierSnapshot
+
+        nodes = [
+            FrontierNode(
+                energy=energies[row.state_text],
+                path_log_prob=row.path_log_prob,
+                depth=row.depth,
+                is_on_path=row.on_proof_path,
+                text=row.state_text,
+            )
+            for row in self.nodes
+        ]
+        return FrontierSnapshot(theorem=self.theorem, nodes=nodes)
+
+
+def open_queues(rows: Sequence[TrajectoryRow]) -> Iterator[RecordedQueue]:
+    """The queues of one theorem's search, one a pop, in order.
+
+    Only pops with a choice are told, and only of searches that found a proof, as nobody knows which
+    node was the right one elsewhere. A node that was given a better path later appears with that one.
+
+    Args:
+        rows: every node of one search.
+    """
+    if not any(row.on_proof_path for row in rows):
+        return
+    discovered = _discoveries(rows)
+    open_rows = [row for row in rows if row.num_goals]
+    for pop in range(max(row.expansion for row in rows) + 1):
+        nodes = tuple(
+            row for row in open_rows if discovered[row.node] < pop and (row.expansion < 0 or row.expansion >= pop)
+        )
+        if len(nodes) > 1 and any(row.on_proof_path for row in nodes):
+            yield RecordedQueue(theorem=rows[0].theorem, nodes=nodes)
+
+
+def _discoveries(rows: Sequence[TrajectoryRow]) -> dict[int, int]:
+    """The expansion that each node came from; −1 for the root."""
+    found = {row.node: -1 for row in rows}
+    for row in rows:
+        for attempt in row.attempts:
+            if attempt.kind in _DISCOVERIES:
+                found[attempt.target] = row.expansion
+    return found

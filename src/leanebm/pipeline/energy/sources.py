@@ -1,0 +1,88 @@
+"""Where an energy head's lessons come from: search trees, and groups made from known proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Self
+
+import attrs
+
+from leanebm.core import ContrastiveGroup
+from leanebm.data import read_contrastive_set
+from leanebm.errors import ConfigError
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, modules_by_statement
+from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
+from leanebm.pipeline.run_folder import RunFolder
+from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
+
+__all__ = ["EnergySources", "Lessons"]
+
+
+def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:
+    return tuple(map(Path, paths))
+
+
+@attrs.frozen(kw_only=True)
+class EnergySources:
+    """Folders to learn from, and folders of held-out theorems to be judged on."""
+
+    trajectories: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    """Folders of search runs, trajectories, or single shards."""
+
+    negatives: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    """Folders that ``generate-negatives`` wrote."""
+
+    val_trajectories: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    """As ``trajectories``, of theorems that are held out; without any, some of the others are."""
+
+    val_negatives: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    """As ``negatives``, of theorems that are held out."""
+
+    @property
+    def names_validation(self) -> bool:
+        """Whether held-out theorems have folders of their own."""
+        return bool(self.val_trajectories or self.val_negatives)
+
+
+@attrs.frozen(kw_only=True)
+class Lessons:
+    """What one side of the sources holds."""
+
+    groups: tuple[ContrastiveGroup, ...]
+    queues: tuple[RecordedQueue, ...]
+
+    @classmethod
+    def read(cls, trajectories: Sequence[Path], negatives: Sequence[Path]) -> Self:
+        """Read search trees and group folders.
+
+        Raises:
+            ConfigError: there is nothing to read.
+            TrajectoryError: a folder holds neither, or a shard of it is damaged.
+        """
+        if not trajectories and not negatives:
+            raise ConfigError(
+                "there is nothing to learn from:", ["name at least one folder @ --trajectories or --negatives"]
+            )
+        modules = modules_by_statement()
+        groups: list[ContrastiveGroup] = []
+        queues: list[RecordedQueue] = []
+        for path in trajectories:
+            for rows in _searches(read_trajectory(RunFolder.trajectory_in(path))):
+                groups += groups_from_trajectory(rows, modules=modules)
+                queues += open_queues(rows)
+        for path in negatives:
+            groups += read_contrastive_set(ContrastiveFolder(path).groups).rows()
+        return cls(groups=tuple(groups), queues=tuple(queues))
+
+    def restricted_to(self, theorems: frozenset[str]) -> Self:
+        """The queues of ``theorems`` only; the groups as they are."""
+        return attrs.evolve(self, queues=tuple(queue for queue in self.queues if queue.theorem in theorems))
+
+
+def _searches(trajectory: Trajectory) -> Iterator[list[TrajectoryRow]]:
+    """The rows of one theorem's search after the other; a shard holds whole theorems."""
+    for _, rows in groupby(trajectory.rows(), key=lambda row: (row.run_id, row.theorem)):
+        yield list(rows)

@@ -1,0 +1,322 @@
+"""From search trees to an energy head that is trained, weighed and diagnosed."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, final
+
+import attrs
+import numpy as np
+import torch
+from attrs.validators import ge, gt, instance_of, lt
+
+from leanebm._fields import torch_device
+from leanebm.core import EncoderIdentity
+from leanebm.energy import CheckpointHeader, EnergyCheckpoint, EnergyHead, EnergyHeadConfig, save_checkpoint
+from leanebm.energy.diagnostics import (
+    DataAudit,
+    DiagnosisConfig,
+    EmbeddingProbe,
+    FrontierSet,
+    HeadReport,
+    SiblingSet,
+    ValidationStates,
+    diagnose,
+)
+from leanebm.energy.diagnostics.report import write_report
+from leanebm.energy.training import (
+    ContrastiveData,
+    EnergyTrainer,
+    EnergyTrainerConfig,
+    GroupSplit,
+    StepLogged,
+    TrainingEvent,
+    TrainingResult,
+    ValidationMeasured,
+    hold_apart,
+    split_groups,
+    state_energies,
+    state_texts,
+)
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL
+from leanebm.pipeline.energy.open_queues import RecordedQueue
+from leanebm.pipeline.energy.sources import EnergySources, Lessons
+from leanebm.pipeline.events import LogObserver, Observer, StageProgressed
+from leanebm.pipeline.workbench import stage, start_embedded_server
+from leanebm.policy import PolicyClient, PolicyClientConfig
+
+__all__ = ["EnergyTrainingConfig", "TrainEnergy"]
+
+_ENCODING: Final = "encoding proof states"
+
+_TRAINING: Final = "training the energy head"
+
+_ENCODE_ROUND: Final = 256
+
+"""Texts asked for between two reports of progress."""
+
+_PROBES: Final = 64
+
+"""States encoded a second time, to see whether the encoder says the same again."""
+
+_WIDE: Final = 1024
+
+"""From this width of embedding on, the head is the settled one for language models."""
+
+Embeddings = Mapping[str, np.ndarray[tuple[int], np.dtype[np.float32]]]
+
+
+@attrs.frozen(kw_only=True)
+class EnergyTrainingConfig:
+    """Everything that shapes a head and its judgement; what it learns from is :class:`EnergySources`'."""
+
+    hidden: tuple[int, ...] | None = None
+    """Widths of the head's hidden layers; ``None`` for 2048, 1024, 512 on embeddings of 1024 numbers and
+    more, and 512, 256, 128 on smaller ones."""
+
+    trainer: EnergyTrainerConfig = attrs.field(factory=EnergyTrainerConfig)
+    """How it is trained."""
+
+    diagnosis: DiagnosisConfig = attrs.field(factory=DiagnosisConfig)
+    """How it is judged."""
+
+    policy: PolicyClientConfig = attrs.field(factory=lambda: PolicyClientConfig(url=EMBEDDED_SERVER_URL))
+    """The server whose encoder the head is for."""
+
+    validation_fraction: float = attrs.field(default=0.15, validator=[gt(0.0), lt(1.0)])
+    """Share of modules held out where held-out theorems have no folders of their own, in (0, 1)."""
+
+    max_queues_a_theorem: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
+    """Pops of one search that the weight is fitted on, spread evenly; each state in them has to be encoded."""
+
+    def head_for(self, width: int) -> EnergyHeadConfig:
+        """The head's configuration for embeddings of ``width`` numbers."""
+        hidden = self.hidden or ((2048, 1024, 512) if width >= _WIDE else (512, 256, 128))
+        return EnergyHeadConfig(d_in=width, hidden=hidden, seed=self.trainer.seed)
+
+
+@final
+class TrainEnergy:
+    """One invocation that makes an energy head out of what searches found.
+
+    The folder holds the head, its training, ``diagnosis.json`` and ``report.html``; a search takes it as it
+    is. Stopped at any moment, the same call goes on with the training.
+
+    Args:
+        config: how.
+        sources: what to learn from.
+        folder: where the head goes.
+        observer: is told what happens.
+    """
+
+    def __init__(
+        self, config: EnergyTrainingConfig, sources: EnergySources, folder: Path, *, observer: Observer | None = None
+    ) -> None:
+        self._config = config
+        self._sources = sources
+        self._folder = folder
+        self._observer = LogObserver() if observer is None else observer
+
+    async def run(self) -> HeadReport:
+        """Read, encode, train, weigh and diagnose.
+
+        Raises:
+            ConfigError: there is nothing to learn from, torch does not see the device, or the server makes no
+                such embeddings.
+            TrajectoryError: a source is damaged, or is none.
+            EnergyError: the sources do not suffice, or the folder belongs to another training.
+            PolicyError: the encoder could not answer.
+        """
+        torch_device(self._config.trainer.device)  # before hours are spent on embeddings
+        split, queues = await asyncio.to_thread(self._read)
+        texts = _distinct((*state_texts((*split.training, *split.validation)), *_texts(queues)))
+        async with self._server() as server:
+            async with PolicyClient(server) as encoder:
+                identity = await encoder.identity()
+                embeddings = await self._encode(encoder, texts)
+            async with PolicyClient(_past_caches(server)) as afresh:
+                probe = await _probe(afresh, embeddings)
+        result = await self._train(split, embeddings, identity)
+        with stage(self._observer, "diagnosing the energy head"):
+            return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result)
+
+    # --- reading ---
+
+    def _read(self) -> tuple[GroupSplit, tuple[RecordedQueue, ...]]:
+        """Both sides of the groups, and the queues of held-out theorems."""
+        sources, config = self._sources, self._config
+        with stage(self._observer, "reading what searches found"):
+            seen = Lessons.read(sources.trajectories, sources.negatives)
+            if sources.names_validation:
+                held_out = Lessons.read(sources.val_trajectories, sources.val_negatives)
+                split = hold_apart(seen.groups, held_out.groups)
+            else:
+                split = split_groups(
+                    seen.groups, validation_fraction=config.validation_fraction, seed=config.trainer.seed
+                )
+                held_out = seen.restricted_to(frozenset(group.theorem for group in split.validation))
+        return split, _thinned(held_out.queues, config.max_queues_a_theorem)
+
+    # --- encoding ---
+
+    @asynccontextmanager
+    async def _server(self) -> AsyncIterator[PolicyClientConfig]:
+        """How to reach the encoder, once it is there; the embedded one is started."""
+        config = self._config.policy
+        if config.url == EMBEDDED_SERVER_URL:
+            async with start_embedded_server() as url:
+                yield attrs.evolve(config, url=url)
+            return
+        with stage(self._observer, "reaching the encoder"):
+            async with PolicyClient(config) as client:
+                await client.wait_ready()
+        yield config
+
+    async def _encode(self, encoder: PolicyClient, texts: Sequence[str]) -> Embeddings:
+        embeddings: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
+        with stage(self._observer, _ENCODING):
+            for start in range(0, len(texts), _ENCODE_ROUND):
+                asked = texts[start : start + _ENCODE_ROUND]
+                vectors = await encoder.encode(asked)
+                embeddings |= {
+                    text: np.array(vector, dtype=np.float32) for text, vector in zip(asked, vectors, strict=True)
+                }
+                done = f"{len(embeddings)} of {len(texts)}"
+                self._observer.notify(StageProgressed(_ENCODING, done, len(embeddings) / len(texts)))
+        return embeddings
+
+    # --- training ---
+
+    async def _train(self, split: GroupSplit, embeddings: Embeddings, identity: EncoderIdentity) -> TrainingResult:
+        width = len(next(iter(embeddings.values())))
+        trainer = EnergyTrainer(self._config.trainer, self._config.head_for(width))
+        watcher = _Watcher(self._observer, asyncio.get_running_loop(), self._config.trainer.max_steps)
+        counts = attrs.asdict(split.summary)
+        notes = {
+            "leanebm_version": version("leanebm"),
+            **{f"{side}_{name}": value for side in ("training", "validation") for name, value in counts[side].items()},
+        }
+
+        def fit() -> TrainingResult:
+            training = ContrastiveData.from_groups(split.training, embeddings)
+            validation = ContrastiveData.from_groups(split.validation, embeddings)
+            return trainer.fit(training, validation, self._folder, encoder=identity, run=notes, observer=watcher)
+
+        with stage(self._observer, _TRAINING):
+            fitting = asyncio.ensure_future(asyncio.to_thread(fit))
+            try:
+                return await asyncio.shield(fitting)
+            finally:
+                watcher.stop()  # a thread cannot be cancelled: it ends by itself, between two steps
+                await asyncio.wait((fitting,))
+
+    # --- judging ---
+
+    def _judge(
+        self,
+        split: GroupSplit,
+        queues: Sequence[RecordedQueue],
+        embeddings: Embeddings,
+        probe: EmbeddingProbe,
+        result: TrainingResult,
+    ) -> HeadReport:
+        """Diagnose the best head, and keep with it the units and the weight that a search is to use."""
+        header, head = result.checkpoint.header, result.checkpoint.head
+        energies = _energies(head, embeddings, _distinct((*state_texts(split.validation), *_texts(queues))))
+        siblings = SiblingSet.from_groups(split.validation, energies)
+        frontiers = FrontierSet.from_snapshots(queue.weighed(energies) for queue in queues) if queues else None
+        diagnosis = diagnose(
+            siblings,
+            frontiers=frontiers,
+            twin=result.twin_pairwise,
+            embeddings=probe,
+            training_data=DataAudit.of(split.training),
+            validation_data=DataAudit.of(split.validation),
+            # Of a copy: what is kept must not depend on how often it was judged, and freezing draws a vector.
+            facts=attrs.evolve(result.facts, spectral=copy.deepcopy(head).freeze_spectral()),
+            about=_about(header, result),
+            config=self._config.diagnosis,
+        )
+        kept = attrs.evolve(header, calibration=diagnosis.calibration)
+        save_checkpoint(self._folder, EnergyCheckpoint(header=kept, head=head))
+        ValidationStates(siblings=siblings, frontiers=frontiers).save(self._folder)
+        diagnosis.write(self._folder)
+        write_report(self._folder)
+        return diagnosis
+
+
+@final
+class _Watcher:
+    """Carries what the training thread tells to the event loop, and a wish to stop the other way."""
+
+    def __init__(self, observer: Observer, loop: asyncio.AbstractEventLoop, max_steps: int) -> None:
+        self._observer, self._loop, self._max_steps = observer, loop, max_steps
+        self._stopped = threading.Event()
+        self._found = "first steps"
+
+    def stop(self) -> None:
+        """End the training at its next step that is told of."""
+        self._stopped.set()
+
+    def notify(self, event: TrainingEvent) -> None:
+        """Called in the thread that trains."""
+        if self._stopped.is_set():
+            raise asyncio.CancelledError
+        match event:
+            case ValidationMeasured(step=step, metrics=metrics):
+                self._found = f"held-out sibling accuracy {metrics['pairwise_sibling']:.3f} after {step} steps"
+            case StepLogged(step=step):
+                progress = StageProgressed(_TRAINING, self._found, step / self._max_steps)
+                self._loop.call_soon_threadsafe(self._observer.notify, progress)
+            case _:
+                pass
+
+
+def _past_caches(config: PolicyClientConfig) -> PolicyClientConfig:
+    """The same server, asked for one text at a time, with nothing remembered."""
+    return attrs.evolve(config, encoder=attrs.evolve(config.encoder, batch_size=1, cache_entries=0, cache_file=None))
+
+
+async def _probe(encoder: PolicyClient, embeddings: Embeddings) -> EmbeddingProbe:
+    """Encode some states again, each alone."""
+    texts = list(embeddings)[:: max(1, len(embeddings) // _PROBES)][:_PROBES]
+    again = np.stack([np.array(vector) for vector in await encoder.encode(texts)])
+    before = np.stack([embeddings[text] for text in texts])
+    return EmbeddingProbe.of(np.stack(list(embeddings.values())), before=before, again=again)
+
+
+def _energies(head: EnergyHead, embeddings: Embeddings, texts: Sequence[str]) -> dict[str, float]:
+    states = torch.from_numpy(np.stack([embeddings[text] for text in texts]))
+    return dict(zip(texts, state_energies(head, states).tolist(), strict=True))
+
+
+def _about(header: CheckpointHeader, result: TrainingResult) -> dict[str, str]:
+    encoder = header.encoder
+    return {
+        "encoder": f"{encoder.model} ({encoder.pooling}, {encoder.dim} numbers), {encoder.fingerprint}",
+        "steps": f"{result.best_step} of {result.steps}" + (", stopped early" if result.stopped_early else ""),
+        "seed": str(header.config.seed),
+        "leanebm": version("leanebm"),
+    }
+
+
+def _texts(queues: Iterable[RecordedQueue]) -> tuple[str, ...]:
+    return tuple(row.state_text for queue in queues for row in queue.nodes)
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _thinned(queues: Sequence[RecordedQueue], most: int) -> tuple[RecordedQueue, ...]:
+    """At most ``most`` queues of each theorem, spread evenly over its search."""
+    by_theorem: dict[str, list[RecordedQueue]] = {}
+    for queue in queues:
+        by_theorem.setdefault(queue.theorem, []).append(queue)
+    return tuple(queue for own in by_theorem.values() for queue in own[:: -(-len(own) // most)])

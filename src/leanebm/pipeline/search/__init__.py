@@ -1,0 +1,1 @@
+"""Searching: one statement, or many theorems into a run folder."""

@@ -1,0 +1,108 @@
+"""Which theorems fall to a single automation tactic: how hard a theorem set is before any search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from leanebm.core import ProofEnvironment, ProofFinished, ProofSession, Theorem
+from leanebm.errors import LeanError
+from leanebm.lean import ReplayingEnvironment
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.workbench import open_lean, stage
+
+__all__ = ["AUTOMATION", "ProbeResult", "probe", "probe_run"]
+
+AUTOMATION = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
+
+"""The tactics that are tried by default, the cheapest first."""
+
+_INTROS = "intros"
+
+
+@attrs.frozen(kw_only=True)
+class ProbeResult:
+    """What single tactics did to one theorem."""
+
+    theorem: Theorem
+    closed_by: tuple[str, ...] = ()
+    """Tactics that left no goal, in the order they were tried. Closed is not certified: it is a probe."""
+
+    error: str = ""
+    """Why nothing is known of this theorem; empty if all is well."""
+
+    @property
+    def needs_search(self) -> bool:
+        """Whether no single tactic was enough."""
+        return not self.closed_by and not self.error
+
+
+async def probe(
+    theorems: Sequence[Theorem],
+    environment: ProofEnvironment,
+    *,
+    tactics: Sequence[str] = AUTOMATION,
+    concurrency: int = 4,
+) -> tuple[ProbeResult, ...]:
+    """Try each tactic by itself on each theorem, as it stands and, where that fails, after ``intros``.
+
+    Args:
+        theorems: what to try.
+        environment: where to run tactics.
+        tactics: what to try, one at a time.
+        concurrency: theorems tried at the same time, at least 1.
+
+    Returns:
+        One result a theorem, in the same order. A theorem that does not elaborate, or on which Lean
+        broke, has ``error`` set; the others go on.
+    """
+    results: dict[int, ProbeResult] = {}
+    waiting = iter(enumerate(theorems))
+
+    async def probe_each(waiting: Iterator[tuple[int, Theorem]]) -> None:
+        for index, theorem in waiting:
+            results[index] = await _probe_one(theorem, environment, tactics)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(min(concurrency, len(theorems))):
+            tasks.create_task(probe_each(waiting))
+    return tuple(results[index] for index in range(len(theorems)))
+
+
+async def probe_run(
+    theorems: Sequence[Theorem],
+    config: RunConfig,
+    *,
+    tactics: Sequence[str] = AUTOMATION,
+    observer: Observer | None = None,
+) -> tuple[ProbeResult, ...]:
+    """Start Lean, and :func:`probe` with it.
+
+    Raises:
+        LeanInstallError: no usable Lean could be found or prepared.
+        WorkerStartError: Lean does not start.
+    """
+    observer = LogObserver() if observer is None else observer
+    async with open_lean(config.lean, observer) as pool:
+        with stage(observer, "probing"):
+            environment = ReplayingEnvironment(pool)
+            return await probe(theorems, environment, tactics=tactics, concurrency=config.concurrency)
+
+
+async def _probe_one(theorem: Theorem, environment: ProofEnvironment, tactics: Sequence[str]) -> ProbeResult:
+    try:
+        async with environment.open(theorem) as session:
+            closed_by = [tactic for tactic in tactics if await _closes(session, tactic)]
+    except LeanError as error:
+        return ProbeResult(theorem=theorem, error=str(error))
+    return ProbeResult(theorem=theorem, closed_by=tuple(closed_by))
+
+
+async def _closes(session: ProofSession, tactic: str) -> bool:
+    for attempt in (tactic, f"{_INTROS}\n{tactic}"):
+        if isinstance(await session.run_tactic(session.root, attempt), ProofFinished):
+            return True
+    return False

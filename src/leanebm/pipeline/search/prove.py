@@ -1,0 +1,171 @@
+"""Prove one statement: by searching, or by replaying tactics that are given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import attrs
+
+from leanebm.core import (
+    Certificate,
+    CertificationRejected,
+    ProofAdvanced,
+    ProofFinished,
+    ProofSession,
+    ProofState,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
+from leanebm.data import theorem_problems
+from leanebm.errors import ConfigError
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.search import SearchOutcome, SearchResult
+
+__all__ = ["ProofAttempt", "prove", "theorem_of"]
+
+
+@attrs.frozen(kw_only=True)
+class ProofAttempt:
+    """How an attempt at one statement ended."""
+
+    theorem: Theorem
+    outcome: str
+    """A :class:`~leanebm.search.SearchOutcome`'s value, or ``incomplete`` if replayed tactics fell short."""
+
+    sentence: str
+    """The outcome in words, with what to do next."""
+
+    certificate: Certificate | None = None
+    """The proof; present exactly if it is certified."""
+
+    rejections: tuple[CertificationRejected, ...] = ()
+    nodes: int = 0
+    """Proof states met."""
+
+    tactic_calls: int = 0
+    """Tactics that Lean ran."""
+
+    wall_s: float = 0.0
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether there is a certificate."""
+        return self.certificate is not None
+
+
+def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> Theorem:
+    """A theorem from what a person typed.
+
+    Args:
+        statement: a Lean proposition.
+        name: how results refer to it; made from the statement if ``None``, equal for equal statements.
+        header: ``open`` and ``universe`` lines.
+
+    Raises:
+        ConfigError: something is wrong that can be seen without Lean; everything is listed.
+    """
+    digest = hashlib.sha256(statement.encode(errors="replace")).hexdigest()
+    try:
+        theorem = Theorem(name=f"statement_{digest[:8]}" if name is None else name, statement=statement, header=header)
+    except ValueError as error:
+        raise ConfigError(f"this cannot be proved: {error}") from error
+    if problems := list(theorem_problems(theorem)):
+        raise ConfigError("this cannot be proved:", problems)
+    return theorem
+
+
+async def prove(
+    theorem: Theorem,
+    config: RunConfig,
+    *,
+    tactics: Sequence[str] = (),
+    observer: Observer | None = None,
+    opening: WorkbenchOpener = open_workbench,
+) -> ProofAttempt:
+    """Prove ``theorem``: replay ``tactics`` if there are any, else search.
+
+    Raises:
+        StatementError: the statement or header does not elaborate.
+        LeanError, PolicyError: something broke; nothing is known about the theorem.
+    """
+    observer = LogObserver() if observer is None else observer
+    # One proof lives on one worker; a second would only cost its start.
+    alone = attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
+    async with opening(alone, observer) as bench:
+        if tactics:
+            return await _replay(theorem, tactics, bench)
+        return _attempt_of(await bench.search(theorem, config.search, observer))
+
+
+def _attempt_of(result: SearchResult) -> ProofAttempt:
+    if result.outcome is SearchOutcome.INFRASTRUCTURE and result.error is not None:
+        raise result.error
+    return ProofAttempt(
+        theorem=result.theorem,
+        outcome=result.outcome.value,
+        sentence=result.outcome.sentence,
+        certificate=result.certificate,
+        rejections=result.rejections,
+        nodes=result.statistics.nodes,
+        tactic_calls=result.statistics.tactic_calls,
+        wall_s=result.statistics.wall_s,
+    )
+
+
+async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) -> ProofAttempt:
+    async with bench.environment.open(theorem) as session:
+        replayed = await _run_all(session, tactics)
+    attempt = ProofAttempt(
+        theorem=theorem,
+        outcome="incomplete",
+        sentence=replayed.shortfall,
+        nodes=replayed.nodes,
+        tactic_calls=replayed.tactic_calls,
+        wall_s=replayed.lean_s,
+    )
+    if replayed.shortfall:
+        return attempt
+    verdict = await bench.certifier.certify(theorem, tactics)
+    if isinstance(verdict, Certificate):
+        proved = SearchOutcome.PROVED
+        return attrs.evolve(attempt, outcome=proved.value, sentence=proved.sentence, certificate=verdict)
+    rejected = SearchOutcome.REJECTED
+    return attrs.evolve(attempt, outcome=rejected.value, sentence=rejected.sentence, rejections=(verdict,))
+
+
+@attrs.define
+class _Replayed:
+    """What became of tactics that were run one after the other."""
+
+    shortfall: str = ""
+    """Why they are no proof, in words; empty if they are one."""
+
+    nodes: int = 1
+    tactic_calls: int = 0
+    lean_s: float = 0.0
+
+
+async def _run_all(session: ProofSession, tactics: Sequence[str]) -> _Replayed:
+    state: ProofState = session.root
+    replayed = _Replayed()
+    for number, tactic in enumerate(tactics, start=1):
+        if state.is_solved:
+            rest = ", ".join(f"`{each}`" for each in tactics[number - 1 :])
+            replayed.shortfall = f"The proof is complete after tactic {number - 1}; leave out {rest}."
+            return replayed
+        outcome = await session.run_tactic(state, tactic)
+        replayed.tactic_calls += 1
+        replayed.lean_s += outcome.elapsed_s
+        match outcome:
+            case TacticRejected(message=message) | TacticTimedOut(message=message):
+                replayed.shortfall = f"Tactic {number}, `{tactic}`, failed:\n{message}\nIt was tried on:\n{state}"
+                return replayed
+            case ProofAdvanced(state=state) | ProofFinished(state=state):
+                replayed.nodes += 1
+    if not state.is_solved:
+        replayed.shortfall = f"All tactics ran, and goals are left:\n{state}"
+    return replayed

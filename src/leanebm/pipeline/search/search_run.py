@@ -1,0 +1,288 @@
+"""Search many theorems at once, and keep everything that is found."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+
+from leanebm.core import Theorem
+from leanebm.errors import ConfigError, LeanEbmError, StatementError
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.events import (
+    LogObserver,
+    Observer,
+    RunFinished,
+    RunStarted,
+    TheoremFinished,
+    TheoremRefused,
+    TheoremStarted,
+)
+from leanebm.pipeline.run_folder import RunFolder, write_text
+from leanebm.pipeline.settings import to_toml, unstructure_settings
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.search import Edge, Node, SearchOutcome, SearchResult
+from leanebm.storage import RunInfo
+from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
+
+__all__ = ["SearchRun", "record_of", "rows_of"]
+
+
+def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> TheoremRecord:
+    """One theorem's search, summed up."""
+    statistics, error = result.statistics, result.error
+    return TheoremRecord(
+        theorem=result.theorem,
+        run_id=run.run_id,
+        outcome=result.outcome.value,
+        certificate=result.certificate,
+        rejections=result.rejections,
+        error_kind=type(error).__name__ if error is not None else None,
+        error=str(error) if error is not None else None,
+        started_unix_s=started_unix_s,
+        nodes=statistics.nodes,
+        expansions=statistics.expansions,
+        tactic_calls=statistics.tactic_calls,
+        wall_s=statistics.wall_s,
+        policy_s=statistics.policy_s,
+        lean_s=statistics.lean_s,
+        score_s=statistics.score_s,
+        certify_s=statistics.certify_s,
+    )
+
+
+def rows_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> list[TrajectoryRow]:
+    """One row a node, in order of discovery."""
+    proof = result.proof
+    remaining_depths = {node.index: len(proof) - 1 - position for position, node in enumerate(proof)}
+    return [
+        _row(node, result, run, started_unix_s=started_unix_s, remaining_depth=remaining_depths.get(node.index, -1))
+        for node in result.nodes
+    ]
+
+
+def _row(
+    node: Node, result: SearchResult, run: RunInfo, *, started_unix_s: float, remaining_depth: int
+) -> TrajectoryRow:
+    return TrajectoryRow(
+        run_id=run.run_id,
+        theorem=result.theorem.name,
+        statement=result.theorem.display,
+        outcome=result.outcome.value,
+        node=node.index,
+        parent=node.parent.index if node.parent is not None else -1,
+        state_key=node.state.key,
+        state_text=node.state.text,
+        num_goals=len(node.state.goals),
+        tactic=node.tactic,
+        log_prob=node.log_prob,
+        path_log_prob=node.path_log_prob,
+        priority=node.priority,
+        energy=node.energy,
+        depth=node.depth,
+        remaining_depth=remaining_depth,
+        on_proof_path=remaining_depth >= 0,
+        status=node.status.value,
+        expansion=node.expansion if node.expansion is not None else -1,
+        attempts=tuple(_attempt(edge) for edge in node.edges),
+        started_unix_s=started_unix_s,
+        found_s=node.found_s,
+        tactic_s=node.tactic_s,
+        worker_epoch=node.state.ref.epoch,
+        backend=run.backend,
+        seed=run.seed,
+    )
+
+
+def _attempt(edge: Edge) -> Attempt:
+    return Attempt(
+        tactic=edge.tactic,
+        log_prob=edge.log_prob,
+        kind=edge.kind.value,
+        target=edge.target if edge.target is not None else -1,
+        message=edge.message,
+        elapsed_s=edge.elapsed_s,
+    )
+
+
+_MAX_UNRECORDED = 256
+
+"""Finished searches that may wait for the disk; a search tree is held in memory until it is written."""
+
+
+@final
+class SearchRun:
+    """One invocation that searches a set of theorems into a folder.
+
+    ``config.concurrency`` theorems are searched at a time. A theorem counts as done once its search
+    tree is on the disk; whatever ends the run, what is done stays done, and a run with ``resume`` goes
+    on with the rest. An infrastructure failure ends one theorem's search, is recorded as that,
+    and is tried again by the next run that resumes; only when too many come in a row does the run stop.
+
+    Args:
+        config: how to search.
+        theorems: what to search; names must be unique.
+        folder: where results go.
+        resume: whether the folder may hold an earlier run's results, which are then kept.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        theorems: Sequence[Theorem],
+        folder: Path,
+        *,
+        resume: bool = False,
+        observer: Observer | None = None,
+        opening: WorkbenchOpener = open_workbench,
+    ) -> None:
+        self._config = config
+        self._theorems = theorems
+        self._folder = RunFolder(folder)
+        self._resume = resume
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = opening
+        self._failures_in_a_row = 0
+        self._refusals: list[str] = []
+        self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
+
+    async def run(self) -> None:
+        """Search all theorems.
+
+        Raises:
+            ConfigError: the folder holds a run already and ``resume`` is off, or names are not unique; or, once all
+                have been tried, Lean refused every one of the statements.
+            LeanError, PolicyError: the parts could not be started, or failed too often in a row.
+            TrajectoryError: results cannot be written, or the folder's run had other settings.
+        """
+        self._check()
+        async with self._opening(self._config, self._observer) as bench:
+            info = self._run_info(bench)
+            async with TrajectoryWriter(self._folder.trajectory, run=info) as writer:
+                self._folder.sweep()
+                write_text(self._folder.config, to_toml(self._config))
+                done = writer.completed()
+                waiting = [theorem for theorem in self._theorems if theorem.name not in done]
+                self._observer.notify(RunStarted(self._folder, len(waiting), len(self._theorems) - len(waiting)))
+                started_s = time.monotonic()
+                await self._search_all(waiting, _Recorder(self._folder, info, writer), bench)
+                self._observer.notify(RunFinished(time.monotonic() - started_s))
+        self._check_refusals()
+
+    def _check(self) -> None:
+        counts = Counter(theorem.name for theorem in self._theorems)
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise ConfigError("theorem names must be unique:", [f"{name!r} occurs more than once" for name in twice])
+        if not self._resume and any(self._folder.trajectory.glob("*.parquet")):
+            raise ConfigError(
+                f"{self._folder.path} holds an earlier run's results",
+                ["add --resume to go on with that run, or choose another folder @ --output"],
+            )
+
+    def _check_refusals(self) -> None:
+        """Some statements may be no theorems; that none is one is a mistake of whoever gave them."""
+        if self._theorems and len(self._refusals) == len(self._theorems):
+            raise ConfigError(
+                f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
+            )
+
+    def _run_info(self, bench: Workbench) -> RunInfo:
+        return RunInfo(
+            run_id=uuid.uuid4().hex,
+            started_unix_s=time.time(),
+            seed=self._config.seed,
+            backend=self._config.lean.backend.name,
+            lean_version=bench.lean_version,
+            leanebm_version=version("leanebm"),
+            config=_settings_that_matter(self._config),
+        )
+
+    async def _search_all(self, theorems: Sequence[Theorem], recorder: _Recorder, bench: Workbench) -> None:
+        waiting = iter(theorems)  # shared: each searcher takes the next one when it is free
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(self._config.concurrency, len(theorems))):
+                    tasks.create_task(self._search_each(waiting, recorder, bench, tasks))
+        except ExceptionGroup as group:
+            # One task's failure stopped the others; it is the story, the group is not.
+            raise group.exceptions[0] from group
+
+    async def _search_each(
+        self, waiting: Iterator[Theorem], recorder: _Recorder, bench: Workbench, tasks: asyncio.TaskGroup
+    ) -> None:
+        for theorem in waiting:
+            await self._unrecorded.acquire()
+            self._observer.notify(TheoremStarted(theorem))
+            started_unix_s = time.time()
+            try:
+                result = await bench.search(theorem, self._config.search, self._observer)
+            except StatementError as error:
+                self._unrecorded.release()
+                self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")
+                self._observer.notify(TheoremRefused(theorem, error))
+                continue
+            # No await between the search's end and this: a cancellation must not cost what was found.
+            proof, kept = recorder.keep(result, started_unix_s)
+            # A shard waits for company before it is written; this searcher need not wait with it.
+            kept.add_done_callback(lambda _: self._unrecorded.release())
+            tasks.create_task(self._tell(result, proof, kept))
+            self._count_failures(result)
+
+    async def _tell(self, result: SearchResult, proof: Path | None, kept: Awaitable[None]) -> None:
+        """Tell of a result once it is on the disk."""
+        await kept
+        self._observer.notify(TheoremFinished(result, proof))
+
+    def _count_failures(self, result: SearchResult) -> None:
+        if result.outcome is not SearchOutcome.INFRASTRUCTURE:
+            self._failures_in_a_row = 0
+            return
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._config.max_failures_in_a_row:
+            raise result.error or LeanEbmError("searches failed without saying why")
+
+
+@attrs.frozen
+class _Recorder:
+    """Puts a finished search on the disk."""
+
+    folder: RunFolder
+    info: RunInfo
+    writer: TrajectoryWriter
+
+    def keep(self, result: SearchResult, started_unix_s: float) -> tuple[Path | None, asyncio.Future[None]]:
+        """Write the proof, then have the tree written; returns the proof's file, and what is done with the tree.
+
+        In this order a crash in between leaves a proof too many, which is true all the same and is
+        found again, rather than a theorem recorded as proved whose file is missing.
+        """
+        proof = self.folder.write_proof(result.certificate) if result.certificate is not None else None
+        record = record_of(result, self.info, started_unix_s=started_unix_s)
+        rows = rows_of(result, self.info, started_unix_s=started_unix_s)
+        return proof, self.writer.hand_over(record, rows)
+
+
+def _settings_that_matter(config: RunConfig) -> dict[str, Any]:
+    """What results depend on: two runs that agree in it may be pooled.
+
+    How many processes shared the work, and where the server stood, may differ.
+    """
+    settings = unstructure_settings(config)
+    energy, lean, policy = settings["energy"], settings["lean"], settings["policy"]
+    return {
+        "search": settings["search"],
+        "scorer": settings["scorer"],
+        "energy": {"head": config.energy.digest} | {key: energy[key] for key in ("beta", "freeze_spectral")},
+        "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
+        "policy": {key: value for key, value in policy.items() if key in ("temperature", "max_tactic_tokens")}
+        | {"is_embedded": config.uses_embedded_server, "without": settings["without"]},
+    }

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import Evidence, Theorem
+from leanebm.data import KnownProof, read_contrastive_set
+from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
+from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
+from leanebm.pipeline import (
+    ContrastiveFolder,
+    GenerateNegatives,
+    GenerationConfig,
+    GenerationFinished,
+    GenerationStarted,
+    NegativesConfig,
+    Observer,
+    PipelineEvent,
+    ProofReplayed,
+    RunConfig,
+    StageFinished,
+    StageProgressed,
+    Workbench,
+    replay_proof,
+    start_embedded_server,
+    structure_settings,
+)
+from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.search.scorers import LengthNormalisedLogProb
+from leanebm.testing import LOST, QED, ScriptedPolicy, ToyWorld
+
+ToyBench = Callable[..., Any]
+
+
+def countdown(start: int) -> KnownProof:
+    """The proof that counts down to 1 one by one."""
+    return KnownProof(
+        theorem=Theorem(name=f"n{start}", statement=str(start)),
+        module=f"Numbers.{start}",
+        tactics=(*["decrement"] * (start - 1), "done"),
+        states=tuple(f"⊢ {n}" for n in range(start, 0, -1)),
+    )
+
+
+PROOFS = tuple(countdown(n) for n in (1, 2, 3, 4, 5, 6))
+
+
+@pytest.fixture
+def generation(config: RunConfig) -> GenerationConfig:
+    return GenerationConfig(negatives=NegativesConfig(closers=("auto",), probe_expansions=2), run=config)
+
+
+def outcomes(folder: Path) -> dict[str, str]:
+    return {
+        record.theorem.name: record.outcome for record in read_contrastive_set(ContrastiveFolder(folder).groups).records
+    }
+
+
+async def test_groups_settings_and_report_stand_side_by_side(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+) -> None:
+    report = await GenerateNegatives(generation, PROOFS, tmp_path, observer=observer, opening=toy_bench(world)).run()
+    assert outcomes(tmp_path) == {f"n{n}": "verified" for n in range(2, 7)}
+    groups = list(read_contrastive_set(tmp_path / "groups").rows())
+    assert sorted((group.theorem, group.depth) for group in groups) == [
+        (f"n{n}", depth) for n in range(2, 7) for depth in range(n - 1)
+    ]
+    assert (report.proofs, report.too_short, report.groups) == (5, 1, len(groups))
+    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report.as_json()))
+    kinds = [type(event) for event in observer.events]
+    assert kinds == [GenerationStarted, *[ProofReplayed] * 5, GenerationFinished]
+
+
+async def test_negated_numbers_are_dead_and_what_can_be_halved_again_is_no_negative(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    report = await GenerateNegatives(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
+    negatives = [each for group in read_contrastive_set(tmp_path / "groups").rows() for each in group.negatives]
+    assert {(each.tactic, each.evidence) for each in negatives} == {("negate", Evidence.DEAD)}
+    assert report.fates["provable"] > 0
+
+
+async def test_the_settings_can_be_read_back(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    table = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert structure_settings(table, GenerationConfig, source="config.toml") == generation
+
+
+async def test_theorems_of_the_library_are_replayed_where_they_are_known(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    library = attrs.evolve(PROOFS[1], theorem=Theorem(name="Nat.add_comm", copy_from="Nat.add_comm"))
+    await GenerateNegatives(generation, [library, PROOFS[2]], tmp_path, opening=toy_bench(world)).run()
+    [run] = read_contrastive_set(tmp_path / "groups").runs
+    assert run.config["lean"]["imports"] == ["Init", "Std"]
+    assert outcomes(tmp_path) == {"Nat.add_comm": "refused", "n3": "verified"}
+
+
+# --- stopping and going on ----------------------------------------------------------------------
+async def test_a_lost_theorem_is_replayed_again_on_resume(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+) -> None:
+    deadly = ToyWorld(moves={**world.moves, "5": {"decrement": LOST}})
+    report = await GenerateNegatives(generation, PROOFS, tmp_path, opening=toy_bench(deadly)).run()
+    lost = {name for name, outcome in outcomes(tmp_path).items() if outcome == "infrastructure"}
+    assert (lost, report.outcomes["verified"]) == ({"n5", "n6"}, 3)
+    assert report.failures["n5"].startswith("infrastructure: WorkerDied")
+    resumed = GenerateNegatives(generation, PROOFS, tmp_path, resume=True, observer=observer, opening=toy_bench(world))
+    report = await resumed.run()
+    assert set(outcomes(tmp_path).values()) == {"verified"}
+    assert report.groups == sum(range(1, 6))
+    started = observer.events[0]
+    assert (started.total, started.skipped, started.too_short) == (2, 3, 1)
+
+
+async def test_too_many_losses_in_a_row_end_the_run(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    policy = ScriptedPolicy(script={str(n): PolicyUnavailable("gone") for n in range(33)})
+    fragile = attrs.evolve(generation, run=attrs.evolve(generation.run, max_failures_in_a_row=2, concurrency=1))
+    with pytest.raises(PolicyUnavailable):
+        await GenerateNegatives(fragile, PROOFS, tmp_path, opening=toy_bench(world, policy=policy)).run()
+    assert list(outcomes(tmp_path).values()) == ["infrastructure"] * 2
+
+
+async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+) -> None:
+    task = asyncio.create_task(
+        GenerateNegatives(generation, PROOFS, tmp_path, observer=observer, opening=toy_bench(world)).run()
+    )
+
+    def stop_at_the_first(event: PipelineEvent) -> None:
+        if isinstance(event, ProofReplayed):
+            task.cancel()
+
+    observer.react = stop_at_the_first
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    told = {event.record.theorem.name for event in observer.events if isinstance(event, ProofReplayed)}
+    assert told <= outcomes(tmp_path).keys()
+    report = await GenerateNegatives(generation, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
+    assert report.outcomes["verified"] == 5
+
+
+async def test_half_written_files_of_a_killed_run_are_removed(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    (tmp_path / ".report.json-x1.part").touch()
+    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    assert {path.name for path in tmp_path.iterdir()} == {"config.toml", "groups", "report.json"}
+
+
+async def test_an_earlier_runs_folder_is_not_touched_without_resume_nor_with_other_settings(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    with pytest.raises(ConfigError, match="--resume"):
+        await GenerateNegatives(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
+    other = attrs.evolve(generation, negatives=attrs.evolve(generation.negatives, target_negatives=3))
+    with pytest.raises(TrajectoryError, match=r"\$\.config\.negatives\.target_negatives: 3, not 8"):
+        await GenerateNegatives(other, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
+
+
+async def test_proofs_that_are_all_too_short_are_bad_input(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    with pytest.raises(ConfigError, match="none of the 1 proofs has 2 steps"):
+        await GenerateNegatives(generation, PROOFS[:1], tmp_path, opening=toy_bench(world)).run()
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- auditing -----------------------------------------------------------------------------------
+TRAP: dict[str, dict[str, str]] = {
+    "a": {"go": "b", "long way": "s0", "cliff": "x"},
+    "b": {"end": QED},
+    **{f"s{i}": {"on": f"s{i + 1}"} for i in range(4)},
+    "s4": {"end": QED},
+    "x": {},
+}
+
+TRAPPED = KnownProof(theorem=Theorem(name="t", statement="a"), tactics=("go", "end"), states=("⊢ a", "⊢ b"))
+
+
+async def audited(
+    folder: Path, generation: GenerationConfig, toy_bench: ToyBench, world: ToyWorld, *, observer: Observer
+) -> Sequence[tuple[str, str]]:
+    shallow = attrs.evolve(generation, negatives=attrs.evolve(generation.negatives, probe_expansions=1))
+    run = GenerateNegatives(shallow, [TRAPPED], folder, audit=9, observer=observer, opening=toy_bench(world))
+    report = await run.run()
+    assert report.audit is not None
+    assert json.loads((folder / "report.json").read_text())["audit"]["rate"] == report.audit.rate
+    return sorted((each.path[-1], each.outcome) for each in report.audit.audited)
+
+
+async def test_an_audit_proves_what_the_probe_did_not_and_certifies_the_whole(
+    tmp_path: Path, generation: GenerationConfig, toy_bench: ToyBench, observer: Any
+) -> None:
+    found = await audited(tmp_path / "a", generation, toy_bench, ToyWorld(moves=TRAP), observer=observer)
+    assert found == [("cliff", "exhausted"), ("long way", "proved")]
+    steps = [event.step for event in observer.events if isinstance(event, StageProgressed)]
+    assert steps[-1] == "2 of 2, 1 of them provable"
+    assert any(isinstance(event, StageFinished) for event in observer.events)
+    cheat = ToyWorld(moves=TRAP, cheats=frozenset({("a", "long way")}))
+    found = await audited(tmp_path / "b", generation, toy_bench, cheat, observer=observer)
+    assert found == [("cliff", "exhausted"), ("long way", "rejected")]
+
+
+async def test_an_audit_stays_in_the_report_until_there_is_another(
+    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+) -> None:
+    first = await GenerateNegatives(generation, PROOFS[:3], tmp_path, audit=2, opening=toy_bench(world)).run()
+    assert first.audit is not None
+    assert (len(first.audit.audited), first.audit.groups) == (2, 3)
+
+    def go_on(audit: int) -> GenerateNegatives:
+        return GenerateNegatives(
+            generation, PROOFS, tmp_path, audit=audit, resume=True, observer=observer, opening=toy_bench(world)
+        )
+
+    resumed = await go_on(audit=0).run()
+    assert (resumed.audit, resumed.groups) == (first.audit, 15)
+    assert ContrastiveFolder(tmp_path).read_audit() == first.audit
+
+    task = asyncio.create_task(go_on(audit=3).run())
+    observer.react = lambda event: task.cancel() if isinstance(event, StageProgressed) else None
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ContrastiveFolder(tmp_path).read_audit() == first.audit
+
+    observer.react = lambda _: None
+    again = await go_on(audit=3).run()
+    assert again.audit is not None
+    assert (len(again.audit.audited), again.audit.groups) == (3, 15)
+
+
+async def test_an_audit_has_five_times_the_budget(
+    tmp_path: Path, generation: GenerationConfig, toy_bench: ToyBench, observer: Any
+) -> None:
+    for max_expansions, outcome in ((1, "proved"), (0, "budget_spent")):
+        search = attrs.evolve(
+            generation.run.search,
+            budget=attrs.evolve(generation.run.search.budget, max_expansions=max(max_expansions, 1)),
+        )
+        steep = ToyWorld(moves=TRAP if max_expansions else {**TRAP, "s4": {"on": "s5"}, "s5": {"end": QED}})
+        small = attrs.evolve(generation, run=attrs.evolve(generation.run, search=search))
+        found = await audited(tmp_path / outcome, small, toy_bench, steep, observer=observer)
+        assert ("long way", outcome) in found
+
+
+# --- with Lean ----------------------------------------------------------------------------------
+OR_SWAP = KnownProof(
+    theorem=Theorem(name="or_swap", statement="∀ p q : Prop, p ∨ q → q ∨ p"),
+    tactics=("intro p q h", "cases h with | inl h => ?_ | inr h => ?_", "exact Or.inr h", "exact Or.inl h"),
+    states=("…",) * 4,
+)
+
+
+@pytest.mark.lean
+async def test_a_known_proof_is_replayed_in_lean(lean_pool: LeanPool) -> None:
+    """Once the cases are split, the wrong disjunct is a negative; what ``grind`` proves is none."""
+    negatives = NegativesConfig(candidates_per_step=32, closers=("grind",), probe_expansions=1, probe_candidates=4)
+    async with (
+        start_embedded_server() as url,
+        PolicyClient(PolicyClientConfig(url=url)) as policy,
+        Certifier(LeanPoolConfig.embedded(num_workers=1)) as certifier,
+    ):
+        bench = Workbench(
+            policy=policy,
+            scorer=LengthNormalisedLogProb(),
+            environment=ReplayingEnvironment(lean_pool),
+            certifier=certifier,
+            lean_version="4",
+        )
+        found = await replay_proof(OR_SWAP, bench, negatives, run_id="r")
+        wrong = attrs.evolve(OR_SWAP, tactics=("intro p q h", "assumption", *OR_SWAP.tactics[2:]))
+        broken = await replay_proof(wrong, bench, negatives, run_id="r")
+    assert found.record.outcome == "verified", found.record.message
+    assert [group.remaining_depth for group in found.groups] == [3, 2, 1]
+    on_path = {group.positive_key for group in found.groups} | {found.groups[0].parent_key}
+    keys = {negative.key for group in found.groups for negative in group.negatives}
+    assert on_path.isdisjoint(keys)
+    assert any("h : p\n⊢ q" in negative.text for negative in found.groups[2].negatives), "left, where only right holds"
+    assert found.record.fates["closed"] > 0
+    assert (broken.record.outcome, broken.record.failed_step) == ("tactic_rejected", 1)

@@ -1,0 +1,145 @@
+"""A head in a run: found, checked against its encoder, and weighed in the units it was calibrated in."""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import pytest
+
+from leanebm.core import EncoderIdentity, Leaf
+from leanebm.energy import (
+    Calibration,
+    CheckpointHeader,
+    EnergyCheckpoint,
+    EnergyHead,
+    EnergyHeadConfig,
+    save_checkpoint,
+)
+from leanebm.errors import ConfigError, EnergyError
+from leanebm.pipeline import EnergyConfig, guided_scorer, open_guidance
+from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy
+from leanebm.testing import SAMPLE_LEAVES
+
+IDENTITY = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
+
+CALIBRATION = Calibration(
+    energy_mean=1.5, energy_sd=0.5, policy_sd=2.0, alpha=0.5, beta=0.75, platt_slope=1.0, platt_intercept=0.0
+)
+
+POLICY = LengthNormalisedLogProb(alpha=0.5)
+
+STATES = [leaf.state for leaf in SAMPLE_LEAVES]
+
+
+@attrs.frozen
+class Encoder:
+    identity_: EncoderIdentity = IDENTITY
+
+    async def identity(self) -> EncoderIdentity:
+        return self.identity_
+
+    async def encode(self, texts: Sequence[str]) -> list[array[float]]:
+        return [array("f", [len(text), 1.0, 2.0, 3.0]) for text in texts]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save(tmp_path / "head", CALIBRATION)
+
+
+def save(folder: Path, calibration: Calibration | None) -> Path:
+    config = EnergyHeadConfig(d_in=4, hidden=(8,))
+    header = CheckpointHeader(config=config, encoder=IDENTITY, training={}, metrics={}, calibration=calibration)
+    save_checkpoint(folder, EnergyCheckpoint(header=header, head=EnergyHead(config)))
+    return folder
+
+
+async def priority(scorer: object, leaf: Leaf) -> float:
+    assert hasattr(scorer, "score")
+    [number] = await scorer.score([leaf])
+    return float(number)
+
+
+async def test_energy_and_policy_are_added_in_standard_units() -> None:
+    leaf = attrs.evolve(SAMPLE_LEAVES[3], path_log_prob=-6.0, depth=4, energy=2.0)
+    expected = (-6.0 / 4**0.5) / 2.0 - 0.75 * (2.0 - 1.5) / 0.5
+    assert await priority(guided_scorer(POLICY, CALIBRATION, beta=0.75), leaf) == pytest.approx(expected)
+
+
+def test_weight_zero_is_the_policys_scorer_itself() -> None:
+    assert guided_scorer(BreadthFirst(), CALIBRATION, beta=0.0) == BreadthFirst()
+    assert guided_scorer(POLICY, None, beta=0.0) is POLICY
+
+
+def test_energy_alone_stays_alone() -> None:
+    assert guided_scorer(NegativeEnergy(), CALIBRATION, beta=2.0) == NegativeEnergy()
+
+
+def test_units_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="calibrated beside another scorer"):
+        guided_scorer(BreadthFirst(), CALIBRATION, beta=1.0)
+    with pytest.raises(ConfigError, match="no calibration"):
+        guided_scorer(POLICY, None, beta=1.0)
+
+
+async def test_a_folder_becomes_an_energy_model_and_a_scorer(folder: Path) -> None:
+    async with open_guidance(EnergyConfig(path=folder, freeze_spectral=True), POLICY, Encoder()) as guidance:
+        energies = await guidance.energy.energies(STATES)
+        assert await guidance.energy.energies(STATES) == energies
+        assert len(set(energies)) > 1
+        assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=0.75)
+
+
+async def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'cuda:99' was asked for, but torch .* CUDA device"):
+        async with open_guidance(EnergyConfig(path=folder, device="cuda:99"), POLICY, Encoder()):
+            pass
+    with pytest.raises(ValueError, match="'device' must match"):
+        EnergyConfig(device="tpu")
+
+
+async def test_a_weight_on_the_command_line_outweighs_the_fitted_one(folder: Path) -> None:
+    async with open_guidance(EnergyConfig(path=folder, beta=2.0), POLICY, Encoder()) as guidance:
+        assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=2.0)
+
+
+async def test_a_head_without_weight_is_warned_of_and_scores_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = save(tmp_path, attrs.evolve(CALIBRATION, beta=0.0))
+    with caplog.at_level(logging.WARNING):
+        async with open_guidance(EnergyConfig(path=folder), POLICY, Encoder()) as guidance:
+            assert guidance.scorer is POLICY
+            assert len(await guidance.energy.energies(STATES)) == len(STATES)
+    assert "gets weight 0" in caplog.text
+
+
+async def test_another_encoder_is_refused_with_both_sides_named(folder: Path) -> None:
+    other = attrs.evolve(IDENTITY, model="huge", dtype="bfloat16")
+    with pytest.raises(EnergyError, match="huge") as caught:
+        async with open_guidance(EnergyConfig(path=folder), POLICY, Encoder(other)):
+            pass
+    assert "tiny" in str(caught.value)
+
+
+async def test_a_folder_without_a_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no energy head"):
+        _ = EnergyConfig(path=tmp_path).digest
+    with pytest.raises(EnergyError, match="head"):
+        async with open_guidance(EnergyConfig(path=tmp_path), POLICY, Encoder()):
+            pass
+    with pytest.raises(ConfigError, match="no energy head is configured"):
+        async with open_guidance(EnergyConfig(), POLICY, Encoder()):
+            pass
+
+
+def test_a_digest_tells_heads_apart_wherever_they_stand(folder: Path, tmp_path: Path) -> None:
+    copy = save(tmp_path / "elsewhere", CALIBRATION)
+    other = save(tmp_path / "other", attrs.evolve(CALIBRATION, beta=0.1))
+    assert EnergyConfig(path=folder).digest == EnergyConfig(path=copy).digest
+    assert EnergyConfig(path=folder).digest != EnergyConfig(path=other).digest
+    assert EnergyConfig().digest is None

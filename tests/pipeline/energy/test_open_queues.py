@@ -1,0 +1,79 @@
+"""Queues read back from a trajectory, against those that the search really had."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from leanebm.core import Theorem
+from leanebm.pipeline.energy.open_queues import open_queues
+from leanebm.pipeline.search.search_run import rows_of
+from leanebm.search import BestFirstSearch, CumulativeLogProb, Frontier, Node, SearchBudget, SearchConfig
+from leanebm.storage import RunInfo
+from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.trajectory import TrajectoryRow
+
+RUN = RunInfo(run_id="r", started_unix_s=0.0, seed=0, backend="toy", lean_version="", leanebm_version="", config={})
+
+
+class Watched(BestFirstSearch):
+    """Notes what stood in the queue at each pop."""
+
+    def __init__(self, world: ToyWorld) -> None:
+        super().__init__(
+            policy=ScriptedPolicy.over(world),
+            scorer=CumulativeLogProb(),
+            environment=world,
+            certifier=ToyCertifier(world),
+            config=SearchConfig(budget=SearchBudget(max_expansions=40)),
+        )
+        self.queues: list[set[int]] = []
+
+    def select(self, frontier: Frontier) -> Node:
+        drained = []
+        while frontier:
+            drained.append(frontier.pop())
+        self.queues.append({node.index for node in drained})
+        for node in drained:
+            frontier.push(node)
+        return super().select(frontier)
+
+
+async def search(world: ToyWorld, start: str) -> tuple[Watched, list[TrajectoryRow]]:
+    watched = Watched(world)
+    result = await watched.run(Theorem(name="t", statement=start))
+    return watched, rows_of(result, RUN, started_unix_s=0.0)
+
+
+@pytest.mark.parametrize("start", ["7", "12", "23", "31"])
+async def test_queues_are_those_that_the_search_had(start: str) -> None:
+    watched, rows = await search(ToyWorld.countdown(32), start)
+    on_path = {row.node for row in rows if row.on_proof_path}
+    assert on_path
+    expected = [queue for queue in watched.queues if len(queue) > 1 and queue & on_path]
+    assert [{row.node for row in queue.nodes} for queue in open_queues(rows)] == expected
+
+
+async def test_each_queue_knows_the_node_that_was_right_and_holds_no_finished_one() -> None:
+    _, rows = await search(ToyWorld.countdown(32), "23")
+    queues = list(open_queues(rows))
+    assert queues
+    for queue in queues:
+        assert any(row.on_proof_path for row in queue.nodes)
+        assert all(row.num_goals for row in queue.nodes)
+        assert queue.theorem == "t"
+
+
+async def test_a_search_that_proved_nothing_has_no_right_node_to_tell() -> None:
+    _, rows = await search(ToyWorld(moves={"a": {"go": "b", "on": "c"}, "b": {}, "c": {}}), "a")
+    assert list(open_queues(rows)) == []
+
+
+async def test_a_weighed_queue_has_the_energies_of_its_states() -> None:
+    pytest.importorskip("torch")
+    _, rows = await search(ToyWorld.countdown(32), "12")
+    queue = next(open_queues(rows))
+    snapshot = queue.weighed({row.state_text: float(len(row.state_text)) for row in rows})
+    assert [node.energy for node in snapshot.nodes] == [float(len(row.state_text)) for row in queue.nodes]
+    assert [node.is_on_path for node in snapshot.nodes] == [row.on_proof_path for row in queue.nodes]
+    assert attrs.asdict(snapshot.nodes[0])["depth"] == queue.nodes[0].depth

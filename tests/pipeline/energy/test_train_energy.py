@@ -1,0 +1,167 @@
+"""From search trees to a head that a search can take, with the embedded encoder over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+from leanebm.core import Theorem
+from leanebm.energy import load_checkpoint
+from leanebm.energy.diagnostics import HeadReport, ValidationStates
+from leanebm.energy.training import EnergyTrainerConfig
+from leanebm.errors import ConfigError, EnergyError
+from leanebm.pipeline import (
+    EnergyConfig,
+    EnergySources,
+    PipelineEvent,
+    RunConfig,
+    SearchRun,
+    StageProgressed,
+    WorkbenchOpener,
+    guided_scorer,
+    open_guidance,
+    start_embedded_server,
+)
+from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig, TrainEnergy
+from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.testing import SAMPLE_LEAVES, ToyWorld
+
+QUICK = EnergyTrainingConfig(
+    hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=60, eval_every=20, log_every=5, learning_rate=3e-3)
+)
+
+Numbers = Callable[..., tuple[Theorem, ...]]
+
+ToyBench = Callable[..., WorkbenchOpener]
+
+
+@attrs.define
+class Watching:
+    """An observer that may act on what it is told."""
+
+    react: Callable[[PipelineEvent], None] = lambda _: None
+
+    def notify(self, event: PipelineEvent) -> None:
+        self.react(event)
+
+
+async def search(folder: Path, theorems: tuple[Theorem, ...], opening: WorkbenchOpener) -> Path:
+    """Search a world whose theorems are numbers."""
+    config = RunConfig(search=SearchConfig(budget=SearchBudget(max_expansions=300)))
+    await SearchRun(config, theorems, folder, opening=opening).run()
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def searched(tmp_path_factory: pytest.TempPathFactory, toy_bench: ToyBench) -> EnergySources:
+    folder = tmp_path_factory.mktemp("searched")
+    opening = toy_bench(ToyWorld.countdown(64))
+    seen = tuple(Theorem(name=f"n{i}", statement=str(i)) for i in range(5, 60, 2))
+    held_out = tuple(Theorem(name=f"n{i}", statement=str(i)) for i in range(34, 60, 2))
+    return EnergySources(
+        trajectories=(await search(folder / "seen", seen, opening),),
+        val_trajectories=(await search(folder / "held out", held_out, opening),),
+    )
+
+
+async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    diagnosis = await TrainEnergy(QUICK, searched, tmp_path).run()
+    assert HeadReport.read(tmp_path) == diagnosis
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
+    assert ValidationStates.load(tmp_path).frontiers is not None
+    header = load_checkpoint(tmp_path).header
+    assert header.calibration == diagnosis.calibration
+    assert (header.config.d_in, header.config.hidden) == (384, (16, 8))
+    assert header.training["training_groups"] == diagnosis.training_data.groups  # type: ignore[union-attr]
+    assert diagnosis.metrics["emb_cosine_probe"].value == pytest.approx(1.0)
+    assert diagnosis.metrics["twin_pairwise"].value is not None
+
+
+async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: EnergySources, tmp_path: Path) -> None:
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    calibration = load_checkpoint(tmp_path).header.calibration
+    policy_scorer = RunConfig().scorer
+    settings = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
+    async with (
+        start_embedded_server() as url,
+        PolicyClient(PolicyClientConfig(url=url)) as encoder,
+        open_guidance(settings, policy_scorer, encoder) as guidance,
+    ):
+        assert len(await guidance.energy.energies([leaf.state for leaf in SAMPLE_LEAVES])) == len(SAMPLE_LEAVES)
+        assert guidance.scorer == guided_scorer(policy_scorer, calibration, beta=1.0)
+
+
+async def test_without_held_out_folders_some_theorems_are_held_out(searched: EnergySources, tmp_path: Path) -> None:
+    alone = attrs.evolve(searched, val_trajectories=())
+    diagnosis = await TrainEnergy(attrs.evolve(QUICK, validation_fraction=0.3), alone, tmp_path).run()
+    assert diagnosis.validation_data is not None
+    assert diagnosis.validation_data.groups > 0
+
+
+async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergySources, tmp_path: Path) -> None:
+    undisturbed = await TrainEnergy(QUICK, searched, tmp_path / "undisturbed").run()
+    task: asyncio.Task[HeadReport] | None = None
+
+    def stop_after_the_first_look(event: PipelineEvent) -> None:
+        if isinstance(event, StageProgressed) and event.step.startswith("held-out") and task is not None:
+            task.cancel()
+
+    stopped = TrainEnergy(QUICK, searched, tmp_path / "stopped", observer=Watching(stop_after_the_first_look))
+    task = asyncio.create_task(stopped.run())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not (tmp_path / "stopped" / "diagnosis.json").exists()
+    resumed = await TrainEnergy(QUICK, searched, tmp_path / "stopped").run()
+    assert resumed.metrics == undisturbed.metrics
+
+
+async def test_a_finished_training_that_is_asked_for_again_ends_as_it_had(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    names = ("head.json", "diagnosis.json", "validation.parquet", "metrics.csv")
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    ended = {name: (tmp_path / name).read_bytes() for name in names}
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    assert {name: (tmp_path / name).read_bytes() for name in names} == ended
+
+
+async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, tmp_path: Path) -> None:
+    await TrainEnergy(QUICK, searched, tmp_path).run()
+    other = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, learning_rate=1e-3))
+    with pytest.raises(EnergyError, match="learning_rate"):
+        await TrainEnergy(other, searched, tmp_path).run()
+
+
+async def test_theorems_that_are_held_out_are_not_trained_on(searched: EnergySources, tmp_path: Path) -> None:
+    same = EnergySources(trajectories=searched.trajectories, val_trajectories=searched.trajectories)
+    with pytest.raises(EnergyError, match="none is left to train on"):
+        await TrainEnergy(QUICK, same, tmp_path).run()
+
+
+async def test_a_device_that_is_not_there_is_said_before_anything_is_encoded(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    heard: list[PipelineEvent] = []
+    config = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, device="cuda:99"))
+    with pytest.raises(ConfigError, match="'cuda:99' was asked for"):
+        await TrainEnergy(config, searched, tmp_path / "head", observer=Watching(heard.append)).run()
+    assert not heard
+    assert not (tmp_path / "head").exists()
+
+
+async def test_nothing_to_learn_from_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to learn from"):
+        await TrainEnergy(QUICK, EnergySources(), tmp_path).run()
+
+
+def test_the_head_fits_the_width_of_the_embeddings() -> None:
+    config = EnergyTrainingConfig()
+    assert config.head_for(4096).hidden == (2048, 1024, 512)
+    assert config.head_for(384).hidden == (512, 256, 128)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from leanebm.core import Theorem
+from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
+from leanebm.pipeline import RunConfig, prove, theorem_of
+from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
+
+ToyBench = Callable[..., Any]
+
+EIGHT = Theorem(name="eight", statement="8")
+
+
+async def test_a_search_ends_with_a_certificate(config: RunConfig, world: ToyWorld, toy_bench: ToyBench) -> None:
+    attempt = await prove(EIGHT, config, opening=toy_bench(world))
+    assert attempt.is_proved
+    assert attempt.certificate is not None
+    assert world.replay("8", attempt.certificate.tactics) == "∎"
+    assert attempt.tactic_calls > 0
+
+
+async def test_given_tactics_are_replayed_and_certified(
+    config: RunConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    tactics = ["halve", "halve", "halve", "done"]
+    attempt = await prove(EIGHT, config, tactics=tactics, opening=toy_bench(world))
+    assert attempt.outcome == "proved"
+    assert attempt.certificate is not None
+    assert attempt.certificate.tactics == tuple(tactics)
+
+
+@pytest.mark.parametrize(
+    ("tactics", "words"),
+    [
+        (["halve", "jump"], ["Tactic 2", "`jump`", "⊢ 4"]),
+        (["halve", "rest"], ["Tactic 2", "heartbeats"]),
+        (["halve", "halve"], ["goals are left", "⊢ 2"]),
+        (["halve", "halve", "halve", "done", "again"], ["complete after tactic 4", "leave out `again`"]),
+    ],
+)
+async def test_tactics_that_fall_short_are_told_why(
+    config: RunConfig, toy_bench: ToyBench, tactics: list[str], words: list[str]
+) -> None:
+    moves = ToyWorld.countdown(32).moves
+    world = ToyWorld(moves={**moves, "4": {**moves["4"], "rest": TIMEOUT}})
+    attempt = await prove(EIGHT, config, tactics=tactics, opening=toy_bench(world))
+    assert attempt.outcome == "incomplete"
+    assert not attempt.is_proved
+    for word in words:
+        assert word in attempt.sentence
+
+
+async def test_a_cheat_is_found_and_rejected(config: RunConfig, toy_bench: ToyBench) -> None:
+    world = ToyWorld(moves={"1": {"cheat": "∎"}}, cheats=frozenset({("1", "cheat")}))
+    one = Theorem(name="one", statement="1")
+    for tactics in ([], ["cheat"]):
+        attempt = await prove(one, config, tactics=tactics, opening=toy_bench(world))
+        assert attempt.outcome == "rejected"
+        assert [rejection.reason for rejection in attempt.rejections] == ["axioms"]
+
+
+async def test_what_breaks_is_raised_and_never_called_unproved(
+    config: RunConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    gone = ScriptedPolicy(script={"8": PolicyUnavailable("gone")})
+    with pytest.raises(PolicyUnavailable):
+        await prove(EIGHT, config, opening=toy_bench(world, policy=gone))
+    with pytest.raises(StatementError):
+        await prove(Theorem(name="x", statement="no number"), config, opening=toy_bench(world))
+    deadly = ToyWorld(moves={"8": {"halve": LOST}})
+    with pytest.raises(Exception, match="killed the worker"):
+        await prove(EIGHT, config, tactics=["halve"], opening=toy_bench(deadly))
+
+
+def test_equal_statements_get_equal_names() -> None:
+    assert theorem_of("True") == theorem_of("True")
+    assert theorem_of("True").name != theorem_of("False").name
+
+
+def test_everything_wrong_with_a_statement_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        theorem_of("theorem t : (True", name="a b", header="def x := 1")
+    assert len(caught.value.problems) >= 3
+    with pytest.raises(ConfigError, match="name"):
+        theorem_of("True", name=" ")
