@@ -8,7 +8,9 @@ through ``constraints.txt``.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -25,9 +27,18 @@ nox.options.sessions = ["tests", "lint", "typing", "imports", "docs"]
 nox.options.reuse_existing_virtualenvs = True
 
 
+# A session that is started in the background and ended by SIGTERM ends as Ctrl-C ends it: nox stops what it runs.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def install(session: nox.Session, *extras: str) -> None:
     """Install leanebm with ``extras``, every version as pinned."""
     session.install("-c", CONSTRAINTS, f".[{','.join(extras)}]" if extras else ".")
+
+
+def run_pytest(session: nox.Session, *arguments: str, **env: str) -> None:
+    """Run pytest; when nox is told to stop, leave it the time to stop its workers and print its closing line."""
+    session.run("pytest", *arguments, env=env, interrupt_timeout=1.0, terminate_timeout=60.0)
 
 
 @nox.session
@@ -44,14 +55,24 @@ def tests(session: nox.Session) -> None:
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
     install(session, "embedded", "energy", "serve", "test")
-    session.run("pytest", *session.posargs)
+    run_pytest(session, *session.posargs)
+
+
+@nox.session
+def hash_seeds(session: nox.Session) -> None:
+    """Run the tests that need no Lean in ten random orders, under ten hash seeds."""
+    install(session, "embedded", "energy", "serve", "test")
+    for seed in range(10):
+        run_pytest(
+            session, "-q", "-m", "not lean", f"--randomly-seed={seed}", *session.posargs, PYTHONHASHSEED=str(seed)
+        )
 
 
 @nox.session(python=PYTHONS)
 def every_python(session: nox.Session) -> None:
     """Run the tests that need no Lean on each supported Python that this machine has."""
     install(session, "embedded", "energy", "serve", "test")
-    session.run("pytest", "-m", "not lean", *session.posargs)
+    run_pytest(session, "-m", "not lean", *session.posargs)
 
 
 @nox.session
@@ -85,6 +106,17 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/generate_cli.py", "--check")
     for builder in ("html", "doctest"):
         session.run("sphinx-build", "-W", "-n", "-E", "-b", builder, "docs", f"docs/_build/{builder}")
+
+
+@nox.session
+def pages(session: nox.Session) -> None:
+    """Run what README and docs tell a reader to type; ``nox -s pages -- --page README.md`` picks one.
+
+    The session's environment starts empty: what the pages install is what they get. README's test command is left
+    to the session of that name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "docs/run_pages.py", folder, "--skip", "nox -s tests", *session.posargs)
 
 
 @nox.session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,16 @@ from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 MakeRun = Callable[..., RunInfo]
 ToyBench = Callable[..., WorkbenchOpener]
+
+
+def pytest_configure() -> None:
+    """Have signals stop the run as they would in a terminal, wherever it was started.
+
+    A job in the background of a script starts with SIGINT ignored, and the tests of Ctrl-C would wait for
+    ever. SIGTERM ends the run as Ctrl-C does: fixtures are torn down and pytest prints its closing line.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

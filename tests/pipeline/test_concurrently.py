@@ -41,4 +41,4 @@ async def test_the_first_failure_stops_the_others_and_is_what_is_raised() -> Non
 
     with pytest.raises(KeyError, match="one"):
         await for_each(range(9), work, concurrency=3)
-    assert stopped == [0, 2]
+    assert sorted(stopped) == [0, 2]

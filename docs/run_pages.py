@@ -1,0 +1,136 @@
+"""Runs what the pages tell a reader to type: every shell line and every Python block, whole, in order.
+
+``python docs/run_pages.py FOLDER`` runs README, then docs/*.md, in a fresh copy of the tree in FOLDER;
+``--page docs/tutorial.md`` runs one page.
+
+All blocks share one folder, as a reader's do: what README's lines left in ``runs/`` is there for the pages that
+read it. A ``sh`` block is one script, a ``console`` block the lines after ``$``, a ``python`` block a file of its
+own, and a ``toml`` block settings that ``leanebm search --config`` must take. A block behind
+``<!-- not run: REASON -->`` is left out, and the output says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+RUNNABLE = ("sh", "console", "python", "toml")
+
+_FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
+_NOT_RUN = re.compile(r"^<!-- not run: (?P<reason>.+) -->$")
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: str
+    line: int
+    """Where its fence stands, counted from 1."""
+
+    language: str
+    text: str
+    not_run: str = ""
+    """Why it cannot be run here; empty if it can."""
+
+
+def blocks_of(page: str, text: str) -> Iterator[Block]:
+    """The blocks of ``text`` that a reader would type, in order."""
+    language, start, body, reason = "", 0, [""], ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        fence = _FENCE.match(line)
+        if language:
+            if line == "```":
+                if language in RUNNABLE:
+                    yield Block(page, start, language, "\n".join(body), reason)
+                language, reason = "", ""
+            else:
+                body.append(line)
+        elif line.startswith("```"):
+            language, start, body = fence["language"] if fence else "other", number, []
+        elif line.strip():
+            marked = _NOT_RUN.match(line)
+            reason = marked["reason"] if marked else ""
+
+
+def script_of(block: Block) -> str:
+    """What bash is given for a block of shell."""
+    if block.language == "sh":
+        return block.text
+    lines, goes_on = [], False
+    for line in block.text.splitlines():
+        if goes_on or line.startswith("$ "):
+            lines.append(line if goes_on else line[2:])
+            goes_on = line.endswith("\\")
+    return "\n".join(lines)
+
+
+def command_of(block: Block, scratch: Path) -> list[str]:
+    """The command that runs ``block``."""
+    if block.language in ("sh", "console"):
+        return ["bash", "-euo", "pipefail", "-c", script_of(block)]
+    file = scratch / f"block_{block.line}.{'py' if block.language == 'python' else 'toml'}"
+    file.write_text(block.text, encoding="utf-8")
+    if block.language == "python":
+        return [sys.executable, os.fspath(file)]
+    settings = ["--config", os.fspath(file), "--output", os.fspath(scratch / "run")]
+    return [sys.executable, "-m", "leanebm", "search", "--theorems", "bundled", *settings, "--dry-run"]
+
+
+def copy_tree(folder: Path) -> Path:
+    """The files that git tracks or would track, as they are now, in ``folder``."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def main() -> int:
+    """Run the pages; 0 if everything worked."""
+    parser = argparse.ArgumentParser(description="Run what the pages tell a reader to type.")
+    parser.add_argument("folder", type=Path, help="an empty folder to work in")
+    parser.add_argument("--page", action="append", help="only this page, such as docs/tutorial.md; may be repeated")
+    parser.add_argument("--skip", action="append", default=[], metavar="LINE", help="a line that is run elsewhere")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    tree, scratch = copy_tree(options.folder / "leanebm"), options.folder / "blocks"
+    scratch.mkdir(exist_ok=True)
+    pages = options.page or ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+    blocks = [block for page in pages for block in blocks_of(page, (ROOT / page).read_text(encoding="utf-8"))]
+    run = 0
+    for block in blocks:
+        reason = block.not_run or ("it is run elsewhere" if block.text.strip() in options.skip else "")
+        print(
+            f"\n=== {block.page}:{block.line} ({block.language}){f': not run: {reason}' if reason else ''}", flush=True
+        )
+        if reason:
+            continue
+        print(block.text, flush=True)
+        started_s = time.monotonic()
+        done = subprocess.run(command_of(block, scratch), cwd=tree, stdin=subprocess.DEVNULL, check=False)
+        print(f"--- status {done.returncode} after {time.monotonic() - started_s:.0f} s", flush=True)
+        if done.returncode:
+            print(f"\n{block.page}:{block.line} does not work as it is written", file=sys.stderr)
+            return 1
+        run += 1
+    print(f"\n{run} blocks ran, {len(blocks) - run} did not")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
