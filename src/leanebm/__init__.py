@@ -1,6 +1,6 @@
 """Prove Lean 4 theorems: a policy proposes, an energy head scores, search spends the budget, Lean decides.
 
-Names are imported on first use, so ``import leanebm`` pulls in neither torch nor aiohttp.
+Names and packages are imported on first use, so ``import leanebm`` pulls in neither torch nor aiohttp.
 """
 
 from __future__ import annotations
@@ -9,52 +9,231 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leanebm.core import Candidate, Certificate, Goal, ProofState, Theorem
-    from leanebm.energy import EnergyHead
-    from leanebm.lean import LeanPool, LeanPoolConfig, LeanWorker, ProofHandle, ProofHandleOwned
+    from leanebm import core, data, energy, errors, lean, pipeline, policy, search, serve, storage, testing, trajectory
+    from leanebm.core import (
+        Candidate,
+        Certificate,
+        CertificationRejected,
+        EnergyModel,
+        Goal,
+        Leaf,
+        ProofAdvanced,
+        ProofCertifier,
+        ProofEnvironment,
+        ProofFinished,
+        ProofSession,
+        ProofState,
+        StateEncoder,
+        StateScorer,
+        TacticPolicy,
+        TacticRejected,
+        TacticTimedOut,
+        Theorem,
+    )
+    from leanebm.energy import EnergyHead, HeadEnergyModel, load_checkpoint
+    from leanebm.lean import (
+        BlockingLeanPool,
+        Certifier,
+        LeanPool,
+        LeanPoolConfig,
+        ProofHandle,
+        ProofHandleOwned,
+        ReplayingEnvironment,
+    )
+    from leanebm.pipeline import (
+        CertificationRun,
+        ContrastiveConfig,
+        ContrastiveRun,
+        LibraryRun,
+        ProbeRun,
+        ProofAttempt,
+        ProofRun,
+        RunConfig,
+        RunFolder,
+        SearchRun,
+        Workbench,
+        load_theorems,
+        open_workbench,
+        read_run_config,
+        summarise_run,
+        theorem_of,
+    )
     from leanebm.policy import PolicyClient, PolicyClientConfig
-    from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome, SearchResult
+    from leanebm.search import (
+        BestFirstSearch,
+        BreadthFirst,
+        CumulativeLogProb,
+        LengthNormalisedLogProb,
+        NegativeEnergy,
+        Node,
+        SearchBudget,
+        SearchConfig,
+        SearchOutcome,
+        SearchResult,
+        SearchTree,
+        WeightedSum,
+        WeightedTerm,
+    )
+    from leanebm.trajectory import read_trajectory
 
-_HOME = {
-    "BestFirstSearch": "leanebm.search",
-    "Candidate": "leanebm.core",
-    "Certificate": "leanebm.core",
-    "EnergyHead": "leanebm.energy",
-    "Goal": "leanebm.core",
-    "LeanPool": "leanebm.lean",
-    "LeanPoolConfig": "leanebm.lean",
-    "LeanWorker": "leanebm.lean",
-    "PolicyClient": "leanebm.policy",
-    "PolicyClientConfig": "leanebm.policy",
-    "ProofHandle": "leanebm.lean",
-    "ProofHandleOwned": "leanebm.lean",
-    "ProofState": "leanebm.core",
-    "SearchBudget": "leanebm.search",
-    "SearchConfig": "leanebm.search",
-    "SearchOutcome": "leanebm.search",
-    "SearchResult": "leanebm.search",
-    "Theorem": "leanebm.core",
+_PACKAGES = (
+    "core",
+    "data",
+    "energy",
+    "errors",
+    "lean",
+    "pipeline",
+    "policy",
+    "search",
+    "serve",
+    "storage",
+    "testing",
+    "trajectory",
+)
+
+_HOMES = {
+    "core": (
+        "Candidate",
+        "Certificate",
+        "CertificationRejected",
+        "EnergyModel",
+        "Goal",
+        "Leaf",
+        "ProofAdvanced",
+        "ProofCertifier",
+        "ProofEnvironment",
+        "ProofFinished",
+        "ProofSession",
+        "ProofState",
+        "StateEncoder",
+        "StateScorer",
+        "TacticPolicy",
+        "TacticRejected",
+        "TacticTimedOut",
+        "Theorem",
+    ),
+    "energy": ("EnergyHead", "HeadEnergyModel", "load_checkpoint"),
+    "lean": (
+        "BlockingLeanPool",
+        "Certifier",
+        "LeanPool",
+        "LeanPoolConfig",
+        "ProofHandle",
+        "ProofHandleOwned",
+        "ReplayingEnvironment",
+    ),
+    "pipeline": (
+        "CertificationRun",
+        "ContrastiveConfig",
+        "ContrastiveRun",
+        "LibraryRun",
+        "ProbeRun",
+        "ProofAttempt",
+        "ProofRun",
+        "RunConfig",
+        "RunFolder",
+        "SearchRun",
+        "Workbench",
+        "load_theorems",
+        "open_workbench",
+        "read_run_config",
+        "summarise_run",
+        "theorem_of",
+    ),
+    "policy": ("PolicyClient", "PolicyClientConfig"),
+    "search": (
+        "BestFirstSearch",
+        "BreadthFirst",
+        "CumulativeLogProb",
+        "LengthNormalisedLogProb",
+        "NegativeEnergy",
+        "Node",
+        "SearchBudget",
+        "SearchConfig",
+        "SearchOutcome",
+        "SearchResult",
+        "SearchTree",
+        "WeightedSum",
+        "WeightedTerm",
+    ),
+    "trajectory": ("read_trajectory",),
 }
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BestFirstSearch",
+    "BlockingLeanPool",
+    "BreadthFirst",
     "Candidate",
     "Certificate",
+    "CertificationRejected",
+    "CertificationRun",
+    "Certifier",
+    "ContrastiveConfig",
+    "ContrastiveRun",
+    "CumulativeLogProb",
     "EnergyHead",
+    "EnergyModel",
     "Goal",
+    "HeadEnergyModel",
+    "Leaf",
     "LeanPool",
     "LeanPoolConfig",
-    "LeanWorker",
+    "LengthNormalisedLogProb",
+    "LibraryRun",
+    "NegativeEnergy",
+    "Node",
     "PolicyClient",
     "PolicyClientConfig",
+    "ProbeRun",
+    "ProofAdvanced",
+    "ProofAttempt",
+    "ProofCertifier",
+    "ProofEnvironment",
+    "ProofFinished",
     "ProofHandle",
     "ProofHandleOwned",
+    "ProofRun",
+    "ProofSession",
     "ProofState",
+    "ReplayingEnvironment",
+    "RunConfig",
+    "RunFolder",
     "SearchBudget",
     "SearchConfig",
     "SearchOutcome",
     "SearchResult",
+    "SearchRun",
+    "SearchTree",
+    "StateEncoder",
+    "StateScorer",
+    "TacticPolicy",
+    "TacticRejected",
+    "TacticTimedOut",
     "Theorem",
+    "WeightedSum",
+    "WeightedTerm",
+    "Workbench",
+    "core",
+    "data",
+    "energy",
+    "errors",
+    "lean",
+    "load_checkpoint",
+    "load_theorems",
+    "open_workbench",
+    "pipeline",
+    "policy",
+    "read_run_config",
+    "read_trajectory",
+    "search",
+    "serve",
+    "storage",
+    "summarise_run",
+    "testing",
+    "theorem_of",
+    "trajectory",
 ]
 
 
@@ -63,9 +242,11 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         return version("leanebm")
+    if name in _PACKAGES:
+        return import_module(f"leanebm.{name}")  # which sets the attribute, too
     if name not in _HOME:
         raise AttributeError(f"module 'leanebm' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    value = getattr(import_module(f"leanebm.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

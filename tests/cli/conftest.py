@@ -13,7 +13,7 @@ import leanebm.cli.prove
 import leanebm.cli.search
 from leanebm.cli import main
 from leanebm.lean import LeanPoolConfig
-from leanebm.pipeline import SearchRun, WorkbenchOpener, prove
+from leanebm.pipeline import ProofRun, SearchRun, WorkbenchOpener
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -41,5 +41,5 @@ def toy_lean(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> ToyWorld:
     world = ToyWorld.countdown(32)
     opening = toy_bench(world)
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", functools.partial(SearchRun, opening=opening))
-    monkeypatch.setattr(leanebm.cli.prove, "prove_theorem", functools.partial(prove, opening=opening))
+    monkeypatch.setattr(leanebm.cli.prove, "ProofRun", functools.partial(ProofRun, opening=opening))
     return world

@@ -9,6 +9,7 @@ from click.testing import Result
 
 import leanebm.cli.extract_library
 from leanebm.data import LibrarySelection, LibraryTheorem
+from leanebm.lean import LeanPoolConfig
 
 Leanebm = Callable[..., Result]
 
@@ -16,12 +17,16 @@ Leanebm = Callable[..., Result]
 def test_it_says_what_was_kept_and_what_was_not(leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    async def extract(path: Path, *_: Any, modules: tuple[str, ...], **__: Any) -> LibrarySelection:
-        asked.append((path, modules))
-        theorem = LibraryTheorem(name="Nat.add_comm", module="Init.Nat", statement="P", fingerprint="0")
-        return LibrarySelection((theorem,), {"generated": 3, "too long": 1})
+    class Canned:
+        def __init__(self, _: LeanPoolConfig, path: Path, *, modules: tuple[str, ...], observer: object) -> None:
+            assert observer is not None
+            asked.append((path, modules))
 
-    monkeypatch.setattr(leanebm.cli.extract_library, "extract", extract)
+        async def run(self) -> LibrarySelection:
+            theorem = LibraryTheorem(name="Nat.add_comm", module="Init.Nat", statement="P", fingerprint="0")
+            return LibrarySelection((theorem,), {"generated": 3, "too long": 1})
+
+    monkeypatch.setattr(leanebm.cli.extract_library, "LibraryRun", Canned)
     result = leanebm_command("extract-library", "--output", "out.parquet", "--module", "Init.Nat")
     assert result.exit_code == 0
     assert asked == [(Path("out.parquet"), ("Init.Nat",))]

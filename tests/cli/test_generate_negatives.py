@@ -14,7 +14,7 @@ from click.testing import Result
 import leanebm.cli.generate_negatives
 from leanebm.core import Theorem
 from leanebm.data import KnownProof, read_contrastive_set, write_tactic_pairs
-from leanebm.pipeline import GenerateNegatives, ProofReplayed, WorkbenchOpener
+from leanebm.pipeline import ContrastiveRun, ProofReplayed, WorkbenchOpener
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -41,8 +41,8 @@ def pairs(leanebm_command: Leanebm) -> Leanebm:
 @pytest.fixture
 def toy_generation(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> Callable[..., Any]:
     """Lets the command replay in the countdown world."""
-    make = functools.partial(GenerateNegatives, opening=toy_bench(ToyWorld.countdown(32)))
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "GenerateNegatives", make)
+    make = functools.partial(ContrastiveRun, opening=toy_bench(ToyWorld.countdown(32)))
+    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", make)
     return make
 
 
@@ -120,13 +120,13 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
 
         return toy_generation(*arguments, observer=Interrupting(), **more)
 
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "GenerateNegatives", interrupted_at_the_first)
+    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", interrupted_at_the_first)
     result = pairs(*COMMAND)
     assert result.exit_code == 130
     kept = read_contrastive_set("data/a/groups").records
     assert f"Kept: {len(kept)} proofs replayed, {sum(record.num_groups for record in kept)} groups." in result.stdout
     assert f"Go on with:  leanebm {' '.join(COMMAND)} --resume" in result.stdout
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "GenerateNegatives", toy_generation)
+    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", toy_generation)
     assert "5 groups" in pairs(*COMMAND, "--resume").stdout
 
 
@@ -138,7 +138,7 @@ def test_stopped_before_it_began_there_is_nothing_to_resume(pairs: Leanebm, monk
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "GenerateNegatives", Stopped)
+    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", Stopped)
     result = pairs(*COMMAND)
     assert result.exit_code == 130
     assert "Stopped before replaying began; run the same command again." in result.stdout

@@ -65,7 +65,7 @@ def test_a_key_may_come_from_the_environment() -> None:
 
 def test_options_outweigh_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
-    path.write_text("concurrency = 3\n[search.budget]\nmax_nodes = 5\n")
+    path.write_text("concurrency = 3\n[search.budget]\nmax_expansions = 5\n")
     config = parsed("--config", str(path), "--budget", "6")
     assert (config.concurrency, config.search.budget.max_expansions) == (3, 6)
 

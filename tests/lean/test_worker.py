@@ -26,10 +26,11 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, LeanWorker, RetirementReason
+from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, RetirementReason
 from leanebm.lean._replies import NewState, TacticFailed
 from leanebm.lean._tasks import TaskScope
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
+from leanebm.lean.worker import LeanWorker
 
 FakeConfig = Callable[..., LeanPoolConfig]
 

@@ -29,7 +29,7 @@ def test_without_a_file_the_defaults_hold() -> None:
 
 
 def test_the_file_outweighs_defaults_and_options_outweigh_the_file(tmp_path: Path) -> None:
-    path = write(tmp_path, "concurrency = 2\n[search.budget]\nmax_nodes = 7\nmax_wall_s = 3\n")
+    path = write(tmp_path, "concurrency = 2\n[search.budget]\nmax_expansions = 7\nmax_wall_s = 3\n")
     config = read_run_config(path, [Override("search.budget.max_expansions", 9, "--budget")])
     assert (config.concurrency, config.search.budget.max_expansions, config.search.budget.max_wall_s) == (2, 9, 3.0)
 

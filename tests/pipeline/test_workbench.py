@@ -14,13 +14,13 @@ from leanebm.errors import LeanInstallError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
+    ProofRun,
     RunConfig,
     SearchAdvanced,
     StageFinished,
     StageProgressed,
     StageStarted,
     open_workbench,
-    prove,
     read_run_config,
     start_embedded_server,
     theorem_of,
@@ -53,18 +53,18 @@ async def test_the_parts_are_started_told_of_and_work_together(fake_lean: RunCon
 
 
 async def test_a_replayed_proof_is_certified(fake_lean: RunConfig) -> None:
-    attempt = await prove(theorem_of("P"), fake_lean, tactics=["step", "done"])
+    attempt = await ProofRun(fake_lean, theorem_of("P"), tactics=["step", "done"]).run()
     assert attempt.outcome == "proved"
     assert attempt.certificate is not None
     assert attempt.certificate.backend == "command"
-    attempt = await prove(theorem_of("P"), fake_lean, tactics=["sorry"])
+    attempt = await ProofRun(fake_lean, theorem_of("P"), tactics=["sorry"]).run()
     assert not attempt.is_proved
 
 
 async def test_a_search_survives_its_worker(fake_lean: RunConfig, tmp_path: Path) -> None:
     backend = CommandBackend(argv=fake_worker_argv(marker=tmp_path / "marker"))
     config = attrs.evolve(fake_lean, lean=attrs.evolve(fake_lean.lean, backend=backend))
-    attempt = await prove(theorem_of("P"), config, tactics=["step", "die once", "done"])
+    attempt = await ProofRun(config, theorem_of("P"), tactics=["step", "die once", "done"]).run()
     assert attempt.outcome == "proved"
 
 

@@ -13,7 +13,7 @@ import pytest
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, LeanPoolConfig
-from leanebm.pipeline import CertificateRecord, certify_files, read_proof_file, record_path, write_proof
+from leanebm.pipeline import CertificateRecord, CertificationRun, read_proof_file, record_path, write_proof
 
 from .tally import Tally
 
@@ -77,7 +77,7 @@ async def checked(
     texts = [certificate.source, *others, *changed]
     paths = {text: _write(folder, i, certificate, text, forge=True) for i, text in enumerate(texts)}
     shaped = {text: path for text, path in paths.items() if _is_proof_file(path)}
-    results = await certify_files(list(shaped.values()), LeanPoolConfig.embedded())
+    results = await CertificationRun(LeanPoolConfig.embedded(), list(shaped.values())).run()
     return dict.fromkeys(texts) | dict(zip(shaped, results, strict=True))
 
 
@@ -142,7 +142,7 @@ async def judged(certificate: Certificate, tmp_path_factory: pytest.TempPathFact
         record = json.loads(record_path(path).read_text(encoding="utf-8")) | changes
         record_path(path).write_text(json.dumps(record), encoding="utf-8")
         paths.append(path)
-    results = await certify_files(paths, LeanPoolConfig.embedded())
+    results = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
     reasons = [result.reason if isinstance(result, CertificationRejected) else "" for result in results]
     return {
         name: (reason, expected) for (name, (_, expected)), reason in zip(_FORGED_RECORDS.items(), reasons, strict=True)

@@ -11,7 +11,7 @@ import pytest
 from leanebm.core import Candidate, Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, CommandBackend, Dialect, LeanPool, LeanPoolConfig
-from leanebm.pipeline import certify_files, write_proof
+from leanebm.pipeline import CertificationRun, write_proof
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy
@@ -196,6 +196,6 @@ async def test_a_certifier_that_lies_throughout_is_found_out_by_an_independent_c
     """Nothing on our side of the pipe can tell such a certificate from a true one: this is the trust model's edge."""
     lie = await _certify(liar(proof_certify=[{"certificate": _CERTIFICATE}]))
     assert isinstance(lie, Certificate)
-    (checked,) = await certify_files([write_proof(lie, tmp_path)], LeanPoolConfig.embedded())
+    (checked,) = await CertificationRun(LeanPoolConfig.embedded(), [write_proof(lie, tmp_path)]).run()
     assert isinstance(checked, CertificationRejected)
     assert checked.reason == "elaboration"

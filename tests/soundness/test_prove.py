@@ -1,4 +1,4 @@
-"""The same through ``prove``, which is what a person calls."""
+"""The same through ``ProofRun``, which is what a person calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from leanebm.core import Candidate
 from leanebm.errors import ConfigError, StatementError
 from leanebm.lean import Certifier, LeanPool
-from leanebm.pipeline import Observer, RunConfig, Workbench, prove, theorem_of
+from leanebm.pipeline import Observer, ProofRun, RunConfig, Workbench, theorem_of
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy
 
@@ -51,7 +51,7 @@ async def test_a_poisoned_policy(
     lean_pool: LeanPool, certifier: Certifier, tally: Tally, statement: str, tactic: str, outcome: str
 ) -> None:
     opening = opening_with(lean_pool, certifier, tactic)
-    attempt = await prove(theorem_of(statement), RunConfig(), opening=opening)
+    attempt = await ProofRun(RunConfig(), theorem_of(statement), opening=opening).run()
     if outcome == "proved":
         tally.control("prove", is_proved=attempt.certificate is not None)
     else:
@@ -73,7 +73,7 @@ async def test_poisoned_tactics(
     lean_pool: LeanPool, certifier: Certifier, tally: Tally, tactics: list[str], outcome: str
 ) -> None:
     opening = opening_with(lean_pool, certifier, "skip")
-    attempt = await prove(theorem_of("True ∧ 1 = 2"), RunConfig(), tactics=tactics, opening=opening)
+    attempt = await ProofRun(RunConfig(), theorem_of("True ∧ 1 = 2"), tactics=tactics, opening=opening).run()
     tally.attack("prove", attempt.outcome)
     assert (attempt.outcome, attempt.certificate) == (outcome, None)
 
@@ -85,7 +85,7 @@ async def test_poisoned_statements(
     lean_pool: LeanPool, certifier: Certifier, tally: Tally, statement: str, header: str
 ) -> None:
     with pytest.raises((StatementError, ConfigError)) as caught:
-        await prove(
-            theorem_of(statement, header=header), RunConfig(), opening=opening_with(lean_pool, certifier, "trivial")
-        )
+        await ProofRun(
+            RunConfig(), theorem_of(statement, header=header), opening=opening_with(lean_pool, certifier, "trivial")
+        ).run()
     tally.attack("prove", type(caught.value).__name__)

@@ -14,7 +14,7 @@ from leanebm.cli._display import display_on
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationResult
-from leanebm.pipeline import RunConfig, certify_files, record_path
+from leanebm.pipeline import CertificationRun, RunConfig, record_path
 
 __all__ = ["certify"]
 
@@ -34,7 +34,7 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
     if every file is certified.
     """
     with display_on(Console(stderr=True)) as display:
-        results = run_to_end(certify_files(files, config.lean, observer=display))
+        results = run_to_end(CertificationRun(config.lean, files, observer=display).run())
     if as_json:
         listed = [_as_json(file, result) for file, result in zip(files, results, strict=True)]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=2))

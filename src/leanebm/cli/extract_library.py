@@ -12,8 +12,7 @@ from leanebm.cli._display import display_on
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
 from leanebm.data import LibrarySelection
-from leanebm.pipeline import LIBRARY_MODULES, RunConfig
-from leanebm.pipeline import extract_library as extract
+from leanebm.pipeline import LIBRARY_MODULES, LibraryRun, RunConfig
 
 __all__ = ["extract_library"]
 
@@ -42,7 +41,7 @@ def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig
     module belongs to. A proof of one of them may not use the theorem itself.
     """
     with display_on(Console(stderr=True)) as display:
-        found = run_to_end(extract(output, config.lean, modules=modules, observer=display))
+        found = run_to_end(LibraryRun(config.lean, output, modules=modules, observer=display).run())
     click.echo(f"{_as_text(found)}\nwritten to {output}")
 
 

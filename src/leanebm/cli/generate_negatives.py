@@ -19,10 +19,10 @@ from leanebm.data import proofs_of, read_contrastive_set, read_tactic_pairs
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import (
     AUDIT_FACTOR,
+    ContrastiveConfig,
     ContrastiveFolder,
     ContrastiveReport,
-    GenerateNegatives,
-    GenerationConfig,
+    ContrastiveRun,
     NegativeAudit,
     NegativesConfig,
     RunConfig,
@@ -266,8 +266,8 @@ def generate_negatives(
     console = Console(highlight=False)
     try:
         with display_on(console) as display:
-            generation = GenerateNegatives(
-                GenerationConfig(negatives=negatives, run=config),
+            generation = ContrastiveRun(
+                ContrastiveConfig(negatives=negatives, run=config),
                 proofs,
                 output,
                 audit=audit,

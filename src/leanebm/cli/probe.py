@@ -12,7 +12,7 @@ from rich.table import Table
 from leanebm.cli._display import display_on
 from leanebm.cli._options import lean_options, theorems_option
 from leanebm.cli._running import run_to_end
-from leanebm.pipeline import AUTOMATION, ProbeResult, RunConfig, fit_imports, load_theorems, probe_run
+from leanebm.pipeline import AUTOMATION, ProbeResult, ProbeRun, RunConfig, fit_imports, load_theorems
 
 __all__ = ["probe"]
 
@@ -41,7 +41,7 @@ def probe(
     chosen = load_theorems(theorems, max_theorems=max_theorems)
     config = fit_imports(config, theorems)
     with display_on(Console(stderr=True)) as display:
-        results = run_to_end(probe_run(chosen, config, tactics=tactics, observer=display))
+        results = run_to_end(ProbeRun(config, chosen, tactics=tactics, observer=display).run())
     if as_json:
         click.echo(json.dumps(_as_json(results, tactics), ensure_ascii=False, indent=2))
     else:

@@ -12,8 +12,7 @@ from rich.console import Console
 from leanebm.cli._display import display_on
 from leanebm.cli._options import run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
-from leanebm.pipeline import ProofAttempt, RunConfig, theorem_of, write_proof
-from leanebm.pipeline import prove as prove_theorem
+from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of, write_proof
 
 __all__ = ["prove"]
 
@@ -50,7 +49,7 @@ def prove(
     """
     theorem = theorem_of(statement, name=name, header=header)
     with display_on(Console(stderr=True)) as display:
-        attempt = run_to_end(prove_theorem(theorem, config, tactics=tactics, observer=display))
+        attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())
     file = write_proof(attempt.certificate, output) if attempt.certificate is not None else None
     if as_json:
         click.echo(json.dumps(_as_json(attempt, file), ensure_ascii=False, indent=2))

@@ -69,11 +69,11 @@ def run_search(
     console = Console(highlight=False)
     try:
         with display_on(console) as display:
-            run_to_end(SearchRun(config, theorems, output, resume=resume, observer=display).run())
+            summary = run_to_end(SearchRun(config, theorems, output, resume=resume, observer=display).run())
     except Interrupted:
         click.echo(_how_it_stopped(output, len(theorems), how_to_resume))
         raise click.exceptions.Exit(INTERRUPTED) from None
-    print_summary(console, summarise_run(output), folder=output)
+    print_summary(console, summary, folder=output)
     if display.tally.refused:
         console.print(Text(f"not searched: {display.tally.refused}, whose statements Lean refused (named above)"))
 

@@ -9,7 +9,6 @@ from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import ProofHandle, ProofHandleOwned
 from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
-from leanebm.lean.worker import LeanWorker
 
 __all__ = [
     "BlockingLeanPool",
@@ -21,7 +20,6 @@ __all__ = [
     "LeanBackend",
     "LeanPool",
     "LeanPoolConfig",
-    "LeanWorker",
     "NativeBackend",
     "PantographBackend",
     "PoolStatistics",

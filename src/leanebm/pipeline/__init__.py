@@ -1,6 +1,6 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
-from leanebm.pipeline.certify_files import ProofFile, certify_files, read_proof_file
+from leanebm.pipeline.certification_run import CertificationRun, ProofFile, read_proof_file
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
 from leanebm.pipeline.contrastive.audit import (
     AuditedNegative,
@@ -10,9 +10,9 @@ from leanebm.pipeline.contrastive.audit import (
     wilson_interval,
 )
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
+from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, ContrastiveConfig, ContrastiveRun
 from leanebm.pipeline.contrastive.export_pairs import certified_proofs
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
-from leanebm.pipeline.contrastive.generate_negatives import AUDIT_FACTOR, GenerateNegatives, GenerationConfig
 from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
 from leanebm.pipeline.contrastive.report import ContrastiveReport, LabelConflicts, TierCounts
 from leanebm.pipeline.contrastive.rerooted import (
@@ -43,13 +43,14 @@ from leanebm.pipeline.events import (
     TheoremRefused,
     TheoremStarted,
 )
+from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
-from leanebm.pipeline.search.probe import AUTOMATION, ProbeResult, probe, probe_run
-from leanebm.pipeline.search.prove import ProofAttempt, prove, theorem_of
+from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
+from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, theorem_of
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
-from leanebm.pipeline.theorem_sets import BUNDLED, LIBRARY_MODULES, extract_library, fit_imports, load_theorems
+from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean, open_workbench, start_embedded_server
 
 __all__ = [
@@ -61,13 +62,14 @@ __all__ = [
     "LIBRARY_MODULES",
     "AuditedNegative",
     "CertificateRecord",
+    "CertificationRun",
     "ChosenNegative",
+    "ContrastiveConfig",
     "ContrastiveFolder",
     "ContrastiveReport",
+    "ContrastiveRun",
     "EnergyConfig",
     "EnergySources",
-    "GenerateNegatives",
-    "GenerationConfig",
     "GenerationFinished",
     "GenerationStarted",
     "Guidance",
@@ -75,6 +77,7 @@ __all__ = [
     "HealthCheck",
     "LabelConflicts",
     "Lessons",
+    "LibraryRun",
     "LogObserver",
     "NegativeAudit",
     "NegativesConfig",
@@ -82,9 +85,11 @@ __all__ = [
     "Override",
     "PipelineEvent",
     "ProbeResult",
+    "ProbeRun",
     "ProofAttempt",
     "ProofFile",
     "ProofReplayed",
+    "ProofRun",
     "RecordedQueue",
     "ReplayedProof",
     "RerootedCertifier",
@@ -108,9 +113,7 @@ __all__ = [
     "Workbench",
     "WorkbenchOpener",
     "certified_proofs",
-    "certify_files",
     "examine",
-    "extract_library",
     "fit_imports",
     "groups_from_trajectory",
     "guided_scorer",
@@ -120,8 +123,6 @@ __all__ = [
     "open_queues",
     "open_workbench",
     "probe",
-    "probe_run",
-    "prove",
     "read_proof_file",
     "read_run_config",
     "read_search_groups",

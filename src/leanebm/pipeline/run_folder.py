@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -27,9 +28,9 @@ _BY_MESSAGES: Final = "text."
 _SAME_FOR_THE_SAME_LEAN: Final = ("statement", "axioms", "constants", "trusted_constants")
 
 
-def record_path(proof_file: Path) -> Path:
+def record_path(proof_file: str | os.PathLike[str]) -> Path:
     """Where the record of ``proof_file`` is: ``NAME.certificate.json`` beside ``NAME.lean``."""
-    return proof_file.with_suffix(".certificate.json")
+    return Path(proof_file).with_suffix(".certificate.json")
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +80,7 @@ class CertificateRecord:
         return cls(**{name: getattr(certificate, name) for name in own})
 
     @classmethod
-    def read(cls, proof_file: Path) -> Self | None:
+    def read(cls, proof_file: str | os.PathLike[str]) -> Self | None:
         """The record beside ``proof_file``, or ``None`` if there is none.
 
         Raises:
@@ -141,7 +142,7 @@ class RunFolder:
           proofs/NAME.certificate.json   what it was certified as, for checking it again
     """
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
 
     @property
     def trajectory(self) -> Path:
@@ -159,10 +160,10 @@ class RunFolder:
         return self.path / "config.toml"
 
     @classmethod
-    def trajectory_in(cls, path: Path) -> Path:
+    def trajectory_in(cls, path: str | os.PathLike[str]) -> Path:
         """The trajectory that ``path`` means, be it a run's folder or the trajectory itself."""
-        inside = cls(path).trajectory
-        return inside if inside.is_dir() else path
+        folder = cls(path)
+        return folder.trajectory if folder.trajectory.is_dir() else folder.path
 
     def sweep(self) -> None:
         """Remove the half-written files of a run that was killed; for whoever holds the folder's lock."""
@@ -174,9 +175,9 @@ class RunFolder:
         return write_proof(certificate, self.proofs)
 
 
-def write_proof(certificate: Certificate, folder: Path) -> Path:
+def write_proof(certificate: Certificate, folder: str | os.PathLike[str]) -> Path:
     """Write the certified proof and its record into ``folder``; two theorems' names never share a file."""
-    path = folder / f"{_file_stem(certificate.theorem.name)}.lean"
+    path = Path(folder) / f"{_file_stem(certificate.theorem.name)}.lean"
     write_text(path, certificate.source)
     write_text(record_path(path), CertificateRecord.of(certificate).to_json())
     return path

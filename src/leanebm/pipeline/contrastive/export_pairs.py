@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from leanebm.trajectory import Trajectory, read_trajectory
 __all__ = ["certified_proofs"]
 
 
-def certified_proofs(paths: Sequence[Path]) -> tuple[KnownProof, ...]:
+def certified_proofs(paths: Sequence[str | os.PathLike[str]]) -> tuple[KnownProof, ...]:
     """The certified proofs in search trees, a theorem's shortest one only.
 
     Theorems are told apart by what they state. Where two that state different things have one name (``line_3``

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class ContrastiveFolder:
           report.json    how many of each, and how far they can be trusted
     """
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
 
     @property
     def groups(self) -> Path:
@@ -46,10 +47,10 @@ class ContrastiveFolder:
         return self.path / "report.json"
 
     @classmethod
-    def groups_in(cls, path: Path) -> Path:
+    def groups_in(cls, path: str | os.PathLike[str]) -> Path:
         """The shards that ``path`` means, be it the whole folder or the shards themselves."""
-        inside = cls(path).groups
-        return inside if inside.is_dir() else path
+        folder = cls(path)
+        return folder.groups if folder.groups.is_dir() else folder.path
 
     def write_report(self, report: ContrastiveReport) -> None:
         """Put the report in place of an older one."""

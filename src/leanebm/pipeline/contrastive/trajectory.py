@@ -7,9 +7,9 @@ to be provable, and some to be dead.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import attrs
@@ -55,7 +55,7 @@ def groups_from_trajectory(
     )
 
 
-def read_search_groups(path: Path, *, round_: int = 0) -> tuple[ContrastiveGroup, ...]:
+def read_search_groups(path: str | os.PathLike[str], *, round_: int = 0) -> tuple[ContrastiveGroup, ...]:
     """The groups of a run's folder, its trajectory, or one shard of it.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from collections import Counter
@@ -26,6 +27,7 @@ from leanebm.pipeline.events import (
     TheoremStarted,
 )
 from leanebm.pipeline.run_folder import RunFolder, write_text
+from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import Edge, Node, SearchOutcome, SearchResult
@@ -139,7 +141,7 @@ class SearchRun:
         self,
         config: RunConfig,
         theorems: Sequence[Theorem],
-        folder: Path,
+        folder: str | os.PathLike[str],
         *,
         resume: bool = False,
         observer: Observer | None = None,
@@ -155,8 +157,8 @@ class SearchRun:
         self._refusals: list[str] = []
         self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
 
-    async def run(self) -> None:
-        """Search all theorems.
+    async def run(self) -> RunSummary:
+        """Search all theorems; returns what the folder holds then, an earlier run's results included.
 
         Raises:
             ConfigError: the folder holds a run already and ``resume`` is off, or names are not unique; or, once all
@@ -177,6 +179,7 @@ class SearchRun:
                 await self._search_all(waiting, _Recorder(self._folder, info, writer), bench)
                 self._observer.notify(RunFinished(time.monotonic() - started_s))
         self._check_refusals()
+        return summarise_run(self._folder.path)
 
     def _check(self) -> None:
         counts = Counter(theorem.name for theorem in self._theorems)

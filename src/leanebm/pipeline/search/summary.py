@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class RunSummary:
         return attrs.asdict(self.totals)
 
 
-def summarise_run(path: Path) -> RunSummary:
+def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
     """Sum up a run, given its folder or its trajectory.
 
     Raises:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final, final
 
 import attrs
@@ -30,14 +30,14 @@ from leanebm.pipeline.events import (
     ProofReplayed,
     StageProgressed,
 )
+from leanebm.pipeline.library_run import LIBRARY_MODULES
 from leanebm.pipeline.run_folder import write_text
 from leanebm.pipeline.settings import to_toml, unstructure_settings
-from leanebm.pipeline.theorem_sets import LIBRARY_MODULES
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, stage
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
 
-__all__ = ["AUDIT_FACTOR", "GenerateNegatives", "GenerationConfig"]
+__all__ = ["AUDIT_FACTOR", "ContrastiveConfig", "ContrastiveRun"]
 
 AUDIT_FACTOR: Final = 5
 
@@ -49,7 +49,7 @@ _SHARDS: Final = ShardWriterConfig(max_wait_s=0.1)  # whoever replayed a proof w
 
 
 @attrs.frozen(kw_only=True)
-class GenerationConfig:
+class ContrastiveConfig:
     """Everything that shapes how contrastive groups are made."""
 
     negatives: NegativesConfig = attrs.field(factory=NegativesConfig)
@@ -60,7 +60,7 @@ class GenerationConfig:
 
 
 @final
-class GenerateNegatives:
+class ContrastiveRun:
     """One invocation that replays known proofs into a folder of contrastive groups.
 
     A theorem counts as done once its groups are on the disk; whatever ends the run, what is done stays
@@ -80,9 +80,9 @@ class GenerateNegatives:
 
     def __init__(
         self,
-        config: GenerationConfig,
+        config: ContrastiveConfig,
         proofs: Sequence[KnownProof],
-        folder: Path,
+        folder: str | os.PathLike[str],
         *,
         audit: int = 0,
         resume: bool = False,
@@ -237,7 +237,7 @@ def _audit_search(config: SearchConfig) -> SearchConfig:
     )
 
 
-def _with_library(config: GenerationConfig, proofs: Sequence[KnownProof]) -> GenerationConfig:
+def _with_library(config: ContrastiveConfig, proofs: Sequence[KnownProof]) -> ContrastiveConfig:
     """Let theorems of the library be stated: they need its modules, unless the user chose others."""
     imports = config.run.lean.imports
     if imports != RunConfig().lean.imports or all(proof.theorem.copy_from is None for proof in proofs):
@@ -246,7 +246,7 @@ def _with_library(config: GenerationConfig, proofs: Sequence[KnownProof]) -> Gen
     return attrs.evolve(config, run=attrs.evolve(config.run, lean=lean))
 
 
-def _settings_that_matter(config: GenerationConfig) -> dict[str, Any]:
+def _settings_that_matter(config: ContrastiveConfig) -> dict[str, Any]:
     """What groups depend on: two runs that agree in it may be pooled."""
     settings = unstructure_settings(config.run)
     lean, policy = settings["lean"], settings["policy"]

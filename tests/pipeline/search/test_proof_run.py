@@ -7,7 +7,7 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
-from leanebm.pipeline import RunConfig, prove, theorem_of
+from leanebm.pipeline import ProofRun, RunConfig, theorem_of
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -16,7 +16,7 @@ EIGHT = Theorem(name="eight", statement="8")
 
 
 async def test_a_search_ends_with_a_certificate(config: RunConfig, world: ToyWorld, toy_bench: ToyBench) -> None:
-    attempt = await prove(EIGHT, config, opening=toy_bench(world))
+    attempt = await ProofRun(config, EIGHT, opening=toy_bench(world)).run()
     assert attempt.is_proved
     assert attempt.certificate is not None
     assert world.replay("8", attempt.certificate.tactics) == "∎"
@@ -27,7 +27,7 @@ async def test_given_tactics_are_replayed_and_certified(
     config: RunConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
     tactics = ["halve", "halve", "halve", "done"]
-    attempt = await prove(EIGHT, config, tactics=tactics, opening=toy_bench(world))
+    attempt = await ProofRun(config, EIGHT, tactics=tactics, opening=toy_bench(world)).run()
     assert attempt.outcome == "proved"
     assert attempt.certificate is not None
     assert attempt.certificate.tactics == tuple(tactics)
@@ -47,7 +47,7 @@ async def test_tactics_that_fall_short_are_told_why(
 ) -> None:
     moves = ToyWorld.countdown(32).moves
     world = ToyWorld(moves={**moves, "4": {**moves["4"], "rest": TIMEOUT}})
-    attempt = await prove(EIGHT, config, tactics=tactics, opening=toy_bench(world))
+    attempt = await ProofRun(config, EIGHT, tactics=tactics, opening=toy_bench(world)).run()
     assert attempt.outcome == "incomplete"
     assert not attempt.is_proved
     for word in words:
@@ -58,7 +58,7 @@ async def test_a_cheat_is_found_and_rejected(config: RunConfig, toy_bench: ToyBe
     world = ToyWorld(moves={"1": {"cheat": "∎"}}, cheats=frozenset({("1", "cheat")}))
     one = Theorem(name="one", statement="1")
     for tactics in ([], ["cheat"]):
-        attempt = await prove(one, config, tactics=tactics, opening=toy_bench(world))
+        attempt = await ProofRun(config, one, tactics=tactics, opening=toy_bench(world)).run()
         assert attempt.outcome == "rejected"
         assert [rejection.reason for rejection in attempt.rejections] == ["axioms"]
 
@@ -68,12 +68,12 @@ async def test_what_breaks_is_raised_and_never_called_unproved(
 ) -> None:
     gone = ScriptedPolicy(script={"8": PolicyUnavailable("gone")})
     with pytest.raises(PolicyUnavailable):
-        await prove(EIGHT, config, opening=toy_bench(world, policy=gone))
+        await ProofRun(config, EIGHT, opening=toy_bench(world, policy=gone)).run()
     with pytest.raises(StatementError):
-        await prove(Theorem(name="x", statement="no number"), config, opening=toy_bench(world))
+        await ProofRun(config, Theorem(name="x", statement="no number"), opening=toy_bench(world)).run()
     deadly = ToyWorld(moves={"8": {"halve": LOST}})
     with pytest.raises(Exception, match="killed the worker"):
-        await prove(EIGHT, config, tactics=["halve"], opening=toy_bench(deadly))
+        await ProofRun(config, EIGHT, tactics=["halve"], opening=toy_bench(deadly)).run()
 
 
 def test_equal_statements_get_equal_names() -> None:

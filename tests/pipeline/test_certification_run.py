@@ -13,7 +13,7 @@ from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, LeanPoolConfig, assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.pipeline import CertificateRecord, certify_files, read_proof_file, record_path, write_proof
+from leanebm.pipeline import CertificateRecord, CertificationRun, read_proof_file, record_path, write_proof
 from leanebm.testing.fake_worker import fake_worker_argv
 
 
@@ -75,7 +75,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 async def test_all_bad_files_are_told_at_once(tmp_path: Path) -> None:
     bad = [write(tmp_path, "def x := 1", f"{name}.lean") for name in "ab"]
     with pytest.raises(ConfigError) as caught:
-        await certify_files([*bad, tmp_path / "missing.lean"], LeanPoolConfig.embedded())
+        await CertificationRun(LeanPoolConfig.embedded(), [*bad, tmp_path / "missing.lean"]).run()
     assert len(caught.value.problems) == 3
 
 
@@ -98,7 +98,7 @@ async def test_files_are_certified_in_their_order(tmp_path: Path) -> None:
         "std": "import Std\n\ntheorem leanebm_std : P := by\n  done\n",
     }
     paths = [write(tmp_path, text, f"{name}.lean") for name, text in texts.items()]
-    good, bad, std = await certify_files(paths, config)
+    good, bad, std = await CertificationRun(config, paths).run()
     assert isinstance(good, Certificate)
     assert isinstance(std, Certificate)
     assert isinstance(bad, CertificationRejected)
@@ -117,7 +117,7 @@ async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
         write(tmp_path, f"theorem t : 2 + 2 = 4 := by\n  {proof}\n", f"{number}.lean")
         for number, proof in enumerate(proofs)
     ]
-    good, cheat = await certify_files(paths, LeanPoolConfig.embedded())
+    good, cheat = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
     assert isinstance(good, Certificate)
     assert isinstance(cheat, CertificationRejected)
 
@@ -147,7 +147,7 @@ FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
 
 
 async def test_a_file_that_is_as_recorded_is_certified(tmp_path: Path) -> None:
-    (result,) = await certify_files([recorded(tmp_path)], FAKE_LEAN)
+    (result,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path)]).run()
     assert isinstance(result, Certificate)
     assert result.source_sha256 == hashlib.sha256((tmp_path / "t.lean").read_bytes()).hexdigest()
 
@@ -156,14 +156,14 @@ async def test_a_file_that_was_changed_is_rejected_before_lean_sees_it(tmp_path:
     path = recorded(tmp_path)
     path.write_text(path.read_text() + "\n")
     no_lean = LeanPoolConfig(backend=CommandBackend(argv=("/no/such/lean",)))
-    (result,) = await certify_files([path], no_lean)
+    (result,) = await CertificationRun(no_lean, [path]).run()
     assert isinstance(result, CertificationRejected)
     assert (result.reason, result.source) == ("record", path.read_text())
 
 
 @pytest.mark.parametrize("change", [{"fingerprint": "beef"}, {"imports": ("Std",)}])
 async def test_a_file_that_states_something_else_is_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
-    (result,) = await certify_files([recorded(tmp_path, **change)], FAKE_LEAN)
+    (result,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
     assert isinstance(result, CertificationRejected)
     assert result.reason == "record"
 
@@ -173,7 +173,7 @@ async def test_a_damaged_record_is_told_with_the_damaged_files(tmp_path: Path) -
     record_path(path).write_text("{}")
     bad = write(tmp_path, "def x := 1", "bad.lean")
     with pytest.raises(ConfigError) as caught:
-        await certify_files([path, bad], FAKE_LEAN)
+        await CertificationRun(FAKE_LEAN, [path, bad]).run()
     assert any("certificate.json" in problem or "required" in problem for problem in caught.value.problems)
     assert any("bad.lean" in problem for problem in caught.value.problems)
 

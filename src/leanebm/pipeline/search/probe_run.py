@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import final
 
 import attrs
 
 from leanebm.core import ProofEnvironment, ProofFinished, ProofSession, Theorem
 from leanebm.errors import LeanError
 from leanebm.lean import ReplayingEnvironment
+from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.workbench import open_lean, stage
 
-__all__ = ["AUTOMATION", "ProbeResult", "probe", "probe_run"]
+__all__ = ["AUTOMATION", "ProbeResult", "ProbeRun", "probe"]
 
 AUTOMATION = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
 
@@ -56,40 +57,55 @@ async def probe(
         concurrency: theorems tried at the same time, at least 1.
 
     Returns:
-        One result a theorem, in the same order. A theorem that does not elaborate, or on which Lean
+        One result per theorem, in the same order. A theorem that does not elaborate, or on which Lean
         broke, has ``error`` set; the others go on.
     """
     results: dict[int, ProbeResult] = {}
-    waiting = iter(enumerate(theorems))
 
-    async def probe_each(waiting: Iterator[tuple[int, Theorem]]) -> None:
-        for index, theorem in waiting:
-            results[index] = await _probe_one(theorem, environment, tactics)
+    async def probe_one(numbered: tuple[int, Theorem]) -> None:
+        number, theorem = numbered
+        results[number] = await _probe_one(theorem, environment, tactics)
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(min(concurrency, len(theorems))):
-            tasks.create_task(probe_each(waiting))
-    return tuple(results[index] for index in range(len(theorems)))
+    await for_each(list(enumerate(theorems)), probe_one, concurrency=concurrency)
+    return tuple(results[number] for number in range(len(theorems)))
 
 
-async def probe_run(
-    theorems: Sequence[Theorem],
-    config: RunConfig,
-    *,
-    tactics: Sequence[str] = AUTOMATION,
-    observer: Observer | None = None,
-) -> tuple[ProbeResult, ...]:
-    """Start Lean, and :func:`probe` with it.
+@final
+class ProbeRun:
+    """One probe of many theorems: Lean is started, :func:`probe` is done with it, Lean is stopped.
 
-    Raises:
-        LeanInstallError: no usable Lean could be found or prepared.
-        WorkerStartError: Lean does not start.
+    Args:
+        config: which Lean, and how many theorems at a time.
+        theorems: what to try.
+        tactics: what to try on them, one at a time.
+        observer: is told what happens.
     """
-    observer = LogObserver() if observer is None else observer
-    async with open_lean(config.lean, observer) as pool:
-        with stage(observer, "probing"):
-            environment = ReplayingEnvironment(pool)
-            return await probe(theorems, environment, tactics=tactics, concurrency=config.concurrency)
+
+    def __init__(
+        self,
+        config: RunConfig,
+        theorems: Sequence[Theorem],
+        *,
+        tactics: Sequence[str] = AUTOMATION,
+        observer: Observer | None = None,
+    ) -> None:
+        self._config = config
+        self._theorems = theorems
+        self._tactics = tactics
+        self._observer = LogObserver() if observer is None else observer
+
+    async def run(self) -> tuple[ProbeResult, ...]:
+        """One result per theorem, in the same order.
+
+        Raises:
+            LeanInstallError: no usable Lean could be found or prepared.
+            WorkerStartError: Lean does not start.
+        """
+        config = self._config
+        async with open_lean(config.lean, self._observer) as pool:
+            with stage(self._observer, "probing"):
+                environment = ReplayingEnvironment(pool)
+                return await probe(self._theorems, environment, tactics=self._tactics, concurrency=config.concurrency)
 
 
 async def _probe_one(theorem: Theorem, environment: ProofEnvironment, tactics: Sequence[str]) -> ProbeResult:

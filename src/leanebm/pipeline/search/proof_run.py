@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import final
 
 import attrs
 
@@ -25,7 +26,7 @@ from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchOutcome, SearchResult
 
-__all__ = ["ProofAttempt", "prove", "theorem_of"]
+__all__ = ["ProofAttempt", "ProofRun", "theorem_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -78,27 +79,45 @@ def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> 
     return theorem
 
 
-async def prove(
-    theorem: Theorem,
-    config: RunConfig,
-    *,
-    tactics: Sequence[str] = (),
-    observer: Observer | None = None,
-    opening: WorkbenchOpener = open_workbench,
-) -> ProofAttempt:
-    """Prove ``theorem``: replay ``tactics`` if there are any, else search.
+@final
+class ProofRun:
+    """One attempt at one theorem: the parts are started, it is proved or not, the parts are stopped.
 
-    Raises:
-        StatementError: the statement or header does not elaborate.
-        LeanError, PolicyError: something broke; nothing is known about the theorem.
+    Args:
+        config: how to search; one Lean worker is started, whatever it says.
+        theorem: what to prove; :func:`theorem_of` makes one from a statement.
+        tactics: are replayed instead of searching, if there are any.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier.
     """
-    observer = LogObserver() if observer is None else observer
-    # One proof lives on one worker; a second would only cost its start.
-    alone = attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
-    async with opening(alone, observer) as bench:
-        if tactics:
-            return await _replay(theorem, tactics, bench)
-        return _attempt_of(await bench.search(theorem, config.search, observer))
+
+    def __init__(
+        self,
+        config: RunConfig,
+        theorem: Theorem,
+        *,
+        tactics: Sequence[str] = (),
+        observer: Observer | None = None,
+        opening: WorkbenchOpener = open_workbench,
+    ) -> None:
+        # One proof lives on one worker; a second would only cost its start.
+        self._config = attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
+        self._theorem = theorem
+        self._tactics = tactics
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = opening
+
+    async def run(self) -> ProofAttempt:
+        """Replay the tactics if there are any, else search.
+
+        Raises:
+            StatementError: the statement or header does not elaborate.
+            LeanError, PolicyError: something broke; nothing is known about the theorem.
+        """
+        async with self._opening(self._config, self._observer) as bench:
+            if self._tactics:
+                return await _replay(self._theorem, self._tactics, bench)
+            return _attempt_of(await bench.search(self._theorem, self._config.search, self._observer))
 
 
 def _attempt_of(result: SearchResult) -> ProofAttempt:

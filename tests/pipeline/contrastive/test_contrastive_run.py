@@ -15,9 +15,9 @@ from leanebm.data import KnownProof, read_contrastive_set
 from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.pipeline import (
+    ContrastiveConfig,
     ContrastiveFolder,
-    GenerateNegatives,
-    GenerationConfig,
+    ContrastiveRun,
     GenerationFinished,
     GenerationStarted,
     NegativesConfig,
@@ -53,8 +53,8 @@ PROOFS = tuple(countdown(n) for n in (1, 2, 3, 4, 5, 6))
 
 
 @pytest.fixture
-def generation(config: RunConfig) -> GenerationConfig:
-    return GenerationConfig(negatives=NegativesConfig(closers=("auto",), probe_expansions=2), run=config)
+def generation(config: RunConfig) -> ContrastiveConfig:
+    return ContrastiveConfig(negatives=NegativesConfig(closers=("auto",), probe_expansions=2), run=config)
 
 
 def outcomes(folder: Path) -> dict[str, str]:
@@ -64,9 +64,9 @@ def outcomes(folder: Path) -> dict[str, str]:
 
 
 async def test_groups_settings_and_report_stand_side_by_side(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
 ) -> None:
-    report = await GenerateNegatives(generation, PROOFS, tmp_path, observer=observer, opening=toy_bench(world)).run()
+    report = await ContrastiveRun(generation, PROOFS, tmp_path, observer=observer, opening=toy_bench(world)).run()
     assert outcomes(tmp_path) == {f"n{n}": "verified" for n in range(2, 7)}
     groups = list(read_contrastive_set(tmp_path / "groups").rows())
     assert sorted((group.theorem, group.depth) for group in groups) == [
@@ -79,27 +79,27 @@ async def test_groups_settings_and_report_stand_side_by_side(
 
 
 async def test_negated_numbers_are_dead_and_what_can_be_halved_again_is_no_negative(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
-    report = await GenerateNegatives(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
+    report = await ContrastiveRun(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
     negatives = [each for group in read_contrastive_set(tmp_path / "groups").rows() for each in group.negatives]
     assert {(each.tactic, each.evidence) for each in negatives} == {("negate", Evidence.DEAD)}
     assert report.fates["provable"] > 0
 
 
 async def test_the_settings_can_be_read_back(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
-    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    await ContrastiveRun(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
     table = tomllib.loads((tmp_path / "config.toml").read_text())
-    assert structure_settings(table, GenerationConfig, source="config.toml") == generation
+    assert structure_settings(table, ContrastiveConfig, source="config.toml") == generation
 
 
 async def test_theorems_of_the_library_are_replayed_where_they_are_known(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
     library = attrs.evolve(PROOFS[1], theorem=Theorem(name="Nat.add_comm", copy_from="Nat.add_comm"))
-    await GenerateNegatives(generation, [library, PROOFS[2]], tmp_path, opening=toy_bench(world)).run()
+    await ContrastiveRun(generation, [library, PROOFS[2]], tmp_path, opening=toy_bench(world)).run()
     [run] = read_contrastive_set(tmp_path / "groups").runs
     assert run.config["lean"]["imports"] == ["Init", "Std"]
     assert outcomes(tmp_path) == {"Nat.add_comm": "refused", "n3": "verified"}
@@ -107,14 +107,14 @@ async def test_theorems_of_the_library_are_replayed_where_they_are_known(
 
 # --- stopping and going on ----------------------------------------------------------------------
 async def test_a_lost_theorem_is_replayed_again_on_resume(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
 ) -> None:
     deadly = ToyWorld(moves={**world.moves, "5": {"decrement": LOST}})
-    report = await GenerateNegatives(generation, PROOFS, tmp_path, opening=toy_bench(deadly)).run()
+    report = await ContrastiveRun(generation, PROOFS, tmp_path, opening=toy_bench(deadly)).run()
     lost = {name for name, outcome in outcomes(tmp_path).items() if outcome == "infrastructure"}
     assert (lost, report.outcomes["verified"]) == ({"n5", "n6"}, 3)
     assert report.failures["n5"].startswith("infrastructure: WorkerDied")
-    resumed = GenerateNegatives(generation, PROOFS, tmp_path, resume=True, observer=observer, opening=toy_bench(world))
+    resumed = ContrastiveRun(generation, PROOFS, tmp_path, resume=True, observer=observer, opening=toy_bench(world))
     report = await resumed.run()
     assert set(outcomes(tmp_path).values()) == {"verified"}
     assert report.groups == sum(range(1, 6))
@@ -123,20 +123,20 @@ async def test_a_lost_theorem_is_replayed_again_on_resume(
 
 
 async def test_too_many_losses_in_a_row_end_the_run(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
     policy = ScriptedPolicy(script={str(n): PolicyUnavailable("gone") for n in range(33)})
     fragile = attrs.evolve(generation, run=attrs.evolve(generation.run, max_failures_in_a_row=2, concurrency=1))
     with pytest.raises(PolicyUnavailable):
-        await GenerateNegatives(fragile, PROOFS, tmp_path, opening=toy_bench(world, policy=policy)).run()
+        await ContrastiveRun(fragile, PROOFS, tmp_path, opening=toy_bench(world, policy=policy)).run()
     assert list(outcomes(tmp_path).values()) == ["infrastructure"] * 2
 
 
 async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
 ) -> None:
     task = asyncio.create_task(
-        GenerateNegatives(generation, PROOFS, tmp_path, observer=observer, opening=toy_bench(world)).run()
+        ContrastiveRun(generation, PROOFS, tmp_path, observer=observer, opening=toy_bench(world)).run()
     )
 
     def stop_at_the_first(event: PipelineEvent) -> None:
@@ -148,34 +148,34 @@ async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
         await task
     told = {event.record.theorem.name for event in observer.events if isinstance(event, ProofReplayed)}
     assert told <= outcomes(tmp_path).keys()
-    report = await GenerateNegatives(generation, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
+    report = await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
     assert report.outcomes["verified"] == 5
 
 
 async def test_half_written_files_of_a_killed_run_are_removed(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
     (tmp_path / ".report.json-x1.part").touch()
-    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    await ContrastiveRun(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
     assert {path.name for path in tmp_path.iterdir()} == {"config.toml", "groups", "report.json"}
 
 
 async def test_an_earlier_runs_folder_is_not_touched_without_resume_nor_with_other_settings(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
-    await GenerateNegatives(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    await ContrastiveRun(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
     with pytest.raises(ConfigError, match="--resume"):
-        await GenerateNegatives(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
+        await ContrastiveRun(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
     other = attrs.evolve(generation, negatives=attrs.evolve(generation.negatives, target_negatives=3))
     with pytest.raises(TrajectoryError, match=r"\$\.config\.negatives\.target_negatives: 3, not 8"):
-        await GenerateNegatives(other, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
+        await ContrastiveRun(other, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
 
 
 async def test_proofs_that_are_all_too_short_are_bad_input(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
 ) -> None:
     with pytest.raises(ConfigError, match="none of the 1 proofs has 2 steps"):
-        await GenerateNegatives(generation, PROOFS[:1], tmp_path, opening=toy_bench(world)).run()
+        await ContrastiveRun(generation, PROOFS[:1], tmp_path, opening=toy_bench(world)).run()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -192,10 +192,10 @@ TRAPPED = KnownProof(theorem=Theorem(name="t", statement="a"), tactics=("go", "e
 
 
 async def audited(
-    folder: Path, generation: GenerationConfig, toy_bench: ToyBench, world: ToyWorld, *, observer: Observer
+    folder: Path, generation: ContrastiveConfig, toy_bench: ToyBench, world: ToyWorld, *, observer: Observer
 ) -> Sequence[tuple[str, str]]:
     shallow = attrs.evolve(generation, negatives=attrs.evolve(generation.negatives, probe_expansions=1))
-    run = GenerateNegatives(shallow, [TRAPPED], folder, audit=9, observer=observer, opening=toy_bench(world))
+    run = ContrastiveRun(shallow, [TRAPPED], folder, audit=9, observer=observer, opening=toy_bench(world))
     report = await run.run()
     assert report.audit is not None
     assert json.loads((folder / "report.json").read_text())["audit"]["rate"] == report.audit.rate
@@ -203,7 +203,7 @@ async def audited(
 
 
 async def test_an_audit_proves_what_the_probe_did_not_and_certifies_the_whole(
-    tmp_path: Path, generation: GenerationConfig, toy_bench: ToyBench, observer: Any
+    tmp_path: Path, generation: ContrastiveConfig, toy_bench: ToyBench, observer: Any
 ) -> None:
     found = await audited(tmp_path / "a", generation, toy_bench, ToyWorld(moves=TRAP), observer=observer)
     assert found == [("cliff", "exhausted"), ("long way", "proved")]
@@ -216,14 +216,14 @@ async def test_an_audit_proves_what_the_probe_did_not_and_certifies_the_whole(
 
 
 async def test_an_audit_stays_in_the_report_until_there_is_another(
-    tmp_path: Path, generation: GenerationConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench, observer: Any
 ) -> None:
-    first = await GenerateNegatives(generation, PROOFS[:3], tmp_path, audit=2, opening=toy_bench(world)).run()
+    first = await ContrastiveRun(generation, PROOFS[:3], tmp_path, audit=2, opening=toy_bench(world)).run()
     assert first.audit is not None
     assert (len(first.audit.audited), first.audit.groups) == (2, 3)
 
-    def go_on(audit: int) -> GenerateNegatives:
-        return GenerateNegatives(
+    def go_on(audit: int) -> ContrastiveRun:
+        return ContrastiveRun(
             generation, PROOFS, tmp_path, audit=audit, resume=True, observer=observer, opening=toy_bench(world)
         )
 
@@ -244,7 +244,7 @@ async def test_an_audit_stays_in_the_report_until_there_is_another(
 
 
 async def test_an_audit_has_five_times_the_budget(
-    tmp_path: Path, generation: GenerationConfig, toy_bench: ToyBench, observer: Any
+    tmp_path: Path, generation: ContrastiveConfig, toy_bench: ToyBench, observer: Any
 ) -> None:
     for max_expansions, outcome in ((1, "proved"), (0, "budget_spent")):
         search = attrs.evolve(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import final
 
 import attrs
 
@@ -15,7 +17,7 @@ from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.run_folder import CertificateRecord
 from leanebm.pipeline.workbench import PREPARING_LEAN, prepare_embedded_lean, stage
 
-__all__ = ["ProofFile", "certify_files", "read_proof_file"]
+__all__ = ["CertificationRun", "ProofFile", "read_proof_file"]
 
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
 _THEOREM = re.compile(r"^theorem\s+(?P<name>\S+)\s*:(?P<rest>.*)", re.DOTALL | re.MULTILINE)
@@ -45,7 +47,7 @@ class ProofFile:
     """The tactic block after ``by``."""
 
 
-def read_proof_file(path: Path) -> ProofFile:
+def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     """Take apart a file of the shape that leanebm writes.
 
     That is: ``import`` lines, ``open`` and ``universe`` lines, and one ``theorem name : statement := by``
@@ -55,6 +57,7 @@ def read_proof_file(path: Path) -> ProofFile:
     Raises:
         ConfigError: the file cannot be read, or is of another shape.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
         text = content.decode("utf-8").replace("\r\n", "\n")
@@ -121,32 +124,46 @@ def _theorem(declaration: str, statement: str, header: str) -> Theorem:
     return Theorem(name=name, statement=statement, header=header)
 
 
-async def certify_files(
-    paths: Sequence[Path], config: LeanPoolConfig, *, observer: Observer | None = None
-) -> tuple[CertificationResult, ...]:
-    """Elaborate and kernel-check each file's text, in a fresh Lean process of any backend.
+@final
+class CertificationRun:
+    """One check of proof files: elaborate and kernel-check each file's text, in a fresh process of any Lean.
 
     A file with a :class:`CertificateRecord` beside it must moreover be the very file that was certified, and
     be found to state what is recorded; if not, it is rejected for the reason ``record``. Files with equal
-    imports share a process; ``config.imports`` does not matter here.
+    imports share a process.
 
-    Raises:
-        ConfigError: files or records cannot be read or are of another shape; all of them are listed.
-        LeanError: Lean broke; nothing is known about the files.
+    Args:
+        config: which Lean; its ``imports`` do not matter, for each file names its own.
+        paths: the files.
+        observer: is told what happens.
     """
-    observer = LogObserver() if observer is None else observer
-    claims = _read_all(paths)
-    if isinstance(config.backend, EmbeddedBackend):
-        with stage(observer, PREPARING_LEAN):
-            await prepare_embedded_lean(observer)
-    results: dict[Path, CertificationResult] = {}
-    for imports in dict.fromkeys(claim.file.imports for claim in claims):
-        async with Certifier(attrs.evolve(config, imports=imports)) as certifier:
-            for claim in claims:
-                if claim.file.imports == imports:
-                    with stage(observer, f"certifying {claim.file.path}"):
-                        results[claim.file.path] = await claim.decide(certifier)
-    return tuple(results[path] for path in paths)
+
+    def __init__(
+        self, config: LeanPoolConfig, paths: Sequence[str | os.PathLike[str]], *, observer: Observer | None = None
+    ) -> None:
+        self._config = config
+        self._paths = tuple(map(Path, paths))
+        self._observer = LogObserver() if observer is None else observer
+
+    async def run(self) -> tuple[CertificationResult, ...]:
+        """One result per file, in the same order.
+
+        Raises:
+            ConfigError: files or records cannot be read or are of another shape; all of them are listed.
+            LeanError: Lean broke; nothing is known about the files.
+        """
+        claims = _read_all(self._paths)
+        if isinstance(self._config.backend, EmbeddedBackend):
+            with stage(self._observer, PREPARING_LEAN):
+                await prepare_embedded_lean(self._observer)
+        results: dict[Path, CertificationResult] = {}
+        for imports in dict.fromkeys(claim.file.imports for claim in claims):
+            async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:
+                for claim in claims:
+                    if claim.file.imports == imports:
+                        with stage(self._observer, f"certifying {claim.file.path}"):
+                            results[claim.file.path] = await claim.decide(certifier)
+        return tuple(results[path] for path in self._paths)
 
 
 @attrs.frozen
