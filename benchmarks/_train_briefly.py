@@ -11,7 +11,7 @@ from pathlib import Path
 
 from leanebm.energy.training import EnergyTrainerConfig
 from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources
-from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig, TrainEnergy
+from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
 from leanebm.policy import EncoderConfig, PolicyClientConfig
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     sources = EnergySources(
         trajectories=(searched,), negatives=(negatives,), val_trajectories=(held_out,), val_negatives=()
     )
-    asyncio.run(TrainEnergy(config, sources, output).run())
+    asyncio.run(EnergyTrainingRun(config, sources, output).run())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_setti
 from leanebm.policy import EncoderBackend
 
 if TYPE_CHECKING:
-    from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig
+    from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
 __all__ = ["train_ebm"]
 
@@ -56,7 +56,7 @@ def train_ebm(
     command goes on.
     """
     try:
-        from leanebm.pipeline.energy.train_energy import TrainEnergy
+        from leanebm.pipeline.energy.training_run import EnergyTrainingRun
     except ImportError as error:
         problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
         raise ConfigError("training an energy head needs more than the base installation:", [problem]) from error
@@ -69,7 +69,7 @@ def train_ebm(
     console = Console(highlight=False)
     try:
         with display_on(console) as display:
-            training = TrainEnergy(_config(settings), sources, output_dir, observer=display)
+            training = EnergyTrainingRun(_config(settings), sources, output_dir, observer=display)
             diagnosis = run_to_end(training.run())
     except Interrupted:
         click.echo(f"\nStopped. Kept in {output_dir}; the same command goes on.")
@@ -79,7 +79,7 @@ def train_ebm(
 
 def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     """The settings that were given, laid over the defaults."""
-    from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig
+    from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
     settings = {name: value for name, value in given.items() if value is not None}
     url = settings.pop("server_url", EMBEDDED_SERVER_URL)

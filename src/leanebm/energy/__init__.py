@@ -3,8 +3,8 @@
 from leanebm.energy.checkpoint import EnergyCheckpoint, load_checkpoint, save_checkpoint
 from leanebm.energy.checkpoint_header import Calibration, CheckpointHeader
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
+from leanebm.energy.energy_model import HeadEnergyModel
 from leanebm.energy.head import EnergyHead
-from leanebm.energy.scorer import HeadEnergyModel
 from leanebm.energy.spectral import SpectralReport
 
 __all__ = [

@@ -147,8 +147,12 @@ def test_an_encoder_that_says_the_same_of_many_states_is_refused(groups: list[Co
     embeddings = embed(groups)
     embeddings["a0"] = embeddings["a1"]
 
-    with pytest.raises(EnergyError, match="1 of 8 states have the same vector as another state; at most 10%"):
+    with pytest.raises(
+        EnergyError, match=r"1 of 8 states have the same vector .* 'a0' and 'a1'; at most 10%"
+    ) as caught:
         ContrastiveData.from_groups(groups, embeddings)
+
+    assert "raise the encoder's length limit" in str(caught.value)
 
 
 def test_a_rare_collision_of_vectors_is_let_pass(make_group: MakeGroup, embed: Embed) -> None:

@@ -74,17 +74,23 @@ def _problems(texts: Sequence[str], matrix: NDArray[np.float32]) -> Iterator[str
         if rows.any():
             example = _excerpt(texts[int(rows.argmax())])
             yield f"  - {int(rows.sum())} of {len(texts)} {fault}, such as that of {example}"
-    shared = _count_shared(matrix[is_finite & ~is_zero])
-    if shared > MAX_SHARED_FRACTION * len(texts):
+    same = _first_with_same_vector(matrix)
+    usable = set(np.flatnonzero(is_finite & ~is_zero).tolist())
+    shared = [row for row, first in enumerate(same) if first != row and row in usable]
+    if len(shared) > MAX_SHARED_FRACTION * len(texts):
+        one, other = _excerpt(texts[same[shared[0]]]), _excerpt(texts[shared[0]])
         yield (
-            f"  - {shared} of {len(texts)} states have the same vector as another state; "
-            f"at most {MAX_SHARED_FRACTION:.0%} may (is the text cut off too early, or ignored?)"
+            f"  - {len(shared)} of {len(texts)} states have the same vector as another state, such as {one} and "
+            f"{other}; at most {MAX_SHARED_FRACTION:.0%} may. If such states differ late in their text, it is cut off "
+            "before: raise the encoder's length limit (max_state_chars of its settings, or the server's own). If they "
+            "differ early, the encoder does not read the difference: use another encoder"
         )
 
 
-def _count_shared(matrix: NDArray[np.float32]) -> int:
-    """Rows that repeat an earlier row, bit by bit."""
-    return len(matrix) - len({row.tobytes() for row in matrix})
+def _first_with_same_vector(matrix: NDArray[np.float32]) -> list[int]:
+    """For each row the first one that equals it, bit by bit."""
+    first: dict[bytes, int] = {}
+    return [first.setdefault(row.tobytes(), index) for index, row in enumerate(matrix)]
 
 
 def _excerpt(text: str) -> str:

@@ -4,11 +4,12 @@ Every feature of a state (a token, a pair or triple of neighbouring tokens, a st
 tree; on which side of the turnstile it stands) has a fixed pseudo-random vector with a few entries ±1,
 derived from its text. The embedding is the mean of the vectors of the state's ``F`` features, as a
 language model's is the mean over tokens, times ``√F``, without which a long state would have hardly
-any signal; a few counts that a mean forgets follow. Local names are replaced by the head of their
-type, so that renaming a variable changes next to nothing.
+any signal; a few counts that a mean forgets follow. A local name is replaced by the head of its
+type and a number, in the order in which names are declared: renaming a variable changes nothing, and two
+variables of one type stay apart.
 
 Nothing is learnt and nothing is drawn: a text has the same vector on every machine, for ever. It is the
-hashing trick (Weinberger et al., 2009, https://arxiv.org/abs/0902.2206) with more than one entry a
+hashing trick (Weinberger et al., 2009, https://arxiv.org/abs/0902.2206) with more than one entry per
 feature, so that two features rarely share all of theirs.
 """
 
@@ -32,7 +33,7 @@ __all__ = ["DIM", "ENCODER_VERSION", "embed"]
 DIM: Final = 384
 """Width of a vector."""
 
-ENCODER_VERSION: Final = "hashed-1"
+ENCODER_VERSION: Final = "hashed-2"
 """Counts up when the same text gets another vector: heads trained before do not fit it any more."""
 
 _COUNTS: Final = 8
@@ -81,23 +82,34 @@ def _features(tokens: list[str], goals: list[PrintedGoal]) -> Iterator[str]:
     if not goals:
         yield from _grams("text", tokens)
     for position, goal in enumerate(goals):
-        types = {variable.name: f"‹{variable.type.head}›" for variable in goal.variables}
+        names = _canonical_names(goal)
         side = "goal" if position == 0 else "later"
-        yield from _grams(side, _typed(goal.target.text, types))
-        yield from _steps(side, goal.target, types)
+        yield from _grams(side, _renamed(goal.target.text, names))
+        yield from _steps(side, goal.target, names)
         for hypothesis in goal.hypotheses:
-            yield from _grams("given", _typed(hypothesis.type.text, types))
+            yield from _grams("given", _renamed(hypothesis.type.text, names))
         for variable in goal.data:
-            yield f"data {variable.type.head}"
+            yield f"data {names.get(variable.type.head, variable.type.head)}"
 
 
-def _typed(text: str, types: Mapping[str, str]) -> list[str]:
-    """The tokens, each local name (``xs``, or the one in ``xs.length``) replaced by the head of its type."""
-    typed = []
+def _canonical_names(goal: PrintedGoal) -> dict[str, str]:
+    """Each local name with the head of its type and its number among the names of that type, as ``‹Nat›2``."""
+    names: dict[str, str] = {}
+    declared: Counter[str] = Counter()
+    for variable in goal.variables:
+        head = names.get(variable.type.head, variable.type.head)  # in `h : p`, the head is a local name itself
+        declared[head] += 1
+        names[variable.name] = f"‹{head}›{declared[head]}"
+    return names
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> list[str]:
+    """The tokens, each local name (``xs``, or the one in ``xs.length``) replaced by its canonical one."""
+    renamed = []
     for token in _tokens(text):
         name, dot, field = token.partition(".")
-        typed.append(f"{types.get(name, name)}{dot}{field}")
-    return typed
+        renamed.append(f"{names.get(name, name)}{dot}{field}")
+    return renamed
 
 
 def _grams(side: str, tokens: list[str]) -> Iterator[str]:
@@ -108,11 +120,11 @@ def _grams(side: str, tokens: list[str]) -> Iterator[str]:
     yield from (f"{side} {a} {b} {c}" for a, b, c in zip(padded, padded[1:], padded[2:], strict=False))
 
 
-def _steps(side: str, expression: Expression, types: Mapping[str, str]) -> Iterator[str]:
+def _steps(side: str, expression: Expression, names: Mapping[str, str]) -> Iterator[str]:
     """Every step from a head to the head of one of its arguments."""
     for upper in expression.walk():
         for place, lower in enumerate(upper.args):
-            yield f"{side} {types.get(upper.head, upper.head)} {place}> {types.get(lower.head, lower.head)}"
+            yield f"{side} {names.get(upper.head, upper.head)} {place}> {names.get(lower.head, lower.head)}"
 
 
 @lru_cache(maxsize=2**16)

@@ -196,17 +196,42 @@ async def test_outside_its_context_it_says_so() -> None:
         await scorer.energies(STATES)
 
 
-async def test_leaving_wakes_whoever_still_waits() -> None:
-    gate = asyncio.Event()
+async def test_whoever_still_waits_when_it_is_left_gets_its_energies() -> None:
     held = head()
     held.may_go.clear()
     async with scoring(held) as scorer:
         waiting = asyncio.create_task(scorer.energies(STATES))
         await asyncio.to_thread(held.entered.wait)
-        gate.set()
+    held.may_go.set()
+    assert await waiting == await _alone(held)
+
+
+async def test_whoever_scores_for_others_may_be_cancelled() -> None:
+    held = head()
+    held.may_go.clear()
+    async with scoring(held) as scorer:
+        async with scorer._turn:
+            tasks = [asyncio.create_task(scorer.energies([one])) for one in STATES]
+            await _until_waiting(scorer, len(STATES))
+        await asyncio.to_thread(held.entered.wait)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
         held.may_go.set()
-    await asyncio.wait((waiting,))
-    assert waiting.cancelled() or len(waiting.result()) == len(STATES)
+        await asyncio.wait(tasks)
+    assert tasks[0].cancelled()
+    assert held.rows == [len(STATES)]
+    assert [task.result() for task in tasks[1:]] == [[energy] for energy in (await _alone(held))[1:]]
+
+
+async def test_a_forward_that_fails_is_reported_to_all_who_wait_for_it() -> None:
+    class Exhausted(EnergyHead):
+        def forward(self, embeddings: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+            raise RuntimeError("out of memory")
+
+    async with scoring(Exhausted(head().config)) as scorer:
+        failed = await asyncio.gather(*(scorer.energies([one]) for one in STATES), return_exceptions=True)
+    assert [str(error) for error in failed] == ["the head failed: out of memory"] * len(STATES)
+    assert {type(error) for error in failed} == {EnergyError}
 
 
 async def test_cancelled_anywhere_it_leaves_nothing_and_scores_the_next() -> None:

@@ -51,7 +51,7 @@ from leanebm.pipeline.events import LogObserver, Observer, StageProgressed
 from leanebm.pipeline.workbench import stage, start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
 
-__all__ = ["EnergyTrainingConfig", "TrainEnergy"]
+__all__ = ["EnergyTrainingConfig", "EnergyTrainingRun"]
 
 _ENCODING: Final = "encoding proof states"
 
@@ -102,7 +102,7 @@ class EnergyTrainingConfig:
 
 
 @final
-class TrainEnergy:
+class EnergyTrainingRun:
     """One invocation that makes an energy head out of what searches found.
 
     The folder holds the head, its training, ``diagnosis.json`` and ``report.html``; a search takes it as it

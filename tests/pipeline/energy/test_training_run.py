@@ -26,7 +26,7 @@ from leanebm.pipeline import (
     open_guidance,
     start_embedded_server,
 )
-from leanebm.pipeline.energy.train_energy import EnergyTrainingConfig, TrainEnergy
+from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import SAMPLE_LEAVES, ToyWorld
@@ -72,7 +72,7 @@ async def searched(tmp_path_factory: pytest.TempPathFactory, toy_bench: ToyBench
 async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
     searched: EnergySources, tmp_path: Path
 ) -> None:
-    diagnosis = await TrainEnergy(QUICK, searched, tmp_path).run()
+    diagnosis = await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     assert HeadReport.read(tmp_path) == diagnosis
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
     assert ValidationStates.load(tmp_path).frontiers is not None
@@ -85,7 +85,7 @@ async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
 
 
 async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: EnergySources, tmp_path: Path) -> None:
-    await TrainEnergy(QUICK, searched, tmp_path).run()
+    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     calibration = load_checkpoint(tmp_path).header.calibration
     policy_scorer = RunConfig().scorer
     settings = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
@@ -100,25 +100,25 @@ async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: En
 
 async def test_without_held_out_folders_some_theorems_are_held_out(searched: EnergySources, tmp_path: Path) -> None:
     alone = attrs.evolve(searched, val_trajectories=())
-    diagnosis = await TrainEnergy(attrs.evolve(QUICK, validation_fraction=0.3), alone, tmp_path).run()
+    diagnosis = await EnergyTrainingRun(attrs.evolve(QUICK, validation_fraction=0.3), alone, tmp_path).run()
     assert diagnosis.validation_data is not None
     assert diagnosis.validation_data.groups > 0
 
 
 async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergySources, tmp_path: Path) -> None:
-    undisturbed = await TrainEnergy(QUICK, searched, tmp_path / "undisturbed").run()
+    undisturbed = await EnergyTrainingRun(QUICK, searched, tmp_path / "undisturbed").run()
     task: asyncio.Task[HeadReport] | None = None
 
     def stop_after_the_first_look(event: PipelineEvent) -> None:
         if isinstance(event, StageProgressed) and event.step.startswith("held-out") and task is not None:
             task.cancel()
 
-    stopped = TrainEnergy(QUICK, searched, tmp_path / "stopped", observer=Watching(stop_after_the_first_look))
+    stopped = EnergyTrainingRun(QUICK, searched, tmp_path / "stopped", observer=Watching(stop_after_the_first_look))
     task = asyncio.create_task(stopped.run())
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not (tmp_path / "stopped" / "diagnosis.json").exists()
-    resumed = await TrainEnergy(QUICK, searched, tmp_path / "stopped").run()
+    resumed = await EnergyTrainingRun(QUICK, searched, tmp_path / "stopped").run()
     assert resumed.metrics == undisturbed.metrics
 
 
@@ -126,23 +126,23 @@ async def test_a_finished_training_that_is_asked_for_again_ends_as_it_had(
     searched: EnergySources, tmp_path: Path
 ) -> None:
     names = ("head.json", "diagnosis.json", "validation.parquet", "metrics.csv")
-    await TrainEnergy(QUICK, searched, tmp_path).run()
+    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     ended = {name: (tmp_path / name).read_bytes() for name in names}
-    await TrainEnergy(QUICK, searched, tmp_path).run()
+    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     assert {name: (tmp_path / name).read_bytes() for name in names} == ended
 
 
 async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, tmp_path: Path) -> None:
-    await TrainEnergy(QUICK, searched, tmp_path).run()
+    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     other = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, learning_rate=1e-3))
     with pytest.raises(EnergyError, match="learning_rate"):
-        await TrainEnergy(other, searched, tmp_path).run()
+        await EnergyTrainingRun(other, searched, tmp_path).run()
 
 
 async def test_theorems_that_are_held_out_are_not_trained_on(searched: EnergySources, tmp_path: Path) -> None:
     same = EnergySources(trajectories=searched.trajectories, val_trajectories=searched.trajectories)
     with pytest.raises(EnergyError, match="none is left to train on"):
-        await TrainEnergy(QUICK, same, tmp_path).run()
+        await EnergyTrainingRun(QUICK, same, tmp_path).run()
 
 
 async def test_a_device_that_is_not_there_is_said_before_anything_is_encoded(
@@ -151,14 +151,14 @@ async def test_a_device_that_is_not_there_is_said_before_anything_is_encoded(
     heard: list[PipelineEvent] = []
     config = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, device="cuda:99"))
     with pytest.raises(ConfigError, match="'cuda:99' was asked for"):
-        await TrainEnergy(config, searched, tmp_path / "head", observer=Watching(heard.append)).run()
+        await EnergyTrainingRun(config, searched, tmp_path / "head", observer=Watching(heard.append)).run()
     assert not heard
     assert not (tmp_path / "head").exists()
 
 
 async def test_nothing_to_learn_from_is_said_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to learn from"):
-        await TrainEnergy(QUICK, EnergySources(), tmp_path).run()
+        await EnergyTrainingRun(QUICK, EnergySources(), tmp_path).run()
 
 
 def test_the_head_fits_the_width_of_the_embeddings() -> None:
