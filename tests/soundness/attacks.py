@@ -410,7 +410,7 @@ STATEMENTS = [
     Attack("statement", "closes a bracket", "trivial", "elaboration", N, statement="True) → (True"),
     Attack("statement", "opens a comment", "trivial", "elaboration", N, statement="True /-"),
     Attack("statement", "closes a comment", "trivial", "elaboration", N, statement="-/ True"),
-    Attack("statement", "sorry", "trivial", "sorry", N, statement="sorry"),
+    Attack("statement", "sorry", "trivial", "elaboration", N, statement="sorry"),
     Attack("statement", "a typed sorry", "exact sorry", "sorry", N, statement="(sorry : Prop)"),
     Attack(
         "statement", "sorry within", "exact fun h => h", "sorry", N, statement="(sorry : Nat) = 1 → (sorry : Nat) = 1"
@@ -445,6 +445,14 @@ STATEMENTS = [
     Attack("statement", "byte order mark", "trivial", "elaboration", N, statement="\ufeffTrue"),
     Attack("statement", "look-alike equals sign", "rfl", "elaboration", N, statement="1 ＝ 1"),
     Attack("statement", "NUL", "trivial", "elaboration", N, statement="True\0"),
+    Attack(
+        "statement",
+        "logs an error",
+        "intro n; cases n <;> rfl",
+        "elaboration",
+        N,
+        statement="∀ n : Nat, (match n with | 0 => 0 | _ + 2 => 0) = 0",
+    ),
     Attack("statement", "empty", "trivial", "elaboration", N, statement=" "),
 ]
 
@@ -476,6 +484,27 @@ HEADERS = [
     Attack("header", "export", "trivial", "forbidden", N, statement="True", header="export Nat (add)"),
     Attack("header", "run_cmd", "trivial", "forbidden", N, statement="True", header="run_cmd pure ()"),
     Attack("header", "initialize", "trivial", "forbidden", N, statement="True", header='initialize IO.println "{}"'),
+    Attack(
+        "header", "a namespace that is not there", "rfl", "elaboration", N, statement="1 = 1", header="open Nowhere"
+    ),
+    Attack(
+        "header",
+        "a namespace that is not there, before another",
+        "rfl",
+        "elaboration",
+        N,
+        statement="1 = 1",
+        header="open Nowhere\nopen Nat",
+    ),
+    Attack(
+        "header",
+        "a universe declared twice",
+        "rfl",
+        "elaboration",
+        N,
+        statement="1 = 1",
+        header="universe u\nuniverse u\nopen Nat",
+    ),
     Attack("header", "unclosed comment", "trivial", "elaboration", N, statement="True", header="open Nat /-"),
     Attack(
         "header",
@@ -671,6 +700,84 @@ TEXTS = [
     ),
     ForgedText("text", "namespaces in front", "1 = 2", "open Nat in\ntheorem t : 1 = 2 := by\n  rfl\n", "forbidden"),
     ForgedText("text", "a late import", "True", "theorem t : True := by\n  trivial\nimport Lean\n", "forbidden"),
+    ForgedText(
+        "text", "another let", "let n := 2; n = 1", "theorem t : let n := 1; n = 1 := by\n  rfl\n", "type_mismatch"
+    ),
+    ForgedText(
+        "text",
+        "a have for another let",
+        "let n := 2; n = 1",
+        "theorem t : have n := 1; n = 1 := by\n  rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "another matcher's alternatives",
+        "∀ b : Bool, (match b with | true => 1 | false => 2) = 1",
+        "theorem t : ∀ b : Bool, (match b with | true => 1 | false => 1) = 1 := by\n  intro b; cases b <;> rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "another matcher of the same name",
+        "∀ n : Nat, (match n with | 0 => 0 | _ + 1 => 1) = 0",
+        "theorem t : ∀ n : Nat, (match n with | _ => 0) = 0 := by\n  intro n; rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "a matcher's patterns in another order",
+        "∀ n : Nat, (match n, n with | 0, _ => 0 | _, 0 => 1 | _, _ => 2) = 0",
+        "theorem t : ∀ n : Nat, (match n, n with | _, 0 => 0 | 0, _ => 1 | _, _ => 0) = 0 := by\n"
+        "  intro n; cases n <;> rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "a matcher's name taken by the proof",
+        "∀ n : Nat, (match n with | 0 => 0 | _ + 1 => 1) = 0",
+        "theorem t : ∀ n : Nat, n * 0 = 0 := by\n  exact match_1\n"
+        "where match_1 : ∀ n : Nat, n * 0 = 0 := Nat.mul_zero\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "another index",
+        "∀ v : Vector Nat 3, v[0] = v[1]",
+        "theorem t : ∀ v : Vector Nat 3, v[0] = v[0] := by\n  intro v; rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "an index that another proof allows",
+        "∀ (v : List Nat) (h : 1 < v.length), v[0] = v[1]",
+        "theorem t : ∀ (v : List Nat) (h : 1 < v.length), v[1] = v[1] := by\n  intro v h; rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "another proof of another bound",
+        "(⟨3, by omega⟩ : {n : Nat // n < 5}) = ⟨3, by omega⟩",
+        "theorem t : (⟨3, by omega⟩ : {n : Nat // n < 4}) = ⟨3, by omega⟩ := by\n  rfl\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "another default",
+        "∀ (n) (h : 0 < n := by decide), n ≠ 0",
+        "theorem t : ∀ (n) (h : 0 < n := by omega), n ≠ 0 := by\n  intro n h; exact Nat.ne_of_gt h\n",
+        "type_mismatch",
+    ),
+    ForgedText(
+        "text",
+        "an unknown namespace in front",
+        "1 = 1",
+        "open Nowhere\ntheorem t : 1 = 1 := by\n  rfl\n",
+        "elaboration",
+    ),
+    ForgedText(
+        "text", "a name left over", "1 = 1", "open Nat (nothing)\ntheorem t : 1 = 1 := by\n  rfl\n", "elaboration"
+    ),
     ForgedText("text", "no theorem", "True", "open Nat\n", "elaboration"),
     ForgedText("text", "nothing", "True", "", "elaboration"),
 ]

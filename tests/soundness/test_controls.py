@@ -45,6 +45,25 @@ CONTROLS = {
     "an opened namespace": ("∀ a b : Nat, a + b = b + a", "intro a b\nexact add_comm a b", "open Nat (add_comm)"),
     "a proof in the statement": ("(⟨1, by decide⟩ : Fin 2).val = 1", "rfl", ""),
     "a comment in the statement": ("1 = 1 -- := sorry", "rfl", ""),
+    "a let": ("let n := 3; n = 3", "rfl", ""),
+    "a match": (
+        "∀ o : Option Nat, (match o with | none => 0 | some x => x) = o.getD 0",
+        "intro o\ncases o <;> rfl",
+        "",
+    ),
+    "a match in statement and proof": (
+        "∀ b : Bool, (match b with | true => 1 | false => 1) = 1",
+        "intro b\nexact match b with | true => rfl | false => rfl",
+        "",
+    ),
+    "an index": ("∀ v : Vector Nat 3, v[0] = v[0]", "intro v\nrfl", ""),
+    "one proof for two": (
+        "∀ v : Vector Nat 3, v[0] = (⟨v[0], by omega⟩ : {n : Nat // n = v[0]}).val",
+        "have h : 0 < 3 := by as_aux_lemma => decide\nintro v\nrfl",
+        "",
+    ),
+    "a default": ("∀ (n) (h : 0 < n := by decide), n ≠ 0", "intro n h\nexact Nat.ne_of_gt h", ""),
+    "a do block": ("(do let x ← some 2; return x + 1) = some 3", "rfl", ""),
     "an option's name": ("∀ set_options : Nat, set_options = set_options", "intro native_like\nrfl", ""),
 }
 

@@ -230,6 +230,10 @@ def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token
     openDecls := scope.openDecls, initHeartbeats := heartbeats,
     maxHeartbeats := limits.maxHeartbeats * 1000, maxRecDepth := limits.maxRecDepth, cancelTk? := some token }
 
+/-- How terms are unified in a command of Lean's: with approximations, without which fewer terms elaborate. -/
+def metaContext : Meta.Context :=
+  { keyedConfig := Meta.Config.toConfigWithKey { foApprox := true, ctxApprox := true, quasiPatternApprox := true } }
+
 /-- Run `x` in its own monad stack. Runtime exceptions (heartbeats, recursion, interruption) and
 uncaught Lean exceptions come back as an `io` refusal: the server stays usable. -/
 def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) : IO Outcome := do
@@ -239,7 +243,7 @@ def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) : IO O
   let mr : IO.Ref Meta.State ← IO.mkRef {}
   let cr : IO.Ref Core.State ← IO.mkRef core
   let guarded : ReplM := tryCatchRuntimeEx x fun ex => do refuse "io" (← ex.toMessageData.toString)
-  let act : EIO Exception Outcome := guarded { errToSorry := false } tr {} mr ctx cr
+  let act : EIO Exception Outcome := guarded { errToSorry := false } tr metaContext mr ctx cr
   match ← act.toBaseIO with
   | .ok r => pure r
   | .error e =>
@@ -650,13 +654,6 @@ def topScope (st : Command.State) : Command.Scope :=
   | scope :: _ => scope
   | [] => { header := "" }
 
-def elabCommand1 (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option String) := do
-  let watch ← ST.Prim.Ref.get s.watch
-  let act : EIO Exception Unit := Command.elabCommandTopLevel stx (commandContext source watch.token) st
-  match ← act.toBaseIO with
-  | .ok _ => pure none
-  | .error e => pure (some (← e.toMessageData.toString))
-
 def errorTexts : List Message → Array String → BaseIO (Array String)
   | [], acc => pure acc
   | m :: ms, acc =>
@@ -672,6 +669,17 @@ def joinLines : List String → String
 def commandErrors (messages : MessageLog) : BaseIO (Option String) := do
   let texts ← errorTexts messages.toList #[]
   if texts.size == 0 then return none else return some (joinLines texts.toList)
+
+/-- Run one command; what it throws or logs as an error. Each command begins with an empty log, so that the log
+after the last one says nothing about those before it. -/
+def elabCommand1 (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option String) := do
+  let watch ← ST.Prim.Ref.get s.watch
+  let act : EIO Exception Unit := Command.elabCommandTopLevel stx (commandContext source watch.token) st
+  match ← act.toBaseIO with
+  | .ok _ => do
+    let after : Command.State ← ST.Prim.Ref.get st
+    commandErrors after.messages
+  | .error e => pure (some (← e.toMessageData.toString))
 
 /-- Read a whole text as commands. Each must be accepted by `allowed`; the state after the last is kept.
 What does not parse or run is rejected for `elaboration`, what is not allowed as `forbidden`. -/
@@ -700,19 +708,26 @@ def headerOnly (stx : Syntax) : Option String :=
   if memName stx.getKind headerKinds then none
   else some s!"a header may hold only `open` and `universe` commands, not `{nameText stx.getKind}`"
 
-/-- Environment and scope after a header. -/
-def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except Rejection (Environment × ProofScope)) := do
-  if header.isEmpty then return .ok (s.env, { levelNames := levels })
-  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
+/-- The state in which what follows a header is elaborated. Names that nothing declares are errors there, not new
+variables. -/
+def afterHeader (s : Server) (header : String) : IO (Except Rejection (IO.Ref Command.State)) := do
+  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} (autoImplicit.set {} false))
+  if header.isEmpty then return .ok st
   match ← elabCommands s header headerOnly st {} [] with
   | .error e => return .error e
-  | .ok _ =>
+  | .ok _ => return .ok st
+
+def scopeOf (st : Command.State) (levels : List Name) : ProofScope :=
+  let scope := topScope st
+  ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames⟩
+
+/-- Environment and scope after a header. -/
+def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except Rejection (Environment × ProofScope)) := do
+  match ← afterHeader s header with
+  | .error e => return .error e
+  | .ok st =>
     let cur : Command.State ← ST.Prim.Ref.get st
-    match ← commandErrors cur.messages with
-    | some e => return .error ⟨"elaboration", e⟩
-    | none =>
-      let scope := topScope cur
-      return .ok (cur.env, ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames⟩)
+    return .ok (cur.env, scopeOf cur levels)
 
 /-! ## goal.start -/
 
@@ -731,6 +746,10 @@ left. -/
 def elabStatement (stx : Syntax) : TermElabM Expr := do
   let type ← Term.elabType stx
   Term.synthesizeSyntheticMVarsNoPostponing
+  -- Some elaborators log an error and go on.
+  match ← commandErrors (← getThe Core.State).messages with
+  | some e => throwError "{e}"
+  | none => pure ()
   let type ← generalizeLevels (← instantiateMVars type)
   if type.hasExprMVar then throwError "the statement leaves something undetermined: {type}"
   return type
@@ -937,10 +956,14 @@ def hasError : List Message → Bool
     | .error => true
     | _ => hasError ms
 
+/-- A function that is defined by recursion is there only after the whole declaration has been elaborated. -/
+def noLetRec : String := "`let rec` cannot be a step of a proof: what it defines is there only when the whole proof is. Use `have` and `induction`."
+
 def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (before after : List MVarId) : ReplM := do
   let messages := (← getThe Core.State).messages.toList
   let texts ← messagesJson messages #[]
   if hasError messages then failure texts
+  else if !(none? (← getThe Term.State).letRecsToLift) then failure (texts.push (errorMessage noLetRec))
   else
     let after ← match after with
       | [] => if len before == len st.goals then lostGoals st.root else pure []
@@ -1316,29 +1339,152 @@ def canonicalType (e : Expr) : Expr :=
   let params := orderedParams e
   e.instantiateLevelParams params (canonicalLevels params 0)
 
-partial def canonicalText : Expr → String → String
-  | .bvar i, acc => acc ++ "#" ++ toString i
-  | .sort l, acc => acc ++ "S" ++ toString (l.normalize)
-  | .const n ls, acc => acc ++ n.toString ++ levelsText ls
-  | .app f a, acc => canonicalText a (canonicalText f (acc ++ "(") ++ " ") ++ ")"
-  | .lam _ t b _, acc => canonicalText b (canonicalText t (acc ++ "[λ") ++ ".") ++ "]"
-  | .forallE _ t b _, acc => canonicalText b (canonicalText t (acc ++ "[∀") ++ ".") ++ "]"
-  | .letE _ t v b _, acc => canonicalText b (canonicalText v (canonicalText t (acc ++ "[let") ++ ":=") ++ ".") ++ "]"
-  | .lit (.natVal n), acc => acc ++ toString n
-  | .lit (.strVal s), acc => acc ++ s.quote
-  | .mdata _ e, acc => canonicalText e acc
-  | .proj n i e, acc => canonicalText e (acc ++ n.toString ++ "." ++ toString i ++ " ")
-  | .fvar f, acc => acc ++ f.name.toString
-  | .mvar m, acc => acc ++ m.name.toString
-where
-  levelsText (ls : List Level) : String :=
-    match ls with
-    | [] => ""
-    | l :: ls => "," ++ toString l.normalize ++ levelsText ls
+/-- What is known of terms, as a search tree by their hashes. -/
+inductive Table (α : Type) where
+  | empty
+  | node (smaller : Table α) (hash : UInt64) (entries : List (Expr × α)) (greater : Table α)
+
+def entry? {α : Type} (e : Expr) : List (Expr × α) → Option α
+  | [] => none
+  | (key, a) :: rest => if key == e then some a else entry? e rest
+
+def Table.find? {α : Type} (e : Expr) : Table α → Option α
+  | .empty => none
+  | .node smaller hash entries greater =>
+    if e.hash == hash then entry? e entries else if e.hash < hash then smaller.find? e else greater.find? e
+
+/-- With `a` under `e`, which is not there yet. -/
+def Table.add {α : Type} (e : Expr) (a : α) : Table α → Table α
+  | .empty => .node .empty e.hash [(e, a)] .empty
+  | .node smaller hash entries greater =>
+    if e.hash == hash then .node smaller hash ((e, a) :: entries) greater
+    else if e.hash < hash then .node (smaller.add e a) hash entries greater
+    else .node smaller hash entries (greater.add e a)
+
+/-- What a term is written down with: each piece that occurs is numbered once, however often it occurs. A term
+of a hundred pieces can be a tree of more than there are atoms in the world. -/
+structure Scribe where
+  numbers : Table Nat := .empty
+  next : Nat := 0
+  text : String := ""
+
+def levelsText : List Level → String
+  | [] => ""
+  | l :: ls => "," ++ toString l.normalize ++ levelsText ls
+
+/-- Write down that piece `e` is made like `shape`. -/
+def inscribe (e : Expr) (shape : String) (w : Scribe) : Scribe :=
+  { numbers := w.numbers.add e w.next, next := w.next + 1, text := w.text ++ shape ++ ";" }
+
+def numberOf (e : Expr) (w : Scribe) : String :=
+  match w.numbers.find? e with
+  | some n => toString n
+  | none => "?"
+
+mutual
+partial def write (e : Expr) (w : Scribe) : Scribe :=
+  if (w.numbers.find? e).isSome then w else writeNew e w
+
+partial def writeNew (e : Expr) (w : Scribe) : Scribe :=
+  match e with
+  | .bvar i => inscribe e ("#" ++ toString i) w
+  | .sort l => inscribe e ("S" ++ toString l.normalize) w
+  | .const n ls => inscribe e (n.toString ++ levelsText ls) w
+  | .lit (.natVal n) => inscribe e ("N" ++ toString n) w
+  | .lit (.strVal t) => inscribe e t.quote w
+  | .fvar f => inscribe e f.name.toString w
+  | .mvar m => inscribe e m.name.toString w
+  | .app f a => writeNode e "A" f a w
+  | .lam _ t b _ => writeNode e "λ" t b w
+  | .forallE _ t b _ => writeNode e "∀" t b w
+  | .mdata _ a => writeNode e "M" a a w
+  | .proj n i a => writeNode e ("P" ++ n.toString ++ "." ++ toString i) a a w
+  | .letE _ t v b _ =>
+    let w := write v (write b (write t w))
+    inscribe e ("L" ++ numberOf t w ++ "," ++ numberOf v w ++ "," ++ numberOf b w) w
+
+partial def writeNode (e : Expr) (kind : String) (a b : Expr) (w : Scribe) : Scribe :=
+  let w := write b (write a w)
+  inscribe e (kind ++ numberOf a w ++ "," ++ numberOf b w) w
+end
 
 def fingerprint (type : Expr) : String :=
-  let text := canonicalText (canonicalType type) ""
+  let text := (write (canonicalType type) {}).text
   hexDigits (hash text) ++ hexDigits (hash ("leanebm" ++ text))
+
+/-! ## What a statement says
+
+Elaborating a statement may declare things: a `match` declares a matcher, an argument that is filled in by a tactic
+that tactic, a proof in it a lemma. They are named after the declaration that they were made for, so two elaborations
+of one statement differ in those names. Statements are compared with all of that spelled out. -/
+
+/-- How statements are spelled out: without names of what was declared on the way. -/
+structure Speller where
+  library : Environment
+  /-- With all that elaboration declared. -/
+  full : Environment
+  spelled : IO.Ref (Table Expr)
+
+/-- Stands before a proposition for any proof of it: proofs are equal, whatever found them. -/
+def proofOf : Expr := .const `proof []
+
+def argumentsOf : Expr → List Expr → List Expr
+  | .app f a, args => argumentsOf f (a :: args)
+  | _, args => args
+
+/-- What a lemma says of its arguments. -/
+def sayingOf : Expr → List Expr → Expr
+  | .forallE _ _ b _, a :: as => sayingOf (b.instantiate1 a) as
+  | type, _ => type
+
+mutual
+/-- `e` with the definitions that elaboration made replaced by what they are, and its lemmas by what they say; `have`
+is `let`, and notes on how to print are left out. None of this is seen by the kernel. -/
+partial def spellOut (s : Speller) (e : Expr) : IO Expr := do
+  if e.isAtomic && !e.isConst then return e
+  let known ← ST.Prim.Ref.get s.spelled
+  match known.find? e with
+  | some r => return r
+  | none => do
+    let r ← spellNew s e
+    let known ← ST.Prim.Ref.get s.spelled
+    ST.Prim.Ref.set s.spelled (known.add e r)
+    return r
+
+partial def spellNew (s : Speller) (e : Expr) : IO Expr := do
+  match e with
+  | .mdata _ b => spellOut s b
+  | .lam n t b i => return .lam n (← spellOut s t) (← spellOut s b) i
+  | .forallE n t b i => return .forallE n (← spellOut s t) (← spellOut s b) i
+  | .letE n t v b _ => return .letE n (← spellOut s t) (← spellOut s v) (← spellOut s b) false
+  | .proj n i b => return .proj n i (← spellOut s b)
+  | _ =>
+    match e.getAppFn with
+    | .const n levels =>
+      if s.library.contains n then spellParts s e
+      else
+        match s.full.find? n with
+        | some (.thmInfo v) =>
+          return .app proofOf (← spellOut s (sayingOf (v.type.instantiateLevelParams v.levelParams levels) (argumentsOf e [])))
+        | some info => if e.isConst then spellDeclared s info levels else spellParts s e
+        | none => spellParts s e
+    | _ => spellParts s e
+
+partial def spellParts (s : Speller) (e : Expr) : IO Expr := do
+  match e with
+  | .app f a => return .app (← spellOut s f) (← spellOut s a)
+  | _ => return e
+
+partial def spellDeclared (s : Speller) (info : ConstantInfo) (levels : List Level) : IO Expr := do
+  match info with
+  | .defnInfo v => spellOut s (v.value.instantiateLevelParams v.levelParams levels)
+  | _ => throw (IO.userError s!"the statement itself declares {nameText info.name}, which is neither a definition nor a proof")
+end
+
+/-- What a type says, in a form in which it can be compared. -/
+def saying (library full : Environment) (type : Expr) : IO Expr := do
+  let s : Speller := { library, full, spelled := ← IO.mkRef .empty }
+  return canonicalType (← spellOut s type)
 
 /-! ## proof.certify
 
@@ -1377,8 +1523,10 @@ def toDeclaration : ConstantInfo → Option Declaration
   | _ => none
 
 structure Replay where
+  /-- The imported environment. -/
+  library : Environment
   env : Environment
-  /-- Constants that were already in the imported environment, each once. -/
+  /-- Constants of the imported environment, each once. -/
   used : NameSet := {}
   /-- What the declaration and its helpers are defined as. -/
   values : List Expr := []
@@ -1394,7 +1542,8 @@ mutual
 /-- Give `n` and all helpers below it to the kernel, helpers first. -/
 partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Replay := do
   if r.rejection.isSome || r.used.contains n then return r
-  if r.env.contains n then return { r with used := r.used.insert n }
+  if r.library.contains n then return { r with used := r.used.insert n }
+  if r.env.contains n then return r
   match full.find? n with
   | none => return { r with rejection := some ⟨"kernel", s!"unknown constant {nameText n}"⟩ }
   | some info =>
@@ -1561,38 +1710,59 @@ structure Claim where
   copyFrom : Option Name
   header : String
 
-/-- The type that was asked for, elaborated apart from the proof. -/
-def expectedType (s : Server) (c : Claim) : IO (Except Rejection Expr) := do
+/-- What was asked for, and the environment in which it was elaborated. -/
+structure Asked where
+  type : Expr
+  env : Environment
+  scope : ProofScope
+
+/-- `theorem name : statement := sorry`. The statement has been parsed as one whole term: no text is put together. -/
+def declarationOf (env : Environment) (name : Name) (statement : Syntax) : Except String Syntax :=
+  match Parser.runParserCategory env `command "theorem t : True := sorry" with
+  | .error e => .error e
+  | .ok stx =>
+    let thm := stx[1]
+    let named := thm.setArg 1 (thm[1].setArg 0 (mkIdent name))
+    let typed := named.setArg 2 (named[2].setArg 1 (named[2][1].setArg 1 statement))
+    .ok (stx.setArg 1 typed)
+
+/-- Elaborate a statement by the way that a certified theorem's takes: as what a theorem of that name says. -/
+def elabAsTheorem (s : Server) (name : Name) (statement : Syntax) (st : IO.Ref Command.State) : IO (Except Rejection Asked) := do
+  let before : Command.State ← ST.Prim.Ref.get st
+  match declarationOf before.env name statement with
+  | .error e => return .error ⟨"elaboration", e⟩
+  | .ok stx =>
+    match ← elabCommand1 s "" st stx with
+    | some e => return .error ⟨"elaboration", e⟩
+    | none =>
+      let after : Command.State ← ST.Prim.Ref.get st
+      match after.env.find? name with
+      | none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
+      | some info =>
+        if info.type.hasSorry then return .error ⟨"sorry", "the statement uses sorry"⟩
+        return .ok ⟨info.type, after.env, scopeOf before info.levelParams⟩
+
+/-- What was asked for, elaborated apart from the proof. -/
+def askedFor (s : Server) (c : Claim) : IO (Except Rejection Asked) := do
   match c.copyFrom with
   | some n =>
     match s.env.find? n with
-    | some info => return .ok info.type
+    | some info => return .ok ⟨info.type, s.env, { levelNames := info.levelParams }⟩
     | none => return .error ⟨"elaboration", s!"unknown library theorem {nameText n}"⟩
   | none =>
-    match ← openHeader s c.header [] with
+    match ← afterHeader s c.header with
     | .error r => return .error r
-    | .ok (env, scope) =>
-      match parseTerm env (c.expr.getD "") with
+    | .ok st =>
+      let opened : Command.State ← ST.Prim.Ref.get st
+      match parseTerm opened.env (c.expr.getD "") with
       | .error e => return .error ⟨"elaboration", e⟩
       | .ok stx =>
         match objectionTo s.embedded stx with
         | some why => return .error ⟨"forbidden", why⟩
-        | none => elaborated env scope stx
-where
-  elaborated (env : Environment) (scope : ProofScope) (stx : Syntax) : IO (Except Rejection Expr) := do
-    let out : IO.Ref (Option Expr) ← IO.mkRef none
-    let o ← run s scope (emptyCore env) do
-      try
-        ST.Prim.Ref.set out (some (← elabStatement stx))
-        answer []
-      catch e => refuse "elab" (← e.toMessageData.toString)
-    match ← ST.Prim.Ref.get out, o.refusal with
-    | some e, _ => return if e.hasSorry then .error ⟨"sorry", "the statement uses sorry"⟩ else .ok e
-    | none, some r => return .error ⟨"elaboration", r.description⟩
-    | none, none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
+        | none => elabAsTheorem s c.name stx st
 
 /-- Everything after elaboration: type, kernel, axioms, self-reference. -/
-def judge (s : Server) (c : Claim) (expected : Expr) (full : Environment) : IO (Except Rejection (ConstantInfo × Replay × AxiomReport)) := do
+def judge (s : Server) (c : Claim) (asked : Asked) (full : Environment) : IO (Except Rejection (Replay × AxiomReport)) := do
   match full.find? c.name with
   | none => return .error ⟨"elaboration", s!"the file declares no theorem {nameText c.name}"⟩
   | some info =>
@@ -1600,26 +1770,27 @@ def judge (s : Server) (c : Claim) (expected : Expr) (full : Environment) : IO (
     | .thmInfo v =>
       if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
         return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
-      if canonicalType v.type != canonicalType expected then
+      if (← saying s.env full v.type) != (← saying s.env asked.env asked.type) then
         return .error ⟨"type_mismatch", "the file's theorem does not say what was asked for"⟩
-      let r ← replayConstant full { env := s.env } c.name
+      let r ← replayConstant full { library := s.env, env := s.env } c.name
       match r.rejection with
       | some why => return .error why
       | none =>
         let report := judgeAxioms r.env s.embedded (allAxioms r.env c.name) {}
         match report.rejection, c.copyFrom with
         | some why, _ => return .error why
-        | none, none => return .ok (info, r, report)
+        | none, none => return .ok (r, report)
         | none, some name =>
           let some target := s.env.find? name | return .error ⟨"elaboration", s!"unknown library theorem {nameText name}"⟩
           match ← findSelfReference s target r with
           | .error e => return .error ⟨"self_reference", s!"whether the proof uses the theorem itself is unknown: {e}"⟩
           | .ok (some n) => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which {if n == name then "is" else "says the same as"} the theorem itself"⟩
-          | .ok none => return .ok (info, r, report)
+          | .ok none => return .ok (r, report)
     | _ => return .error ⟨"forbidden", s!"{nameText c.name} is not a theorem"⟩
 
-def certificateReply (s : Server) (info : ConstantInfo) (r : Replay) (report : AxiomReport) : ReplM := do
-  answer [("certificate", .mkObj [("statement", jstr (← ppWith info.type)), ("fingerprint", jstr (fingerprint info.type)),
+/-- A certificate; `saying` is what was proved, spelled out. -/
+def certificateReply (s : Server) (asked : Asked) (saying : Expr) (r : Replay) (report : AxiomReport) : ReplM := do
+  answer [("certificate", .mkObj [("statement", jstr (← ppWith asked.type)), ("fingerprint", jstr (fingerprint saying)),
     ("axioms", namesJson report.axioms), ("constants", namesJson r.used.toList),
     ("trustedConstants", namesJson (keepUsed report.trusted)), ("leanVersion", jstr Lean.versionString),
     ("backend", jstr (if s.embedded then "embedded" else "native"))])]
@@ -1628,18 +1799,24 @@ where
     | [] => []
     | n :: ns => if r.used.contains n then n :: keepUsed ns else keepUsed ns
 
-def certifyText (s : Server) (c : Claim) (source : String) : IO (Except Rejection (ConstantInfo × Replay × AxiomReport)) := do
-  match ← expectedType s c with
+def certifyText (s : Server) (c : Claim) (asked : Asked) (source : String) : IO (Except Rejection (Replay × AxiomReport)) := do
+  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
+  match ← elabCommands s source (certifiable s.embedded c.name) st {} [] with
   | .error r => return .error r
-  | .ok expected =>
-    let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
-    match ← elabCommands s source (certifiable s.embedded c.name) st {} [] with
-    | .error r => return .error r
-    | .ok _ =>
-      let final : Command.State ← ST.Prim.Ref.get st
-      match ← commandErrors final.messages with
-      | some e => return .error ⟨"elaboration", e⟩
-      | none => judge s c expected final.env
+  | .ok _ =>
+    let final : Command.State ← ST.Prim.Ref.get st
+    judge s c asked final.env
+
+/-- The verdict on a text. -/
+def certified (s : Server) (c : Claim) (source : String) : IO Outcome := do
+  match ← askedFor s c with
+  | .error r => return ⟨rejectedReply r, none⟩
+  | .ok asked =>
+    match ← certifyText s c asked source with
+    | .error r => return ⟨rejectedReply r, none⟩
+    | .ok (r, report) => do
+      let said ← saying s.env asked.env asked.type
+      run s asked.scope (emptyCore asked.env) (certificateReply s asked said r report)
 
 def proofCertify (s : Server) (p : Json) : IO Outcome := do
   match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
@@ -1650,9 +1827,7 @@ def proofCertify (s : Server) (p : Json) : IO Outcome := do
       if expr.isSome == copyFrom.isSome then
         return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
       let claim : Claim := ⟨name.toName, expr, copyFrom.map String.toName, header.getD ""⟩
-      match ← certifyText s claim source with
-      | .error r => return ⟨rejectedReply r, none⟩
-      | .ok (info, r, report) => run s {} (emptyCore r.env) (certificateReply s info r report)
+      certified s claim source
   | .error r, _, _, _ => return ⟨.null, some r⟩
   | _, .error r, _, _ => return ⟨.null, some r⟩
   | _, _, .error r, _ => return ⟨.null, some r⟩
