@@ -25,7 +25,11 @@ class Statement:
 # (statement, proof, what is replaced in it → by what, one replacement for each near miss)
 _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("let n := @k; n = @k", "rfl", [(":= @k", ":= @k + 0"), ("n = @k", "n ≤ @k"), ("n = @k", "@k = n")]),
-    ("let n : @T := @k; n + 1 = @k + 1", "intro n; rfl", [("+ 1 = ", "+ 2 = "), (": @T", ": Fin 9"), ("n + 1", "1 + n")]),
+    (
+        "let n : @T := @k; n + 1 = @k + 1",
+        "intro n; rfl",
+        [("+ 1 = ", "+ 2 = "), (": @T", ": Fin 9"), ("n + 1", "1 + n")],
+    ),
     ("let a := @k; let b := a; b = @k", "rfl", [("b = ", "a = "), ("b := a", "b := id a")]),
     ("∀ x : @T, let y := x + @k; y = x + @k", "intro x; rfl", [("let y := x", "let y := @k"), ("y = x", "x = x")]),
     ("have n := @k; n = n", "rfl", [("n = n", "@k = n"), (":= @k", ":= @k * 1"), ("have n", "have n : Int")]),
@@ -37,12 +41,21 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "∀ o : Option @T, (match o with | none => @k | some x => x) = o.getD @k",
         "intro o; cases o <;> rfl",
-        [("none => @k", "none => @k + 0"), ("=> x)", "=> x + 0)"), ("getD @k", "getD (@k + 1)"), ("= o.getD", "≠ o.getD")],
+        [
+            ("none => @k", "none => @k + 0"),
+            ("=> x)", "=> x + 0)"),
+            ("getD @k", "getD (@k + 1)"),
+            ("= o.getD", "≠ o.getD"),
+        ],
     ),
     (
         "∀ n : Nat, (match n with | 0 => @k | _ + 1 => @k) = @k",
         "intro n; cases n <;> rfl",
-        [("| 0 => @k", "| 0 => 77"), ("| 0 => @k | _ + 1 => @k", "| _ + 1 => @k | 0 => @k"), ("| 0 => @k | _ + 1 => @k", "| 0 => @k | 1 => @k | _ + 2 => @k")],
+        [
+            ("| 0 => @k", "| 0 => 77"),
+            ("| 0 => @k | _ + 1 => @k", "| _ + 1 => @k | 0 => @k"),
+            ("| 0 => @k | _ + 1 => @k", "| 0 => @k | 1 => @k | _ + 2 => @k"),
+        ],
     ),
     (
         "∀ p : @T × @T, (match p with | (a, b) => a + b) = p.1 + p.2",
@@ -57,7 +70,12 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "∀ xs : List @T, (match xs with | [] => 0 | [_] => 1 | _ :: _ :: t => t.length + 2) = xs.length",
         "intro xs; rcases xs with _ | ⟨x, _ | ⟨y, t⟩⟩ <;> rfl",
-        [("[_] => 1", "[_] => 2"), ("[] => 0 | [_] => 1", "[_] => 1 | [] => 0"), ("+ 2", "+ 3"), ("xs.length", "(xs.map id).length")],
+        [
+            ("[_] => 1", "[_] => 2"),
+            ("[] => 0 | [_] => 1", "[_] => 1 | [] => 0"),
+            ("+ 2", "+ 3"),
+            ("xs.length", "(xs.map id).length"),
+        ],
     ),
     (
         "∀ n : Nat, (match h : n with | 0 => @k | m + 1 => have : n = m + 1 := h; @k) = @k",
@@ -72,7 +90,12 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "(fun | 0 => 1 | n + 1 => n * @k : Nat → Nat) (@k + 1) = @k * @k",
         "rfl",
-        [("n * @k", "@k * n"), ("| 0 => 1", "| 0 => 2"), ("| 0 => 1 | n + 1 => n * @k", "| n + 1 => n * @k | 0 => 1"), ("| 0 => 1 | n", "| 0 => 1 | 1 => 1 | n")],
+        [
+            ("n * @k", "@k * n"),
+            ("| 0 => 1", "| 0 => 2"),
+            ("| 0 => 1 | n + 1 => n * @k", "| n + 1 => n * @k | 0 => 1"),
+            ("| 0 => 1 | n", "| 0 => 1 | 1 => 1 | n"),
+        ],
     ),
     (
         "(fun | (a, b), some c => a + b + c | (a, _), none => a : @T × @T → Option @T → @T) (@k, 2) none = @k",
@@ -82,7 +105,12 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "∀ p : @T × @T, (let (a, b) := p; a + b * @k) = p.1 + p.2 * @k",
         "intro p; rfl",
-        [("(a, b) :=", "(b, a) :="), ("a + b", "b + a"), ("p.1 +", "p.2 +"), ("let (a, b) := p", "let (a, b) := (p.1, p.2)")],
+        [
+            ("(a, b) :=", "(b, a) :="),
+            ("a + b", "b + a"),
+            ("p.1 +", "p.2 +"),
+            ("let (a, b) := p", "let (a, b) := (p.1, p.2)"),
+        ],
     ),
     (
         "∀ o : Option @T, (if let some x := o then x else @k) = o.getD @k",
@@ -117,7 +145,12 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "∀ (xs : Array @T) (h : @k < xs.size), xs[@k] = xs[@k]'h",
         "intro xs h; rfl",
-        [("(h : @k <", "(h : (@k) + 0 <"), ("xs[@k] =", "xs[0] ="), ("Array @T", "Vector @T 9"), ("xs[@k]'h", "xs[@k]'h + 0")],
+        [
+            ("(h : @k <", "(h : (@k) + 0 <"),
+            ("xs[@k] =", "xs[0] ="),
+            ("Array @T", "Vector @T 9"),
+            ("xs[@k]'h", "xs[@k]'h + 0"),
+        ],
     ),
     (
         "∀ (xs : List @T) (i : Nat) (h : i + @k < xs.length), xs[i]? = some xs[i]",
@@ -149,7 +182,7 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "intro n; rfl",
         [(" := @k", " := 0 + @k"), (" := @k", ""), (": @T", ": Fin 9")],
     ),
-    ("s!\"{@k}\" = toString @k", "rfl", [("{@k}", "{@k} "), ("= toString", "= s!\"\" ++ toString")]),
+    ('s!"{@k}" = toString @k', "rfl", [("{@k}", "{@k} "), ("= toString", '= s!"" ++ toString')]),
     (
         "∃ f : @T → @T, ∀ x, f x = (fun y => let z := y; z + @k) x",
         "exact ⟨fun x => x + @k, fun _ => rfl⟩",
@@ -165,7 +198,7 @@ _SHAPES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "intro n; induction n with | zero => rfl | succ _ ih => exact ih",
         [("=> let s := r; s", "=> r"), ("r; s", "r; r"), ("Nat) @k", "Nat) (0 + @k)")],
     ),
-]  # fmt: skip
+]
 
 
 def _filled(text: str, number: int, type_: str) -> str:

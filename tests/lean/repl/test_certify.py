@@ -121,3 +121,36 @@ def test_a_library_theorem_may_not_prove_itself(repl: Any) -> None:
     assert reason(attempt("exact Nat.add_comm")) == "self_reference"
     assert reason(attempt("intro a b; simp [Nat.add_comm]")) == "self_reference"
     assert "certificate" in attempt("intro a b\n  omega")
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "constructor\n  · trivial\n  · constructor\n    · rfl\n    · intro n\n      rfl",
+        "constructor\n  case right =>\n    constructor\n    case right => intro n; rfl\n    case left => rfl\n"
+        "  case left => trivial",
+        "refine ⟨?a, ?b, ?c⟩\n  case b => rfl\n  · trivial\n  · intro n\n    rfl",
+    ],
+)
+def test_a_proof_may_be_a_tree(repl: Any, proof: str) -> None:
+    assert "certificate" in certify(repl, "True ∧ 1 = 1 ∧ ∀ n : Nat, n = n", proof)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["open Nowhere", "open Nowhere\nopen Nat", "universe u\nuniverse u\nopen Nat", "open Nat (nothing)\nopen Nat"],
+)
+def test_an_error_in_any_command_is_a_rejection_that_names_it(repl: Any, header: str) -> None:
+    for more in ({"header": header}, {"file_header": header}):
+        rejected = certify(repl, "1 = 1", "rfl", **more)["rejected"]
+        assert rejected["reason"] == "elaboration"
+        assert any(name in rejected["message"] for name in ("Nowhere", "`u`", "nothing"))
+    refusal = repl("goal.start", expr="1 = 1", header=header)
+    assert refusal["error"] == "header"
+    assert refusal["desc"] == rejected["message"]
+
+
+def test_a_statement_that_logs_an_error_does_not_start(repl: Any) -> None:
+    refusal = repl("goal.start", expr="∀ n : Nat, (match n with | 0 => 0 | _ + 2 => 0) = 0")
+    assert refusal["error"] == "elab"
+    assert "Missing cases" in refusal["desc"]

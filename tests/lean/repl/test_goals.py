@@ -294,3 +294,63 @@ def test_keys_ignore_names_of_bound_and_inaccessible_variables(repl: Any) -> Non
     with_holes = ("intro α f h z", "refine ⟨?x, ?_⟩")
     assert key(surjective, *with_holes) == key(surjective, *with_holes)
     assert key("∃ x : Nat, x + 1 = 1", "refine ⟨?a, ?b⟩") == key("∃ x : Nat, x + 1 = 1", "refine ⟨?c, ?d⟩")
+
+
+@pytest.mark.parametrize(
+    ("statement", "tactic", "groups"),
+    [
+        ("True ∧ 1 = 1 ∧ 2 = 2", "refine ⟨?_, ?_, ?_⟩", [0, 1, 2]),
+        ("∃ n : Nat, n = 3 ∧ True", "apply Exists.intro", [0, 0]),
+        ("(∃ n : Nat, n = 3) ∧ (∃ n : Nat, n = 4) ∧ True", "refine ⟨⟨?_, ?_⟩, ⟨?_, ?_⟩, ?_⟩", [0, 0, 2, 2, 4]),
+        # What is unknown under a binder is unknown to whoever applies it.
+        ("(∃ f : Nat → Nat, ∀ x, f x = x) ∧ True", "refine ⟨⟨fun x => ?a, fun x => ?b⟩, ?c⟩", [0, 0, 2]),
+        # Two goals share what is no goal itself.
+        ("∃ n : Nat, n = 3 ∧ n = 3", "refine ⟨?n, ?_, ?_⟩; rotate_left", [0, 0, 0]),
+        # Only hypotheses speak of it.
+        ("∃ n : Nat, n = n → True ∧ True", "refine ⟨?n, fun h => ⟨?_, ?_⟩⟩", [0, 0, 0]),
+    ],
+)
+def test_goals_that_share_an_unknown_are_one_group(repl: Any, statement: str, tactic: str, groups: list[int]) -> None:
+    reply = repl.tactic(repl.start(statement), tactic)
+    assert reply["groups"] == groups
+    assert repl("goal.print", stateId=reply["nextStateId"], goals=True)["groups"] == groups
+
+
+def test_a_start_is_one_group(repl: Any) -> None:
+    assert repl("goal.start", expr="True", goals=True)["groups"] == [0]
+
+
+def test_each_of_several_goals_is_solved_apart_and_a_finished_one_brings_no_other_back(repl: Any) -> None:
+    state = repl.after("(True ∧ True) ∧ ∃ n : Nat, n = 3", "constructor")
+    left = repl.tactic(state, "constructor", goalId=0, autoResume=False)
+    assert [goal["userName"] for goal in left["goals"]] == ["left.left", "left.right"]
+    one = repl.tactic(left["nextStateId"], "trivial", goalId=1, autoResume=False)
+    assert one["goals"] == []
+    rest = repl("goal.continue", target=one["nextStateId"], branch=left["nextStateId"])
+    assert [goal["userName"] for goal in rest["goals"]] == ["left.left"]
+    done = repl.tactic(rest["nextStateId"], "trivial", autoResume=False)
+    assert done["goals"] == []
+    right = repl("goal.continue", target=done["nextStateId"], branch=state)
+    assert [goal["userName"] for goal in right["goals"]] == ["right"]
+    end = repl.tactic(right["nextStateId"], "exact ⟨3, rfl⟩")
+    assert end["goals"] == []
+    assert repl("goal.print", stateId=end["nextStateId"])["rootHasMVar"] is False
+
+
+def test_a_tactic_that_drops_a_goal_does_not_finish_a_goal_on_its_own_either(repl: Any) -> None:
+    state = repl.after("∀ (p q r : Prop) (h : p → q), (q ∧ r) ∧ True", "intro p q r h", "constructor")
+    reply = repl.tactic(state, "simpa [h] using And.imp_left h _", goalId=0, autoResume=False)
+    assert reply.get("goals") != []
+
+
+@pytest.mark.parametrize(
+    "tactic",
+    [
+        "let rec go : (n : Nat) → 0 + n = n := fun n => Nat.zero_add n\nexact go",
+        "exact (let rec go : (n : Nat) → 0 + n = n := fun n => Nat.zero_add n; go)",
+    ],
+)
+def test_let_rec_is_refused_with_a_reason(repl: Any, tactic: str) -> None:
+    reply = repl.tactic(repl.start("∀ n : Nat, 0 + n = n"), tactic)
+    assert not is_success(reply)
+    assert "`let rec` cannot be a step of a proof" in errors(reply)[0]

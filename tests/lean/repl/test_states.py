@@ -45,6 +45,8 @@ def test_continue_with_named_goals(repl: Any) -> None:
     left = repl.tactic(both["nextStateId"], "trivial", autoResume=False)
     resumed = repl("goal.continue", target=left["nextStateId"], goals=[right])
     assert [goal["name"] for goal in resumed["goals"]] == [right]
+    only_right = repl("goal.continue", target=both["nextStateId"], goals=[right])
+    assert [goal["name"] for goal in only_right["goals"]] == [right]
 
 
 def test_parent_expressions(repl: Any) -> None:

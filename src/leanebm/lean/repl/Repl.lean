@@ -47,6 +47,8 @@ structure StoredState where
   scope : ProofScope
   root : MVarId
   goals : List MVarId
+  /-- Goals of the proof that were set aside to work on one alone. -/
+  dormant : List MVarId
   /-- The goals that the last tactic acted on; empty in a start state. -/
   parents : List MVarId
 
@@ -112,6 +114,28 @@ def nth? {α : Type} : List α → Nat → Option α
   | [], _ => none
   | x :: _, 0 => some x
   | _ :: xs, i + 1 => nth? xs i
+
+/-- What is known of terms, as a search tree by their hashes. -/
+inductive Table (α : Type) where
+  | empty
+  | node (smaller : Table α) (hash : UInt64) (entries : List (Expr × α)) (greater : Table α)
+
+def entry? {α : Type} (e : Expr) : List (Expr × α) → Option α
+  | [] => none
+  | (key, a) :: rest => if key == e then some a else entry? e rest
+
+def Table.find? {α : Type} (e : Expr) : Table α → Option α
+  | .empty => none
+  | .node smaller hash entries greater =>
+    if e.hash == hash then entry? e entries else if e.hash < hash then smaller.find? e else greater.find? e
+
+/-- With `a` under `e`, which is not there yet. -/
+def Table.add {α : Type} (e : Expr) (a : α) : Table α → Table α
+  | .empty => .node .empty e.hash [(e, a)] .empty
+  | .node smaller hash entries greater =>
+    if e.hash == hash then .node smaller hash ((e, a) :: entries) greater
+    else if e.hash < hash then .node (smaller.add e a) hash entries greater
+    else .node smaller hash entries (greater.add e a)
 
 /-! ## JSON -/
 
@@ -521,6 +545,98 @@ def goalsJson (o : ReplOptions) : List MVarId → Array Json → MetaM Json
   | [], acc => pure (.arr acc)
   | g :: gs, acc => do goalsJson o gs (acc.push (← goalJson o g))
 
+/-! ## Goals that hang together
+
+A metavariable that two goals mention is one unknown: what solves the one goal may settle it for the other. Goals that
+share none can be solved apart. -/
+
+/-- The metavariables that something depends on, each as a term: `.mvar` or a sort of that level. -/
+structure Unknowns where
+  seen : Table Nat := .empty
+  found : List Expr := []
+
+def addUnknown (e : Expr) (u : Unknowns) : Unknowns :=
+  if (u.seen.find? e).isSome then u else { seen := u.seen.add e 0, found := e :: u.found }
+
+def addLevels : List LMVarId → Unknowns → Unknowns
+  | [], u => u
+  | l :: ls, u => addLevels ls (addUnknown (.sort (.mvar l)) u)
+
+mutual
+partial def unknownsOf (e : Expr) (u : Unknowns) : MetaM Unknowns := do
+  let e ← instantiateMVars e
+  if !e.hasMVar then return u
+  let u ← unknownsOfAll (e.collectMVars {}).result.toList u
+  return addLevels (collectLevelMVars {} e).result.toList u
+
+partial def unknownsOfAll : List MVarId → Unknowns → MetaM Unknowns
+  | [], u => pure u
+  | m :: ms, u => do
+    if (u.seen.find? (.mvar m)).isSome then unknownsOfAll ms u
+    else
+      let u ← unknownsOf (← m.getDecl).type (addUnknown (.mvar m) u)
+      -- The unknown of a term under a binder is the one below it.
+      match ← getDelayedMVarAssignment? m with
+      | some delayed => unknownsOfAll ms (← unknownsOf (.mvar delayed.mvarIdPending) u)
+      | none => unknownsOfAll ms u
+end
+
+def unknownsOfDecls : List LocalDecl → Unknowns → MetaM Unknowns
+  | [], u => pure u
+  | d :: ds, u => do
+    let u ← unknownsOf d.type u
+    match d.value? with
+    | some value => unknownsOfDecls ds (← unknownsOf value u)
+    | none => unknownsOfDecls ds u
+
+def visibleDecls (lctx : LocalContext) : List FVarId → List LocalDecl
+  | [] => []
+  | f :: fs =>
+    match lctx.find? f with
+    | some d => if d.isImplementationDetail then visibleDecls lctx fs else d :: visibleDecls lctx fs
+    | none => visibleDecls lctx fs
+
+/-- The goals themselves, and what their targets and hypotheses depend on. -/
+def unknownsOfGoals : List MVarId → Unknowns → MetaM Unknowns
+  | [], u => pure u
+  | g :: gs, u => do
+    let decl ← g.getDecl
+    let u ← unknownsOfAll [g] u
+    unknownsOfGoals gs (← unknownsOfDecls (visibleDecls decl.lctx decl.lctx.getFVarIds.toList) u)
+
+structure Groups where
+  /-- Which goal was the first to depend on an unknown. -/
+  owners : Table Nat := .empty
+  /-- For each goal, the first one that it hangs together with. -/
+  labels : List Nat := []
+
+def relabel (old new : Nat) : List Nat → List Nat
+  | [] => []
+  | l :: ls => (if l == old then new else l) :: relabel old new ls
+
+/-- Goals `i` and `j` hang together. -/
+def joinGroups (i j : Nat) (g : Groups) : Groups :=
+  match nth? g.labels i, nth? g.labels j with
+  | some a, some b => { g with labels := relabel (max a b) (min a b) g.labels }
+  | _, _ => g
+
+def joinByUnknowns (i : Nat) : List Expr → Groups → Groups
+  | [], g => g
+  | u :: us, g =>
+    match g.owners.find? u with
+    | some j => joinByUnknowns i us (joinGroups i j g)
+    | none => joinByUnknowns i us { g with owners := g.owners.add u i }
+
+def groupsOf : List MVarId → Nat → Groups → MetaM (List Nat)
+  | [], _, g => pure g.labels
+  | goal :: goals, i, g => do
+    let unknowns ← unknownsOfGoals [goal] {}
+    groupsOf goals (i + 1) (joinByUnknowns i unknowns.found { g with labels := cat g.labels [i] })
+
+def numbersJson : List Nat → Array Json → Json
+  | [], acc => .arr acc
+  | n :: ns, acc => numbersJson ns (acc.push (jnat n))
+
 /-! ## State keys
 
 Two states get the same key when their goals are equal up to the names of bound and inaccessible
@@ -541,13 +657,6 @@ def closeOver (fvars : Array Expr) : List LocalDecl → Nat → Expr → MetaM E
         pure (Expr.letE .anonymous type v body false)
       | none => pure (Expr.forallE .anonymous type body .default)
     closeOver fvars ds (n - 1) body
-
-def visibleDecls (lctx : LocalContext) : List FVarId → List LocalDecl
-  | [] => []
-  | f :: fs =>
-    match lctx.find? f with
-    | some d => if d.isImplementationDetail then visibleDecls lctx fs else d :: visibleDecls lctx fs
-    | none => visibleDecls lctx fs
 
 def declFVars : List LocalDecl → Array Expr → Array Expr
   | [], acc => acc
@@ -611,6 +720,10 @@ def stateKey (goals : List MVarId) : MetaM String := do
   let shape := mixHash parts.names (hashNames closed.getUsedConstants.toList 11)
   return s!"{hexDigits closed.hash}.{hexDigits shape}"
 
+/-- What a reply says of a state's goals. -/
+def goalsFields (o : ReplOptions) (goals : List MVarId) : MetaM (List (String × Json)) := do
+  return [("goals", ← goalsJson o goals #[]), ("groups", numbersJson (← groupsOf goals 0 {}) #[]), ("key", jstr (← stateKey goals))]
+
 /-! ## Stored states -/
 
 def lookup (s : Server) (id : Nat) : IO (Option StoredState) := do
@@ -618,12 +731,12 @@ def lookup (s : Server) (id : Nat) : IO (Option StoredState) := do
   if h : id < a.size then return a[id] else return none
 
 /-- Store the current monad state under a new id. -/
-def save (s : Server) (scope : ProofScope) (root : MVarId) (goals parents : List MVarId) : TermElabM Nat := do
+def save (s : Server) (scope : ProofScope) (root : MVarId) (goals dormant parents : List MVarId) : TermElabM Nat := do
   let a ← ST.Prim.Ref.get s.states
   let cst : Core.State ← getThe Core.State
   let mst : Meta.State ← getThe Meta.State
   let tst : Term.State ← getThe Term.State
-  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, parents⟩))
+  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, dormant, parents⟩))
   return a.size
 
 /-- Continue where `st` stopped, with no messages of earlier tactics. -/
@@ -757,11 +870,9 @@ def elabStatement (stx : Syntax) : TermElabM Expr := do
 def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (withGoals : Bool) : ReplM := do
   let root ← mkFreshExprSyntheticOpaqueMVar type
   let g := root.mvarId!
-  let id ← save s scope g [g] []
+  let id ← save s scope g [g] [] []
   let base := [("stateId", jnat id), ("root", jname g.name)]
-  if withGoals then
-    answer (cat base [("goals", ← goalsJson o [g] #[]), ("key", jstr (← stateKey [g]))])
-  else answer base
+  if withGoals then answer (cat base (← goalsFields o [g])) else answer base
 
 def startType (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (prop withGoals : Bool) : ReplM := do
   if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
@@ -909,16 +1020,17 @@ where
       return cat new gs
 
 /-- The goals the step may see and those set aside. -/
-def selectSite (goals : List MVarId) (goalId : Option Nat) (unshielded : Bool) : Except Refusal (List MVarId) :=
-  match goalId with
-  | some i =>
-    match nth? goals i with
-    | none => .error ⟨"index", s!"Invalid goal index {i}"⟩
-    | some g => if unshielded then .ok (g :: dropNth goals i) else .ok [g]
-  | none =>
-    match goals with
-    | [] => .error ⟨"index", "No goals to be solved"⟩
-    | g :: _ => if unshielded then .ok goals else .ok [g]
+structure Site where
+  goals : List MVarId
+  dormant : List MVarId
+
+def selectSite (st : StoredState) (goalId : Option Nat) (unshielded : Bool) : Except Refusal Site :=
+  let i := goalId.getD 0
+  match nth? st.goals i with
+  | none => .error ⟨"index", if none? st.goals then "No goals to be solved" else s!"Invalid goal index {i}"⟩
+  | some g =>
+    let others := dropNth st.goals i
+    if unshielded then .ok ⟨g :: others, st.dormant⟩ else .ok ⟨[g], cat others st.dormant⟩
 
 /-- Whether the terms just assigned to `parents` use `sorryAx` or an unsafe constant. -/
 def assignedFlags : List MVarId → TermElabM (Bool × Bool)
@@ -944,10 +1056,15 @@ def assignedOnly : List MVarId → MetaM (List MVarId)
     let rest ← assignedOnly gs
     if ← g.isAssigned then return g :: rest else return rest
 
+def notAmong (seen : Table Nat) : List MVarId → List MVarId
+  | [] => []
+  | m :: ms => if (seen.find? (.mvar m)).isSome then notAmong seen ms else m :: notAmong seen ms
+
 /-- A tactic that lost track of a metavariable must not look like a finished proof: whatever the root
-still depends on becomes a goal again. -/
-def lostGoals (root : MVarId) : MetaM (List MVarId) := do
-  newGoals (← instantiateMVars (.mvar root))
+still depends on becomes a goal again, but for the goals set aside and what they depend on. -/
+def lostGoals (root : MVarId) (dormant : List MVarId) : MetaM (List MVarId) := do
+  let aside ← unknownsOfGoals dormant {}
+  return notAmong aside.seen (← newGoals (← instantiateMVars (.mvar root)))
 
 def hasError : List Message → Bool
   | [] => false
@@ -959,20 +1076,18 @@ def hasError : List Message → Bool
 /-- A function that is defined by recursion is there only after the whole declaration has been elaborated. -/
 def noLetRec : String := "`let rec` cannot be a step of a proof: what it defines is there only when the whole proof is. Use `have` and `induction`."
 
-def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (before after : List MVarId) : ReplM := do
+def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (after : List MVarId) : ReplM := do
   let messages := (← getThe Core.State).messages.toList
   let texts ← messagesJson messages #[]
   if hasError messages then failure texts
   else if !(none? (← getThe Term.State).letRecsToLift) then failure (texts.push (errorMessage noLetRec))
   else
-    let after ← match after with
-      | [] => if len before == len st.goals then lostGoals st.root else pure []
-      | gs => pure gs
-    let parents ← assignedOnly before
+    let after ← if none? after then lostGoals st.root site.dormant else pure after
+    let parents ← assignedOnly site.goals
     let (hasSorry, hasUnsafe) ← assignedFlags parents
-    let id ← save s st.scope st.root after parents
-    answer [("nextStateId", jnat id), ("goals", ← goalsJson o after #[]), ("key", jstr (← stateKey after)),
-      ("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)]
+    let id ← save s st.scope st.root after site.dormant parents
+    answer (("nextStateId", jnat id) :: cat (← goalsFields o after)
+      [("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)])
 
 /-- The goals left, or what Lean throws. An internal exception has no words of its own: it says that the
 error has been logged already. -/
@@ -988,10 +1103,10 @@ def attempt (goals : List MVarId) (step : Step) : TermElabM (Except (Option Stri
     | .internal _ _ => return Except.error none
 
 /-- Ordinary exceptions are a failed tactic; runtime ones pass through to `run`. -/
-def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVarId) (step : Step) : ReplM := do
+def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (step : Step) : ReplM := do
   restore st
-  match ← attempt goals step with
-  | .ok after => finishStep s o st goals after
+  match ← attempt site.goals step with
+  | .ok after => finishStep s o st site after
   | .error thrown =>
     let messages ← messagesJson (← getThe Core.State).messages.toList #[]
     match thrown with
@@ -1032,16 +1147,16 @@ def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     match ← lookup s id with
     | none => return ⟨.null, some (badState id)⟩
     | some st =>
-      match selectSite st.goals goalId (autoResume.getD o.automaticMode), parseStep st.cst.env p with
+      match selectSite st goalId (autoResume.getD o.automaticMode), parseStep st.cst.env p with
       | .error r, _ => return ⟨.null, some r⟩
       | _, .error r => return ⟨.null, some r⟩
-      | .ok goals, .ok parsed => run s st.scope st.cst do
+      | .ok site, .ok parsed => run s st.scope st.cst do
         match parsed with
         | .error e => parseFailure e
         | .ok step =>
           match objectionTo s.embedded (stepSyntax step) with
           | some why => failure #[errorMessage why]
-          | none => tryStep s o st goals step
+          | none => tryStep s o st site step
   | .error r, _, _ => return ⟨.null, some r⟩
   | _, .error r, _ => return ⟨.null, some r⟩
   | _, _, .error r => return ⟨.null, some r⟩
@@ -1056,13 +1171,22 @@ def inScope : List MVarId → MetaM (List MVarId × List String)
     | none => return (known, g.name.toString :: missing)
     | some _ => if ← g.isAssignedOrDelayedAssigned then return (known, missing) else return (g :: known, missing)
 
+def without (goals : List MVarId) : List MVarId → List MVarId
+  | [] => []
+  | m :: ms => if memMVar m goals then without goals ms else m :: without goals ms
+where
+  memMVar (m : MVarId) : List MVarId → Bool
+    | [] => false
+    | g :: gs => g == m || memMVar m gs
+
+/-- Go on with `goals`, in place of the state's own. -/
 def resumed (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVarId) : ReplM := do
   restore st
   let (goals, missing) ← inScope goals
   if !(none? missing) then refuse "structure" s!"Goals {joinLines missing} are not in scope"
   else
-    let id ← save s st.scope st.root goals []
-    answer [("nextStateId", jnat id), ("goals", ← goalsJson o goals #[]), ("key", jstr (← stateKey goals))]
+    let id ← save s st.scope st.root goals (without goals (cat st.goals st.dormant)) []
+    answer (("nextStateId", jnat id) :: (← goalsFields o goals))
 
 def named (names : List String) : List MVarId :=
   match names with
@@ -1074,7 +1198,7 @@ def goalContinue (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   | .ok target, .ok branch, .ok names =>
     match ← lookup s target, branch, names with
     | none, _, _ => return ⟨.null, some (badState target)⟩
-    | some st, none, some ns => run s st.scope st.cst (resumed s o st (cat st.goals (named ns)))
+    | some st, none, some ns => run s st.scope st.cst (resumed s o st (named ns))
     | some st, some b, none =>
       match ← lookup s b with
       | none => return ⟨.null, some (badState b)⟩
@@ -1129,10 +1253,9 @@ def goalPrint (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     | some st, .ok extra => run s st.scope st.cst do
       restore st
       let parentFields ← if parents then pure [("parentExprs", ← exprsJson o st.parents #[])] else pure []
-      let goalsField ← if goals then goalsJson o st.goals #[] else pure (.arr #[])
+      let goalsFields ← if goals then goalsFields o st.goals else pure [("goals", .arr #[]), ("key", jstr (← stateKey st.goals))]
       let fields ← rootFields o st root
-      answer (("goals", goalsField) :: ("key", jstr (← stateKey st.goals)) ::
-        ("extraMVars", ← exprsJson o (named (extra.getD [])) #[]) :: (cat parentFields fields))
+      answer (cat goalsFields <| ("extraMVars", ← exprsJson o (named (extra.getD [])) #[]) :: (cat parentFields fields))
   | .error r, _, _, _ => return ⟨.null, some r⟩
   | _, .error r, _, _ => return ⟨.null, some r⟩
   | _, _, .error r, _ => return ⟨.null, some r⟩
@@ -1338,28 +1461,6 @@ def canonicalLevels : List Name → Nat → List Level
 def canonicalType (e : Expr) : Expr :=
   let params := orderedParams e
   e.instantiateLevelParams params (canonicalLevels params 0)
-
-/-- What is known of terms, as a search tree by their hashes. -/
-inductive Table (α : Type) where
-  | empty
-  | node (smaller : Table α) (hash : UInt64) (entries : List (Expr × α)) (greater : Table α)
-
-def entry? {α : Type} (e : Expr) : List (Expr × α) → Option α
-  | [] => none
-  | (key, a) :: rest => if key == e then some a else entry? e rest
-
-def Table.find? {α : Type} (e : Expr) : Table α → Option α
-  | .empty => none
-  | .node smaller hash entries greater =>
-    if e.hash == hash then entry? e entries else if e.hash < hash then smaller.find? e else greater.find? e
-
-/-- With `a` under `e`, which is not there yet. -/
-def Table.add {α : Type} (e : Expr) (a : α) : Table α → Table α
-  | .empty => .node .empty e.hash [(e, a)] .empty
-  | .node smaller hash entries greater =>
-    if e.hash == hash then .node smaller hash ((e, a) :: entries) greater
-    else if e.hash < hash then .node (smaller.add e a) hash entries greater
-    else .node smaller hash entries (greater.add e a)
 
 /-- What a term is written down with: each piece that occurs is numbered once, however often it occurs. A term
 of a hundred pieces can be a tree of more than there are atoms in the world. -/
