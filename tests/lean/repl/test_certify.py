@@ -127,8 +127,10 @@ def test_a_library_theorem_may_not_prove_itself(repl: Any) -> None:
     "proof",
     [
         "constructor\n  · trivial\n  · constructor\n    · rfl\n    · intro n\n      rfl",
-        "constructor\n  case right =>\n    constructor\n    case right => intro n; rfl\n    case left => rfl\n"
-        "  case left => trivial",
+        (
+            "constructor\n  case right =>\n    constructor\n    case right => intro n; rfl\n    case left => rfl\n"
+            "  case left => trivial"
+        ),
         "refine ⟨?a, ?b, ?c⟩\n  case b => rfl\n  · trivial\n  · intro n\n    rfl",
     ],
 )
