@@ -1,4 +1,4 @@
-"""How deep or long a text must be to cost the embedded Lean its worker.
+"""How deep or long a text must be to cost the embedded Lean its worker, or to hold up the symbolic policy's server.
 
 .. code-block:: text
 
@@ -6,8 +6,11 @@
 
 Grows each kind of text, in each place where text comes in (tactic, statement, header, library name, file), tenfold
 at a time until a worker is lost to it, and then bisects. A line says how often the kind's unit was repeated: the most
-that was answered and the least that was not, with the seconds and MiB of the last answer. The texts go to a worker as
-they are: what :mod:`leanebm.core.limits` refuses is decided by what is measured here.
+that was answered and the least that was not, with the most seconds and the MiB of the last answer. The texts go to a
+worker as they are: what :mod:`leanebm.core.limits` refuses is decided by what is measured here.
+
+In the place called ``prompt`` the texts are states, and a size is fatal when the policy, while it reads one, keeps the
+event loop for more than a second, in which its server answers nobody else. The seconds are those of the longest pause.
 """
 
 from __future__ import annotations
@@ -18,18 +21,23 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 import click
+import psutil
 
 from leanebm.core import Theorem
-from leanebm.errors import CommandRefused, WorkerLost
+from leanebm.errors import CommandRefused, PolicyBadRequest, WorkerLost
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.requests import Request, goal_start, goal_tactic, proof_certify
 from leanebm.lean.worker import LeanWorker
+from leanebm.serve import SamplingParams, TemplateBackend
 
 Text = Callable[[int], str]
+
+LONGEST_PAUSE_S: Final = 1.0
+"""For which the policy's server may keep the event loop."""
 
 
 def around(opening: str, middle: str, closing: str = "") -> Text:
@@ -192,6 +200,39 @@ NAMES: dict[str, Text] = {
 }
 
 
+PROMPTS: dict[str, Text] = {
+    "hypotheses": lambda size: "".join(f"h{i} : x{i} = {i}\n" for i in range(size)) + "⊢ True",
+    "names of one type": lambda size: " ".join(f"x{i}" for i in range(size)) + " : Nat\n⊢ x1 = x2",
+    "names that are taken": lambda size: "".join(f"h{i} : p ∨ q\n" for i in range(size)) + "⊢ p",
+    "numbers to induct on": lambda size: "".join(f"x{i} : Nat\n" for i in range(size)) + f"⊢ x{size - 1} = 0",
+    "daggers": lambda size: "".join(f"x{i}✝ : Nat\n" for i in range(size)) + "⊢ True",
+    "lines of one type": lambda size: "h : True\n" + "  ∧ True\n" * size + "⊢ True",
+    "goals": lambda size: "⊢ True\n\n" * size,
+    "states": lambda size: "/- tactic state:\n⊢ True\n-/" * size,
+    "openings": lambda size: "/- tactic state:\n" * size + "⊢ True\n-/",
+    "quotes": lambda size: '⊢ "' + '\\"' * size,
+    "blanks": lambda size: "⊢ True" + " " * size,
+    "atom": lambda size: "⊢ " + "a" * size,
+    "∧ in 64 hypotheses": lambda size: _hypotheses("p ∧ " * size + "p"),
+    "∨ in 64 hypotheses": lambda size: _hypotheses("p ∨ " * size + "p"),
+    "= in 64 hypotheses": lambda size: _hypotheses("p = " * size + "p"),
+    "→ in the target": lambda size: "⊢ " + "p → " * size + "p",
+    "+ in the target": lambda size: "⊢ " + "p + " * size + "p",
+    "∀ in 64 hypotheses": lambda size: _hypotheses("∀ x : Nat, " * size + "True"),
+    "∃ names in 64 hypotheses": lambda size: _hypotheses("∃ " + "x " * size + ": Nat, True"),
+    "∀ names in the target": lambda size: "⊢ ∀ " + "x " * size + ": Nat, True",
+    "if in 64 hypotheses": lambda size: "p : Prop\n" + _hypotheses("if p then 1 else " * size + "1 = 2"),
+}
+
+
+def _hypotheses(type_: str) -> str:
+    return "".join(f"h{number} : {type_}\n" for number in range(64)) + "⊢ True"
+
+
+def _prompt(text: str) -> str:
+    return text
+
+
 def _tactic(text: str) -> list[Request[Any]]:
     return [goal_start(_TRUE), goal_tactic(-1, timeout_s=5, text=text)]
 
@@ -220,7 +261,8 @@ def _framed(texts: dict[str, Text], before: str) -> dict[str, Text]:
 
 
 _TRUE = Theorem(name="t", statement="True")
-PLACES: dict[str, tuple[Callable[[str], list[Request[Any]]], dict[str, Text]]] = {
+PLACES: dict[str, tuple[Callable[[str], Any], dict[str, Text]]] = {
+    "prompt": (_prompt, PROMPTS),
     "tactic": (_tactic, TACTICS | _framed(TERMS, "exact ")),
     "statement": (_statement, TERMS),
     "header": (_header, HEADERS),
@@ -238,7 +280,7 @@ class Found:
     answered: int
     """The greatest size below the fatal one that was answered; 0 if none was."""
     fatal: int | None
-    """The least size that cost a worker, if one did."""
+    """The least size that cost a worker, or too long a pause, if one did."""
     answer: str
     elapsed_s: float
     rss_mib: float
@@ -250,7 +292,47 @@ class Found:
         return f"{self.place:13} {self.kind:22} {self.answered:>8} {fatal:>8} {cost} {self.answer!r:.60} {self.loss!r}"
 
 
-class Subject:
+class Paused(Exception):
+    """The policy kept the event loop for too long."""
+
+
+class Policy:
+    """The symbolic policy, beside a task that wants its turn."""
+
+    def __init__(self) -> None:
+        self._backend = TemplateBackend()
+
+    async def ask(self, prompt: str) -> tuple[str, float, float]:
+        """What came of sampling from ``prompt`` and encoding it, the longest pause in seconds, and MiB then resident.
+
+        Raises:
+            Paused: others had to wait for more than a second.
+        """
+        longest_s = 0.0
+
+        async def wait_for_turns() -> None:
+            nonlocal longest_s
+            while True:
+                began = time.monotonic()
+                await asyncio.sleep(0)
+                longest_s = max(longest_s, time.monotonic() - began)
+
+        waiting = asyncio.create_task(wait_for_turns())
+        await asyncio.sleep(0)
+        try:
+            await self._backend.encode([prompt])
+            ((first, *_),) = await self._backend.generate([prompt], SamplingParams(n=8))
+            answer = first.text
+        except PolicyBadRequest as refusal:
+            answer = str(refusal)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        if longest_s > LONGEST_PAUSE_S:
+            raise Paused(f"nobody else had a turn for {longest_s:.1f} s")
+        return answer, longest_s, psutil.Process().memory_info().rss / 2**20
+
+
+class Worker:
     """A worker that is replaced when it is lost."""
 
     def __init__(self) -> None:
@@ -295,16 +377,17 @@ class Subject:
         return self._worker
 
 
-async def measure(subject: Subject, place: str, kind: str, least: int, most: int, within: float) -> Found:
-    """Grow the text tenfold at a time until it costs a worker, then bisect."""
+async def measure(subject: Worker | Policy, place: str, kind: str, least: int, most: int, within: float) -> Found:
+    """Grow the text tenfold at a time until it is fatal, then bisect."""
     requests, texts = PLACES[place]
     found = Found(place, kind, 0, None, "", 0.0, 0.0, "")
     size = least
     while size <= most and (found.fatal is None or found.fatal > found.answered * within):
         try:
             answer, elapsed_s, rss_mib = await subject.ask(requests(texts[kind](size)))
-            found = attrs.evolve(found, answered=size, answer=answer[:200], elapsed_s=elapsed_s, rss_mib=rss_mib)
-        except WorkerLost as lost:
+            most_s = max(found.elapsed_s, elapsed_s)
+            found = attrs.evolve(found, answered=size, answer=answer[:200], elapsed_s=most_s, rss_mib=rss_mib)
+        except (WorkerLost, Paused) as lost:
             found = attrs.evolve(found, fatal=size, loss=str(lost)[:200])
         size = 10 * size if found.fatal is None else round((max(found.answered, 1) * found.fatal) ** 0.5)
     return found
@@ -313,9 +396,10 @@ async def measure(subject: Subject, place: str, kind: str, least: int, most: int
 async def measure_all(only: str, least: int, most: int, within: float) -> list[Found]:
     """Measure and print every kind in every place that ``only`` occurs in."""
     found = []
-    async with Subject() as subject:
+    async with Worker() as worker:
         for place, kind in [(place, kind) for place, (_, texts) in PLACES.items() for kind in texts]:
             if only in f"{place}: {kind}":
+                subject = Policy() if place == "prompt" else worker
                 found.append(await measure(subject, place, kind, least, most, within))
                 print(found[-1], flush=True)
     return found
@@ -328,7 +412,7 @@ async def measure_all(only: str, least: int, most: int, within: float) -> list[F
 @click.option("--within", default=1.2, help="How exactly to bisect, as a ratio.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path))
 def main(only: str, least: int, most: int, within: float, json_file: Path | None) -> None:
-    """Bisect the size at which each kind of text costs a worker."""
+    """Bisect the size at which each kind of text is fatal."""
     found = asyncio.run(measure_all(only, least, most, within))
     if json_file is not None:
         json_file.write_text(json.dumps([attrs.asdict(one) for one in found], indent=1, ensure_ascii=False))

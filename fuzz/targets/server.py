@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from fuzz.target import Finding, Target, completed, refusals
 from leanebm.errors import PolicyBadRequest
@@ -19,7 +20,7 @@ _BACKEND = TemplateBackend()
 
 def fuzz_server_request(data: bytes) -> None:
     """The body of a request: understood, or refused with words that do not send the body back."""
-    for parse in (parse_generate, parse_encode):
+    for parse in (partial(parse_generate, max_completions=64), parse_encode):
         try:
             request = parse(parse_object(data), max_prompts=4)
             for prompt in request.prompts:

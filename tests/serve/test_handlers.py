@@ -186,7 +186,7 @@ async def test_the_model_is_described_under_both_names(serve: Any, path: str) ->
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_caches_are_flushed_unless_something_runs(serve: Any, backend: Any, method: str) -> None:
     client = await serve()
-    assert (await client(method, "/flush_cache")).status == 200
+    assert (await client(method, "/flush_cache")).status == 200  # without a body, so without a kind of content
     backend.gate.clear()
     asking = asyncio.create_task(client.generate(text="a"))
     await backend.started.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 import logging
 import re
@@ -45,10 +46,11 @@ async def _raw(url: str, sent: bytes) -> bytes:
         (b'{"text": "a", "sampling_params": {"temperature": Infinity}}', "Infinity"),
         (b'{"text": "\xff"}', "utf-8"),
         (b'{"text": ["a", "b", "c"]}', "at most 2"),
+        (b'{"text": ["a", "b"], "sampling_params": {"n": 9}}', "the 16 completions"),
     ],
 )
 async def test_what_is_no_request_is_refused_in_few_words(serve: Any, body: bytes, said: str) -> None:
-    client = await serve(max_prompts=2)
+    client = await serve(max_prompts=2, max_completions=16)
     reply = await client("POST", "/generate", data=body, headers=JSON)
     assert reply.status == 400
     message = reply.json["error"]["message"]
@@ -63,12 +65,49 @@ async def test_an_abort_of_anything_at_all_is_harmless(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"])
-@pytest.mark.parametrize("path", ["/generate", "/encode", "/abort_request", "/update_weights_from_disk"])
+@pytest.mark.parametrize(
+    "path",
+    ["/generate", "/encode", "/abort_request", "/flush_cache", "/load_lora_adapter", "/update_weights_from_disk"],
+)
 async def test_a_browser_cannot_be_made_to_send_requests(serve: Any, path: str, kind: str) -> None:
     client = await serve()
     reply = await client("POST", path, data=b'{"text": "a"}', headers={"Content-Type": kind})
     assert reply.status == 415
     assert "application/json" in reply.json["error"]["message"]
+
+
+LONG_STATE = "".join(f"h{i} : x{i} = {i}\n" for i in range(3000)) + "⊢ True"
+
+
+@pytest.mark.parametrize(
+    ("path", "more"), [("/generate", {"sampling_params": {"n": 2}}), ("/encode", {})], ids=["generate", "encode"]
+)
+async def test_the_symbolic_server_is_well_while_it_reads_long_states(
+    serve: Any, path: str, more: dict[str, Any]
+) -> None:
+    client = await serve(TemplateBackend())
+    ended: list[str] = []
+
+    async def ask(what: str, *request: Any) -> None:
+        assert (await client(*request)).status == 200
+        ended.append(what)
+
+    asking = asyncio.create_task(ask("long states", "POST", path, {"text": [LONG_STATE] * 15, **more}))
+    while not asking.done() and not (await client("GET", "/server_info")).json["internal_states"][0]["running"]:
+        pass
+    await ask("health", "GET", "/health")
+    await asking
+    assert ended == ["health", "long states"]
+
+
+@pytest.mark.parametrize("path", ["/generate", "/encode"])
+async def test_the_symbolic_server_refuses_a_state_that_no_rule_would_read(serve: Any, path: str) -> None:
+    client = await serve(TemplateBackend())
+    state = "".join(f"h{i} : x{i} = {i}\n" for i in range(200_000)) + "⊢ True"
+    sent = io.BytesIO(json.dumps({"text": state}).encode())
+    reply = await client("POST", path, data=sent, headers=JSON)
+    assert reply.status == 400
+    assert "longer than the model's context length" in reply.json["error"]["message"]
 
 
 @pytest.mark.parametrize(("sent", "status"), [(gzip.compress(b" " * 10**6), 413), (b"no gzip", 400)])

@@ -12,14 +12,16 @@ from leanebm.serve._requests import parse_encode, parse_generate
 
 
 def test_defaults_are_the_wires() -> None:
-    request = parse_generate({"text": "p"}, max_prompts=1)
+    request = parse_generate({"text": "p"}, max_prompts=1, max_completions=64)
     assert request.params == SamplingParams(n=1, temperature=1.0, max_new_tokens=128)
     assert (request.is_batch, request.return_logprob) == (False, False)
 
 
 def test_everything_known_is_taken_over() -> None:
     params = {"n": 3, "temperature": 0, "stop": "x", "stop_token_ids": [5], "sampling_seed": 7, "top_k": None}
-    request = parse_generate({"text": ["p", "q"], "sampling_params": params, "return_logprob": True}, max_prompts=2)
+    request = parse_generate(
+        {"text": ["p", "q"], "sampling_params": params, "return_logprob": True}, max_prompts=2, max_completions=64
+    )
     assert request.prompts == ("p", "q")
     assert request.params == SamplingParams(n=3, temperature=0.0, stop=("x",), stop_token_ids=(5,), sampling_seed=7)
 
@@ -46,12 +48,12 @@ def test_everything_known_is_taken_over() -> None:
 )
 def test_wrong_sampling_parameters_are_named(params: object, said: str) -> None:
     with pytest.raises(PolicyBadRequest, match=said):
-        parse_generate({"text": "p", "sampling_params": params}, max_prompts=1)
+        parse_generate({"text": "p", "sampling_params": params}, max_prompts=1, max_completions=64)
 
 
 def test_every_wrong_parameter_is_named_at_once() -> None:
     with pytest.raises(PolicyBadRequest, match=r"(?s)seed.*n|n.*seed"):
-        parse_generate({"text": "p", "sampling_params": {"n": "2", "seed": 1}}, max_prompts=1)
+        parse_generate({"text": "p", "sampling_params": {"n": "2", "seed": 1}}, max_prompts=1, max_completions=64)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,13 @@ def test_prompts_of_another_shape_are_refused(body: dict[str, Any]) -> None:
         parse_encode(body, max_prompts=2)
 
 
+def test_no_request_asks_for_more_completions_than_one_may_hold() -> None:
+    body: dict[str, Any] = {"text": ["p", "q"], "sampling_params": {"n": 3}}
+    assert parse_generate(body, max_prompts=2, max_completions=6).sequences == 6
+    with pytest.raises(PolicyBadRequest, match=r"2 prompts with n=3 .* the 5 completions"):
+        parse_generate(body, max_prompts=2, max_completions=5)
+
+
 @pytest.mark.parametrize(
     "switch",
     [
@@ -89,7 +98,7 @@ def test_prompts_of_another_shape_are_refused(body: dict[str, Any]) -> None:
 )
 def test_what_we_cannot_do_is_refused_rather_than_left_out(switch: dict[str, Any]) -> None:
     with pytest.raises(PolicyBadRequest, match=next(iter(switch))):
-        parse_generate({"text": "p", **switch}, max_prompts=1)
+        parse_generate({"text": "p", **switch}, max_prompts=1, max_completions=64)
 
 
 JSON = st.recursive(
@@ -103,7 +112,7 @@ KEYS = st.sampled_from(["text", "input_ids", "sampling_params", "return_logprob"
 @given(st.dictionaries(KEYS, JSON))
 def test_any_object_is_either_understood_or_refused(body: dict[str, Any]) -> None:
     try:
-        request = parse_generate(body, max_prompts=4)
+        request = parse_generate(body, max_prompts=4, max_completions=64)
     except PolicyBadRequest:
         return
     assert request.prompts

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from importlib.metadata import version
 from typing import Any, Final, TypeVar, final
 
@@ -76,19 +76,25 @@ class Handlers:
 
     async def _generate(self, request: web.Request) -> web.Response:
         started = time.monotonic()
-        wanted = parse_generate(await read_object(request), max_prompts=self._config.max_prompts)
+        config = self._config
+        wanted = parse_generate(
+            await read_object(request), max_prompts=config.max_prompts, max_completions=config.max_completions
+        )
         with self._aborts.listening(wanted.rid) as aborted:
-            objects = await _unless(aborted, self._samples(wanted, started))
-        if objects is None:
-            objects = [_aborted(time.monotonic() - started) for _ in range(wanted.sequences)]
-        single = not wanted.is_batch and wanted.params.n == 1
-        return web.json_response(objects[0] if single else objects)
+            pieces = await _unless(aborted, self._samples(wanted, started))
+        if pieces is None:
+            pieces = [json.dumps(_aborted(time.monotonic() - started))] * wanted.sequences
+        return _objects(pieces, is_list=wanted.is_batch or wanted.params.n > 1)
 
-    async def _samples(self, wanted: GenerateRequest, started: float) -> list[dict[str, Any]]:
+    async def _samples(self, wanted: GenerateRequest, started: float) -> list[str]:
         async with self._admission.admit(wanted.sequences), self._weights.request():
             per_prompt = await self._backend.generate(wanted.prompts, wanted.params, adapter=wanted.adapter)
             elapsed_s = time.monotonic() - started
-            return [self._sample(c, wanted, elapsed_s) for completions in per_prompt for c in completions]
+            pieces: list[str] = []
+            for completions in per_prompt:
+                pieces += [json.dumps(self._sample(completion, wanted, elapsed_s)) for completion in completions]
+                await asyncio.sleep(0)  # many completions take seconds to write down; others need the loop, too
+            return pieces
 
     async def _encode(self, request: web.Request) -> web.Response:
         wanted = parse_encode(await read_object(request), max_prompts=self._config.max_prompts)
@@ -104,8 +110,8 @@ class Handlers:
                 "weight_version": weight_version,
             }
             pieces.append(json.dumps({"embedding": list(embedding.vector), "meta_info": meta}))
-            await asyncio.sleep(0)  # a wide vector takes milliseconds to write down; others wait for the loop, too
-        return web.json_response(text=f"[{','.join(pieces)}]" if wanted.is_batch else pieces[0])
+            await asyncio.sleep(0)  # as above: a wide vector takes milliseconds
+        return _objects(pieces, is_list=wanted.is_batch)
 
     def _sample(self, completion: Completion, wanted: GenerateRequest, elapsed_s: float) -> dict[str, Any]:
         reason: dict[str, object] = (
@@ -161,7 +167,8 @@ class Handlers:
         internal_states = [{**load, **self._backend.statistics}]
         return web.json_response({"version": version("leanebm"), **settings, "internal_states": internal_states})
 
-    async def _flush_cache(self, _: web.Request) -> web.Response:
+    async def _flush_cache(self, request: web.Request) -> web.Response:
+        await read_object(request)  # nothing in it matters, but what a web page can send is refused here, too
         if self._admission.running or self._admission.waiting:
             return web.Response(status=400, text="Cache not flushed: requests are running or waiting.\n")
         await self._backend.flush_cache()
@@ -263,6 +270,11 @@ async def _unless(aborted: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T |
         working.cancel()
         watching.cancel()
         await asyncio.wait((working, watching))
+
+
+def _objects(pieces: Sequence[str], *, is_list: bool) -> web.Response:
+    """JSON objects that are written already: the only one, or a list."""
+    return web.json_response(text=f"[{','.join(pieces)}]" if is_list else pieces[0])
 
 
 def _aborted(elapsed_s: float) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which JSON does not know")
 
 
-def parse_generate(body: Mapping[str, Any], *, max_prompts: int) -> GenerateRequest:
+def parse_generate(body: Mapping[str, Any], *, max_prompts: int, max_completions: int) -> GenerateRequest:
     """Check a ``/generate`` body. Unknown top-level keys are ignored, as every such server does.
 
     Raises:
@@ -113,10 +113,15 @@ def parse_generate(body: Mapping[str, Any], *, max_prompts: int) -> GenerateRequ
     for switch, harmless in _UNSUPPORTED.items():
         if body.get(switch) not in harmless:
             raise PolicyBadRequest(f"{switch}={shown_json(body[switch])} is not supported by this server")
+    params = _sampling_params(body.get("sampling_params") or {})
+    if len(prompts) * params.n > max_completions:
+        raise PolicyBadRequest(
+            f"{len(prompts)} prompts with n={params.n} are more than the {max_completions} completions of one request"
+        )
     rid = body.get("rid")
     return GenerateRequest(
         prompts=prompts,
-        params=_sampling_params(body.get("sampling_params") or {}),
+        params=params,
         is_batch=is_batch,
         return_logprob=_flag(body, "return_logprob"),
         return_text_in_logprobs=_flag(body, "return_text_in_logprobs"),

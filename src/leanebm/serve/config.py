@@ -44,6 +44,9 @@ class ServeConfig:
     max_prompts: int = attrs.field(default=1024, validator=validators.ge(1))
     """Most prompts in one request."""
 
+    max_completions: int = attrs.field(default=16_384, validator=validators.ge(1))
+    """Most completions in one request: its prompts times ``n``. All of them are in memory before the first is sent."""
+
     receive_s: float = attrs.field(default=60.0, validator=[validators.gt(0.0), validators.le(3600.0)])
     """How long a client may take to send the head of a request, again to send its body, and again to take the
     answer, in seconds; one that takes longer is cut off, or answered 408. As long may a connection lie idle."""

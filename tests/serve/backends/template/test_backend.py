@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
 import pytest
 
-from leanebm.errors import PolicyBadRequest
+from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve import Completion, SamplingParams, TemplateBackend
 
 PROMPT = "/- tactic state:\nn m : Nat\nh : n = m\n⊢ n + 0 = m\n-/"
@@ -116,6 +117,33 @@ async def test_what_it_cannot_read_is_refused() -> None:
         await backend.generate(["What is a monad?"], SamplingParams())
     with pytest.raises(PolicyBadRequest, match="no tokenizer"):
         await backend.encode([(1, 2, 3)])
+
+
+async def test_others_have_their_turn_between_two_prompts() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    backend, task = TemplateBackend(), asyncio.create_task(others())
+    for ask in (backend.generate([PROMPT] * 9, SamplingParams()), backend.encode([PROMPT] * 9)):
+        turns = 0
+        await ask
+        assert turns >= 8
+    task.cancel()
+
+
+async def test_a_prompt_has_a_longest_length() -> None:
+    backend = TemplateBackend()
+    longest = "⊢ True" + " " * (2**16 - 6)
+    assert len((await backend.generate([longest], SamplingParams(n=2)))[0]) == 2
+    assert len(await backend.encode([longest])) == 1
+    for ask in (backend.generate([PROMPT, longest + " "], SamplingParams()), backend.encode([longest + " "])):
+        with pytest.raises(PromptTooLong, match="65537 characters"):
+            await ask
 
 
 async def test_it_is_always_healthy() -> None:

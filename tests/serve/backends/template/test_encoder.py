@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanebm.serve.backends.template import encoder
 from leanebm.serve.backends.template.encoder import DIM, embed
 
 STATE = """case succ
@@ -89,6 +90,15 @@ def test_a_state_of_any_length_is_read_in_bounds() -> None:
     vector, tokens = embed("⊢ " + " + ".join(f"x{i}" for i in range(20_000)))
     assert tokens == 4096
     assert all(map(math.isfinite, vector))
+
+
+def test_no_long_text_is_kept_in_memory() -> None:
+    embed("⊢ x = y")
+    before = encoder._kept_entries.cache_info().currsize
+    embed("⊢ " + "a" * 10_000)
+    # Of the pieces of this state only "state" and the goal's marks are short, and those are known.
+    assert encoder._kept_entries.cache_info().currsize <= before + 3
+    assert embed("⊢ " + "a" * 10_000) != embed("⊢ " + "b" * 10_000)
 
 
 def test_a_state_that_says_little_with_many_words_is_read_quickly() -> None:

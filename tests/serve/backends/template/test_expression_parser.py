@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +107,21 @@ def test_fully_parenthesised_terms_come_back_as_they_were(term: Expression) -> N
 @given(st.text(alphabet="ab x.()[]⟨⟩{}∀∃,:→=+-*¬ λfun if then else ✝'\"|0", max_size=40))
 def test_it_never_fails(text: str) -> None:
     assert parse_expression(text).text.split() == text.split() or not parse_expression(text).is_atom
+
+
+class NeverCopied(frozenset[str]):
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("went through all the names in scope")
+
+
+def test_names_in_scope_are_looked_up_and_never_copied() -> None:
+    names = NeverCopied({"xs"})
+    assert parse_expression("xs.length = ∑.n", names) == parse_expression("xs.length = ∑.n", frozenset({"xs"}))
+    assert parse_expression("∀ ys, ys.length = xs.length", names).args[0].args[0].head == ".length"
+
+
+def test_a_very_long_text_is_not_taken_apart() -> None:
+    text = "a + " * 4096
+    assert parse_expression(text + "b").head.startswith("‹a + a")
+    assert parse_expression("a + b").head == "+"
+    assert parse_expression(f"f {'a' * 16_000}").head == "f"

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from leanebm.serve.backends.template.goal import find_state, parse_goal
+from leanebm.serve.backends.template.expression import Expression
+from leanebm.serve.backends.template.goal import PrintedGoal, find_state, parse_goal
 
 STATE = """case cons
 α : Type
@@ -64,3 +67,31 @@ def test_a_prompt_without_a_goal_is_noticed() -> None:
 def test_openings_without_an_end_are_no_comment_and_cost_no_more_than_their_length() -> None:
     assert find_state("/- tactic state:" * 200_000) is None
     assert find_state("/- tactic state: ⊢ a -/ /- tactic state:\n⊢ b\n-/" + "/- tactic state:" * 9) == "⊢ b"
+
+
+class Counted(frozenset[str]):
+    """Counts how often it is asked for a name; may not be gone through."""
+
+    asked = 0
+
+    def __contains__(self, name: object) -> bool:
+        Counted.asked += 1
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("went through all the names")
+
+
+def test_new_names_are_found_without_going_through_all_the_old_ones_each_time() -> None:
+    goal = PrintedGoal((), Expression("True", text="True"), Counted(f"h{number}" for number in range(10_000)))
+    assert {goal.fresh("h") for _ in range(100)} == {"h"}
+    Counted.asked = 0
+    assert {goal.fresh("h1") for _ in range(100)} == {"h"}
+    assert {goal.fresh("h1", frozenset({"h"})) for _ in range(100)} == {"h10000"}
+    assert goal.fresh("h1", frozenset({"h", "h10000"})) == "h10001"
+    assert Counted.asked < 11_000
+
+
+def test_a_type_on_many_lines_is_one_type() -> None:
+    goal = parse_goal("h : p\n" + "    ∧ p\n" * 200 + "⊢ True")
+    assert goal.hypotheses[0].type.text == "p" + " ∧ p" * 200

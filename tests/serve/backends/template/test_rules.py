@@ -82,6 +82,16 @@ def test_useless_steps_are_left_out(state: str, tactic: str) -> None:
     assert tactic not in tactics(state)
 
 
+@pytest.mark.parametrize("connective", ["∧", "∨", "→"])
+def test_long_chains_of_connectives_are_taken_apart_as_far_as_is_sensible(connective: str) -> None:
+    chain = f" {connective} ".join(["p"] * 250)
+    said = tactics("p q : Prop\n" + "".join(f"h{i} : {chain}\n" for i in range(64)) + "⊢ q")
+    assert "simp_all" in said
+    patterns = [tactic for tactic in said if tactic.startswith(("obtain", "rcases"))]
+    assert all(tactic.count("⟨") + tactic.count("(") <= 64 for tactic in patterns)
+    assert bool(patterns) == (connective != "→")
+
+
 def test_there_is_always_something_to_try() -> None:
     assert tactics("⊢ { x // x } ?!")
     assert tactics("r : Std.Rcc Nat\n⊢ r.toList = r.lower :: (r.lower<...=r.upper).toList")

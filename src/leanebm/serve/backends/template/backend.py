@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from typing import Final, Literal, Self, final
 
-from leanebm.errors import PolicyBadRequest
+from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve.backends.base import (
     Backend,
     BackendDescription,
@@ -31,6 +31,9 @@ __all__ = ["EOS_ID", "TemplateBackend"]
 EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
 _MAX_ENCODE_BATCH: Final = 256
+_CONTEXT: Final = 2**16
+"""Longest prompt, in characters. Longer states are no reading matter for rules, and a request must not cost seconds."""
+
 _PROBE: Final = "/- tactic state:\n⊢ True\n-/"
 
 
@@ -83,22 +86,30 @@ class TemplateBackend(Backend):
 
         Raises:
             PolicyBadRequest: a prompt is made of token ids, or shows no goal; or an adapter is named.
+            PromptTooLong: a prompt has more than 65 536 characters.
         """
         self._require_adapter(adapter)
-        return [self._complete(prompt, params) for prompt in prompts]
+        texts = [_text(prompt) for prompt in prompts]
+        completions = []
+        for text in texts:
+            completions.append(self._complete(text, params))
+            await asyncio.sleep(0)  # a long goal takes a tenth of a second; others wait for the event loop, too
+        return completions
 
     async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
         """What each printed state is made of, hashed into a vector.
 
         Raises:
             PolicyBadRequest: a prompt is made of token ids; or an adapter is named.
+            PromptTooLong: a prompt has more than 65 536 characters.
         """
         self._require_adapter(adapter)
+        texts = [_text(prompt) for prompt in prompts]
         embeddings = []
-        for prompt in prompts:
-            vector, prompt_tokens = embed(_text(prompt))
+        for text in texts:
+            vector, prompt_tokens = embed(text)
             embeddings.append(Embedding(vector=vector, prompt_tokens=prompt_tokens))
-            await asyncio.sleep(0)  # half a millisecond each; others wait for the event loop, too
+            await asyncio.sleep(0)  # as above
         return embeddings
 
     async def flush_cache(self) -> None:
@@ -108,8 +119,7 @@ class TemplateBackend(Backend):
         """Whether the rules have something to say about ``True``."""
         return bool(await self.generate([_PROBE], SamplingParams(max_new_tokens=1)))
 
-    def _complete(self, prompt: Prompt, params: SamplingParams) -> list[Completion]:
-        text = _text(prompt)
+    def _complete(self, text: str, params: SamplingParams) -> list[Completion]:
         distribution = TacticDistribution(propose_all(RULES, _goal(text), without=self._without))
         tactics = distribution.draw(
             params.n,
@@ -129,6 +139,10 @@ class TemplateBackend(Backend):
 def _text(prompt: Prompt) -> str:
     if not isinstance(prompt, str):
         raise PolicyBadRequest("the template backend reads text, not input_ids: it has no tokenizer")
+    if len(prompt) > _CONTEXT:
+        raise PromptTooLong(
+            f"The input ({len(prompt)} characters) is longer than the model's context length ({_CONTEXT} characters)."
+        )
     return prompt
 
 

@@ -43,6 +43,9 @@ _ENTRIES: Final = 4
 
 _TOKEN: Final = re.compile(r"[^\W\d][\w.'✝]*|\d+|[^\w\s]+")
 _GOAL_BREAK: Final = re.compile(r"\n\s*\n")
+_LONGEST_KEPT: Final = 256
+"""Characters of a feature that is looked up rather than derived again."""
+
 _MAX_FEATURES: Final = 2**17
 _MAX_GOALS: Final = 256
 _MAX_TOKENS: Final = 4096
@@ -127,12 +130,18 @@ def _steps(side: str, expression: Expression, names: Mapping[str, str]) -> Itera
             yield f"{side} {names.get(upper.head, upper.head)} {place}> {names.get(lower.head, lower.head)}"
 
 
-@lru_cache(maxsize=2**16)
 def _entries(feature: str) -> tuple[tuple[int, float], ...]:
     """Where a feature's vector is not zero, and with which sign."""
+    return _kept_entries(feature) if len(feature) <= _LONGEST_KEPT else _derived_entries(feature)
+
+
+def _derived_entries(feature: str) -> tuple[tuple[int, float], ...]:
     digest = hashlib.blake2b(feature.encode(errors="surrogatepass"), digest_size=4 * _ENTRIES).digest()
     words = (int.from_bytes(digest[start : start + 4], "big") for start in range(0, len(digest), 4))
     return tuple(((word >> 1) % _HASHED, 1.0 if word & 1 else -1.0) for word in words)
+
+
+_kept_entries = lru_cache(maxsize=2**16)(_derived_entries)
 
 
 def _counts(tokens: list[str], goals: list[PrintedGoal]) -> list[float]:

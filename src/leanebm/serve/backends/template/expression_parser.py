@@ -42,7 +42,10 @@ _CLOSING: Final = {"(": ")", "[": "]", "⟨": "⟩", "{": "}"}
 _STOPPERS: Final = frozenset({")", "]", "⟩", "}", ",", "then", "else", "=>", ":=", ":", "|", "with", "in", ";", "from"})
 _APPLICATION: Final = 1000
 _MOST_TOKENS: Final = 600
-"""A tree may be half as deep as this, and whoever walks it by recursion needs two frames a level."""
+"""A tree may be half as deep as this, and whoever walks it by recursion needs two frames per level."""
+
+_MOST_CHARACTERS: Final = 2**14
+"""A longer text is not split into tokens: a quote that is never closed is looked for to the end, each time."""
 
 _FIELD_METHODS: Final = re.compile(r"^[a-zα-ωA-Z][\w'✝₀-₉]*$")
 
@@ -55,6 +58,8 @@ def parse_expression(text: str, local_names: frozenset[str] = frozenset()) -> Ex
         local_names: variables in scope; ``xs.length`` is a field of ``xs`` only if ``xs`` is one.
     """
     flat = " ".join(text.split())
+    if len(flat) > _MOST_CHARACTERS:
+        return _opaque(flat)
     try:
         return _Parser(flat, local_names).parse()
     except (_NotUnderstood, RecursionError):
@@ -74,7 +79,8 @@ class _NotUnderstood(Exception):
 class _Parser:
     def __init__(self, text: str, local_names: frozenset[str]) -> None:
         self._text = text
-        self._locals = set(local_names)
+        self._locals = local_names  # shared, for a goal of thousands of names has as many types
+        self._bound: frozenset[str] = frozenset()
         matches = islice(_TOKEN.finditer(text), _MOST_TOKENS + 1)
         self._tokens = [
             (match[match.lastgroup or 0], match.start(match.lastgroup or 0), match.end()) for match in matches
@@ -184,7 +190,7 @@ class _Parser:
         if word in _BINDING or word.startswith("."):
             return _opaque(word)
         first, *fields = word.split(".")
-        if not fields or first not in self._locals:
+        if not fields or not (first in self._locals or first in self._bound):
             return Expression(word, text=word)
         result = Expression(first, text=first)
         for position, field in enumerate(fields, 1):
@@ -213,9 +219,9 @@ class _Parser:
         separator = "=>" if quantifier == "fun" else ","
         binders = self._binders(separator)
         self._expect(separator)
-        outer, self._locals = self._locals, self._locals | {binder.name for binder in binders}
+        outer, self._bound = self._bound, self._bound | {binder.name for binder in binders}
         body = self._expression(0)
-        self._locals = outer
+        self._bound = outer
         return Expression(quantifier, (body,), self._since(start), binders)
 
     def _binders(self, separator: str) -> tuple[Binder, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from itertools import chain, count
 from typing import Final
 
 import attrs
@@ -56,10 +57,25 @@ class PrintedGoal:
         return tuple(v for v in self.variables if not v.is_proposition)
 
     @cached_property
+    def target_heads(self) -> frozenset[str]:
+        """Every head that occurs in the target."""
+        return self.target.heads()
+
+    @cached_property
     def heads(self) -> frozenset[str]:
         """Every head that occurs in the target or a hypothesis."""
         types = {id(v.type): v.type for v in self.hypotheses}  # `a b c : T` share one
-        return self.target.heads().union(*(type_.heads() for type_ in types.values()))
+        return self.target_heads.union(*(type_.heads() for type_ in types.values()))
+
+    @cached_property
+    def is_nonlinear(self) -> bool:
+        """Whether some product has no numeral as a factor, or some power none as its exponent."""
+        return any(
+            (node.head == "*" and not any(arg.head.isdigit() for arg in node.args))
+            or (node.head == "^" and not node.args[-1].head.isdigit())
+            for root in (self.target, *(hypothesis.type for hypothesis in self.hypotheses))
+            for node in root.walk()
+        )
 
     def of_type(self, head: str) -> tuple[Variable, ...]:
         """The data whose type has this head: ``Nat``, ``List`` and the like."""
@@ -67,10 +83,25 @@ class PrintedGoal:
 
     def fresh(self, wanted: str, also_taken: frozenset[str] = frozenset()) -> str:
         """``wanted``, or the first of ``wanted1``, ``wanted2`` … that is not in use."""
-        taken = self.taken_names | also_taken
         base = wanted.rstrip("✝0123456789") or "x"
-        candidates = (wanted, base, *(f"{base}{number}" for number in range(1, len(taken) + 2)))
-        return next(name for name in candidates if name not in taken and "✝" not in name)
+        numbered = (f"{base}{number}" for number in count(self._first_free(base)))
+        return next(
+            name
+            for name in chain((wanted, base), numbered)
+            if name not in self.taken_names and name not in also_taken and "✝" not in name
+        )
+
+    def _first_free(self, base: str) -> int:
+        """The least number from 1 on that makes ``base`` a new name; found once, for some goals hold thousands."""
+        number = self._numbers.get(base, 1)
+        while f"{base}{number}" in self.taken_names:
+            number += 1
+        self._numbers[base] = number
+        return number
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {}
 
 
 def find_state(prompt: str) -> str | None:
@@ -101,13 +132,13 @@ def _entries(text: str) -> list[str]:
     """Join continuation lines, which Lean indents, to the line they continue."""
     lines = text.splitlines()
     margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    entries: list[str] = []
+    entries: list[list[str]] = []
     for line in lines:
         if line[margin:].startswith(" ") and entries:
-            entries[-1] += " " + line.strip()
+            entries[-1].append(line.strip())
         else:
-            entries.append(line.strip())
-    return entries
+            entries.append([line.strip()])
+    return [" ".join(entry) for entry in entries]
 
 
 def _build(lines: list[str], target: str) -> PrintedGoal:

@@ -25,22 +25,11 @@ def affordable_grind(goal: PrintedGoal) -> str:
     Products of variables feed its ring solver a new polynomial with every instance of a lemma, so
     there it gets fewer rounds of instantiation. On the bundled statements that loses no proof.
     """
-    return "grind (ematch := 3) (gen := 3)" if is_nonlinear(goal) else "grind"
-
-
-def is_nonlinear(goal: PrintedGoal) -> bool:
-    """Whether some product or power has no numeral factor or exponent."""
-    roots = (goal.target, *(hypothesis.type for hypothesis in goal.hypotheses))
-    return any(
-        (node.head == "*" and not any(arg.head.isdigit() for arg in node.args))
-        or (node.head == "^" and not node.args[-1].head.isdigit())
-        for root in roots
-        for node in root.walk()
-    )
+    return "grind (ematch := 3) (gen := 3)" if goal.is_nonlinear else "grind"
 
 
 def _grind(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
-    if is_nonlinear(goal):
+    if goal.is_nonlinear:
         yield "grind", 0.2
     yield affordable_grind(goal), 6.0
 

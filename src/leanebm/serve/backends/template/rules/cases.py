@@ -36,7 +36,7 @@ def _data(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     for variable in goal.data:
         if (alternatives := _ALTERNATIVES.get(variable.type.head)) is None:
             continue
-        relevant = goal.target.mentions(variable.name)
+        relevant = variable.name in goal.target_heads
         weight = _PREFERENCE.get(variable.type.head, 1.5) * (1.0 if relevant else 0.3)
         named = alternatives.format(**_names(goal, variable.name))
         yield f"cases {variable.name} with {named}", weight
@@ -100,18 +100,18 @@ def _numeric(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     looks_back = any(
         node.head == "+" and node.args[-1].head == "2" for h in goal.hypotheses for node in h.type.walk() if node.args
     )
-    divides = bool(goal.target.heads() & frozenset(["%", "∣", "/"]))
+    divides = bool(goal.target_heads & frozenset(["%", "∣", "/"]))
     for variable in goal.of_type("Nat"):
         name = variable.name
-        if looks_back and goal.target.mentions(name):
+        if looks_back and name in goal.target_heads:
             yield f"rcases {name} with _ | _ | {name}", 1.5
-        if divides and goal.target.mentions(name):
+        if divides and name in goal.target_heads:
             fact = goal.fresh("hm")
             yield f"rcases Nat.mod_two_eq_zero_or_one {name} with {fact} | {fact}", 0.6
 
 
 def _split(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
-    if goal.target.heads() & _BRANCHING or "if " in goal.target.text or "match " in goal.target.text:
+    if goal.target_heads & _BRANCHING or "if " in goal.target.text or "match " in goal.target.text:
         yield "split", 5.0
         yield "split <;> simp_all", 2.0
         yield "split <;> omega", 1.0

@@ -43,7 +43,7 @@ def _strong(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
 
 
 def _matters(goal: PrintedGoal, variable: Variable) -> bool:
-    return goal.target.mentions(variable.name)
+    return variable.name in goal.target_heads
 
 
 def _preference(goal: PrintedGoal, variable: Variable) -> float:
@@ -79,7 +79,7 @@ def _worth_generalising(goal: PrintedGoal, variable: Variable) -> list[str]:
         and other.type.text not in fixed
         and not other.type.text.startswith(("Type", "Sort"))
         and other.type.head not in ("→", "∀", "DecidableEq", "BEq", "Decidable")
-        and goal.target.mentions(other.name)
+        and other.name in goal.target_heads
         and not variable.type.mentions(other.name)
     ]
 

@@ -95,7 +95,7 @@ def _substitute(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
 
 def _unrolling(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     """One step of a library recursion that the simplifier does not take by itself."""
-    heads = {head.rsplit(".", 1)[-1] for head in goal.target.heads()}
+    heads = {head.rsplit(".", 1)[-1] for head in goal.target_heads}
     equations = "".join(f", {h.name}" for h in goal.hypotheses if h.name.startswith("ih"))
     for lemma in (lemma for key, lemma in UNROLLING.items() if key in heads):
         yield f"simp [{lemma}{equations}]", 2.0

@@ -50,7 +50,7 @@ def _with_lemmas(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
 
 
 def _arithmetic(goal: PrintedGoal, equations: list[str]) -> Iterator[tuple[str, float]]:
-    heads = goal.target.heads()
+    heads = goal.target_heads
     extra = "".join(f", {name}" for name in equations)
     if "+" in heads:
         yield f"simp [Nat.add_comm, Nat.add_left_comm, Nat.add_assoc{extra}]", 0.8
