@@ -4,6 +4,7 @@
 
     LeanEbmError
     ├── ConfigError               a setting or an input file is wrong: yours to mend, before any work starts
+    │   └── MissingExtra          an optional part of leanebm is not installed
     ├── LeanError                 talking to Lean
     │   ├── LeanInstallError      no usable Lean could be found or prepared
     │   ├── WorkerStartError      a worker process never became ready
@@ -33,7 +34,8 @@ exception means that *nothing is known* about the theorem, so it never becomes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self, TypeVar
 
 __all__ = [
     "CommandRefused",
@@ -43,6 +45,7 @@ __all__ = [
     "LeanEbmError",
     "LeanError",
     "LeanInstallError",
+    "MissingExtra",
     "PolicyBadRequest",
     "PolicyError",
     "PolicyOverloaded",
@@ -64,7 +67,14 @@ __all__ = [
 
 
 class LeanEbmError(Exception):
-    """Base of every exception that leanebm raises on purpose."""
+    """Base of every exception that leanebm raises on purpose.
+
+    All of them survive :mod:`copy` and :mod:`pickle`, with their message and their attributes.
+    """
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[type[Self], tuple[object, ...], dict[str, object]]]:
+        # Past the constructor: it takes what the message is made of, not the message.
+        return _restored, (type(self), self.args, dict(self.__dict__))
 
 
 class ConfigError(LeanEbmError):
@@ -78,6 +88,18 @@ class ConfigError(LeanEbmError):
         self.summary = summary
         self.problems = tuple(problems)
         super().__init__("\n".join([summary, *(f"  - {problem}" for problem in self.problems)]))
+
+
+class MissingExtra(ConfigError, ImportError):
+    """A part of leanebm was asked for that needs more than the base installation; the message says what to install.
+
+    ``extra`` is the extra's name, such as ``energy``. It is an :class:`ImportError`, too, for that is what
+    ``from leanebm import EnergyHead`` raises.
+    """
+
+    def __init__(self, summary: str, problems: Sequence[str] = (), *, extra: str = "") -> None:
+        self.extra = extra
+        super().__init__(summary, problems)
 
 
 # --- Lean ---------------------------------------------------------------------------------------
@@ -222,6 +244,15 @@ class EnergyError(LeanEbmError):
 
 class TrajectoryError(LeanEbmError):
     """A file of trajectories or contrastive groups is unreadable, of another version, or of another run."""
+
+
+_E = TypeVar("_E", bound=LeanEbmError)
+
+
+def _restored(kind: type[_E], args: tuple[object, ...], attributes: dict[str, object]) -> _E:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 def _with_stderr(message: str, tail: str) -> str:
