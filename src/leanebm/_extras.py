@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 
-__all__ = ["how_to_install", "missing_of"]
+from leanebm.errors import MissingExtra
+
+__all__ = ["extra_needed", "how_to_install", "missing_of"]
 
 _REQUIREMENT = re.compile(r"(?P<package>[\w.-]+)(?P<versions>[^;]*);\s*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]\s*$")
 
@@ -27,6 +31,23 @@ def missing_of(extra: str) -> tuple[str, ...]:
 def how_to_install(extra: str) -> str:
     """The command that installs what is missing of ``extra``."""
     return shlex.join(["python", "-m", "pip", "install", *missing_of(extra)])
+
+
+@contextmanager
+def extra_needed(extra: str, purpose: str) -> Iterator[None]:
+    """Around imports that need ``extra``: says so where one of them fails.
+
+    Raises:
+        MissingExtra: an import failed; ``purpose`` begins the sentence, such as ``an energy head``.
+    """
+    try:
+        yield
+    except MissingExtra:
+        raise
+    except ImportError as error:
+        remedy = f"install it with: {how_to_install(extra)}" if missing_of(extra) else "its installation is damaged"
+        problem = f"{error}; {remedy}"
+        raise MissingExtra(f"{purpose} needs the extra {extra!r}:", [problem], extra=extra) from error
 
 
 def _is_installed(package: str) -> bool:

@@ -72,4 +72,4 @@ def test_what_is_not_installed_is_told(
     monkeypatch.setitem(sys.modules, "leanebm.energy.diagnostics.report", None)
     result = leanebm_command("ebm-report", str(tmp_path))
     assert result.exit_code == 2
-    assert "leanebm[energy]" in result.stderr
+    assert "needs the extra 'energy'" in result.stderr

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from leanebm.errors import ConfigError
+from leanebm._extras import extra_needed
 
 if TYPE_CHECKING:
     from leanebm.energy.diagnostics import HeadReport
@@ -25,12 +25,9 @@ def ebm_report(*, folder: Path) -> None:
     DIR is what train-ebm wrote. The page, DIR/report.html, says whether the head may steer a search, what is wrong
     with it, and the likely cause; it is one file and needs nothing beside it.
     """
-    try:  # only this command and its kin need numpy and what draws
+    with extra_needed("energy", "the report on an energy head"):
         from leanebm.energy.diagnostics import HeadReport
         from leanebm.energy.diagnostics.report import write_report
-    except ImportError as error:
-        problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
-        raise ConfigError("the report on an energy head needs more than the base installation:", [problem]) from error
     page = write_report(folder)
     print_diagnosis(Console(highlight=False), HeadReport.read(folder), page)
 

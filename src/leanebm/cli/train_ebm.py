@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from leanebm._extras import extra_needed
 from leanebm.cli._display import display_on
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.ebm_report import print_diagnosis
-from leanebm.errors import ConfigError
 from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_settings
 from leanebm.policy import EncoderBackend
 
@@ -55,11 +55,8 @@ def train_ebm(
     calibration for the search, every figure about it, and report.html. Stop it with Ctrl-C at any time; the same
     command goes on.
     """
-    try:
+    with extra_needed("energy", "training an energy head"):
         from leanebm.pipeline.energy.training_run import EnergyTrainingRun
-    except ImportError as error:
-        problem = f"{error}; install it with: python -m pip install 'leanebm[energy]'"
-        raise ConfigError("training an energy head needs more than the base installation:", [problem]) from error
     sources = EnergySources(
         trajectories=trajectories,
         negatives=negatives,

@@ -1,5 +1,6 @@
 """The energy head: from embeddings of proof states to energies, lower = more provable."""
 
+from leanebm.energy import _installed  # noqa: F401 - first of all
 from leanebm.energy.checkpoint import EnergyCheckpoint, load_checkpoint, save_checkpoint
 from leanebm.energy.checkpoint_header import Calibration, CheckpointHeader
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode

@@ -85,14 +85,9 @@ async def open_guidance(
     """
     if config.path is None:
         raise ConfigError("no energy head is configured:", ["name the folder that train-ebm wrote @ --ebm-path"])
-    try:
-        from leanebm.energy import HeadEnergyModel, load_checkpoint
+    from leanebm.energy import HeadEnergyModel, load_checkpoint
 
-        device = torch_device(config.device)
-    except ImportError as error:
-        raise ConfigError(
-            "an energy head needs torch:", [f"{error}; install it with: python -m pip install 'leanebm[energy]'"]
-        ) from error
+    device = torch_device(config.device)
     checkpoint = load_checkpoint(config.path, encoder=await encoder.identity())
     head = checkpoint.head.to(device)
     if config.freeze_spectral:
