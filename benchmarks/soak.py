@@ -43,10 +43,10 @@ from leanebm.data import Split, library_theorems
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, PoolStatistics, ReplayingEnvironment
 from leanebm.lean.embedded import install
 from leanebm.lean.requests import lean_version
-from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchRun, TheoremFinished, Workbench
+from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchedTheorem, SearchRun, StageProgressed, Workbench
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.search import SearchBudget, SearchConfig, SearchResult
 
 SAMPLE_INTERVAL_S = 2.0
 BLOCK_S = 30.0
@@ -168,11 +168,13 @@ class Tally:
 
     def notify(self, event: PipelineEvent) -> None:
         """Take note of ended searches."""
-        if isinstance(event, TheoremFinished):
-            self.searches += 1
-            self.tactic_calls += event.result.statistics.tactic_calls
-            outcome = event.result.outcome.value
-            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        match event:
+            case StageProgressed(item=SearchedTheorem(result=SearchResult() as result)):
+                self.searches += 1
+                self.tactic_calls += result.statistics.tactic_calls
+                self.outcomes[result.outcome.value] = self.outcomes.get(result.outcome.value, 0) + 1
+            case _:
+                pass
 
 
 @attrs.frozen

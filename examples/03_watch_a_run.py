@@ -9,7 +9,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from leanebm.core import Theorem
-from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchRun, TheoremFinished, Workbench, summarise_run
+from leanebm.pipeline import (
+    Observer,
+    PipelineEvent,
+    RunConfig,
+    SearchedTheorem,
+    SearchRun,
+    StageProgressed,
+    Workbench,
+    summarise_run,
+)
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 WORLD = ToyWorld.countdown(32)
@@ -20,8 +29,8 @@ class Teller:
 
     def notify(self, event: PipelineEvent) -> None:
         match event:
-            case TheoremFinished(result=result, proof=Path() as proof):
-                print(f"{result.theorem.name}: {result.statistics.nodes} nodes, {proof.name}")
+            case StageProgressed(item=SearchedTheorem(theorem=theorem, proof=Path() as proof), done=done, total=total):
+                print(f"{done} of {total}: {theorem.name}, proved in {proof.name}")
             case _:
                 pass
 

@@ -6,7 +6,7 @@ import json
 import reprlib
 from typing import Final, final
 
-__all__ = ["shown", "shown_json"]
+__all__ = ["one_line", "shown", "shown_json"]
 
 _MAX_TEXT: Final = 100
 _MAX_BITS: Final = 128
@@ -42,3 +42,9 @@ def shown_json(value: object) -> str:
     except (ValueError, RecursionError):
         return shown(value)
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def one_line(text: str, limit: int = 80) -> str:
+    """A text on one line, cut where it gets longer than ``limit`` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -14,7 +14,7 @@ from click.testing import Result
 import leanebm.cli.generate_negatives
 from leanebm.core import Theorem
 from leanebm.data import KnownProof, read_contrastive_set, write_tactic_pairs
-from leanebm.pipeline import ContrastiveRun, ProofReplayed, WorkbenchOpener
+from leanebm.pipeline import ContrastiveRun, StageProgressed, WorkbenchOpener
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -54,7 +54,6 @@ def test_a_run_is_told_line_by_line_and_summed_up(pairs: Leanebm) -> None:
         "replaying 3 known proofs (1 too short) into data/a",
         "[1/3] verified         n3 ",
         "[3/3] tactic_rejected  wrong ",
-        "auditing negatives: 2 of 2, 0 of them provable",
         "5 groups with 5 negatives from 2 verified proofs",
         "wrong: tactic_rejected at step 0:",
         "evidence: 5 dead, 0 unknown; 0 groups have no negative; the policy proposed 5 of 5 steps itself",
@@ -115,7 +114,7 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
         class Interrupting:
             def notify(self, event: object) -> None:
                 observer.notify(event)
-                if isinstance(event, ProofReplayed):
+                if isinstance(event, StageProgressed):
                     os.kill(os.getpid(), signal.SIGINT)
 
         return toy_generation(*arguments, observer=Interrupting(), **more)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import pytest
 from click.testing import Result
 
 import leanebm.cli.search
-from leanebm.pipeline import TheoremStarted, read_run_config
+from leanebm.core import Theorem
+from leanebm.pipeline import SearchRun, WorkbenchOpener, read_run_config
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -94,20 +96,23 @@ def test_a_missing_set_is_bad_input(leanebm_command: Leanebm, arguments: list[st
 
 @pytest.mark.parametrize("key", [["--api-key", "hunter2"], ["--api-key=hunter2"]])
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
-    leanebm_command: Leanebm, theorems: str, toy_lean: ToyWorld, monkeypatch: pytest.MonkeyPatch, key: list[str]
+    leanebm_command: Leanebm,
+    theorems: str,
+    toy_lean: ToyWorld,
+    toy_bench: Callable[..., WorkbenchOpener],
+    monkeypatch: pytest.MonkeyPatch,
+    key: list[str],
 ) -> None:
     make: Callable[..., Any] = vars(leanebm.cli.search)["SearchRun"]
 
-    def interrupted_at_the_third(*arguments: Any, observer: Any, **more: Any) -> Any:
-        class Interrupting:
-            def notify(self, event: object) -> None:
-                observer.notify(event)
-                if isinstance(event, TheoremStarted) and event.theorem.statement == "31":
-                    os.kill(os.getpid(), signal.SIGINT)
+    class InterruptedAtTheThird:
+        def open(self, theorem: Theorem) -> Any:
+            if theorem.statement == "31":
+                os.kill(os.getpid(), signal.SIGINT)
+            return toy_lean.open(theorem)
 
-        return make(*arguments, observer=Interrupting(), **more)
-
-    monkeypatch.setattr(leanebm.cli.search, "SearchRun", interrupted_at_the_third)
+    opening = toy_bench(toy_lean, environment=InterruptedAtTheThird())
+    monkeypatch.setattr(leanebm.cli.search, "SearchRun", functools.partial(SearchRun, opening=opening))
     command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1", *key]
     result = leanebm_command(*command)
     assert result.exit_code == 130
@@ -117,7 +122,6 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
     assert "hunter2" not in result.output
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
     assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout
-    assert toy_lean.moves  # the world is the same one in both runs
 
 
 def test_stopped_before_it_began_there_is_nothing_to_resume(

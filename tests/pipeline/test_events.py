@@ -1,62 +1,44 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import get_args
+from typing import Any
 
+import attrs
 import pytest
 
-from leanebm.core import Theorem
-from leanebm.data import ContrastiveRecord
-from leanebm.errors import StatementError
-from leanebm.pipeline import (
-    GenerationFinished,
-    GenerationStarted,
-    LogObserver,
-    PipelineEvent,
-    ProofReplayed,
-    RunFinished,
-    RunFolder,
-    RunStarted,
-    SearchAdvanced,
-    StageFinished,
-    StageProgressed,
-    StageStarted,
-    TheoremFinished,
-    TheoremRefused,
-    TheoremStarted,
-)
-from leanebm.search import BestFirstSearch
-from leanebm.search.scorers import CumulativeLogProb
-from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.pipeline import LogObserver, StageFinished, StageProgressed, StageStarted, stage
 
 
-async def test_every_event_can_be_logged(caplog: pytest.LogCaptureFixture) -> None:
-    world = ToyWorld.countdown(4)
-    two = Theorem(name="two", statement="2")
-    search = BestFirstSearch(
-        policy=ScriptedPolicy.over(world),
-        scorer=CumulativeLogProb(),
-        environment=world,
-        certifier=ToyCertifier(world),
-    )
-    events: list[PipelineEvent] = [
-        StageStarted("preparing"),
-        StageProgressed("preparing", "downloading", 0.25),
-        StageFinished("preparing", 1.0),
-        RunStarted(RunFolder(Path("runs/a")), 1, 0),
-        TheoremStarted(two),
-        SearchAdvanced(theorem=two, nodes=1, tactic_calls=0),
-        TheoremFinished(await search.run(two), None),
-        TheoremRefused(two, StatementError("parse", "no")),
-        RunFinished(2.0),
-        GenerationStarted(folder=Path("data/a"), total=1, skipped=0, too_short=0),
-        ProofReplayed(ContrastiveRecord(theorem=two, run_id="r", outcome="verified", num_steps=2, num_groups=1), ()),
-        GenerationFinished(2.0),
+@attrs.frozen
+class Item:
+    line: str
+    is_trouble: bool = False
+
+
+def test_a_stage_is_told_from_its_start_to_its_end(observer: Any) -> None:
+    item = Item("one")
+    with stage(observer, "searching", "2 theorems") as searching:
+        searching.progressed("first", done=1, total=2, counts="proved 1", item=item)
+    started, progressed, finished = observer.events
+    assert started == StageStarted(stage="searching", detail="2 theorems")
+    assert progressed == StageProgressed(stage="searching", step="first", done=1, total=2, counts="proved 1", item=item)
+    assert isinstance(finished, StageFinished)
+    assert finished.elapsed_s >= 0.0
+
+
+def test_a_stage_that_fails_has_no_end(observer: Any) -> None:
+    with pytest.raises(KeyError), stage(observer, "searching"):
+        raise KeyError
+    assert [type(event) for event in observer.events] == [StageStarted]
+
+
+def test_what_a_script_sees_in_its_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="leanebm.pipeline"), stage(LogObserver(), "searching", "2") as searching:
+        searching.progressed(done=0, total=2)
+        searching.progressed(done=1, total=2, item=Item("four: proved"))
+        searching.progressed(done=2, total=2, item=Item("bad: no theorem", is_trouble=True))
+    assert [record.levelname for record in caplog.records] == ["INFO", "DEBUG", "INFO", "WARNING", "INFO"]
+    assert [record.message for record in caplog.records][2:4] == [
+        "searching: four: proved",
+        "searching: bad: no theorem",
     ]
-    assert {type(event) for event in events} == set(get_args(PipelineEvent))
-    with caplog.at_level(logging.DEBUG, logger="leanebm.pipeline"):
-        for event in events:
-            LogObserver().notify(event)
-    assert len(caplog.records) == len(events)
-    assert "two: proved" in caplog.text

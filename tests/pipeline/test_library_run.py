@@ -27,7 +27,7 @@ async def test_a_modules_theorems_are_taken_page_by_page(
     assert "Ne.symm" in names
     assert {theorem.module for theorem in selection.kept} == {"Init.Core"}
     assert selection.dropped
-    pages = [event for event in observer.events if isinstance(event, StageProgressed) and "theorems" in event.step]
+    pages = [event for event in observer.events if isinstance(event, StageProgressed) and "theorems" in event.counts]
     assert len(pages) > 1
 
 

@@ -41,15 +41,16 @@ def fake_lean() -> RunConfig:
 
 async def test_the_parts_are_started_told_of_and_work_together(fake_lean: RunConfig, observer: Any) -> None:
     theorem = Theorem(name="toy", statement="anything")
+    advances: list[SearchAdvanced] = []
     async with open_workbench(fake_lean, observer) as bench:
-        result = await bench.search(theorem, fake_lean.search, observer)
+        result = await bench.search(theorem, fake_lean.search, tell=advances.append)
     # The fake worker knows none of the tactics that the template policy proposes.
     assert result.outcome is SearchOutcome.EXHAUSTED
     assert result.statistics.tactic_rejected == result.statistics.tactic_calls > 0
     stages = [event.stage for event in observer.events if isinstance(event, StageStarted)]
     assert stages == ["starting the policy server", "reaching the policy server", "starting a Lean worker"]
     assert stages == [event.stage for event in observer.events if isinstance(event, StageFinished)]
-    assert any(isinstance(event, SearchAdvanced) for event in observer.events)
+    assert [advance.nodes for advance in advances] == [1]
 
 
 async def test_a_replayed_proof_is_certified(fake_lean: RunConfig) -> None:
@@ -108,11 +109,14 @@ async def test_progress_of_the_thread_arrives_on_the_loop(monkeypatch: pytest.Mo
     observer.react = lambda _: threads.append(threading.current_thread())
     await prepare_embedded_lean(observer)
     await asyncio.sleep(0)
-    assert [(event.step, event.fraction) for event in observer.events] == [
-        ("downloading", 0.5),
-        ("compiling the REPL", None),
+    assert isinstance(observer.events[0], StageStarted)
+    assert isinstance(observer.events[-1], StageFinished)
+    assert [
+        (event.step, event.done, event.total) for event in observer.events if isinstance(event, StageProgressed)
+    ] == [
+        ("downloading", 50, 100),
+        ("compiling the REPL", None, None),
     ]
-    assert all(isinstance(event, StageProgressed) for event in observer.events)
     assert set(threads) == {loop_thread}
 
 

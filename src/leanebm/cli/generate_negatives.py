@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leanebm.cli._display import display_on, one_line
+from leanebm._shown import one_line
+from leanebm.cli._display import display_on
 from leanebm.cli._options import run_options
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.search import how_to_go_on
@@ -91,7 +92,7 @@ def _print_counts(
 
 def _print_failures(console: Console, report: ContrastiveReport) -> None:
     for name, reason in list(report.failures.items())[:_LISTED]:
-        console.print(Text(f"  {name}: {one_line((reason,), 160)}"), soft_wrap=True)
+        console.print(Text(f"  {name}: {one_line(reason, 160)}"), soft_wrap=True)
     if len(report.failures) > _LISTED:
         console.print(Text(f"  … and {len(report.failures) - _LISTED} more in the report"))
 

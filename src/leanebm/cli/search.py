@@ -69,13 +69,14 @@ def run_search(
     console = Console(highlight=False)
     try:
         with display_on(console) as display:
-            summary = run_to_end(SearchRun(config, theorems, output, resume=resume, observer=display).run())
+            run = SearchRun(config, theorems, output, resume=resume, observer=display)
+            summary = run_to_end(run.run())
     except Interrupted:
         click.echo(_how_it_stopped(output, len(theorems), how_to_resume))
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_summary(console, summary, folder=output)
-    if display.tally.refused:
-        console.print(Text(f"not searched: {display.tally.refused}, whose statements Lean refused (named above)"))
+    if run.refusals:
+        console.print(Text(f"not searched: {len(run.refusals)}, whose statements Lean refused (named above)"))
 
 
 def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:

@@ -27,31 +27,33 @@ from leanebm.pipeline.energy.guidance import EnergyConfig, Guidance, guided_scor
 from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
 from leanebm.pipeline.energy.sources import EnergySources, Lessons
 from leanebm.pipeline.events import (
-    GenerationFinished,
-    GenerationStarted,
     LogObserver,
     Observer,
     PipelineEvent,
-    ProofReplayed,
-    RunFinished,
-    RunStarted,
-    SearchAdvanced,
+    Stage,
     StageFinished,
+    StageItem,
     StageProgressed,
     StageStarted,
-    TheoremFinished,
-    TheoremRefused,
-    TheoremStarted,
+    stage,
 )
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, theorem_of
 from leanebm.pipeline.search.search_run import SearchRun
+from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
 from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean, open_workbench, start_embedded_server
+from leanebm.pipeline.workbench import (
+    SearchAdvanced,
+    Workbench,
+    WorkbenchOpener,
+    open_lean,
+    open_workbench,
+    start_embedded_server,
+)
 
 __all__ = [
     "AUDIT_FACTOR",
@@ -70,8 +72,6 @@ __all__ = [
     "ContrastiveRun",
     "EnergyConfig",
     "EnergySources",
-    "GenerationFinished",
-    "GenerationStarted",
     "Guidance",
     "Health",
     "HealthCheck",
@@ -88,7 +88,6 @@ __all__ = [
     "ProbeRun",
     "ProofAttempt",
     "ProofFile",
-    "ProofReplayed",
     "ProofRun",
     "RecordedQueue",
     "ReplayedProof",
@@ -96,19 +95,17 @@ __all__ = [
     "RerootedEnvironment",
     "RerootedSession",
     "RunConfig",
-    "RunFinished",
     "RunFolder",
-    "RunStarted",
     "RunSummary",
     "SearchAdvanced",
     "SearchRun",
+    "SearchedTheorem",
     "SessionEnvironment",
+    "Stage",
     "StageFinished",
+    "StageItem",
     "StageProgressed",
     "StageStarted",
-    "TheoremFinished",
-    "TheoremRefused",
-    "TheoremStarted",
     "TierCounts",
     "Workbench",
     "WorkbenchOpener",
@@ -129,6 +126,7 @@ __all__ = [
     "record_path",
     "replay_proof",
     "sample_negatives",
+    "stage",
     "start_embedded_server",
     "structure_settings",
     "summarise_run",

@@ -13,9 +13,9 @@ import attrs
 from leanebm.core import CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPoolConfig
-from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import CertificateRecord
-from leanebm.pipeline.workbench import PREPARING_LEAN, prepare_embedded_lean, stage
+from leanebm.pipeline.workbench import prepare_embedded_lean
 
 __all__ = ["CertificationRun", "ProofFile", "read_proof_file"]
 
@@ -154,8 +154,7 @@ class CertificationRun:
         """
         claims = _read_all(self._paths)
         if isinstance(self._config.backend, EmbeddedBackend):
-            with stage(self._observer, PREPARING_LEAN):
-                await prepare_embedded_lean(self._observer)
+            await prepare_embedded_lean(self._observer)
         results: dict[Path, CertificationResult] = {}
         for imports in dict.fromkeys(claim.file.imports for claim in claims):
             async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:

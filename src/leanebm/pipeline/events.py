@@ -1,171 +1,89 @@
-"""What a pipeline tells while it works, so that how it is shown stays somebody else's business."""
+"""What a job reports while it works, so that how it is shown stays somebody else's business.
+
+Every job reports in stages, and a stage in items done of a total. A display needs to know no more than that, and
+a new job needs no new display.
+"""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, assert_never, final
 
 import attrs
 
-from leanebm.core import ContrastiveGroup, Theorem
-from leanebm.data import ContrastiveRecord
-from leanebm.errors import LeanEbmError
-from leanebm.pipeline.run_folder import RunFolder
-from leanebm.search import SearchResult
-
 __all__ = [
-    "GenerationFinished",
-    "GenerationStarted",
     "LogObserver",
     "Observer",
     "PipelineEvent",
-    "ProofReplayed",
-    "RunFinished",
-    "RunStarted",
-    "SearchAdvanced",
+    "Stage",
     "StageFinished",
+    "StageItem",
     "StageProgressed",
     "StageStarted",
-    "TheoremFinished",
-    "TheoremRefused",
-    "TheoremStarted",
+    "stage",
 ]
 
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen
+class StageItem(Protocol):
+    """One of the many things a stage works on, as it ended. Jobs say which classes theirs are."""
+
+    @property
+    def line(self) -> str:
+        """How it ended, on one line for a person."""
+        ...
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a person should see the line at once, rather than in a count."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
 class StageStarted:
-    """A part of the work began that has to be done before searching."""
+    """A part of a job began."""
 
     stage: str
-    """What is being done: ``preparing Lean``, ``starting the policy server`` …"""
+    """What is being done: ``preparing Lean``, ``searching`` …"""
+
+    detail: str = ""
+    """With what, for a person: ``3 theorems into runs/a``. Empty if the stage's name says it all."""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class StageProgressed:
     """A stage came further."""
 
     stage: str
-    step: str
-    """What of it is being done: ``downloading``, ``unpacking`` …"""
+    step: str = ""
+    """The part of the stage that is under way: ``downloading``, ``unpacking`` …"""
 
-    fraction: float | None
-    """Share of the step that is done, in [0, 1]; ``None`` where that is not known."""
+    done: int | None = None
+    """Items done; ``None`` where nothing is counted."""
+
+    total: int | None = None
+    """Items to do, those that are done included; ``None`` where that is not known."""
+
+    counts: str = ""
+    """Further figures, for a person: ``proved 3 · not proved 1``."""
+
+    item: StageItem | None = None
+    """What was just finished with; its class depends on the job."""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class StageFinished:
-    """A stage is done."""
+    """A stage ended well. A stage that fails ends with the job's exception instead."""
 
     stage: str
     elapsed_s: float
 
 
-@attrs.frozen
-class RunStarted:
-    """Everything is up; searching begins."""
-
-    folder: RunFolder
-    total: int
-    """Theorems to search now."""
-
-    skipped: int
-    """Theorems that an earlier, resumed run has finished with."""
-
-
-@attrs.frozen
-class TheoremStarted:
-    """A theorem's search began."""
-
-    theorem: Theorem
-
-
-@attrs.frozen(kw_only=True)
-class SearchAdvanced:
-    """A search is about to expand another node."""
-
-    theorem: Theorem
-    nodes: int
-    """Proof states found so far, the root included."""
-
-    tactic_calls: int
-    """Tactics run so far."""
-
-
-@attrs.frozen
-class TheoremFinished:
-    """A theorem's search ended, and what it found is on disk."""
-
-    result: SearchResult
-    proof: Path | None
-    """The certified proof's file, if there is one."""
-
-
-@attrs.frozen
-class TheoremRefused:
-    """A theorem could not be searched, because its statement or header does not elaborate."""
-
-    theorem: Theorem
-    error: LeanEbmError
-
-
-@attrs.frozen
-class RunFinished:
-    """No theorem is left to search."""
-
-    elapsed_s: float
-    """Seconds since searching began."""
-
-
-@attrs.frozen(kw_only=True)
-class GenerationStarted:
-    """Everything is up; known proofs are about to be replayed."""
-
-    folder: Path
-    """Where contrastive groups go."""
-
-    total: int
-    """Proofs to replay now."""
-
-    skipped: int
-    """Proofs that an earlier, resumed run has finished with."""
-
-    too_short: int
-    """Proofs that have fewer steps than was asked for."""
-
-
-@attrs.frozen
-class ProofReplayed:
-    """A known proof was replayed, or failed to; what came of it is on disk."""
-
-    record: ContrastiveRecord
-    groups: tuple[ContrastiveGroup, ...] = attrs.field(repr=lambda groups: f"<{len(groups)}>")
-
-
-@attrs.frozen
-class GenerationFinished:
-    """No proof is left to replay."""
-
-    elapsed_s: float
-    """Seconds since replaying began."""
-
-
-PipelineEvent = (
-    StageStarted
-    | StageProgressed
-    | StageFinished
-    | RunStarted
-    | TheoremStarted
-    | SearchAdvanced
-    | TheoremFinished
-    | TheoremRefused
-    | RunFinished
-    | GenerationStarted
-    | ProofReplayed
-    | GenerationFinished
-)
+PipelineEvent = StageStarted | StageProgressed | StageFinished
 """Closed union: match it exhaustively."""
 
 
@@ -173,43 +91,56 @@ class Observer(Protocol):
     """Is told what happens. Any object with this method will do."""
 
     def notify(self, event: PipelineEvent) -> None:
-        """Take note of ``event``; called on the event loop, so it must return at once.
-
-        Events of stages come in order; those of theorems that run at the same time interleave.
-        """
+        """Take note of ``event``; called on the event loop, so it must return at once."""
         ...
 
 
 @final
 class LogObserver:
-    """Writes events to the log, one line each; what a script gets that does not care."""
+    """Writes events to the log, one line per event; the default of every job."""
 
     def notify(self, event: PipelineEvent) -> None:
-        """Log ``event``: stages and theorems at INFO, single steps and nodes at DEBUG."""
+        """Log ``event``: stages and items at INFO, trouble at WARNING, everything between at DEBUG."""
         match event:
-            case StageStarted(stage=stage):
-                _log.info("%s …", stage)
-            case StageProgressed(step=step, fraction=fraction):
-                _log.debug("%s: %s", step, fraction)
-            case StageFinished(stage=stage, elapsed_s=elapsed_s):
-                _log.info("%s: done in %.1f s", stage, elapsed_s)
-            case RunStarted(folder=folder, total=total, skipped=skipped):
-                _log.info("searching %d theorems (%d done before) into %s", total, skipped, folder.path)
-            case TheoremStarted(theorem=theorem):
-                _log.debug("%s: started", theorem.name)
-            case SearchAdvanced(theorem=theorem, nodes=nodes):
-                _log.debug("%s: %d nodes", theorem.name, nodes)
-            case TheoremFinished(result=result):
-                _log.info("%s: %s", result.theorem.name, result.outcome.value)
-            case TheoremRefused(theorem=theorem, error=error):
-                _log.warning("%s: %s", theorem.name, error)
-            case RunFinished(elapsed_s=elapsed_s):
-                _log.info("searched in %.1f s", elapsed_s)
-            case GenerationStarted(folder=path, total=total, skipped=skipped):
-                _log.info("replaying %d proofs (%d done before) into %s", total, skipped, path)
-            case ProofReplayed(record=record):
-                _log.info("%s: %s, %d groups", record.theorem.name, record.outcome, record.num_groups)
-            case GenerationFinished(elapsed_s=elapsed_s):
-                _log.info("replayed in %.1f s", elapsed_s)
+            case StageStarted(stage=name, detail=detail):
+                _log.info("%s", f"{name} {detail}" if detail else f"{name} …")
+            case StageProgressed(stage=name, item=item) if item is not None:
+                _log.log(logging.WARNING if item.is_trouble else logging.INFO, "%s: %s", name, item.line)
+            case StageProgressed(stage=name):
+                _log.debug("%s: %s %s of %s %s", name, event.step, event.done, event.total, event.counts)
+            case StageFinished(stage=name, elapsed_s=elapsed_s):
+                _log.info("%s: done in %.1f s", name, elapsed_s)
             case _:
                 assert_never(event)
+
+
+@final
+@attrs.frozen
+class Stage:
+    """A stage that is under way, for the job that is in it."""
+
+    name: str
+    observer: Observer
+
+    def progressed(
+        self,
+        step: str = "",
+        *,
+        done: int | None = None,
+        total: int | None = None,
+        counts: str = "",
+        item: StageItem | None = None,
+    ) -> None:
+        """Report that the stage came further; the arguments are :class:`StageProgressed`'s."""
+        self.observer.notify(
+            StageProgressed(stage=self.name, step=step, done=done, total=total, counts=counts, item=item)
+        )
+
+
+@contextmanager
+def stage(observer: Observer, name: str, detail: str = "") -> Iterator[Stage]:
+    """Tell ``observer`` when the block begins and, unless it fails, when it has ended."""
+    started_s = time.monotonic()
+    observer.notify(StageStarted(stage=name, detail=detail))
+    yield Stage(name, observer)
+    observer.notify(StageFinished(stage=name, elapsed_s=time.monotonic() - started_s))

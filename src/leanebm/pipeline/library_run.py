@@ -12,16 +12,14 @@ import attrs
 from leanebm.data import LibrarySelection, LibraryTheorem, write_library_file
 from leanebm.lean import LeanPool, LeanPoolConfig
 from leanebm.lean.requests import env_theorems
-from leanebm.pipeline.events import LogObserver, Observer, StageProgressed
-from leanebm.pipeline.workbench import open_lean, stage
+from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
+from leanebm.pipeline.workbench import open_lean
 
 __all__ = ["LIBRARY_MODULES", "LibraryRun"]
 
 LIBRARY_MODULES = ("Init", "Std")
 
 """The modules whose theorems are taken by default: what a program imports, without the compiler's own."""
-
-_EXTRACTING: Final = "reading the library"
 
 _PAGE_DEADLINE_S: Final = 300.0
 
@@ -60,12 +58,12 @@ class LibraryRun:
             LeanError: Lean cannot be started, or does not know the command (Pantograph does not).
         """
         async with open_lean(self._config, self._observer) as pool:
-            with stage(self._observer, _EXTRACTING):
-                selection = LibrarySelection.of([theorem async for theorem in self._theorems(pool)])
+            with stage(self._observer, "reading the library") as reading:
+                selection = LibrarySelection.of([theorem async for theorem in self._theorems(pool, reading)])
         write_library_file(self._path, selection.kept)
         return selection
 
-    async def _theorems(self, pool: LeanPool) -> AsyncIterator[LibraryTheorem]:
+    async def _theorems(self, pool: LeanPool, reading: Stage) -> AsyncIterator[LibraryTheorem]:
         offset: int | None = 0
         found = 0
         while offset is not None:
@@ -80,4 +78,4 @@ class LibraryRun:
                 )
             found += len(answer.theorems)
             offset = answer.next_offset
-            self._observer.notify(StageProgressed(_EXTRACTING, f"{found} theorems", None))
+            reading.progressed(done=found, counts="theorems")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import attrs
 
@@ -16,23 +15,20 @@ from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
-from leanebm.pipeline.events import Observer, SearchAdvanced, StageFinished, StageProgressed, StageStarted
+from leanebm.pipeline.events import Observer, Stage, stage
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, Frontier, Node, SearchConfig, SearchResult
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
 
 __all__ = [
-    "PREPARING_LEAN",
+    "SearchAdvanced",
     "Workbench",
     "WorkbenchOpener",
     "open_lean",
     "open_workbench",
     "prepare_embedded_lean",
-    "stage",
     "start_embedded_server",
 ]
-
-PREPARING_LEAN = "preparing Lean"
 
 
 class _Cancelled(Exception):
@@ -40,21 +36,31 @@ class _Cancelled(Exception):
 
 
 async def prepare_embedded_lean(observer: Observer) -> None:
-    """Install the embedded Lean if it is not there yet, telling ``observer`` how far it is.
+    """Install the embedded Lean if it is not there yet: a stage of its own.
 
     Cancelling stops the installation; what is half done is not used later.
 
     Raises:
         LeanInstallError: it cannot be installed; the message says what to do.
     """
+    with stage(observer, "preparing Lean") as preparing:
+        await _install(preparing)
+
+
+async def _install(preparing: Stage) -> None:
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
 
-    def progress(stage: InstallStage, fraction: float | None) -> None:
+    def tell(step: InstallStage, fraction: float | None) -> None:
+        if fraction is None:
+            preparing.progressed(step.value)
+        else:
+            preparing.progressed(step.value, done=round(100 * fraction), total=100)
+
+    def progress(step: InstallStage, fraction: float | None) -> None:
         if cancelled.is_set():
             raise _Cancelled
-        event = StageProgressed(PREPARING_LEAN, stage.value, fraction)
-        loop.call_soon_threadsafe(observer.notify, event)
+        loop.call_soon_threadsafe(tell, step, fraction)
 
     try:
         await asyncio.to_thread(install, progress)
@@ -78,6 +84,17 @@ async def start_embedded_server(*, seed: int = 0, without: Sequence[str] = ()) -
 
 
 @attrs.frozen(kw_only=True)
+class SearchAdvanced:
+    """How far one theorem's search is."""
+
+    nodes: int
+    """Nodes found so far, the root included."""
+
+    tactic_calls: int
+    """Tactics run so far."""
+
+
+@attrs.frozen(kw_only=True)
 class Workbench:
     """The parts of a search, started. Any objects with the right methods will do."""
 
@@ -89,13 +106,20 @@ class Workbench:
     lean_version: str
     """What the environment calls itself, for the record."""
 
-    async def search(self, theorem: Theorem, config: SearchConfig, observer: Observer) -> SearchResult:
-        """Search one theorem, telling ``observer`` how far it is.
+    async def search(
+        self, theorem: Theorem, config: SearchConfig, *, tell: Callable[[SearchAdvanced], None] = lambda _: None
+    ) -> SearchResult:
+        """Search one theorem.
+
+        Args:
+            theorem: what to prove.
+            config: how long, and how broadly.
+            tell: is told how far the search is before each expansion.
 
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
         """
-        return await _ObservedSearch(self, config, theorem, observer).run(theorem)
+        return await _ObservedSearch(self, config, tell).run(theorem)
 
 
 WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
@@ -106,7 +130,7 @@ WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Wo
 class _ObservedSearch(BestFirstSearch):
     """One theorem's search that tells how far it is."""
 
-    def __init__(self, bench: Workbench, config: SearchConfig, theorem: Theorem, observer: Observer) -> None:
+    def __init__(self, bench: Workbench, config: SearchConfig, tell: Callable[[SearchAdvanced], None]) -> None:
         super().__init__(
             policy=bench.policy,
             scorer=bench.scorer,
@@ -115,8 +139,7 @@ class _ObservedSearch(BestFirstSearch):
             energy=bench.energy,
             config=config,
         )
-        self._theorem = theorem
-        self._observer = observer
+        self._tell = tell
         self._nodes = 0
         self._expanded: list[Node] = []
 
@@ -125,7 +148,7 @@ class _ObservedSearch(BestFirstSearch):
 
     def select(self, frontier: Frontier) -> Node:
         tactic_calls = sum(len(node.edges) for node in self._expanded)
-        self._observer.notify(SearchAdvanced(theorem=self._theorem, nodes=self._nodes, tactic_calls=tactic_calls))
+        self._tell(SearchAdvanced(nodes=self._nodes, tactic_calls=tactic_calls))
         node = super().select(frontier)
         self._expanded.append(node)
         return node
@@ -170,19 +193,9 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
 async def open_lean(config: LeanPoolConfig, observer: Observer) -> AsyncIterator[LeanPool]:
     """Prepare Lean if that has not been done on this machine, and start its workers."""
     if isinstance(config.backend, EmbeddedBackend):
-        with stage(observer, PREPARING_LEAN):
-            await prepare_embedded_lean(observer)
+        await prepare_embedded_lean(observer)
     async with AsyncExitStack() as stack:
         workers = "a Lean worker" if config.num_workers == 1 else f"{config.num_workers} Lean workers"
         with stage(observer, f"starting {workers}"):
             pool = await stack.enter_async_context(LeanPool(config))
         yield pool
-
-
-@contextmanager
-def stage(observer: Observer, name: str) -> Iterator[None]:
-    """Tell ``observer`` when the block begins and, unless it fails, when it has ended."""
-    started_s = time.monotonic()
-    observer.notify(StageStarted(name))
-    yield
-    observer.notify(StageFinished(name, time.monotonic() - started_s))

@@ -18,12 +18,10 @@ from leanebm.pipeline import (
     ContrastiveConfig,
     ContrastiveFolder,
     ContrastiveRun,
-    GenerationFinished,
-    GenerationStarted,
     NegativesConfig,
     Observer,
     PipelineEvent,
-    ProofReplayed,
+    ReplayedProof,
     RunConfig,
     StageFinished,
     StageProgressed,
@@ -74,8 +72,15 @@ async def test_groups_settings_and_report_stand_side_by_side(
     ]
     assert (report.proofs, report.too_short, report.groups) == (5, 1, len(groups))
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report.as_json()))
-    kinds = [type(event) for event in observer.events]
-    assert kinds == [GenerationStarted, *[ProofReplayed] * 5, GenerationFinished]
+    started, *progressed, finished = observer.events
+    assert (started.stage, finished.stage) == ("replaying", "replaying")
+    assert [(type(event.item), event.done, event.total) for event in progressed] == [
+        (ReplayedProof, done, 5) for done in range(1, 6)
+    ]
+    dead = sum(len(group.negatives) for group in groups)
+    assert progressed[-1].counts.startswith(
+        f"verified 5 · failed 0    {len(groups)} groups · {dead} negatives ({dead} dead) · "
+    )
 
 
 async def test_negated_numbers_are_dead_and_what_can_be_halved_again_is_no_negative(
@@ -118,8 +123,7 @@ async def test_a_lost_theorem_is_replayed_again_on_resume(
     report = await resumed.run()
     assert set(outcomes(tmp_path).values()) == {"verified"}
     assert report.groups == sum(range(1, 6))
-    started = observer.events[0]
-    assert (started.total, started.skipped, started.too_short) == (2, 3, 1)
+    assert observer.events[0].detail == f"2 known proofs (3 done before, 1 too short) into {tmp_path}"
 
 
 async def test_too_many_losses_in_a_row_end_the_run(
@@ -140,13 +144,13 @@ async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
     )
 
     def stop_at_the_first(event: PipelineEvent) -> None:
-        if isinstance(event, ProofReplayed):
+        if isinstance(event, StageProgressed):
             task.cancel()
 
     observer.react = stop_at_the_first
     with pytest.raises(asyncio.CancelledError):
         await task
-    told = {event.record.theorem.name for event in observer.events if isinstance(event, ProofReplayed)}
+    told = {event.item.record.theorem.name for event in observer.events if isinstance(event, StageProgressed)}
     assert told <= outcomes(tmp_path).keys()
     report = await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
     assert report.outcomes["verified"] == 5
@@ -207,8 +211,8 @@ async def test_an_audit_proves_what_the_probe_did_not_and_certifies_the_whole(
 ) -> None:
     found = await audited(tmp_path / "a", generation, toy_bench, ToyWorld(moves=TRAP), observer=observer)
     assert found == [("cliff", "exhausted"), ("long way", "proved")]
-    steps = [event.step for event in observer.events if isinstance(event, StageProgressed)]
-    assert steps[-1] == "2 of 2, 1 of them provable"
+    last = [event for event in observer.events if isinstance(event, StageProgressed)][-1]
+    assert (last.stage, last.done, last.total, last.counts) == ("auditing negatives", 2, 2, "1 of them provable")
     assert any(isinstance(event, StageFinished) for event in observer.events)
     cheat = ToyWorld(moves=TRAP, cheats=frozenset({("a", "long way")}))
     found = await audited(tmp_path / "b", generation, toy_bench, cheat, observer=observer)

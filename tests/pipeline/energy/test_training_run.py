@@ -110,7 +110,7 @@ async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergyS
     task: asyncio.Task[HeadReport] | None = None
 
     def stop_after_the_first_look(event: PipelineEvent) -> None:
-        if isinstance(event, StageProgressed) and event.step.startswith("held-out") and task is not None:
+        if isinstance(event, StageProgressed) and event.counts.startswith("held-out") and task is not None:
             task.cancel()
 
     stopped = EnergyTrainingRun(QUICK, searched, tmp_path / "stopped", observer=Watching(stop_after_the_first_look))

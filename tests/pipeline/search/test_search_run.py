@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,12 @@ from hypothesis import strategies as st
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
 from leanebm.pipeline import (
-    PipelineEvent,
     RunConfig,
-    RunFinished,
-    RunStarted,
-    SearchAdvanced,
+    SearchedTheorem,
     SearchRun,
-    TheoremFinished,
-    TheoremRefused,
-    TheoremStarted,
+    StageFinished,
+    StageProgressed,
+    StageStarted,
     read_run_config,
     summarise_run,
 )
@@ -41,6 +38,10 @@ ToyBench = Callable[..., Any]
 
 def outcomes(folder: Path) -> dict[str, str]:
     return {record.theorem.name: record.outcome for record in summarise_run(folder).records}
+
+
+def ended_in(events: Sequence[Any]) -> list[SearchedTheorem]:
+    return [event.item for event in events if isinstance(event, StageProgressed) and event.item is not None]
 
 
 async def test_every_theorem_is_searched_recorded_and_its_proof_written(
@@ -79,11 +80,14 @@ async def test_the_observer_is_told_everything_in_order(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, observer: Any
 ) -> None:
     await SearchRun(config, numbers(3, 7), tmp_path, observer=observer, opening=toy_bench(world)).run()
-    kinds = Counter(type(event) for event in observer.events)
-    assert kinds[TheoremStarted] == kinds[TheoremFinished] == 2
-    assert kinds[SearchAdvanced] >= 2
-    assert isinstance(observer.events[0], RunStarted)
-    assert isinstance(observer.events[-1], RunFinished)
+    started, *progressed, finished = observer.events
+    assert started == StageStarted(stage="searching", detail=f"2 theorems into {tmp_path}")
+    assert isinstance(finished, StageFinished)
+    ended = ended_in(progressed)
+    assert {(each.theorem.name, each.proof) for each in ended} == {
+        (name, tmp_path / "proofs" / f"{name}.lean") for name in ("n3", "n7")
+    }
+    assert len(progressed) > len(ended)  # searches that are under way are told of, too
 
 
 async def test_a_refused_statement_is_told_and_the_run_goes_on(
@@ -91,7 +95,7 @@ async def test_a_refused_statement_is_told_and_the_run_goes_on(
 ) -> None:
     theorems = (Theorem(name="bad", statement="no such number"), *numbers(2))
     await SearchRun(config, theorems, tmp_path, observer=observer, opening=toy_bench(world)).run()
-    assert [event.theorem.name for event in observer.events if isinstance(event, TheoremRefused)] == ["bad"]
+    assert [each.theorem.name for each in ended_in(observer.events) if each.error is not None] == ["bad"]
     assert outcomes(tmp_path) == {"n2": "proved"}
 
 
@@ -118,8 +122,7 @@ async def test_a_lost_search_is_recorded_and_tried_again_on_resume(
     assert outcomes(tmp_path) == {"n2": "proved", "n3": "infrastructure"}
     await SearchRun(config, numbers(2, 3), tmp_path, resume=True, observer=observer, opening=toy_bench(world)).run()
     assert outcomes(tmp_path) == {"n2": "proved", "n3": "proved"}
-    [started] = [event for event in observer.events if isinstance(event, RunStarted)]
-    assert (started.total, started.skipped) == (1, 1)
+    assert observer.events[0].detail == f"one theorem (1 done before) into {tmp_path}"
 
 
 async def test_too_many_losses_in_a_row_end_the_run(
@@ -137,20 +140,14 @@ async def test_cancelling_keeps_what_was_found_and_resuming_finishes(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, observer: Any
 ) -> None:
     theorems = numbers(*range(1, 30))
-    opening = toy_bench(world, environment=Crowd(world))
-    run = SearchRun(config, theorems, tmp_path, observer=observer, opening=opening)
+    crowd = Crowd(world, at_opening=lambda theorem: theorem.name == "n9" and task.cancel())
+    run = SearchRun(config, theorems, tmp_path, observer=observer, opening=toy_bench(world, environment=crowd))
     task = asyncio.create_task(run.run())
-
-    def stop_at_the_ninth(event: PipelineEvent) -> None:
-        if isinstance(event, TheoremStarted) and event.theorem.name == "n9":
-            task.cancel()
-
-    observer.react = stop_at_the_ninth
     with pytest.raises(asyncio.CancelledError):
         await task
     kept = outcomes(tmp_path)
     assert list(kept) == [f"n{value}" for value in range(1, 7)], "what was found is kept; two others were under way"
-    told = {event.result.theorem.name for event in observer.events if isinstance(event, TheoremFinished)}
+    told = {each.theorem.name for each in ended_in(observer.events)}
     assert told <= kept.keys()
     await SearchRun(config, theorems, tmp_path, resume=True, opening=toy_bench(world)).run()
     assert outcomes(tmp_path) == {theorem.name: "proved" for theorem in theorems}
@@ -169,6 +166,7 @@ class Crowd:
     """An environment that counts how many proofs are open at once, and lets others open theirs."""
 
     world: ToyWorld
+    at_opening: Callable[[Theorem], object] = lambda _: None
     now: int = 0
     largest: int = 0
 
@@ -176,6 +174,7 @@ class Crowd:
     async def open(self, theorem: Theorem) -> AsyncIterator[ToySession]:
         self.now += 1
         self.largest = max(self.largest, self.now)
+        self.at_opening(theorem)
         await asyncio.sleep(0)
         async with self.world.open(theorem) as session:
             yield session

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final, final
 
 import attrs
 
-from leanebm.core import ContrastiveGroup
+from leanebm.core import ContrastiveGroup, Evidence
 from leanebm.data import ContrastiveWriter, KnownProof, read_contrastive_set
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline._concurrently import for_each
@@ -19,21 +20,14 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
-from leanebm.pipeline.contrastive.replay import replay_proof
+from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
 from leanebm.pipeline.contrastive.report import ContrastiveReport
 from leanebm.pipeline.contrastive.rerooted import RerootedCertifier, RerootedEnvironment
-from leanebm.pipeline.events import (
-    GenerationFinished,
-    GenerationStarted,
-    LogObserver,
-    Observer,
-    ProofReplayed,
-    StageProgressed,
-)
+from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 from leanebm.pipeline.run_folder import write_text
 from leanebm.pipeline.settings import to_toml, unstructure_settings
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, stage
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
 
@@ -42,8 +36,6 @@ __all__ = ["AUDIT_FACTOR", "ContrastiveConfig", "ContrastiveRun"]
 AUDIT_FACTOR: Final = 5
 
 """How many times the budget of a search an audited negative gets."""
-
-_AUDITING: Final = "auditing negatives"
 
 _SHARDS: Final = ShardWriterConfig(max_wait_s=0.1)  # whoever replayed a proof waits for its shard before the next
 
@@ -139,24 +131,24 @@ class ContrastiveRun:
             write_text(self._folder.config, to_toml(self._config))
             done = writer.completed()
             waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]
-            self._observer.notify(
-                GenerationStarted(
-                    folder=self._folder.path,
-                    total=len(waiting),
-                    skipped=len(self._long_enough) - len(waiting),
-                    too_short=self._too_short,
-                )
-            )
-            started_s = time.monotonic()
+            with stage(self._observer, "replaying", self._detail(len(waiting))) as replaying:
+                tally = _Tally(stage=replaying, total=len(waiting))
 
-            async def replay(proof: KnownProof) -> None:
-                replayed = await replay_proof(proof, bench, self._config.negatives, run_id=info.run_id)
-                await writer.write(replayed.record, replayed.groups)
-                self._observer.notify(ProofReplayed(replayed.record, replayed.groups))
-                self._count_failures(replayed.error)
+                async def replay(proof: KnownProof) -> None:
+                    replayed = await replay_proof(proof, bench, self._config.negatives, run_id=info.run_id)
+                    await writer.write(replayed.record, replayed.groups)
+                    tally.ended(replayed)
+                    self._count_failures(replayed.error)
 
-            await for_each(waiting, replay, concurrency=self._config.run.concurrency)
-            self._observer.notify(GenerationFinished(time.monotonic() - started_s))
+                await for_each(waiting, replay, concurrency=self._config.run.concurrency)
+
+    def _detail(self, waiting: int) -> str:
+        proofs = "one known proof" if waiting == 1 else f"{waiting} known proofs"
+        done = len(self._long_enough) - waiting
+        left_out = [f"{done} done before"] if done else []
+        left_out += [f"{self._too_short} too short"] if self._too_short else []
+        more = f" ({', '.join(left_out)})" if left_out else ""
+        return f"{proofs}{more} into {self._folder.path}"
 
     def _count_failures(self, error: LeanEbmError | None) -> None:
         if error is None:
@@ -198,10 +190,9 @@ class ContrastiveRun:
         async def audit(numbered: tuple[int, ChosenNegative]) -> None:
             number, negative = numbered
             audited[number] = await self._search_from(negative, search, bench)
-            step = f"{len(audited)} of {len(chosen)}, {found().false} of them provable"
-            self._observer.notify(StageProgressed(_AUDITING, step, len(audited) / len(chosen)))
+            auditing.progressed(done=len(audited), total=len(chosen), counts=f"{found().false} of them provable")
 
-        with stage(self._observer, _AUDITING):
+        with stage(self._observer, "auditing negatives") as auditing:
             await for_each(list(enumerate(chosen)), audit, concurrency=self._config.run.concurrency)
         return found()
 
@@ -211,14 +202,39 @@ class ContrastiveRun:
             environment=RerootedEnvironment(bench.environment, negative.path),
             certifier=RerootedCertifier(bench.certifier, negative.path),
         )
-        return AuditedNegative.of(negative, await rerooted.search(negative.theorem, search, _Silent()))
+        return AuditedNegative.of(negative, await rerooted.search(negative.theorem, search))
 
 
-class _Silent:
-    """An observer of searches that nobody follows one by one."""
+@final
+@attrs.define(kw_only=True)
+class _Tally:
+    """Counts what came of the proofs, and reports it to their stage."""
 
-    def notify(self, event: object) -> None:
-        """Let it pass."""
+    stage: Stage
+    total: int
+    """Proofs to replay now."""
+
+    _outcomes: Counter[str] = attrs.field(init=False, factory=Counter)
+    _groups: int = attrs.field(init=False, default=0)
+    _evidence: Counter[Evidence] = attrs.field(init=False, factory=Counter)
+    _fates: Counter[str] = attrs.field(init=False, factory=Counter)
+
+    def ended(self, replayed: ReplayedProof) -> None:
+        """Take note of a proof, which is on the disk."""
+        self._outcomes[replayed.record.outcome] += 1
+        self._groups += len(replayed.groups)
+        self._fates.update(replayed.record.fates)
+        self._evidence.update(negative.evidence for group in replayed.groups for negative in group.negatives)
+        self.stage.progressed(done=self._outcomes.total(), total=self.total, counts=self._counts(), item=replayed)
+
+    def _counts(self) -> str:
+        verified, lost = self._outcomes["verified"], self._outcomes["infrastructure"]
+        failed = self._outcomes.total() - verified - lost
+        broken = f" · lost {lost}" if lost else ""
+        provable = self._fates["closed"] + self._fates["provable"]
+        replays = f"verified {verified} · failed {failed}{broken}    {self._groups:,} groups"
+        negatives = f"{self._evidence.total():,} negatives ({self._evidence[Evidence.DEAD]:,} dead)"
+        return f"{replays} · {negatives} · {provable:,} dropped as provable"
 
 
 def _audit_search(config: SearchConfig) -> SearchConfig:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from leanebm._shown import one_line
 from leanebm.core import (
     Candidate,
     CertificationRejected,
@@ -51,6 +52,22 @@ class ReplayedProof:
     groups: tuple[ContrastiveGroup, ...]
     error: LeanError | PolicyError | None = None
     """What broke, if the record's outcome is ``infrastructure``."""
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether the proof gave nothing to learn from."""
+        return self.record.outcome != "verified"
+
+    @property
+    def line(self) -> str:
+        """What came of it, on one line."""
+        record = self.record
+        line = f"{record.outcome:<16} {record.theorem.name:<32}"
+        if not self.is_trouble:
+            negatives = record.fates.get("kept", 0)
+            return f"{line} {record.num_groups:>3} groups {negatives:>4} negatives {record.wall_s:>6.1f} s"
+        where = f"step {record.failed_step}: " if record.failed_step >= 0 else ""
+        return f"{line} {where}{one_line(record.message)}"
 
 
 @attrs.frozen

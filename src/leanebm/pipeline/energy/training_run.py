@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -47,15 +48,11 @@ from leanebm.energy.training import (
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
 from leanebm.pipeline.energy.open_queues import RecordedQueue
 from leanebm.pipeline.energy.sources import EnergySources, Lessons
-from leanebm.pipeline.events import LogObserver, Observer, StageProgressed
-from leanebm.pipeline.workbench import stage, start_embedded_server
+from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
+from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
 
 __all__ = ["EnergyTrainingConfig", "EnergyTrainingRun"]
-
-_ENCODING: Final = "encoding proof states"
-
-_TRAINING: Final = "training the energy head"
 
 _ENCODE_ROUND: Final = 256
 
@@ -180,15 +177,14 @@ class EnergyTrainingRun:
 
     async def _encode(self, encoder: PolicyClient, texts: Sequence[str]) -> Embeddings:
         embeddings: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
-        with stage(self._observer, _ENCODING):
+        with stage(self._observer, "encoding proof states") as encoding:
             for start in range(0, len(texts), _ENCODE_ROUND):
                 asked = texts[start : start + _ENCODE_ROUND]
                 vectors = await encoder.encode(asked)
                 embeddings |= {
                     text: np.array(vector, dtype=np.float32) for text, vector in zip(asked, vectors, strict=True)
                 }
-                done = f"{len(embeddings)} of {len(texts)}"
-                self._observer.notify(StageProgressed(_ENCODING, done, len(embeddings) / len(texts)))
+                encoding.progressed(done=len(embeddings), total=len(texts))
         return embeddings
 
     # --- training ---
@@ -196,20 +192,20 @@ class EnergyTrainingRun:
     async def _train(self, split: GroupSplit, embeddings: Embeddings, identity: EncoderIdentity) -> TrainingResult:
         width = len(next(iter(embeddings.values())))
         trainer = EnergyTrainer(self._config.trainer, self._config.head_for(width))
-        watcher = _Watcher(self._observer, asyncio.get_running_loop(), self._config.trainer.max_steps)
         counts = attrs.asdict(split.summary)
         notes = {
             "leanebm_version": version("leanebm"),
             **{f"{side}_{name}": value for side in ("training", "validation") for name, value in counts[side].items()},
         }
 
-        def fit() -> TrainingResult:
+        def fit(watcher: _Watcher) -> TrainingResult:
             training = ContrastiveData.from_groups(split.training, embeddings)
             validation = ContrastiveData.from_groups(split.validation, embeddings)
             return trainer.fit(training, validation, self._folder, encoder=identity, run=notes, observer=watcher)
 
-        with stage(self._observer, _TRAINING):
-            fitting = asyncio.ensure_future(asyncio.to_thread(fit))
+        with stage(self._observer, "training the energy head") as stage_:
+            watcher = _Watcher(stage_, asyncio.get_running_loop(), self._config.trainer.max_steps)
+            fitting = asyncio.ensure_future(asyncio.to_thread(fit, watcher))
             try:
                 return await asyncio.shield(fitting)
             finally:
@@ -255,8 +251,8 @@ class EnergyTrainingRun:
 class _Watcher:
     """Carries what the training thread tells to the event loop, and a wish to stop the other way."""
 
-    def __init__(self, observer: Observer, loop: asyncio.AbstractEventLoop, max_steps: int) -> None:
-        self._observer, self._loop, self._max_steps = observer, loop, max_steps
+    def __init__(self, training: Stage, loop: asyncio.AbstractEventLoop, max_steps: int) -> None:
+        self._training, self._loop, self._max_steps = training, loop, max_steps
         self._stopped = threading.Event()
         self._found = "first steps"
 
@@ -272,8 +268,10 @@ class _Watcher:
             case ValidationMeasured(step=step, metrics=metrics):
                 self._found = f"held-out sibling accuracy {metrics['pairwise_sibling']:.3f} after {step} steps"
             case StepLogged(step=step):
-                progress = StageProgressed(_TRAINING, self._found, step / self._max_steps)
-                self._loop.call_soon_threadsafe(self._observer.notify, progress)
+                tell = functools.partial(
+                    self._training.progressed, done=step, total=self._max_steps, counts=self._found
+                )
+                self._loop.call_soon_threadsafe(tell)
             case _:
                 pass
 

@@ -12,8 +12,8 @@ from leanebm.errors import LeanError
 from leanebm.lean import ReplayingEnvironment
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.events import LogObserver, Observer
-from leanebm.pipeline.workbench import open_lean, stage
+from leanebm.pipeline.events import LogObserver, Observer, stage
+from leanebm.pipeline.workbench import open_lean
 
 __all__ = ["AUTOMATION", "ProbeResult", "ProbeRun", "probe"]
 

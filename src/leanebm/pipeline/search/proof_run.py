@@ -22,8 +22,8 @@ from leanebm.core import (
 from leanebm.data import theorem_problems
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.events import LogObserver, Observer
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.pipeline.events import LogObserver, Observer, stage
+from leanebm.pipeline.workbench import SearchAdvanced, Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchOutcome, SearchResult
 
 __all__ = ["ProofAttempt", "ProofRun", "theorem_of"]
@@ -117,7 +117,12 @@ class ProofRun:
         async with self._opening(self._config, self._observer) as bench:
             if self._tactics:
                 return await _replay(self._theorem, self._tactics, bench)
-            return _attempt_of(await bench.search(self._theorem, self._config.search, self._observer))
+            with stage(self._observer, "searching") as searching:
+
+                def tell(found: SearchAdvanced) -> None:
+                    searching.progressed(counts=f"{found.nodes:,} nodes · {found.tactic_calls:,} tactic calls")
+
+                return _attempt_of(await bench.search(self._theorem, self._config.search, tell=tell))
 
 
 def _attempt_of(result: SearchResult) -> ProofAttempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 import uuid
@@ -17,16 +18,9 @@ import attrs
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.events import (
-    LogObserver,
-    Observer,
-    RunFinished,
-    RunStarted,
-    TheoremFinished,
-    TheoremRefused,
-    TheoremStarted,
-)
+from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, write_text
+from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import to_toml, unstructure_settings
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
@@ -174,12 +168,22 @@ class SearchRun:
                 write_text(self._folder.config, to_toml(self._config))
                 done = writer.completed()
                 waiting = [theorem for theorem in self._theorems if theorem.name not in done]
-                self._observer.notify(RunStarted(self._folder, len(waiting), len(self._theorems) - len(waiting)))
-                started_s = time.monotonic()
-                await self._search_all(waiting, _Recorder(self._folder, info, writer), bench)
-                self._observer.notify(RunFinished(time.monotonic() - started_s))
+                recorder = _Recorder(self._folder, info, writer)
+                with stage(self._observer, "searching", self._detail(len(waiting))) as searching:
+                    tally = SearchTally(stage=searching, total=len(waiting))
+                    await self._search_all(waiting, recorder, bench, tally)
         self._check_refusals()
         return summarise_run(self._folder.path)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """The theorems whose statements Lean refused, each with its reason."""
+        return tuple(self._refusals)
+
+    def _detail(self, waiting: int) -> str:
+        done = len(self._theorems) - waiting
+        theorems = "one theorem" if waiting == 1 else f"{waiting} theorems"
+        return f"{theorems}{f' ({done} done before)' if done else ''} into {self._folder.path}"
 
     def _check(self) -> None:
         counts = Counter(theorem.name for theorem in self._theorems)
@@ -192,7 +196,7 @@ class SearchRun:
             )
 
     def _check_refusals(self) -> None:
-        """Some statements may be no theorems; that none is one is a mistake of whoever gave them."""
+        """A few bad statements are to be expected in a large set; if every one is bad, the set is wrong."""
         if self._theorems and len(self._refusals) == len(self._theorems):
             raise ConfigError(
                 f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
@@ -209,41 +213,44 @@ class SearchRun:
             config=_settings_that_matter(self._config),
         )
 
-    async def _search_all(self, theorems: Sequence[Theorem], recorder: _Recorder, bench: Workbench) -> None:
+    async def _search_all(
+        self, theorems: Sequence[Theorem], recorder: _Recorder, bench: Workbench, tally: SearchTally
+    ) -> None:
         waiting = iter(theorems)  # shared: each searcher takes the next one when it is free
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(min(self._config.concurrency, len(theorems))):
-                    tasks.create_task(self._search_each(waiting, recorder, bench, tasks))
+                    tasks.create_task(self._search_each(waiting, recorder, bench, tally, tasks))
         except ExceptionGroup as group:
             # One task's failure stopped the others; it is the story, the group is not.
             raise group.exceptions[0] from group
 
     async def _search_each(
-        self, waiting: Iterator[Theorem], recorder: _Recorder, bench: Workbench, tasks: asyncio.TaskGroup
+        self,
+        waiting: Iterator[Theorem],
+        recorder: _Recorder,
+        bench: Workbench,
+        tally: SearchTally,
+        tasks: asyncio.TaskGroup,
     ) -> None:
         for theorem in waiting:
             await self._unrecorded.acquire()
-            self._observer.notify(TheoremStarted(theorem))
             started_unix_s = time.time()
             try:
-                result = await bench.search(theorem, self._config.search, self._observer)
+                result = await bench.search(
+                    theorem, self._config.search, tell=functools.partial(tally.advanced, theorem)
+                )
             except StatementError as error:
                 self._unrecorded.release()
                 self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")
-                self._observer.notify(TheoremRefused(theorem, error))
+                tally.ended(SearchedTheorem(theorem=theorem, error=error))
                 continue
             # No await between the search's end and this: a cancellation must not cost what was found.
             proof, kept = recorder.keep(result, started_unix_s)
             # A shard waits for company before it is written; this searcher need not wait with it.
             kept.add_done_callback(lambda _: self._unrecorded.release())
-            tasks.create_task(self._tell(result, proof, kept))
+            tasks.create_task(_tell(SearchedTheorem(theorem=theorem, result=result, proof=proof), kept, tally))
             self._count_failures(result)
-
-    async def _tell(self, result: SearchResult, proof: Path | None, kept: Awaitable[None]) -> None:
-        """Tell of a result once it is on the disk."""
-        await kept
-        self._observer.notify(TheoremFinished(result, proof))
 
     def _count_failures(self, result: SearchResult) -> None:
         if result.outcome is not SearchOutcome.INFRASTRUCTURE:
@@ -252,6 +259,12 @@ class SearchRun:
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= self._config.max_failures_in_a_row:
             raise result.error or LeanEbmError("searches failed without saying why")
+
+
+async def _tell(searched: SearchedTheorem, kept: Awaitable[None], tally: SearchTally) -> None:
+    """Tell of a result once it is on the disk."""
+    await kept
+    tally.ended(searched)
 
 
 @attrs.frozen

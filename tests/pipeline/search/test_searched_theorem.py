@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+from leanebm.core import Theorem
+from leanebm.errors import StatementError
+from leanebm.pipeline import SearchAdvanced, SearchedTheorem, Stage
+from leanebm.pipeline.search.searched_theorem import SearchTally
+from leanebm.search import BestFirstSearch
+from leanebm.search.scorers import CumulativeLogProb
+from leanebm.testing import LOST, ManualClock, ScriptedPolicy, ToyCertifier, ToyWorld
+
+WORLD = ToyWorld(moves={**ToyWorld.countdown(8).moves, "7": {"halve": LOST}, "5": {}})
+BAD = SearchedTheorem(theorem=Theorem(name="bad", statement="x"), error=StatementError("parse", "no\nway"))
+
+
+async def searched(number: int) -> SearchedTheorem:
+    search = BestFirstSearch(
+        policy=ScriptedPolicy.over(WORLD),
+        scorer=CumulativeLogProb(),
+        environment=WORLD,
+        certifier=ToyCertifier(WORLD),
+    )
+    theorem = Theorem(name=f"n{number}", statement=str(number))
+    return SearchedTheorem(theorem=theorem, result=await search.run(theorem))
+
+
+async def test_each_ending_is_a_line() -> None:
+    lines = [(await searched(number)).line.split() for number in (2, 5, 7)]
+    assert [line[:2] for line in lines] == [["proved", "n2"], ["exhausted", "n5"], ["infrastructure", "n7"]]
+    two = await searched(2)
+    assert two.result is not None
+    assert two.result.certificate is not None
+    assert two.line.endswith(f"  {'; '.join(two.result.certificate.tactics)}")
+    assert not two.is_trouble
+    assert BAD.is_trouble
+    assert BAD.line.startswith("not a theorem  bad: ")
+    assert "\n" not in BAD.line
+
+
+async def test_each_ending_is_counted_where_it_belongs(observer: Any) -> None:
+    tally = SearchTally(stage=Stage("searching", observer), total=4, clock=ManualClock())
+    for number in (2, 5, 7):
+        tally.ended(await searched(number))
+    tally.ended(BAD)
+    last = observer.events[-1]
+    assert (last.done, last.total, last.item) == (4, 4, BAD)
+    assert last.counts.startswith("proved 1 · not proved 1 · lost 1    ")
+    assert last.counts.splitlines()[1].startswith("newest proof: n2 by ")
+
+
+async def test_a_search_that_runs_is_counted_before_it_ends_and_not_twice(observer: Any) -> None:
+    clock = ManualClock()
+    tally = SearchTally(stage=Stage("searching", observer), total=1, clock=clock)
+    found = await searched(4)
+    tally.advanced(found.theorem, SearchAdvanced(nodes=2, tactic_calls=30))
+    clock.advance(10.0)
+    tally.advanced(found.theorem, SearchAdvanced(nodes=5, tactic_calls=30))
+    tally.ended(found)
+    assert found.result is not None
+    statistics = found.result.statistics
+    counts = [event.counts.splitlines()[0] for event in observer.events]
+    assert counts[0] == "proved 0 · not proved 0    2 nodes · 30 tactic calls"
+    assert counts[1] == "proved 0 · not proved 0    5 nodes · 30 tactic calls · 3 calls/s"
+    assert f"    {statistics.nodes} nodes · {statistics.tactic_calls} tactic calls" in counts[2]
+    assert [event.done for event in observer.events] == [0, 0, 1]
