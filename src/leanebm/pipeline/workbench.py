@@ -51,16 +51,16 @@ async def _install(preparing: Stage) -> None:
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
 
-    def tell(step: InstallStage, fraction: float | None) -> None:
+    def tell(step: str, fraction: float | None) -> None:
         if fraction is None:
-            preparing.progressed(step.value)
+            preparing.progressed(step)
         else:
-            preparing.progressed(step.value, done=round(100 * fraction), total=100)
+            preparing.progressed(step, done=round(100 * fraction), total=100)
 
-    def progress(step: InstallStage, fraction: float | None) -> None:
+    def progress(stage: InstallStage, fraction: float | None) -> None:
         if cancelled.is_set():
             raise _Cancelled
-        loop.call_soon_threadsafe(tell, step, fraction)
+        loop.call_soon_threadsafe(tell, stage.value, fraction)
 
     try:
         await asyncio.to_thread(install, progress)

@@ -150,7 +150,8 @@ async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
     observer.react = stop_at_the_first
     with pytest.raises(asyncio.CancelledError):
         await task
-    told = {event.item.record.theorem.name for event in observer.events if isinstance(event, StageProgressed)}
+    items = [event.item for event in observer.events if isinstance(event, StageProgressed)]
+    told = {item.record.theorem.name for item in items if isinstance(item, ReplayedProof)}
     assert told <= outcomes(tmp_path).keys()
     report = await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
     assert report.outcomes["verified"] == 5

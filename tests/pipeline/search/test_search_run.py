@@ -41,7 +41,8 @@ def outcomes(folder: Path) -> dict[str, str]:
 
 
 def ended_in(events: Sequence[Any]) -> list[SearchedTheorem]:
-    return [event.item for event in events if isinstance(event, StageProgressed) and event.item is not None]
+    items = [event.item for event in events if isinstance(event, StageProgressed)]
+    return [item for item in items if isinstance(item, SearchedTheorem)]
 
 
 async def test_every_theorem_is_searched_recorded_and_its_proof_written(
