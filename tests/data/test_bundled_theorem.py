@@ -71,8 +71,9 @@ def test_an_entry_is_in_order(entry: BundledTheorem) -> None:
 
 
 def test_no_reference_proof_is_shipped() -> None:
-    keys = {key for line in BUNDLED_FILE.read_text(encoding="utf-8").splitlines() for key in json.loads(line)}
-    assert keys == {"name", "statement", "level", "tags"}
+    lines = [json.loads(line) for line in BUNDLED_FILE.read_text(encoding="utf-8").splitlines()]
+    assert {key for line in lines for key in line} == {"name", "statement", "meta"}
+    assert {key for line in lines for key in line["meta"]} == {"level", "tags"}
     assert PROOFS.keys() == {theorem.name for theorem in bundled_theorems()}
 
 

@@ -85,9 +85,12 @@ def test_every_bad_line_is_listed(tmp_path: Path) -> None:
         {**LINE, "num_steps": True},
         {**LINE, "copy_from": "Nat.add_comm"},
         {**LINE, "tactic": "  "},
+        {**LINE, "headr": "open Nat", "mine": 1},
+        {**LINE, "meta": {"mine": 1}},
     )
     found = problems_of(path)
-    assert [problem.rsplit(":", 1)[1] for problem in found] == ["3", "4", "5", "6", "7", "8", "9"]
+    assert [problem.rsplit(":", 1)[1] for problem in found] == ["3", "4", "5", "6", "7", "8", "9", "10"]
+    assert "unknown key 'headr' (did you mean 'header'?); unknown key 'mine' (known are theorem, " in found[7]
     assert "'tactic' is missing; 'step' should be a whole number, not \"0\"" in found[2]
     assert "step 3 of 1 does not exist" in found[3]
     assert "'num_steps' should be a whole number, not true" in found[4]

@@ -153,7 +153,7 @@ def test_an_object_gives_a_statement_with_a_header_or_a_library_name(tmp_path: P
     header = "open Nat List\nopen scoped Int\nopen Nat (succ_le add_comm')\n\nuniverse u v w₁ u_1\n"
     path = json_file(
         tmp_path,
-        {"name": "a-1.b", "statement": "True", "header": header, "split": "test"},
+        {"name": "a-1.b", "statement": "True", "header": header, "meta": {"split": "test"}},
         {"name": "mine", "copy_from": "Nat.add_comm", "statement": None},
     )
     assert read_theorems(path) == (
@@ -204,6 +204,12 @@ def test_a_header_opens_namespaces_and_names_universes_and_does_nothing_else(tmp
         ('{"name": "x", "statement": 3}', "'statement' should be a string, not 3"),
         ('{"name": "x", "statement": ["True"]}', "'statement' should be a string"),
         ('{"name": "x", "statement": "True", "statement": "False"}', "given twice"),
+        ('{"name": "x", "statement": "True", "headr": "open Nat"}', "unknown key 'headr' (did you mean 'header'?)"),
+        ('{"name": "x", "statement": "True", "split": "val"}', "put your own under 'meta'"),
+        (
+            '{"naem": "x", "statment": 3}',
+            "'name' is missing; unknown key 'naem' (did you mean 'name'?); ",
+        ),
         ('{"name": " ", "statement": "True"}', "needs a name"),
         ('{"name": "../x", "statement": "True"}', "the name '../x'"),
         ('{"name": "x : False := y\\n", "statement": "True"}', "the name"),

@@ -7,19 +7,23 @@ inside the place a statement, name or header is given.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import count
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
+from leanebm._shown import shown_json
 from leanebm.core import Theorem
 
 __all__ = [
     "MAX_LINE_BYTES",
     "MAX_STATEMENT_CHARS",
+    "META",
     "BadLine",
     "decode_line",
+    "fields_of",
     "json_object",
     "numbered_lines",
     "theorem_problems",
@@ -147,6 +151,12 @@ def _shortened(text: str) -> str:
     return repr(text) if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]!r}…"
 
 
+META: Final = "meta"
+
+"""The key whose value is the file's owner's own; nothing here reads it."""
+
+_KIND_NAMES: Final = {str: "a string", int: "a whole number"}
+
 MAX_LINE_BYTES: Final = 1024 * 1024
 
 """Longest line accepted, in bytes; a longer one is reported and never held in memory as a whole."""
@@ -198,6 +208,32 @@ def json_object(line: str, *, example: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise BadLine(f"not a JSON object, such as {example}")
     return value
+
+
+def fields_of(value: Mapping[str, object], kinds: Mapping[str, type], *, required: Collection[str]) -> dict[str, Any]:
+    """The fields of a JSON object that have a value, each of the kind that ``kinds`` says.
+
+    A key ``null`` is as good as none. What the file's owner wants to say besides goes under ``meta``.
+
+    Raises:
+        BadLine: a required key is missing, a key is unknown, or its value is of another kind; every one is named.
+    """
+    mistakes = [f"{key!r} is missing" for key in required if value.get(key) is None]
+    mistakes += [_unknown_key(key, kinds) for key in value if key not in kinds and key != META]
+    mistakes += [
+        f"{key!r} should be {_KIND_NAMES[kind]}, not {shown_json(value[key])}"
+        for key, kind in kinds.items()
+        if value.get(key) is not None and type(value[key]) is not kind
+    ]
+    if mistakes:
+        raise BadLine("; ".join(mistakes))
+    return {key: value[key] for key in kinds if value.get(key) is not None}
+
+
+def _unknown_key(key: str, kinds: Mapping[str, type]) -> str:
+    close = difflib.get_close_matches(key[:_MAX_SHOWN_CHARS], kinds, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(kinds)}; put your own under {META!r}"
+    return f"unknown key {_shortened(key)} ({hint})"
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -62,6 +62,6 @@ def _entry(line: str) -> BundledTheorem:
     values = json.loads(line)
     return BundledTheorem(
         theorem=Theorem(name=values["name"], statement=values["statement"]),
-        level=Level(values["level"]),
-        tags=tuple(values["tags"]),
+        level=Level(values["meta"]["level"]),
+        tags=tuple(values["meta"]["tags"]),
     )

@@ -1,13 +1,13 @@
 """Files of tactic pairs: what ``--tactic-pairs`` reads, and what a policy is fine-tuned on.
 
-One JSON object a line, one line a step::
+One JSON object per line, one line per step::
 
     {"theorem": "add_zero", "statement": "∀ n : Nat, n + 0 = n", "step": 0, "num_steps": 2,
      "state": "⊢ ∀ n : Nat, n + 0 = n", "tactic": "intro n"}
 
 ``copy_from`` stands in place of ``statement`` where the theorem is the library's; ``header`` (``open`` and
 ``universe`` lines) and ``module`` may be left out. All steps of a proof must be there; in which order lines
-come does not matter. Other keys are left alone.
+come does not matter. Under ``meta`` may stand whatever else is known of a step; any other key is a mistake.
 """
 
 from __future__ import annotations
@@ -23,9 +23,16 @@ from typing import BinaryIO, Final
 import attrs
 from attrs.validators import ge, min_len
 
-from leanebm._shown import shown_json
 from leanebm.core import Theorem
-from leanebm.data._reading import MAX_LINE_BYTES, BadLine, decode_line, json_object, numbered_lines, theorem_problems
+from leanebm.data._reading import (
+    MAX_LINE_BYTES,
+    BadLine,
+    decode_line,
+    fields_of,
+    json_object,
+    numbered_lines,
+    theorem_problems,
+)
 from leanebm.errors import ConfigError
 from leanebm.storage import remove_scratch, write_atomically
 
@@ -62,9 +69,9 @@ class TacticPair:
             raise ValueError("the tactic is empty")
 
 
-_TEXTS: Final = ("theorem", "statement", "copy_from", "header", "module", "state", "tactic")
-
-_NUMBERS: Final = ("step", "num_steps")
+_KINDS: Final[dict[str, type]] = dict.fromkeys(
+    ("theorem", "statement", "copy_from", "header", "module", "state", "tactic"), str
+) | dict.fromkeys(("step", "num_steps"), int)
 
 _REQUIRED: Final = ("theorem", "step", "num_steps", "state", "tactic")
 
@@ -142,20 +149,11 @@ def _read_lines(file: BinaryIO) -> tuple[tuple[TacticPair, ...], list[tuple[int,
 
 def _parse(line: str) -> TacticPair:
     value = json_object(line, example=_EXAMPLE)
-    mistakes = [f"{key!r} is missing" for key in _REQUIRED if value.get(key) is None]
-    for kind, keys, wanted in ((str, _TEXTS, "a string"), (int, _NUMBERS, "a whole number")):
-        mistakes += [
-            f"{key!r} should be {wanted}, not {shown_json(value[key])}"
-            for key in keys
-            if value.get(key) is not None and type(value[key]) is not kind
-        ]
-    if mistakes:
-        raise BadLine("; ".join(mistakes))
-    given = {key: value[key] for key in (*_TEXTS, *_NUMBERS) if value.get(key) is not None}
+    given = fields_of(value, _KINDS, required=_REQUIRED)
     theorem = {"name": given.pop("theorem")}
     theorem |= {key: given.pop(key) for key in ("statement", "copy_from", "header") if key in given}
     try:
-        return TacticPair(theorem=Theorem(**theorem), **given)  # type: ignore[arg-type] # checked above
+        return TacticPair(theorem=Theorem(**theorem), **given)
     except ValueError as error:
         raise BadLine(str(error.args[0])) from error
 

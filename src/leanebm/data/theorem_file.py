@@ -3,13 +3,14 @@
 Three forms, told apart by the file's suffix:
 
 ``.jsonl``
-    One JSON object a line: ``name`` and either ``statement`` (with an optional ``header`` of ``open``
-    and ``universe`` lines) or ``copy_from``, the name of a library theorem. Other keys are left alone,
-    so that a data set with columns of its own can be read as it is.
+    One JSON object per line: ``name`` and either ``statement`` (with an optional ``header`` of ``open``
+    and ``universe`` lines) or ``copy_from``, the name of a library theorem. Under ``meta`` may stand
+    whatever else a data set says of the theorem; any other key is a mistake, for a misspelt ``header``
+    would change what the statement means.
 ``.parquet``
     A file of library theorems (:mod:`leanebm.data.library`).
 anything else
-    One statement a line, named after its line (``line_17``), or ``@`` and the name of a library
+    One statement per line, named after its line (``line_17``), or ``@`` and the name of a library
     theorem (``@Nat.add_comm``). Blank lines and lines starting with ``--`` or ``#`` are skipped.
 """
 
@@ -21,9 +22,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from leanebm._shown import shown_json
 from leanebm.core import Theorem
-from leanebm.data._reading import BadLine, decode_line, json_object, numbered_lines, theorem_problems
+from leanebm.data._reading import BadLine, decode_line, fields_of, json_object, numbered_lines, theorem_problems
 from leanebm.data.library import read_library_file
 from leanebm.errors import ConfigError
 from leanebm.storage import write_atomically
@@ -114,16 +114,7 @@ def _parse_json(_: int, line: str) -> Theorem | None:
     if not line:
         return None
     value = json_object(line, example='{"name": …, "statement": …}')
-    fields: dict[str, str] = {}
-    for key in _KEYS:
-        field = value.get(key)
-        if isinstance(field, str):
-            fields[key] = field
-        elif field is not None:
-            raise BadLine(f"{key!r} should be a string, not {shown_json(field)}")
-    if "name" not in fields:
-        raise BadLine("'name' is missing")
-    return _theorem(**fields)
+    return _theorem(**fields_of(value, dict.fromkeys(_KEYS, str), required=["name"]))
 
 
 def _theorem(**fields: str) -> Theorem:
