@@ -16,6 +16,22 @@ INTRODUCTION = """\
 Every command that needs a policy server and is given none starts one; every command that needs Lean and finds
 none prepares the embedded one. Settings come from defaults, then from the TOML file given with `--config`,
 then from options; `leanebm search --dry-run` prints them all, in the form that `--config` reads.
+
+## Completion
+
+Your shell completes commands and options, once it is told how. In Bash, add this line to `~/.bashrc`:
+
+```sh
+eval "$(_LEANEBM_COMPLETE=bash_source leanebm)"
+```
+
+Zsh takes the first of these lines in `~/.zshrc`, fish the second in `~/.config/fish/config.fish`:
+
+<!-- not run: each line is for the shell it names -->
+```sh
+eval "$(_LEANEBM_COMPLETE=zsh_source leanebm)"
+_LEANEBM_COMPLETE=fish_source leanebm | source
+```
 """
 
 
@@ -23,12 +39,13 @@ def page() -> str:
     """The page as it should be."""
     # Help texts wrap at the terminal's width, and settle on it when click is imported.
     os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1")
+    import click
     from click.testing import CliRunner
 
     from leanebm.cli import main
 
     sections = [INTRODUCTION]
-    for name in ["", *sorted(main.commands)]:
+    for name in ["", *main.list_commands(click.Context(main))]:
         title = f"leanebm {name}".strip()
         shown = CliRunner().invoke(main, [*name.split(), "--help"], prog_name="leanebm", terminal_width=100)
         if shown.exit_code != 0:

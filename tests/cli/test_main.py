@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import inspect
 import io
+import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable
 
 import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from leanebm.cli import main
-from leanebm.cli.main import _StandardErrorHandler
+from leanebm.cli._main import _documentation, _StandardErrorHandler
 
 Leanebm = Callable[..., Result]
 
@@ -32,7 +35,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_these(leanebm_command: Leanebm) -> None:
-    assert sorted(main.commands) == COMMANDS
+    assert main.list_commands(click.Context(main)) == COMMANDS
     result = leanebm_command("--help")
     assert result.exit_code == 0
     assert all(command in result.stdout for command in COMMANDS)
@@ -40,11 +43,39 @@ def test_the_commands_are_these(leanebm_command: Leanebm) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_explains_itself(leanebm_command: Leanebm, name: str) -> None:
-    command = main.commands[name]
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert _documentation(name) == inspect.cleandoc(command.help or "")
     assert command.help
     for parameter in command.params:
         assert isinstance(parameter, click.Argument) or parameter.help
     assert leanebm_command(name, "--help").exit_code == 0
+
+
+def test_a_command_that_is_not_there_is_bad_input(leanebm_command: Leanebm) -> None:
+    for name in ("nonsense", "_options", "main", "../prove"):
+        result = leanebm_command(name)
+        assert result.exit_code == 2
+        assert "No such command" in result.stderr
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = (
+        "import json, sys; from leanebm.cli import main; main(['--help'], standalone_mode=False); "
+        "print(json.dumps([name for name in sys.modules if name.startswith(('leanebm.', 'rich', 'aiohttp'))]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert loaded <= {"leanebm.cli", "leanebm.cli._main", "leanebm.cli._running", "leanebm._shown", "leanebm.errors"}
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> list[str]:
+        env = {"_LEANEBM_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        return CliRunner(env=env).invoke(main, [], prog_name="leanebm").stdout.split()
+
+    assert completed("leanebm se") == ["plain,search", "plain,serve"]
+    assert "plain,--sample" in completed("leanebm search --sa")
 
 
 def test_the_version_is_told(leanebm_command: Leanebm) -> None:

@@ -1,5 +1,5 @@
-"""The ``leanebm`` command: parse, call :mod:`leanebm.pipeline`, print. One file a command."""
+"""The ``leanebm`` command: parse, call :mod:`leanebm.pipeline`, print. One file per command."""
 
-from leanebm.cli.main import main
+from leanebm.cli._main import main
 
 __all__ = ["main"]
