@@ -1,4 +1,4 @@
-"""What can be an API key."""
+"""What several settings classes say of their fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leanebm.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DEVICE", "check_api_key", "torch_device"]
+__all__ = ["DEVICE", "SAME_RESULTS", "check_api_key", "torch_device"]
 
 _KEY: Final = re.compile(r"[!-~]+")
 
@@ -25,6 +25,11 @@ def check_api_key(_: object, attribute: attrs.Attribute[Any], value: str | None)
     """
     if value is not None and not _KEY.fullmatch(value):
         raise ValueError(f"{attribute.name!r} must be visible ASCII characters without spaces, at least one")
+
+
+SAME_RESULTS: Final = {"affects_results": False}
+
+"""A field's metadata where it decides how fast, how patiently or through which door, and never what is found."""
 
 
 DEVICE: Final = r"cpu|cuda(:\d+)?"

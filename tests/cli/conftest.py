@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 import leanebm.cli.prove
 import leanebm.cli.search
 from leanebm.cli import main
-from leanebm.lean import LeanPoolConfig
+from leanebm.lean import EmbeddedBackend
 from leanebm.pipeline import ProofRun, SearchRun, WorkbenchOpener
 from leanebm.testing import ToyWorld
 
@@ -24,7 +24,7 @@ ToyBench = Callable[..., WorkbenchOpener]
 def leanebm_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leanebm:
     """``leanebm_command("summary", "--json")``, run in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(LeanPoolConfig, "auto", LeanPoolConfig.embedded)
+    monkeypatch.setattr("leanebm.lean.config.best_backend", EmbeddedBackend)
 
     def call(*arguments: str) -> Result:
         result = CliRunner(env={"COLUMNS": "200"}).invoke(main, list(arguments))

@@ -94,7 +94,7 @@ def test_options_reach_the_run(pairs: Leanebm) -> None:
         "probe_wall_s": 7.0,
         "round": 2,
     }
-    assert run.config["policy"]["temperature"] == 0.5
+    assert run.config["run"]["policy"]["temperature"] == 0.5
     assert {group.round for group in read_contrastive_set("data/a/groups").rows()} == {2}
 
 

@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from leanebm.cli._options import lean_options, run_options
-from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend
+from leanebm.lean import EmbeddedBackend, NativeBackend
 from leanebm.pipeline import RunConfig
 from leanebm.policy import EncoderBackend
 
 
 @pytest.fixture(autouse=True)
 def _no_toolchain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LeanPoolConfig, "auto", LeanPoolConfig.embedded)
+    monkeypatch.setattr("leanebm.lean.config.best_backend", EmbeddedBackend)
 
 
 def parsed(*arguments: str, env: dict[str, str] | None = None) -> RunConfig:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from leanebm.errors import ConfigError
-from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend
+from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
 from leanebm.pipeline import Override, RunConfig, read_run_config, structure_settings, to_toml
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
 
@@ -13,7 +13,7 @@ from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
 @pytest.fixture(autouse=True)
 def _no_toolchain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What `auto` finds must not depend on the machine."""
-    monkeypatch.setattr(LeanPoolConfig, "auto", LeanPoolConfig.embedded)
+    monkeypatch.setattr("leanebm.lean.config.best_backend", EmbeddedBackend)
     monkeypatch.chdir(tmp_path)
 
 
@@ -26,6 +26,18 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_without_a_file_the_defaults_hold() -> None:
     assert read_run_config() == RunConfig()
     assert read_run_config().uses_embedded_server
+
+
+@pytest.mark.parametrize("backend", [EmbeddedBackend(), NativeBackend(), NativeBackend(project=Path("/p"))])
+def test_a_file_and_python_agree_on_the_best_backend_and_its_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: LeanBackend
+) -> None:
+    monkeypatch.setattr("leanebm.lean.config.best_backend", lambda: backend)
+    found = RunConfig().lean
+    assert found.backend == backend
+    assert found.max_rss_mib == (8192 if isinstance(backend, NativeBackend) else 3072)
+    for text in ("", "[lean]\n", "[lean]\nbackend = 'auto'\n", f"[lean]\nnum_workers = {found.num_workers}\n"):
+        assert read_run_config(write(tmp_path, text)) == RunConfig()
 
 
 def test_the_file_outweighs_defaults_and_options_outweigh_the_file(tmp_path: Path) -> None:

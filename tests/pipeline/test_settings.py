@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import enum
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
+from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
+from leanebm.pipeline import ContrastiveConfig
+from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
+from leanebm.policy import EncoderBackend
+from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
 
 
 class Colour(enum.Enum):
@@ -145,3 +150,128 @@ settings_values = st.builds(
 @given(settings_values)
 def test_what_is_written_is_read_back_equal(settings: Settings) -> None:
     assert structure_settings(tomllib.loads(to_toml(settings)), Settings, source="") == settings
+
+
+def test_a_mistake_inside_a_list_is_told_with_its_place() -> None:
+    terms = [{"scorer": "breadth_first"}, {"scorer": {"kind": "length_normalised", "alpha": -1.0}, "wieght": 2.0}]
+    with pytest.raises(ConfigError) as caught:
+        structure_settings({"run": {"scorer": {"kind": "weighted_sum", "terms": terms}}}, ContrastiveConfig, source="")
+    assert [problem.rpartition(" @ ")[-1] for problem in caught.value.problems] == [
+        "$.run.scorer.terms[1].scorer.alpha",
+        "$.run.scorer.terms[1]",
+    ]
+
+
+@attrs.frozen(kw_only=True)
+class Varied:
+    either: int | str
+    some: list[int] = attrs.field(factory=list)
+    table: dict[str, float] = attrs.field(factory=dict)
+
+
+@given(
+    st.builds(
+        Varied,
+        either=st.integers(-5, 5) | texts,
+        some=st.lists(st.integers(-5, 5)),
+        table=st.dictionaries(st.sampled_from("abc"), st.floats(allow_nan=False)),
+    )
+)
+def test_unions_lists_and_tables_are_read_back_equal(varied: Varied) -> None:
+    assert structure_settings(tomllib.loads(to_toml(varied)), Varied, source="") == varied
+
+
+# --- what results depend on ---------------------------------------------------------------------
+
+SPECIAL: dict[str, Any] = {
+    "closers": ("rfl",),
+    "url": "http://elsewhere:1",
+    "model": None,
+    "pooling": None,
+    "required_pooling": "last",
+    "device": "cuda:3",
+    "top_p": 0.5,
+    "prompt_format": "prefix",
+    "scorer": WeightedSum((WeightedTerm(scorer=BreadthFirst()),)),
+}
+"""Other values of fields that a rule of thumb would not find one for."""
+
+
+def places(config: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every field of a config, however deep, that holds no further fields."""
+    for attribute in attrs.fields(type(config)):
+        value = getattr(config, attribute.name)
+        if attribute.init and attrs.has(type(value)) and attrs.fields(type(value)) and attribute.name not in SPECIAL:
+            yield from places(value, *path, attribute.name)
+        elif attribute.init:
+            yield (*path, attribute.name)
+
+
+def another(attribute: attrs.Attribute[Any], value: Any) -> Any:
+    match value:
+        case _ if attribute.name in SPECIAL:
+            return SPECIAL[attribute.name]
+        case EmbeddedBackend() | NativeBackend():
+            return CommandBackend(argv=("other",))
+        case EncoderBackend():
+            return EncoderBackend.SGLANG_ENCODE
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return value + "x"
+        case tuple():
+            return (*value, "Other")
+        case None if "str" in str(attribute.type):
+            return "other"
+        case None if "Path" in str(attribute.type):
+            return Path("other")
+        case None:
+            return 3
+    raise AssertionError(f"no other value is known for {attribute.name}: add it to SPECIAL")
+
+
+def flipped(config: Any, path: tuple[str, ...]) -> tuple[Any, bool]:
+    """``config`` with another value at ``path``, and whether its fields say that results do not depend on it."""
+    name, *rest = path
+    attribute = attrs.fields_dict(type(config))[name]
+    value, is_marked = (
+        flipped(getattr(config, name), tuple(rest)) if rest else (another(attribute, getattr(config, name)), False)
+    )
+    return attrs.evolve(config, **{name: value}), is_marked or attribute.metadata.get("affects_results") is False
+
+
+PLACES = list(places(ContrastiveConfig()))
+
+
+@pytest.mark.parametrize("path", PLACES, ids=".".join)
+def test_every_setting_matters_unless_its_field_says_otherwise(path: tuple[str, ...]) -> None:
+    config = ContrastiveConfig()
+    changed, is_marked = flipped(config, path)
+    is_secret = path[-1] == "api_key"
+    stays_absent = path[-1] in {"model", "pooling"}  # which only go with another backend
+    assert (changed == config) == stays_absent
+    assert (settings_that_matter(changed) == settings_that_matter(config)) == (is_marked or is_secret or stays_absent)
+
+
+def test_what_once_was_left_out_of_the_comparison_is_in_it() -> None:
+    matter = settings_that_matter(ContrastiveConfig())["run"]
+    assert {"adapter", "top_p", "prompt_format", "max_state_chars"} <= matter["policy"].keys()
+    assert not {"url", "api_key", "deadline_s"} & matter["policy"].keys()
+    assert len(PLACES) > 60
+
+
+@pytest.mark.parametrize("scorer", [BreadthFirst(), LengthNormalisedLogProb(alpha=0.7), SPECIAL["scorer"]])
+def test_a_scorer_of_ours_is_written_with_its_word_and_read_back(scorer: Any) -> None:
+    config = attrs.evolve(ContrastiveConfig().run, scorer=scorer)
+    assert structure_settings(tomllib.loads(to_toml(config)), type(config), source="") == config
+
+
+def test_scorers_within_scorers_are_written_and_read_back() -> None:
+    inner = WeightedSum([WeightedTerm(scorer=NegativeEnergy(), weight=-2.0), WeightedTerm(scorer=BreadthFirst())])
+    scorer = WeightedSum(
+        (WeightedTerm(scorer=inner, centre=3.0), WeightedTerm(scorer=LengthNormalisedLogProb(alpha=2.0)))
+    )
+    config = attrs.evolve(ContrastiveConfig().run, scorer=scorer)
+    assert structure_settings(tomllib.loads(to_toml(config)), type(config), source="") == config

@@ -13,7 +13,7 @@ import click
 from leanebm.pipeline import Override, read_run_config
 from leanebm.policy import EncoderBackend
 
-__all__ = ["lean_options", "run_options", "theorems_option"]
+__all__ = ["lean_options", "resume_anyway_option", "run_options", "theorems_option"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -48,6 +48,13 @@ class _Setting:
             show_envvar=self.envvar is not None,
         )
         return option(command)
+
+
+resume_anyway_option = click.option(
+    "--resume-anyway",
+    is_flag=True,
+    help="Go on with it although settings, Lean or a part's code differ; what differs is written down.",
+)
 
 
 def _names(text: str) -> list[str]:

@@ -47,6 +47,12 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         ),
         soft_wrap=True,
     )
+    if summary.resumed_despite:
+        console.print(
+            Text("These results are of unlike runs, pooled by --resume-anyway. A later run had:", style="bold")
+        )
+        for difference in summary.resumed_despite:
+            console.print(Text(f"  - {difference}"), soft_wrap=True)
     if folder is not None:
         console.print(Text(f"proofs:       {folder / 'proofs'}"), soft_wrap=True)
         console.print(Text(f"search trees: {summary.path}"), soft_wrap=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from leanebm._shown import one_line
 from leanebm.cli._display import display_on
-from leanebm.cli._options import run_options
+from leanebm.cli._options import resume_anyway_option, run_options
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.search import how_to_go_on
 from leanebm.data import proofs_of, read_contrastive_set, read_tactic_pairs
@@ -227,6 +227,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 )
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N proofs.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@resume_anyway_option
 @run_options(many=True)
 @click.pass_context
 def generate_negatives(
@@ -245,6 +246,7 @@ def generate_negatives(
     audit: int,
     max_theorems: int | None,
     resume: bool,
+    resume_anyway: bool,
     config: RunConfig,
 ) -> None:
     """Make contrastive groups: replay known proofs, and look beside each step for states off the path.
@@ -273,6 +275,7 @@ def generate_negatives(
                 output,
                 audit=audit,
                 resume=resume,
+                resume_anyway=resume_anyway,
                 observer=display,
             )
             report = run_to_end(generation.run())

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from leanebm.cli._display import display_on
-from leanebm.cli._options import run_options, theorems_option
+from leanebm.cli._options import resume_anyway_option, run_options, theorems_option
 from leanebm.cli._report import print_summary
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.core import Theorem
@@ -35,6 +35,7 @@ __all__ = ["how_to_go_on", "run_search", "search"]
     "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@resume_anyway_option
 @click.option("--dry-run", is_flag=True, help="Read everything, say what would be done, and start nothing.")
 @run_options(many=True)
 @click.pass_context
@@ -46,6 +47,7 @@ def search(
     max_theorems: int | None,
     sample: int | None,
     resume: bool,
+    resume_anyway: bool,
     dry_run: bool,
     config: RunConfig,
 ) -> None:
@@ -59,17 +61,30 @@ def search(
     if dry_run:
         click.echo(_plan(chosen, output, config))
         return
-    run_search(config, chosen, output, resume=resume, how_to_resume=how_to_go_on(context, "--resume"))
+    run_search(
+        config,
+        chosen,
+        output,
+        resume=resume,
+        resume_anyway=resume_anyway,
+        how_to_resume=how_to_go_on(context, "--resume"),
+    )
 
 
 def run_search(
-    config: RunConfig, theorems: Sequence[Theorem], output: Path, *, resume: bool, how_to_resume: str
+    config: RunConfig,
+    theorems: Sequence[Theorem],
+    output: Path,
+    *,
+    resume: bool,
+    resume_anyway: bool = False,
+    how_to_resume: str,
 ) -> None:
     """Search, showing what happens; then print the summary. Ends the program if the user stops it."""
     console = Console(highlight=False)
     try:
         with display_on(console) as display:
-            run = SearchRun(config, theorems, output, resume=resume, observer=display)
+            run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display)
             summary = run_to_end(run.run())
     except Interrupted:
         click.echo(_how_it_stopped(output, len(theorems), how_to_resume))

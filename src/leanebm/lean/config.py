@@ -6,10 +6,11 @@ import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 
+from leanebm._fields import SAME_RESULTS
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend
 from leanebm.lean.backends.base import LeanBackend
@@ -18,8 +19,8 @@ from leanebm.lean.backends.pantograph import bundled_pantograph
 __all__ = ["LeanPoolConfig"]
 
 _log = logging.getLogger(__name__)
-# Mathlib is mapped into memory and counts as resident, although workers share it.
-_WITH_MATHLIB: dict[str, Any] = {"max_rss_mib": 8192}
+_MAX_RSS_MIB: Final = 3072
+_MAX_RSS_MIB_WITH_MATHLIB: Final = 8192  # it is mapped into memory and counts as resident, although workers share it
 _positive = attrs.validators.gt(0.0)
 _not_negative = attrs.validators.ge(0.0)
 _at_least_one = attrs.validators.ge(1)
@@ -36,6 +37,25 @@ def _module_names(_: object, attribute: attrs.Attribute[tuple[str, ...]], value:
         raise ValueError(f"{attribute.name} must be module names such as 'Init', got {', '.join(map(repr, wrong))}")
 
 
+def best_backend() -> LeanBackend:
+    """Pantograph if it was built here, else a native Lean if one is on ``PATH``, else the embedded one.
+
+    Only looks; the choice is logged.
+    """
+    if (binary := bundled_pantograph()) is not None:
+        _log.info("Lean backend: pantograph (%s)", binary)
+        return PantographBackend(binary=binary)
+    if (lean := shutil.which("lean")) is not None:
+        _log.info("Lean backend: native (%s)", lean)
+        return NativeBackend()
+    _log.info("Lean backend: embedded (no vendor/Pantograph, no lean on PATH)")
+    return EmbeddedBackend()
+
+
+def _usual_rss_mib(backend: LeanBackend) -> int:
+    return _MAX_RSS_MIB_WITH_MATHLIB if isinstance(backend, NativeBackend | PantographBackend) else _MAX_RSS_MIB
+
+
 @attrs.frozen(kw_only=True)
 class LeanPoolConfig:
     """How many Lean workers to keep, of which kind, and when to replace one. Starts nothing.
@@ -45,10 +65,10 @@ class LeanPoolConfig:
         LeanPoolConfig.native("path/to/project", num_workers=4, imports=("Mathlib",))
     """
 
-    backend: LeanBackend = attrs.field(factory=EmbeddedBackend)
-    """Where workers come from."""
+    backend: LeanBackend = attrs.field(factory=lambda: best_backend())
+    """Where workers come from; the best backend that this machine has when not given."""
 
-    num_workers: int = attrs.field(default=2, validator=_at_least_one)
+    num_workers: int = attrs.field(default=2, validator=_at_least_one, metadata=SAME_RESULTS)
     """Lean processes kept ready. One more runs while one of them is being replaced."""
 
     imports: tuple[str, ...] = attrs.field(default=("Init",), converter=_as_tuple, validator=_module_names)
@@ -57,7 +77,7 @@ class LeanPoolConfig:
     request_deadline_s: float = attrs.field(default=30.0, validator=_positive)
     """Seconds an answer may take before the worker is killed."""
 
-    startup_deadline_s: float = attrs.field(default=120.0, validator=_positive)
+    startup_deadline_s: float = attrs.field(default=120.0, validator=_positive, metadata=SAME_RESULTS)
     """Seconds a worker may take from its start until it answers."""
 
     tactic_timeout_s: float = attrs.field(default=5.0, validator=_positive)
@@ -66,28 +86,31 @@ class LeanPoolConfig:
     tactic_grace_s: float = attrs.field(default=5.0, validator=_positive)
     """Seconds that Lean may then take to notice. A tactic that does not (some never look) costs its worker."""
 
-    max_requests: int = attrs.field(default=1000, validator=_at_least_one)
+    max_requests: int = attrs.field(default=1000, validator=_at_least_one, metadata=SAME_RESULTS)
     """Requests after which a worker is replaced."""
 
-    max_age_s: float = attrs.field(default=1800.0, validator=_positive)
+    max_age_s: float = attrs.field(default=1800.0, validator=_positive, metadata=SAME_RESULTS)
     """Seconds after which a worker is replaced."""
 
-    max_rss_mib: int = attrs.field(default=3072, validator=_at_least_one)
-    """Resident memory at which a worker is replaced; at twice as much it is killed at once."""
+    max_rss_mib: int = attrs.field(
+        default=attrs.Factory(lambda config: _usual_rss_mib(config.backend), takes_self=True), validator=_at_least_one
+    )
+    """Resident memory in MiB at which a worker is replaced; at twice as much it is killed at once. When not given,
+    8192 for a backend that may load Mathlib, and 3072 for any other."""
 
-    max_drain_s: float = attrs.field(default=60.0, validator=_not_negative)
+    max_drain_s: float = attrs.field(default=60.0, validator=_not_negative, metadata=SAME_RESULTS)
     """Seconds a worker that is being replaced waits for its open proofs to be closed."""
 
-    max_open_proofs: int = attrs.field(default=64, validator=_at_least_one)
+    max_open_proofs: int = attrs.field(default=64, validator=_at_least_one, metadata=SAME_RESULTS)
     """Proofs that may be open on one worker; further ones wait."""
 
     max_line_bytes: int = attrs.field(default=16 * 2**20, validator=attrs.validators.ge(1024))
     """Longest answer accepted; a worker that writes more is killed."""
 
-    max_start_failures: int = attrs.field(default=4, validator=_at_least_one)
+    max_start_failures: int = attrs.field(default=4, validator=_at_least_one, metadata=SAME_RESULTS)
     """Starts that may fail in a row before a worker's place is given up."""
 
-    max_restart_delay_s: float = attrs.field(default=15.0, validator=_not_negative)
+    max_restart_delay_s: float = attrs.field(default=15.0, validator=_not_negative, metadata=SAME_RESULTS)
     """Bound of the pause after failed starts, which doubles from a quarter of a second."""
 
     @property
@@ -97,18 +120,8 @@ class LeanPoolConfig:
 
     @classmethod
     def auto(cls, **settings: Any) -> Self:
-        """The best backend that this machine has: Pantograph, else a native Lean, else the embedded one.
-
-        Only looks; the choice is logged.
-        """
-        if (binary := bundled_pantograph()) is not None:
-            _log.info("Lean backend: pantograph (%s)", binary)
-            return cls(backend=PantographBackend(binary=binary), **(_WITH_MATHLIB | settings))
-        if (lean := shutil.which("lean")) is not None:
-            _log.info("Lean backend: native (%s)", lean)
-            return cls.native(**settings)
-        _log.info("Lean backend: embedded (no vendor/Pantograph, no lean on PATH)")
-        return cls.embedded(**settings)
+        """The best backend that this machine has, which is also the default: :func:`best_backend`."""
+        return cls(backend=best_backend(), **settings)
 
     @classmethod
     def embedded(cls, **settings: Any) -> Self:
@@ -118,7 +131,7 @@ class LeanPoolConfig:
     @classmethod
     def native(cls, project: Path | str | None = None, **settings: Any) -> Self:
         """The ``lean`` on ``PATH``, inside the Lake project at ``project`` if that is given."""
-        return cls(backend=NativeBackend(project=project), **(_WITH_MATHLIB | settings))
+        return cls(backend=NativeBackend(project=project), **settings)
 
     @classmethod
     def with_bundled_pantograph(cls, **settings: Any) -> Self:
@@ -133,4 +146,4 @@ class LeanPoolConfig:
                 "there is no built Pantograph under vendor/Pantograph; check out the commit that "
                 "vendor/ pins there and run 'lake build repl' in it"
             )
-        return cls(backend=PantographBackend(binary=binary), **(_WITH_MATHLIB | settings))
+        return cls(backend=PantographBackend(binary=binary), **settings)

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 from attrs.validators import ge, instance_of
 
+from leanebm._fields import SAME_RESULTS
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
@@ -29,7 +30,7 @@ EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
 class RunConfig:
     """Everything that shapes how theorems are searched; which ones, and where results go, is not here."""
 
-    concurrency: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
+    concurrency: int = attrs.field(default=4, validator=[instance_of(int), ge(1)], metadata=SAME_RESULTS)
     """Theorems searched at the same time, at least 1. Twice ``lean.num_workers`` keeps every worker busy."""
 
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
@@ -39,7 +40,7 @@ class RunConfig:
     """Words, such as ``grind``, whose tactics the embedded policy server never proposes; another server
     is asked as it is."""
 
-    max_failures_in_a_row: int = attrs.field(default=20, validator=[instance_of(int), ge(1)])
+    max_failures_in_a_row: int = attrs.field(default=20, validator=[instance_of(int), ge(1)], metadata=SAME_RESULTS)
     """Theorems that may be lost to infrastructure one after the other before the run stops, at least 1."""
 
     search: SearchConfig = attrs.field(factory=SearchConfig)
@@ -63,6 +64,14 @@ class RunConfig:
         """Whether the run starts a policy server of its own."""
         return self.policy.url == EMBEDDED_SERVER_URL
 
+    def facts_behind(self) -> dict[str, Any]:
+        """What results depend on and no setting says by itself: which server and which head stand behind a path.
+
+        Raises:
+            ConfigError: the configured folder holds no energy head.
+        """
+        return {"uses_embedded_server": self.uses_embedded_server, "energy_head": self.energy.digest}
+
 
 @attrs.frozen
 class Override:
@@ -82,19 +91,14 @@ def read_run_config(path: Path | None = None, overrides: Sequence[Override] = ()
     Raises:
         ConfigError: the file cannot be read, or settings are wrong; every mistake is listed.
     """
-    table = _defaults()
+    table: dict[str, Any] = {"policy": {"url": EMBEDDED_SERVER_URL}}
     _overlay(table, _read_toml(path) if path is not None else {})
     for override in overrides:
         _overlay(table, _nested(override.path.split("."), override.value))
-    _fit_memory_to_backend(table)
     try:
         return structure_settings(table, RunConfig, source=str(path) if path is not None else "the command line")
     except ConfigError as error:
         raise ConfigError(error.summary, [_name_option(problem, overrides) for problem in error.problems]) from None
-
-
-def _defaults() -> dict[str, Any]:
-    return {"lean": {"backend": "auto"}, "policy": {"url": EMBEDDED_SERVER_URL}}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -105,9 +109,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _overlay(table: dict[str, Any], upper: Mapping[str, Any]) -> None:
-    """Lay ``upper`` over ``table``, table by table; anything else is replaced whole."""
+    """Lay ``upper`` over ``table``, table by table; anything else is replaced whole, and so is a part."""
     for key, value in upper.items():
-        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+        if isinstance(value, Mapping) and "kind" not in value and isinstance(table.get(key), dict):
             _overlay(table[key], value)
         else:
             table[key] = dict(value) if isinstance(value, Mapping) else value
@@ -115,19 +119,6 @@ def _overlay(table: dict[str, Any], upper: Mapping[str, Any]) -> None:
 
 def _nested(keys: Sequence[str], value: object) -> dict[str, Any]:
     return {keys[0]: value if len(keys) == 1 else _nested(keys[1:], value)}
-
-
-def _fit_memory_to_backend(table: dict[str, Any]) -> None:
-    """Allow a toolchain's worker as much memory as Mathlib takes, unless told otherwise."""
-    lean = table["lean"]
-    if not isinstance(lean, dict):
-        return  # a mistake, which the converter will tell
-    backend = lean.get("backend")
-    kind = backend.get("kind") if isinstance(backend, Mapping) else backend
-    if kind == "auto":
-        kind = LeanPoolConfig.auto().backend.name
-    if kind in {"native", "pantograph"}:
-        lean.setdefault("max_rss_mib", LeanPoolConfig.native().max_rss_mib)
 
 
 def _name_option(problem: str, overrides: Sequence[Override]) -> str:

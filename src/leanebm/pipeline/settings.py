@@ -3,64 +3,60 @@
 Strict means: a key that no config knows is a mistake, ``"5"`` is not ``5``, and ``2.0`` is not ``2``. TOML
 has no word for "nothing", so ``"none"`` stands for it where a setting may be absent
 (``max_wall_s = "none"``). Where one of several parts can be plugged in, ``kind`` says which:
-``scorer = "breadth_first"``, or ``scorer = {kind = "length_normalised", alpha = 1.0}``.
+``scorer = "breadth_first"``, or ``scorer = {kind = "my_package:MyScorer", alpha = 1.0}``
+(:mod:`leanebm.pipeline.parts`).
 """
 
 from __future__ import annotations
 
 import enum
-import json
-import re
-from collections.abc import Callable, Mapping
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
+import tomli_w
+from cattrs.errors import ClassValidationError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.v import transform_error
 
 from leanebm._shown import shown
-from leanebm.core import StateScorer
 from leanebm.errors import ConfigError, LeanInstallError
-from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy
+from leanebm.pipeline.parts import (
+    FAMILIES,
+    Factory,
+    Family,
+    Parameter,
+    Parameters,
+    Part,
+    fields_of,
+    find_factory,
+    import_path,
+    origin_of,
+    parameters_of,
+)
 
-__all__ = ["NONE_WORD", "structure_settings", "to_toml", "unstructure_settings"]
+__all__ = ["NONE_WORD", "settings_that_matter", "structure_settings", "to_toml", "unstructure_settings"]
 
 T = TypeVar("T")
 
 NONE_WORD = "none"
 """How a TOML file says "no limit", or "not set"."""
 
-_KINDS: Mapping[object, Mapping[str, type]] = {
-    LeanBackend: {
-        "command": CommandBackend,
-        "embedded": EmbeddedBackend,
-        "native": NativeBackend,
-        "pantograph": PantographBackend,
-    },
-    StateScorer: {
-        "breadth_first": BreadthFirst,
-        "cumulative": CumulativeLogProb,
-        "length_normalised": LengthNormalisedLogProb,
-        "negative_energy": NegativeEnergy,
-    },
-}
-"""What may stand where a setting is an interface, by the word that picks it."""
-
-_DISCOVERED: Mapping[object, Mapping[str, Callable[[], object]]] = {
-    LeanBackend: {
-        "auto": lambda: LeanPoolConfig.auto().backend,
-        "pantograph": lambda: LeanPoolConfig.with_bundled_pantograph().backend,
-    },
-}
-"""Words that pick a part by looking at this machine; what was found is what gets written down."""
-
 _MAX_BITS = 63
 """Of whole numbers, without the sign: as many as TOML promises."""
 
-_MISTAKES = (ClassValidationError, LeanInstallError, OverflowError, TypeError, ValueError)
+_MISTAKES = (
+    ClassValidationError,
+    IterableValidationError,
+    LeanInstallError,
+    OverflowError,
+    StructureHandlerNotFoundError,
+    TypeError,
+    ValueError,
+)
 """What a wrong setting raises while it is looked at."""
 
 _SCALARS: tuple[tuple[type, tuple[type, ...], str], ...] = (
@@ -91,17 +87,35 @@ def structure_settings(table: Mapping[str, object], kind: type[T], *, source: st
 
 
 def unstructure_settings(config: attrs.AttrsInstance) -> dict[str, Any]:
-    """The nested plain values of ``config``; secrets (fields marked ``repr=False``) are left out."""
-    return {
-        attribute.name: _plain(getattr(config, attribute.name))
-        for attribute in attrs.fields(type(config))
-        if attribute.init and attribute.repr
-    }
+    """The nested plain values of ``config``; secrets (fields marked ``repr=False``) are left out.
+
+    Raises:
+        ConfigError: a part cannot be written down so that a later run finds it again; each is listed.
+    """
+    return _Writer().whole(config)
+
+
+def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
+    """What results depend on: two runs that agree in it may be pooled.
+
+    Every setting does, unless its field says ``metadata={"affects_results": False}``. Beside the settings,
+    ``parts`` says which code each part was that is not ours.
+
+    Raises:
+        ConfigError: as :func:`unstructure_settings`.
+    """
+    writer = _Writer(only_what_matters=True)
+    table = writer.whole(config)
+    return table | ({"parts": writer.origins} if writer.origins else {})
 
 
 def to_toml(config: attrs.AttrsInstance) -> str:
-    """``config`` as a TOML document that :func:`structure_settings` reads back to an equal value."""
-    return "\n".join(_toml_lines(unstructure_settings(config), ())) + "\n"
+    """``config`` as a TOML document that :func:`structure_settings` reads back to an equal value.
+
+    Raises:
+        ConfigError: as :func:`unstructure_settings`.
+    """
+    return tomli_w.dumps(unstructure_settings(config))
 
 
 def _count(number: int) -> str:
@@ -132,98 +146,150 @@ def _structure_choice(value: object, kind: type[enum.Enum]) -> enum.Enum:
         raise ValueError(f"expected one of {choices}, got {shown(value)}") from None
 
 
-def _structure_tuple(kind: Any) -> Callable[[object, object], tuple[object, ...]]:
-    member = get_args(kind)[0]
-
-    def structure(value: object, _: object) -> tuple[object, ...]:
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"expected a list, got {shown(value)}")
-        return tuple(_CONVERTER.structure(each, member) for each in value)
-
-    return structure
-
-
-def _structure_optional(kind: Any) -> Callable[[object, object], object]:
-    (present,) = (member for member in get_args(kind) if member is not type(None))
+def _structure_list(kind: Any) -> Callable[[object, object], object]:
+    member, make = get_args(kind)[0], tuple if get_origin(kind) is tuple else list
 
     def structure(value: object, _: object) -> object:
-        return None if value is None or value == NONE_WORD else _CONVERTER.structure(value, present)
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"expected a list, got {shown(value)}")
+        structured, mistakes = [], []
+        for number, each in enumerate(value):
+            try:
+                structured.append(_CONVERTER.structure(each, member))
+            except _MISTAKES as error:
+                error.add_note(cattrs.IterableValidationNote(f"Structuring {kind} @ index {number}", number, member))
+                mistakes.append(error)
+        if mistakes:
+            raise IterableValidationError(f"While structuring {kind}", mistakes, kind)
+        return make(structured)
 
     return structure
 
 
-def _structure_kind(interface: Any) -> Callable[[object, object], object]:
+def _structure_union(kind: Any) -> Callable[[object, object], object]:
+    """Structure what may be absent, or one of several types: the first that will have the value."""
+    present, may_be_absent = _members(kind), type(None) in get_args(kind)
+
+    def structure(value: object, _: object) -> object:
+        if may_be_absent and (value is None or value == NONE_WORD):
+            return None
+        mistake: Exception | None = None
+        for member in present:
+            try:
+                return _CONVERTER.structure(value, member)
+            except _MISTAKES as error:
+                mistake = mistake or error
+        raise mistake or TypeError(f"expected nothing, got {shown(value)}")
+
+    return structure
+
+
+def _members(union: Any) -> list[Any]:
+    """What a union holds beside ``None`` and, where an interface is one of them, the part still to be built."""
+    return [member for member in get_args(union) if member is not type(None) and get_origin(member) is not Part]
+
+
+def _structure_plain(value: object, _: object) -> object:
+    """Take a value as it is, where no annotation says more."""
+    return None if value == NONE_WORD else value
+
+
+def _structure_part(interface: Any) -> Callable[[object, object], object]:
     """Structure one of several parts, named by a bare word or by ``kind`` in a table."""
-    kinds, discovered = _KINDS[interface], _DISCOVERED.get(interface, {})
+    family = FAMILIES[interface]
 
     def structure(value: object, _: object) -> object:
         table = value if isinstance(value, Mapping) else {"kind": value}
-        word = table.get("kind")
-        if table.keys() == {"kind"} and isinstance(word, str) and word in discovered:
-            return discovered[word]()
-        if not isinstance(word, str) or word not in kinds:
-            choices = ", ".join(map(repr, sorted({*kinds, *discovered})))
-            raise ValueError(f"expected one of {choices}, got {shown(word)}")
-        rest = {key: member for key, member in table.items() if key != "kind"}
-        return _CONVERTER.structure(rest, kinds[word])
+        kind = table.get("kind")
+        if table.keys() == {"kind"} and isinstance(kind, str) and kind in family.discovered:
+            return family.discovered[kind]()
+        factory = find_factory(family, kind)
+        if isinstance(factory, type):
+            family.check(factory)
+        own = {key: member for key, member in table.items() if key != "kind"}
+        if family.supplied:
+            return Part(factory, _structured(own, factory, _own_parameters(factory, family)))
+        part = _built(own, factory, parameters_of(factory))
+        family.check(part)
+        return part
 
     return structure
+
+
+def _own_parameters(factory: Factory, family: Family) -> Parameters:
+    parameters = parameters_of(factory)
+    own = tuple(each for each in parameters.parameters if each.name not in family.supplied)
+    return attrs.evolve(parameters, parameters=own)
 
 
 def _structure_config(kind: Any) -> Callable[[object, object], object]:
     """Structure and validate field by field, so that one bad field does not hide the next."""
-    attrs.resolve_types(kind)
-    fields = {attribute.name: attribute for attribute in attrs.fields(kind) if attribute.init}
+    parameters = parameters_of(kind)
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, Mapping):
             raise TypeError(f"expected a table, got {shown(value)}")
-        given: dict[str, object] = {}
-        mistakes: list[Exception] = []
-        for name, attribute in fields.items():
-            try:
-                if name in value:
-                    given[name] = _structure_field(attribute, value[name], kind)
-                elif attribute.default is attrs.NOTHING:
-                    raise _noted(ValueError("is required"), attribute, kind)
-            except _MISTAKES as error:
-                mistakes.append(error)
-        if unknown := {key for key in value if key not in fields}:
-            mistakes.append(ForbiddenExtraKeysError(None, kind, unknown))
-        if not mistakes:
-            try:
-                return kind(**given)
-            except (ValueError, TypeError) as error:  # a rule that spans several fields
-                mistakes.append(error)
-        raise ClassValidationError(f"While structuring {kind.__name__}", mistakes, kind)
+        return _built(value, kind, parameters)
 
     return structure
 
 
-def _structure_field(attribute: attrs.Attribute[Any], value: object, kind: Any) -> object:
+def _built(table: Mapping[str, object], factory: Factory, parameters: Parameters) -> object:
+    given = _structured(table, factory, parameters)
     try:
-        structured = _CONVERTER.structure(value, cast("type[Any]", attribute.type))
-        if attribute.validator is not None:
+        return factory(**given)
+    except (ValueError, TypeError) as error:  # a rule that spans several fields
+        raise _all_of([error], factory) from None
+
+
+def _structured(table: Mapping[str, object], factory: Factory, parameters: Parameters) -> dict[str, Any]:
+    """The keyword arguments that ``table`` gives; every mistake in it is raised at once."""
+    known = {parameter.name: parameter for parameter in parameters.parameters}
+    given: dict[str, Any] = {}
+    mistakes: list[Exception] = []
+    for name, parameter in known.items():
+        try:
+            if name in table:
+                given[name] = _structure_field(parameter, table[name], factory)
+            elif parameter.is_required:
+                raise _noted(ValueError("is required"), parameter, factory)
+        except _MISTAKES as error:
+            mistakes.append(error)
+    unknown = {key: value for key, value in table.items() if key not in known}
+    if unknown and not parameters.takes_more:
+        mistake = f"unknown setting {', '.join(sorted(unknown))} (known here: {', '.join(known) or 'none'})"
+        mistakes.append(ValueError(mistake))
+    if mistakes:
+        raise _all_of(mistakes, factory)
+    return given | {key: _structure_plain(value, Any) for key, value in unknown.items()}
+
+
+def _all_of(mistakes: Sequence[Exception], factory: Factory) -> ClassValidationError:
+    return ClassValidationError(f"While structuring {factory}", mistakes, factory)  # type: ignore[arg-type]
+
+
+def _structure_field(parameter: Parameter, value: object, factory: Factory) -> object:
+    attribute = parameter.attribute
+    try:
+        structured: object = _CONVERTER.structure(value, parameter.type)
+        if attribute is not None and attribute.validator is not None:
             attribute.validator(None, attribute, structured)
     except _MISTAKES as error:
-        is_secret = not attribute.repr
-        mistake = ValueError("is not what it should be; it is a secret, so it is not shown") if is_secret else error
-        raise _noted(mistake, attribute, kind) from None
+        secret = ValueError("is not what it should be; it is a secret, so it is not shown")
+        raise _noted(secret if parameter.is_secret else error, parameter, factory) from None
     return structured
 
 
-def _noted(error: Any, attribute: attrs.Attribute[Any], kind: type) -> Any:
+def _noted(error: Any, parameter: Parameter, factory: object) -> Any:
     """Mark ``error`` with the field it belongs to, the way cattrs does, so that its path is known."""
-    note = f"Structuring class {kind.__qualname__} @ attribute {attribute.name}"
-    error.add_note(cattrs.AttributeValidationNote(note, attribute.name, attribute.type))
+    note = f"Structuring {factory} @ attribute {parameter.name}"
+    error.add_note(cattrs.AttributeValidationNote(note, parameter.name, parameter.type))
     return error
 
 
 def _describe(error: BaseException, _: type | None) -> str:
-    if isinstance(error, ForbiddenExtraKeysError):
-        known = ", ".join(attribute.name for attribute in attrs.fields(error.cl) if attribute.init)
-        unknown = ", ".join(sorted(error.extra_fields))
-        return f"unknown setting {unknown} (known here: {known})"
+    if isinstance(error, StructureHandlerNotFoundError):
+        return f"no setting can be a {error.type_}: annotate it with plain types, or with classes of fields"
     # attrs puts the attribute and the value behind the sentence; a person reads the sentence.
     return str(error.args[0]) if error.args else str(error)
 
@@ -231,9 +297,10 @@ def _describe(error: BaseException, _: type | None) -> str:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook_factory(attrs.has, _structure_config)
-    converter.register_structure_hook_factory(_is_optional, _structure_optional)
-    converter.register_structure_hook_factory(_is_tuple, _structure_tuple)
-    converter.register_structure_hook_factory(lambda kind: kind in _KINDS, _structure_kind)
+    converter.register_structure_hook_factory(_is_union, _structure_union)
+    converter.register_structure_hook_factory(_is_list, _structure_list)
+    converter.register_structure_hook_factory(FAMILIES.__contains__, _structure_part)
+    converter.register_structure_hook_func(lambda kind: kind is Any, _structure_plain)
     for kind, accepted, wanted in _SCALARS:
         converter.register_structure_hook(kind, _structure_scalar(kind, accepted, wanted))
     converter.register_structure_hook_func(
@@ -242,66 +309,97 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _is_optional(kind: object) -> bool:
-    members = get_args(kind)
-    return len(members) == 2 and type(None) in members
+def _is_union(kind: object) -> bool:
+    return get_origin(kind) in (typing.Union, types.UnionType)
 
 
-def _is_tuple(kind: object) -> bool:
-    return getattr(kind, "__origin__", None) is tuple and get_args(kind)[-1] is Ellipsis
+def _is_list(kind: object) -> bool:
+    return get_origin(kind) in (list, Sequence) or (get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis)
 
 
 _CONVERTER = _converter()
 
 # --- writing ------------------------------------------------------------------------------------
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+@attrs.define
+class _Writer:
+    """Turns a config into plain values, and remembers what cannot be written down and whose code the parts are."""
+
+    only_what_matters: bool = False
+    problems: list[str] = attrs.field(factory=list)
+    origins: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    """Which code each part is that is not ours, by its path."""
+
+    def whole(self, config: attrs.AttrsInstance) -> dict[str, Any]:
+        """The table of ``config``.
+
+        Raises:
+            ConfigError: something in it cannot be written down.
+        """
+        table = self.table(_fields(config), "$")
+        if self.problems:
+            raise ConfigError("these settings cannot be written down, so no run could be resumed:", self.problems)
+        return table
+
+    def table(self, fields: Iterable[tuple[Parameter, Any]], path: str) -> dict[str, Any]:
+        return {
+            parameter.name: self.plain(value, parameter.type, f"{path}.{parameter.name}")
+            for parameter, value in fields
+            if not parameter.is_secret and (parameter.affects_results or not self.only_what_matters)
+        }
+
+    def plain(self, value: Any, declared: Any, path: str) -> Any:
+        """``value`` in TOML's types; ``declared`` is its annotation."""
+        if _is_union(declared):
+            declared = next((member for member in _members(declared) if member in FAMILIES), declared)
+        member = (get_args(declared) or (Any,))[0]
+        match value:
+            case None:
+                return NONE_WORD
+            case enum.Enum():
+                return value.value
+            case Path():
+                return str(value)
+            case bool() | int() | float() | str():
+                return value
+            case Mapping():
+                return {str(key): self.plain(each, Any, f"{path}.{key}") for key, each in value.items()}
+            case tuple() | list():
+                return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
+            case Part():
+                return self.part(value.factory, lambda: _part_fields(value), FAMILIES[declared], path)
+            case _ if declared in FAMILIES:
+                return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[declared], path)
+            case _ if attrs.has(type(value)):
+                return self.table(_fields(value), path)
+            case _:
+                self.problems.append(f"no setting can be a {type(value).__qualname__} @ {path}")
+                return None
+
+    def part(
+        self, factory: object, fields: Callable[[], Iterable[tuple[Parameter, Any]]], family: Family, path: str
+    ) -> Any:
+        """A part's kind and its fields."""
+        ours = [word for word, built_in in family.built_in.items() if built_in is factory]
+        try:
+            kind = ours[0] if ours else import_path(factory)
+            if (origin := origin_of(factory)) is not None:
+                self.origins[path] = attrs.asdict(origin)
+            return {"kind": kind} | self.table(fields(), path)
+        except ValueError as error:
+            self.problems.append(f"{error} @ {path}")
+            return None
 
 
-def _plain(value: Any) -> Any:
-    match value:
-        case None:
-            return NONE_WORD
-        case enum.Enum():
-            return value.value
-        case Path():
-            return str(value)
-        case Mapping():
-            return {key: _plain(member) for key, member in value.items()}
-        case tuple() | list():
-            return [_plain(member) for member in value]
-        case _ if attrs.has(type(value)):
-            return _kind_of(value) | unstructure_settings(value)
-        case _:
-            return value
+def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:
+    parameters = parameters_of(type(config)).parameters
+    return [(each, getattr(config, each.attribute.name)) for each in parameters if each.attribute is not None]
 
 
-def _kind_of(value: object) -> dict[str, str]:
-    """The word that picks ``value`` among the parts that could stand in its place."""
-    words = [word for kinds in _KINDS.values() for word, kind in kinds.items() if kind is type(value)]
-    return {"kind": words[0]} if words else {}
-
-
-def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    lines = [f"{_toml_key(key)} = {_toml_value(value)}" for key, value in table.items() if key not in tables]
-    for key, value in tables.items():
-        lines += ["", f"[{'.'.join(map(_toml_key, (*path, key)))}]", *_toml_lines(value, (*path, key))]
-    return lines
-
-
-def _toml_key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _toml_value(key)
-
-
-def _toml_value(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            # JSON's escapes are TOML's, except that TOML also wants DEL escaped.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case list():
-            return f"[{', '.join(map(_toml_value, value))}]"
-        case _:
-            return repr(value)  # int and float: Python's inf, nan and exponents are TOML's
+def _part_fields(part: Part[Any]) -> list[tuple[Parameter, Any]]:
+    known = {parameter.name: parameter for parameter in parameters_of(part.factory).parameters}
+    return [
+        (known.get(name, Parameter(name=name, type=Any, is_required=False)), value)
+        for name, value in part.fields.items()
+    ]

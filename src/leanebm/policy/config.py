@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
-from leanebm._fields import check_api_key
+from leanebm._fields import SAME_RESULTS, check_api_key
 from leanebm.policy.prompt import PROMPT_FORMATS
 
 __all__ = ["EncoderBackend", "EncoderConfig", "PolicyClientConfig", "http_url", "without_slash"]
@@ -61,7 +61,10 @@ class EncoderConfig:
     """Which interface of the server is asked."""
 
     url: str | None = attrs.field(
-        default=None, converter=attrs.converters.optional(without_slash), validator=optional(http_url)
+        default=None,
+        converter=attrs.converters.optional(without_slash),
+        validator=optional(http_url),
+        metadata=SAME_RESULTS,
     )
     """Base address of the server that makes embeddings; ``None`` asks the policy server."""
 
@@ -84,19 +87,21 @@ class EncoderConfig:
     required_pooling: str | None = attrs.field(default="mean", validator=in_(_POOLINGS))
     """Pooling the embeddings must have been made with; ``None`` takes any."""
 
-    batch_size: int = attrs.field(default=32, validator=ge(1))
+    batch_size: int = attrs.field(default=32, validator=ge(1), metadata=SAME_RESULTS)
     """Most texts in one request; a server or a backend may allow fewer."""
 
-    linger_s: float = attrs.field(default=0.003, validator=ge(0.0))
+    linger_s: float = attrs.field(default=0.003, validator=ge(0.0), metadata=SAME_RESULTS)
     """Seconds the first text of a batch waits for company."""
 
-    cache_entries: int = attrs.field(default=8192, validator=ge(0))
+    cache_entries: int = attrs.field(default=8192, validator=ge(0), metadata=SAME_RESULTS)
     """Embeddings kept in memory, the least recently used dropped first; 0 keeps none."""
 
-    cache_file: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    cache_file: Path | None = attrs.field(
+        default=None, converter=attrs.converters.optional(Path), metadata=SAME_RESULTS
+    )
     """Where embeddings are kept between runs, an SQLite file that several processes may share; ``None`` keeps none."""
 
-    cache_file_mib: int = attrs.field(default=4096, validator=ge(1))
+    cache_file_mib: int = attrs.field(default=4096, validator=ge(1), metadata=SAME_RESULTS)
     """Size in MiB beyond which the embeddings that were not used for longest are dropped from the file."""
 
     def __attrs_post_init__(self) -> None:
@@ -118,7 +123,7 @@ _POSITIVE: Final = gt(0.0)
 class PolicyClientConfig:
     """Which server to ask, for what, and how patiently."""
 
-    url: str = attrs.field(converter=without_slash, validator=http_url)
+    url: str = attrs.field(converter=without_slash, validator=http_url, metadata=SAME_RESULTS)
     """Base address of the server that samples tactics, such as ``http://127.0.0.1:30000``."""
 
     api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
@@ -149,38 +154,38 @@ class PolicyClientConfig:
 
     # --- patience ---
 
-    deadline_s: float = attrs.field(default=120.0, validator=_POSITIVE)
+    deadline_s: float = attrs.field(default=120.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds one call may take, retries and pauses included, from when it is first let out."""
 
-    startup_deadline_s: float = attrs.field(default=600.0, validator=_POSITIVE)
+    startup_deadline_s: float = attrs.field(default=600.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds ``wait_ready`` waits for a server that is still loading its model."""
 
-    connect_timeout_s: float = attrs.field(default=10.0, validator=_POSITIVE)
+    connect_timeout_s: float = attrs.field(default=10.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds until an attempt to connect is given up."""
 
-    max_attempts: int = attrs.field(default=4, validator=ge(1))
+    max_attempts: int = attrs.field(default=4, validator=ge(1), metadata=SAME_RESULTS)
     """Attempts a call, when the server cannot be reached; other failures have stricter limits."""
 
-    backoff_base_s: float = attrs.field(default=0.25, validator=_POSITIVE)
+    backoff_base_s: float = attrs.field(default=0.25, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Upper bound of the first pause; it doubles with every retry. Pauses are uniform below it."""
 
-    backoff_cap_s: float = attrs.field(default=8.0, validator=_POSITIVE)
+    backoff_cap_s: float = attrs.field(default=8.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Longest such bound, in seconds."""
 
-    breaker_failures: int = attrs.field(default=5, validator=ge(1))
+    breaker_failures: int = attrs.field(default=5, validator=ge(1), metadata=SAME_RESULTS)
     """Consecutive transport or 5xx failures after which the server is left alone for a while."""
 
-    breaker_cooldown_s: float = attrs.field(default=5.0, validator=_POSITIVE)
+    breaker_cooldown_s: float = attrs.field(default=5.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds it is first left alone; doubles up to ``breaker_max_cooldown_s``."""
 
-    breaker_max_cooldown_s: float = attrs.field(default=60.0, validator=_POSITIVE)
+    breaker_max_cooldown_s: float = attrs.field(default=60.0, validator=_POSITIVE, metadata=SAME_RESULTS)
 
     # --- bounds ---
 
-    max_sequences_in_flight: int = attrs.field(default=64, validator=ge(1))
+    max_sequences_in_flight: int = attrs.field(default=64, validator=ge(1), metadata=SAME_RESULTS)
     """Samples asked for at once, summed over requests; halved when the server says it is full."""
 
-    max_response_bytes: int = attrs.field(default=64 * 2**20, validator=ge(1024))
+    max_response_bytes: int = attrs.field(default=64 * 2**20, validator=ge(1024), metadata=SAME_RESULTS)
     """Longest response that is read."""
 
     max_state_chars: int = attrs.field(default=16_000, validator=ge(256))

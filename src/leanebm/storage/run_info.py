@@ -46,6 +46,10 @@ class RunInfo:
     config: Mapping[str, Any]
     """Every setting that its results depend on, as JSON values."""
 
+    resumed_despite: tuple[str, ...] = ()
+    """What differed from the run that it resumed, where its user said to go on all the same; each as
+    :meth:`differences` says it."""
+
     def differences(self, other: RunInfo) -> list[str]:
         """What keeps results of the two runs from being pooled, each as ``$.path: ours, not theirs``.
 

@@ -56,6 +56,7 @@ class ShardWriter(Generic[R, T]):
         shard_format: what shards hold.
         run: the run that writes. If the directory holds shards of another run, its settings must agree.
         config: when shards are closed.
+        pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class ShardWriter(Generic[R, T]):
         *,
         run: RunInfo,
         config: ShardWriterConfig | None = None,
+        pool_unlike_runs: bool = False,
     ) -> None:
         self._path = Path(path)
         self._format = shard_format
         self._run = run
         self._config = ShardWriterConfig() if config is None else config
+        self._pools_unlike_runs = pool_unlike_runs
         self._lock = FileLock(self._path / ".lock", thread_local=False)
         self._next_number = 0
         self._completed: set[str] = set()
@@ -166,19 +169,36 @@ class ShardWriter(Generic[R, T]):
             raise
 
     def _resume(self, paths: Sequence[Path]) -> None:
-        for path in paths:
-            shard = Shard.open(path, self._format)
-            differences = self._run.differences(shard.run)
-            if differences:
-                raise TrajectoryError(
-                    f"{path} was written under other settings, so this run must not add to it; "
-                    "choose another directory, or set:\n" + "\n".join(f"  - {line}" for line in differences)
-                )
+        shards = [Shard.open(path, self._format) for path in paths]
+        self._compare([shard.run for shard in shards])
+        for shard in shards:
             self._completed.update(record.theorem.name for record in shard.records if record.is_final)
             if shard.run.run_id == self._run.run_id:
                 self._written.update(record.theorem.name for record in shard.records)
         if paths:
             self._next_number = int(paths[-1].stem.removeprefix("part-")) + 1
+
+    def _compare(self, runs: Sequence[RunInfo]) -> None:
+        """Refuse to add to what was found under other settings, or note what differs."""
+        differences: dict[str, None] = {}  # an ordered set
+        for run in reversed(runs):
+            differences |= dict.fromkeys(self._run.differences(run))
+            if run.resumed_despite:
+                break  # how the runs before this one differ from it was decided on when it began
+        if not differences:
+            return
+        listed = "\n".join(f"  - {line}" for line in differences)
+        if not self._pools_unlike_runs:
+            raise TrajectoryError(
+                f"{self._path} was written by a run that differs from this one, so their results must not be pooled. "
+                f"This run has:\n{listed}\n"
+                "Set these as they were, choose another folder @ --output, or go on all the same with --resume-anyway, "
+                "which is written down"
+            )
+        _log.warning(
+            "%s goes on with a run that differs from the one before, as you said. It has:\n%s", self._path, listed
+        )
+        self._run = attrs.evolve(self._run, resumed_despite=tuple(differences))
 
     async def _commit(self) -> None:
         """Write shard after shard until the writer is closed."""

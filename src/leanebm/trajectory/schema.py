@@ -130,7 +130,15 @@ class TrajectoryWriter(ShardWriter[TheoremRecord, TrajectoryRow]):
         path: the directory; made if it is not there.
         run: the run that writes. If the directory holds shards of another run, its settings must agree.
         config: when shards are closed.
+        pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
     """
 
-    def __init__(self, path: Path | str, *, run: RunInfo, config: ShardWriterConfig | None = None) -> None:
-        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config)
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        run: RunInfo,
+        config: ShardWriterConfig | None = None,
+        pool_unlike_runs: bool = False,
+    ) -> None:
+        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs)

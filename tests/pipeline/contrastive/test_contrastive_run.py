@@ -106,7 +106,7 @@ async def test_theorems_of_the_library_are_replayed_where_they_are_known(
     library = attrs.evolve(PROOFS[1], theorem=Theorem(name="Nat.add_comm", copy_from="Nat.add_comm"))
     await ContrastiveRun(generation, [library, PROOFS[2]], tmp_path, opening=toy_bench(world)).run()
     [run] = read_contrastive_set(tmp_path / "groups").runs
-    assert run.config["lean"]["imports"] == ["Init", "Std"]
+    assert run.config["run"]["lean"]["imports"] == ["Init", "Std"]
     assert outcomes(tmp_path) == {"Nat.add_comm": "refused", "n3": "verified"}
 
 

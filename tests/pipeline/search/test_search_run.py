@@ -203,6 +203,42 @@ async def test_a_run_with_other_settings_cannot_be_resumed(
     await SearchRun(more_at_once, numbers(1, 2), tmp_path, resume=True, opening=toy_bench(world)).run()
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"adapter": "round-2"},
+        {"top_p": 0.9},
+        {"prompt_format": "prefix"},
+        {"max_state_chars": 300},
+        {"url": "http://h:1"},
+    ],
+)
+async def test_a_run_that_asks_the_policy_otherwise_cannot_be_resumed(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, policy: dict[str, Any]
+) -> None:
+    await SearchRun(config, numbers(1), tmp_path, opening=toy_bench(world)).run()
+    other = attrs.evolve(config, policy=attrs.evolve(config.policy, **policy))
+    with pytest.raises(TrajectoryError, match=r"uses_embedded_server" if "url" in policy else next(iter(policy))):
+        await SearchRun(other, numbers(1, 2), tmp_path, resume=True, opening=toy_bench(world)).run()
+
+
+async def test_going_on_all_the_same_is_written_down_and_then_goes_on_by_itself(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench
+) -> None:
+    other = attrs.evolve(config, scorer=CumulativeLogProb())
+    await SearchRun(config, numbers(1), tmp_path, opening=toy_bench(world)).run()
+    assert summarise_run(tmp_path).resumed_despite == ()
+    await SearchRun(other, numbers(1, 2), tmp_path, resume_anyway=True, opening=toy_bench(world)).run()
+    await SearchRun(other, numbers(1, 2, 3), tmp_path, resume=True, opening=toy_bench(world)).run()
+    assert outcomes(tmp_path) == {"n1": "proved", "n2": "proved", "n3": "proved"}
+    assert summarise_run(tmp_path).resumed_despite == (
+        "$.config.scorer.alpha: 'nothing', not 0.5",
+        "$.config.scorer.kind: 'cumulative', not 'length_normalised'",
+    )
+    with pytest.raises(TrajectoryError, match=r"\$\.config\.scorer"):
+        await SearchRun(config, numbers(1, 2, 3, 4), tmp_path, resume=True, opening=toy_bench(world)).run()
+
+
 async def test_names_must_be_unique(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench
 ) -> None:

@@ -26,7 +26,7 @@ from leanebm.pipeline.contrastive.rerooted import RerootedCertifier, RerootedEnv
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 from leanebm.pipeline.run_folder import write_text
-from leanebm.pipeline.settings import to_toml, unstructure_settings
+from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
@@ -66,6 +66,8 @@ class ContrastiveRun:
         audit: how many negatives to search for proofs of, with :data:`AUDIT_FACTOR` times the budget.
         resume: whether the folder may hold an earlier run's groups, which are then kept, and so is its audit if
             this run makes none.
+        resume_anyway: whether ``resume`` goes on also where groups of the two runs are not alike, because settings or
+            the code of a part differ. What differs is written into every shard from then on.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier.
     """
@@ -78,6 +80,7 @@ class ContrastiveRun:
         *,
         audit: int = 0,
         resume: bool = False,
+        resume_anyway: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener = open_workbench,
     ) -> None:
@@ -87,7 +90,8 @@ class ContrastiveRun:
         self._too_short = len(proofs) - len(self._long_enough)
         self._folder = ContrastiveFolder(folder)
         self._audit_size = audit
-        self._resume = resume
+        self._resume = resume or resume_anyway
+        self._resume_anyway = resume_anyway
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
         self._failures_in_a_row = 0
@@ -101,8 +105,9 @@ class ContrastiveRun:
             TrajectoryError: groups cannot be written, or the folder's were made under other settings.
         """
         self._check()
+        toml = to_toml(self._config)  # before anything is started: what cannot be written down is refused here
         async with self._opening(self._config.run, self._observer) as bench:
-            await self._replay_all(bench)
+            await self._replay_all(bench, toml)
             groups = list(read_contrastive_set(self._folder.groups).rows())
             # An earlier part's audit stays until there is a new one, also if that is stopped.
             report = self._report(groups, self._folder.read_audit() if self._resume else None)
@@ -124,11 +129,13 @@ class ContrastiveRun:
 
     # --- replaying ---
 
-    async def _replay_all(self, bench: Workbench) -> None:
+    async def _replay_all(self, bench: Workbench, toml: str) -> None:
         info = self._run_info(bench)
-        async with ContrastiveWriter(self._folder.groups, run=info, config=_SHARDS) as writer:
+        async with ContrastiveWriter(
+            self._folder.groups, run=info, config=_SHARDS, pool_unlike_runs=self._resume_anyway
+        ) as writer:
             remove_scratch(self._folder.path)
-            write_text(self._folder.config, to_toml(self._config))
+            write_text(self._folder.config, toml)
             done = writer.completed()
             waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]
             with stage(self._observer, "replaying", self._detail(len(waiting))) as replaying:
@@ -263,12 +270,6 @@ def _with_library(config: ContrastiveConfig, proofs: Sequence[KnownProof]) -> Co
 
 
 def _settings_that_matter(config: ContrastiveConfig) -> dict[str, Any]:
-    """What groups depend on: two runs that agree in it may be pooled."""
-    settings = unstructure_settings(config.run)
-    lean, policy = settings["lean"], settings["policy"]
-    return {
-        "negatives": unstructure_settings(config.negatives),
-        "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
-        "policy": {key: policy[key] for key in ("temperature", "max_tactic_tokens")}
-        | {"is_embedded": config.run.uses_embedded_server, "without": settings["without"]},
-    }
+    settings = settings_that_matter(config) | config.run.facts_behind()
+    del settings["run"]["seed"]  # has a place of its own in the run's record
+    return settings

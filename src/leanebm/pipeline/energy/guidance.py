@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs.validators import ge, instance_of, matches_re, optional
 
-from leanebm._fields import DEVICE, torch_device
+from leanebm._fields import DEVICE, SAME_RESULTS, torch_device
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
@@ -33,7 +33,7 @@ def _as_path(path: Any) -> Path | None:
 class EnergyConfig:
     """Which energy head guides a search, and how."""
 
-    path: Path | None = attrs.field(default=None, converter=_as_path)
+    path: Path | None = attrs.field(default=None, converter=_as_path, metadata=SAME_RESULTS)
     """Folder that ``train-ebm`` wrote; ``None`` searches without a head."""
 
     beta: float | None = attrs.field(default=None, validator=optional(ge(0.0)))
@@ -43,7 +43,7 @@ class EnergyConfig:
     """Whether exact spectral norms are computed once, so that scoring is faster and never moves;
     otherwise they are estimated afresh at every forward, as in training."""
 
-    device: str = attrs.field(default="cpu", validator=matches_re(DEVICE))
+    device: str = attrs.field(default="cpu", validator=matches_re(DEVICE), metadata=SAME_RESULTS)
     """Where the head computes: ``cpu``, ``cuda`` or ``cuda:1``."""
 
     @property

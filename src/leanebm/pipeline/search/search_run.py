@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -22,7 +22,7 @@ from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, write_text
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
-from leanebm.pipeline.settings import to_toml, unstructure_settings
+from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import Edge, Node, SearchOutcome, SearchResult
 from leanebm.storage import RunInfo
@@ -127,6 +127,8 @@ class SearchRun:
         theorems: what to search; names must be unique.
         folder: where results go.
         resume: whether the folder may hold an earlier run's results, which are then kept.
+        resume_anyway: whether ``resume`` goes on also where results of the two runs are not alike, because settings or
+            the code of a part differ. What differs is written into every shard from then on.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier.
     """
@@ -138,13 +140,15 @@ class SearchRun:
         folder: str | os.PathLike[str],
         *,
         resume: bool = False,
+        resume_anyway: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener = open_workbench,
     ) -> None:
         self._config = config
         self._theorems = theorems
         self._folder = RunFolder(folder)
-        self._resume = resume
+        self._resume = resume or resume_anyway
+        self._resume_anyway = resume_anyway
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
         self._failures_in_a_row = 0
@@ -155,17 +159,21 @@ class SearchRun:
         """Search all theorems; returns what the folder holds then, an earlier run's results included.
 
         Raises:
-            ConfigError: the folder holds a run already and ``resume`` is off, or names are not unique; or, once all
-                have been tried, Lean refused every one of the statements.
+            ConfigError: the folder holds a run already and ``resume`` is off, names are not unique, or a part cannot be
+                written down; or, once all have been tried, Lean refused every one of the statements.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: results cannot be written, or the folder's run had other settings.
         """
         self._check()
+        # Before anything is started: what cannot be written down is refused here.
+        toml, settings = to_toml(self._config), _settings_that_matter(self._config)
         async with self._opening(self._config, self._observer) as bench:
-            info = self._run_info(bench)
-            async with TrajectoryWriter(self._folder.trajectory, run=info) as writer:
+            info = self._run_info(bench, settings)
+            async with TrajectoryWriter(
+                self._folder.trajectory, run=info, pool_unlike_runs=self._resume_anyway
+            ) as writer:
                 self._folder.sweep()
-                write_text(self._folder.config, to_toml(self._config))
+                write_text(self._folder.config, toml)
                 done = writer.completed()
                 waiting = [theorem for theorem in self._theorems if theorem.name not in done]
                 recorder = _Recorder(self._folder, info, writer)
@@ -202,7 +210,7 @@ class SearchRun:
                 f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
             )
 
-    def _run_info(self, bench: Workbench) -> RunInfo:
+    def _run_info(self, bench: Workbench, settings: Mapping[str, Any]) -> RunInfo:
         return RunInfo(
             run_id=uuid.uuid4().hex,
             started_unix_s=time.time(),
@@ -210,7 +218,7 @@ class SearchRun:
             backend=self._config.lean.backend.name,
             lean_version=bench.lean_version,
             leanebm_version=version("leanebm"),
-            config=_settings_that_matter(self._config),
+            config=settings,
         )
 
     async def _search_all(
@@ -288,17 +296,6 @@ class _Recorder:
 
 
 def _settings_that_matter(config: RunConfig) -> dict[str, Any]:
-    """What results depend on: two runs that agree in it may be pooled.
-
-    How many processes shared the work, and where the server stood, may differ.
-    """
-    settings = unstructure_settings(config)
-    energy, lean, policy = settings["energy"], settings["lean"], settings["policy"]
-    return {
-        "search": settings["search"],
-        "scorer": settings["scorer"],
-        "energy": {"head": config.energy.digest} | {key: energy[key] for key in ("beta", "freeze_spectral")},
-        "lean": {key: lean[key] for key in ("backend", "imports", "tactic_timeout_s")},
-        "policy": {key: value for key, value in policy.items() if key in ("temperature", "max_tactic_tokens")}
-        | {"is_embedded": config.uses_embedded_server, "without": settings["without"]},
-    }
+    settings = settings_that_matter(config) | config.facts_behind()
+    del settings["seed"]  # has a place of its own in the run's record
+    return settings

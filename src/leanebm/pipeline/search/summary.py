@@ -25,6 +25,9 @@ class RunSummary:
     records: tuple[TheoremRecord, ...] = attrs.field(repr=False)
     """Each theorem's last search, in the order they were first finished."""
 
+    resumed_despite: tuple[str, ...] = ()
+    """What differs between the runs that were pooled, if somebody resumed one all the same."""
+
     def ended(self, outcome: str) -> tuple[TheoremRecord, ...]:
         """The theorems whose search ended so."""
         return tuple(record for record in self.records if record.outcome == outcome)
@@ -41,4 +44,10 @@ def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
     trajectory = RunFolder.trajectory_in(path)
-    return RunSummary(path=trajectory, totals=summarise(trajectory), records=read_trajectory(trajectory).records)
+    shards = read_trajectory(trajectory)
+    return RunSummary(
+        path=trajectory,
+        totals=summarise(trajectory),
+        records=shards.records,
+        resumed_despite=tuple(line for run in shards.runs for line in run.resumed_despite),
+    )
