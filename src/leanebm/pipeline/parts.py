@@ -340,7 +340,7 @@ def _type_of(factory: Factory, parameter: inspect.Parameter, attribute: attrs.At
 def _home(factory: Factory, attribute: attrs.Attribute[Any] | None) -> str:
     """The module in whose words a parameter is annotated."""
     if not isinstance(factory, type):
-        return inspect.unwrap(factory).__module__
+        return str(inspect.unwrap(factory).__module__)
     wanted = "__init__" if attribute is None else "__annotations__"
     for base in factory.__mro__:
         found = vars(base).get(wanted)
