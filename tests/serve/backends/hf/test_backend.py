@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,16 @@ from typing import Any
 import pytest
 import torch
 
-from leanebm.errors import ConfigError, EncoderError, LeanEbmError, PolicyBadRequest, PolicyError, PromptTooLong
+from leanebm import _extras
+from leanebm.errors import (
+    ConfigError,
+    EncoderError,
+    LeanEbmError,
+    MissingExtra,
+    PolicyBadRequest,
+    PolicyError,
+    PromptTooLong,
+)
 from leanebm.serve import Completion, HfBackend, HfConfig, Prompt, SamplingParams
 from leanebm.testing import tiny_llama as build_tiny_llama
 
@@ -309,6 +319,13 @@ async def test_a_folder_that_cannot_be_served_leaves_nothing_behind(tmp_path: Pa
         await backend.__aenter__()
     with pytest.raises(LeanEbmError, match="async with"):
         _ = backend.description
+
+
+async def test_a_library_that_is_not_installed_is_named(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "leanebm.serve.backends.hf._language_model", None)
+    monkeypatch.setattr(_extras, "missing_of", lambda extra: ("peft>=0.15",) if extra == "serve" else ())
+    with pytest.raises(MissingExtra, match=r"(?s)a language model needs the extra 'serve'.*install 'peft>=0.15'"):
+        await HfBackend(HfConfig(model=str(tiny_llama))).__aenter__()
 
 
 async def test_it_describes_how_it_encodes(backend: HfBackend, tiny_llama: Path) -> None:

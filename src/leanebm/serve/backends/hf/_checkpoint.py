@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from leanebm.errors import ConfigError
-from leanebm.serve.backends.hf._folder import problems_of_weights
+from leanebm.serve.backends.hf._folder import problems_of_model
 
 __all__ = ["copy_weights", "differences", "load_checkpoint"]
 
@@ -24,6 +25,9 @@ _IMMATERIAL: Final = frozenset(
     {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "pad_token_id", "initializer_range"}
 )
 """Settings of a config that no result depends on."""
+
+_WRAPPED: Final = re.compile(r"(?<=\.)base_layer\.")
+"""What an adapter puts into a tensor's name: once for each time that it wraps the layer."""
 
 
 def load_checkpoint(
@@ -40,7 +44,7 @@ def load_checkpoint(
     Raises:
         ConfigError: the folder holds no such model, or a damaged one.
     """
-    problems = problems_of_weights(folder)
+    problems = problems_of_model(folder)
     if problems:
         raise ConfigError(f"cannot load {folder}", problems)
     chosen = {} if attention is None else {"attn_implementation": attention}
@@ -101,7 +105,7 @@ def _base_tensors(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     """The model's own tensors, under the names they have without adapters."""
     for name, tensor in model.state_dict().items():
         if ".lora_" not in name:
-            yield name.replace(".base_layer.", "."), tensor
+            yield _WRAPPED.sub("", name), tensor
 
 
 def _shape(tensor: Tensor | None) -> str:

@@ -1,89 +1,137 @@
-"""What a model's folder must hold, found out before anything heavy is imported or read."""
+"""What the folder of a model or an adapter must hold, found out before anything heavy is imported or read."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf.config import HfConfig
 
-__all__ = ["check_installed", "check_paths", "problems_of_adapter", "problems_of_weights", "weight_hash"]
+__all__ = [
+    "adapter_hash",
+    "check_paths",
+    "model_hash",
+    "problems_of_adapter",
+    "problems_of_attention",
+    "problems_of_model",
+]
 
-_LIBRARIES: Final = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy")
 _INDEX: Final = "model.safetensors.index.json"
+_ADAPTER: Final = ("adapter_config.json", "adapter_model.safetensors")
+_DECISIVE: Final = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+"""Files beside the weights that an answer depends on, as far as a model has them."""
 
-
-def check_installed() -> None:
-    """See that the libraries of the ``serve`` extra are here.
-
-    Raises:
-        ConfigError: some are not.
-    """
-    absent = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
-    if absent:
-        raise ConfigError(
-            f"serving a model needs {', '.join(absent)}: run  python -m pip install 'leanebm[serve]'",
-        )
+_FLASH: Final = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
+"""Implementations that transformers would download if the package is not installed."""
 
 
 def check_paths(config: HfConfig) -> None:
-    """See that the model and its adapters are where they should be.
+    """See that the model and its adapters are where they should be, and that nothing would be downloaded.
 
     Raises:
-        ConfigError: with everything that is missing.
+        ConfigError: with everything that is wrong.
     """
     folder = Path(config.model)
-    problems = [f"{problem} @ model" for problem in problems_of_weights(folder)]
+    problems = [f"{problem} @ model" for problem in problems_of_model(folder)]
     if not problems and not (folder / "tokenizer.json").is_file():
         problems.append(f"{folder} has no tokenizer.json, and only fast tokenizers are served @ model")
+    problems += [f"{problem} @ attention" for problem in problems_of_attention(config.attention)]
     for name, path in config.adapters.items():
         problems += [f"{problem} @ adapters.{name}" for problem in problems_of_adapter(Path(path))]
     if problems:
         raise ConfigError(f"cannot serve {config.model}", problems)
 
 
-def problems_of_weights(folder: Path) -> list[str]:
-    """What is wrong with a folder of weights, as far as the names of its files tell."""
+def problems_of_model(folder: Path) -> list[str]:
+    """What is wrong with a folder of weights, as far as its config and the names of its files show."""
     if not (folder / "config.json").is_file():
         return [f"{folder} is not the folder of a model: it has no config.json"]
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        return [f"{folder / 'config.json'} cannot be read: {error!r}"]
     try:
         absent = [path.name for path in _weight_files(folder) if not path.is_file()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return [f"{folder / _INDEX} cannot be read: {error!r}"]
     if absent:
         return [f"{folder} lacks {', '.join(absent)}; only weights in safetensors are read, for they cannot run code"]
+    return [problem for named in _attentions(config) for problem in problems_of_attention(named)]
+
+
+def problems_of_attention(implementation: str | None) -> list[str]:
+    """What is wrong with an implementation of attention: transformers would download it, and it is code."""
+    if implementation is None:
+        return []
+    if "/" in implementation:
+        return [f"the attention {implementation} would be downloaded: choose eager, sdpa or an installed one"]
+    package = _FLASH.get(implementation)
+    if package is not None and importlib.util.find_spec(package) is None:
+        return [f"the attention {implementation} needs the package {package}, which is not installed"]
     return []
 
 
 def problems_of_adapter(folder: Path) -> list[str]:
-    """What is wrong with a folder of a LoRA adapter, as far as the names of its files tell."""
-    absent = [name for name in ("adapter_config.json", "adapter_model.safetensors") if not (folder / name).is_file()]
+    """What is wrong with a folder of a LoRA adapter, as far as the names of its files show."""
+    absent = [name for name in _ADAPTER if not (folder / name).is_file()]
     return [f"{folder} is not the folder of an adapter: it has no {' and no '.join(absent)}"] if absent else []
 
 
-def weight_hash(folder: Path) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of a model's or an adapter's weight files."""
-    digest = hashlib.sha256()
-    for path in _weight_files(folder):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+def model_hash(folder: Path, dtype: str) -> str:
+    """Sixteen hexadecimal digits that change with everything in a model's folder that its answers depend on.
+
+    Args:
+        folder: of the model.
+        dtype: number format that the weights are converted to.
+    """
+    beside = [folder / name for name in _DECISIVE]
+    return _hash(dtype, [*_weight_files(folder), *beside, *sorted(folder.glob("*.py"))])
+
+
+def adapter_hash(folder: Path) -> str:
+    """The same for an adapter: its weights, and the settings that scale them."""
+    return _hash("adapter", [folder / name for name in _ADAPTER])
+
+
+def _hash(salt: str, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256(salt.encode())
+    for path in paths:
+        if path.is_file():
+            if path.suffix != ".safetensors":  # whose names say nothing, and change when a model is split anew
+                digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 
 def _weight_files(folder: Path) -> list[Path]:
     """In a fixed order; stray files beside them are left out."""
-    return [folder / name for name in sorted(set(_weight_names(folder)))]
+    if not (folder / _INDEX).is_file():
+        return [folder / "model.safetensors"]
+    names = json.loads((folder / _INDEX).read_text("utf-8"))["weight_map"].values()
+    return [folder / name for name in sorted(set(names))]
 
 
-def _weight_names(folder: Path) -> Iterator[str]:
-    if (folder / "adapter_model.safetensors").is_file():
-        yield "adapter_model.safetensors"
-    elif (folder / _INDEX).is_file():
-        yield from json.loads((folder / _INDEX).read_text("utf-8"))["weight_map"].values()
-    else:
-        yield "model.safetensors"
+def _attentions(config: object) -> Iterator[str]:
+    """Every implementation of attention that a ``config.json`` names, those of its parts included."""
+    if not isinstance(config, Mapping):
+        return
+    for key, value in config.items():
+        if not key.endswith("attn_implementation"):
+            yield from _attentions(value)
+        elif isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from (named for named in value.values() if isinstance(named, str))

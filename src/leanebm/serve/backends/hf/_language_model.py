@@ -19,7 +19,7 @@ from leanebm._fields import torch_device
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._adapters import Adapters
 from leanebm.serve.backends.hf._checkpoint import copy_weights, differences, load_checkpoint
-from leanebm.serve.backends.hf._folder import weight_hash
+from leanebm.serve.backends.hf._folder import model_hash
 from leanebm.serve.backends.hf._key_values import KeyValues
 from leanebm.serve.backends.hf._tokenizer import PromptTokenizer
 from leanebm.serve.backends.hf.config import HfConfig
@@ -39,7 +39,7 @@ class LanguageModel:
         self._model = model
         self._device = model.device
         self.path = config.model
-        self.weight_version = config.weight_version or weight_hash(Path(config.model))
+        self.weight_version = config.weight_version or model_hash(Path(config.model), self.dtype)
         self.tokenizer = tokenizer
         self.adapters = Adapters(model)
         self.eos_ids = _eos_ids(model, tokenizer)
@@ -171,7 +171,7 @@ class LanguageModel:
             problems += ["the tokenizers differ"] * (tokenizer.vocabulary != self.tokenizer.vocabulary)
         if problems:
             raise ConfigError(f"{path} is another model than the one that is served", problems)
-        version = weight_version or weight_hash(folder)
+        version = weight_version or model_hash(folder, self.dtype)
         copy_weights(new, self._model)
         self.path, self.weight_version = path, version
 

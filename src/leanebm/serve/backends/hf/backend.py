@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self, final
 
 import attrs
 
+from leanebm._extras import extra_needed
 from leanebm.errors import ConfigError, LeanEbmError, PolicyBadRequest, PolicyError
 from leanebm.serve.backends.base import (
     Backend,
@@ -21,7 +22,7 @@ from leanebm.serve.backends.base import (
     Prompt,
     SamplingParams,
 )
-from leanebm.serve.backends.hf._folder import check_installed, check_paths
+from leanebm.serve.backends.hf._folder import check_paths
 from leanebm.serve.backends.hf._intake import Intake
 from leanebm.serve.backends.hf._model_thread import ModelThread
 from leanebm.serve.backends.hf._scheduler import Limits, Scheduler
@@ -69,7 +70,6 @@ class HfBackend(Backend):
         Raises:
             ConfigError: a library, a file or a device is missing, or the model cannot be served.
         """
-        check_installed()
         check_paths(self._config)
         async with AsyncExitStack() as resources:
             thread = await resources.enter_async_context(ModelThread())
@@ -86,9 +86,9 @@ class HfBackend(Backend):
 
     async def _load(self, thread: ModelThread) -> _Running:
         def load() -> _Running:
-            # Here, because these imports take seconds and need the extra.
-            from leanebm.serve.backends.hf._language_model import LanguageModel
-            from leanebm.serve.backends.hf._running_batch import RunningBatch
+            with extra_needed("serve", "a language model"):  # here, because these imports take seconds
+                from leanebm.serve.backends.hf._language_model import LanguageModel
+                from leanebm.serve.backends.hf._running_batch import RunningBatch
 
             model = LanguageModel.load(self._config)
             config = self._config
