@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from leanebm import _extras
 from leanebm.cli.serve import _backend, _serve
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.serve import ServeConfig
@@ -72,7 +73,8 @@ def test_wrong_options_are_refused_before_anything_is_loaded(
 def test_without_the_extra_it_says_what_to_install(
     leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    result = leanebm_command("serve", "--backend", "hf", "--model", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "leanebm.serve.backends.hf._language_model", None)
+    monkeypatch.setattr(_extras, "missing_of", lambda _: ("peft>=0.15", "torch>=2.5"))
+    result = leanebm_command("serve", "--backend", "hf", "--model", str(tiny_llama(tmp_path)))
     assert result.exit_code == 2
-    assert "python -m pip install 'leanebm[serve]'" in result.stderr
+    assert "python -m pip install 'peft>=0.15' 'torch>=2.5'" in result.stderr
