@@ -32,11 +32,11 @@ def _bundled_numbers(monkeypatch: pytest.MonkeyPatch, toy_lean: ToyWorld) -> Non
 def test_it_proves_and_says_how_much_of_each_level_and_how_long(leanebm_command: Leanebm) -> None:
     result = leanebm_command("demo", "--max-theorems", "5")
     assert result.exit_code == 0
-    assert "Proving 5 bundled theorems with the embedded Lean." in result.stdout
-    assert "4 are searched at a time, none for longer than 20 s." in result.stdout
+    assert "Proving 5 bundled theorems with the embedded Lean." in result.stderr
+    assert "4 are searched at a time, none for longer than 20 s." in result.stderr
     assert "5 of 5 theorems proved and certified" in result.stdout
     assert f"by level: {Level.TRIVIAL} 5 of 5" in result.stdout
-    assert "Everything together took" in result.stdout
+    assert "Everything together took" in result.stderr
 
 
 def test_a_second_demo_leaves_the_first_ones_folder_alone(leanebm_command: Leanebm) -> None:
@@ -59,4 +59,4 @@ def test_its_settings_let_a_stopped_demo_be_resumed(leanebm_command: Leanebm, mo
     monkeypatch.setattr(leanebm.cli.search, "load_theorems", vars(leanebm.cli.demo)["load_theorems"])
     resumed = leanebm_command(*words[1:])
     assert resumed.exit_code == 0
-    assert "searching 0 theorems (2 done before)" in resumed.stdout
+    assert "searching 0 theorems (2 done before)" in resumed.stderr

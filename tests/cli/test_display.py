@@ -7,7 +7,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from leanebm.cli._display import LiveDisplay, PlainDisplay, display_on
+from leanebm.cli._display import LiveDisplay, PlainDisplay, open_display
 from leanebm.pipeline import Observer, StageFinished, StageStarted, stage
 from leanebm.testing import ManualClock
 
@@ -39,7 +39,7 @@ def output_of(console: Console) -> str:
 
 def test_plain_lines_tell_a_whole_job() -> None:
     console = Console(file=io.StringIO(), width=120)
-    with display_on(console) as display:
+    with open_display(console) as display:
         work(display)
     assert output_of(console).splitlines() == [
         "preparing Lean: done in 61.0 s",
@@ -66,7 +66,7 @@ def test_a_log_is_told_now_and_then_how_far_a_quiet_stage_is() -> None:
 
 def test_a_terminal_is_given_a_live_region_and_gets_it_back() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
-    with display_on(console) as display:
+    with open_display(console) as display:
         work(display)
     text = output_of(console)
     for line in ("preparing Lean: done in 61.0 s", "searching 2 theorems into runs/a", "not a theorem  bad"):
@@ -95,5 +95,5 @@ def test_the_live_region_says_how_far_a_stage_is(progress: Callable[..., None], 
 
 
 def test_the_display_suits_the_console() -> None:
-    assert isinstance(display_on(Console(file=io.StringIO(), force_terminal=True)), LiveDisplay)
-    assert isinstance(display_on(Console(file=io.StringIO())), PlainDisplay)
+    assert isinstance(open_display(Console(file=io.StringIO(), force_terminal=True)), LiveDisplay)
+    assert isinstance(open_display(Console(file=io.StringIO())), PlainDisplay)

@@ -62,7 +62,7 @@ def test_a_run_is_told_line_by_line_and_summed_up(pairs: Leanebm) -> None:
         "false negatives: 0 of 2 sampled were proved with 5 times the budget: 0.0% (95 % interval 0.0% to 65.8%)",
         "report: data/a/report.json",
     ):
-        assert words in result.stdout
+        assert words in result.output
     assert len(list(read_contrastive_set("data/a/groups").rows())) == 5
 
 
@@ -82,7 +82,7 @@ def test_options_reach_the_run(pairs: Leanebm) -> None:
         "0.5",
     ]
     result = pairs(*COMMAND, *options, *more)
-    assert "replaying one known proof (3 too short) into data/a" in result.stdout
+    assert "replaying one known proof (3 too short) into data/a" in result.stderr
     [run] = read_contrastive_set("data/a/groups").runs
     assert run.config["negatives"] == {
         "min_steps": 4,
@@ -104,7 +104,7 @@ def test_resuming_replays_only_what_is_left(pairs: Leanebm) -> None:
     refused = pairs(*COMMAND)
     assert refused.exit_code == 2
     assert "--resume" in refused.stderr
-    assert "replaying 2 known proofs (1 done before, 1 too short) into data/a" in pairs(*COMMAND, "--resume").stdout
+    assert "replaying 2 known proofs (1 done before, 1 too short) into data/a" in pairs(*COMMAND, "--resume").stderr
 
 
 def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
@@ -123,8 +123,8 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
     result = pairs(*COMMAND)
     assert result.exit_code == 130
     kept = read_contrastive_set("data/a/groups").records
-    assert f"Kept: {len(kept)} proofs replayed, {sum(record.num_groups for record in kept)} groups." in result.stdout
-    assert f"Go on with:  leanebm {' '.join(COMMAND)} --resume" in result.stdout
+    assert f"Kept: {len(kept)} proofs replayed, {sum(record.num_groups for record in kept)} groups." in result.stderr
+    assert f"Go on with:  leanebm {' '.join(COMMAND)} --resume" in result.stderr
     monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", toy_generation)
     assert "5 groups" in pairs(*COMMAND, "--resume").stdout
 
@@ -140,7 +140,7 @@ def test_stopped_before_it_began_there_is_nothing_to_resume(pairs: Leanebm, monk
     monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", Stopped)
     result = pairs(*COMMAND)
     assert result.exit_code == 130
-    assert "Stopped before replaying began; run the same command again." in result.stdout
+    assert "Stopped before replaying began; run the same command again." in result.stderr
 
 
 def test_bad_lines_are_all_told_before_any_work(pairs: Leanebm) -> None:

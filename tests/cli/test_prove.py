@@ -12,11 +12,19 @@ Leanebm = Callable[..., Result]
 pytestmark = pytest.mark.usefixtures("toy_lean")
 
 
-def test_a_proof_is_printed_with_its_axioms_and_its_file(leanebm_command: Leanebm) -> None:
+def test_a_proof_is_printed_with_its_axioms_and_no_file_is_left(leanebm_command: Leanebm) -> None:
     result = leanebm_command("prove", "6", "--name", "six")
     assert result.exit_code == 0
     assert "theorem six : 6 := by" in result.stdout
     assert "axioms: none" in result.stdout
+    assert "written" not in result.stdout
+    assert list(Path().iterdir()) == []
+    assert json.loads(leanebm_command("prove", "6", "--json").stdout)["file"] is None
+
+
+def test_a_proof_is_written_where_that_is_asked_for(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("prove", "6", "--name", "six", "--output", "proofs")
+    assert "theorem six : 6 := by" in result.stdout
     assert "written to proofs/six.lean" in result.stdout
     assert Path("proofs/six.lean").read_text().startswith("theorem six")
 
@@ -31,6 +39,7 @@ def test_only_a_certified_proof_exits_with_zero(leanebm_command: Leanebm) -> Non
     result = leanebm_command("prove", "2", "--tactic", "halve")
     assert result.exit_code == 1
     assert "goals are left" in result.stdout
+    assert leanebm_command("prove", "2", "--tactic", "halve", "--output", "proofs").exit_code == 1
     assert not Path("proofs").exists()
     assert leanebm_command("prove", "31", "--budget", "1").exit_code == 1
 

@@ -4,12 +4,17 @@ import asyncio
 import errno
 import os
 import signal
+import socket
+from collections.abc import Callable
 
 import click
 import pytest
+from click.testing import Result
 
 from leanebm.cli._running import Interrupted, failing_clearly, run_to_end
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
+
+Leanebm = Callable[..., Result]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -62,3 +67,16 @@ def test_a_reader_who_has_seen_enough_is_left_to_click() -> None:
 def test_a_bug_is_let_through() -> None:
     with pytest.raises(ZeroDivisionError), failing_clearly():
         raise ZeroDivisionError
+
+
+def test_a_server_that_is_not_there_is_named_at_once_and_not_waited_for_long(leanebm_command: Leanebm) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        result = leanebm_command("prove", "4", "--server-url", url, "--patience", "0.01")
+    assert result.exit_code == 3
+    first, second, last = result.stderr.splitlines()
+    assert first == f"reaching the policy server at {url}"
+    assert "connection refused; it is tried for 0.01 s" in second
+    assert last.startswith(f"leanebm: {url}/health cannot be reached: connection refused; tried for 0.01 s")
+    assert result.stdout == ""

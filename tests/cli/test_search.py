@@ -30,9 +30,9 @@ def theorems(tmp_path: Path) -> str:
 def test_a_run_is_told_line_by_line_and_summed_up(leanebm_command: Leanebm, theorems: str) -> None:
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1")
     assert result.exit_code == 0
-    assert "searching 3 theorems into runs/a" in result.stdout
-    assert "[1/3] proved" in result.stdout
-    assert "3 of 3 theorems proved and certified" in result.stdout
+    assert "searching 3 theorems into runs/a" in result.stderr
+    assert "[1/3] proved" in result.stderr
+    assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
     assert "proofs:       runs/a/proofs" in result.stdout
     assert len(list(Path("runs/a/proofs").glob("*.lean"))) == 3
 
@@ -45,7 +45,7 @@ def test_resuming_searches_only_what_is_left(leanebm_command: Leanebm, theorems:
     assert refused.exit_code == 2
     assert "--resume" in refused.stderr
     resumed = leanebm_command(*first, "--resume")
-    assert "searching one theorem (2 done before) into runs/a" in resumed.stdout
+    assert "searching one theorem (2 done before) into runs/a" in resumed.stderr
     assert "3 of 3 theorems proved and certified" in resumed.stdout
 
 
@@ -68,16 +68,27 @@ def test_statements_that_lean_refuses_are_counted_and_if_there_are_no_others_tha
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(leanebm_command: Leanebm, theorems: str) -> None:
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
     assert result.exit_code == 0
-    assert "would search 3 theorems into runs/a" in result.stdout
-    assert "max_expansions = 7" in result.stdout
+    assert "would search 3 theorems into runs/a" in result.stderr
+    assert "line_1: 3" in result.stderr
     assert not Path("runs").exists()
 
 
-def test_a_dry_runs_settings_can_be_given_back_as_a_file(leanebm_command: Leanebm, theorems: str) -> None:
-    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--budget", "7", "--dry-run")
-    settings = result.stdout.partition("with these settings:\n")[2]
-    Path("run.toml").write_text(settings)
-    assert read_run_config(Path("run.toml")).search.budget.max_expansions == 7
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--budget", "7"],
+        ["--theorems", "library:val", "--max-theorems", "2"],
+        ["--server-url", "http://localhost:1", "--encoder", "sglang_encode", "--without", "grind,omega"],
+    ],
+)
+def test_what_a_dry_run_prints_can_be_given_back_as_it_is(
+    leanebm_command: Leanebm, theorems: str, given: list[str]
+) -> None:
+    command = ["search", "--theorems", theorems, "--output", "runs/a"]
+    printed = leanebm_command(*command, *given, "--dry-run").stdout
+    Path("run.toml").write_text(printed)
+    assert leanebm_command(*command, "--config", "run.toml", "--dry-run").stdout == printed
+    assert read_run_config(Path("run.toml")) != read_run_config()
 
 
 def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theorems: str) -> None:
@@ -116,9 +127,9 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
     command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1", *key]
     result = leanebm_command(*command)
     assert result.exit_code == 130
-    assert "Kept: 2 of 3 theorems searched, 2 proved." in result.stdout
+    assert "Kept: 2 of 3 theorems searched, 2 proved." in result.stderr
     go_on = f"Go on with:  leanebm {' '.join(command)} --resume"
-    assert go_on.replace("hunter2", "KEY") in result.stdout
+    assert go_on.replace("hunter2", "KEY") in result.stderr
     assert "hunter2" not in result.output
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
     assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout
@@ -137,4 +148,4 @@ def test_stopped_before_it_began_there_is_nothing_to_resume(
     monkeypatch.setattr(leanebm.cli.search, "SearchRun", Stopped)
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
     assert result.exit_code == 130
-    assert "Stopped before searching began; run the same command again." in result.stdout
+    assert "Stopped before searching began; run the same command again." in result.stderr

@@ -135,9 +135,52 @@ async def test_case_4_a_starting_server_is_waited_for(connect: Connect, server: 
 
 async def test_case_4_but_not_for_ever(connect: Connect, server: FakePolicyServer) -> None:
     server.script("/health", then=Answer(status=503))
+    told: list[str] = []
     async with connect(startup_deadline_s=30) as policy:
         with pytest.raises(PolicyUnavailable, match="not healthy after 30 s"):
+            await policy.wait_ready(told.append)
+    assert len(told) == 1
+    assert "HTTP 503" in told[0]
+    assert told[0].endswith("it is tried for 30 s")
+
+
+async def test_case_1_where_nothing_listens_the_wait_is_short_and_its_reason_is_told_at_once(
+    connect: Connect, server: FakePolicyServer, time: Any
+) -> None:
+    url = server.url
+    await server.__aexit__(None, None, None)
+    told: list[tuple[float, str]] = []
+    async with connect(url=url) as policy:
+        with pytest.raises(PolicyUnavailable) as refused:
+            await policy.wait_ready(lambda reason: told.append((time.clock(), reason)))
+    assert told == [(0.0, f"{url}/health cannot be reached: connection refused; it is tried for 10 s")]
+    assert time.clock() == 10.0
+    assert "connection refused; tried for 10 s" in str(refused.value)
+    assert "--patience" in str(refused.value)
+
+
+async def test_case_4_a_server_that_is_restarted_gets_the_short_patience_anew(
+    connect: Connect, server: FakePolicyServer, time: Any
+) -> None:
+    server.script("/health", then=Answer(status=503))
+
+    async def stop_at_20_s() -> None:
+        if time.clock() == 20.0:
+            await server.__aexit__(None, None, None)
+
+    time.during_pause = stop_at_20_s
+    async with connect(url=server.url, startup_deadline_s=600) as policy:
+        with pytest.raises(PolicyUnavailable, match="connection refused; tried for 10 s"):
             await policy.wait_ready()
+    assert time.clock() == 29.0  # ten seconds after it was last heard of
+
+
+async def test_case_9_a_wrong_key_is_not_waited_for(connect: Connect, server: FakePolicyServer, time: Any) -> None:
+    server.script("/health", then=Answer(status=401))
+    async with connect() as policy:
+        with pytest.raises(PolicyUnauthorized):
+            await policy.wait_ready()
+    assert time.pauses_s == []
 
 
 async def test_case_5_a_full_queue_lowers_the_limit_and_opens_no_circuit(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from leanebm.pipeline import PipelineEvent, StageFinished, StageProgressed, StageStarted
 
-__all__ = ["Display", "LiveDisplay", "PlainDisplay", "display_on"]
+__all__ = ["Display", "LiveDisplay", "PlainDisplay", "open_display"]
 
 _NOTEWORTHY_S = 0.5
 
@@ -39,8 +39,9 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display_on(console: Console) -> Display:
-    """The display that suits ``console``."""
+def open_display(console: Console | None = None) -> Display:
+    """The display that suits ``console``: by default standard error, so that standard output holds results only."""
+    console = Console(stderr=True, highlight=False) if console is None else console
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import logging
-import pkgutil
 import sys
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -16,7 +15,7 @@ from leanebm.cli._running import failing_clearly
 
 __all__ = ["main"]
 
-_PACKAGE = "leanebm.cli"
+_FOLDER = Path(__file__).parent
 
 
 class _StandardErrorHandler(logging.StreamHandler[TextIO]):
@@ -37,14 +36,14 @@ class _Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        modules = pkgutil.iter_modules(sys.modules[_PACKAGE].__path__)
-        return sorted(module.name.replace("_", "-") for module in modules if not module.name.startswith("_"))
+        names = (file.stem for file in _FOLDER.glob("*.py"))
+        return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"{_PACKAGE}.{name}"), name)
+        command: click.Command = getattr(importlib.import_module(f"leanebm.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -71,10 +70,9 @@ def _summary(command: str, limit: int) -> str:
 def _documentation(command: str) -> str:
     """A command's docstring, read from its source: importing all commands to list them takes most of a second."""
     name = command.replace("-", "_")
-    spec = find_spec(f"{_PACKAGE}.{name}")
-    source = spec.loader.get_source(spec.name) if spec is not None and hasattr(spec.loader, "get_source") else None
-    functions = [node for node in ast.parse(source or "").body if isinstance(node, ast.FunctionDef)]
-    return next((ast.get_docstring(each) or "" for each in functions if each.name == name), "")
+    module = ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    return ast.get_docstring(functions[0]) or ""
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -96,6 +96,13 @@ _RUN = (
         "Which interface of it makes embeddings.  [default: encode_pooled]",
     ),
     _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
+    _Setting(
+        "--patience",
+        "policy.connect_patience_s",
+        float,
+        "Seconds to go on trying a policy server that is not there yet.  [default: 10]",
+        "S",
+    ),
     _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
     _Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),

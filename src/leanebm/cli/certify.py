@@ -8,9 +8,8 @@ from typing import Any
 
 import attrs
 import click
-from rich.console import Console
 
-from leanebm.cli._display import display_on
+from leanebm.cli._display import open_display
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationResult
@@ -33,7 +32,7 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
     the file must also be the one it records, to the byte, and state what it records. The exit status is 0 only
     if every file is certified.
     """
-    with display_on(Console(stderr=True)) as display:
+    with open_display() as display:
         results = run_to_end(CertificationRun(config.lean, files, observer=display).run())
     if as_json:
         listed = [_as_json(file, result) for file, result in zip(files, results, strict=True)]

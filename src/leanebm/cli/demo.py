@@ -48,14 +48,15 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
         f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
         "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds.\n"
         f"{config.concurrency} are searched at a time, none for longer than {config.search.budget.max_wall_s:g} s. "
-        "A hundred took about four minutes on two cores, download included."
+        "A hundred took about four minutes on two cores, download included.",
+        err=True,
     )
     settings = RunFolder(output).config
     again = ["leanebm", "search", "--config", str(settings), "--output", str(output), "--resume"]
     again += ["--max-theorems", str(max_theorems)] if max_theorems is not None else []
     run_search(config, theorems, output, resume=False, how_to_resume=shlex.join(again))
     click.echo(_by_level(summarise_run(output)))
-    click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.")
+    click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.", err=True)
 
 
 def _by_level(summary: RunSummary) -> str:

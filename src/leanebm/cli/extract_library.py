@@ -6,9 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from leanebm.cli._display import display_on
+from leanebm.cli._display import open_display
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
 from leanebm.data import LibrarySelection
@@ -40,7 +39,7 @@ def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig
     Keeps those a person would state, each statement once, and says which split (train, val or test) its
     module belongs to. A proof of one of them may not use the theorem itself.
     """
-    with display_on(Console(stderr=True)) as display:
+    with open_display() as display:
         found = run_to_end(LibraryRun(config.lean, output, modules=modules, observer=display).run())
     click.echo(f"{_as_text(found)}\nwritten to {output}")
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from leanebm.cli._display import display_on
+from leanebm.cli._display import open_display
 from leanebm.cli._options import lean_options, theorems_option
 from leanebm.cli._running import run_to_end
 from leanebm.pipeline import AUTOMATION, ProbeResult, ProbeRun, RunConfig, fit_imports, load_theorems
@@ -40,7 +40,7 @@ def probe(
     """
     chosen = load_theorems(theorems, max_theorems=max_theorems)
     config = fit_imports(config, theorems)
-    with display_on(Console(stderr=True)) as display:
+    with open_display() as display:
         results = run_to_end(ProbeRun(config, chosen, tactics=tactics, observer=display).run())
     if as_json:
         click.echo(json.dumps(_as_json(results, tactics), ensure_ascii=False, indent=2))

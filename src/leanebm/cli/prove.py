@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from leanebm.cli._display import display_on
+from leanebm.cli._display import open_display
 from leanebm.cli._options import run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of, write_proof
@@ -25,9 +24,8 @@ __all__ = ["prove"]
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("proofs"),
-    show_default=True,
-    help="Folder for the certified .lean file.",
+    metavar="FOLDER",
+    help="Where to write the certified proof, a .lean file with its record.  [default: nowhere]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @run_options(many=False)
@@ -37,7 +35,7 @@ def prove(
     tactics: tuple[str, ...],
     name: str | None,
     header: str,
-    output: Path,
+    output: Path | None,
     as_json: bool,
     config: RunConfig,
 ) -> None:
@@ -48,9 +46,9 @@ def prove(
     for such a certified proof.
     """
     theorem = theorem_of(statement, name=name, header=header)
-    with display_on(Console(stderr=True)) as display:
+    with open_display() as display:
         attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())
-    file = write_proof(attempt.certificate, output) if attempt.certificate is not None else None
+    file = write_proof(attempt.certificate, output) if output is not None and attempt.certificate is not None else None
     if as_json:
         click.echo(json.dumps(_as_json(attempt, file), ensure_ascii=False, indent=2))
     else:
@@ -78,7 +76,7 @@ def _as_text(attempt: ProofAttempt, file: Path | None) -> str:
             *trusted,
             f"checked by Lean {certificate.lean_version} ({certificate.backend})",
             _cost(attempt),
-            f"written to {file}",
+            *([f"written to {file}"] if file is not None else []),
         ]
     )
 
@@ -100,7 +98,7 @@ def _as_json(attempt: ProofAttempt, file: Path | None) -> dict[str, Any]:
             "lean_version": certificate.lean_version,
             "backend": certificate.backend,
             "source": certificate.source,
-            "file": str(file),
+            "file": None if file is None else str(file),
         }
     return {
         "name": attempt.theorem.name,

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from leanebm.cli._display import display_on
+from leanebm.cli._display import open_display
 from leanebm.cli._options import resume_anyway_option, run_options, theorems_option
 from leanebm.cli._report import print_summary
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
@@ -36,7 +36,9 @@ __all__ = ["how_to_go_on", "run_search", "search"]
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
-@click.option("--dry-run", is_flag=True, help="Read everything, say what would be done, and start nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings for --config."
+)
 @run_options(many=True)
 @click.pass_context
 def search(
@@ -59,7 +61,8 @@ def search(
     chosen = load_theorems(theorems, max_theorems=max_theorems, sample=sample)
     config = fit_imports(config, theorems)
     if dry_run:
-        click.echo(_plan(chosen, output, config))
+        click.echo(_plan(chosen, output), err=True)
+        click.echo(to_toml(config), nl=False)
         return
     run_search(
         config,
@@ -83,11 +86,11 @@ def run_search(
     """Search, showing what happens; then print the summary. Ends the program if the user stops it."""
     console = Console(highlight=False)
     try:
-        with display_on(console) as display:
+        with open_display() as display:
             run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display)
             summary = run_to_end(run.run())
     except Interrupted:
-        click.echo(_how_it_stopped(output, len(theorems), how_to_resume))
+        click.echo(_how_it_stopped(output, len(theorems), how_to_resume), err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_summary(console, summary, folder=output)
     if run.refusals:
@@ -106,11 +109,10 @@ def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
     return f"\nStopped. Kept: {kept}.\nGo on with:  {how_to_resume}"
 
 
-def _plan(theorems: Sequence[Theorem], output: Path, config: RunConfig) -> str:
+def _plan(theorems: Sequence[Theorem], output: Path) -> str:
     first = "\n".join(f"  {theorem.name}: {theorem.display}" for theorem in theorems[:5])
     more = f"\n  … and {len(theorems) - 5} more" if len(theorems) > 5 else ""
-    intended = f"would search {len(theorems)} theorems into {output}:\n{first}{more}"
-    return f"{intended}\n\nwith these settings:\n\n{to_toml(config)}"
+    return f"would search {len(theorems)} theorems into {output}:\n{first}{more}\nwith these settings:"
 
 
 def how_to_go_on(context: click.Context, flag: str) -> str:

@@ -82,7 +82,7 @@ def serve(
     try:
         run_to_end(_serve(config, _backend(backend, seed, given)))
     except Interrupted:
-        click.echo("Stopped.")
+        click.echo("Stopped.", err=True)
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 

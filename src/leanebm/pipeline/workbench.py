@@ -170,9 +170,10 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
             with stage(observer, "starting the policy server"):
                 url = await stack.enter_async_context(start_embedded_server(seed=config.seed, without=config.without))
                 policy_config = attrs.evolve(policy_config, url=url)
-        with stage(observer, "reaching the policy server"):
+        where = "" if config.uses_embedded_server else f"at {policy_config.url}"
+        with stage(observer, "reaching the policy server", where) as reaching:
             policy = await stack.enter_async_context(PolicyClient(policy_config))
-            await policy.wait_ready()
+            await policy.wait_ready(reaching.progressed)
         guidance = None
         if config.energy.path is not None:
             with stage(observer, "loading the energy head"):

@@ -213,15 +213,20 @@ class Endpoint:
 
     async def is_healthy(self) -> bool:
         """Whether ``/health`` answers 200 now; a server without that endpoint counts as healthy."""
+        return await self.trouble() is None
+
+    async def trouble(self) -> AttemptFailed | None:
+        """What keeps ``/health`` from answering 200 now; ``None`` if nothing does."""
         try:
             async with asyncio.timeout(_HEALTH_TIMEOUT_S):
                 await self._transport.send("GET", "/health", fresh=True)
         except TimeoutError:
-            return False
+            late = PolicyTimeout(f"{self.url}/health did not answer within {_HEALTH_TIMEOUT_S:g} s", url=self.url)
+            return AttemptFailed(Failure.TIMED_OUT, late)
         except AttemptFailed as failure:
             # Any refusal, or a body we cannot read, still is a server that answers.
-            return failure.kind in (Failure.REFUSED, Failure.GARBLED)
-        return True
+            return None if failure.kind in (Failure.REFUSED, Failure.GARBLED) else failure
+        return None
 
     async def _answer(self, call: _Call[_T]) -> _T:
         plan = RetryPlan(self._config, self._rng, self._budget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
@@ -132,7 +133,13 @@ def translated_errors(url: str) -> Iterator[None]:
         yield
     except aiohttp.ClientError as error:
         kind, ours, said = next(row[1:] for row in _TRANSLATION if isinstance(error, row[0]))
-        raise AttemptFailed(kind, ours(f"{url} {said}: {str(error) or type(error).__name__}", url=url)) from error
+        raise AttemptFailed(kind, ours(f"{url} {said}: {_reason(error)}", url=url)) from error
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:
+        return os.strerror(number).lower()  # "connection refused"; aiohttp's own text repeats the address twice
+    return str(error) or type(error).__name__
 
 
 @final

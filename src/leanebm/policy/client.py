@@ -30,6 +30,15 @@ _log = logging.getLogger(__name__)
 
 _READY_POLL_S: Final = 1.0
 
+_NOT_THERE: Final = (
+    "tried for {:g} s. Start a server there, correct the address, or have it tried for longer: "
+    "--patience, or connect_patience_s in the settings"
+)
+
+_NOT_READY: Final = (
+    "still not healthy after {:g} s. Its own log says why; startup_deadline_s in the settings has it waited for longer"
+)
+
 
 @final
 class PolicyClient:
@@ -214,23 +223,28 @@ class PolicyClient:
 
     # --- the server ---
 
-    async def wait_ready(self) -> ModelInfo:
+    async def wait_ready(self, tell: Callable[[str], None] = lambda _: None) -> ModelInfo:
         """Wait until the servers are healthy, then check that they are the right kind.
+
+        Args:
+            tell: is told why a server is waited for, and for how long; once per reason.
 
         Returns:
             What the policy server says about its model.
 
         Raises:
-            PolicyUnavailable: a server is still not healthy after ``startup_deadline_s``.
+            PolicyUnavailable: nothing could be connected to for ``connect_patience_s``, or a server that answers
+                is still not healthy after ``startup_deadline_s``.
+            PolicyUnauthorized: a server wants another key.
             ConfigError: a server cannot do what it is configured for.
             EncoderError: the encoder contradicts itself (asked here only if it is another server).
         """
-        await self._wait_healthy(self._policy)
+        await self._wait_healthy(self._policy, tell)
         info = await self.model_info()
         if info.is_generation is False:
             raise ConfigError(f"{self._policy.url} only makes embeddings: give the address of a server that generates")
         if self._encoder is not self._policy:
-            await self._wait_healthy(self._encoder)
+            await self._wait_healthy(self._encoder, tell)
             await self.identity()
         return info
 
@@ -299,12 +313,22 @@ class PolicyClient:
             latency_p95_s=meter.latency_quantile_s(0.95),
         )
 
-    async def _wait_healthy(self, endpoint: Endpoint) -> None:
-        deadline = self._clock() + self._config.startup_deadline_s
-        while not await endpoint.is_healthy():
-            if self._clock() >= deadline:
-                raise PolicyUnavailable(
-                    f"{endpoint.url} is not healthy after {self._config.startup_deadline_s:g} s: is it running?",
-                    url=endpoint.url,
-                )
+    async def _wait_healthy(self, endpoint: Endpoint, tell: Callable[[str], None]) -> None:
+        config = self._config
+        started_s = unconnected_since_s = self._clock()
+        told: Failure | None = None
+        while (trouble := await endpoint.trouble()) is not None:
+            if trouble.kind is Failure.UNAUTHORIZED:
+                raise trouble.error
+            now_s = self._clock()
+            if trouble.kind is Failure.CONNECT:
+                since_s, patience_s, advice = unconnected_since_s, config.connect_patience_s, _NOT_THERE
+            else:
+                since_s, patience_s, advice = started_s, config.startup_deadline_s, _NOT_READY
+                unconnected_since_s = now_s
+            if now_s - since_s >= patience_s:
+                raise PolicyUnavailable(f"{trouble.error}; {advice.format(patience_s)}", url=endpoint.url)
+            if trouble.kind is not told:
+                told = trouble.kind
+                tell(f"{trouble.error}; it is tried for {patience_s:g} s")
             await self._sleep(_READY_POLL_S)

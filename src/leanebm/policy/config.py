@@ -157,8 +157,11 @@ class PolicyClientConfig:
     deadline_s: float = attrs.field(default=120.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds one call may take, retries and pauses included, from when it is first let out."""
 
+    connect_patience_s: float = attrs.field(default=10.0, validator=_POSITIVE, metadata=SAME_RESULTS)
+    """Seconds ``wait_ready`` goes on trying while nothing can be connected to at the server's address."""
+
     startup_deadline_s: float = attrs.field(default=600.0, validator=_POSITIVE, metadata=SAME_RESULTS)
-    """Seconds ``wait_ready`` waits for a server that is still loading its model."""
+    """Seconds ``wait_ready`` waits for a server that answers, and is still loading its model."""
 
     connect_timeout_s: float = attrs.field(default=10.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds until an attempt to connect is given up."""

@@ -170,9 +170,9 @@ class EnergyTrainingRun:
             async with start_embedded_server() as url:
                 yield attrs.evolve(config, url=url)
             return
-        with stage(self._observer, "reaching the encoder"):
+        with stage(self._observer, "reaching the encoder", f"of {config.url}") as reaching:
             async with PolicyClient(config) as client:
-                await client.wait_ready()
+                await client.wait_ready(reaching.progressed)
         yield config
 
     async def _encode(self, encoder: PolicyClient, texts: Sequence[str]) -> Embeddings:
