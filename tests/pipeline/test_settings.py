@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
-from leanebm.pipeline import ContrastiveConfig
+from leanebm.pipeline import ContrastiveConfig, Part
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
 from leanebm.policy import EncoderBackend
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
+from leanebm.testing import ScriptedPolicy
 
 
 class Colour(enum.Enum):
@@ -192,6 +193,8 @@ SPECIAL: dict[str, Any] = {
     "device": "cuda:3",
     "top_p": 0.5,
     "prompt_format": "prefix",
+    "policy": Part(ScriptedPolicy),
+    "energy_model": Part(ScriptedPolicy),
     "scorer": WeightedSum((WeightedTerm(scorer=BreadthFirst()),)),
 }
 """Other values of fields that a rule of thumb would not find one for."""
@@ -201,7 +204,8 @@ def places(config: Any, *path: str) -> Iterator[tuple[str, ...]]:
     """Every field of a config, however deep, that holds no further fields."""
     for attribute in attrs.fields(type(config)):
         value = getattr(config, attribute.name)
-        if attribute.init and attrs.has(type(value)) and attrs.fields(type(value)) and attribute.name not in SPECIAL:
+        is_part = attribute.name == "scorer" or path == ("run", "parts")
+        if attribute.init and attrs.has(type(value)) and attrs.fields(type(value)) and not is_part:
             yield from places(value, *path, attribute.name)
         elif attribute.init:
             yield (*path, attribute.name)

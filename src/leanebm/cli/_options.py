@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import attrs
 import click
 
-from leanebm.pipeline import Override, read_run_config
+from leanebm.errors import ConfigError
+from leanebm.pipeline import Override, part_table, read_run_config
 from leanebm.policy import EncoderBackend
 
 __all__ = ["lean_options", "resume_anyway_option", "run_options", "theorems_option"]
@@ -83,6 +84,22 @@ _LEAN = (
     _Setting("--num-workers", "lean.num_workers", int, "Lean processes, about 1 GB each.  [default: 2]", "N"),
 )
 
+_PARTS = tuple(
+    _Setting(
+        option,
+        path,
+        str,
+        f"{what}: a word, or package.module:Name for your own.  [default: {default}]",
+        "KIND[:key=value,…]",
+        read=part_table,
+    )
+    for option, path, what, default in (
+        ("--scorer", "scorer", "What says which state is next", "length_normalised"),
+        ("--policy", "parts.policy", "What proposes tactics", "the policy server"),
+        ("--energy-model", "parts.energy_model", "What gives states energies", "the head of --ebm-path"),
+    )
+)
+
 _RUN = (
     _Setting("--budget", "search.budget.max_expansions", int, "Expansions a theorem may cost.  [default: 100]", "N"),
     _Setting(
@@ -123,6 +140,7 @@ _RUN = (
         "Score with exact spectral norms, computed once: faster, and the same at every forward.",
         is_flag=True,
     ),
+    *_PARTS,
     *_LEAN,
 )
 
@@ -160,17 +178,25 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
     )
 
 
+def _overrides(given: Mapping[_Setting, Any]) -> list[Override]:
+    overrides, mistakes = [], []
+    for setting, value in given.items():
+        try:
+            if value is not None:
+                overrides.append(Override(setting.path, setting.read(value), setting.option))
+        except ValueError as error:
+            mistakes.append(f"{error} @ {setting.option}")
+    if mistakes:
+        raise ConfigError("the command line is wrong:", mistakes)
+    return overrides
+
+
 def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
     def decorate(command: C) -> C:
         @functools.wraps(command)
         def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
             given = {setting: parameters.pop(setting.parameter) for setting in settings}
-            overrides = [
-                Override(setting.path, setting.read(value), setting.option)
-                for setting, value in given.items()
-                if value is not None
-            ]
-            return command(config=read_run_config(config_file, overrides), **parameters)
+            return command(config=read_run_config(config_file, _overrides(given)), **parameters)
 
         decorated: Any = with_config
         for setting in reversed(settings):

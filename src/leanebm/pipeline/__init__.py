@@ -1,7 +1,7 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
 from leanebm.pipeline.certification_run import CertificationRun, ProofFile, read_proof_file
-from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, RunConfig, read_run_config
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config
 from leanebm.pipeline.contrastive.audit import (
     AuditedNegative,
     ChosenNegative,
@@ -38,6 +38,7 @@ from leanebm.pipeline.events import (
     stage,
 )
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
+from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, theorem_of
@@ -83,6 +84,8 @@ __all__ = [
     "NegativesConfig",
     "Observer",
     "Override",
+    "Part",
+    "Parts",
     "PipelineEvent",
     "ProbeResult",
     "ProbeRun",
@@ -119,6 +122,7 @@ __all__ = [
     "open_lean",
     "open_queues",
     "open_workbench",
+    "part_table",
     "probe",
     "read_proof_file",
     "read_run_config",

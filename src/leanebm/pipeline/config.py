@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,60 @@ import attrs
 from attrs.validators import ge, instance_of
 
 from leanebm._fields import SAME_RESULTS
-from leanebm.core import StateScorer
+from leanebm.core import EnergyModel, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
+from leanebm.pipeline.parts import FAMILIES, Part
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
 
-__all__ = ["EMBEDDED_SERVER_URL", "Override", "RunConfig", "read_run_config"]
+__all__ = ["EMBEDDED_SERVER_URL", "Override", "Parts", "RunConfig", "read_run_config"]
 
 EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
 """Stands for the policy server that a run starts for itself; port 0, as ever, is one yet to be picked."""
+
+
+def _as_part(value: Any) -> Any:
+    """A class or function stands for the part that it makes; an object is the part itself."""
+    return Part(value) if isinstance(value, type) or inspect.isroutine(value) else value
+
+
+def _is_part(interface: Any) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    def check(_: object, __: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and not isinstance(value, Part):
+            FAMILIES[interface].check(value)
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """What takes the place of leanebm's own policy and energy model.
+
+    Each is an object, a class, or a :class:`Part`: a class with settings of its own. A class or a part is made when
+    the run starts and gets, of what the run has, the arguments that it names. Whatever is an async context manager
+    is entered then, and left when the run ends.
+    """
+
+    policy: TacticPolicy | Part[TacticPolicy] | None = attrs.field(
+        default=None, converter=_as_part, validator=_is_part(TacticPolicy)
+    )
+    """What proposes tactics; ``None`` asks the policy server. It may name ``policy`` and ``encoder``, which are that
+    server, and ``seed``."""
+
+    energy_model: EnergyModel | Part[EnergyModel] | None = attrs.field(
+        default=None, converter=_as_part, validator=_is_part(EnergyModel)
+    )
+    """What gives states their energies; ``None`` is the head of ``energy.path``, if there is one. It may name
+    ``policy``, which is the run's, ``encoder``, which is the policy server, and ``seed``."""
+
+    def want(self, name: str) -> bool:
+        """Whether one of them asks for ``name``."""
+        parts = (self.policy, self.energy_model)
+        return any(isinstance(part, Part) and part.wants(name) for part in parts)
 
 
 @attrs.frozen(kw_only=True)
@@ -46,12 +88,15 @@ class RunConfig:
     search: SearchConfig = attrs.field(factory=SearchConfig)
     """Budget and breadth of one theorem's search."""
 
-    scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb)
+    scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb, validator=_is_part(StateScorer))
     """What says which state to expand next, by the policy's opinion; with an energy head, the term that
     the head's energy is added to."""
 
     energy: EnergyConfig = attrs.field(factory=EnergyConfig)
     """The energy head, if there is one."""
+
+    parts: Parts = attrs.field(factory=Parts)
+    """Parts of your own, beside the scorer."""
 
     lean: LeanPoolConfig = attrs.field(factory=LeanPoolConfig)
     """The Lean workers."""
@@ -59,10 +104,24 @@ class RunConfig:
     policy: PolicyClientConfig = attrs.field(factory=lambda: PolicyClientConfig(url=EMBEDDED_SERVER_URL))
     """How the policy server is talked to."""
 
+    def __attrs_post_init__(self) -> None:
+        if self.energy.path is not None and self.parts.energy_model is not None:
+            raise ValueError("energy.path and parts.energy_model are both given: a run has one energy model")
+
+    @property
+    def needs_server(self) -> bool:
+        """Whether anything asks the policy server: for tactics, or for embeddings."""
+        parts = self.parts
+        return parts.policy is None or self.energy.path is not None or parts.want("encoder") or self._wraps_policy
+
+    @property
+    def _wraps_policy(self) -> bool:
+        return isinstance(self.parts.policy, Part) and self.parts.policy.wants("policy")
+
     @property
     def uses_embedded_server(self) -> bool:
         """Whether the run starts a policy server of its own."""
-        return self.policy.url == EMBEDDED_SERVER_URL
+        return self.needs_server and self.policy.url == EMBEDDED_SERVER_URL
 
     def facts_behind(self) -> dict[str, Any]:
         """What results depend on and no setting says by itself: which server and which head stand behind a path.
@@ -123,5 +182,8 @@ def _nested(keys: Sequence[str], value: object) -> dict[str, Any]:
 
 def _name_option(problem: str, overrides: Sequence[Override]) -> str:
     sentence, _, path = problem.rpartition(" @ ")
-    options = [override.option for override in overrides if f"$.{override.path}" == path]
-    return f"{sentence} @ {options[-1]}" if options else problem
+    for override in reversed(overrides):
+        place = f"$.{override.path}"
+        if path == place or path.startswith((f"{place}.", f"{place}[")):
+            return " ".join([f"{sentence} @ {override.option}", *filter(None, [path.removeprefix(place).lstrip(".")])])
+    return problem

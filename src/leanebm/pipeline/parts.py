@@ -18,7 +18,9 @@ import hashlib
 import importlib
 import inspect
 import operator
+import re
 import sys
+import tomllib
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -47,9 +49,13 @@ __all__ = [
     "import_path",
     "origin_of",
     "parameters_of",
+    "part_table",
 ]
 
 T = TypeVar("T")
+
+_FIELD: Final = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|.""", re.DOTALL)
+"""A text in quotes, or one character."""
 
 Factory = Callable[..., Any]
 """A class, or a function that makes a part; what is given to it is given by keyword."""
@@ -85,7 +91,7 @@ class Family:
         """
         if missing := [name for name in self.methods if not hasattr(part, name)]:
             name = part.__qualname__ if isinstance(part, type) else type(part).__qualname__
-            raise TypeError(f"{name} is not a {self.noun}: it has no {' and no '.join(missing)}")
+            raise TypeError(f"{name} is no {self.noun}: it has no {' and no '.join(missing)}")
 
 
 FAMILIES: Final[Mapping[Any, Family]] = {
@@ -146,35 +152,83 @@ class Part(Generic[T]):
         """Whether it asks a run for one of these."""
         return any(parameter.name in names for parameter in parameters_of(self.factory).parameters)
 
-    def build(self, family: Family, **supplied: object) -> T:
+    def build(self, **supplied: object) -> T:
         """Call the factory with the part's own fields and with those of ``supplied`` that it names.
 
         Raises:
-            ConfigError: it raised, or what it made is not one of the family.
+            ConfigError: it raised.
         """
         signature = parameters_of(self.factory)
         named = {parameter.name for parameter in signature.parameters}
         wanted = {name: value for name, value in supplied.items() if signature.takes_more or name in named}
         try:
-            made = self.factory(**wanted, **self.fields)
-            family.check(made)
+            return self.factory(**wanted, **self.fields)
         except Exception as error:
             name = getattr(self.factory, "__qualname__", shown(self.factory))
             raise ConfigError(
-                f"the {family.noun} {name} could not be made: {type(error).__name__}: {error}. That is its own code's "
-                f"doing; `leanebm check` tries it alone"
+                f"{name} could not be made, and leanebm only called it: {type(error).__name__}: {error}. "
+                "Try it alone with `leanebm check`"
             ) from error
-        return made
 
 
 async def enter_part(stack: AsyncExitStack, family: Family, plugged: T | Part[T], **supplied: object) -> T:
     """Build ``plugged`` if it is to be built, and enter it if it is an async context manager.
 
     Raises:
-        ConfigError: it could not be built.
+        ConfigError: it could not be built, or is not one of the family.
     """
-    part: Any = plugged.build(family, **supplied) if isinstance(plugged, Part) else plugged
-    return await stack.enter_async_context(part) if isinstance(part, AbstractAsyncContextManager) else part
+    part: Any = plugged.build(**supplied) if isinstance(plugged, Part) else plugged
+    if isinstance(part, AbstractAsyncContextManager):
+        part = await stack.enter_async_context(part)
+    try:
+        family.check(part)
+    except TypeError as error:
+        raise ConfigError(str(error)) from error
+    return typing.cast("T", part)
+
+
+def part_table(text: str) -> dict[str, Any]:
+    """The table that ``KIND[:key=value,…]`` on a command line stands for.
+
+    Values are written as in TOML; a bare word is a text.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    first, *rest = text.split(":")
+    if rest and "=" not in rest[0]:  # package.module:Name
+        first = f"{first}:{rest.pop(0)}"
+    table: dict[str, Any] = {"kind": first}
+    for field in _split(":".join(rest)):
+        key, separator, value = field.partition("=")
+        if not separator or not key.strip().isidentifier():
+            raise ValueError(f"expected KIND:key=value,key=value, got {shown(text)} (look at {shown(field)})")
+        if key.strip() in table:
+            raise ValueError(f"{key.strip()!r} is given twice in {shown(text)}")
+        table[key.strip()] = _literal(value.strip())
+    return table
+
+
+def _split(fields: str) -> list[str]:
+    """Cut at the commas that are not inside brackets or quotes."""
+    pieces = re.findall(_FIELD, fields)
+    depth, found = 0, [""]
+    for piece in pieces:
+        depth += (piece in "[{") - (piece in "]}")
+        if piece == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += piece
+    return [field for field in found if field.strip()]
+
+
+def _literal(value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if re.search(r"[\[\]{}\"'\n]", value):
+            raise ValueError(f"{shown(value)} is neither a value as TOML writes it nor a bare word") from None
+        return value
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -264,7 +318,7 @@ class Parameter:
 
     name: str
     type: Any
-    """What it is annotated with; ``Any`` if it is not."""
+    """What it is annotated with; ``Any`` if it is not, and a :class:`NameError` if that names nothing."""
 
     is_required: bool
     attribute: attrs.Attribute[Any] | None = None
@@ -333,8 +387,7 @@ def _type_of(factory: Factory, parameter: inspect.Parameter, attribute: attrs.At
     try:
         return typing.get_type_hints(holder, vars(sys.modules[_home(factory, attribute)]))[name]
     except NameError as error:
-        # What a run supplies may be annotated with names that are there for type checkers only.
-        return typing.ForwardRef(str(error))
+        return error  # no mistake yet: what a run supplies may be annotated with names for type checkers only
 
 
 def _home(factory: Factory, attribute: attrs.Attribute[Any] | None) -> str:

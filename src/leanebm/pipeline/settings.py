@@ -240,6 +240,9 @@ def _built(table: Mapping[str, object], factory: Factory, parameters: Parameters
         return factory(**given)
     except (ValueError, TypeError) as error:  # a rule that spans several fields
         raise _all_of([error], factory) from None
+    except Exception as error:  # a user's class may raise anything
+        mistake = ValueError(f"could not be made: {type(error).__name__}: {error}")
+        raise _all_of([mistake], factory) from error
 
 
 def _structured(table: Mapping[str, object], factory: Factory, parameters: Parameters) -> dict[str, Any]:
@@ -271,6 +274,8 @@ def _all_of(mistakes: Sequence[Exception], factory: Factory) -> ClassValidationE
 def _structure_field(parameter: Parameter, value: object, factory: Factory) -> object:
     attribute = parameter.attribute
     try:
+        if isinstance(parameter.type, NameError):
+            raise TypeError(f"its type cannot be found ({parameter.type}): import it outside `if TYPE_CHECKING`")
         structured: object = _CONVERTER.structure(value, parameter.type)
         if attribute is not None and attribute.validator is not None:
             attribute.validator(None, attribute, structured)

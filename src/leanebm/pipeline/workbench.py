@@ -16,6 +16,7 @@ from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import Observer, Stage, stage
+from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, Frontier, Node, SearchConfig, SearchResult
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
@@ -161,33 +162,67 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
     Raises:
         LeanInstallError: no usable Lean could be found or prepared.
         WorkerStartError: Lean does not start.
+        ConfigError: a part of the user's own could not be made.
         PolicyError: the policy server is not there.
         EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
     async with AsyncExitStack() as stack:
-        policy_config = config.policy
-        if config.uses_embedded_server:
-            with stage(observer, "starting the policy server"):
-                url = await stack.enter_async_context(start_embedded_server(seed=config.seed, without=config.without))
-                policy_config = attrs.evolve(policy_config, url=url)
-        where = "" if config.uses_embedded_server else f"at {policy_config.url}"
-        with stage(observer, "reaching the policy server", where) as reaching:
-            policy = await stack.enter_async_context(PolicyClient(policy_config))
-            await policy.wait_ready(reaching.progressed)
-        guidance = None
-        if config.energy.path is not None:
-            with stage(observer, "loading the energy head"):
-                guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, policy))
+        server = await _reach_server(config, observer, stack) if config.needs_server else None
+        policy = await _enter_policy(config, observer, stack, server)
+        scorer, energy = await _enter_energy(config, observer, stack, server=server, policy=policy)
         pool = await stack.enter_async_context(open_lean(config.lean, observer))
         certifier = await stack.enter_async_context(Certifier(config.lean))
         yield Workbench(
             policy=policy,
-            scorer=guidance.scorer if guidance else config.scorer,
+            scorer=scorer,
             environment=ReplayingEnvironment(pool),
             certifier=certifier,
-            energy=guidance.energy if guidance else None,
+            energy=energy,
             lean_version=await pool.ask(lean_version()),
         )
+
+
+async def _reach_server(config: RunConfig, observer: Observer, stack: AsyncExitStack) -> PolicyClient:
+    policy_config = config.policy
+    if config.uses_embedded_server:
+        with stage(observer, "starting the policy server"):
+            url = await stack.enter_async_context(start_embedded_server(seed=config.seed, without=config.without))
+            policy_config = attrs.evolve(policy_config, url=url)
+    where = "" if config.uses_embedded_server else f"at {policy_config.url}"
+    with stage(observer, "reaching the policy server", where) as reaching:
+        client = await stack.enter_async_context(PolicyClient(policy_config))
+        await client.wait_ready(reaching.progressed)
+    return client
+
+
+async def _enter_policy(
+    config: RunConfig, observer: Observer, stack: AsyncExitStack, server: PolicyClient | None
+) -> TacticPolicy:
+    if config.parts.policy is None:
+        if server is None:
+            raise AssertionError("a run whose tactics come from the server needs it")
+        return server
+    with stage(observer, "starting the policy"):
+        return await enter_part(
+            stack, FAMILIES[TacticPolicy], config.parts.policy, policy=server, encoder=server, seed=config.seed
+        )
+
+
+async def _enter_energy(
+    config: RunConfig, observer: Observer, stack: AsyncExitStack, *, server: PolicyClient | None, policy: TacticPolicy
+) -> tuple[StateScorer, EnergyModel | None]:
+    """The scorer and the energy model, which an energy head changes together."""
+    if config.energy.path is not None and server is not None:
+        with stage(observer, "loading the energy head"):
+            guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, server))
+        return guidance.scorer, guidance.energy
+    if config.parts.energy_model is None:
+        return config.scorer, None
+    with stage(observer, "starting the energy model"):
+        energy = await enter_part(
+            stack, FAMILIES[EnergyModel], config.parts.energy_model, policy=policy, encoder=server, seed=config.seed
+        )
+    return config.scorer, energy
 
 
 @asynccontextmanager

@@ -1,0 +1,138 @@
+"""Parts as a user might write them, in a module of his own."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from leanebm.core import Candidate, Leaf, ProofState, StateScorer
+
+if TYPE_CHECKING:
+    from leanebm.core import StateEncoder, TacticPolicy
+
+
+@attrs.frozen
+class Fancy:
+    """With attrs, a check, a path, a secret, and a field that does not matter."""
+
+    weight: float = attrs.field(default=1.0, validator=attrs.validators.ge(0.0))
+    table: Path | None = None
+    key: str | None = attrs.field(default=None, repr=False)
+    workers: int = attrs.field(default=1, metadata={"affects_results": False})
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self.weight * leaf.path_log_prob for leaf in leaves]
+
+
+class Plain:
+    """With a constructor that keeps its arguments."""
+
+    def __init__(self, depth_bonus: float, *, words: tuple[str, ...] = ()) -> None:
+        self.depth_bonus = depth_bonus
+        self.words = words
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self.depth_bonus * leaf.depth for leaf in leaves]
+
+
+@dataclass
+class Nested:
+    """A scorer around another one."""
+
+    inner: StateScorer
+    factor: int = 2
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self.factor * score for score in await self.inner.score(leaves)]
+
+
+class Forgetful:
+    def __init__(self, alpha: float = 1.0) -> None:
+        self._exponent = alpha
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self._exponent * leaf.depth for leaf in leaves]
+
+
+class Greedy:
+    def __init__(self, **anything: Any) -> None:
+        self.anything = anything
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+class Broken:
+    def __init__(self, size: int = 1) -> None:
+        raise RuntimeError(f"no room for {size}")
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+def made_by_a_function(weight: float = 2.0) -> Fancy:
+    return Fancy(weight=weight)
+
+
+def local_scorer() -> Any:
+    class Local:
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+            return [0.0 for _ in leaves]
+
+    return Local()
+
+
+class Steps:
+    """A policy without a server; an async context manager, too."""
+
+    def __init__(self, seed: int, tactics: tuple[str, ...] = ("step", "done")) -> None:
+        self.seed = seed
+        self.tactics = tactics
+        self.is_open = False
+
+    async def __aenter__(self) -> Self:
+        self.is_open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.is_open = False
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        assert self.is_open
+        assert state.goals
+        return [Candidate(tactic, -1.0 - number) for number, tactic in enumerate(self.tactics)][:n]
+
+
+class Shorter:
+    """A policy around the run's own. What it is given is annotated for type checkers only."""
+
+    def __init__(self, policy: TacticPolicy, most: int = 1) -> None:
+        self.policy = policy
+        self.most = most
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        return await self.policy.propose(state, min(n, self.most))
+
+
+class Lengths:
+    """An energy model that asks the encoder."""
+
+    def __init__(self, encoder: StateEncoder, scale: float = 1.0) -> None:
+        self.encoder = encoder
+        self.scale = scale
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        vectors: Sequence[array[float]] = await self.encoder.encode([state.text for state in states])
+        return [self.scale * sum(map(abs, vector)) for vector in vectors]
+
+
+@asynccontextmanager
+async def opened(seed: int) -> AsyncIterator[Steps]:
+    async with Steps(seed, ("done",)) as policy:
+        yield policy

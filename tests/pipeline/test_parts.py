@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import tomllib
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import EnergyModel, Leaf, TacticPolicy, Theorem
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.lean import CommandBackend, LeanPoolConfig
+from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
+from leanebm.pipeline.parts import FAMILIES, enter_part
+from leanebm.pipeline.settings import settings_that_matter, unstructure_settings
+from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, WeightedSum, WeightedTerm
+from leanebm.testing import SAMPLE_LEAVES, ToyWorld, fake_worker_argv
+
+Numbers = Callable[..., tuple[Theorem, ...]]
+ToyBench = Callable[..., Any]
+
+
+@pytest.fixture
+def plugged(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A user's module, which leanebm imports by its name."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.delitem(sys.modules, "plugged_parts", raising=False)
+    return importlib.import_module("plugged_parts")
+
+
+def read(table: dict[str, Any]) -> RunConfig:
+    return structure_settings(table, RunConfig, source="run.toml")
+
+
+def read_again(config: RunConfig) -> RunConfig:
+    return read(tomllib.loads(to_toml(config)))
+
+
+# --- by name ------------------------------------------------------------------------------------
+
+
+def test_a_scorer_is_named_by_its_module_and_given_its_settings(plugged: Any) -> None:
+    config = read({"scorer": {"kind": "plugged_parts:Fancy", "weight": 3, "table": "t.json"}})
+    assert config.scorer == plugged.Fancy(weight=3.0, table=Path("t.json"))
+    plain = read({"scorer": {"kind": "plugged_parts:Plain", "depth_bonus": 0.5, "words": ["a"]}}).scorer
+    assert (plain.depth_bonus, plain.words) == (0.5, ("a",))  # type: ignore[attr-defined]
+    assert read({"scorer": "plugged_parts:made_by_a_function"}).scorer == plugged.Fancy(weight=2.0)
+    greedy = read({"scorer": {"kind": "plugged_parts:Greedy", "any": [1, 2], "thing": "none"}}).scorer
+    assert greedy.anything == {"any": [1, 2], "thing": None}  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("plugged")
+@pytest.mark.parametrize(
+    ("scorer", "problems"),
+    [
+        (
+            {"kind": "plugged_parts:Fancy", "weight": -1.0, "wieght": 1, "table": 3},
+            ["weight' must be >= 0.0", "expected a path in quotes, got 3 @ $.scorer.table", "unknown setting wieght"],
+        ),
+        ({"kind": "plugged_parts:Plain", "words": "a"}, ["is required @ $.scorer.depth_bonus", "expected a list"]),
+        (
+            {"kind": "plugged_parts:Nested", "inner": {"kind": "length_normalised", "alpha": "x"}},
+            ["$.scorer.inner.alpha"],
+        ),
+        ("plugged_parts:Missing", ["'plugged_parts:Missing' cannot be imported: AttributeError"]),
+        ("no_such_module:Name", ["cannot be imported: ModuleNotFoundError"]),
+        ("plugged_parts:Steps", ["Steps is no scorer: it has no score"]),
+        ("plugged_parts:__name__", ["neither a class nor a function"]),
+        ("plugged_parts:Broken", ["RuntimeError: no room for 1"]),
+        ("fancy", ["expected one of 'breadth_first'", "or the name of a scorer as 'package.module:Name', got 'fancy'"]),
+        (3, ["got 3 @ $.scorer"]),
+    ],
+)
+def test_a_wrong_part_is_told_with_everything_that_is_wrong(scorer: Any, problems: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({"scorer": scorer, "concurrency": 0})
+    said = "\n".join(caught.value.problems)
+    assert all(problem in said for problem in [*problems, "$.concurrency"]), said
+
+
+def test_a_module_is_found_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_own_scorer.py").write_text(
+        "class Mine:\n    async def score(self, leaves):\n        return [0.0 for _ in leaves]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert type(read({"scorer": "my_own_scorer:Mine"}).scorer).__name__ == "Mine"
+
+
+# --- as objects ---------------------------------------------------------------------------------
+
+
+def test_an_object_is_written_by_its_path_and_fields_and_read_back(plugged: Any) -> None:
+    config = RunConfig(scorer=plugged.Fancy(weight=2.0, table=Path("x"), key="hunter2"))
+    assert unstructure_settings(config)["scorer"] == {
+        "kind": "plugged_parts:Fancy",
+        "weight": 2.0,
+        "table": "x",
+        "workers": 1,
+    }
+    assert "hunter2" not in to_toml(config)
+    assert read_again(RunConfig(scorer=plugged.Fancy(weight=2.0))).scorer == plugged.Fancy(weight=2.0)
+    plain = read_again(RunConfig(scorer=plugged.Plain(2.0, words=("a", "b")))).scorer
+    assert vars(plain) == {"depth_bonus": 2.0, "words": ("a", "b")}
+
+
+def test_parts_within_parts_are_written_and_read_back(plugged: Any) -> None:
+    scorer = WeightedSum(
+        [WeightedTerm(scorer=plugged.Nested(plugged.Fancy(weight=4.0), 3)), WeightedTerm(scorer=BreadthFirst())]
+    )
+    config = read_again(RunConfig(scorer=scorer))
+    assert config.scorer == scorer
+    origins = settings_that_matter(config)["parts"]
+    assert origins.keys() == {"$.scorer.terms[0].scorer", "$.scorer.terms[0].scorer.inner"}
+
+
+def test_what_cannot_be_found_again_is_refused_with_the_remedy(plugged: Any) -> None:
+    for scorer, remedy in [
+        (plugged.local_scorer(), "define it in a module"),
+        (plugged.Forgetful(2.0), "set self.alpha"),
+        (plugged.Greedy(x=1), "spell its arguments out"),
+        (plugged.Plain(object()), "no setting can be a object @ $.scorer.depth_bonus"),
+    ]:
+        with pytest.raises(ConfigError, match="cannot be written down") as caught:
+            to_toml(RunConfig(scorer=scorer))
+        assert remedy in str(caught.value)
+
+
+async def test_it_is_refused_before_any_work(
+    tmp_path: Path, plugged: Any, numbers: Numbers, toy_bench: ToyBench, world: ToyWorld
+) -> None:
+    run = SearchRun(RunConfig(scorer=plugged.local_scorer()), numbers(1), tmp_path / "run", opening=toy_bench(world))
+    with pytest.raises(ConfigError, match=r"\$\.scorer"):
+        await run.run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_object_without_the_methods_is_refused_at_once(plugged: Any) -> None:
+    with pytest.raises(TypeError, match="Steps is no scorer: it has no score"):
+        RunConfig(scorer=plugged.Steps(0))
+    with pytest.raises(TypeError, match="Fancy is no policy: it has no propose"):
+        Parts(policy=plugged.Fancy())
+
+
+def test_a_script_is_found_by_the_name_of_its_file(plugged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_of_a_script = type("Mine", (plugged.Fancy,), {"__module__": "__main__", "__qualname__": "Mine"})
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "Mine", class_of_a_script, raising=False)
+    monkeypatch.setattr(main, "__spec__", None)
+    monkeypatch.setattr(main, "__file__", str(Path(__file__).parent / "plugged_parts.py"), raising=False)
+    config = RunConfig(scorer=class_of_a_script())
+    assert unstructure_settings(config)["scorer"]["kind"] == "plugged_parts:Mine"
+    monkeypatch.delattr(main, "__file__")
+    with pytest.raises(ConfigError, match="at a prompt or in a notebook"):
+        to_toml(config)
+
+
+# --- where they came from -----------------------------------------------------------------------
+
+
+def test_a_run_says_which_code_a_part_was(plugged: Any) -> None:
+    origins = settings_that_matter(RunConfig(scorer=plugged.Fancy(), parts=Parts(policy=plugged.Steps)))["parts"]
+    source = hashlib.sha256(Path(plugged.__file__).read_bytes()).hexdigest()
+    assert origins == {
+        "$.scorer": {"kind": "plugged_parts:Fancy", "package": "none", "source_sha256": source},
+        "$.parts.policy": {"kind": "plugged_parts:Steps", "package": "none", "source_sha256": source},
+    }
+    assert "parts" not in settings_that_matter(RunConfig(scorer=BreadthFirst()))["parts"]
+
+
+def test_only_fields_that_matter_are_compared(plugged: Any) -> None:
+    def matter(**fields: Any) -> dict[str, Any]:
+        return settings_that_matter(RunConfig(scorer=plugged.Fancy(**fields)))
+
+    assert matter(workers=3, key="k") == matter()
+    assert matter(weight=3.0) != matter()
+
+
+async def test_a_part_whose_source_changed_is_not_resumed_unless_one_insists(
+    tmp_path: Path,
+    config: RunConfig,
+    world: ToyWorld,
+    numbers: Numbers,
+    toy_bench: ToyBench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = tmp_path / "changing_scorer.py"
+    source.write_text("class Mine:\n    async def score(self, leaves):\n        return [0.0 for _ in leaves]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = attrs.evolve(config, scorer=importlib.import_module("changing_scorer").Mine())
+    await SearchRun(config, numbers(1), tmp_path / "run", opening=toy_bench(world)).run()
+    source.write_text(source.read_text() + "# changed\n")
+    with pytest.raises(TrajectoryError, match=r"\$\.config\.parts\.\$\.scorer\.source_sha256") as caught:
+        await SearchRun(config, numbers(1, 2), tmp_path / "run", resume=True, opening=toy_bench(world)).run()
+    assert "--resume-anyway" in str(caught.value)
+    assert hashlib.sha256(source.read_bytes()).hexdigest() in str(caught.value)
+    summary = await SearchRun(
+        config, numbers(1, 2), tmp_path / "run", resume_anyway=True, opening=toy_bench(world)
+    ).run()
+    assert summary.totals.proved == 2
+    assert "source_sha256" in summary.resumed_despite[0]
+
+
+# --- policies and energy models -----------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_lean() -> RunConfig:
+    return RunConfig(lean=LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()), num_workers=1))
+
+
+def test_a_policy_with_settings_is_written_and_read_back(plugged: Any) -> None:
+    for policy in (plugged.Steps, Part(plugged.Steps, {"tactics": ("done",)}), Part(plugged.Shorter, {"most": 3})):
+        parts = Parts(policy=policy)
+        assert read_again(RunConfig(parts=parts)).parts == parts
+    table = {"parts": {"policy": {"kind": "plugged_parts:Steps", "tactics": ["a"]}}}
+    assert read(table).parts.policy == Part(plugged.Steps, {"tactics": ("a",)})
+    with pytest.raises(ConfigError, match=r"unknown setting seed \(known here: tactics\)"):
+        read({"parts": {"policy": {"kind": "plugged_parts:Steps", "seed": 3}}})
+
+
+async def test_a_policy_that_needs_no_server_starts_none(plugged: Any, fake_lean: RunConfig, observer: Any) -> None:
+    config = attrs.evolve(fake_lean, seed=7, parts=Parts(policy=plugged.Steps))
+    assert not config.needs_server
+    assert not config.uses_embedded_server
+    async with open_workbench(config, observer) as bench:
+        policy: Any = bench.policy
+        assert (policy.seed, policy.is_open) == (7, True)
+        result = await bench.search(Theorem(name="toy", statement="P"), config.search)
+        assert result.certificate is not None
+    assert not policy.is_open
+    assert not any("server" in getattr(event, "stage", "") for event in observer.events)
+
+
+async def test_parts_get_what_they_name(plugged: Any, fake_lean: RunConfig, observer: Any) -> None:
+    parts = Parts(policy=Part(plugged.Shorter, {"most": 2}), energy_model=Part(plugged.Lengths, {"scale": 2.0}))
+    config = attrs.evolve(fake_lean, parts=parts)
+    assert config.needs_server
+    async with open_workbench(config, observer) as bench:
+        states = [leaf.state for leaf in SAMPLE_LEAVES]
+        assert 0 < len(await bench.policy.propose(states[0], 16)) <= 2
+        assert bench.energy is not None
+        energies = await bench.energy.energies(states)
+    assert len(set(energies)) == len(states)
+
+
+async def test_an_object_given_directly_is_used_itself(plugged: Any, fake_lean: RunConfig, observer: Any) -> None:
+    policy = plugged.Steps(3)
+    async with open_workbench(attrs.evolve(fake_lean, parts=Parts(policy=policy)), observer) as bench:
+        assert bench.policy is policy
+
+
+async def test_what_a_factory_opens_is_the_part(plugged: Any) -> None:
+    async with AsyncExitStack() as stack:
+        policy: Any = await enter_part(stack, FAMILIES[TacticPolicy], Part(plugged.opened), seed=1, encoder=None)
+        assert policy.tactics == ("done",)
+    with pytest.raises(ConfigError, match="Steps is no energy model: it has no energies"):
+        async with AsyncExitStack() as stack:
+            await enter_part(stack, FAMILIES[EnergyModel], Part(plugged.Steps), seed=1)
+
+
+async def test_a_part_that_cannot_be_made_says_whose_fault_it_is(plugged: Any) -> None:
+    with pytest.raises(
+        ConfigError, match="Broken could not be made, and leanebm only called it: RuntimeError: no room"
+    ):
+        async with AsyncExitStack() as stack:
+            await enter_part(stack, FAMILIES[TacticPolicy], Part(plugged.Broken))
+
+
+def test_a_run_has_one_energy_model(plugged: Any, tmp_path: Path) -> None:
+    parts = Parts(energy_model=plugged.Lengths)
+    with pytest.raises(ValueError, match="a run has one energy model"):
+        attrs.evolve(RunConfig(parts=parts), energy=attrs.evolve(RunConfig().energy, path=tmp_path))
+
+
+# --- on the command line ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("breadth_first", {"kind": "breadth_first"}),
+        ("a.b:C", {"kind": "a.b:C"}),
+        ("length_normalised:alpha=1.0", {"kind": "length_normalised", "alpha": 1.0}),
+        ("a.b:C:n=3,name=plain-word", {"kind": "a.b:C", "n": 3, "name": "plain-word"}),
+        (
+            'k:words=[\'a,b\', "c]"],t={kind="x", n=[1,2]}',
+            {"kind": "k", "words": ["a,b", "c]"], "t": {"kind": "x", "n": [1, 2]}},
+        ),
+        ("k:url=http://host:1/a=b, on = true,", {"kind": "k", "url": "http://host:1/a=b", "on": True}),
+    ],
+)
+def test_a_part_on_the_command_line_is_a_table(text: str, table: dict[str, Any]) -> None:
+    assert part_table(text) == table
+
+
+@pytest.mark.parametrize("text", ["k:a=1,a=2", "k:a=1,b", "k:a=[1", "k:3x=1", 'k:a="1'])
+def test_a_part_that_is_no_table_is_told_with_what_is_wrong(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected KIND|twice|neither"):
+        part_table(text)
+
+
+# --- registered by packages ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs the metadata of a package that registers scorers."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(name: str, version: str, **scorers: str) -> None:
+        info = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "top_level.txt").write_text("plugged_parts\n")
+        lines = [f"{word} = {path}" for word, path in scorers.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[leanebm.scorers]", *lines, ""]))
+
+    return install
+
+
+def test_a_word_of_an_installed_package_names_its_scorer(plugged: Any, package: Callable[..., None]) -> None:
+    package("fancy-scorers", "1.2", fancy="plugged_parts:Fancy", breadth_first="plugged_parts:Fancy")
+    config = read({"scorer": {"kind": "fancy", "weight": 2.0}})
+    assert config.scorer == plugged.Fancy(weight=2.0)
+    assert settings_that_matter(config)["parts"]["$.scorer"]["package"] == "fancy-scorers 1.2"
+    assert read({"scorer": "breadth_first"}).scorer == BreadthFirst(), "our words cannot be taken"
+    with pytest.raises(ConfigError, match=r"'fancy', 'length_normalised'"):
+        read({"scorer": "fency"})
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_word_of_two_packages_is_refused(package: Callable[..., None]) -> None:
+    package("one", "1", fancy="plugged_parts:Fancy")
+    package("two", "1", fancy="plugged_parts:Plain")
+    with pytest.raises(ConfigError, match="several packages call a scorer 'fancy'"):
+        read({"scorer": "fancy"})
+
+
+async def test_scorers_of_both_kinds_score(plugged: Any) -> None:
+    leaves: tuple[Leaf, ...] = SAMPLE_LEAVES
+    nested = plugged.Nested(LengthNormalisedLogProb(), 2)
+    assert list(await nested.score(leaves)) == [2 * each for each in await LengthNormalisedLogProb().score(leaves)]
