@@ -12,6 +12,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
 from leanebm.core import ProofEnvironment, TacticPolicy
 from leanebm.lean import LeanPool, LeanPoolConfig
@@ -19,6 +20,10 @@ from leanebm.lean.embedded import EmbeddedLean, install
 from leanebm.pipeline import Observer, RunConfig, Workbench, WorkbenchOpener
 from leanebm.storage import RunInfo
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+
+# How long an example takes is the machine's affair, not a property.
+settings.register_profile("leanebm", deadline=None)
+settings.load_profile("leanebm")
 
 MakeRun = Callable[..., RunInfo]
 ToyBench = Callable[..., WorkbenchOpener]

@@ -35,15 +35,15 @@ __all__ = [
 
 def fuzz_checkpoint_header(data: bytes) -> None:
     """``head.json`` over good weights: a head that scores, or an error that names the folder."""
-    folder = _checkpoint()
+    folder = _checkpoint()[0]
     (folder / "head.json").write_bytes(data)
     _load(folder)
 
 
 def fuzz_checkpoint_weights(data: bytes) -> None:
     """Weights of any kind, and a header that vouches for them: a head that scores, or an error that names them."""
-    folder = _checkpoint()
-    document = json.loads(_header_text())
+    folder, header, _ = _checkpoint()
+    document = json.loads(header)
     path = folder / "head-forged.safetensors"
     path.write_bytes(data)
     document["weights"] = {"name": path.name, "sha256": hashlib.sha256(data).hexdigest()}
@@ -78,33 +78,23 @@ def fuzz_training_state(data: bytes) -> None:
 
 
 @cache
-def _checkpoint() -> Path:
+def _checkpoint() -> tuple[Path, str, bytes]:
+    """A folder with a head, and what was in it before any target damaged it: the header and the weights."""
     folder = scratch_folder() / "head"
     config = EnergyHeadConfig(d_in=4, hidden=(3, 2))
     encoder = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4, dtype="float32")
     header = CheckpointHeader(config=config, encoder=encoder, training={"step": 1}, metrics={"auc": 0.75})
     save_checkpoint(folder, EnergyCheckpoint(header=header, head=EnergyHead(config)))
-    return folder
-
-
-@cache
-def _header_text() -> str:
-    return (_checkpoint() / "head.json").read_text(encoding="utf-8")
-
-
-@cache
-def _weights() -> bytes:
-    (path,) = _checkpoint().glob("head-[0-9a-f]*.safetensors")
-    return path.read_bytes()
+    (weights,) = folder.glob("head-*.safetensors")
+    return folder, (folder / "head.json").read_text(encoding="utf-8"), weights.read_bytes()
 
 
 def _header_seeds() -> Sequence[bytes]:
-    return [_header_text().encode()]
+    return [_checkpoint()[1].encode()]
 
 
 def _weights_seeds() -> Sequence[bytes]:
-    _header_text()
-    return [_weights()]
+    return [_checkpoint()[2]]
 
 
 def _diagnosis_seeds() -> Sequence[bytes]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -37,12 +38,15 @@ def test_the_csv_table_can_be_watched_while_it_grows(tmp_path: Path) -> None:
         assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
 
 
-def test_figures_of_steps_that_were_lost_are_forgotten(tmp_path: Path) -> None:
+def test_figures_of_steps_that_were_lost_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with MetricsLog(tmp_path) as log:
         for step in (50, 100, 150):
             log.add(step, {"train_loss": float(step), "twin_loss": math.nan})
             log.save()
 
+    # TensorBoard reads its files in the order of their names, which begin with the second they were made in.
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 1.0)
     with MetricsLog(tmp_path, keep_to=100) as log:
         log.add(150, {"train_loss": -1.0})
         log.save()
