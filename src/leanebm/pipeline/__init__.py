@@ -42,6 +42,7 @@ from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, theorem_of
+from leanebm.pipeline.search.prover import Prover, prove
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
@@ -92,6 +93,7 @@ __all__ = [
     "ProofAttempt",
     "ProofFile",
     "ProofRun",
+    "Prover",
     "RecordedQueue",
     "ReplayedProof",
     "RerootedCertifier",
@@ -124,6 +126,7 @@ __all__ = [
     "open_workbench",
     "part_table",
     "probe",
+    "prove",
     "read_proof_file",
     "read_run_config",
     "read_search_groups",

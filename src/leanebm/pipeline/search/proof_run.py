@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 import attrs
 
+from leanebm._shown import cut, fitting_repr
 from leanebm.core import (
     Certificate,
     CertificationRejected,
@@ -24,9 +26,14 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.workbench import SearchAdvanced, Workbench, WorkbenchOpener, open_workbench
-from leanebm.search import SearchOutcome, SearchResult
+from leanebm.search import SearchConfig, SearchOutcome, SearchResult
 
-__all__ = ["ProofAttempt", "ProofRun", "theorem_of"]
+__all__ = ["ProofAttempt", "ProofRun", "attempt", "for_one_proof", "theorem_of"]
+
+
+_MAX_SHOWN_CHARS: Final = 20_000
+
+"""Of a proof, in a notebook, which would choke on more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +63,35 @@ class ProofAttempt:
     def is_proved(self) -> bool:
         """Whether there is a certificate."""
         return self.certificate is not None
+
+    @property
+    def cost(self) -> str:
+        """What it took, in words."""
+        return f"{self.nodes} proof states, {self.tactic_calls} tactic calls, {self.wall_s:.1f} s"
+
+    def __str__(self) -> str:
+        """The proof as a Lean file, or why there is none; with axioms and cost."""
+        return "\n".join([*self._text(), self.cost])
+
+    __repr__ = fitting_repr
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        certificate = self.certificate
+        colour, word = ("#1a7f37", "certified") if certificate is not None else ("#9a6700", "no proof")
+        statement = html.escape(cut(self.theorem.display, _MAX_SHOWN_CHARS))
+        text = html.escape(cut("\n".join(self._text()), _MAX_SHOWN_CHARS))
+        return (
+            f'<div><b style="color: {colour}">{word}</b> <code>{statement}</code></div>'
+            f"<pre>{text}</pre><div><small>{html.escape(self.cost)}</small></div>"
+        )
+
+    def _text(self) -> list[str]:
+        certificate = self.certificate
+        if certificate is None:
+            return [self.sentence, *(f"  rejected ({each.reason}): {each.message}" for each in self.rejections)]
+        axioms = f"axioms: {', '.join(certificate.axioms) or 'none'}"
+        return [certificate.source.rstrip(), "", self.sentence, axioms]
 
 
 def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> Theorem:
@@ -100,8 +136,7 @@ class ProofRun:
         observer: Observer | None = None,
         opening: WorkbenchOpener = open_workbench,
     ) -> None:
-        # One proof lives on one worker; a second would only cost its start.
-        self._config = attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
+        self._config = for_one_proof(config)
         self._theorem = theorem
         self._tactics = tactics
         self._observer = LogObserver() if observer is None else observer
@@ -115,14 +150,28 @@ class ProofRun:
             LeanError, PolicyError: something broke; nothing is known about the theorem.
         """
         async with self._opening(self._config, self._observer) as bench:
-            if self._tactics:
-                return await _replay(self._theorem, self._tactics, bench)
-            with stage(self._observer, "searching") as searching:
+            return await attempt(
+                self._theorem, bench, search=self._config.search, tactics=self._tactics, observer=self._observer
+            )
 
-                def tell(found: SearchAdvanced) -> None:
-                    searching.progressed(counts=f"{found.nodes:,} nodes · {found.tactic_calls:,} tactic calls")
 
-                return _attempt_of(await bench.search(self._theorem, self._config.search, tell=tell))
+def for_one_proof(config: RunConfig) -> RunConfig:
+    """``config`` with one Lean worker: one proof lives on one worker, and a second would only cost its start."""
+    return attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
+
+
+async def attempt(
+    theorem: Theorem, bench: Workbench, *, search: SearchConfig, tactics: Sequence[str], observer: Observer
+) -> ProofAttempt:
+    """Replay ``tactics`` if there are any, else search. Raises what :meth:`ProofRun.run` does."""
+    if tactics:
+        return await _replay(theorem, tactics, bench)
+    with stage(observer, "searching") as searching:
+
+        def tell(found: SearchAdvanced) -> None:
+            searching.progressed(counts=f"{found.nodes:,} nodes · {found.tactic_calls:,} tactic calls")
+
+        return _attempt_of(await bench.search(theorem, search, tell=tell))
 
 
 def _attempt_of(result: SearchResult) -> ProofAttempt:

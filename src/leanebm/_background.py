@@ -1,0 +1,124 @@
+"""Asynchronous things for code that is not: scripts, and notebooks, whose event loop is already running."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Generic, TypeVar, final
+
+from leanebm.errors import PoolClosed
+
+__all__ = ["Background"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@final
+class Background(Generic[R]):
+    """An asynchronous context manager, held open on an event loop of its own, in a thread of its own.
+
+    Args:
+        context: what to hold; it is entered and left in one task.
+        name: what messages call it, and its thread.
+    """
+
+    def __init__(self, context: AbstractAsyncContextManager[R], *, name: str) -> None:
+        self._context = context
+        self._name = name
+        self._thread = threading.Thread(target=self._run, name=f"leanebm {name}", daemon=True)
+        self._began: Future[asyncio.AbstractEventLoop] = Future()
+        self._opened: Future[R] = Future()
+        self._ended: Future[None] = Future()
+        self._leave = asyncio.Event()
+        self._holding: asyncio.Task[None] | None = None
+
+    @property
+    def value(self) -> R:
+        """What the context gives.
+
+        Raises:
+            PoolClosed: it is not open.
+        """
+        self._check()
+        return self._opened.result()
+
+    def start(self) -> None:
+        """Enter the context; raises what entering it raises."""
+        self._thread.start()
+        try:
+            self._opened.result()
+        except BaseException:
+            self.release()
+            self._thread.join()
+            raise
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` on the loop, and wait for it; an interrupt of the waiting thread cancels it there.
+
+        Raises:
+            PoolClosed: the context is not open.
+        """
+        try:
+            self._check()
+        except PoolClosed:
+            work.close()
+            raise
+        future = asyncio.run_coroutine_threadsafe(work, self._began.result())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def release(self) -> None:
+        """Have the context left, without waiting for that; one that is not open yet is not opened further."""
+        if self._thread.ident is None or self._ended.done():
+            return
+        with suppress(RuntimeError):  # the loop has just ended by itself
+            self._began.result().call_soon_threadsafe(self._let_go)
+
+    def stop(self) -> None:
+        """Leave the context and end the thread; raises what leaving it raises."""
+        self.release()
+        if self._thread.ident is not None:
+            self._thread.join()
+            self._ended.result()
+
+    def _check(self) -> None:
+        if not self._opened.done():
+            raise PoolClosed(f"{self._name} is not open yet: enter it with 'with' first")
+        if self._ended.done():
+            raise PoolClosed(f"{self._name} is closed")
+
+    def _let_go(self) -> None:
+        self._leave.set()
+        if not self._opened.done() and self._holding is not None:
+            self._holding.cancel()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._hold())
+        except BaseException as error:  # noqa: BLE001 - carried over to the thread that is to see it
+            self._fail(error)
+        else:
+            self._ended.set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._opened.done():
+            self._ended.set_exception(error)
+            return
+        self._ended.set_result(None)  # whoever starts it is told by the other one
+        for waited_for in (self._began, self._opened):
+            if not waited_for.done():
+                waited_for.set_exception(error)
+
+    async def _hold(self) -> None:
+        self._holding = asyncio.current_task()
+        self._began.set_result(asyncio.get_running_loop())
+        async with self._context as value:
+            self._opened.set_result(value)
+            await self._leave.wait()

@@ -1,0 +1,135 @@
+"""Proving for code that is not asynchronous: one line in a script, a cell in a notebook."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self, final
+
+import attrs
+
+from leanebm._background import Background
+from leanebm.core import Theorem
+from leanebm.errors import PoolClosed
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.search.proof_run import ProofAttempt, attempt, for_one_proof, theorem_of
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.search import SearchBudget
+
+__all__ = ["Prover", "prove"]
+
+
+@final
+class Prover:
+    """Proves statements one after the other. What that takes is started once, and ended by :meth:`close`.
+
+    .. code-block:: python
+
+        with Prover() as prover:
+            for statement in statements:
+                print(prover.prove(statement))
+
+    In a notebook, keep one in a variable over as many cells as you like; its first proof starts it. One that is
+    forgotten ends with the last reference to it. May be used from several threads.
+
+    Args:
+        config: how to search; with everything embedded by default. One Lean worker is started, whatever it says.
+        observer: is told what happens; by default, the log is.
+        opening: starts the policy, Lean and the certifier.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig | None = None,
+        *,
+        observer: Observer | None = None,
+        opening: WorkbenchOpener = open_workbench,
+    ) -> None:
+        self._config = for_one_proof(RunConfig() if config is None else config)
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = opening
+        self._starting = threading.Lock()
+        self._background: Background[Workbench] | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        self._started()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "not started" if self._background is None else "ready"
+        return f"<Prover: {state}>"
+
+    def prove(
+        self,
+        statement: str | Theorem,
+        *,
+        header: str = "",
+        tactics: Sequence[str] = (),
+        budget: SearchBudget | None = None,
+    ) -> ProofAttempt:
+        """Search for a proof of ``statement``, or replay ``tactics``, and have what is found certified.
+
+        Args:
+            statement: a Lean proposition, such as ``∀ n : Nat, n + 0 = n``, or a theorem.
+            header: ``open`` and ``universe`` lines in front of it; a theorem has its own.
+            tactics: are replayed instead of searching, if there are any.
+            budget: how long to search; the configuration's if ``None``.
+
+        Raises:
+            ConfigError: something is wrong with the statement or the header that can be seen without Lean.
+            StatementError: Lean does not accept the statement or the header.
+            LeanError, PolicyError: something broke; nothing is known about the statement.
+            PoolClosed: the prover was closed.
+        """
+        theorem = statement if isinstance(statement, Theorem) else theorem_of(statement, header=header)
+        search = self._config.search if budget is None else attrs.evolve(self._config.search, budget=budget)
+        background = self._started()
+        return background.call(
+            attempt(theorem, background.value, search=search, tactics=tactics, observer=self._observer)
+        )
+
+    def close(self) -> None:
+        """End Lean and everything else. Closing twice is allowed."""
+        with self._starting:
+            self._is_closed = True
+            if self._background is not None:
+                self._background.stop()
+
+    def _started(self) -> Background[Workbench]:
+        with self._starting:
+            if self._is_closed:
+                raise PoolClosed("the prover is closed; make another one")
+            if self._background is None:
+                background = Background(self._opening(self._config, self._observer), name="the prover")
+                background.start()
+                weakref.finalize(self, background.release)
+                self._background = background
+            return self._background
+
+
+def prove(
+    statement: str | Theorem,
+    *,
+    header: str = "",
+    tactics: Sequence[str] = (),
+    budget: SearchBudget | None = None,
+    config: RunConfig | None = None,
+) -> ProofAttempt:
+    """Prove one statement, in a script or in a notebook, with everything embedded unless ``config`` says otherwise.
+
+    Starts what it needs and ends it again, which takes seconds; a :class:`Prover` keeps it for the next statement.
+    On its first use on a machine, the embedded Lean is downloaded and prepared, which takes minutes. The other
+    arguments, and what is raised, are :meth:`Prover.prove`'s.
+    """
+    with Prover(config) as prover:
+        return prover.prove(statement, header=header, tactics=tactics, budget=budget)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from leanebm._background import Background
+from leanebm.errors import PoolClosed
+
+
+def interrupt() -> None:
+    """As Ctrl-C does."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+async def nothing() -> int:
+    return 7
+
+
+def held(told: list[str], *, leaving: Exception | None = None) -> Background[int]:
+    @asynccontextmanager
+    async def context() -> AsyncIterator[int]:
+        told.append("entered")
+        task = asyncio.current_task()
+        try:
+            yield 5
+        finally:
+            assert asyncio.current_task() is task, "it is left by the task that entered it"
+            told.append("left")
+        if leaving is not None:
+            raise leaving
+
+    return Background(context(), name="the thing")
+
+
+def test_what_is_held_is_entered_called_and_left() -> None:
+    told: list[str] = []
+    background = held(told)
+    for early in (lambda: background.value, lambda: background.call(nothing())):
+        with pytest.raises(PoolClosed, match="the thing is not open yet"):
+            early()
+    background.start()
+    assert (background.value, background.call(nothing())) == (5, 7)
+    background.stop()
+    background.stop()
+    assert told == ["entered", "left"]
+    with pytest.raises(PoolClosed, match="the thing is closed"):
+        background.call(nothing())
+    assert not any("the thing" in thread.name for thread in threading.enumerate())
+
+
+async def test_a_running_loop_does_not_matter() -> None:
+    background = held([])
+    background.start()
+    assert background.call(nothing()) == 7
+    background.stop()
+
+
+def test_what_leaving_raises_is_raised() -> None:
+    background = held([], leaving=OSError("disk"))
+    background.start()
+    with pytest.raises(OSError, match="disk"):
+        background.stop()
+
+
+def test_what_entering_raises_is_raised_and_the_thread_ends() -> None:
+    class Broken:
+        async def __aenter__(self) -> int:
+            raise OSError("no such Lean")
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    background = Background(Broken(), name="the thing")
+    with pytest.raises(OSError, match="no such Lean"):
+        background.start()
+    background.stop()
+    assert not any("the thing" in thread.name for thread in threading.enumerate())
+
+
+def test_one_that_was_never_started_is_stopped_all_the_same() -> None:
+    background = held([])
+    background.release()
+    background.stop()
+
+
+def test_an_interrupt_of_the_caller_cancels_what_it_waits_for() -> None:
+    background = held([])
+    background.start()
+    cancelled = threading.Event()
+
+    async def long() -> None:
+        try:
+            asyncio.get_running_loop().call_later(0.05, interrupt)
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        background.call(long())
+    assert cancelled.wait(10)
+    background.stop()
+
+
+def test_an_interrupt_while_it_opens_stops_the_opening() -> None:
+    class Slow:
+        async def __aenter__(self) -> int:
+            asyncio.get_running_loop().call_later(0.05, interrupt)
+            await asyncio.Event().wait()
+            return 1
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    background = Background(Slow(), name="the thing")
+    with pytest.raises(KeyboardInterrupt):
+        background.start()
+    background.stop()
+    assert not any("the thing" in thread.name for thread in threading.enumerate())
