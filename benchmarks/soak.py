@@ -38,7 +38,7 @@ import attrs
 import click
 import psutil
 
-from leanebm.core import Theorem
+from leanebm.core import SearchResult, Theorem
 from leanebm.data import Split, library_theorems
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, PoolStatistics, ReplayingEnvironment
 from leanebm.lean.embedded import install
@@ -46,7 +46,7 @@ from leanebm.lean.requests import lean_version
 from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchedTheorem, SearchRun, StageProgressed, Workbench
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.search import SearchBudget, SearchConfig, SearchResult
+from leanebm.search import SearchBudget, SearchConfig
 
 SAMPLE_INTERVAL_S = 2.0
 BLOCK_S = 30.0

@@ -13,9 +13,9 @@ import attrs
 import psutil
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import SearchResult, Theorem
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
-from leanebm.search import BestFirstSearch, SearchResult
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy, fake_worker_argv
 

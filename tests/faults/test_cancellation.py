@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from leanebm.core import Certificate, Theorem
+from leanebm.core import Certificate, SearchOutcome, Theorem
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.requests import Request
 from leanebm.pipeline import RunConfig, SearchRun, WorkbenchOpener, summarise_run
 from leanebm.pipeline.search import search_run
-from leanebm.search import BestFirstSearch, SearchOutcome
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst
 from leanebm.storage import ShardWriterConfig
 from leanebm.testing import ScriptedPolicy, ToyWorld, cancel_at_every_await, fake_worker_argv

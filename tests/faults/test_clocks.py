@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 import leanebm
+from leanebm.core import SearchOutcome
 from leanebm.lean import LeanPoolConfig
-from leanebm.search import SearchOutcome
 
 OpenSearcher = Callable[..., Any]
 

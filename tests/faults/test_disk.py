@@ -15,11 +15,10 @@ from typing import Protocol
 import attrs
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import SearchResult, Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, SearchRun, WorkbenchOpener, summarise_run
 from leanebm.pipeline.search.search_run import record_of
-from leanebm.search import SearchResult
 from leanebm.storage import RunInfo, ShardWriterConfig
 from leanebm.testing import ToyWorld
 from leanebm.trajectory import TrajectoryWriter, read_trajectory

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from leanebm.core import ProofAdvanced, ProofFinished, Theorem
+from leanebm.core import ProofAdvanced, ProofFinished, SearchOutcome, Theorem
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.search import BestFirstSearch, SearchOutcome
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy
 

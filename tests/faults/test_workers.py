@@ -14,10 +14,18 @@ from typing import Any
 import psutil
 import pytest
 
-from leanebm.core import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut, Theorem
+from leanebm.core import (
+    ProofAdvanced,
+    ProofFinished,
+    SearchOutcome,
+    SearchResult,
+    TacticOutcome,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
 from leanebm.errors import ProtocolError
 from leanebm.lean import LeanPool, LeanPoolConfig, ReplayingEnvironment, RetirementReason
-from leanebm.search import SearchOutcome, SearchResult
 
 UnrulyConfig = Callable[..., LeanPoolConfig]
 OpenSearcher = Callable[..., Any]

@@ -9,14 +9,13 @@ import attrs
 import pytest
 
 import leanebm.pipeline.workbench
-from leanebm.core import Goal, ProofState, StateRef, Theorem
+from leanebm.core import Goal, Node, ProofState, SearchOutcome, StateRef, Theorem
 from leanebm.errors import LeanInstallError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
     ProofRun,
     RunConfig,
-    SearchAdvanced,
     StageFinished,
     StageProgressed,
     StageStarted,
@@ -28,7 +27,7 @@ from leanebm.pipeline import (
 )
 from leanebm.pipeline.workbench import prepare_embedded_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.search import SearchOutcome
+from leanebm.search import SearchProgress
 from leanebm.testing.fake_worker import fake_worker_argv
 
 
@@ -41,16 +40,22 @@ def fake_lean() -> RunConfig:
 
 async def test_the_parts_are_started_told_of_and_work_together(fake_lean: RunConfig, observer: Any) -> None:
     theorem = Theorem(name="toy", statement="anything")
-    advances: list[SearchAdvanced] = []
+    sizes: list[int] = []
+
+    class Watching:
+        def on_expansion(self, progress: SearchProgress, node: Node) -> None:
+            assert (progress.theorem, node.index) == (theorem, 0)
+            sizes.append(len(progress.tree.nodes))
+
     async with open_workbench(fake_lean, observer) as bench:
-        result = await bench.search(theorem, fake_lean.search, tell=advances.append)
+        result = await bench.start_search(fake_lean.search, Watching()).run(theorem)
     # The fake worker knows none of the tactics that the template policy proposes.
     assert result.outcome is SearchOutcome.EXHAUSTED
     assert result.statistics.tactic_rejected == result.statistics.tactic_calls > 0
     stages = [event.stage for event in observer.events if isinstance(event, StageStarted)]
     assert stages == ["starting the policy server", "reaching the policy server", "starting a Lean worker"]
     assert stages == [event.stage for event in observer.events if isinstance(event, StageFinished)]
-    assert [advance.nodes for advance in advances] == [1]
+    assert sizes == [1]
 
 
 async def test_a_replayed_proof_is_certified(fake_lean: RunConfig) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import EnergyModel, StateScorer, TacticPolicy, Theorem
-from leanebm.search import BestFirstSearch, CumulativeLogProb, SearchBudget, SearchConfig, SearchResult
+from leanebm.core import EnergyModel, SearchResult, StateScorer, TacticPolicy, Theorem
+from leanebm.search import BestFirstSearch, CumulativeLogProb, SearchBudget, SearchConfig
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 RunSearch = Callable[..., Awaitable[SearchResult]]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from leanebm.core import Candidate, Leaf, ProofState, Theorem
+from leanebm.core import Candidate, Leaf, Node, NodeStatus, ProofState, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import (
     EnergyError,
     PolicyError,
@@ -20,14 +22,10 @@ from leanebm.errors import (
 from leanebm.search import (
     BestFirstSearch,
     CumulativeLogProb,
-    Frontier,
     LengthNormalisedLogProb,
-    Node,
-    NodeStatus,
     SearchBudget,
     SearchConfig,
-    SearchOutcome,
-    SearchResult,
+    SearchProgress,
 )
 from leanebm.testing import LOST, QED, TIMEOUT, ManualClock, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld
 
@@ -214,7 +212,7 @@ async def test_a_scorer_that_makes_up_numbers_is_found_out(
     result = await run_search(LINE, "a", scorer=FailingScorer(answers))
     assert result.outcome is SearchOutcome.INFRASTRUCTURE
     assert isinstance(result.error, EnergyError)
-    assert "FailingScorer must give one finite number a leaf" in str(result.error)
+    assert "FailingScorer must give one finite number per leaf" in str(result.error)
     assert [node.state.key for node in result.nodes] == ["a", "b"]
 
 
@@ -257,14 +255,14 @@ async def test_cancellation_closes_the_proof_and_has_streamed_what_was_found() -
     asked_about_b = asyncio.Event()
 
     class Watched(BestFirstSearch):
-        def on_node(self, node: Node) -> None:
+        def on_node(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002
             seen.append(node.state.key)
 
-        async def expand(self, node: Node) -> Sequence[Candidate]:
+        async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:
             if node.state.key == "b":
                 asked_about_b.set()
                 await asyncio.Event().wait()
-            return await super().expand(node)
+            return await super().expand(progress, node)
 
     search = Watched(
         policy=ScriptedPolicy.over(LINE),
@@ -303,9 +301,9 @@ async def test_a_policy_that_answers_too_much_is_held_to_what_was_asked(run_sear
 
 async def test_select_decides_what_is_expanded_next(run_search: RunSearch) -> None:
     class Last(BestFirstSearch):
-        def select(self, frontier: Frontier) -> Node:
-            *_, worst = frontier
-            return frontier.take(worst)
+        def select(self, progress: SearchProgress) -> Node:
+            *_, worst = progress.frontier
+            return progress.frontier.take(worst)
 
     world = ToyWorld(moves={"a": {"x": "b", "y": "c"}, "b": {}, "c": {}})
     policy = ScriptedPolicy.of({"a": {"x": 0.9, "y": 0.1}})
@@ -318,8 +316,8 @@ async def test_select_decides_what_is_expanded_next(run_search: RunSearch) -> No
 
 async def test_priority_may_change_every_score(run_search: RunSearch) -> None:
     class Negated(BestFirstSearch):
-        async def priority(self, leaves: Sequence[Leaf]) -> Sequence[float]:
-            return [-score for score in await super().priority(leaves)]
+        async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
+            return [-score for score in await super().priority(progress, leaves)]
 
     world = ToyWorld(moves={"a": {"x": "b", "y": "c"}, "b": {}, "c": {}})
     policy = ScriptedPolicy.of({"a": {"x": 0.9, "y": 0.1}})
@@ -331,7 +329,7 @@ async def test_on_node_sees_every_node_once_before_it_is_scored(run_search: RunS
     seen: list[tuple[Node, float | None]] = []
 
     class Watched(BestFirstSearch):
-        def on_node(self, node: Node) -> None:
+        def on_node(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002
             seen.append((node, node.priority))
 
     result = await run_search(ToyWorld.countdown(12), "11", search_class=Watched)
@@ -355,6 +353,73 @@ async def test_one_search_object_searches_many_theorems_at_once() -> None:
         alone = await search.run(theorem)
         assert result.theorem == theorem
         assert [node.tactics for node in result.nodes] == [node.tactics for node in alone.nodes]
+
+
+async def test_a_subclass_can_tell_the_nodes_of_theorems_apart_that_it_searches_at_once() -> None:
+    world = ToyWorld.countdown(64)
+
+    class Counting(BestFirstSearch):
+        def __init__(self, **parts: Any) -> None:
+            super().__init__(**parts)
+            self.nodes: Counter[str] = Counter()
+            self.tree_sizes: defaultdict[str, list[int]] = defaultdict(list)
+            self.order: list[str] = []
+
+        def on_node(self, progress: SearchProgress, node: Node) -> None:
+            assert node in progress.tree.nodes
+            self.nodes[progress.theorem.name] += 1
+            self.order.append(progress.theorem.name)
+
+        def select(self, progress: SearchProgress) -> Node:
+            self.tree_sizes[progress.theorem.name].append(len(progress.tree.nodes))
+            return super().select(progress)
+
+    search = Counting(policy=ScriptedPolicy.over(world), environment=world, certifier=ToyCertifier(world))
+    names = {"a": "61", "b": "37"}
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(search.run(Theorem(name=name, statement=start))) for name, start in names.items()]
+    results = {task.result().theorem.name: task.result() for task in tasks}
+    assert search.nodes == {name: len(result.nodes) for name, result in results.items()}
+    assert {name: len(sizes) for name, sizes in search.tree_sizes.items()} == {
+        name: result.statistics.expansions for name, result in results.items()
+    }
+    assert search.nodes["a"] != search.nodes["b"]
+    first, last = search.order.index("b"), len(search.order) - search.order[::-1].index("a")
+    assert first < last, "the two ran at once, so their nodes came mixed"
+
+
+async def test_an_observer_is_shown_each_expansion_with_its_own_theorems_progress() -> None:
+    world = ToyWorld.countdown(64)
+    seen: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+
+    class Watching:
+        def on_expansion(self, progress: SearchProgress, node: Node) -> None:
+            meter = progress.meter
+            assert node not in progress.frontier
+            assert meter.tactic_calls == sum(len(each.edges) for each in progress.tree.nodes)
+            seen[progress.theorem.name].append((node.index, meter.expansions, len(progress.tree.nodes)))
+
+    search = BestFirstSearch(
+        policy=ScriptedPolicy.over(world), environment=world, certifier=ToyCertifier(world), observer=Watching()
+    )
+    theorems = [Theorem(name=start, statement=start) for start in ("61", "37", "12")]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(search.run(theorem)) for theorem in theorems]
+    for task in tasks:
+        result = task.result()
+        expanded = sorted((node.expansion, node.index) for node in result.nodes if node.expansion is not None)
+        assert [(count, index) for index, count, _ in seen[result.theorem.name]] == expanded
+        assert [size for _, _, size in seen[result.theorem.name]] == sorted(
+            size for _, _, size in seen[result.theorem.name]
+        )
+
+
+async def test_a_statement_alone_is_searched_and_named_after_itself() -> None:
+    search = BestFirstSearch(policy=ScriptedPolicy.over(LINE), environment=LINE, certifier=ToyCertifier(LINE))
+    first, again = await search.run("a"), await search.run("a")
+    assert first.outcome is SearchOutcome.PROVED
+    assert first.theorem == again.theorem == Theorem.of("a")
+    assert search.scorer == LengthNormalisedLogProb(), "the default is the baseline"
 
 
 # --- settings -----------------------------------------------------------------------------------

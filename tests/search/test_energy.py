@@ -8,17 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from leanebm.core import EnergyModel, ProofState, StateScorer
+from leanebm.core import EnergyModel, ProofState, SearchOutcome, SearchResult, StateScorer
 from leanebm.errors import EnergyError
-from leanebm.search import (
-    CumulativeLogProb,
-    LengthNormalisedLogProb,
-    NegativeEnergy,
-    SearchOutcome,
-    SearchResult,
-    WeightedSum,
-    WeightedTerm,
-)
+from leanebm.search import CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
 from leanebm.testing import QED, ToyWorld
 
 RunSearch = Callable[..., Awaitable[SearchResult]]
@@ -102,7 +94,7 @@ async def test_a_model_that_makes_no_sense_ends_the_search_with_its_name(
     result = await run_search(WORLD, "a", energy=Broken())
     assert result.outcome is SearchOutcome.INFRASTRUCTURE
     assert isinstance(result.error, EnergyError)
-    assert "Broken must give one finite energy a state" in str(result.error)
+    assert "Broken must give one finite energy per state" in str(result.error)
 
 
 async def test_scoring_by_energies_that_nobody_makes_is_an_error(run_search: RunSearch) -> None:

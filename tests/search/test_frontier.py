@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import Goal, ProofState, StateRef
-from leanebm.search import Frontier, Node
+from leanebm.core import Goal, Node, ProofState, StateRef
+from leanebm.search import Frontier
 
 
 def node(index: int, priority: float | None) -> Node:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import StateScorer, Theorem
+from leanebm.core import SearchResult, StateScorer, Theorem
 from leanebm.search import (
     BestFirstSearch,
     BreadthFirst,
@@ -23,7 +23,6 @@ from leanebm.search import (
     LengthNormalisedLogProb,
     SearchBudget,
     SearchConfig,
-    SearchResult,
     WeightedSum,
     WeightedTerm,
 )

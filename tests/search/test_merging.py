@@ -3,13 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
-from leanebm.core import Leaf
-from leanebm.search import (
-    EdgeKind,
-    Node,
-    SearchOutcome,
-    SearchResult,
-)
+from leanebm.core import Leaf, Node, SearchOutcome, SearchResult, TacticFate
 from leanebm.testing import QED, ScriptedPolicy, ToyWorld
 
 RunSearch = Callable[..., Awaitable[SearchResult]]
@@ -38,7 +32,7 @@ async def test_a_worse_path_changes_nothing(run_search: RunSearch) -> None:
     policy = ScriptedPolicy.of({"a": {"low": 0.9, "to b": 0.5}, "b": {"high": 0.9}, "m": {"on": 1.0}, "n": {"x": 1.0}})
     result = await run_search(DIAMOND, "a", policy)
     assert named(result)["m"].tactics == ("low",)
-    assert named(result)["b"].edges[0].kind is EdgeKind.MERGED
+    assert named(result)["b"].edges[0].kind is TacticFate.MERGED
 
 
 class Scripted:

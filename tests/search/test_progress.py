@@ -3,14 +3,16 @@ from __future__ import annotations
 from leanebm.core import (
     Candidate,
     Goal,
+    NodeStatus,
     ProofAdvanced,
     ProofFinished,
     ProofState,
     StateRef,
+    TacticFate,
     TacticRejected,
     TacticTimedOut,
 )
-from leanebm.search import EdgeKind, NodeStatus, SearchTree
+from leanebm.search import SearchTree
 from leanebm.search.progress import Expansion, distinct
 
 
@@ -30,11 +32,11 @@ def test_each_outcome_finds_its_place() -> None:
     a_state, again = state("a", 1), state("a", 2)
     step = Candidate("t", -1.0)
 
-    assert first.follow(step, ProofAdvanced(a_state, 0.1), found_s=1.0).kind is EdgeKind.ADVANCED
-    assert first.follow(step, ProofAdvanced(again, 0.1), found_s=2.0).kind is EdgeKind.MERGED
-    assert first.follow(step, ProofAdvanced(state("r", 3), 0.1), found_s=2.0).kind is EdgeKind.CYCLIC
+    assert first.follow(step, ProofAdvanced(a_state, 0.1), found_s=1.0).kind is TacticFate.ADVANCED
+    assert first.follow(step, ProofAdvanced(again, 0.1), found_s=2.0).kind is TacticFate.MERGED
+    assert first.follow(step, ProofAdvanced(state("r", 3), 0.1), found_s=2.0).kind is TacticFate.CYCLIC
     assert first.follow(step, TacticRejected("no", 0.1), found_s=2.0).message == "no"
-    assert first.follow(step, TacticTimedOut("slow", 0.1), found_s=2.0).kind is EdgeKind.TIMED_OUT
+    assert first.follow(step, TacticTimedOut("slow", 0.1), found_s=2.0).kind is TacticFate.TIMED_OUT
     finished = first.follow(step, ProofFinished(state("∎", 4), 0.2), found_s=3.0)
     first.close()
 
@@ -42,7 +44,7 @@ def test_each_outcome_finds_its_place() -> None:
     assert first.children == [a]
     assert [rival.node for rival in first.rivals] == [a]
     assert [one.ref.state_id for one in first.spent_states] == [2, 3, 4]
-    assert (finished.kind, finished.target) == (EdgeKind.FINISHED, 2)
+    assert (finished.kind, finished.target) == (TacticFate.FINISHED, 2)
     assert (tree.nodes[2].found_s, tree.nodes[2].tactic_s) == (3.0, 0.2)
     assert [edge.target for edge in tree.root.edges] == [1, 1, 0, None, None, 2]
     assert tree.root.status is NodeStatus.EXPANDED

@@ -6,14 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leanebm.core import Leaf, StateScorer
-from leanebm.search import (
-    BreadthFirst,
-    CumulativeLogProb,
-    LengthNormalisedLogProb,
-    SearchOutcome,
-    SearchResult,
-)
+from leanebm.core import Leaf, SearchOutcome, SearchResult, StateScorer
+from leanebm.search import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb
 from leanebm.testing import QED, TIMEOUT, ScriptedPolicy, ToyWorld
 
 RunSearch = Callable[..., Awaitable[SearchResult]]

@@ -5,8 +5,8 @@ import weakref
 
 import pytest
 
-from leanebm.core import Candidate, Goal, ProofState, StateRef
-from leanebm.search import Node, NodeStatus, Rival, SearchTree
+from leanebm.core import Candidate, Goal, Node, NodeStatus, ProofState, StateRef
+from leanebm.search import Rival, SearchTree
 
 
 def state(name: str) -> ProofState:
@@ -27,6 +27,8 @@ def test_a_path_is_read_from_the_root() -> None:
     assert list(b.lineage) == [b, a, tree.root]
     assert (b.depth, b.path_log_prob) == (2, -1.5)
     assert [node.index for node in tree.nodes] == [0, 1, 2]
+    assert tree.path(b) == (tree.root, a, b)
+    assert tree.path(tree.root) == (tree.root,)
 
 
 def test_states_are_known_by_key_but_finished_ones_never() -> None:
@@ -50,6 +52,8 @@ def test_a_moved_node_takes_everything_below_it_along() -> None:
     moved = tree.move(Rival(a, c, Candidate("shortcut", -0.25)))
 
     assert moved == (a, below, further)
+    assert (tree.children(tree.root), tree.children(c), tree.children(further)) == ((b,), (a,), ())
+    assert tree.path(further) == (tree.root, b, c, a, below, further)
     assert further.tactics == ("to b", "to c", "shortcut", "to below", "to further")
     assert [(node.depth, node.path_log_prob) for node in moved] == [(3, -1.25), (4, -2.25), (5, -3.25)]
     assert list(tree.subtree(tree.root)) == [tree.root, b, c, a, below, further]

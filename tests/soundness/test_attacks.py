@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from leanebm.core import Candidate, Certificate, CertificationRejected, Theorem
+from leanebm.core import Candidate, Certificate, CertificationRejected, SearchOutcome, Theorem
 from leanebm.errors import StatementError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import Candidate, Certificate, CertificationRejected, CertificationResult, Theorem
+from leanebm.core import Candidate, Certificate, CertificationRejected, CertificationResult, SearchOutcome, Theorem
 from leanebm.errors import WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, CommandBackend, Dialect, LeanPool, LeanPoolConfig
 from leanebm.pipeline import CertificationRun, write_proof
-from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchOutcome
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.search import EdgeKind, NodeStatus, SearchOutcome
+from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.trajectory import THEOREM_OUTCOMES, TheoremRecord, record
 
 
@@ -44,7 +44,7 @@ def test_outcomes_and_their_words_are_the_searchs_own() -> None:
     assert {outcome.value for outcome in SearchOutcome} == set(THEOREM_OUTCOMES)
 
 
-@pytest.mark.parametrize("words", [NodeStatus, EdgeKind])
+@pytest.mark.parametrize("words", [NodeStatus, TacticFate])
 def test_the_words_of_the_search_are_documented_where_they_are_stored(words: type[enum.Enum]) -> None:
     source = inspect.getsource(record)
     assert all(f"``{word.value}``" in source for word in words)

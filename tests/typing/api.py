@@ -23,6 +23,7 @@ from leanebm import (
 from leanebm.core import (
     Candidate,
     Leaf,
+    Node,
     ProofAdvanced,
     ProofEnvironment,
     ProofFinished,
@@ -33,7 +34,7 @@ from leanebm.core import (
 )
 from leanebm.lean import Certifier, ReplayingEnvironment
 from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchRun, read_run_config
-from leanebm.search import Node
+from leanebm.search import SearchProgress
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import ScriptedPolicy, ToyWorld
 
@@ -54,7 +55,7 @@ class MyObserver:
 
 
 class PatientSearch(BestFirstSearch):
-    async def expand(self, node: Node) -> Sequence[Candidate]:
+    async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:  # noqa: ARG002
         return await self.policy.propose(node.state, 4 * self.config.candidates_per_state)
 
 

@@ -8,14 +8,25 @@ from leanebm.core.interfaces import (
     EnergyModel,
     ProofCertifier,
     ProofEnvironment,
+    ProofSearch,
     ProofSession,
     StateEncoder,
     StateScorer,
     TacticPolicy,
 )
 from leanebm.core.leaf import Leaf
-from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
+from leanebm.core.node import Edge, Node, NodeStatus
+from leanebm.core.outcome import (
+    ProofAdvanced,
+    ProofFinished,
+    SearchOutcome,
+    TacticFate,
+    TacticOutcome,
+    TacticRejected,
+    TacticTimedOut,
+)
 from leanebm.core.proof_state import Goal, Hypothesis, ProofState, StateRef
+from leanebm.core.search_result import SearchResult, SearchStatistics
 from leanebm.core.theorem import Theorem
 
 __all__ = [
@@ -25,6 +36,7 @@ __all__ = [
     "CertificationRejected",
     "CertificationResult",
     "ContrastiveGroup",
+    "Edge",
     "EncoderIdentity",
     "EnergyModel",
     "Evidence",
@@ -32,15 +44,22 @@ __all__ = [
     "Hypothesis",
     "Leaf",
     "NegativeState",
+    "Node",
+    "NodeStatus",
     "ProofAdvanced",
     "ProofCertifier",
     "ProofEnvironment",
     "ProofFinished",
+    "ProofSearch",
     "ProofSession",
     "ProofState",
+    "SearchOutcome",
+    "SearchResult",
+    "SearchStatistics",
     "StateEncoder",
     "StateRef",
     "StateScorer",
+    "TacticFate",
     "TacticOutcome",
     "TacticPolicy",
     "TacticRejected",

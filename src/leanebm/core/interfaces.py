@@ -16,12 +16,14 @@ from leanebm.core.encoder_identity import EncoderIdentity
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import TacticOutcome
 from leanebm.core.proof_state import ProofState
+from leanebm.core.search_result import SearchResult
 from leanebm.core.theorem import Theorem
 
 __all__ = [
     "EnergyModel",
     "ProofCertifier",
     "ProofEnvironment",
+    "ProofSearch",
     "ProofSession",
     "StateEncoder",
     "StateScorer",
@@ -140,5 +142,20 @@ class ProofCertifier(Protocol):
 
         Raises:
             WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+        """
+        ...
+
+
+class ProofSearch(Protocol):
+    """Searches for proofs. One object serves many theorems, several of them at the same time."""
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        """Search for a proof of ``theorem``; what one call writes down is not another's.
+
+        A failure of Lean, the policy or the scorer does not raise: it is the result's ``error``, beside
+        everything found until then. Nothing but a certificate makes a theorem proved.
+
+        Raises:
+            StatementError: the theorem's statement or header does not elaborate.
         """
         ...

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Self
+
 import attrs
 
 __all__ = ["Theorem"]
@@ -34,6 +37,18 @@ class Theorem:
             raise ValueError("a theorem needs a name")
         if (self.statement is None) == (self.copy_from is None):
             raise ValueError(f"theorem {self.name!r} needs exactly one of statement and copy_from")
+
+    @classmethod
+    def of(cls, statement: str, *, name: str | None = None, header: str = "") -> Self:
+        """A theorem from a statement alone.
+
+        Args:
+            statement: a Lean proposition.
+            name: how results refer to it; made from the statement if ``None``, equal for equal statements.
+            header: ``open`` and ``universe`` lines.
+        """
+        digest = hashlib.sha256(statement.encode(errors="replace")).hexdigest()
+        return cls(name=f"statement_{digest[:8]}" if name is None else name, statement=statement, header=header)
 
     @property
     def display(self) -> str:

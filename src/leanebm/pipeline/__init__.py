@@ -49,7 +49,6 @@ from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
 from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
 from leanebm.pipeline.workbench import (
-    SearchAdvanced,
     Workbench,
     WorkbenchOpener,
     open_lean,
@@ -102,7 +101,6 @@ __all__ = [
     "RunConfig",
     "RunFolder",
     "RunSummary",
-    "SearchAdvanced",
     "SearchRun",
     "SearchedTheorem",
     "SessionEnvironment",

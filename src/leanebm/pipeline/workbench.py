@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import attrs
 
-from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, StateScorer, TacticPolicy, Theorem
+from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSearch, StateScorer, TacticPolicy
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.requests import lean_version
@@ -18,11 +18,10 @@ from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import Observer, Stage, stage
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
-from leanebm.search import BestFirstSearch, Frontier, Node, SearchConfig, SearchResult
+from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
 
 __all__ = [
-    "SearchAdvanced",
     "Workbench",
     "WorkbenchOpener",
     "open_lean",
@@ -85,17 +84,6 @@ async def start_embedded_server(*, seed: int = 0, without: Sequence[str] = ()) -
 
 
 @attrs.frozen(kw_only=True)
-class SearchAdvanced:
-    """How far one theorem's search is."""
-
-    nodes: int
-    """Nodes found so far, the root included."""
-
-    tactic_calls: int
-    """Tactics run so far."""
-
-
-@attrs.frozen(kw_only=True)
 class Workbench:
     """The parts of a search, started. Any objects with the right methods will do."""
 
@@ -107,52 +95,30 @@ class Workbench:
     lean_version: str
     """What the environment calls itself, for the record."""
 
-    async def search(
-        self, theorem: Theorem, config: SearchConfig, *, tell: Callable[[SearchAdvanced], None] = lambda _: None
-    ) -> SearchResult:
-        """Search one theorem.
+    make_search: SearchFactory = BestFirstSearch
+    """Makes the search out of the other parts: the algorithm."""
+
+    def start_search(self, config: SearchConfig, observer: SearchObserver | None = None) -> ProofSearch:
+        """The search that serves all theorems of a run.
 
         Args:
-            theorem: what to prove.
-            config: how long, and how broadly.
-            tell: is told how far the search is before each expansion.
-
-        Raises:
-            StatementError: the theorem's statement or header does not elaborate.
+            config: how long a theorem is searched, and how broadly.
+            observer: is called before each expansion of each theorem's search.
         """
-        return await _ObservedSearch(self, config, tell).run(theorem)
+        return self.make_search(
+            policy=self.policy,
+            scorer=self.scorer,
+            environment=self.environment,
+            certifier=self.certifier,
+            energy=self.energy,
+            config=config,
+            observer=observer,
+        )
 
 
 WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
 
 """Starts a workbench; :func:`open_workbench` is the real one."""
-
-
-class _ObservedSearch(BestFirstSearch):
-    """One theorem's search that tells how far it is."""
-
-    def __init__(self, bench: Workbench, config: SearchConfig, tell: Callable[[SearchAdvanced], None]) -> None:
-        super().__init__(
-            policy=bench.policy,
-            scorer=bench.scorer,
-            environment=bench.environment,
-            certifier=bench.certifier,
-            energy=bench.energy,
-            config=config,
-        )
-        self._tell = tell
-        self._nodes = 0
-        self._expanded: list[Node] = []
-
-    def on_node(self, node: Node) -> None:  # noqa: ARG002 - that there is one is all we tell
-        self._nodes += 1
-
-    def select(self, frontier: Frontier) -> Node:
-        tactic_calls = sum(len(node.edges) for node in self._expanded)
-        self._tell(SearchAdvanced(nodes=self._nodes, tactic_calls=tactic_calls))
-        node = super().select(frontier)
-        self._expanded.append(node)
-        return node
 
 
 @asynccontextmanager

@@ -2,8 +2,9 @@
 
 from leanebm.search.best_first import BestFirstSearch, SearchConfig
 from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
+from leanebm.search.factory import SearchFactory
 from leanebm.search.frontier import Frontier
-from leanebm.search.result import SearchOutcome, SearchResult, SearchStatistics
+from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
@@ -12,7 +13,7 @@ from leanebm.search.scorers import (
     WeightedSum,
     WeightedTerm,
 )
-from leanebm.search.tree import Edge, EdgeKind, Node, NodeStatus, Rival, SearchTree
+from leanebm.search.tree import Rival, SearchTree
 
 __all__ = [
     "BestFirstSearch",
@@ -20,20 +21,18 @@ __all__ = [
     "BudgetMeter",
     "Clock",
     "CumulativeLogProb",
-    "Edge",
-    "EdgeKind",
+    "Expansion",
     "Frontier",
     "LengthNormalisedLogProb",
     "NegativeEnergy",
-    "Node",
-    "NodeStatus",
     "Rival",
     "SearchBudget",
     "SearchConfig",
-    "SearchOutcome",
-    "SearchResult",
-    "SearchStatistics",
+    "SearchFactory",
+    "SearchObserver",
+    "SearchProgress",
     "SearchTree",
     "WeightedSum",
     "WeightedTerm",
+    "conduct_search",
 ]

@@ -5,30 +5,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import assert_never
 
 import attrs
 from attrs.validators import ge, instance_of, optional
 
 from leanebm.core import (
     Candidate,
-    Certificate,
-    CertificationRejected,
     EnergyModel,
     Leaf,
+    Node,
+    NodeStatus,
     ProofCertifier,
     ProofEnvironment,
-    ProofState,
+    SearchResult,
     StateScorer,
+    TacticFate,
     TacticPolicy,
     Theorem,
 )
-from leanebm.errors import EnergyError, LeanEbmError, LeanError, PolicyError, PromptTooLong, StatementError
-from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
-from leanebm.search.frontier import Frontier
-from leanebm.search.progress import Expansion, SearchProgress, distinct
-from leanebm.search.result import SearchResult
-from leanebm.search.tree import EdgeKind, Node, NodeStatus, Rival, SearchTree
+from leanebm.errors import EnergyError, PromptTooLong
+from leanebm.search.budget import Clock, SearchBudget
+from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search, distinct
+from leanebm.search.scorers import LengthNormalisedLogProb
+from leanebm.search.tree import Rival
 
 __all__ = ["BestFirstSearch", "SearchConfig"]
 
@@ -50,7 +49,8 @@ class SearchConfig:
 class BestFirstSearch:
     """Expand the most promising state, score what comes of it, and repeat until Lean has a proof.
 
-    One object may search many theorems at once: all that a search writes down is its own.
+    One object searches many theorems, several at the same time: whatever it writes down of one theorem is in
+    that theorem's :class:`~leanebm.search.SearchProgress`, which every hook is given.
 
     With an energy model every new state gets its energy, once, before it is scored; scorers find it in
     :attr:`Leaf.energy <leanebm.core.Leaf.energy>`. No state is skipped, whatever weight the scorer gives it.
@@ -68,35 +68,38 @@ class BestFirstSearch:
 
     Args:
         policy: proposes tactics.
-        scorer: says how promising states are.
         environment: runs tactics.
         certifier: decides whether a found proof counts.
+        scorer: says how promising states are; by default the length-normalised log-probability of their paths.
         energy: says how hard to prove a state is; ``None`` to search without.
         config: budget and breadth.
-        clock: the seconds that budgets and statistics are told in.
+        observer: is called before each expansion, for instance to show how far the search is.
+        clock: the seconds in which budgets and statistics are counted.
     """
 
     def __init__(
         self,
         *,
         policy: TacticPolicy,
-        scorer: StateScorer,
         environment: ProofEnvironment,
         certifier: ProofCertifier,
+        scorer: StateScorer | None = None,
         energy: EnergyModel | None = None,
         config: SearchConfig | None = None,
+        observer: SearchObserver | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.policy = policy
-        self.scorer = scorer
         self.environment = environment
         self.certifier = certifier
+        self.scorer = LengthNormalisedLogProb() if scorer is None else scorer
         self.energy = energy
         self.config = SearchConfig() if config is None else config
+        self.observer = observer
         self._clock = clock
 
-    async def run(self, theorem: Theorem) -> SearchResult:
-        """Search for a proof of ``theorem``.
+    async def run(self, theorem: Theorem | str) -> SearchResult:
+        """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
 
         A failure of Lean, the policy or the scorer does not raise: it is the result's ``error``, with
         everything found until then. Cancellation raises, and closes the proof on its way; what
@@ -105,31 +108,35 @@ class BestFirstSearch:
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
         """
-        progress: SearchProgress | None = None
-        error: LeanEbmError | None = None
-        try:
-            async with self.environment.open(theorem) as session:
-                progress = SearchProgress(
-                    theorem=theorem,
-                    session=session,
-                    tree=SearchTree.planted(session.root),
-                    frontier=Frontier(self.config.max_frontier),
-                    meter=BudgetMeter(budget=self.config.budget, clock=self._clock),
-                )
-                await self._search(progress)
-        except (LeanError, PolicyError, EnergyError) as failure:
-            if progress is None and isinstance(failure, StatementError):
-                raise
-            error = failure
-        return progress.result(error) if progress is not None else SearchResult.unopened(theorem, error)
+        return await conduct_search(
+            Theorem.of(theorem) if isinstance(theorem, str) else theorem,
+            self.environment,
+            self._search,
+            budget=self.config.budget,
+            max_frontier=self.config.max_frontier,
+            clock=self._clock,
+        )
+
+    # --- the algorithm --------------------------------------------------------------------------
+
+    async def _search(self, progress: SearchProgress) -> None:
+        """Select, expand, evaluate and push, until there is a proof, no node or no budget."""
+        await self._plant(progress)
+        while progress.may_expand:
+            node = self.select(progress)
+            expansion = await self._expand(progress, node)
+            if node.status is NodeStatus.PARTIAL:  # a proof was found, or the budget ended within
+                break
+            await self._evaluate(progress, expansion)
+            await progress.free(expansion.spent_states)
 
     # --- hooks ----------------------------------------------------------------------------------
 
-    def select(self, frontier: Frontier) -> Node:
-        """Remove a node from ``frontier``, which is not empty, and return it to be expanded."""
-        return frontier.pop()
+    def select(self, progress: SearchProgress) -> Node:
+        """Remove a node from ``progress.frontier``, which is not empty, and return it to be expanded."""
+        return progress.frontier.pop()
 
-    async def expand(self, node: Node) -> Sequence[Candidate]:
+    async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:  # noqa: ARG002 - overriders use it
         """The tactics to run on ``node``, in the order to run them.
 
         Texts that occur twice are run once, and no more than ``config.candidates_per_state`` are run.
@@ -140,8 +147,8 @@ class BestFirstSearch:
         """
         return await self.policy.propose(node.state, self.config.candidates_per_state)
 
-    async def priority(self, leaves: Sequence[Leaf]) -> Sequence[float]:
-        """One finite number a leaf, in the same order; **higher is expanded sooner**.
+    async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:  # noqa: ARG002
+        """One finite number per leaf, in the same order; **higher is expanded sooner**.
 
         ``leaves`` are all that one expansion led to, new states and other paths to known ones alike,
         so that a scorer sees one batch; states below a node whose path changed come as a batch too.
@@ -152,136 +159,106 @@ class BestFirstSearch:
         """
         return await self.scorer.score(leaves)
 
-    def on_node(self, node: Node) -> None:
+    def on_node(self, progress: SearchProgress, node: Node) -> None:
         """Called once for each new node, the root first, as soon as Lean has made it.
 
         The node has not been scored yet; it lives on, and later changes of its priority and
         its place in the tree can be read from it. Whatever this raises ends the search and propagates.
         """
 
-    # --- the algorithm --------------------------------------------------------------------------
+    # --- its steps ------------------------------------------------------------------------------
 
-    async def _search(self, run: SearchProgress) -> None:
-        """Select, expand, evaluate and push, until there is a proof, no node or no budget."""
-        await self._plant(run)
-        while run.may_expand:
-            node = self.select(run.frontier)
-            expansion = await self._expand(run, node)
-            if node.status is NodeStatus.PARTIAL:
-                break
-            await self._evaluate(run, expansion)
-            await self._free(run, expansion.spent_states)
-
-    async def _plant(self, run: SearchProgress) -> None:
-        root = run.tree.root
-        self.on_node(root)
+    async def _plant(self, progress: SearchProgress) -> None:
+        root = progress.tree.root
+        self.on_node(progress, root)
         if root.is_terminal:
-            await self._certify(run, root)
+            await progress.certify(root, self.certifier)
         else:
-            await self._weigh(run, [root])
-            [root.priority] = await self._score(run, [root.leaf(run.theorem)])
-            await self._push(run, root)
+            await self._weigh(progress, [root])
+            [root.priority] = await self._score(progress, [root.leaf(progress.theorem)])
+            await self._push(progress, root)
 
-    async def _expand(self, run: SearchProgress, node: Node) -> Expansion:
+    async def _expand(self, progress: SearchProgress, node: Node) -> Expansion:
         """Ask the policy about ``node`` and run what it proposes."""
-        expansion = Expansion(run.tree, node)
-        node.status = NodeStatus.PARTIAL  # until every candidate was run, whatever interrupts us
-        node.expansion = run.meter.expansions
-        run.meter.expansions += 1
+        if self.observer is not None:
+            self.observer.on_expansion(progress, node)
+        expansion = progress.begin_expansion(node)
         try:
-            with run.timed("policy"):
-                candidates = await self.expand(node)
+            with progress.timed("policy"):
+                candidates = await self.expand(progress, node)
         except PromptTooLong:
             node.status = NodeStatus.UNEXPANDABLE
         else:
-            await self._run_tactics(run, expansion, candidates)
+            await self._run_tactics(progress, expansion, candidates)
         expansion.spent_states.append(node.state)
         return expansion
 
-    async def _run_tactics(self, run: SearchProgress, expansion: Expansion, candidates: Sequence[Candidate]) -> None:
+    async def _run_tactics(
+        self, progress: SearchProgress, expansion: Expansion, candidates: Sequence[Candidate]
+    ) -> None:
         """Run candidates until one completes a proof or the budget ends; otherwise close the expansion."""
         for candidate in distinct(candidates)[: self.config.candidates_per_state]:
-            if not run.meter.allows_tactic:
+            if not progress.meter.allows_tactic:
                 return
-            with run.timed("lean"):
-                outcome = await run.session.run_tactic(expansion.node.state, candidate.tactic)
-            run.meter.tactic_calls += 1
-            edge = expansion.follow(candidate, outcome, found_s=run.meter.elapsed_s)
-            if edge.kind in (EdgeKind.ADVANCED, EdgeKind.FINISHED):
-                self.on_node(run.tree.nodes[-1])
-            if edge.kind is EdgeKind.FINISHED:
-                await self._certify(run, run.tree.nodes[-1])
-            if run.certificate is not None:
+            edge = await progress.run_tactic(expansion, candidate)
+            if edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED):
+                self.on_node(progress, progress.tree.nodes[-1])
+            if edge.kind is TacticFate.FINISHED:
+                await progress.certify(progress.tree.nodes[-1], self.certifier)
+            if progress.certificate is not None:
                 return
         expansion.close()
 
-    async def _evaluate(self, run: SearchProgress, expansion: Expansion) -> None:
+    async def _evaluate(self, progress: SearchProgress, expansion: Expansion) -> None:
         """Score what an expansion led to, queue what is new, and let better paths replace worse ones."""
         children, rivals = expansion.children, expansion.rivals
-        await self._weigh(run, children)
-        leaves = [child.leaf(run.theorem) for child in children] + [rival.leaf(run.theorem) for rival in rivals]
-        scores = await self._score(run, leaves)
+        await self._weigh(progress, children)
+        leaves = [child.leaf(progress.theorem) for child in children]
+        leaves += [rival.leaf(progress.theorem) for rival in rivals]
+        scores = await self._score(progress, leaves)
         for child, score in zip(children, scores[: len(children)], strict=True):
             child.priority = score
-            await self._push(run, child)
+            await self._push(progress, child)
         for rival, score in zip(rivals, scores[len(children) :], strict=True):
-            if run.certificate is None and rival.node.priority is not None and score > rival.node.priority:
-                await self._adopt(run, rival, score)
+            if progress.certificate is None and rival.node.priority is not None and score > rival.node.priority:
+                await self._adopt(progress, rival, score)
 
-    async def _adopt(self, run: SearchProgress, rival: Rival, score: float) -> None:
+    async def _adopt(self, progress: SearchProgress, rival: Rival, score: float) -> None:
         """Hang a node from its better path, and bring everything below it up to date."""
-        node, *below = run.tree.move(rival)
+        node, *below = progress.tree.move(rival)
         unfinished = [node for node in below if not node.is_terminal]
-        scores = await self._score(run, [node.leaf(run.theorem) for node in unfinished])
+        scores = await self._score(progress, [node.leaf(progress.theorem) for node in unfinished])
         for moved, priority in zip((node, *unfinished), (score, *scores), strict=True):
             moved.priority = priority
-            if moved in run.frontier:
-                await self._push(run, moved)
+            if moved in progress.frontier:
+                await self._push(progress, moved)
         for moved in below:
-            if moved.status is NodeStatus.REJECTED and run.certificate is None:
-                await self._certify(run, moved)
+            if moved.status is NodeStatus.REJECTED and progress.certificate is None:
+                await progress.certify(moved, self.certifier)
 
-    async def _weigh(self, run: SearchProgress, nodes: Sequence[Node]) -> None:
+    async def _weigh(self, progress: SearchProgress, nodes: Sequence[Node]) -> None:
         """Give new nodes their energies, in one batch."""
         if self.energy is None or not nodes:
             return
-        with run.timed("score"):
+        with progress.timed("score"):
             energies = await self.energy.energies([node.state for node in nodes])
-        _require_finite(energies, len(nodes), self.energy, "energy a state")
+        _require_finite(energies, len(nodes), self.energy, "energy per state")
         for node, energy in zip(nodes, energies, strict=True):
             node.energy = energy
 
-    async def _score(self, run: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
+    async def _score(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         if not leaves:
             return ()
-        with run.timed("score"):
-            scores = await self.priority(leaves)
-        _require_finite(scores, len(leaves), self.scorer, "number a leaf")
+        with progress.timed("score"):
+            scores = await self.priority(progress, leaves)
+        _require_finite(scores, len(leaves), self.scorer, "number per leaf")
         return scores
 
-    async def _push(self, run: SearchProgress, node: Node) -> None:
-        dropped = run.frontier.push(node)
+    async def _push(self, progress: SearchProgress, node: Node) -> None:
+        dropped = progress.frontier.push(node)
         if dropped is not None:
             dropped.status = NodeStatus.PRUNED
-            await self._free(run, [dropped.state])
-
-    async def _certify(self, run: SearchProgress, node: Node) -> None:
-        """Let the certifier decide on the path to a finished node."""
-        node.status = NodeStatus.FINISHED
-        with run.timed("certify"):
-            verdict = await self.certifier.certify(run.theorem, node.tactics)
-        match verdict:
-            case Certificate():
-                node.status, run.certificate = NodeStatus.PROVED, verdict
-            case CertificationRejected():
-                node.status = NodeStatus.REJECTED
-                run.rejections.append(verdict)
-            case _:
-                assert_never(verdict)
-
-    async def _free(self, run: SearchProgress, states: Sequence[ProofState]) -> None:
-        with run.timed("lean"):
-            await run.session.free(states)
+            await progress.free([dropped.state])
 
 
 def _require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:

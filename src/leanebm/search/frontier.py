@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from leanebm.search.tree import Node
+from leanebm.core import Node
 
 __all__ = ["Frontier"]
 

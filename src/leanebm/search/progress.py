@@ -1,11 +1,12 @@
-"""One theorem's search while it runs: what the algorithm writes down as it goes."""
+"""One theorem's search while it runs: what an algorithm writes down as it goes, and how it is summed up."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, assert_never
+from typing import Literal, Protocol, assert_never
 
 import attrs
 
@@ -13,37 +14,60 @@ from leanebm.core import (
     Candidate,
     Certificate,
     CertificationRejected,
+    Edge,
+    Node,
+    NodeStatus,
     ProofAdvanced,
+    ProofCertifier,
+    ProofEnvironment,
     ProofFinished,
     ProofSession,
     ProofState,
+    SearchOutcome,
+    SearchResult,
+    SearchStatistics,
+    TacticFate,
     TacticOutcome,
     TacticRejected,
     TacticTimedOut,
     Theorem,
 )
-from leanebm.errors import LeanEbmError
-from leanebm.search.budget import BudgetMeter
+from leanebm.errors import EnergyError, LeanEbmError, LeanError, PolicyError, StatementError
+from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
 from leanebm.search.frontier import Frontier
-from leanebm.search.result import SearchOutcome, SearchResult, SearchStatistics
-from leanebm.search.tree import Edge, EdgeKind, Node, NodeStatus, Rival, SearchTree
+from leanebm.search.tree import Rival, SearchTree
 
-__all__ = ["Expansion", "SearchProgress", "distinct"]
+__all__ = ["Expansion", "SearchObserver", "SearchProgress", "conduct_search", "distinct"]
 
 Phase = Literal["policy", "lean", "score", "certify"]
 
 
 @attrs.define(kw_only=True, eq=False)
 class SearchProgress:
-    """The tree, the frontier and the meter of a proof that is open."""
+    """One theorem's search so far: its tree, its frontier and its meter, while the proof is open.
+
+    Every hook and every observer of a search is given the progress of the theorem that it is called for.
+    """
 
     theorem: Theorem
     session: ProofSession
+    """The open proof, in which tactics are run."""
+
     tree: SearchTree
+    """Every state found."""
+
     frontier: Frontier
+    """The nodes that wait to be expanded. An algorithm that keeps its own queue leaves it empty."""
+
     meter: BudgetMeter
+    """What was spent, and whether more may be."""
+
     certificate: Certificate | None = attrs.field(init=False, default=None)
+    """The proof, once there is one."""
+
     rejections: list[CertificationRejected] = attrs.field(init=False, factory=list)
+    """Candidate proofs that the certifier did not accept."""
+
     _seconds: defaultdict[Phase, float] = attrs.field(init=False, factory=lambda: defaultdict(float))
 
     @property
@@ -60,17 +84,56 @@ class SearchProgress:
         finally:
             self._seconds[phase] += self.meter.elapsed_s - started_s
 
-    def result(self, error: LeanEbmError | None) -> SearchResult:
+    def begin_expansion(self, node: Node) -> Expansion:
+        """Count ``node`` as expanded from now on; it stays ``PARTIAL`` until the expansion is closed."""
+        node.status = NodeStatus.PARTIAL
+        node.expansion = self.meter.expansions
+        self.meter.expansions += 1
+        return Expansion(self.tree, node)
+
+    async def run_tactic(self, expansion: Expansion, candidate: Candidate) -> Edge:
+        """Run ``candidate`` on the expansion's node, count it, and let the tree grow by what came of it.
+
+        Raises:
+            WorkerLost: the proof assistant broke; nothing is known about the tactic.
+        """
+        with self.timed("lean"):
+            outcome = await self.session.run_tactic(expansion.node.state, candidate.tactic)
+        self.meter.tactic_calls += 1
+        return expansion.follow(candidate, outcome, found_s=self.meter.elapsed_s)
+
+    async def certify(self, node: Node, certifier: ProofCertifier) -> None:
+        """Let ``certifier`` decide on the path to ``node``, which is finished.
+
+        Raises:
+            WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+        """
+        node.status = NodeStatus.FINISHED
+        with self.timed("certify"):
+            verdict = await certifier.certify(self.theorem, node.tactics)
+        match verdict:
+            case Certificate():
+                node.status, self.certificate = NodeStatus.PROVED, verdict
+            case CertificationRejected():
+                node.status = NodeStatus.REJECTED
+                self.rejections.append(verdict)
+            case _:
+                assert_never(verdict)
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Let the proof assistant forget states on which nothing will be run any more."""
+        with self.timed("lean"):
+            await self.session.free(states)
+
+    def result(self, error: LeanEbmError | None = None) -> SearchResult:
         """Sum up a search that has ended."""
         statuses = Counter(node.status for node in self.tree.nodes)
-        untried = len(self.frontier) + sum(
-            statuses[status] for status in (NodeStatus.PARTIAL, NodeStatus.PRUNED, NodeStatus.UNEXPANDABLE)
-        )
+        untried = (NodeStatus.OPEN, NodeStatus.PARTIAL, NodeStatus.PRUNED, NodeStatus.UNEXPANDABLE)
         outcome = SearchOutcome.of(
             is_certified=self.certificate is not None,
             has_failed=error is not None,
             was_rejected=bool(self.rejections),
-            was_cut_off=untried > 0,
+            was_cut_off=any(statuses[status] for status in untried),
         )
         return SearchResult(
             theorem=self.theorem,
@@ -88,10 +151,10 @@ class SearchProgress:
             nodes=len(self.tree.nodes),
             expansions=self.meter.expansions,
             tactic_calls=kinds.total(),
-            tactic_rejected=kinds[EdgeKind.REJECTED],
-            tactic_timed_out=kinds[EdgeKind.TIMED_OUT],
-            merged=kinds[EdgeKind.MERGED],
-            cyclic=kinds[EdgeKind.CYCLIC],
+            tactic_rejected=kinds[TacticFate.REJECTED],
+            tactic_timed_out=kinds[TacticFate.TIMED_OUT],
+            merged=kinds[TacticFate.MERGED],
+            cyclic=kinds[TacticFate.CYCLIC],
             unexpandable=statuses[NodeStatus.UNEXPANDABLE],
             pruned=statuses[NodeStatus.PRUNED],
             wall_s=self.meter.elapsed_s,
@@ -100,6 +163,58 @@ class SearchProgress:
             score_s=self._seconds["score"],
             certify_s=self._seconds["certify"],
         )
+
+
+class SearchObserver(Protocol):
+    """Follows searches, for instance to show how far they are. It changes nothing."""
+
+    def on_expansion(self, progress: SearchProgress, node: Node) -> None:
+        """Called each time a search is about to expand ``node``; it must return at once.
+
+        ``len(progress.tree.nodes)`` and ``progress.meter`` tell how far the search is.
+        """
+        ...
+
+
+async def conduct_search(
+    theorem: Theorem,
+    environment: ProofEnvironment,
+    algorithm: Callable[[SearchProgress], Awaitable[None]],
+    *,
+    budget: SearchBudget,
+    max_frontier: int | None = None,
+    clock: Clock = time.monotonic,
+) -> SearchResult:
+    """Open ``theorem``, let ``algorithm`` search it, and sum up what it found, also when something broke.
+
+    Args:
+        theorem: what is to be proved.
+        environment: opens the proof.
+        algorithm: grows ``progress.tree`` until it has a certificate or gives up.
+        budget: what ``progress.meter`` allows.
+        max_frontier: the most nodes that ``progress.frontier`` holds; ``None`` for no bound.
+        clock: the seconds in which budgets and statistics are counted.
+
+    Raises:
+        StatementError: the theorem's statement or header does not elaborate.
+    """
+    progress: SearchProgress | None = None
+    error: LeanEbmError | None = None
+    try:
+        async with environment.open(theorem) as session:
+            progress = SearchProgress(
+                theorem=theorem,
+                session=session,
+                tree=SearchTree.planted(session.root),
+                frontier=Frontier(max_frontier),
+                meter=BudgetMeter(budget=budget, clock=clock),
+            )
+            await algorithm(progress)
+    except (LeanError, PolicyError, EnergyError) as failure:
+        if progress is None and isinstance(failure, StatementError):
+            raise
+        error = failure
+    return progress.result(error) if progress is not None else SearchResult.unopened(theorem, error)
 
 
 def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -128,14 +243,14 @@ class Expansion:
 
     def follow(self, candidate: Candidate, outcome: TacticOutcome, *, found_s: float) -> Edge:
         """Note what ``candidate`` led to, growing the tree if it is new."""
-        kind, target, message = EdgeKind.ADVANCED, None, ""
+        kind, target, message = TacticFate.ADVANCED, None, ""
         match outcome:
             case TacticRejected():
-                kind, message = EdgeKind.REJECTED, outcome.message
+                kind, message = TacticFate.REJECTED, outcome.message
             case TacticTimedOut():
-                kind, message = EdgeKind.TIMED_OUT, outcome.message
+                kind, message = TacticFate.TIMED_OUT, outcome.message
             case ProofFinished():
-                kind = EdgeKind.FINISHED
+                kind = TacticFate.FINISHED
                 target = self.tree.grow(
                     self.node, candidate, outcome.state, found_s=found_s, tactic_s=outcome.elapsed_s
                 )
@@ -167,11 +282,11 @@ class Expansion:
         led_somewhere = any(edge.target is not None for edge in self.node.edges)
         self.node.status = NodeStatus.EXPANDED if led_somewhere else NodeStatus.DEAD
 
-    def _meet(self, known: Node, candidate: Candidate, state: ProofState) -> EdgeKind:
+    def _meet(self, known: Node, candidate: Candidate, state: ProofState) -> TacticFate:
         """A tactic led to a state the tree already holds."""
         if state.ref != known.state.ref:  # an environment may answer with the very state it gave before
             self.spent_states.append(state)
         if known in self.node.lineage:
-            return EdgeKind.CYCLIC
+            return TacticFate.CYCLIC
         self.rivals.append(Rival(known, self.node, candidate))
-        return EdgeKind.MERGED
+        return TacticFate.MERGED

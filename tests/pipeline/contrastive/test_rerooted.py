@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from leanebm.core import Certificate, ProofAdvanced, Theorem
+from leanebm.core import Certificate, ProofAdvanced, SearchOutcome, Theorem
 from leanebm.errors import StaleState
 from leanebm.pipeline import RerootedCertifier, RerootedEnvironment, SessionEnvironment
-from leanebm.search import BestFirstSearch, SearchOutcome
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToyWorld
 

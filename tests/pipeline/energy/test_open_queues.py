@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import Node, Theorem
 from leanebm.pipeline.energy.open_queues import open_queues
 from leanebm.pipeline.search.search_run import rows_of
-from leanebm.search import BestFirstSearch, CumulativeLogProb, Frontier, Node, SearchBudget, SearchConfig
+from leanebm.search import BestFirstSearch, CumulativeLogProb, SearchBudget, SearchConfig, SearchProgress
 from leanebm.storage import RunInfo
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 from leanebm.trajectory import TrajectoryRow
@@ -29,14 +29,14 @@ class Watched(BestFirstSearch):
         )
         self.queues: list[set[int]] = []
 
-    def select(self, frontier: Frontier) -> Node:
-        drained = []
+    def select(self, progress: SearchProgress) -> Node:
+        frontier, drained = progress.frontier, []
         while frontier:
             drained.append(frontier.pop())
         self.queues.append({node.index for node in drained})
         for node in drained:
             frontier.push(node)
-        return super().select(frontier)
+        return super().select(progress)
 
 
 async def search(world: ToyWorld, start: str) -> tuple[Watched, list[TrajectoryRow]]:

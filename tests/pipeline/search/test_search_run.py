@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanebm.core import Theorem
+from leanebm.core import SearchResult, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
 from leanebm.pipeline import (
     RunConfig,
@@ -25,7 +25,7 @@ from leanebm.pipeline import (
     summarise_run,
 )
 from leanebm.pipeline.search.search_run import record_of, rows_of
-from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchResult
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.search.scorers import CumulativeLogProb
 from leanebm.storage import RunInfo
 from leanebm.testing import LOST, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld

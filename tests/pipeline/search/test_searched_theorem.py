@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from leanebm.core import Theorem
 from leanebm.errors import StatementError
-from leanebm.pipeline import SearchAdvanced, SearchedTheorem, Stage
+from leanebm.pipeline import SearchedTheorem, Stage
 from leanebm.pipeline.search.searched_theorem import SearchTally
-from leanebm.search import BestFirstSearch
+from leanebm.search import BestFirstSearch, SearchObserver
 from leanebm.search.scorers import CumulativeLogProb
 from leanebm.testing import LOST, ManualClock, ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -14,12 +16,13 @@ WORLD = ToyWorld(moves={**ToyWorld.countdown(8).moves, "7": {"halve": LOST}, "5"
 BAD = SearchedTheorem(theorem=Theorem(name="bad", statement="x"), error=StatementError("parse", "no\nway"))
 
 
-async def searched(number: int) -> SearchedTheorem:
+async def searched(number: int, world: ToyWorld = WORLD, observer: SearchObserver | None = None) -> SearchedTheorem:
     search = BestFirstSearch(
-        policy=ScriptedPolicy.over(WORLD),
+        policy=ScriptedPolicy.over(world),
         scorer=CumulativeLogProb(),
-        environment=WORLD,
-        certifier=ToyCertifier(WORLD),
+        environment=world,
+        certifier=ToyCertifier(world),
+        observer=observer,
     )
     theorem = Theorem(name=f"n{number}", statement=str(number))
     return SearchedTheorem(theorem=theorem, result=await search.run(theorem))
@@ -50,17 +53,18 @@ async def test_each_ending_is_counted_where_it_belongs(observer: Any) -> None:
 
 
 async def test_a_search_that_runs_is_counted_before_it_ends_and_not_twice(observer: Any) -> None:
-    clock = ManualClock()
-    tally = SearchTally(stage=Stage("searching", observer), total=1, clock=clock)
-    found = await searched(4)
-    tally.advanced(found.theorem, SearchAdvanced(nodes=2, tactic_calls=30))
-    clock.advance(10.0)
-    tally.advanced(found.theorem, SearchAdvanced(nodes=5, tactic_calls=30))
+    world = attrs.evolve(ToyWorld.countdown(8), tactic_s=0.5)
+    tally = SearchTally(stage=Stage("searching", observer), total=1, clock=world.clock)
+    found = await searched(4, world, tally)
     tally.ended(found)
     assert found.result is not None
-    statistics = found.result.statistics
+    expanded = sorted((node.expansion, len(node.edges)) for node in found.result.nodes if node.expansion is not None)
+    assert len(expanded) > 2
+    calls = [sum(tried for _, tried in expanded[:number]) for number in range(len(expanded) + 1)]
     counts = [event.counts.splitlines()[0] for event in observer.events]
-    assert counts[0] == "proved 0 · not proved 0    2 nodes · 30 tactic calls"
-    assert counts[1] == "proved 0 · not proved 0    5 nodes · 30 tactic calls · 3 calls/s"
-    assert f"    {statistics.nodes} nodes · {statistics.tactic_calls} tactic calls" in counts[2]
-    assert [event.done for event in observer.events] == [0, 0, 1]
+    assert [count.split(" · ")[2].split()[0] for count in counts] == [str(number) for number in calls]
+    assert counts[0] == "proved 0 · not proved 0    1 nodes · 0 tactic calls"
+    assert all(count.endswith(" · 2 calls/s") for count in counts[1:])
+    statistics = found.result.statistics
+    assert counts[-1].startswith(f"proved 1 · not proved 0    {statistics.nodes} nodes · {statistics.tactic_calls} ")
+    assert [event.done for event in observer.events] == [*[0] * len(expanded), 1]

@@ -14,10 +14,12 @@ import attrs
 from leanebm.core import (
     Candidate,
     CertificationResult,
+    Node,
     ProofAdvanced,
     ProofFinished,
     ProofSession,
     ProofState,
+    SearchOutcome,
     TacticOutcome,
     TacticPolicy,
     TacticRejected,
@@ -27,8 +29,7 @@ from leanebm.core import (
 from leanebm.data import CandidateFate
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.rerooted import SessionEnvironment
-from leanebm.search import BestFirstSearch, Node, SearchBudget, SearchConfig, SearchOutcome
-from leanebm.search.scorers import LengthNormalisedLogProb
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
 
 __all__ = ["KnownStates", "MeteredPolicy", "MeteredSession", "NegativeJudge", "NegativeVerdict", "ReplayMeter"]
 
@@ -163,7 +164,6 @@ class _Probe(BestFirstSearch):
     ) -> None:
         super().__init__(
             policy=policy,
-            scorer=LengthNormalisedLogProb(),
             environment=environment,
             certifier=_NeverAsked(),
             config=SearchConfig(
@@ -173,7 +173,7 @@ class _Probe(BestFirstSearch):
         )
         self._known = known
 
-    def on_node(self, node: Node) -> None:
+    def on_node(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002 - the node says enough
         # Without a certificate, this errs towards dropping a negative, never towards a false label.
         if node.is_terminal or node.state in self._known:
             raise _Proved

@@ -15,10 +15,9 @@ from typing import Any, Final, Self
 
 import attrs
 
-from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcome, SearchResult, Theorem
 from leanebm.data import KnownProof
 from leanebm.pipeline.settings import structure_settings
-from leanebm.search import SearchOutcome, SearchResult
 
 __all__ = ["AuditedNegative", "ChosenNegative", "NegativeAudit", "sample_negatives", "wilson_interval"]
 
@@ -39,7 +38,7 @@ class AuditedNegative:
 
     evidence: Evidence
     outcome: str
-    """A :class:`~leanebm.search.SearchOutcome`'s value; ``proved`` says that the label is false."""
+    """A :class:`~leanebm.core.SearchOutcome`'s value; ``proved`` says that the label is false."""
 
     proof: tuple[str, ...] = ()
     """What proves it, if something does: the tactics after ``path``."""

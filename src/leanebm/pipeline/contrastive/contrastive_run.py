@@ -209,7 +209,7 @@ class ContrastiveRun:
             environment=RerootedEnvironment(bench.environment, negative.path),
             certifier=RerootedCertifier(bench.certifier, negative.path),
         )
-        return AuditedNegative.of(negative, await rerooted.search(negative.theorem, search))
+        return AuditedNegative.of(negative, await rerooted.start_search(search).run(negative.theorem))
 
 
 @final

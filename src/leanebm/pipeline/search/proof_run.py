@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
 from collections.abc import Sequence
 from typing import Final, final
@@ -13,10 +12,13 @@ from leanebm._shown import cut, fitting_repr
 from leanebm.core import (
     Certificate,
     CertificationRejected,
+    Node,
     ProofAdvanced,
     ProofFinished,
     ProofSession,
     ProofState,
+    SearchOutcome,
+    SearchResult,
     TacticRejected,
     TacticTimedOut,
     Theorem,
@@ -24,9 +26,9 @@ from leanebm.core import (
 from leanebm.data import theorem_problems
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.events import LogObserver, Observer, stage
-from leanebm.pipeline.workbench import SearchAdvanced, Workbench, WorkbenchOpener, open_workbench
-from leanebm.search import SearchConfig, SearchOutcome, SearchResult
+from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.search import SearchConfig, SearchProgress
 
 __all__ = ["ProofAttempt", "ProofRun", "attempt", "for_one_proof", "theorem_of"]
 
@@ -42,7 +44,7 @@ class ProofAttempt:
 
     theorem: Theorem
     outcome: str
-    """A :class:`~leanebm.search.SearchOutcome`'s value, or ``incomplete`` if replayed tactics fell short."""
+    """A :class:`~leanebm.core.SearchOutcome`'s value, or ``incomplete`` if replayed tactics fell short."""
 
     sentence: str
     """The outcome in words, with what to do next."""
@@ -105,9 +107,8 @@ def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> 
     Raises:
         ConfigError: something is wrong that can be seen without Lean; everything is listed.
     """
-    digest = hashlib.sha256(statement.encode(errors="replace")).hexdigest()
     try:
-        theorem = Theorem(name=f"statement_{digest[:8]}" if name is None else name, statement=statement, header=header)
+        theorem = Theorem.of(statement, name=name, header=header)
     except ValueError as error:
         raise ConfigError(f"this cannot be proved: {error}") from error
     if problems := list(theorem_problems(theorem)):
@@ -167,11 +168,19 @@ async def attempt(
     if tactics:
         return await _replay(theorem, tactics, bench)
     with stage(observer, "searching") as searching:
+        return _attempt_of(await bench.start_search(search, _Reporter(searching)).run(theorem))
 
-        def tell(found: SearchAdvanced) -> None:
-            searching.progressed(counts=f"{found.nodes:,} nodes · {found.tactic_calls:,} tactic calls")
 
-        return _attempt_of(await bench.search(theorem, search, tell=tell))
+@attrs.frozen
+class _Reporter:
+    """Reports to a stage how far the search is."""
+
+    searching: Stage
+
+    def on_expansion(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002 - no figure depends on it
+        """Report nodes and tactic calls so far."""
+        nodes, calls = len(progress.tree.nodes), progress.meter.tactic_calls
+        self.searching.progressed(counts=f"{nodes:,} nodes · {calls:,} tactic calls")
 
 
 def _attempt_of(result: SearchResult) -> ProofAttempt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import time
 import uuid
@@ -15,7 +14,7 @@ from typing import Any, final
 
 import attrs
 
-from leanebm.core import Theorem
+from leanebm.core import Edge, Node, ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
@@ -24,7 +23,6 @@ from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTall
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.search import Edge, Node, SearchOutcome, SearchResult
 from leanebm.storage import RunInfo
 from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
 
@@ -179,7 +177,8 @@ class SearchRun:
                 recorder = _Recorder(self._folder, info, writer)
                 with stage(self._observer, "searching", self._detail(len(waiting))) as searching:
                     tally = SearchTally(stage=searching, total=len(waiting))
-                    await self._search_all(waiting, recorder, bench, tally)
+                    search = bench.start_search(self._config.search, tally)
+                    await self._search_all(waiting, recorder, search, tally)
         self._check_refusals()
         return summarise_run(self._folder.path)
 
@@ -222,13 +221,13 @@ class SearchRun:
         )
 
     async def _search_all(
-        self, theorems: Sequence[Theorem], recorder: _Recorder, bench: Workbench, tally: SearchTally
+        self, theorems: Sequence[Theorem], recorder: _Recorder, search: ProofSearch, tally: SearchTally
     ) -> None:
         waiting = iter(theorems)  # shared: each searcher takes the next one when it is free
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(min(self._config.concurrency, len(theorems))):
-                    tasks.create_task(self._search_each(waiting, recorder, bench, tally, tasks))
+                    tasks.create_task(self._search_each(waiting, recorder, search, tally, tasks))
         except ExceptionGroup as group:
             # One task's failure stopped the others; it is the story, the group is not.
             raise group.exceptions[0] from group
@@ -237,7 +236,7 @@ class SearchRun:
         self,
         waiting: Iterator[Theorem],
         recorder: _Recorder,
-        bench: Workbench,
+        search: ProofSearch,
         tally: SearchTally,
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -245,9 +244,7 @@ class SearchRun:
             await self._unrecorded.acquire()
             started_unix_s = time.time()
             try:
-                result = await bench.search(
-                    theorem, self._config.search, tell=functools.partial(tally.advanced, theorem)
-                )
+                result = await search.run(theorem)
             except StatementError as error:
                 self._unrecorded.release()
                 self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")

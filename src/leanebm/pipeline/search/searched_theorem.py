@@ -11,11 +11,10 @@ from typing import final
 import attrs
 
 from leanebm._shown import one_line
-from leanebm.core import Certificate, Theorem
+from leanebm.core import Certificate, Node, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import StatementError
 from leanebm.pipeline.events import Stage
-from leanebm.pipeline.workbench import SearchAdvanced
-from leanebm.search import SearchOutcome, SearchResult
+from leanebm.search import SearchProgress
 
 __all__ = ["SearchTally", "SearchedTheorem"]
 
@@ -55,7 +54,7 @@ class SearchedTheorem:
 @final
 @attrs.define(kw_only=True)
 class SearchTally:
-    """Counts what a run's searches find, and reports it to their stage."""
+    """Counts what a run's searches find, and reports it to their stage; it is their observer."""
 
     stage: Stage
     total: int
@@ -68,11 +67,11 @@ class SearchTally:
     _newest: SearchedTheorem | None = attrs.field(init=False, default=None)
     _nodes: int = attrs.field(init=False, default=0)
     _tactic_calls: int = attrs.field(init=False, default=0)
-    _running: dict[str, SearchAdvanced] = attrs.field(init=False, factory=dict)
+    _running: dict[str, SearchProgress] = attrs.field(init=False, factory=dict)
 
-    def advanced(self, theorem: Theorem, found: SearchAdvanced) -> None:
+    def on_expansion(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002 - no figure depends on it
         """Take note of how far one theorem's search is."""
-        self._running[theorem.name] = found
+        self._running[progress.theorem.name] = progress
         self._report(None)
 
     def ended(self, searched: SearchedTheorem) -> None:
@@ -95,8 +94,8 @@ class SearchTally:
         proved, lost = self._outcomes[SearchOutcome.PROVED], self._outcomes[SearchOutcome.INFRASTRUCTURE]
         ended = f"proved {proved} · not proved {self._outcomes.total() - proved - lost}"
         broken = f" · lost {lost}" if lost else ""
-        nodes = self._nodes + sum(found.nodes for found in self._running.values())
-        calls = self._tactic_calls + sum(found.tactic_calls for found in self._running.values())
+        nodes = self._nodes + sum(len(search.tree.nodes) for search in self._running.values())
+        calls = self._tactic_calls + sum(search.meter.tactic_calls for search in self._running.values())
         elapsed_s = self.clock() - self._started_s
         rate = f" · {calls / elapsed_s:.0f} calls/s" if elapsed_s > 0.0 else ""
         return f"{ended}{broken}    {nodes:,} nodes · {calls:,} tactic calls{rate}{self._newest_proof()}"

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import itertools
 
-from leanebm.core import Theorem
+from leanebm.core import SearchOutcome, SearchResult, SearchStatistics, Theorem
 from leanebm.errors import WorkerStartError
-from leanebm.search import SearchOutcome, SearchResult, SearchStatistics
 
 
 def test_the_truth_table_of_outcomes() -> None:

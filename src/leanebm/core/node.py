@@ -1,0 +1,150 @@
+"""A search tree's nodes and edges: what a search hands over of the way it went."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+import attrs
+
+from leanebm.core.leaf import Leaf
+from leanebm.core.outcome import TacticFate
+from leanebm.core.proof_state import ProofState
+from leanebm.core.theorem import Theorem
+
+__all__ = ["Edge", "Node", "NodeStatus"]
+
+
+class NodeStatus(enum.StrEnum):
+    """How far the search has come with a node."""
+
+    OPEN = "open"
+    """It waits to be expanded, or the run ended before it could be scored."""
+
+    PARTIAL = "partial"
+    """Its expansion began and the run ended in the middle of it."""
+
+    EXPANDED = "expanded"
+    """Every candidate was run, and at least one led to a state."""
+
+    DEAD = "dead"
+    """Every candidate was run, and each was refused or timed out (or the policy had none)."""
+
+    UNEXPANDABLE = "unexpandable"
+    """Its prompt does not fit the policy's context, so nothing is known of what follows."""
+
+    PRUNED = "pruned"
+    """A bounded frontier dropped it."""
+
+    FINISHED = "finished"
+    """No goal is left, and the certifier has not answered."""
+
+    PROVED = "proved"
+    """No goal is left, and the path to it is certified."""
+
+    REJECTED = "rejected"
+    """No goal is left, and the certifier did not accept the path to it."""
+
+
+@attrs.frozen(kw_only=True)
+class Edge:
+    """One tactic call: an observation, never changed afterwards, also when paths are."""
+
+    tactic: str
+    log_prob: float
+    """Natural logarithm of the tactic's probability under the policy."""
+
+    kind: TacticFate
+    target: int | None = None
+    """Index of the node it led to; ``None`` if it led nowhere."""
+
+    message: str = ""
+    """Lean's own words, where it refused or gave up."""
+
+    elapsed_s: float
+    """Seconds that Lean took."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Node:
+    """A state of the search tree. Only :class:`~leanebm.search.SearchTree` changes where it hangs.
+
+    Invariants, for every node but the root: ``depth == parent.depth + 1`` and
+    ``path_log_prob == parent.path_log_prob + log_prob``. Following ``parent`` always ends at the root.
+    """
+
+    index: int
+    """Position in the order of discovery; the root is 0."""
+
+    state: ProofState
+    """The state as it was first met. Once the node is expanded the environment has forgotten it."""
+
+    parent: Node | None = attrs.field(default=None, repr=False)
+    """The node before the last step of the best known path; ``None`` for the root."""
+
+    tactic: str | None = None
+    """The last step of the best known path; ``None`` for the root."""
+
+    log_prob: float = 0.0
+    """Natural logarithm of that step's probability; 0 for the root."""
+
+    path_log_prob: float = 0.0
+    """Sum of ``log_prob`` from the root to here."""
+
+    depth: int = 0
+    """Number of tactics from the root."""
+
+    priority: float | None = None
+    """What the scorer said of the best known path; higher is sooner.
+
+    ``None`` for a finished state, which is never scored, and for the children of an expansion
+    that the end of the run cut short.
+    """
+
+    energy: float | None = None
+    """What the search's energy model said of the state, lower is more provable.
+
+    It belongs to the state, not to the path, so it stays when a better path is found. ``None`` if the
+    search has no energy model, and wherever ``priority`` is ``None`` for want of an evaluation.
+    """
+
+    status: NodeStatus = NodeStatus.OPEN
+    expansion: int | None = None
+    """Position in the order of expansion; ``None`` if its expansion never began."""
+
+    found_s: float = 0.0
+    """Seconds from the start of the search to the node's discovery."""
+
+    tactic_s: float = 0.0
+    """Seconds that Lean took for the step by which the node was discovered."""
+
+    edges: list[Edge] = attrs.field(factory=list, repr=False)
+    """Everything that was tried here, in order."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether no goal is left here."""
+        return self.state.is_solved
+
+    @property
+    def lineage(self) -> Iterator[Node]:
+        """This node, its parent, and so on up to the root."""
+        node: Node | None = self
+        while node is not None:
+            yield node
+            node = node.parent
+
+    @property
+    def tactics(self) -> tuple[str, ...]:
+        """The steps of the best known path, the first one first."""
+        return tuple(node.tactic for node in self.lineage if node.tactic is not None)[::-1]
+
+    def leaf(self, theorem: Theorem) -> Leaf:
+        """The node as a scorer sees it."""
+        return Leaf(
+            theorem=theorem,
+            state=self.state,
+            path_log_prob=self.path_log_prob,
+            depth=self.depth,
+            energy=self.energy,
+        )
