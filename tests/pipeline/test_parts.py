@@ -231,7 +231,7 @@ async def test_a_policy_that_needs_no_server_starts_none(plugged: Any, fake_lean
     async with open_workbench(config, observer) as bench:
         policy: Any = bench.policy
         assert (policy.seed, policy.is_open) == (7, True)
-        result = await bench.search(Theorem(name="toy", statement="P"), config.search)
+        result = await bench.start_search(config.search).run(Theorem.of("P"))
         assert result.certificate is not None
     assert not policy.is_open
     assert not any("server" in getattr(event, "stage", "") for event in observer.events)
