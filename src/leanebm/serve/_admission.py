@@ -1,14 +1,21 @@
-"""Who may run, who waits, and who is turned away."""
+"""Who is let in: which connections, which hosts, how many requests at once, and which of them go on."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import json
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import final
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, cast, final
+from urllib.parse import urlsplit
 
-__all__ = ["Admission", "QueueFull"]
+from aiohttp import web
+
+from leanebm.errors import PolicyBadRequest
+
+__all__ = ["Aborts", "Admission", "Doorkeeper", "QueueFull", "host_of", "is_loopback"]
 
 
 class QueueFull(Exception):
@@ -79,3 +86,89 @@ class Admission:
                 turn.set_result(None)
             else:
                 return
+
+
+@final
+class Aborts:
+    """The open requests, each with the event that aborts it."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, asyncio.Event] = {}
+        self._open: set[asyncio.Event] = set()
+
+    @contextmanager
+    def listening(self, rid: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the request is to be aborted.
+
+        Args:
+            rid: the client's name for it; empty for a request that only ``abort_all`` reaches.
+
+        Raises:
+            PolicyBadRequest: another open request has this name.
+        """
+        if rid in self._named:
+            raise PolicyBadRequest(f"a request with rid {rid!r} is already running")
+        aborted = asyncio.Event()
+        self._open.add(aborted)
+        if rid:
+            self._named[rid] = aborted
+        try:
+            yield aborted
+        finally:
+            self._open.discard(aborted)
+            self._named.pop(rid, None)
+
+    def abort(self, rid: str | None) -> None:
+        """Abort one request, if there is one of this name; ``None`` aborts all."""
+        for aborted in list(self._open) if rid is None else [self._named.get(rid)]:
+            if aborted is not None:
+                aborted.set()
+
+
+_BODY: Final = json.dumps({"error": {"message": "Too many connections are open; try again later."}})
+_REFUSAL: Final = (
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    f"Content-Length: {len(_BODY)}\r\n\r\n{_BODY}"
+).encode()
+
+
+@final
+class Doorkeeper(asyncio.Protocol):
+    """Meets a new connection: hands it to aiohttp while few enough are open, else answers 503 and closes it.
+
+    aiohttp itself takes as many as there are file descriptors, and whoever holds the last of them keeps the
+    backend from opening its own files, too.
+    """
+
+    def __init__(self, server: web.Server, max_connections: int) -> None:
+        self._server = server
+        self._max_connections = max_connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Decide at the moment from which on aiohttp counts the connection."""
+        connection = cast("asyncio.Transport", transport)
+        if len(self._server.connections) < self._max_connections:
+            protocol = self._server()
+            connection.set_protocol(protocol)
+            protocol.connection_made(connection)
+        else:
+            connection.write(_REFUSAL)
+            connection.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host``, a name or an address without brackets, can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(header: str) -> str:
+    """The host in a ``Host`` header: in lower case, without port or brackets; empty where there is none."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:  # a bracket without its other half
+        return ""

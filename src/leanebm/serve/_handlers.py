@@ -17,12 +17,9 @@ from aiohttp import web
 
 from leanebm._shown import shown
 from leanebm.errors import PolicyBadRequest, PolicyError
-from leanebm.serve._aborts import Aborts
-from leanebm.serve._admission import Admission, QueueFull
-from leanebm.serve._hosts import host_of, is_loopback
+from leanebm.serve._admission import Aborts, Admission, QueueFull, host_of, is_loopback
 from leanebm.serve._requests import GenerateRequest, parse_encode, parse_generate, read_object
-from leanebm.serve._weight_handlers import WeightHandlers
-from leanebm.serve._weight_lock import WeightLock
+from leanebm.serve._weights import WeightHandlers, WeightLock
 from leanebm.serve.backends import Backend, Completion
 from leanebm.serve.config import ServeConfig
 

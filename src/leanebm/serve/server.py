@@ -10,9 +10,8 @@ from typing import Final, Self, final
 from aiohttp import web
 
 from leanebm.errors import LeanEbmError
-from leanebm.serve._doorkeeper import Doorkeeper
+from leanebm.serve._admission import Doorkeeper, is_loopback
 from leanebm.serve._handlers import Handlers
-from leanebm.serve._hosts import is_loopback
 from leanebm.serve.backends import Backend
 from leanebm.serve.config import ServeConfig
 

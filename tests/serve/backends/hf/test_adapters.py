@@ -16,8 +16,7 @@ from torch import Tensor
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
 from leanebm.serve.backends.hf._checkpoint import _base_tensors
-from leanebm.serve.backends.hf._key_values import KeyValues
-from leanebm.serve.backends.hf._language_model import LanguageModel
+from leanebm.serve.backends.hf._language_model import KeyValues, LanguageModel
 
 PROMPTS = [[0, 5, 9], [0, 200, 3, 17, 44]]
 

@@ -14,8 +14,7 @@ import transformers
 
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
-from leanebm.serve.backends.hf._key_values import KeyValues
-from leanebm.serve.backends.hf._language_model import LanguageModel
+from leanebm.serve.backends.hf._language_model import KeyValues, LanguageModel
 
 SIZES = {
     "vocab_size": 369,

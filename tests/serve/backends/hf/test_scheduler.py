@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
 import threading
+import weakref
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
+import torch
 
 from leanebm.errors import EncoderError, PolicyError
 from leanebm.serve import SamplingParams
-from leanebm.serve.backends.hf._model_thread import ModelThread
-from leanebm.serve.backends.hf._scheduler import Limits, PromptJob, Scheduler, TextJob
+from leanebm.serve.backends.hf._scheduler import Limits, ModelThread, PromptJob, Scheduler, TextJob, model_failure
 from leanebm.serve.backends.hf._sequence import SampledSequence
 
 
@@ -289,3 +291,81 @@ async def test_stopping_it_does_not_wait_for_completions() -> None:
     for task in (endless, queued, encoding):
         with pytest.raises(PolicyError, match="put away"):
             await task
+
+
+async def test_calls_run_one_after_another_in_one_other_thread() -> None:
+    async with ModelThread() as thread:
+        idents = await asyncio.gather(*(thread.call(threading.get_ident) for _ in range(5)))
+    assert len(set(idents)) == 1
+    assert threading.get_ident() not in idents
+
+
+async def test_exceptions_come_back() -> None:
+    async with ModelThread() as thread:
+        with pytest.raises(ZeroDivisionError):
+            await thread.call(lambda: 1 / 0)
+        assert await thread.call(pow, 2, 3) == 8
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancelled_call_ends_when_its_function_does(*, fails: bool) -> None:
+    started, may_end = threading.Event(), threading.Event()
+    ended = False
+
+    def work() -> None:
+        nonlocal ended
+        started.set()
+        may_end.wait()
+        ended = True
+        if fails:
+            raise ValueError("too late to matter")
+
+    async with ModelThread() as thread:
+        call = asyncio.create_task(thread.call(work))
+        await asyncio.to_thread(started.wait)
+        call.cancel()
+        await asyncio.sleep(0)
+        assert not call.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert ended
+
+
+OUT_OF_MEMORY = (
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.19 GiB. "
+    "Of the allocated memory 71 GiB is allocated by PyTorch, and 4 GiB is reserved by PyTorch but unallocated. If "
+    "reserved but unallocated memory is large try setting PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True."
+)
+
+
+def failing_pass(seen: list[weakref.ref[torch.Tensor]]) -> None:
+    activations = torch.zeros(8)
+    seen.append(weakref.ref(activations))
+    raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+
+
+def test_a_full_gpu_is_told_with_what_to_do() -> None:
+    told = str(model_failure(torch.OutOfMemoryError(OUT_OF_MEMORY)))
+    assert "the GPU ran out of memory" in told
+    assert "--max-cache-tokens" in told
+    assert "Tried to allocate 2.00 GiB" in told
+    assert "expandable_segments" not in told
+
+
+def test_other_errors_are_told_by_name() -> None:
+    assert str(model_failure(IndexError("row 7"))) == "the model failed: IndexError: row 7"
+
+
+def test_the_tensors_of_a_failed_pass_are_let_go_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[weakref.ref[torch.Tensor]] = []
+    cycle: dict[str, Any] = {}
+    gc.disable()
+    try:
+        failing_pass(seen)
+    except torch.OutOfMemoryError as error:
+        cycle["error"] = error  # as a future does whose awaiting frame is in the error's own traceback
+        model_failure(error)
+    assert seen[0]() is None
+    gc.enable()
+    assert "failing_pass" in caplog.text

@@ -6,9 +6,9 @@ import pytest
 
 from leanebm.core import ProofAdvanced, TacticRejected, Theorem
 from leanebm.lean import LeanPool, ReplayingEnvironment
-from leanebm.serve.backends.template.distribution import TacticDistribution
-from leanebm.serve.backends.template.goal import parse_goal
-from leanebm.serve.backends.template.rules import RULES, propose_all
+from leanebm.serve.backends.template._goal import parse_goal
+from leanebm.serve.backends.template._rules import RULES, propose_all
+from leanebm.serve.backends.template.backend import TacticDistribution
 
 pytestmark = pytest.mark.lean
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.serve.backends.template import encoder
-from leanebm.serve.backends.template.encoder import DIM, embed
+from leanebm.serve.backends.template import _encoder as encoder
+from leanebm.serve.backends.template._encoder import DIM, embed
 
 STATE = """case succ
 α : Type u_1

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.data import library_theorems
-from leanebm.serve.backends.template.distribution import TacticDistribution
-from leanebm.serve.backends.template.goal import parse_goal
-from leanebm.serve.backends.template.rules import RULES, Rule, propose_all
+from leanebm.serve.backends.template._goal import parse_goal
+from leanebm.serve.backends.template._rules import RULES, Rule, propose_all
+from leanebm.serve.backends.template.backend import TacticDistribution
 
 
 def tactics(state: str) -> list[str]:

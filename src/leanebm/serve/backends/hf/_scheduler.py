@@ -9,23 +9,24 @@ the other. All of the bookkeeping is on the event loop; only tensors are in the 
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, final
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, final
 
 import attrs
 
 from leanebm.errors import EncoderError, PolicyError
-from leanebm.serve.backends.hf._model_failure import model_failure
-from leanebm.serve.backends.hf._model_thread import ModelThread
 from leanebm.serve.backends.hf._sequence import SampledSequence
 
 if TYPE_CHECKING:
     from leanebm.serve.backends.hf._language_model import LanguageModel
     from leanebm.serve.backends.hf._running_batch import RunningBatch
 
-__all__ = ["Limits", "PromptJob", "Scheduler", "TextJob"]
+__all__ = ["Limits", "ModelThread", "PromptJob", "Scheduler", "TextJob", "model_failure"]
 
 
 @attrs.frozen(kw_only=True)
@@ -262,3 +263,59 @@ def _fail(jobs: Sequence[PromptJob | TextJob], error: PolicyError) -> None:
     for job in jobs:
         if not job.answer.done():
             job.answer.set_exception(error)
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@final
+class ModelThread:
+    """Runs functions one after another, off the event loop.
+
+    A call that is cancelled ends only when its function has: whoever held something for the call (a
+    lock, a place in a batch) still holds it while the function runs.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="leanebm-model")
+
+    async def __aenter__(self) -> Self:
+        """The thread starts with its first call."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Let the thread end; no call is under way, since each waits for its function."""
+        self._executor.shutdown(wait=False)
+
+    async def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """The function's result, or its exception."""
+        running = asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait((running,))
+            running.exception()  # nobody is left to hear of it
+            raise
+
+
+_log = logging.getLogger(__name__)
+
+
+def model_failure(error: Exception) -> PolicyError:
+    """What to tell the requests that it ended. The memory that the error's frames hold is free afterwards.
+
+    A pass that fails leaves its tensors in the frames of the traceback, and those in a cycle with the future
+    that brought the error here: until Python happens to collect it, a GPU that was full would stay so.
+    """
+    import torch  # here, because it takes seconds; whoever has a model has it already
+
+    _log.error("the model failed", exc_info=error)
+    traceback.clear_frames(error.__traceback__)
+    if not isinstance(error, torch.OutOfMemoryError):
+        return PolicyError(f"the model failed: {type(error).__name__}: {error}")
+    return PolicyError(
+        "the GPU ran out of memory, and what was in this pass is lost. If it happens again, start the server with "
+        "smaller --max-cache-tokens, --max-batch-tokens or --max-sequences, or ask who else uses the GPU. torch says: "
+        f"{str(error).partition('. If reserved')[0]}"
+    )

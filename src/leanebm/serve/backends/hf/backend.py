@@ -24,8 +24,7 @@ from leanebm.serve.backends.base import (
 )
 from leanebm.serve.backends.hf._folder import check_paths
 from leanebm.serve.backends.hf._intake import Intake
-from leanebm.serve.backends.hf._model_thread import ModelThread
-from leanebm.serve.backends.hf._scheduler import Limits, Scheduler
+from leanebm.serve.backends.hf._scheduler import Limits, ModelThread, Scheduler
 from leanebm.serve.backends.hf.config import HfConfig
 
 if TYPE_CHECKING:

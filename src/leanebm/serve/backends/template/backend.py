@@ -1,14 +1,17 @@
-"""The template backend: goal in, tactics out, no model anywhere."""
+"""The template backend: a goal goes in, tactics come out, and there is no model anywhere."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import heapq
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle, islice
 from typing import Final, Literal, Self, final
+
+import attrs
 
 from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve.backends.base import (
@@ -21,12 +24,11 @@ from leanebm.serve.backends.base import (
     SamplingParams,
     Token,
 )
-from leanebm.serve.backends.template.distribution import TacticDistribution, WeightedTactic
-from leanebm.serve.backends.template.encoder import DIM, ENCODER_VERSION, embed
-from leanebm.serve.backends.template.goal import PrintedGoal, find_state, parse_goal
-from leanebm.serve.backends.template.rules import RULES, propose_all
+from leanebm.serve.backends.template._encoder import DIM, ENCODER_VERSION, embed
+from leanebm.serve.backends.template._goal import PrintedGoal, find_state, parse_goal
+from leanebm.serve.backends.template._rules import RULES, Proposal, propose_all
 
-__all__ = ["EOS_ID", "TemplateBackend"]
+__all__ = ["EOS_ID", "TacticDistribution", "TemplateBackend", "WeightedTactic"]
 
 EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
@@ -58,7 +60,7 @@ class TemplateBackend(Backend):
 
     @property
     def description(self) -> BackendDescription:
-        """Named ``template``; what its vectors are made of is in ``encoder.py``."""
+        """Named ``template``; what its vectors are made of is in ``_encoder.py``."""
         encoder = EncodeDescription(
             pooling="mean",
             layer=ENCODER_VERSION,
@@ -193,3 +195,103 @@ def _completion(tactic: WeightedTactic, prompt: str, params: SamplingParams) -> 
             text = text[: position + len(stop) * params.no_stop_trim]
             finish, matched = "stop", stop
     return Completion(text=text, tokens=tokens, finish=finish, matched=matched, prompt_tokens=len(prompt.split()))
+
+
+_LEAST_TEMPERATURE: Final = 1e-6
+
+
+@attrs.frozen(kw_only=True)
+class WeightedTactic:
+    """A tactic with the logarithm of each of its two factors, and their token ids."""
+
+    text: str
+    rule_id: int
+    argument_id: int
+    rule_log_prob: float
+    argument_log_prob: float
+
+    @property
+    def log_prob(self) -> float:
+        """Natural logarithm of the tactic's probability."""
+        return self.rule_log_prob + self.argument_log_prob
+
+
+@final
+class TacticDistribution:
+    r"""All the tactics that the rules propose for one goal, with their probabilities: first a rule, then its argument.
+
+    With rule weights ``W_r = Σ_a w(r, a)`` and temperature ``T``,
+
+    .. math:: P_T(r, a) = \frac{W_r^{1/T}}{\sum_s W_s^{1/T}} · \frac{w(r, a)^{1/T}}{\sum_b w(r, b)^{1/T}}
+
+    which is what a language model does that writes a tactic as two tokens: the temperature scales each factor on
+    its own, so the log-probability of a tactic is the sum of two exact terms. At ``T = 1`` the joint
+    probability is proportional to the weight.
+    """
+
+    def __init__(self, proposals: Sequence[Proposal]) -> None:
+        self._proposals = proposals
+
+    def at(self, temperature: float) -> tuple[WeightedTactic, ...]:
+        """Every tactic, the likeliest first; their probabilities sum to one.
+
+        Temperature 0 orders and scores as temperature 1 does: greedy choice has no scale of its own.
+        """
+        inverse = 1.0 if is_greedy(temperature) else 1.0 / temperature
+        rule_logits = [inverse * math.log(sum(proposal.weights)) for proposal in self._proposals]
+        tactics: list[WeightedTactic] = []
+        for proposal, rule_log_prob in zip(self._proposals, log_softmax(rule_logits), strict=True):
+            argument_log_probs = log_softmax([inverse * math.log(weight) for weight in proposal.weights])
+            tactics += [
+                WeightedTactic(
+                    text=text,
+                    rule_id=proposal.rule_id,
+                    argument_id=index,
+                    rule_log_prob=rule_log_prob,
+                    argument_log_prob=log_prob,
+                )
+                for index, (text, log_prob) in enumerate(zip(proposal.tactics, argument_log_probs, strict=True))
+            ]
+        return tuple(sorted(tactics, key=lambda tactic: -tactic.log_prob))
+
+    def draw(
+        self,
+        n: int,
+        *,
+        temperature: float,
+        rng: random.Random,
+        keep: Callable[[Sequence[WeightedTactic]], Sequence[WeightedTactic]] = lambda ranked: ranked,
+    ) -> tuple[WeightedTactic, ...]:
+        """Up to ``n`` different tactics, drawn without replacement; at temperature 0 the ``n`` likeliest.
+
+        Sampling without replacement adds an independent Gumbel variable to every log-probability
+        and keeps the ``n`` largest sums (Kool, van Hoof and Welling 2019, arXiv 1903.06059); the
+        first of them is an ordinary draw. Each keeps its own, unconditional log-probability.
+
+        Args:
+            n: how many.
+            temperature: of both factors.
+            rng: the only source of chance; consumed in an order that depends on the goal alone.
+            keep: narrows the ranked tactics (top-k, top-p …) before the draw.
+        """
+        tactics = keep(self.at(temperature))
+        if is_greedy(temperature):
+            return tuple(tactics[:n])
+        perturbed = ((tactic.log_prob + _gumbel(rng), -index) for index, tactic in enumerate(tactics))
+        return tuple(tactics[-negated] for _, negated in heapq.nlargest(n, perturbed))
+
+
+def is_greedy(temperature: float) -> bool:
+    """Whether a temperature is 0, or so near that dividing by it says nothing more."""
+    return temperature < _LEAST_TEMPERATURE
+
+
+def log_softmax(logits: Sequence[float]) -> list[float]:
+    """Logarithms of normalised probabilities, without overflow; never above 0."""
+    highest = max(logits, default=0.0)
+    normaliser = highest + math.log(sum(math.exp(logit - highest) for logit in logits)) if logits else 0.0
+    return [min(0.0, logit - normaliser) for logit in logits]
+
+
+def _gumbel(rng: random.Random) -> float:
+    return -math.log(rng.expovariate(1.0) or 5e-324)

@@ -10,7 +10,7 @@ import re
 from itertools import islice
 from typing import Final, final
 
-from leanebm.serve.backends.template.expression import Binder, Expression
+from leanebm.serve.backends.template._expression import Binder, Expression
 
 __all__ = ["parse_expression"]
 

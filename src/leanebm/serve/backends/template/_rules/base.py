@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from leanebm.serve.backends.template.goal import PrintedGoal
+from leanebm.serve.backends.template._goal import PrintedGoal
 
 __all__ = ["Proposal", "Rule", "propose_all"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template.expression import Expression
-from leanebm.serve.backends.template.goal import PrintedGoal
-from leanebm.serve.backends.template.rules.apply import conclusion
-from leanebm.serve.backends.template.rules.base import Rule
-from leanebm.serve.backends.template.rules.introduction import introducible
+from leanebm.serve.backends.template._expression import Expression
+from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm.serve.backends.template._rules.apply import conclusion
+from leanebm.serve.backends.template._rules.base import Rule
+from leanebm.serve.backends.template._rules.introduction import introducible
 
 __all__ = ["LEMMAS", "RULES", "UNROLLING", "lemmas_for"]
 

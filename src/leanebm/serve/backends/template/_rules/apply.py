@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import islice, product
 from typing import Final
 
-from leanebm.serve.backends.template.expression import Expression
-from leanebm.serve.backends.template.goal import PrintedGoal, Variable
-from leanebm.serve.backends.template.rules.base import Rule
-from leanebm.serve.backends.template.rules.introduction import introducible
+from leanebm.serve.backends.template._expression import Expression
+from leanebm.serve.backends.template._goal import PrintedGoal, Variable
+from leanebm.serve.backends.template._rules.base import Rule
+from leanebm.serve.backends.template._rules.introduction import introducible
 
 __all__ = ["RULES"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template.goal import PrintedGoal, Variable
-from leanebm.serve.backends.template.rules.automation import affordable_grind
-from leanebm.serve.backends.template.rules.base import Rule
+from leanebm.serve.backends.template._goal import PrintedGoal, Variable
+from leanebm.serve.backends.template._rules.automation import affordable_grind
+from leanebm.serve.backends.template._rules.base import Rule
 
 __all__ = ["RULES"]
 

@@ -25,8 +25,8 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final
 
-from leanebm.serve.backends.template.expression import Expression
-from leanebm.serve.backends.template.goal import PrintedGoal, parse_goal
+from leanebm.serve.backends.template._expression import Expression
+from leanebm.serve.backends.template._goal import PrintedGoal, parse_goal
 
 __all__ = ["DIM", "ENCODER_VERSION", "embed"]
 

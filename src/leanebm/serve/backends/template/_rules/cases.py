@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template.expression import Expression
-from leanebm.serve.backends.template.goal import PrintedGoal
-from leanebm.serve.backends.template.rules.automation import affordable_grind
-from leanebm.serve.backends.template.rules.base import Rule
-from leanebm.serve.backends.template.rules.patterns import destructuring_pattern
+from leanebm.serve.backends.template._expression import Expression
+from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm.serve.backends.template._rules.automation import affordable_grind
+from leanebm.serve.backends.template._rules.base import Rule
+from leanebm.serve.backends.template._rules.introduction import destructuring_pattern
 
 __all__ = ["RULES"]
 

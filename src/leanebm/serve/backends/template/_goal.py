@@ -9,8 +9,8 @@ from typing import Final
 
 import attrs
 
-from leanebm.serve.backends.template.expression import Expression
-from leanebm.serve.backends.template.expression_parser import parse_expression
+from leanebm.serve.backends.template._expression import Expression
+from leanebm.serve.backends.template._expression_parser import parse_expression
 
 __all__ = ["PrintedGoal", "Variable", "find_state", "parse_goal"]
 

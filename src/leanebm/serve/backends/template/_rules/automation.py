@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template.goal import PrintedGoal
-from leanebm.serve.backends.template.rules.base import Rule
+from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm.serve.backends.template._rules.base import Rule
 
 __all__ = ["RULES", "affordable_grind"]
 

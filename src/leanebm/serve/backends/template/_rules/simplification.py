@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from leanebm.serve.backends.template.goal import PrintedGoal
-from leanebm.serve.backends.template.rules.apply import conclusion
-from leanebm.serve.backends.template.rules.base import Rule
-from leanebm.serve.backends.template.rules.rewriting import lemmas_for
+from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm.serve.backends.template._rules.apply import conclusion
+from leanebm.serve.backends.template._rules.base import Rule
+from leanebm.serve.backends.template._rules.rewriting import lemmas_for
 
 __all__ = ["RULES"]
 

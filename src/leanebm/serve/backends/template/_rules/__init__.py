@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from leanebm.serve.backends.template.rules import (
+from leanebm.serve.backends.template._rules import (
     apply,
     automation,
     cases,
-    extensionality,
     induction,
     introduction,
     logic,
@@ -14,7 +13,7 @@ from leanebm.serve.backends.template.rules import (
     simplification,
     witnesses,
 )
-from leanebm.serve.backends.template.rules.base import Proposal, Rule, propose_all
+from leanebm.serve.backends.template._rules.base import Proposal, Rule, propose_all
 
 __all__ = ["RULES", "Proposal", "Rule", "propose_all"]
 
@@ -28,6 +27,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *induction.RULES,
     *rewriting.RULES,
     *simplification.RULES,
-    *extensionality.RULES,
+    *introduction.EXTENSIONAL,
 )
 """In a fixed order: a rule's place is its token id."""
