@@ -80,3 +80,11 @@ def test_a_missing_extra_is_an_import_error_for_python_and_bad_input_for_us() ->
         raise MissingExtra("this needs torch:", ["install it"], extra="energy")
     assert isinstance(caught.value, errors.ConfigError)
     assert str(caught.value) == "this needs torch:\n  - install it"
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_what_an_error_quotes_steers_no_terminal(kind: type[LeanEbmError]) -> None:
+    error = _sample(kind)
+    error.args = ("Lean said \x1bc\x9b2J", *error.args[1:])
+    assert not any(each in str(error) for each in "\x1b\x9b")
+    assert _pickled(error).args == error.args

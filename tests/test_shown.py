@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from leanebm._shown import shown, shown_json
+from leanebm._shown import one_line, printable, shown, shown_json
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1.5, "a", [1, "b"], {"k": [None]}, 10**30])
@@ -21,3 +23,36 @@ def test_what_is_endless_is_cut() -> None:
         assert len(shown(value)) < 500
         assert len(shown_json(value)) < 500
     assert shown(1 << 10**6) == "a number of 1000001 bits"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("\x1b]0;owned\x07", r"\u001b]0;owned\u0007"),
+        ("\x1bc", r"\u001bc"),
+        ("\x9b2J", r"\u009b2J"),
+        ("proved\rlost", r"proved\u000dlost"),
+        ("\x7f\b", r"\u007f\u0008"),
+        ("a\u202eb\u2066c\u200f", r"a\u202eb\u2066c\u200f"),
+        ("\ud800", r"\ud800"),
+        ("a\u2028b", r"a\u2028b"),
+        ("∀ x,\n\tx ∈ 𝔸 → ⟨é, 😀⟩", "∀ x,\n\tx ∈ 𝔸 → ⟨é, 😀⟩"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_written_out_and_nothing_else(text: str, written: str) -> None:
+    assert printable(text) == written
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=())))
+@example("".join(map(chr, range(0x300))))
+def test_what_is_written_out_steers_nothing_and_json_stays_the_same_value(text: str) -> None:
+    written = printable(json.dumps(text, ensure_ascii=False))
+    assert json.loads(written) == text
+    assert printable(written) == written
+    assert all(each in "\n\t" or each.isprintable() or ord(each) > 0x9F for each in written)
+    written.encode()
+
+
+def test_a_text_on_one_line_is_cut() -> None:
+    assert one_line("intro n; induction n with\n| zero => rfl") == "intro n; induction n with | zero => rfl"
+    assert one_line("x" * 500) == "x" * 79 + "…"

@@ -1,17 +1,24 @@
-"""Values in our messages, and on the screens of those who work with them: short, whatever they are."""
+"""Values that others wrote, in our messages and on screens: short, and without power over a terminal."""
 
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from typing import Any, Final, final
 
 import attrs
 
-__all__ = ["one_line", "shown", "shown_json"]
+__all__ = ["one_line", "printable", "shown", "shown_json"]
 
 _MAX_TEXT: Final = 100
 _MAX_BITS: Final = 128
+
+_STEERING: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, and C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # what turns the direction of text round
+    "\u2028\u2029\ud800-\udfff]"  # further line ends, and halves of characters, which no file takes
+)
 
 
 @final
@@ -50,6 +57,14 @@ def one_line(text: str, limit: int = 80) -> str:
     """A text on one line, cut where it gets longer than ``limit`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def printable(text: str) -> str:
+    r"""``text`` with every character written out as ``\uXXXX`` that would steer a terminal rather than be shown by it.
+
+    Line feeds and tabs stay. In JSON and TOML, where such characters stand in strings only, the value stays the same.
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def cut(text: str, most: int) -> str:

@@ -37,6 +37,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Self, TypeVar
 
+from leanebm._shown import printable
+
 __all__ = [
     "CommandRefused",
     "ConfigError",
@@ -71,6 +73,9 @@ class LeanEbmError(Exception):
 
     All of them survive :mod:`copy` and :mod:`pickle`, with their message and their attributes.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # it may quote what Lean, a server or a file said
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[type[Self], tuple[object, ...], dict[str, object]]]:
         # Past the constructor: it takes what the message is made of, not the message.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +54,12 @@ def test_a_file_that_is_no_proof_is_bad_input(certify: Leanebm) -> None:
     result = certify("other")
     assert result.exit_code == 2
     assert "other.lean" in result.stderr
+
+
+def test_what_a_file_says_cannot_draw_a_verdict(certify: Leanebm) -> None:
+    Path("evil.lean").write_text("theorem leanebm_evil : ∀ p\x1bc\x9b2J\u202e : Prop, p := by\n  step\n")
+    for result in (certify("evil"), certify("evil", json=True)):
+        assert result.exit_code == 1
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", result.output)
+    [verdict] = [line for line in certify("evil").stdout.splitlines() if not line.startswith(" ")]
+    assert verdict.startswith("rejected   evil.lean")

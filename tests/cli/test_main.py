@@ -66,7 +66,8 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert loaded <= {"leanebm.cli", "leanebm.cli._main", "leanebm.cli._running", "leanebm._shown", "leanebm.errors"}
+    own = {"leanebm.cli", *(f"leanebm.cli.{name}" for name in ("_main", "_echo", "_running"))}
+    assert loaded <= own | {"leanebm._shown", "leanebm.errors"}
 
 
 def test_a_shell_completes_commands_and_options() -> None:
@@ -89,3 +90,8 @@ def test_warnings_go_to_what_is_standard_error_at_the_time(monkeypatch: pytest.M
         monkeypatch.setattr(sys, "stderr", stream)
         handler.emit(logging.makeLogRecord({"msg": "careful"}))
         assert stream.getvalue() == "careful\n"
+
+
+def test_a_log_line_steers_no_terminal() -> None:
+    record = logging.makeLogRecord({"msg": "%s", "args": ("Lean said \x1bc\x9b2J",)})
+    assert _StandardErrorHandler().format(record) == r"Lean said \u001bc\u009b2J"

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from leanebm.cli._console import ClearConsole
 from leanebm.pipeline import PipelineEvent, StageFinished, StageProgressed, StageStarted
 
 __all__ = ["Display", "LiveDisplay", "PlainDisplay", "open_display"]
@@ -41,7 +42,7 @@ class Display(Protocol):
 
 def open_display(console: Console | None = None) -> Display:
     """The display that suits ``console``: by default standard error, so that standard output holds results only."""
-    console = Console(stderr=True, highlight=False) if console is None else console
+    console = ClearConsole(stderr=True) if console is None else console
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
@@ -84,7 +85,7 @@ class PlainDisplay:
 
     def _say(self, line: str) -> None:
         self._last_line_s = self._clock()
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(line.replace("\n", " ")), soft_wrap=True)
 
 
 @final

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import click
 
+from leanebm._shown import printable
 from leanebm.cli._running import failing_clearly
 
 __all__ = ["main"]
@@ -23,6 +24,10 @@ class _StandardErrorHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, without power over a terminal."""
+        return printable(super().format(record))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override] # the base class assigns it once

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from leanebm.cli._echo import echo
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
 __all__ = ["BAD_INPUT", "BROKEN", "INTERRUPTED", "NOT_PROVED", "Interrupted", "failing_clearly", "run_to_end"]
@@ -78,6 +79,6 @@ def failing_clearly() -> Iterator[None]:
 
 
 def _exit(message: str, status: int) -> click.exceptions.Exit:
-    click.echo(f"leanebm: {message}" if status != INTERRUPTED else message, err=True)
+    echo(f"leanebm: {message}" if status != INTERRUPTED else message, err=True)
     _log.debug("exit status %d", status, exc_info=True)
     return click.exceptions.Exit(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import attrs
 import click
 
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationResult
@@ -36,22 +36,28 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
         results = run_to_end(CertificationRun(config.lean, files, observer=display).run())
     if as_json:
         listed = [_as_json(file, result) for file, result in zip(files, results, strict=True)]
-        click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+        echo_json(listed)
     else:
         for file, result in zip(files, results, strict=True):
-            click.echo(_as_text(file, result))
+            echo(_as_text(file, result))
     if not all(isinstance(result, Certificate) for result in results):
         raise click.exceptions.Exit(NOT_PROVED)
 
 
 def _as_text(file: Path, result: CertificationResult) -> str:
+    name = str(file).replace("\n", " ")
     if isinstance(result, Certificate):
         record = "as recorded" if record_path(file).is_file() else "not recorded"
         return (
-            f"certified  {file} ({record}; Lean {result.lean_version.partition(',')[0]}, {result.backend})\n"
-            f"           {result.statement}\n           axioms: {', '.join(result.axioms) or 'none'}"
+            f"certified  {name} ({record}; Lean {result.lean_version.partition(',')[0]}, {result.backend})\n"
+            f"           {_indented(result.statement)}\n           axioms: {', '.join(result.axioms) or 'none'}"
         )
-    return f"rejected   {file}\n           {result.reason}: {result.message}"
+    return f"rejected   {name}\n           {result.reason}: {_indented(result.message)}"
+
+
+def _indented(text: str) -> str:
+    """Further lines begin where no verdict begins, so that none can be forged."""
+    return text.replace("\n", f"\n{'':<11}")
 
 
 def _as_json(file: Path, result: CertificationResult) -> dict[str, Any]:

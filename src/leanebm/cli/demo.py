@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from leanebm.cli._echo import echo
 from leanebm.cli.search import run_search
 from leanebm.data import Level, bundled_set
 from leanebm.pipeline import BUNDLED, Override, RunFolder, RunSummary, load_theorems, read_run_config, summarise_run
@@ -44,7 +45,7 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     config = read_run_config(None, overrides)
     theorems = load_theorems(BUNDLED, max_theorems=max_theorems)
     output = _free_folder()
-    click.echo(
+    echo(
         f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
         "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds.\n"
         f"{config.concurrency} are searched at a time, none for longer than {config.search.budget.max_wall_s:g} s. "
@@ -55,8 +56,8 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     again = ["leanebm", "search", "--config", str(settings), "--output", str(output), "--resume"]
     again += ["--max-theorems", str(max_theorems)] if max_theorems is not None else []
     run_search(config, theorems, output, resume=False, how_to_resume=shlex.join(again))
-    click.echo(_by_level(summarise_run(output)))
-    click.echo(f"Everything together took {time.monotonic() - started_s:.0f} s.", err=True)
+    echo(_by_level(summarise_run(output)))
+    echo(f"Everything together took {time.monotonic() - started_s:.0f} s.", err=True)
 
 
 def _by_level(summary: RunSummary) -> str:

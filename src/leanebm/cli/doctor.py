@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import attrs
 import click
 from rich.console import Console
 from rich.text import Text
 
+from leanebm.cli._console import ClearConsole
+from leanebm.cli._echo import echo_json
 from leanebm.cli._running import BROKEN
 from leanebm.pipeline import Health, HealthCheck, examine
 
@@ -26,9 +26,9 @@ def doctor(*, as_json: bool) -> None:
     """
     diagnoses = examine()
     if as_json:
-        click.echo(json.dumps([attrs.asdict(each, value_serializer=_plain) for each in diagnoses], indent=2))
+        echo_json([attrs.asdict(each, value_serializer=_plain) for each in diagnoses])
     else:
-        console = Console(highlight=False)
+        console = ClearConsole()
         for diagnosis in diagnoses:
             _print(console, diagnosis)
     if any(diagnosis.verdict is Health.BAD for diagnosis in diagnoses):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from leanebm._extras import extra_needed
+from leanebm.cli._console import ClearConsole
 
 if TYPE_CHECKING:
     from leanebm.energy.diagnostics import HeadReport
@@ -29,7 +30,7 @@ def ebm_report(*, folder: Path) -> None:
         from leanebm.energy.diagnostics import HeadReport
         from leanebm.energy.diagnostics.report import write_report
     page = write_report(folder)
-    print_diagnosis(Console(highlight=False), HeadReport.read(folder), page)
+    print_diagnosis(ClearConsole(), HeadReport.read(folder), page)
 
 
 def print_diagnosis(console: Console, diagnosis: HeadReport, page: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from leanebm.cli._echo import echo
 from leanebm.data import KnownProof, write_tactic_pairs
 from leanebm.pipeline import certified_proofs
 
@@ -36,7 +37,7 @@ def export_pairs(*, trajectories: tuple[Path, ...], output: Path) -> None:
     """
     proofs = certified_proofs(trajectories)
     write_tactic_pairs(output, [pair for proof in proofs for pair in proof.pairs])
-    click.echo(f"{_as_text(proofs)}\nwritten to {output}")
+    echo(f"{_as_text(proofs)}\nwritten to {output}")
 
 
 def _as_text(proofs: tuple[KnownProof, ...]) -> str:

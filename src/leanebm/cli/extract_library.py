@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
 from leanebm.data import LibrarySelection
@@ -41,7 +42,7 @@ def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig
     """
     with open_display() as display:
         found = run_to_end(LibraryRun(config.lean, output, modules=modules, observer=display).run())
-    click.echo(f"{_as_text(found)}\nwritten to {output}")
+    echo(f"{_as_text(found)}\nwritten to {output}")
 
 
 def _as_text(found: LibrarySelection) -> str:

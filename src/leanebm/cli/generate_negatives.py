@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from leanebm._shown import one_line
+from leanebm.cli._console import ClearConsole
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.search import how_to_go_on
@@ -266,7 +268,7 @@ def generate_negatives(
         round=round_,
     )
     proofs = proofs_of(read_tactic_pairs(tactic_pairs))[:max_theorems]
-    console = Console(highlight=False)
+    console = ClearConsole()
     try:
         with open_display() as display:
             generation = ContrastiveRun(
@@ -280,7 +282,7 @@ def generate_negatives(
             )
             report = run_to_end(generation.run())
     except Interrupted:
-        click.echo(_how_it_stopped(output, how_to_go_on(context, "--resume")), err=True)
+        echo(_how_it_stopped(output, how_to_go_on(context, "--resume")), err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_contrastive_report(console, report, folder=output)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from leanebm.cli._console import ClearConsole
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo_json
 from leanebm.cli._options import lean_options, theorems_option
 from leanebm.cli._running import run_to_end
 from leanebm.pipeline import AUTOMATION, ProbeResult, ProbeRun, RunConfig, fit_imports, load_theorems
@@ -43,9 +44,9 @@ def probe(
     with open_display() as display:
         results = run_to_end(ProbeRun(config, chosen, tactics=tactics, observer=display).run())
     if as_json:
-        click.echo(json.dumps(_as_json(results, tactics), ensure_ascii=False, indent=2))
+        echo_json(_as_json(results, tactics))
     else:
-        _print(Console(highlight=False), results, tactics)
+        _print(ClearConsole(), results, tactics)
 
 
 def _print(console: Console, results: tuple[ProbeResult, ...], tactics: tuple[str, ...]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of, write_proof
@@ -50,9 +50,9 @@ def prove(
         attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())
     file = write_proof(attempt.certificate, output) if output is not None and attempt.certificate is not None else None
     if as_json:
-        click.echo(json.dumps(_as_json(attempt, file), ensure_ascii=False, indent=2))
+        echo_json(_as_json(attempt, file))
     else:
-        click.echo(_as_text(attempt, file))
+        echo(_as_text(attempt, file))
     if not attempt.is_proved:
         raise click.exceptions.Exit(NOT_PROVED)
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from leanebm.cli._console import ClearConsole
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options, theorems_option
 from leanebm.cli._report import print_summary
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
@@ -61,8 +62,8 @@ def search(
     chosen = load_theorems(theorems, max_theorems=max_theorems, sample=sample)
     config = fit_imports(config, theorems)
     if dry_run:
-        click.echo(_plan(chosen, output), err=True)
-        click.echo(to_toml(config), nl=False)
+        echo(_plan(chosen, output), err=True)
+        echo(to_toml(config), nl=False)
         return
     run_search(
         config,
@@ -84,13 +85,13 @@ def run_search(
     how_to_resume: str,
 ) -> None:
     """Search, showing what happens; then print the summary. Ends the program if the user stops it."""
-    console = Console(highlight=False)
+    console = ClearConsole()
     try:
         with open_display() as display:
             run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display)
             summary = run_to_end(run.run())
     except Interrupted:
-        click.echo(_how_it_stopped(output, len(theorems), how_to_resume), err=True)
+        echo(_how_it_stopped(output, len(theorems), how_to_resume), err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_summary(console, summary, folder=output)
     if run.refusals:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
 from leanebm.serve import Backend, HfBackend, HfConfig, PolicyServer, ServeConfig, TemplateBackend
@@ -82,7 +83,7 @@ def serve(
     try:
         run_to_end(_serve(config, _backend(backend, seed, given)))
     except Interrupted:
-        click.echo("Stopped.", err=True)
+        echo("Stopped.", err=True)
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
@@ -116,7 +117,7 @@ def _adapters(given: tuple[str, ...]) -> dict[str, str]:
 
 async def _serve(config: ServeConfig, backend: Backend) -> None:
     async with PolicyServer(config, backend) as server:
-        click.echo(f"serving {backend.description.model_path} at {server.url}")
-        click.echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}")
-        click.echo("stop it with Ctrl-C")
+        echo(f"serving {backend.description.model_path} at {server.url}")
+        echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}")
+        echo("stop it with Ctrl-C")
         await server.serve_forever()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from leanebm.cli._console import ClearConsole
+from leanebm.cli._echo import echo_json
 from leanebm.cli._report import print_summary
 from leanebm.pipeline import summarise_run
 
@@ -27,6 +27,6 @@ def summary(*, trajectories: Path, as_json: bool) -> None:
     """Say what a run found and what it cost."""
     found = summarise_run(trajectories)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2))
+        echo_json(found.as_json())
     else:
-        print_summary(Console(highlight=False), found)
+        print_summary(ClearConsole(), found)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from leanebm._extras import extra_needed
+from leanebm.cli._console import ClearConsole
 from leanebm.cli._display import open_display
+from leanebm.cli._echo import echo
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.ebm_report import print_diagnosis
 from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_settings
@@ -63,13 +64,13 @@ def train_ebm(
         val_trajectories=val_trajectories,
         val_negatives=val_negatives,
     )
-    console = Console(highlight=False)
+    console = ClearConsole()
     try:
         with open_display() as display:
             training = EnergyTrainingRun(_config(settings), sources, output_dir, observer=display)
             diagnosis = run_to_end(training.run())
     except Interrupted:
-        click.echo(f"\nStopped. Kept in {output_dir}; the same command goes on.", err=True)
+        echo(f"\nStopped. Kept in {output_dir}; the same command goes on.", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     print_diagnosis(console, diagnosis, output_dir / "report.html")
 

@@ -127,9 +127,13 @@ def test_a_diagnosis_alone_makes_a_page(tmp_path: Path) -> None:
 
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     groups = planted_groups(theorems=12)
-    diagnosis = diagnose(SiblingSet.from_groups(groups, planted_energies(groups)), about={"data": "<script>x</script>"})
+    about = {"data": "<script>x</script>\x1bc\u202e"}
+    diagnosis = diagnose(SiblingSet.from_groups(groups, planted_energies(groups)), about=about)
     attrs.evolve(diagnosis).write(tmp_path)
-    assert "<script>" not in write_report(tmp_path).read_text(encoding="utf-8")
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "<script>" not in page
+    assert r"\u001bc\u202e" in page
+    assert not any(each in page for each in "\x1b\u202e")
 
 
 def test_a_damaged_log_is_told(healthy: Examined, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leanebm._shown import printable
 from leanebm.energy.diagnostics.catalogue import METRICS, MetricInfo
 from leanebm.energy.diagnostics.data_audit import DataAudit
 from leanebm.energy.diagnostics.diagnosis import HeadReport
@@ -72,7 +73,7 @@ def write_report(folder: Path) -> Path:
         data=tuple(_data_rows(diagnosis.training_data, diagnosis.validation_data)),
     )
     path = folder / REPORT_NAME
-    write_atomically(path, page.encode())
+    write_atomically(path, printable(page).encode())
     return path
 
 
