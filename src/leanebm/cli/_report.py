@@ -41,7 +41,7 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         _print_reasons(console, summary.ended(outcome))
     console.print(
         Text(
-            f"{totals.nodes:,} proof states, {totals.expansions:,} expansions, {totals.tactic_calls:,} tactic calls in "
+            f"{totals.nodes:,} nodes, {totals.expansions:,} expansions, {totals.tactic_calls:,} tactic calls in "
             f"{totals.wall_s:.1f} s of search (Lean {totals.lean_s:.1f} s, policy {totals.policy_s:.1f} s, "
             f"scores {totals.score_s:.1f} s, certification {totals.certify_s:.1f} s), summed over theorems"
         ),

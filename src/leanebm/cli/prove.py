@@ -52,37 +52,11 @@ def prove(
     if as_json:
         echo_json(_as_json(attempt, file))
     else:
-        echo(_as_text(attempt, file))
+        echo(str(attempt))
+        if file is not None:
+            echo(f"written to {file}")
     if not attempt.is_proved:
         raise click.exceptions.Exit(NOT_PROVED)
-
-
-def _as_text(attempt: ProofAttempt, file: Path | None) -> str:
-    certificate = attempt.certificate
-    if certificate is None:
-        reasons = [f"  rejected ({each.reason}): {each.message}" for each in attempt.rejections]
-        return "\n".join([attempt.sentence, *reasons, _cost(attempt)])
-    trusted = (
-        [f"library facts taken on trust of the package's hash: {', '.join(certificate.trusted_constants)}"]
-        if certificate.trusted_constants
-        else []
-    )
-    return "\n".join(
-        [
-            certificate.source.rstrip(),
-            "",
-            attempt.sentence,
-            f"axioms: {', '.join(certificate.axioms) or 'none'}",
-            *trusted,
-            f"checked by Lean {certificate.lean_version} ({certificate.backend})",
-            _cost(attempt),
-            *([f"written to {file}"] if file is not None else []),
-        ]
-    )
-
-
-def _cost(attempt: ProofAttempt) -> str:
-    return f"{attempt.nodes} proof states, {attempt.tactic_calls} tactic calls, {attempt.wall_s:.1f} s"
 
 
 def _as_json(attempt: ProofAttempt, file: Path | None) -> dict[str, Any]:

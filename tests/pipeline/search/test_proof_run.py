@@ -7,7 +7,7 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
-from leanebm.pipeline import ProofRun, RunConfig, theorem_of
+from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -87,3 +87,10 @@ def test_everything_wrong_with_a_statement_is_told_at_once() -> None:
     assert len(caught.value.problems) >= 3
     with pytest.raises(ConfigError, match="name"):
         theorem_of("True", name=" ")
+
+
+def test_what_an_attempt_shows_steers_no_terminal_and_no_page() -> None:
+    evil = ProofAttempt(theorem=theorem_of("True"), outcome="incomplete", sentence="Tactic `rfl -- \x1bc\u202e` failed")
+    for shown in (str(evil), repr(evil), evil._repr_html_()):
+        assert not any(each in shown for each in "\x1b\u202e")
+        assert "rfl -- " in shown

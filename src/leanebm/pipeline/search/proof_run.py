@@ -8,7 +8,7 @@ from typing import Final, final
 
 import attrs
 
-from leanebm._shown import cut, fitting_repr
+from leanebm._shown import cut, fitting_repr, printable
 from leanebm.core import (
     Certificate,
     CertificationRejected,
@@ -69,11 +69,11 @@ class ProofAttempt:
     @property
     def cost(self) -> str:
         """What it took, in words."""
-        return f"{self.nodes} proof states, {self.tactic_calls} tactic calls, {self.wall_s:.1f} s"
+        return f"{self.nodes} nodes, {self.tactic_calls} tactic calls, {self.wall_s:.1f} s"
 
     def __str__(self) -> str:
         """The proof as a Lean file, or why there is none; with axioms and cost."""
-        return "\n".join([*self._text(), self.cost])
+        return printable("\n".join([*self._text(), self.cost]))
 
     __repr__ = fitting_repr
 
@@ -83,7 +83,7 @@ class ProofAttempt:
         colour, word = ("#1a7f37", "certified") if certificate is not None else ("#9a6700", "no proof")
         statement = html.escape(cut(self.theorem.display, _MAX_SHOWN_CHARS))
         text = html.escape(cut("\n".join(self._text()), _MAX_SHOWN_CHARS))
-        return (
+        return printable(
             f'<div><b style="color: {colour}">{word}</b> <code>{statement}</code></div>'
             f"<pre>{text}</pre><div><small>{html.escape(self.cost)}</small></div>"
         )
@@ -92,8 +92,15 @@ class ProofAttempt:
         certificate = self.certificate
         if certificate is None:
             return [self.sentence, *(f"  rejected ({each.reason}): {each.message}" for each in self.rejections)]
-        axioms = f"axioms: {', '.join(certificate.axioms) or 'none'}"
-        return [certificate.source.rstrip(), "", self.sentence, axioms]
+        trusted = ", ".join(certificate.trusted_constants)
+        return [
+            certificate.source.rstrip(),
+            "",
+            self.sentence,
+            f"axioms: {', '.join(certificate.axioms) or 'none'}",
+            *([f"library facts taken on trust of the package's hash: {trusted}"] if trusted else []),
+            f"checked by Lean {certificate.lean_version} ({certificate.backend})",
+        ]
 
 
 def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> Theorem:
