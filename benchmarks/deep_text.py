@@ -27,7 +27,7 @@ import attrs
 import click
 import psutil
 
-from leanebm.core import Theorem
+from leanebm.core import StateRef, Theorem
 from leanebm.errors import CommandRefused, PolicyBadRequest, WorkerLost
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.requests import Request, goal_start, goal_tactic, proof_certify
@@ -234,19 +234,19 @@ def _prompt(text: str) -> str:
 
 
 def _tactic(text: str) -> list[Request[Any]]:
-    return [goal_start(_TRUE), goal_tactic(-1, timeout_s=5, text=text)]
+    return [goal_start(_TRUE, epoch=0), goal_tactic(StateRef(0, -1), text, timeout_s=5)]
 
 
 def _statement(text: str) -> list[Request[Any]]:
-    return [goal_start(Theorem(name="t", statement=text))]
+    return [goal_start(Theorem(name="t", statement=text), epoch=0)]
 
 
 def _header(text: str) -> list[Request[Any]]:
-    return [goal_start(Theorem(name="t", statement="True", header=text))]
+    return [goal_start(Theorem(name="t", statement="True", header=text), epoch=0)]
 
 
 def _library_name(text: str) -> list[Request[Any]]:
-    return [goal_start(Theorem(name="t", copy_from=text))]
+    return [goal_start(Theorem(name="t", copy_from=text), epoch=0)]
 
 
 def _file(text: str) -> list[Request[Any]]:

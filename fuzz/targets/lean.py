@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fuzz.target import Finding, Target, refusals, written
-from leanebm.core import Goal
+from leanebm.core import Goal, StateRef
 from leanebm.errors import CommandRefused
-from leanebm.lean import _decoders
-from leanebm.lean._codec import JsonObject, LineBuffer, LineTooLongError, MalformedReplyError, decode_reply
+from leanebm.lean import _replies
+from leanebm.lean._exchange import decode_reply
 from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, without_macro_scopes
+from leanebm.lean._process import LineBuffer, LineTooLongError
+from leanebm.lean._replies import JsonObject, MalformedReplyError
 
 __all__ = ["TARGETS", "fuzz_goal_text", "fuzz_worker_output"]
 
 _MAX_LINE_BYTES = 2**18
 _DECODERS: tuple[Callable[[JsonObject], object], ...] = (
-    _decoders.start_reply,
-    _decoders.tactic_reply,
-    _decoders.continue_reply,
-    _decoders.print_reply,
-    _decoders.certify_reply,
-    _decoders.library_reply,
-    _decoders.text_reply("env.inspect", "type", "pp"),
-    _decoders.units_reply,
+    partial(_replies.start_reply, epoch=1),
+    partial(_replies.tactic_reply, epoch=1),
+    partial(_replies.print_reply, ref=StateRef(1, 0)),
+    _replies.certify_reply,
+    _replies.library_reply,
+    _replies.text_reply("env.inspect", "type", "pp"),
+    _replies.units_reply,
 )
 
 
@@ -81,7 +83,12 @@ def _reply_seeds() -> Sequence[bytes]:
     replies: list[object] = [
         {"stateId": 0, "root": "_uniq.1"},
         {"stateId": 1, "goals": [goal | {"ppGoal": "n : Nat\n⊢ n + 0 = n"}], "key": "k"},
-        {"nextStateId": 2, "goals": [goal, goal], "messages": [{"severity": "warning", "data": "w"}]},
+        {
+            "nextStateId": 2,
+            "goals": [goal, goal],
+            "groups": [0, 1],
+            "messages": [{"severity": "warning", "data": "w"}],
+        },
         {"nextStateId": 3, "goals": ["case a\nn : Nat\n⊢ n = n"], "hasSorry": False, "hasUnsafe": False},
         {"messages": [{"severity": "error", "data": "maximum recursion depth"}], "tacticErrors": ["e"]},
         {"parseError": "<input>:1:1: unexpected"},

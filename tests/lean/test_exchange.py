@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leanebm.errors import CommandRefused
-from leanebm.lean._codec import MalformedReplyError
-from leanebm.lean._exchange import Exchange
+from leanebm.lean import _exchange as exchange_module
+from leanebm.lean._exchange import Exchange, decode_reply, encode_request, within
+from leanebm.lean._replies import MalformedReplyError
 from leanebm.lean.requests import lean_version
 
 _ANSWER = {"leanVersion": "4.28.0"}
@@ -42,3 +47,106 @@ async def test_what_does_not_is_no_answer_and_no_refusal(said: dict[str, Any], s
 
 async def test_a_worker_that_repeats_nothing_is_taken_at_its_word() -> None:
     assert _exchange(None).read(_line(_ANSWER)) == "4.28.0"
+
+
+# --- bytes on the wire ---
+
+_texts = st.text(st.characters(codec="utf-8"))
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(command=_texts, payload=st.dictionaries(_texts, _json, max_size=4))
+def test_a_request_is_one_line_of_utf8_that_reads_back(command: str, payload: dict[str, object]) -> None:
+    line = encode_request(command, payload)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert b"\r" not in line
+    assert decode_reply(line) == {"cmd": command, "payload": payload}
+
+
+def test_text_beyond_the_basic_plane_goes_out_raw() -> None:
+    assert "∀ 𝔸".encode() in encode_request("goal.start", {"expr": "∀ 𝔸"})
+
+
+def test_a_lone_surrogate_cannot_be_sent() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        encode_request("goal.tactic", {"tactic": "\ud835"})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"[DEBUG] hello", b"[1]", b"3", b"null", b'{"a": ', b'{"a": "\xff"}', b"[" * 100_000],
+    ids=["empty", "noise", "list", "number", "null", "half", "not utf-8", "deep"],
+)
+def test_what_is_not_one_json_object_is_malformed(line: bytes) -> None:
+    with pytest.raises(MalformedReplyError):
+        decode_reply(line)
+
+
+def test_an_excerpt_of_a_malformed_line_is_short() -> None:
+    with pytest.raises(MalformedReplyError) as caught:
+        decode_reply(b"x" * 10_000)
+    assert len(str(caught.value)) < 400
+
+
+@given(reply=st.dictionaries(_texts, _json, max_size=4))
+def test_any_object_decodes_to_itself(reply: dict[str, object]) -> None:
+    assert decode_reply(json.dumps(reply, ensure_ascii=False).encode()) == reply
+
+
+@pytest.mark.parametrize("text", [rb"\ud800", rb"a\uDFFF", rb"\udc00\ud800"])
+def test_half_of_a_surrogate_pair_is_malformed_since_no_file_can_hold_it(text: bytes) -> None:
+    for line in (b'{"key": "%s"}' % text, b'{"goals": [{"%s": 1}]}' % text):
+        with pytest.raises(MalformedReplyError):
+            decode_reply(line)
+
+
+def test_whole_surrogate_pairs_and_what_only_looks_like_one_are_text() -> None:
+    assert decode_reply(rb'{"a": "\ud835\udd38", "b": "\\ud800"}') == {"a": "𝔸", "b": r"\ud800"}
+
+
+# --- deadlines ---
+
+
+async def test_what_comes_in_time_is_returned() -> None:
+    async def attempt() -> str:
+        await asyncio.sleep(0)
+        return "there"
+
+    assert await within(20, attempt) == "there"
+
+
+async def test_what_does_not_come_is_given_up() -> None:
+    with pytest.raises(TimeoutError):
+        await within(0.01, asyncio.Event().wait)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_time_through_which_we_stood_still_does_not_count(comes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_module, "_STANDSTILL_S", 0.1)
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+    calls = 0
+
+    def stand_still() -> None:
+        time.sleep(0.3)  # for the event loop this is what being stopped looks like
+        if comes:  # but it is heard of only after the deadline
+            loop.call_soon(loop.call_soon, loop.call_soon, arrived.set)
+
+    async def attempt() -> bool:
+        nonlocal calls
+        calls += 1
+        return await arrived.wait()
+
+    loop.call_soon(stand_still)
+    if comes:
+        assert await within(0.1, attempt)
+    else:
+        with pytest.raises(TimeoutError):
+            await within(0.1, attempt)
+    assert calls == 2

@@ -81,19 +81,45 @@ async def test_a_misunderstood_request_is_no_rejected_tactic(fake_config: FakeCo
             await proof.run_tactic(proof.root, "refuse command Unable to parse json")
 
 
-async def test_terms_and_local_statements(fake_config: FakeConfig) -> None:
-    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
-        for run in (proof.run_expr(proof.root, "q"), proof.have(proof.root, "q", "h"), proof.let(proof.root, "q", "x")):
-            outcome = await run
-            assert isinstance(outcome, ProofAdvanced)
-            assert outcome.state.goals[0].target.endswith(" q")
+# --- several goals ---
 
 
-async def test_a_state_can_be_printed(fake_config: FakeConfig) -> None:
+async def test_a_chosen_goal_comes_first_and_the_others_follow_in_a_ring(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
-        printed = await proof.print_state(proof.root)
-        assert printed.root == "?_"
-        assert printed.key == proof.root.key
+        state = await _advance(proof, proof.root, "intro a")
+        for tactic in ("split", "intro b", "split", "intro c"):
+            state = await _advance(proof, state, tactic)
+        assert [len(goal.hypotheses) for goal in state.goals] == [3, 2, 1]
+        outcome = await proof.run_tactic(state, "split", goal=1)
+        assert isinstance(outcome, ProofAdvanced)
+        assert [len(goal.hypotheses) for goal in outcome.state.goals] == [2, 2, 1, 3]
+        outcome = await proof.run_tactic(state, "done", goal=2)
+        assert isinstance(outcome, ProofAdvanced)
+        assert [len(goal.hypotheses) for goal in outcome.state.goals] == [3, 2]
+
+
+@pytest.mark.parametrize("goal", [1, 2, -1])
+async def test_a_goal_that_is_not_there_is_refused(fake_config: FakeConfig, goal: int) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        with pytest.raises(ValueError, match=f"no goal {goal}: the state has 1"):
+            await proof.run_tactic(proof.root, "step", goal=goal)
+
+
+@pytest.mark.parametrize(("dialect", "coupling"), [("ours", (0, 0, 2)), ("pantograph", (0, 0, 0))])
+async def test_a_state_says_which_goals_share_metavariables(
+    fake_config: FakeConfig, dialect: str, coupling: tuple[int, ...]
+) -> None:
+    async with LeanPool(fake_config(dialect=dialect)) as pool, pool.open(_THEOREM) as proof:
+        assert proof.root.coupling == (0,)
+        state = await _advance(proof, await _advance(proof, proof.root, "split"), "share")
+        assert state.coupling == coupling
+
+
+async def test_a_tactic_that_takes_too_long_is_named_with_its_limit(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(tactic_timeout_s=2.5)) as pool, pool.open(_THEOREM) as proof:
+        outcome = await proof.run_tactic(proof.root, "refuse io interrupt")
+        assert isinstance(outcome, TacticTimedOut)
+        assert outcome.message == "'refuse io interrupt' did not end within 2.5 s (tactic_timeout_s)"
 
 
 # --- stale states ---
@@ -219,13 +245,10 @@ async def test_a_text_that_is_too_long_is_refused_unseen(fake_config: FakeConfig
     log = tmp_path / "log"
     text = "x" * (MAX_TEXT_CHARACTERS + 1)
     async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        split = await _advance(proof, proof.root, "split")
         asked = len(log.read_bytes().splitlines())
-        for outcome in (
-            await proof.run_tactic(proof.root, text),
-            await proof.run_expr(proof.root, text),
-            await proof.have(proof.root, text),
-            await proof.let(proof.root, text, "x"),
-        ):
+        for goal in (0, 1):
+            outcome = await proof.run_tactic(split, text, goal=goal)
             assert isinstance(outcome, TacticRejected)
             assert "too long" in outcome.message
         assert len(log.read_bytes().splitlines()) == asked

@@ -124,7 +124,7 @@ async def test_no_replays_means_none(fake_config: FakeConfig) -> None:
 async def test_a_path_that_leads_elsewhere_is_stale(fake_config: FakeConfig) -> None:
     async with _proof(fake_config()) as proof:
         state = _state(await proof.run_tactic(proof.root, "step"))
-        proof._steps[state.ref.state_id].key = "another"  # as if Lean had answered differently
+        proof._steps[state.ref].key = "another"  # as if Lean had answered differently
         _kill_worker(proof)
         with pytest.raises(StaleState, match="led elsewhere"):
             await proof.run_tactic(state, "step")
@@ -142,7 +142,7 @@ async def test_a_freed_state_is_refused_but_its_descendants_survive(fake_config:
             _kill_worker(proof)
             assert _state(await proof.run_tactic(second, "step")).text == "⊢ p'''"
         # Of the replayed path the worker keeps the root and what may still be asked for.
-        assert proof._steps[first.ref.state_id].state is None
+        assert proof._steps[first.ref].here is None
 
 
 async def test_a_recycled_worker_is_left_in_good_order(fake_config: FakeConfig) -> None:
@@ -159,7 +159,7 @@ async def test_states_of_other_proofs_are_refused(fake_config: FakeConfig) -> No
     async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as other, _opened(pool) as proof:
         with pytest.raises(StaleState, match="another proof"):
             await proof.run_tactic(other.root, "step")
-        with pytest.raises(StaleState, match="epoch"):
+        with pytest.raises(StaleState, match="another proof"):
             await other.run_tactic(proof.root, "step")
 
 

@@ -1,36 +1,37 @@
 from __future__ import annotations
 
-import pytest
-
-from leanebm.core import Theorem
+from leanebm.core import StateRef, Theorem
 from leanebm.lean import Dialect, requests
 
 _SCOPED = Theorem(name="t", statement="∀ α : Sort u, p", header="open Nat\nuniverse u v")
 
 
 def test_a_theorem_is_started_with_its_header() -> None:
-    payload = requests.goal_start(_SCOPED).payload
+    payload = requests.goal_start(_SCOPED, epoch=1).payload
     assert payload == {"expr": _SCOPED.statement, "header": _SCOPED.header, "goals": True, "prop": True}
 
 
 def test_lean_is_told_when_to_give_a_statement_up() -> None:
-    assert requests.goal_start(_SCOPED, timeout_s=1.5).payload["timeout"] == 1500
+    assert requests.goal_start(_SCOPED, epoch=1, timeout_s=1.5).payload["timeout"] == 1500
 
 
 def test_a_worker_without_headers_is_told_the_universes() -> None:
-    payload = requests.goal_start(_SCOPED, Dialect.PANTOGRAPH).payload
+    payload = requests.goal_start(_SCOPED, Dialect.PANTOGRAPH, epoch=1).payload
     assert payload == {"expr": _SCOPED.statement, "levels": ["u", "v"], "goals": True, "prop": True}
 
 
 def test_a_library_theorem_is_copied() -> None:
-    payload = requests.goal_start(Theorem(name="t", copy_from="Nat.add_comm")).payload
+    payload = requests.goal_start(Theorem(name="t", copy_from="Nat.add_comm"), epoch=1).payload
     assert payload == {"copyFrom": "Nat.add_comm", "goals": True, "prop": True}
 
 
-@pytest.mark.parametrize("kind", ["tactic", "expr", "have", "let"])
-def test_exactly_one_kind_of_step_is_sent(kind: str) -> None:
-    payload = requests.goal_tactic(3, timeout_s=1.5, kind=kind, text="x", name="h").payload
-    assert payload == {"stateId": 3, kind: "x", "binderName": "h", "timeout": 1500}
+def test_a_tactic_is_sent_with_its_state_and_its_time() -> None:
+    payload = requests.goal_tactic(StateRef(1, 3), "x", timeout_s=1.5).payload
+    assert payload == {"stateId": 3, "tactic": "x", "timeout": 1500}
+
+
+def test_states_are_forgotten_in_order() -> None:
+    assert requests.goal_delete({StateRef(1, 4), StateRef(1, 2)}).payload == {"stateIds": [2, 4]}
 
 
 def test_every_flag_of_the_frontend_is_sent() -> None:

@@ -15,7 +15,7 @@ import attrs
 import psutil
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import ProofState, StateRef, Theorem
 from leanebm.errors import (
     CommandRefused,
     LeanInstallError,
@@ -27,32 +27,33 @@ from leanebm.errors import (
     WorkerTimeout,
 )
 from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, RetirementReason
-from leanebm.lean._replies import NewState, TacticFailed
-from leanebm.lean._tasks import TaskScope
+from leanebm.lean._replies import TacticFailed
+from leanebm.lean._tasks import serving
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
 from leanebm.lean.worker import LeanWorker
 
 FakeConfig = Callable[..., LeanPoolConfig]
 
 _THEOREM = Theorem(name="t", statement="p")
+_ROOT = StateRef(0, 0)
 
 
 @asynccontextmanager
 async def _worker(config: LeanPoolConfig) -> AsyncIterator[LeanWorker]:
     """A worker with one open proof, whose root is state 0."""
     async with LeanWorker.running(config) as worker:
-        await worker.request(goal_start(_THEOREM))
+        await worker.request(goal_start(_THEOREM, epoch=worker.epoch))
         yield worker
 
 
 def _tactic(text: str) -> Request[Any]:
-    return goal_tactic(0, timeout_s=10, text=text)
+    return goal_tactic(_ROOT, text, timeout_s=10)
 
 
 async def test_a_request_gets_its_answer(fake_config: FakeConfig) -> None:
     async with _worker(fake_config()) as worker:
         reply = await worker.request(_tactic("step"))
-        assert isinstance(reply, NewState)
+        assert isinstance(reply, ProofState)
         assert [goal.text for goal in reply.goals] == ["⊢ p'"]
         assert worker.requests == 2
         assert worker.rss_mib > 0
@@ -62,8 +63,8 @@ async def test_a_request_gets_its_answer(fake_config: FakeConfig) -> None:
 async def test_a_refusal_leaves_the_worker_usable(fake_config: FakeConfig) -> None:
     async with _worker(fake_config()) as worker:
         with pytest.raises(CommandRefused, match="index"):
-            await worker.request(goal_tactic(99, timeout_s=1, text="step"))
-        assert isinstance(await worker.request(_tactic("step")), NewState)
+            await worker.request(goal_tactic(StateRef(0, 99), "step", timeout_s=1))
+        assert isinstance(await worker.request(_tactic("step")), ProofState)
 
 
 # --- 65, 69, 70: answers that are not the protocol ---
@@ -136,9 +137,9 @@ async def test_a_cancelled_callers_answer_reaches_nobody_else(fake_config: FakeC
             await asyncio.sleep(0)
         cancelled.cancel()
         reply = await worker.request(_tactic("intro h"))
-        assert isinstance(reply, NewState)
+        assert isinstance(reply, ProofState)
         assert reply.goals[0].text == "h : Prop\n⊢ p"
-        assert [state.goals[0].text for state in abandoned if isinstance(state, NewState)] == ["⊢ p'"]
+        assert [state.goals[0].text for state in abandoned if isinstance(state, ProofState)] == ["⊢ p'"]
         with pytest.raises(asyncio.CancelledError):
             await cancelled
 
@@ -244,7 +245,7 @@ async def test_a_newline_in_a_tactic_is_one_line_on_the_wire(fake_config: FakeCo
     log = tmp_path / "log"
     async with _worker(fake_config(log=log)) as worker:
         await worker.request(_tactic("intro x\r\n\n  intro y"))
-        await worker.request(goal_delete([0]))
+        await worker.request(goal_delete([_ROOT]))
     lines = [json.loads(line) for line in log.read_bytes().splitlines()]
     assert [line["cmd"] for line in lines] == ["stat", "goal.start", "goal.tactic", "goal.delete"]
     assert lines[2]["payload"]["tactic"] == "intro x\r\n\n  intro y"
@@ -283,7 +284,7 @@ async def test_a_worker_without_tactic_timeouts_is_told_one_for_all(fake_config:
     log = tmp_path / "log"
     config = fake_config(log=log, tactic_timeout_s=2.5)
     command = attrs.evolve(config.backend.prepare(()), dialect=Dialect.PANTOGRAPH)
-    async with TaskScope() as tasks:
-        worker = await LeanWorker.start(command, config, index=0, tasks=tasks)
+    async with serving() as servants:
+        worker = await LeanWorker.start(command, config, index=0, servants=servants)
         await worker.aclose()
     assert json.loads(log.read_bytes().splitlines()[-1]) == {"cmd": "options.set", "payload": {"timeout": 2500}}

@@ -15,6 +15,7 @@ from leanebm.core import (
     CertificationResult,
     EncoderIdentity,
     Leaf,
+    Proof,
     ProofAdvanced,
     ProofFinished,
     ProofState,
@@ -197,14 +198,14 @@ class NeverFrees(ToySession):
 
 
 class TakesAnyState(ToySession):
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         own = attrs.evolve(state, ref=attrs.evolve(state.ref, epoch=self.root.ref.epoch))
-        return await super().run_tactic(own, tactic)
+        return await super().run_tactic(own, tactic, goal=goal)
 
 
 class FreshKeys(ToySession):
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        outcome = await super().run_tactic(state, tactic)
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        outcome = await super().run_tactic(state, tactic, goal=goal)
         if isinstance(outcome, ProofAdvanced):
             fresh = attrs.evolve(outcome.state, key=str(outcome.state.ref))
             return attrs.evolve(outcome, state=fresh)
@@ -212,16 +213,16 @@ class FreshKeys(ToySession):
 
 
 class FinishesTooEarly(ToySession):
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        outcome = await super().run_tactic(state, tactic)
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        outcome = await super().run_tactic(state, tactic, goal=goal)
         if isinstance(outcome, ProofFinished):
             return ProofFinished(self.root, outcome.elapsed_s)
         return outcome
 
 
 class AcceptsAnything(ToySession):
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        outcome = await super().run_tactic(state, tactic)
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        outcome = await super().run_tactic(state, tactic, goal=goal)
         return ProofAdvanced(state, 0.0) if isinstance(outcome, TacticRejected) else outcome
 
 
@@ -268,9 +269,8 @@ class Certifier:
         self.change = change
         self.proof = proof
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        assert tactics is not None
-        return self.change(await ToyCertifier(WORLD).certify(theorem, self.proof or tactics))
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        return self.change(await ToyCertifier(WORLD).certify(theorem, self.proof or proof))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from leanebm.core import (
     Certificate,
     CertificationRejected,
+    Proof,
     ProofAdvanced,
     ProofFinished,
+    ProofStep,
     TacticRejected,
     TacticTimedOut,
     Theorem,
@@ -101,3 +103,60 @@ def test_equal_seeds_give_equal_worlds(seed: int, num_states: int, branching: in
     targets = {target for arrows in world.moves.values() for target in arrows.values()}
     assert targets <= {*world.moves, QED, TIMEOUT}
     assert [name for name, arrows in world.moves.items() if QED in arrows.values()] == [f"s{num_states - 1}"]
+
+
+# --- several goals ---
+
+FORK = ToyWorld(moves={"a": {"fork": "b & c & d"}, "b": {"end": QED}, "c": {"go": "b", "end": QED}, "d": {"end": QED}})
+
+
+async def test_any_goal_of_a_state_can_be_worked_on() -> None:
+    async with FORK.open(THEOREM) as session:
+        forked = await session.run_tactic(session.root, "fork")
+        assert isinstance(forked, ProofAdvanced)
+        assert [goal.target for goal in forked.state.goals] == ["b", "c", "d"]
+        assert forked.state.coupling == (0, 1, 2)
+        went = await session.run_tactic(forked.state, "go", goal=1)
+        assert isinstance(went, ProofAdvanced)
+        assert went.state.key == "b & d & b"
+        state = went.state
+        for _ in range(2):
+            outcome = await session.run_tactic(state, "end", goal=1)
+            assert isinstance(outcome, ProofAdvanced)
+            state = outcome.state
+        assert isinstance(await session.run_tactic(state, "end"), ProofFinished)
+        assert isinstance(await session.run_tactic(forked.state, "go", goal=2), TacticRejected)
+        with pytest.raises(ValueError, match="no goal 3"):
+            await session.run_tactic(forked.state, "end", goal=3)
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        ["fork", "end", "end", "end"],
+        ["fork", "end", "go", "end", "end"],
+        ["fork", ProofStep("end", goal=2), ProofStep("end", goal=1), "end"],
+        [ProofStep("fork", children=(["end"], ["go", "end"], ["end"]))],
+        [ProofStep("fork", children=(["end"],)), ProofStep("go", children=(["end"],)), "end"],
+    ],
+)
+async def test_a_proof_may_be_a_list_or_a_tree(proof: Proof) -> None:
+    certificate = await ToyCertifier(FORK).certify(THEOREM, proof)
+    assert isinstance(certificate, Certificate)
+    assert certificate.tactics == tuple(step if isinstance(step, str) else step.text for step in proof)
+
+
+@pytest.mark.parametrize(
+    ("proof", "message"),
+    [
+        ([ProofStep("fork", children=(["end"], ["go"], ["end"]))], "the goal b is left"),
+        ([ProofStep("fork", children=(["end"], ["end"]))], "the goal d is left"),
+        ([ProofStep("fork", children=(["end"], ["end"], ["end"], ["end"]))], "step 5, 'end', does not apply at ∎"),
+        ([ProofStep("fork", children=(["end"], ["end", "end"]))], "step 4, 'end', does not apply at ∎"),
+        (["fork", ProofStep("end", goal=3)], "step 2, 'end', does not apply at b & c & d"),
+    ],
+)
+async def test_a_tree_that_does_not_close_its_goals_is_rejected(proof: Proof, message: str) -> None:
+    rejection = await ToyCertifier(FORK).certify(THEOREM, proof)
+    assert isinstance(rejection, CertificationRejected)
+    assert rejection.message == message

@@ -25,6 +25,7 @@ from leanebm.core.outcome import (
     TacticRejected,
     TacticTimedOut,
 )
+from leanebm.core.proof_script import Proof, ProofStep
 from leanebm.core.proof_state import Goal, Hypothesis, ProofState, StateRef
 from leanebm.core.search_result import SearchResult, SearchStatistics
 from leanebm.core.theorem import Theorem
@@ -46,6 +47,7 @@ __all__ = [
     "NegativeState",
     "Node",
     "NodeStatus",
+    "Proof",
     "ProofAdvanced",
     "ProofCertifier",
     "ProofEnvironment",
@@ -53,6 +55,7 @@ __all__ = [
     "ProofSearch",
     "ProofSession",
     "ProofState",
+    "ProofStep",
     "SearchOutcome",
     "SearchResult",
     "SearchStatistics",

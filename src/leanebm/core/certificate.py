@@ -34,7 +34,7 @@ class Certificate:
     """The whole ``.lean`` file: header, statement and proof. It stands alone."""
 
     tactics: tuple[str, ...]
-    """The proof, one entry a search step."""
+    """The proof, one block of text per step; run one after the other on the first goal, they prove the theorem."""
 
     statement: str
     """The certified type, as Lean prints it."""

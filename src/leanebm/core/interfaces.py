@@ -15,6 +15,7 @@ from leanebm.core.certificate import CertificationResult
 from leanebm.core.encoder_identity import EncoderIdentity
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import TacticOutcome
+from leanebm.core.proof_script import Proof
 from leanebm.core.proof_state import ProofState
 from leanebm.core.search_result import SearchResult
 from leanebm.core.theorem import Theorem
@@ -39,10 +40,16 @@ class ProofSession(Protocol):
         """The state before any tactic."""
         ...
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        """Run ``tactic`` on ``state``'s first goal; ``state`` itself stays as it was.
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        """Run ``tactic`` on one of ``state``'s goals, the first unless said otherwise; ``state`` stays as it was.
+
+        In the new state the goals that the tactic leaves come first, then those that were behind ``goal``, then
+        those that were before it, each in their order: as after Lean's ``rotate_left``. The tactic can reach the
+        other goals, too, if it says so (``all_goals``); ``focus`` keeps it from that. Goals that share metavariables
+        with its own (``state.coupling`` says which) may change or vanish.
 
         Raises:
+            ValueError: ``state`` has no goal of that number.
             WorkerLost: the proof assistant broke; nothing is known about the tactic.
             StaleState: ``state`` belongs to another session, or was freed.
         """
@@ -137,8 +144,12 @@ class EnergyModel(Protocol):
 class ProofCertifier(Protocol):
     """Decides whether a found proof counts."""
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
         """Elaborate and kernel-check the whole proof from its text, away from the search.
+
+        Args:
+            theorem: What is to be proved.
+            proof: A list of tactics, or a tree of :class:`~leanebm.core.ProofStep`.
 
         Raises:
             WorkerLost: the certifier broke; the proof is neither accepted nor rejected.

@@ -74,6 +74,34 @@ class ProofState:
     ref: StateRef = attrs.field(eq=False)
     """Where the environment that made this state keeps it."""
 
+    coupling: tuple[int, ...] = attrs.field(eq=False)
+    """One number per goal, equal for goals that share metavariables, directly or through others.
+
+    Goals with different numbers can be proved apart, in any order. Solving one of several with the same number may
+    settle another, or make it unprovable. Goals that nobody has looked at all count as coupled.
+
+    Raises:
+        ValueError: there are more numbers, or fewer, than goals.
+    """
+
+    @coupling.default
+    def _all_coupled(self) -> tuple[int, ...]:
+        return (0,) * len(self.goals)
+
+    @coupling.validator
+    def _one_per_goal(self, _: object, coupling: tuple[int, ...]) -> None:
+        if len(coupling) != len(self.goals):
+            raise ValueError(f"{len(coupling)} coupling numbers for {len(self.goals)} goals")
+
+    def check_goal(self, goal: int) -> None:
+        """See that there is a goal of that number.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not 0 <= goal < len(self.goals):
+            raise ValueError(f"there is no goal {goal}: the state has {len(self.goals)}, counted from 0")
+
     @property
     def is_solved(self) -> bool:
         """Whether no goal is left. The proof counts only once it is certified."""

@@ -1,21 +1,81 @@
-"""A request on its way, and what becomes of it when its worker breaks."""
+"""A request on its way: its line, the line that answers it, and what becomes of it when its worker breaks.
+
+One request is one line ``{"cmd": …, "payload": {…}, "nonce": …}`` and one reply is one line with a JSON object,
+which repeats the nonce if there was one: nothing else that a worker may say passes for the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from leanebm.errors import ProtocolError, WorkerDied, WorkerLost, WorkerTimeout
-from leanebm.lean._codec import MalformedReplyError, decode_reply, encode_request
+from leanebm.lean._replies import JsonObject, MalformedReplyError
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import RetirementReason
 
-__all__ = ["BREAKAGES", "Exchange", "how_it_ended", "loss_of", "reason_of"]
+__all__ = [
+    "BREAKAGES",
+    "Exchange",
+    "decode_reply",
+    "encode_request",
+    "how_it_ended",
+    "loss_of",
+    "reason_of",
+    "within",
+]
+
+_log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+
+_EXCERPT_CHARACTERS = 200
+
+_MAYBE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def encode_request(command: str, payload: JsonObject, nonce: str | None = None) -> bytes:
+    r"""One line, its newline included.
+
+    Text goes out raw in UTF-8 (older Leans do not decode surrogate pairs); JSON escapes every control
+    character, so that a newline inside a tactic never becomes a second, empty line, which would end
+    the worker.
+
+    Raises:
+        UnicodeEncodeError: the payload holds a lone surrogate, which is not text.
+    """
+    numbered = {} if nonce is None else {"nonce": nonce}
+    request = {"cmd": command, "payload": payload, **numbered}
+    text = json.dumps(request, ensure_ascii=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def decode_reply(line: bytes) -> JsonObject:
+    """The JSON object on one line.
+
+    Raises:
+        MalformedReplyError: it is not UTF-8, not JSON, not an object, or holds a lone surrogate.
+    """
+    try:
+        reply = json.loads(line.decode("utf-8"))
+        if _MAYBE_SURROGATE.search(line):  # JSON's escapes can spell what is no text; files and prompts cannot hold it
+            json.dumps(reply, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise MalformedReplyError(f"not a line of JSON ({error}): {_excerpt(line)}") from error
+    if not isinstance(reply, dict):
+        raise MalformedReplyError(f"JSON, but not an object: {_excerpt(line)}")
+    return reply
+
+
+def _excerpt(line: bytes) -> str:
+    text = line.decode("utf-8", "backslashreplace")
+    return repr(text if len(text) <= _EXCERPT_CHARACTERS else f"{text[:_EXCERPT_CHARACTERS]}…")
 
 
 @attrs.define(eq=False)
@@ -65,6 +125,38 @@ class Exchange(Generic[R]):
         """Raise ``error`` where the caller waits, if it still does."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+
+_STANDSTILL_S = 1.0
+"""A deadline is noticed within milliseconds; if it takes longer than this, our process stood still."""
+
+
+async def within(seconds: float, attempt: Callable[[], Awaitable[R]]) -> R:
+    """Await ``attempt()``, for at most ``seconds`` through which our own process ran.
+
+    A process that was stopped (Ctrl-Z, a debugger, a paused container) hears of an answer that has long been there
+    and of a deadline that has long passed in the same breath. That is nobody's fault but ours: the deadline is
+    moved by as long as we stood still, but not by more than ``seconds``, and ``attempt`` is called again.
+
+    Args:
+        seconds: of the event loop's clock, which is monotonic.
+        attempt: takes up where an earlier call was cancelled.
+
+    Raises:
+        TimeoutError: the deadline passed.
+    """
+    clock = asyncio.get_running_loop().time
+    due_s = clock() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(due_s):
+                return await attempt()
+        except TimeoutError:
+            standstill_s = clock() - due_s
+            if standstill_s < _STANDSTILL_S:
+                raise
+            _log.warning("this process stood still for %.1f s; whoever it waits for gets that time back", standstill_s)
+            due_s = clock() + min(standstill_s, seconds)
 
 
 BREAKAGES = (TimeoutError, EOFError, ValueError, LookupError, TypeError)

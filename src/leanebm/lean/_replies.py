@@ -1,34 +1,109 @@
-"""What a worker can answer, as values."""
+"""What a worker answers: JSON in, values out. Pure: no I/O, no process, no clock.
+
+A reply with an ``error`` key is a refusal; what else it may look like depends on its command, and there is one
+decoder per command. A decoder goes by the keys that a reply has, never by a version. What matches none of a
+command's shapes is malformed: nothing is guessed, and least of all a proof.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
 import attrs
 
-from leanebm.core.proof_state import Goal
+from leanebm._shown import shown
+from leanebm.core.proof_state import Goal, Hypothesis, ProofState, StateRef
+from leanebm.errors import CommandRefused
+from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, without_macro_scopes
 
 __all__ = [
+    "INTERRUPTED",
+    "MISUSE",
     "CertifiedReply",
     "CertifyRejectedReply",
+    "JsonObject",
     "LibraryPage",
     "LibraryTheoremReply",
     "LimitReached",
-    "NewState",
-    "PrintedState",
-    "StartedProof",
+    "MalformedReplyError",
     "TacticFailed",
     "UnitMessages",
+    "UnusableState",
+    "certify_reply",
+    "expect",
+    "library_reply",
+    "optional",
+    "print_reply",
+    "ref_in",
+    "refuse_if_error",
+    "start_reply",
+    "tactic_reply",
+    "text_reply",
+    "units_reply",
 ]
+
+JsonObject = Mapping[str, object]
+
+T = TypeVar("T")
+
+MISUSE: Final = frozenset({"command", "arguments", "operation", "main"})
+"""Kinds of refusal by which a worker did not understand us: our mistake, never that of what it was asked about."""
+
+INTERRUPTED: Final = "interrupt"
+"""All that Lean says of what was given up for its time."""
+
+_LIMITS = ("(deterministic) timeout", "maximum recursion depth", "maximum number of heartbeats")
+
+
+class MalformedReplyError(ValueError):
+    """A reply that is not the protocol; the pipe it came from cannot be trusted any more."""
+
+
+def expect(reply: JsonObject, key: str, kind: type[T]) -> T:
+    """The value under ``key``, which must be there and be a ``kind``.
+
+    Raises:
+        MalformedReplyError: it is not there, or is something else.
+    """
+    value = optional(reply, key, kind)
+    if value is None:
+        raise MalformedReplyError(f"no {key!r} among {sorted(reply)}")
+    return value
+
+
+def optional(reply: JsonObject, key: str, kind: type[T]) -> T | None:
+    """The value under ``key``, or ``None`` where it is missing or null.
+
+    Raises:
+        MalformedReplyError: it is neither null nor a ``kind``.
+    """
+    value = reply.get(key)
+    # JSON tells true from 1; Python's isinstance(True, int) would not.
+    if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
+        return value
+    raise MalformedReplyError(f"{key!r} should be of type {kind.__name__}, not {type(value).__name__}")
+
+
+# --- values ---
 
 
 @attrs.frozen
-class NewState:
-    """A state that the worker keeps under a new id."""
+class UnusableState:
+    """A state that exists and must not be used."""
 
-    state_id: int
-    goals: tuple[Goal, ...]
-    key: str
-    objection: str | None = None
-    """Why the state must not be used although it exists; ``None`` for a sound one."""
+    ref: StateRef
+    objection: str
+
+
+def ref_in(reply: object) -> StateRef | None:
+    """Where the state is that ``reply`` shows or names; ``None`` for a reply about no state."""
+    match reply:
+        case ProofState(ref=ref) | UnusableState(ref=ref):
+            return ref
+        case StateRef():
+            return reply
+    return None
 
 
 @attrs.frozen
@@ -43,28 +118,6 @@ class LimitReached:
     """The tactic ran into Lean's own limits; no state was made and the worker is usable."""
 
     message: str
-
-
-@attrs.frozen
-class StartedProof:
-    """A proof was opened. ``state`` is missing where the worker has to be asked for it."""
-
-    state_id: int
-    state: NewState | None
-
-
-@attrs.frozen
-class PrintedState:
-    """A stored state in print."""
-
-    goals: tuple[Goal, ...]
-    key: str
-    root: str | None
-    """The proof term so far, ``None`` before the first tactic."""
-
-    root_has_sorry: bool
-    root_has_unsafe: bool
-    root_has_mvar: bool
 
 
 @attrs.frozen
@@ -114,3 +167,227 @@ class UnitMessages:
 
     starts: tuple[int, ...]
     """Where each command begins, in bytes of the text."""
+
+
+# --- decoders ---
+
+
+def refuse_if_error(reply: JsonObject, command: str) -> None:
+    """Tell a refusal from an answer.
+
+    Raises:
+        CommandRefused: the reply is ``{"error": kind, "desc": description}``.
+    """
+    if "error" in reply:
+        raise CommandRefused(expect(reply, "error", str), expect(reply, "desc", str), command=command)
+
+
+def start_reply(reply: JsonObject, epoch: int) -> ProofState | StateRef:
+    """Decode ``goal.start`` of the worker ``epoch``: the state, or where it is if the worker has to be asked for it."""
+    refuse_if_error(reply, "goal.start")
+    ref = StateRef(epoch, _state_id(reply, "stateId"))
+    return ref if optional(reply, "goals", list) is None else _state(reply, ref)
+
+
+def tactic_reply(reply: JsonObject, epoch: int) -> ProofState | UnusableState | TacticFailed | LimitReached:
+    """Decode ``goal.tactic`` of the worker ``epoch``: success, failed tactic, text that does not parse, or an error.
+
+    A success has a new state id **and** a list of goals; one without the other is no protocol, and
+    certainly no proof.
+
+    Raises:
+        CommandRefused: the worker did not understand the request, or does not have the state.
+        MalformedReplyError: the reply has none of the four shapes.
+    """
+    try:
+        refuse_if_error(reply, "goal.tactic")
+    except CommandRefused as refusal:
+        if refusal.kind in MISUSE or refusal.kind == "index":
+            raise
+        return _failure([f"{refusal.kind}: {refusal.description}"])
+    if "goals" in reply or "nextStateId" in reply or "stateId" in reply:
+        ref = StateRef(epoch, _state_id(reply, "nextStateId" if "nextStateId" in reply else "stateId"))
+        state, objection = _state(reply, ref), _objection(reply)
+        return state if objection is None else UnusableState(ref, objection)
+    if (parse_error := optional(reply, "parseError", str)) is not None:
+        return TacticFailed(parse_error)
+    errors = _errors(reply) or _texts(reply, "tacticErrors")
+    if not errors:
+        raise MalformedReplyError(f"neither a new state nor a reason why there is none, only {sorted(reply)}")
+    return _failure(errors)
+
+
+def print_reply(reply: JsonObject, ref: StateRef) -> ProofState:
+    """Decode ``goal.print`` of the state at ``ref``, asked with ``goals``."""
+    refuse_if_error(reply, "goal.print")
+    return _state(reply, ref)
+
+
+def certify_reply(reply: JsonObject) -> CertifiedReply | CertifyRejectedReply:
+    """Decode ``proof.certify``."""
+    refuse_if_error(reply, "proof.certify")
+    if (rejected := optional(reply, "rejected", dict)) is not None:
+        return CertifyRejectedReply(expect(rejected, "reason", str), expect(rejected, "message", str))
+    certificate: JsonObject = expect(reply, "certificate", dict)
+    return CertifiedReply(
+        statement=expect(certificate, "statement", str),
+        fingerprint=expect(certificate, "fingerprint", str),
+        axioms=_names(certificate, "axioms"),
+        constants=_names(certificate, "constants"),
+        trusted_constants=_names(certificate, "trustedConstants"),
+        lean_version=expect(certificate, "leanVersion", str),
+    )
+
+
+def library_reply(reply: JsonObject) -> LibraryPage:
+    """Decode ``env.theorems``."""
+    refuse_if_error(reply, "env.theorems")
+    theorems = tuple(
+        LibraryTheoremReply(
+            *(expect(_object(item), key, str) for key in ("name", "module", "statement", "fingerprint"))
+        )
+        for item in expect(reply, "theorems", list)
+    )
+    return LibraryPage(theorems, optional(reply, "next", int))
+
+
+def text_reply(command: str, *path: str) -> _TextDecoder:
+    """A decoder for the one string at ``path`` in the reply to ``command``; empty where it is missing."""
+    return _TextDecoder(command, path)
+
+
+@attrs.frozen
+class _TextDecoder:
+    command: str
+    path: tuple[str, ...]
+
+    def __call__(self, reply: JsonObject) -> str:
+        refuse_if_error(reply, self.command)
+        for key in self.path[:-1]:
+            reply = optional(reply, key, dict) or {}
+        return optional(reply, self.path[-1], str) or ""
+
+
+def units_reply(reply: JsonObject) -> UnitMessages:
+    """Decode ``frontend.process``."""
+    refuse_if_error(reply, "frontend.process")
+    units = [_object(unit) for unit in expect(reply, "units", list)]
+    messages = [_object(message) for unit in units for message in optional(unit, "messages", list) or ()]
+    return UnitMessages(
+        messages=tuple((expect(m, "severity", str), expect(m, "data", str)) for m in messages),
+        starts=tuple(_start(unit) for unit in units),
+    )
+
+
+def _start(unit: JsonObject) -> int:
+    boundary = expect(unit, "boundary", list)
+    if not boundary or not isinstance(boundary[0], int):
+        raise MalformedReplyError(f"a command's boundary is {shown(boundary)}")
+    return boundary[0]
+
+
+def _state(reply: JsonObject, ref: StateRef) -> ProofState:
+    goals = _goals(expect(reply, "goals", list))
+    return ProofState(goals, _key(reply, goals), ref, _coupling(reply, goals))
+
+
+def _coupling(reply: JsonObject, goals: tuple[Goal, ...]) -> tuple[int, ...]:
+    groups = optional(reply, "groups", list)
+    if groups is None:  # plain Pantograph does not say
+        return (0,) * len(goals)
+    if len(groups) != len(goals) or not all(type(group) is int for group in groups):
+        raise MalformedReplyError(f"'groups' should be {len(goals)} numbers, not {shown(groups)}")
+    return tuple(groups)
+
+
+def _objection(reply: JsonObject) -> str | None:
+    if optional(reply, "hasSorry", bool):
+        return "the tactic leaves a sorry behind"
+    if optional(reply, "hasUnsafe", bool):
+        return "the tactic uses an unsafe definition"
+    # Error recovery may let a tactic "succeed" that reported an error.
+    errors = _errors(reply)
+    return "\n".join(errors) if errors else None
+
+
+def _failure(errors: Sequence[str]) -> TacticFailed | LimitReached:
+    message = "\n".join(errors)
+    is_limit = message.endswith(f": {INTERRUPTED}") or any(limit in message for limit in _LIMITS)
+    return LimitReached(message) if is_limit else TacticFailed(message)
+
+
+def _errors(reply: JsonObject) -> list[str]:
+    """Texts of the error messages; older servers send bare strings, and only errors."""
+    errors = []
+    for message in optional(reply, "messages", list) or ():
+        if isinstance(message, str):
+            errors.append(message)
+        elif expect(_object(message), "severity", str) == "error":
+            errors.append(expect(_object(message), "data", str).strip())
+    return errors
+
+
+def _texts(reply: JsonObject, key: str) -> list[str]:
+    return [text for text in optional(reply, key, list) or () if isinstance(text, str)]
+
+
+def _names(reply: JsonObject, key: str) -> tuple[str, ...]:
+    names = expect(reply, key, list)
+    # A name that cannot be read is not left out: it might be an axiom's.
+    if not all(isinstance(name, str) for name in names):
+        raise MalformedReplyError(f"{key!r} should hold names only, not {names!r}")
+    return tuple(sorted(names))
+
+
+def _state_id(reply: JsonObject, key: str) -> int:
+    state_id = expect(reply, key, int)
+    if state_id < 0:
+        raise MalformedReplyError(f"{key!r} is negative: {state_id}")
+    return state_id
+
+
+def _key(reply: JsonObject, goals: tuple[Goal, ...]) -> str:
+    return optional(reply, "key", str) or text_key(goals)
+
+
+def _goals(items: Sequence[object]) -> tuple[Goal, ...]:
+    return tuple(_goal_of_text(item) if isinstance(item, str) else _goal(_object(item)) for item in items)
+
+
+def _goal_of_text(text: str) -> Goal:
+    try:
+        return parse_goal_text(text)
+    except ValueError as error:
+        raise MalformedReplyError(str(error)) from error
+
+
+def _goal(item: JsonObject) -> Goal:
+    hypotheses = tuple(_hypothesis(_object(variable)) for variable in expect(item, "vars", list))
+    target = _printed(expect(item, "target", dict))
+    name = optional(item, "userName", str)
+    case_name = without_macro_scopes(name) or None if name else None
+    text = optional(item, "ppGoal", str)
+    if text is None:
+        is_conversion = item.get("fragment") == "conv" or item.get("isConversion") is True
+        text = render_goal(hypotheses, target, case_name=case_name, is_conversion=is_conversion)
+    return Goal(text=text, target=target, hypotheses=hypotheses, case_name=case_name)
+
+
+def _hypothesis(item: JsonObject) -> Hypothesis:
+    value = optional(item, "value", dict)
+    return Hypothesis(
+        name=expect(item, "userName", str),
+        type=_printed(expect(item, "type", dict)),
+        value=None if value is None else _printed(value),
+        is_inaccessible=bool(optional(item, "isInaccessible", bool)),
+    )
+
+
+def _printed(expression: JsonObject) -> str:
+    return expect(expression, "pp", str)
+
+
+def _object(item: object) -> JsonObject:
+    if not isinstance(item, dict):
+        raise MalformedReplyError(f"expected an object, not {type(item).__name__}")
+    return item

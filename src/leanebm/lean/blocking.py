@@ -81,9 +81,9 @@ class BlockingProof:
         """The state before any tactic."""
         return self._handle.root
 
-    def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        """Run ``tactic`` on ``state``'s first goal. Raises as ``ProofHandle.run_tactic``."""
-        outcome: TacticOutcome = self._call(self._handle.run_tactic(state, tactic))
+    def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        """Run ``tactic`` on one of ``state``'s goals. See :meth:`ProofHandle.run_tactic`, also for what it raises."""
+        outcome: TacticOutcome = self._call(self._handle.run_tactic(state, tactic, goal=goal))
         return outcome
 
     def free(self, states: Sequence[ProofState]) -> None:

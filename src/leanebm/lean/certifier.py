@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from textwrap import dedent
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -18,11 +18,12 @@ import attrs
 
 from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
+from leanebm.core.proof_script import Proof, indented, tactic_blocks
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean._frontend_certificate import audited, objection, verdict
-from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
-from leanebm.lean._tasks import TaskScope
+from leanebm.lean._replies import MISUSE, CertifiedReply, CertifyRejectedReply
+from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
@@ -69,20 +70,20 @@ def declaration_name(theorem: Theorem) -> str:
     return f"leanebm_{_UNSAFE_IN_NAMES.sub('_', theorem.name).strip('_') or 'theorem'}"
 
 
-def assemble(theorem: Theorem, tactics: Sequence[str], statement: str | None = None) -> str:
-    r"""The text of a proof, without import lines: header, statement, and one indented block a tactic.
+def assemble(theorem: Theorem, proof: Proof, statement: str | None = None) -> str:
+    r"""The text of a proof, without import lines: header, statement, and one indented block per step.
 
     Args:
         theorem: What was proved. One from the library is stated as ``type_of% @Name``, so that no
             printing and reading back can change its meaning.
-        tactics: The proof's steps, in order.
+        proof: Its steps, in order: tactics, or :class:`~leanebm.core.ProofStep` where there are bullets.
         statement: The library theorem's type in print, for a comment above it.
 
     >>> print(assemble(Theorem(name="two", statement="1 + 1 = 2"), ["rfl"]), end="")
     theorem leanebm_two : 1 + 1 = 2 := by
       rfl
     """
-    blocks = [theorem.header.strip(), _claim(theorem, tactics, statement)]
+    blocks = [theorem.header.strip(), _claim(theorem, proof, statement)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -91,24 +92,19 @@ def lean_file(imports: Sequence[str], source: str) -> str:
     return "".join(f"import {module}\n" for module in imports) + "\n" + source
 
 
-def _claim(theorem: Theorem, tactics: Sequence[str], statement: str | None) -> str:
+def _claim(theorem: Theorem, proof: Proof, statement: str | None) -> str:
     lines = []
     if theorem.copy_from is not None and statement:
-        lines.append(_indented(f"{theorem.copy_from} : {statement}", "-- "))
+        lines.append(indented(f"{theorem.copy_from} : {statement}", "-- "))
     claim = theorem.statement if theorem.statement is not None else f"type_of% @{theorem.copy_from}"
     # A statement of several lines keeps its own layout, all of it moved to the right.
     several = "\n" in claim.strip()
-    stated = "\n" + _indented(dedent(claim).strip("\n"), 2 * _INDENT) if several else f" {claim.strip()}"
+    stated = "\n" + indented(claim, 2 * _INDENT) if several else f" {claim.strip()}"
     # A comment at its end must not swallow what follows.
-    proof = f"\n{2 * _INDENT}:= by" if "--" in claim else " := by"
-    lines.append(f"theorem {declaration_name(theorem)} :{stated}{proof}")
-    lines.extend(_indented(dedent(tactic).strip("\n").rstrip(), _INDENT) for tactic in tactics)
+    by = f"\n{2 * _INDENT}:= by" if "--" in claim else " := by"
+    lines.append(f"theorem {declaration_name(theorem)} :{stated}{by}")
+    lines.extend(indented(block, _INDENT) for block in tactic_blocks(proof))
     return "\n".join(lines)
-
-
-def _indented(text: str, prefix: str) -> str:
-    """Unlike :func:`textwrap.indent`, by Lean's lines: a string may hold U+2028, which ends none of them."""
-    return "\n".join(f"{prefix}{line}" if line.strip() else line for line in text.split("\n"))
 
 
 _log = logging.getLogger(__name__)
@@ -118,8 +114,6 @@ _log = logging.getLogger(__name__)
 _WORKERS_PER_PROOF = 2
 
 _STARTS_PER_WORKER = 3
-
-_MISUSE = "command"
 
 
 @attrs.frozen
@@ -163,29 +157,29 @@ class Certifier:
         self.config = config
         self._deadline_s = deadline_s
         self._max_certifications = max_certifications
-        self._scope = TaskScope()
-        self._tasks: asyncio.TaskGroup | None = None
+        self._life = AsyncExitStack()
+        self._servants: Servants | None = None
         self._turn = asyncio.Lock()
         self._command: WorkerCommand | None = None
         self._worker: LeanWorker | None = None
         self._certifications = 0
 
     async def __aenter__(self) -> Self:
-        self._tasks = await self._scope.__aenter__()
+        async with AsyncExitStack() as life:
+            life.push_async_callback(self._dismiss)
+            self._servants = await life.enter_async_context(serving())
+            self._life = life.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the worker."""
-        self._tasks = None
-        try:
-            await self._scope.__aexit__(kind, error, traceback)
-        finally:
-            await self._dismiss()
+        self._servants = None
+        await self._life.aclose()
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        """Decide whether ``tactics`` prove ``theorem``.
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        """Decide whether ``proof``, a list of tactics or a tree of steps, proves ``theorem``.
 
         A worker that is lost meanwhile says nothing about the proof, for it may have been killed from outside:
         another one is tried, once. A start that fails is tried up to three times.
@@ -195,7 +189,7 @@ class Certifier:
             WorkerStartError: no worker could be started.
             LeanInstallError: the backend is not usable.
         """
-        return await self._decide(_Claim(theorem, tuple(tactics), declaration_name(theorem)))
+        return await self._decide(_Claim(theorem, tactic_blocks(proof), declaration_name(theorem)))
 
     async def certify_text(self, theorem: Theorem, text: str, *, name: str) -> CertificationResult:
         """Decide whether ``text`` proves ``theorem``. The text is elaborated as it is.
@@ -239,7 +233,7 @@ class Certifier:
         except UnicodeEncodeError:
             reply = CertifyRejectedReply("elaboration", "the text holds a lone surrogate, which is not text")
         except CommandRefused as refusal:
-            if refusal.kind == _MISUSE:
+            if refusal.kind in MISUSE:
                 raise
             reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
         if isinstance(reply, CertifyRejectedReply):
@@ -292,7 +286,7 @@ class Certifier:
         )
 
     async def _ready_worker(self) -> LeanWorker:
-        if self._tasks is None:
+        if self._servants is None:
             raise PoolClosed("the certifier is used with 'async with Certifier(config) as certifier:'")
         worker = self._worker
         if worker is not None and (worker.is_due or self._certifications >= self._max_certifications):
@@ -300,14 +294,14 @@ class Certifier:
         if self._worker is None:
             if self._command is None:
                 self._command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
-            self._worker = await self._started_worker(self._command, self._tasks)
+            self._worker = await self._started_worker(self._command, self._servants)
             self._certifications = 0
         return self._worker
 
-    async def _started_worker(self, command: WorkerCommand, tasks: asyncio.TaskGroup) -> LeanWorker:
+    async def _started_worker(self, command: WorkerCommand, servants: Servants) -> LeanWorker:
         for attempt in range(1, _STARTS_PER_WORKER + 1):
             try:
-                return await LeanWorker.start(command, self.config, index=0, tasks=tasks)
+                return await LeanWorker.start(command, self.config, index=0, servants=servants)
             except WorkerStartError as failed:
                 failure = failed
             _log.warning("starting the certifier, attempt %d of %d: %s", attempt, _STARTS_PER_WORKER, failure)

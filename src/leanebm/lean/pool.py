@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
@@ -23,7 +23,7 @@ import attrs
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
-from leanebm.lean._tasks import TaskScope
+from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.proof import ProofHandle, ProofHandleOwned
@@ -79,7 +79,7 @@ class LeanPool:
 
     def __init__(self, config: LeanPoolConfig) -> None:
         self.config = config
-        self._scope = TaskScope()
+        self._life = AsyncExitStack()
         self._posts: list[_Post] = []
         self._end: LeanError | None = PoolClosed("the pool is used with 'async with LeanPool(config) as pool:'")
         self._was_entered = False
@@ -103,31 +103,33 @@ class LeanPool:
             raise PoolClosed("a pool is entered once; make a new one")
         self._was_entered = True
         command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
-        tasks = await self._scope.__aenter__()
-        self._end = None
-        try:
+        async with AsyncExitStack() as life:
+            life.push_async_callback(self._end_workers)
+            servants = await life.enter_async_context(serving())
+            life.callback(self._close)
+            self._end = None
             for index in range(self.config.num_workers):
-                tasks.create_task(self._keep(index, command, tasks), name=f"lean-place-{index}")
+                servants.start(self._keep(index, command, servants), name=f"lean-place-{index}")
             while not self._posts:
                 self._check_open()
                 await self._change.wait()
-        except BaseException as error:
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise
+            self._life = life.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Kill and reap every worker; requests still open raise ``PoolClosed``."""
+        await self._life.aclose()
+
+    def _close(self) -> None:
         self._end = PoolClosed("the pool was closed")
-        try:
-            await self._scope.__aexit__(kind, error, traceback)
-        finally:
-            closing = [post.worker.aclose(self._end) for post in self._posts]
-            self._requests_of_the_past += sum(post.worker.requests for post in self._posts)
-            self._posts = []
-            await uninterrupted(asyncio.gather(*closing))
+
+    async def _end_workers(self) -> None:
+        closing = [post.worker.aclose(self._end) for post in self._posts]
+        self._requests_of_the_past += sum(post.worker.requests for post in self._posts)
+        self._posts = []
+        await uninterrupted(asyncio.gather(*closing))
 
     # --- use ---
 
@@ -232,9 +234,9 @@ class LeanPool:
 
     # --- keeping places filled ---
 
-    async def _keep(self, index: int, command: WorkerCommand, tasks: asyncio.TaskGroup) -> None:
+    async def _keep(self, index: int, command: WorkerCommand, servants: Servants) -> None:
         """Keep one place filled, until its workers cannot be started any more."""
-        post = await self._fill(index, command, tasks)
+        post = await self._fill(index, command, servants)
         while post is not None:
             reason = await self._reason_to_replace(post.worker)
             if reason.is_loss:
@@ -242,12 +244,12 @@ class LeanPool:
                 # that always crashes would be started over and over without a pause.
                 failures = 0 if post.worker.requests else 1
                 await self._dismiss(post, reason)
-                post = await self._fill(index, command, tasks, failures)
+                post = await self._fill(index, command, servants, failures)
             else:
                 self._has_spare = True
-                predecessor, post = post, await self._fill(index, command, tasks)
+                predecessor, post = post, await self._fill(index, command, servants)
                 predecessor.is_retiring = True
-                tasks.create_task(self._drain(predecessor, reason), name=f"lean-place-{index}-drain")
+                servants.start(self._drain(predecessor, reason), name=f"lean-place-{index}-drain")
         self._give_up_place(index)
 
     async def _reason_to_replace(self, worker: LeanWorker) -> RetirementReason:
@@ -257,14 +259,14 @@ class LeanPool:
             await self._change.wait()
         return await worker.wait_due()
 
-    async def _fill(
-        self, index: int, command: WorkerCommand, tasks: asyncio.TaskGroup, failures: int = 0
-    ) -> _Post | None:
+    async def _fill(self, index: int, command: WorkerCommand, servants: Servants, failures: int = 0) -> _Post | None:
         """Start a worker, trying again after ever longer pauses; ``None`` after too many failures in a row."""
         while failures < self.config.max_start_failures:
             await asyncio.sleep(self._pause_s(failures))
             try:
-                worker = await LeanWorker.start(command, self.config, index=index, tasks=tasks, on_end=self._announce)
+                worker = await LeanWorker.start(
+                    command, self.config, index=index, servants=servants, on_end=self._announce
+                )
             except WorkerStartError as error:
                 failures += 1
                 self._start_failures += 1

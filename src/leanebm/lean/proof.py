@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, final
 
+from leanebm._shown import shown
 from leanebm.core.limits import objection_to_length, objection_to_theorem
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
+from leanebm.core.proof_script import on_goal
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, StaleState, StatementError
-from leanebm.lean._decoders import INTERRUPTED
-from leanebm.lean._replies import LimitReached, NewState, PrintedState, TacticFailed
+from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
 from leanebm.lean.worker import LeanWorker
 
 __all__ = ["ProofHandle", "ProofHandleOwned"]
-
-_MISUSE = frozenset({"command", "arguments"})
 
 
 class ProofHandle:
@@ -38,7 +38,7 @@ class ProofHandle:
         self._config = config
         # Only states that this handle gave out and did not free: ids alone would let one proof
         # reach into another on the same worker.
-        self._live: set[int] | None = {root.ref.state_id}
+        self._live: set[StateRef] | None = {root.ref}
 
     def __repr__(self) -> str:
         states = "closed" if self._live is None else f"{len(self._live)} states"
@@ -59,15 +59,13 @@ class ProofHandle:
         _check_header(theorem, worker.command)
         # Half of the time, so that Lean, interrupted, can say so before the worker is given up.
         timeout_s = config.request_deadline_s / 2
-        request = goal_start(theorem, worker.command.dialect, timeout_s=timeout_s)
+        request = goal_start(theorem, worker.command.dialect, epoch=worker.epoch, timeout_s=timeout_s)
         try:
-            started = await worker.request(
-                request, on_abandoned=lambda abandoned: worker.post(goal_delete([abandoned.state_id]))
-            )
+            started = await worker.request(request, on_abandoned=partial(_forget, worker))
         except UnicodeEncodeError as error:
             raise StatementError("encoding", "the statement holds a lone surrogate, which is not text") from error
         except CommandRefused as refusal:
-            if refusal.kind in _MISUSE:
+            if refusal.kind in MISUSE:
                 raise
             if refusal.description == INTERRUPTED:
                 raise CommandRefused(
@@ -77,8 +75,7 @@ class ProofHandle:
                     command=refusal.command,
                 ) from refusal
             raise StatementError(refusal.kind, refusal.description, command=refusal.command) from refusal
-        shown = started.state or await _printed(worker, started.state_id)
-        root = ProofState(shown.goals, shown.key, StateRef(worker.epoch, started.state_id))
+        root = started if isinstance(started, ProofState) else await _printed(worker, started)
         return cls(worker, theorem, root, config)
 
     @property
@@ -96,54 +93,27 @@ class ProofHandle:
         """The worker that holds the states."""
         return self._worker
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        """Run ``tactic``, one or a block of them, on ``state``'s first goal.
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        """Run ``tactic``, one or a block of them, on ``state``'s goal number ``goal``.
+
+        The goals that it leaves come first, then those behind ``goal``, then those before it, as after ``rotate_left``.
 
         Raises:
             WorkerLost: the worker broke under this tactic; nothing is known about it.
             StaleState: ``state`` belongs to another proof or was freed, or its worker is gone.
+            ValueError: ``state`` has no goal of that number.
         """
-        return await self._run(state, "tactic", tactic)
-
-    async def run_expr(self, state: ProofState, expr: str) -> TacticOutcome:
-        """Close the first goal with the term ``expr``; its holes become goals. Raises as :meth:`run_tactic`."""
-        return await self._run(state, "expr", expr)
-
-    async def have(self, state: ProofState, statement: str, name: str = "this") -> TacticOutcome:
-        """Assert ``statement``: first goal to show it, second to go on with it as ``name``."""
-        return await self._run(state, "have", statement, name)
-
-    async def let(self, state: ProofState, type_: str, name: str) -> TacticOutcome:
-        """Introduce a local definition: first goal to give its value, second to go on with it as ``name``."""
-        return await self._run(state, "let", type_, name)
-
-    async def print_state(self, state: ProofState) -> PrintedState:
-        """The state's goals as the worker has them, and the proof term that led to it."""
-        return await self._worker.request(goal_print(self._id_of(state), root=True))
-
-    async def free(self, states: Sequence[ProofState]) -> None:
-        """Forget states that will not be visited again; those freed before, or gone with a worker, are skipped."""
-        live = self._live or set()
-        doomed = {s.ref.state_id for s in states if s.ref.epoch == self._worker.epoch} & live
-        live -= doomed
-        if doomed:
-            # Nobody needs to wait for this, and a worker that ends meanwhile has forgotten them too.
-            self._worker.post(goal_delete(sorted(doomed)))
-
-    def release(self) -> None:
-        """Forget every state and refuse further use. Does not wait for the worker, so it cannot be cancelled."""
-        live, self._live = self._live, None
-        if live:
-            self._worker.post(goal_delete(sorted(live)))
-
-    async def _run(self, state: ProofState, kind: str, text: str, name: str | None = None) -> TacticOutcome:
-        timeout_s, deadline_s = self._config.tactic_timeout_s, self._config.tactic_deadline_s
-        request = goal_tactic(self._id_of(state), timeout_s=timeout_s, kind=kind, text=text, name=name)
+        self._check_live(state)
+        text = tactic
+        if goal:
+            state.check_goal(goal)
+            text = on_goal(goal, tactic)
         if (objection := objection_to_length(text)) is not None:
             return TacticRejected(objection, 0.0)
+        request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s)
         try:
             reply, elapsed_s = await self._worker.timed_request(
-                request, deadline_s=deadline_s, on_abandoned=self._discard
+                request, deadline_s=self._config.tactic_deadline_s, on_abandoned=partial(_forget, self._worker)
             )
         except UnicodeEncodeError:
             return TacticRejected("the tactic holds a lone surrogate, which is not text", 0.0)
@@ -151,30 +121,42 @@ class ProofHandle:
             if refusal.kind == "index":
                 raise StaleState(f"the worker no longer has this state: {refusal.description}") from refusal
             raise
-        return self._outcome(reply, elapsed_s)
-
-    def _outcome(self, reply: NewState | TacticFailed | LimitReached, elapsed_s: float) -> TacticOutcome:
         match reply:
             case TacticFailed(message):
                 return TacticRejected(message, elapsed_s)
             case LimitReached(message):
-                return TacticTimedOut(message, elapsed_s)
-            case NewState(objection=str(objection)):
-                self._discard(reply)
+                return TacticTimedOut(self._limit(tactic, message), elapsed_s)
+            case UnusableState(_, objection):
+                _forget(self._worker, reply)
                 return TacticRejected(objection, elapsed_s)
-        state = ProofState(reply.goals, reply.key, StateRef(self._worker.epoch, reply.state_id))
         if self._live is None:
-            self._discard(reply)
+            _forget(self._worker, reply)
         else:
-            self._live.add(reply.state_id)
-        return ProofFinished(state, elapsed_s) if state.is_solved else ProofAdvanced(state, elapsed_s)
+            self._live.add(reply.ref)
+        return ProofFinished(reply, elapsed_s) if reply.is_solved else ProofAdvanced(reply, elapsed_s)
 
-    def _discard(self, reply: NewState | TacticFailed | LimitReached) -> None:
-        """Have the worker forget a state that nobody will ever refer to."""
-        if isinstance(reply, NewState):
-            self._worker.post(goal_delete([reply.state_id]))
+    async def free(self, states: Sequence[ProofState]) -> None:
+        """Forget states that will not be visited again; those freed before, or gone with a worker, are skipped."""
+        live = self._live or set()
+        doomed = {state.ref for state in states} & live
+        live -= doomed
+        if doomed:
+            # Nobody needs to wait for this, and a worker that ends meanwhile has forgotten them too.
+            self._worker.post(goal_delete(doomed))
 
-    def _id_of(self, state: ProofState) -> int:
+    def release(self) -> None:
+        """Forget every state and refuse further use. Does not wait for the worker, so it cannot be cancelled."""
+        live, self._live = self._live, None
+        if live:
+            self._worker.post(goal_delete(live))
+
+    def _limit(self, tactic: str, message: str) -> str:
+        """Lean's ``message`` of a limit; in place of the one word that it has for time, which tactic took how long."""
+        if not message.endswith(INTERRUPTED):
+            return message
+        return f"{shown(tactic)} did not end within {self._config.tactic_timeout_s:g} s (tactic_timeout_s)"
+
+    def _check_live(self, state: ProofState) -> None:
         if self._live is None:
             raise StaleState(f"the proof of {self._theorem.name!r} was closed")
         if state.ref.epoch != self._worker.epoch:
@@ -182,9 +164,8 @@ class ProofHandle:
                 f"the state was made by worker epoch {state.ref.epoch}, this proof lives in epoch "
                 f"{self._worker.epoch}; open the theorem again and replay its tactics"
             )
-        if state.ref.state_id not in self._live:
+        if state.ref not in self._live:
             raise StaleState(f"state {state.ref.state_id} was freed, or belongs to another proof")
-        return state.ref.state_id
 
 
 @final
@@ -223,11 +204,17 @@ class ProofHandleOwned(ProofHandle):
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
 
 
-async def _printed(worker: LeanWorker, state_id: int) -> PrintedState:
+def _forget(worker: LeanWorker, reply: object) -> None:
+    """Have the worker forget a state that nobody will ever refer to."""
+    if (ref := ref_in(reply)) is not None:
+        worker.post(goal_delete([ref]))
+
+
+async def _printed(worker: LeanWorker, ref: StateRef) -> ProofState:
     try:
-        return await worker.request(goal_print(state_id))
+        return await worker.request(goal_print(ref))
     except BaseException:
-        worker.post(goal_delete([state_id]))  # nobody will ever refer to it
+        _forget(worker, ref)
         raise
 
 

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import count
 
 import attrs
 
@@ -19,17 +18,15 @@ from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, Ta
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import ProtocolError, StaleState, WorkerDied, WorkerLost, WorkerTimeout
-from leanebm.lean._codec import LineTooLongError
+from leanebm.lean._process import LineTooLongError
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import ProofHandleOwned
-from leanebm.lean.worker import next_epoch
 
 __all__ = ["ReplayingEnvironment", "ReplayingProof"]
 
 _log = logging.getLogger(__name__)
 _DEATHS_THAT_BLAME = 2
 _EVICTIONS_PER_REPLAY = 10
-_ROOT = 0
 
 
 class ReplayingEnvironment:
@@ -73,10 +70,11 @@ class ReplayingEnvironment:
 class _Step:
     """How a state was reached, and where it is now."""
 
-    parent: int
+    parent: StateRef
     tactic: str
+    goal: int
     key: str
-    state: ProofState | None
+    here: ProofState | None
     """The state on the present worker; ``None`` where it has to be replayed first."""
 
     is_freed: bool = False
@@ -102,10 +100,10 @@ class ReplayingProof:
         self._pool = pool
         self._handle = handle
         self._max_replays = max_replays
-        self._epoch = next_epoch()
-        self._ids = count(_ROOT + 1)
-        self._steps = {_ROOT: _Step(_ROOT, "", handle.root.key, handle.root)}
-        self._root = attrs.evolve(handle.root, ref=StateRef(self._epoch, _ROOT))
+        # A state goes by the reference that its first worker gave it, which nothing else will ever have.
+        self._root = handle.root
+        self._origin = _Step(handle.root.ref, "", 0, handle.root.key, handle.root)
+        self._steps = {handle.root.ref: self._origin}
         self._moving = asyncio.Lock()
         self._losses_in_a_row = 0
         self._evictions_in_a_row = 0
@@ -123,20 +121,21 @@ class ReplayingProof:
         """The state before any tactic."""
         return self._root
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        """Run ``tactic`` on ``state``'s first goal, on another worker if need be.
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        """Run ``tactic`` on one of ``state``'s goals, on another worker if need be; see :meth:`ProofHandle.run_tactic`.
 
         Raises:
+            ValueError: ``state`` has no goal of that number.
             WorkerLost: workers were lost time after time; nothing is known about the tactic.
             StaleState: ``state`` belongs to another proof or was freed, or its tactics led elsewhere
                 when they were replayed.
         """
-        origin = self._id_of(state)
+        self._check_live(state)
         deaths = 0
         while True:
-            handle, here = await self._reach(origin)
+            handle, here = await self._reach(state.ref)
             try:
-                outcome = await handle.run_tactic(here, tactic)
+                outcome = await handle.run_tactic(here, tactic, goal=goal)
             except WorkerLost as loss:
                 deaths += isinstance(loss, WorkerDied)
                 if blame := _blame(loss, deaths):
@@ -147,16 +146,20 @@ class ReplayingProof:
                 await self._move(handle, stale)
             else:
                 self._start_counts_anew()
-                return self._adopt(outcome, handle, origin, tactic)
+                if isinstance(outcome, ProofAdvanced | ProofFinished):
+                    made = outcome.state
+                    here_now = made if handle is self._handle else None
+                    self._steps[made.ref] = _Step(state.ref, tactic, goal, made.key, here_now)
+                return outcome
 
     async def free(self, states: Sequence[ProofState]) -> None:
         """Forget states that will not be visited again. How they were reached is kept, for their descendants."""
-        freed = [self._steps[state.ref.state_id] for state in states if self._knows(state)]
-        located = [step.state for step in freed if step.state is not None]
+        freed = [self._steps[state.ref] for state in states if self._knows(state)]
+        located = [step.here for step in freed if step.here is not None]
         for step in freed:
-            step.is_freed, step.state = True, None
+            step.is_freed, step.here = True, None
         # Every replay starts at the root, so the worker keeps that one.
-        self._steps[_ROOT].state = self._handle.root
+        self._origin.here = self._handle.root
         await self._handle.free([state for state in located if state is not self._handle.root])
 
     async def aclose(self) -> None:
@@ -166,10 +169,10 @@ class ReplayingProof:
 
     # --- moving to another worker ---
 
-    async def _reach(self, target: int) -> tuple[ProofHandleOwned, ProofState]:
+    async def _reach(self, target: StateRef) -> tuple[ProofHandleOwned, ProofState]:
         """The state ``target`` on the present worker, replayed if it is not there yet."""
         while True:
-            handle, here = self._handle, self._steps[target].state
+            handle, here = self._handle, self._steps[target].here
             if here is not None:
                 return handle, here
             try:
@@ -181,23 +184,23 @@ class ReplayingProof:
             except (WorkerLost, StaleState) as loss:
                 await self._move(handle, loss)
 
-    async def _replay(self, handle: ProofHandleOwned, target: int) -> ProofState:
+    async def _replay(self, handle: ProofHandleOwned, target: StateRef) -> ProofState:
         path = []
         at = target
-        while (here := self._steps[at].state) is None:
+        while (here := self._steps[at].here) is None:
             path.append(self._steps[at])
             at = self._steps[at].parent
         for step in reversed(path):
-            outcome = await handle.run_tactic(here, step.tactic)
+            outcome = await handle.run_tactic(here, step.tactic, goal=step.goal)
             if not isinstance(outcome, ProofAdvanced | ProofFinished) or outcome.state.key != step.key:
                 raise _ReplayDivergedError(
                     f"replaying {step.tactic!r} on another worker led elsewhere ({type(outcome).__name__})"
                 )
-            here = step.state = outcome.state
+            here = step.here = outcome.state
         passed = [step for step in path[1:] if step.is_freed]
-        await handle.free([step.state for step in passed if step.state is not None])
+        await handle.free([step.here for step in passed if step.here is not None])
         for step in passed:
-            step.state = None
+            step.here = None
         return here
 
     async def _move(self, lost: ProofHandleOwned, loss: WorkerLost | StaleState) -> None:
@@ -209,14 +212,14 @@ class ReplayingProof:
                 self._count(loss)
                 await lost.aclose()
                 for step in self._steps.values():
-                    step.state = None
+                    step.here = None
                 try:
                     self._handle = await self._pool.open_owned(lost.theorem)
                 except WorkerLost as again:
                     loss = again
             if self._is_closed:
                 await self._handle.aclose()
-            self._steps[_ROOT].state = self._handle.root
+            self._origin.here = self._handle.root
             self.num_replays += 1
             _log.info("proof of %r moves to worker %d: %s", lost.theorem.name, self._handle.worker.index, loss)
 
@@ -238,24 +241,15 @@ class ReplayingProof:
 
     # --- states ---
 
-    def _adopt(self, outcome: TacticOutcome, handle: ProofHandleOwned, origin: int, tactic: str) -> TacticOutcome:
-        """Give a new state a reference that outlives its worker."""
-        if not isinstance(outcome, ProofAdvanced | ProofFinished):
-            return outcome
-        state_id = next(self._ids)
-        here = outcome.state if handle is self._handle else None
-        self._steps[state_id] = _Step(origin, tactic, outcome.state.key, here)
-        return attrs.evolve(outcome, state=attrs.evolve(outcome.state, ref=StateRef(self._epoch, state_id)))
-
     def _knows(self, state: ProofState) -> bool:
-        return state.ref.epoch == self._epoch and not self._steps[state.ref.state_id].is_freed
+        step = self._steps.get(state.ref)
+        return step is not None and not step.is_freed
 
-    def _id_of(self, state: ProofState) -> int:
+    def _check_live(self, state: ProofState) -> None:
         if self._is_closed:
             raise StaleState(f"the proof of {self.theorem.name!r} was closed")
         if not self._knows(state):
             raise StaleState("the state was freed, or belongs to another proof")
-        return state.ref.state_id
 
 
 def _blame(loss: WorkerLost, deaths: int) -> str | None:

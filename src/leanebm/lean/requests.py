@@ -1,18 +1,27 @@
 """Requests that a worker understands: a command, its payload, and what its reply means.
 
-``await pool.ask(env_describe())`` sends one; a request of your own is another :class:`Request`.
+``await pool.ask(lean_version())`` sends one; a request of your own is another :class:`Request`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import attrs
 
+from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
-from leanebm.lean._codec import JsonObject
-from leanebm.lean._decoders import (
+from leanebm.lean._replies import (
+    CertifiedReply,
+    CertifyRejectedReply,
+    JsonObject,
+    LibraryPage,
+    LimitReached,
+    TacticFailed,
+    UnitMessages,
+    UnusableState,
     certify_reply,
     library_reply,
     print_reply,
@@ -21,17 +30,6 @@ from leanebm.lean._decoders import (
     tactic_reply,
     text_reply,
     units_reply,
-)
-from leanebm.lean._replies import (
-    CertifiedReply,
-    CertifyRejectedReply,
-    LibraryPage,
-    LimitReached,
-    NewState,
-    PrintedState,
-    StartedProof,
-    TacticFailed,
-    UnitMessages,
 )
 from leanebm.lean.backends.base import Dialect
 
@@ -67,6 +65,9 @@ class Request(Generic[R]):
     decode: Callable[[JsonObject], R] = attrs.field(repr=False)
     """What the reply means. It raises ``CommandRefused`` for a refusal and ``ValueError`` for nonsense."""
 
+    makes_state: bool = False
+    """Whether the state that a reply is about was not there before."""
+
 
 def stat() -> Request[None]:
     """Ask for nothing much: a worker that answers this is alive."""
@@ -79,9 +80,9 @@ def options_set(options: Mapping[str, object]) -> Request[None]:
 
 
 def goal_start(
-    theorem: Theorem, dialect: Dialect = Dialect.LEANEBM, *, timeout_s: float | None = None
-) -> Request[StartedProof]:
-    """Open a proof of ``theorem``; Lean gives its statement up after ``timeout_s``.
+    theorem: Theorem, dialect: Dialect = Dialect.LEANEBM, *, epoch: int, timeout_s: float | None = None
+) -> Request[ProofState | StateRef]:
+    """Open a proof of ``theorem`` on the worker ``epoch``; Lean gives its statement up after ``timeout_s``.
 
     Plain Pantograph takes no header and no time here; it is told the names of the universe levels instead.
     """
@@ -89,26 +90,27 @@ def goal_start(
     scope: JsonObject = {"levels": universe_levels(theorem.header)}
     if dialect is Dialect.LEANEBM:
         scope = {**_header(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
-    return Request("goal.start", {**subject, **scope, "goals": True, "prop": True}, start_reply)
+    payload = {**subject, **scope, "goals": True, "prop": True}
+    return Request("goal.start", payload, partial(start_reply, epoch=epoch), makes_state=True)
 
 
 def goal_tactic(
-    state_id: int, *, timeout_s: float, kind: str = "tactic", text: str, name: str | None = None
-) -> Request[NewState | TacticFailed | LimitReached]:
-    """Run ``text`` on the first goal, as a ``tactic`` or as the term of ``expr``, ``have`` or ``let``."""
-    binder = {} if name is None else {"binderName": name}
-    payload = {"stateId": state_id, kind: text, **binder, **_timeout(timeout_s)}
-    return Request("goal.tactic", payload, tactic_reply)
+    ref: StateRef, tactic: str, *, timeout_s: float
+) -> Request[ProofState | UnusableState | TacticFailed | LimitReached]:
+    """Run ``tactic`` on the first goal of the state at ``ref``; Lean gives it up after ``timeout_s``."""
+    payload = {"stateId": ref.state_id, "tactic": tactic, **_timeout(timeout_s)}
+    return Request("goal.tactic", payload, partial(tactic_reply, epoch=ref.epoch), makes_state=True)
 
 
-def goal_print(state_id: int, *, root: bool = False) -> Request[PrintedState]:
-    """Print a state's goals and, if asked, the proof term so far."""
-    return Request("goal.print", {"stateId": state_id, "goals": True, "rootExpr": root}, print_reply)
+def goal_print(ref: StateRef) -> Request[ProofState]:
+    """Print the state at ``ref``, for a worker that does not show a new state by itself."""
+    payload = {"stateId": ref.state_id, "goals": True, "rootExpr": False}
+    return Request("goal.print", payload, partial(print_reply, ref=ref))
 
 
-def goal_delete(state_ids: Sequence[int]) -> Request[None]:
+def goal_delete(refs: Iterable[StateRef]) -> Request[None]:
     """Forget states."""
-    return _acknowledged("goal.delete", {"stateIds": list(state_ids)})
+    return _acknowledged("goal.delete", {"stateIds": sorted(ref.state_id for ref in refs)})
 
 
 def proof_certify(theorem: Theorem, *, source: str, name: str) -> Request[CertifiedReply | CertifyRejectedReply]:
@@ -137,7 +139,7 @@ def expr_echo(expr: str, levels: Sequence[str] = ()) -> Request[str]:
 
 
 def lean_version() -> Request[str]:
-    """The worker's Lean version; empty where the worker does not tell."""
+    """The worker's Lean version; empty where the worker does not say."""
     return Request("env.describe", {}, text_reply("env.describe", "leanVersion"))
 
 

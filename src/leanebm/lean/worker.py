@@ -22,11 +22,10 @@ from itertools import count
 from typing import Any, TypeVar
 
 from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
-from leanebm.lean._codec import MalformedReplyError
-from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of
+from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of, within
 from leanebm.lean._process import ChildProcess
-from leanebm.lean._replies import NewState, StartedProof
-from leanebm.lean._tasks import TaskScope, within
+from leanebm.lean._replies import MalformedReplyError, ref_in
+from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
@@ -99,8 +98,8 @@ class LeanWorker:
             WorkerStartError: the worker never became ready.
         """
         command = await asyncio.to_thread(config.backend.prepare, config.imports)
-        async with TaskScope() as tasks:
-            worker = await cls.start(command, config, index=0, tasks=tasks)
+        async with serving() as servants:
+            worker = await cls.start(command, config, index=0, servants=servants)
             try:
                 yield worker
             finally:
@@ -113,10 +112,10 @@ class LeanWorker:
         config: LeanPoolConfig,
         *,
         index: int,
-        tasks: asyncio.TaskGroup,
+        servants: Servants,
         on_end: Callable[[], None] = lambda: None,
     ) -> LeanWorker:
-        """Start a worker whose background tasks live in ``tasks``; the caller owes it an :meth:`aclose`.
+        """Start a worker whose background tasks are among ``servants``; the caller owes it an :meth:`aclose`.
 
         ``on_end`` is called when it takes no more requests, whatever the reason.
 
@@ -137,8 +136,8 @@ class LeanWorker:
             await process.kill()
             raise
         worker._servants = [
-            tasks.create_task(worker._serve(process), name=f"lean-worker-{index}"),
-            tasks.create_task(worker._watch_memory(process), name=f"lean-worker-{index}-memory"),
+            servants.start(worker._serve(process), name=f"lean-worker-{index}"),
+            servants.start(worker._watch_memory(process), name=f"lean-worker-{index}-memory"),
         ]
         _log.debug("%r is ready after %.1f s, %.0f MiB", worker, worker.start_s, worker.rss_mib)
         return worker
@@ -334,15 +333,12 @@ class LeanWorker:
         if process.has_unread_output:
             raise MalformedReplyError(f"more than one line in answer to {exchange.request.command}")
         reply = exchange.read(line)
-        if isinstance(reply, NewState | StartedProof):
-            self._require_new(reply.state_id)
+        if exchange.request.makes_state and (made := ref_in(reply)) is not None:
+            # A worker counts its states up. Where answers repeat no nonce, an old number says that this is an old one.
+            if made.state_id <= self._newest_state_id:
+                raise MalformedReplyError(f"state {made.state_id} was given out before: this answers another request")
+            self._newest_state_id = made.state_id
         return reply
-
-    def _require_new(self, state_id: int) -> None:
-        """A worker counts its states up. Where answers repeat no nonce, an old number tells that this is an old one."""
-        if state_id <= self._newest_state_id:
-            raise MalformedReplyError(f"state {state_id} was given out before: this answers another request")
-        self._newest_state_id = state_id
 
     async def _lose(self, process: ChildProcess, breakage: Exception) -> None:
         """The failure law: kill, reap, blame the exchange it broke under, and wake everyone else."""

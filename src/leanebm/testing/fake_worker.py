@@ -11,7 +11,8 @@ are tactics:
 ==================  ==================================================================================
 ``step``            the first goal's target gets a prime
 ``intro h``         the first goal gets a hypothesis
-``split``           the first goal becomes two, ``case left`` and ``case right``
+``split``           the first goal becomes two, ``case left`` and ``case right``, which share no metavariables
+``share``           the first goal becomes two that do
 ``done``            closes the first goal
 ``fail``            fails; so does every tactic that is not listed here
 ``nonsense``        does not parse
@@ -38,6 +39,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -171,14 +173,13 @@ class FakeWorker:
         return reply
 
     def goal_tactic(self, payload: Json) -> Json:
-        """Run a toy tactic; ``expr``, ``have`` and ``let`` are recorded in the target."""
+        """Run a toy tactic."""
         goals = self.states.get(payload["stateId"])
         if goals is None:
             return refusal("index", f"Invalid state index {payload['stateId']}")
-        for kind in ("expr", "have", "let"):
-            if kind in payload:
-                return self.success([{**goals[0], "target": f"{kind} {payload[kind]}"}, *goals])
         tactic = str(payload["tactic"])
+        if match := re.match(r"rotate_left (\d+)\n", tactic):
+            goals, tactic = [*goals[int(match[1]) :], *goals[: int(match[1])]], tactic[match.end() :]
         if self.misbehave(tactic) or tactic == "step":
             return self.success([{**goals[0], "target": goals[0]["target"] + "'"}, *goals[1:]])
         return self.run_tactic(goals, tactic)
@@ -190,6 +191,8 @@ class FakeWorker:
             case ["done"]:
                 return self.success(rest)
             case ["split"]:
+                return self.success([{**first, "case": "left"}, {**first, "case": "right", "group": object()}, *rest])
+            case ["share"]:
                 return self.success([{**first, "case": "left"}, {**first, "case": "right"}, *rest])
             case ["intro", name]:
                 return self.success([{**first, "vars": [*first["vars"], (name, "Prop")]}, *rest])
@@ -345,7 +348,8 @@ class FakeWorker:
                 return {"goals": [wire(goal) for goal in goals]}
         texts = [pretty(goal) for goal in goals]
         shown = [wire(goal) | {"ppGoal": text} for goal, text in zip(goals, texts, strict=True)]
-        return {"goals": shown, "key": "|".join(texts)}
+        groups = [goal.get("group") for goal in goals]
+        return {"goals": shown, "key": "|".join(texts), "groups": [groups.index(group) for group in groups]}
 
     def answer(self, reply: Json) -> None:
         """Write one line, which repeats the request's nonce."""

@@ -23,15 +23,18 @@ from leanebm.core import (
     CertificationRejected,
     CertificationResult,
     Goal,
+    Proof,
     ProofAdvanced,
     ProofFinished,
     ProofState,
+    ProofStep,
     StateRef,
     TacticOutcome,
     TacticRejected,
     TacticTimedOut,
     Theorem,
 )
+from leanebm.core.proof_script import indented, tactic_blocks
 from leanebm.errors import StaleState, StatementError, WorkerDied
 from leanebm.testing.manual_clock import ManualClock
 
@@ -48,6 +51,8 @@ LOST: Final = "†"
 
 Moves = Mapping[str, Mapping[str, str]]
 
+_AND: Final = " & "
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class ToyWorld:
@@ -57,7 +62,10 @@ class ToyWorld:
     """
 
     moves: Moves
-    """State, then tactic, then where it leads: a state, :data:`QED`, :data:`TIMEOUT` or :data:`LOST`."""
+    """Goal, then tactic, then where it leads: a goal, several (``b & c``), or one of the three ends above.
+
+    Goals of one state are independent of one another. The state goes by their names, ``b & c``.
+    """
 
     cheats: frozenset[tuple[str, str]] = frozenset()
     """``(state, tactic)`` pairs that work in a search and that no certifier accepts."""
@@ -133,11 +141,19 @@ class ToyWorld:
     def replay(self, name: str, tactics: Sequence[str]) -> str | None:
         """Where ``tactics`` lead from the state ``name``; ``None`` if one of them does not apply."""
         for tactic in tactics:
-            target = self.moves.get(name, {}).get(tactic)
+            target = self.step(name, tactic)
             if target is None or target in (TIMEOUT, LOST):
                 return None
             name = target
         return name
+
+    def step(self, name: str, tactic: str, goal: int = 0) -> str | None:
+        """Where ``tactic`` leads when it runs on a goal of the state ``name``; ``None`` if it does not apply."""
+        goals = _goals_of(name)
+        target = self.moves.get(goals[goal], {}).get(tactic) if goal < len(goals) else None
+        if target is None or target in (TIMEOUT, LOST):
+            return target
+        return _AND.join([*_goals_of(target), *goals[goal + 1 :], *goals[:goal]]) or QED
 
 
 class ToySession:
@@ -160,10 +176,11 @@ class ToySession:
         """States that were made and not freed."""
         return len(self._names)
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
-        """Follow the arrow ``tactic`` out of ``state``.
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
+        """Follow the arrow ``tactic`` out of one of ``state``'s goals.
 
         Raises:
+            ValueError: ``state`` has no goal of that number.
             WorkerDied: the arrow leads to :data:`LOST`.
             StaleState: ``state`` is another session's, or was freed.
         """
@@ -171,9 +188,11 @@ class ToySession:
         name = self._names.get(state.ref)
         if name is None:
             raise StaleState(f"state {state.ref} is not one of session {self._epoch}, or was freed")
+        if goal:
+            state.check_goal(goal)
         elapsed_s = self._world.tactic_s
         self._world.clock.advance(elapsed_s)
-        target = self._world.moves.get(name, {}).get(tactic)
+        target = self._world.step(name, tactic, goal)
         if target is None:
             return TacticRejected(f"unknown tactic {tactic!r} at {name}", elapsed_s)
         if target == TIMEOUT:
@@ -195,8 +214,8 @@ class ToySession:
     def _state(self, name: str) -> ProofState:
         ref = StateRef(epoch=self._epoch, state_id=next(self._ids))
         self._names[ref] = name
-        goals = () if name == QED else (Goal(text=f"⊢ {name}", target=name),)
-        return ProofState(goals=goals, key=name, ref=ref)
+        goals = tuple(Goal(text=f"⊢ {goal}", target=goal) for goal in _goals_of(name))
+        return ProofState(goals=goals, key=name, ref=ref, coupling=tuple(range(len(goals))))
 
 
 @attrs.frozen
@@ -205,25 +224,27 @@ class ToyCertifier:
 
     world: ToyWorld
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        """Replay ``tactics`` from the beginning.
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        """Replay ``proof`` from the beginning.
 
         Raises:
             StatementError: the theorem is not one of this world.
             WorkerDied: a tactic leads to :data:`LOST`.
         """
         start = self.world.start(theorem)
-        source = "\n".join([f"theorem {theorem.name} : {start} := by", *(f"  {tactic}" for tactic in tactics)]) + "\n"
-        problem = self._problem(start, tactics)
-        if problem is not None:
-            reason, message = problem
+        tactics = tactic_blocks(proof)
+        source = "\n".join([f"theorem {theorem.name} : {start} := by", *(indented(t, "  ") for t in tactics)]) + "\n"
+        try:
+            self._replay(start, proof, itertools.count(1))
+        except _NoProof as problem:
+            reason, message = problem.args
             return CertificationRejected(
-                theorem=theorem, source=source, tactics=tuple(tactics), reason=reason, message=message
+                theorem=theorem, source=source, tactics=tactics, reason=reason, message=message
             )
         return Certificate(
             theorem=theorem,
             source=source,
-            tactics=tuple(tactics),
+            tactics=tactics,
             statement=start,
             fingerprint=hashlib.sha256(start.encode()).hexdigest(),
             axioms=(),
@@ -233,15 +254,32 @@ class ToyCertifier:
             imports=(),
         )
 
-    def _problem(self, start: str, tactics: Sequence[str]) -> tuple[str, str] | None:
-        name = start
-        for i, tactic in enumerate(tactics):
-            if (name, tactic) in self.world.cheats:
-                return "axioms", f"step {i + 1}, {tactic!r}, is a cheat"
-            target = self.world.moves.get(name, {}).get(tactic)
+    def _replay(self, name: str, proof: Proof, numbers: Iterator[int]) -> None:
+        """Run ``proof`` from the state ``name`` to its end, counting its steps."""
+        for step, number in zip(map(_as_step, proof), numbers, strict=False):
+            if (*_goals_of(name)[step.goal : step.goal + 1], step.tactic) in self.world.cheats:
+                raise _NoProof("axioms", f"step {number}, {step.tactic!r}, is a cheat")
+            target = self.world.step(name, step.tactic, step.goal)
             if target == LOST:
-                raise WorkerDied(f"{tactic!r} killed the certifier", command="proof.certify")
+                raise WorkerDied(f"{step.tactic!r} killed the certifier", command="proof.certify")
             if target is None or target == TIMEOUT:
-                return "elaboration", f"step {i + 1}, {tactic!r}, does not apply at {name}"
+                raise _NoProof("elaboration", f"step {number}, {step.tactic!r}, does not apply at {name}")
+            for child in step.children:
+                first, _, others = target.partition(_AND)
+                self._replay(first, child, numbers)
+                target = others or QED
             name = target
-        return None if name == QED else ("elaboration", f"the goal {name} is left")
+        if name != QED:
+            raise _NoProof("elaboration", f"the goal {name} is left")
+
+
+class _NoProof(Exception):
+    """Why a proof is rejected: reason and message."""
+
+
+def _as_step(step: str | ProofStep) -> ProofStep:
+    return ProofStep(step) if isinstance(step, str) else step
+
+
+def _goals_of(name: str) -> list[str]:
+    return [] if name == QED else name.split(_AND)

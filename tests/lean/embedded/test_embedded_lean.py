@@ -7,7 +7,7 @@ import pytest
 
 from leanebm.errors import WorkerStartError
 from leanebm.lean import LeanPoolConfig
-from leanebm.lean._tasks import TaskScope
+from leanebm.lean._tasks import serving
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
 from leanebm.lean.worker import LeanWorker
 
@@ -46,6 +46,6 @@ def test_our_sources_ship_with_the_package() -> None:
 async def test_a_part_that_was_removed_meanwhile_is_named(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
     """As by another version of leanebm that tidies up the cache."""
     command = attrs.evolve(embedded_lean, repl=tmp_path / "repl").worker_command()
-    async with TaskScope() as tasks:
+    async with serving() as servants:
         with pytest.raises(WorkerStartError, match=r"/repl is gone.* start again"):
-            await LeanWorker.start(command, LeanPoolConfig.embedded(), index=0, tasks=tasks)
+            await LeanWorker.start(command, LeanPoolConfig.embedded(), index=0, servants=servants)

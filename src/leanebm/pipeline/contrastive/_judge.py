@@ -15,6 +15,7 @@ from leanebm.core import (
     Candidate,
     CertificationResult,
     Node,
+    Proof,
     ProofAdvanced,
     ProofFinished,
     ProofSession,
@@ -182,8 +183,8 @@ class _Probe(BestFirstSearch):
 class _NeverAsked:
     """Stands where a certifier has nothing to do: the probe ends before a proof is certified."""
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        raise AssertionError(f"a probe of {theorem.name!r} went on behind the proof {list(tactics)}")
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        raise AssertionError(f"a probe of {theorem.name!r} went on behind the proof {list(proof)}")
 
 
 Phase = Literal["policy", "lean", "certify"]
@@ -225,10 +226,10 @@ class MeteredSession:
         """The state before any tactic."""
         return self.session.root
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         """Run ``tactic``, and count it."""
         with self.meter.timed("lean"):
-            outcome = await self.session.run_tactic(state, tactic)
+            outcome = await self.session.run_tactic(state, tactic, goal=goal)
         self.meter.tactic_calls += 1
         return outcome
 

@@ -10,6 +10,7 @@ import attrs
 
 from leanebm.core import (
     CertificationResult,
+    Proof,
     ProofAdvanced,
     ProofCertifier,
     ProofEnvironment,
@@ -34,9 +35,9 @@ class RerootedSession:
     root: ProofState
     _made: dict[StateRef, ProofState] = attrs.field(init=False, factory=dict)
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         """Run ``tactic`` in the session beneath."""
-        outcome = await self.session.run_tactic(state, tactic)
+        outcome = await self.session.run_tactic(state, tactic, goal=goal)
         if isinstance(outcome, ProofAdvanced | ProofFinished):
             self._made[outcome.state.ref] = outcome.state
         return outcome
@@ -102,6 +103,6 @@ class RerootedCertifier:
     certifier: ProofCertifier
     prefix: tuple[str, ...]
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        """Certify the prefix and ``tactics`` as one proof of ``theorem``."""
-        return await self.certifier.certify(theorem, (*self.prefix, *tactics))
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        """Certify the prefix and ``proof`` as one proof of ``theorem``."""
+        return await self.certifier.certify(theorem, (*self.prefix, *proof))

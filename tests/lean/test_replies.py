@@ -4,28 +4,42 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import Goal, Hypothesis
+from leanebm.core import Goal, Hypothesis, ProofState, StateRef
 from leanebm.errors import CommandRefused
-from leanebm.lean._codec import MalformedReplyError
-from leanebm.lean._decoders import (
-    certify_reply,
-    library_reply,
-    print_reply,
-    start_reply,
-    tactic_reply,
-    units_reply,
-)
+from leanebm.lean import _replies
 from leanebm.lean._replies import (
     CertifiedReply,
     CertifyRejectedReply,
+    JsonObject,
     LibraryTheoremReply,
     LimitReached,
-    NewState,
+    MalformedReplyError,
     TacticFailed,
     UnitMessages,
+    UnusableState,
+    certify_reply,
+    expect,
+    library_reply,
+    optional,
+    print_reply,
+    ref_in,
+    start_reply,
+    units_reply,
 )
 
+_EPOCH = 7
+
 _FLAGS = {"hasSorry": False, "hasUnsafe": False}
+
+
+def tactic_reply(reply: JsonObject) -> object:
+    return _replies.tactic_reply(reply, _EPOCH)
+
+
+def _state(reply: JsonObject) -> ProofState:
+    state = tactic_reply(reply)
+    assert isinstance(state, ProofState)
+    return state
 
 
 def _error(text: str, severity: str = "error") -> dict[str, Any]:
@@ -43,20 +57,18 @@ def _wire_goal(**changes: Any) -> dict[str, Any]:
 def test_success_is_a_new_state() -> None:
     reply = {"nextStateId": 3, "goals": [_wire_goal(ppGoal="n : Nat\n⊢ n = n")], "key": "k", "messages": [], **_FLAGS}
     goal = Goal("n : Nat\n⊢ n = n", "n = n", (Hypothesis("n", "Nat"),))
-    assert tactic_reply(reply) == NewState(3, (goal,), "k")
+    state = _state(reply)
+    assert (state.goals, state.key, state.ref) == ((goal,), "k", StateRef(_EPOCH, 3))
 
 
 def test_no_goals_and_a_state_id_is_a_finished_proof() -> None:
-    reply = tactic_reply({"nextStateId": 0, "goals": [], "messages": [], **_FLAGS})
-    assert isinstance(reply, NewState)
-    assert reply.goals == ()
+    assert _state({"nextStateId": 0, "goals": [], "messages": [], **_FLAGS}).is_solved
 
 
 def test_the_short_form_is_understood() -> None:
-    reply = tactic_reply({"stateId": 1, "goals": ["n : Nat\n⊢ n + 0 = n"]})
-    assert isinstance(reply, NewState)
-    assert reply.state_id == 1
-    assert reply.goals[0].target == "n + 0 = n"
+    state = _state({"stateId": 1, "goals": ["n : Nat\n⊢ n + 0 = n"]})
+    assert state.ref == StateRef(_EPOCH, 1)
+    assert state.goals[0].target == "n + 0 = n"
 
 
 def test_a_failed_tactic_is_its_error_messages() -> None:
@@ -105,16 +117,15 @@ def test_a_request_that_was_not_understood_says_nothing_about_the_tactic(kind: s
 
 
 @pytest.mark.parametrize("flag", [{"hasSorry": True}, {"hasUnsafe": True}, {"messages": [_error("recovered")]}])
-def test_a_success_that_must_not_be_used_carries_an_objection(flag: dict[str, Any]) -> None:
+def test_a_success_that_must_not_be_used_comes_with_an_objection(flag: dict[str, Any]) -> None:
     reply = tactic_reply({"nextStateId": 4, "goals": [], **_FLAGS, **flag})
-    assert isinstance(reply, NewState)
+    assert isinstance(reply, UnusableState)
     assert reply.objection
+    assert ref_in(reply) == StateRef(_EPOCH, 4)
 
 
 def test_warnings_are_no_objection() -> None:
-    reply = tactic_reply({"nextStateId": 4, "goals": [], "messages": [_error("Try this", "information")], **_FLAGS})
-    assert isinstance(reply, NewState)
-    assert reply.objection is None
+    _state({"nextStateId": 4, "goals": [], "messages": [_error("Try this", "information")], **_FLAGS})
 
 
 @pytest.mark.parametrize(
@@ -129,6 +140,9 @@ def test_warnings_are_no_objection() -> None:
         {"nextStateId": 3, "goals": [7]},
         {"nextStateId": 3, "goals": [{"vars": []}]},
         {"nextStateId": 3, "goals": ["no turnstile"]},
+        {"nextStateId": 3, "goals": ["⊢ p"], "groups": []},
+        {"nextStateId": 3, "goals": ["⊢ p"], "groups": [True]},
+        {"nextStateId": 3, "goals": ["⊢ p"], "groups": 0},
         {"messages": [], **_FLAGS},
         {**_FLAGS},
         {},
@@ -145,8 +159,7 @@ def test_what_matches_no_shape_is_malformed_and_never_a_proof(reply: dict[str, A
 
 
 def test_a_goal_without_its_text_is_rendered() -> None:
-    reply = tactic_reply({"nextStateId": 1, "goals": [_wire_goal(userName="inl._@.X._hyg.3")]})
-    assert isinstance(reply, NewState)
+    reply = _state({"nextStateId": 1, "goals": [_wire_goal(userName="inl._@.X._hyg.3")]})
     assert reply.goals[0].text == "case inl\nn : Nat\n⊢ n = n"
     assert reply.goals[0].case_name == "inl"
     assert reply.key
@@ -154,30 +167,34 @@ def test_a_goal_without_its_text_is_rendered() -> None:
 
 @pytest.mark.parametrize("marks", [{"fragment": "conv"}, {"fragment": None, "isConversion": True}])
 def test_a_conversion_goal_is_rendered_with_a_bar(marks: dict[str, Any]) -> None:
-    reply = tactic_reply({"nextStateId": 1, "goals": [_wire_goal(vars=[], **marks)]})
-    assert isinstance(reply, NewState)
+    reply = _state({"nextStateId": 1, "goals": [_wire_goal(vars=[], **marks)]})
     assert reply.goals[0].text == "| n = n"
+
+
+@pytest.mark.parametrize(("said", "coupling"), [({"groups": [0, 1, 0]}, (0, 1, 0)), ({}, (0, 0, 0))])
+def test_goals_share_metavariables_unless_the_worker_says_otherwise(said: dict[str, Any], coupling: object) -> None:
+    assert _state({"nextStateId": 1, "goals": [_wire_goal()] * 3, **said}).coupling == coupling
 
 
 # --- other commands ---
 
 
 def test_a_started_proof_may_come_with_its_state_or_without() -> None:
-    assert start_reply({"stateId": 0, "root": "_uniq.9"}).state is None
-    started = start_reply({"stateId": 0, "root": "_uniq.9", "goals": [_wire_goal()], "key": "k"})
-    assert started.state is not None
-    assert started.state.key == "k"
+    assert start_reply({"stateId": 0, "root": "_uniq.9"}, _EPOCH) == StateRef(_EPOCH, 0)
+    started = start_reply({"stateId": 0, "root": "_uniq.9", "goals": [_wire_goal()], "key": "k"}, _EPOCH)
+    assert isinstance(started, ProofState)
+    assert (started.key, started.ref) == ("k", StateRef(_EPOCH, 0))
 
 
 def test_a_refused_start_says_so() -> None:
     with pytest.raises(CommandRefused, match="unknown identifier"):
-        start_reply({"error": "elab", "desc": "unknown identifier"})
+        start_reply({"error": "elab", "desc": "unknown identifier"}, _EPOCH)
 
 
-def test_an_unassigned_root_is_absent() -> None:
-    printed = print_reply({"goals": [_wire_goal()], "extraMVars": [], "rootHasMVar": False})
-    assert printed.root is None
-    assert print_reply({"goals": [], "root": {"pp": "rfl"}, "rootHasSorry": True}).root_has_sorry
+def test_a_printed_state_is_where_it_was() -> None:
+    ref = StateRef(_EPOCH, 3)
+    printed = print_reply({"goals": [_wire_goal()], "extraMVars": [], "rootHasMVar": False}, ref)
+    assert (printed.ref, printed.goals[0].target) == (ref, "n = n")
 
 
 def test_a_certificate_is_read() -> None:
@@ -228,3 +245,19 @@ def test_messages_of_all_units_are_collected() -> None:
 def test_a_command_without_a_place_is_no_command(boundary: object) -> None:
     with pytest.raises(MalformedReplyError):
         units_reply({"units": [{"boundary": boundary}]})
+
+
+# --- values in an object ---
+
+
+def test_missing_and_null_are_the_same() -> None:
+    assert optional({"a": None}, "a", int) is None
+    assert optional({}, "a", int) is None
+    with pytest.raises(MalformedReplyError, match="'a'"):
+        expect({"b": 1}, "a", int)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(True, int), (1, bool), ("1", int), ([], dict)])
+def test_a_value_of_another_type_is_malformed(value: object, kind: type[object]) -> None:
+    with pytest.raises(MalformedReplyError, match="type"):
+        optional({"a": value}, "a", kind)
