@@ -360,7 +360,7 @@ class Worker:
         try:
             for request in requests:
                 goes_on = "stateId" in request.payload
-                payload = {**request.payload, "stateId": answer.state_id} if goes_on else request.payload
+                payload = {**request.payload, "stateId": answer.ref.state_id} if goes_on else request.payload
                 answer = await worker.request(attrs.evolve(request, payload=payload))
         except CommandRefused as refusal:
             answer = refusal

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import Certificate, CertificationRejected, Theorem
+from leanebm.core import Certificate, CertificationRejected, Proof, ProofStep, Theorem
 from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig, assemble, declaration_name, lean_file
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
 from leanebm.lean.certifier import audit
+from leanebm.lean.embedded import EmbeddedLean
 from leanebm.testing import check_certifier
 
 FakeConfig = Callable[..., LeanPoolConfig]
@@ -229,6 +230,16 @@ def test_what_ends_no_line_of_leans_is_left_alone(separator: str) -> None:
     assert f"\n  {tactic}\n" in assemble(Theorem(name="t", statement="p"), [tactic])
 
 
+def test_goals_that_were_proved_apart_stand_behind_bullets() -> None:
+    proof: Proof = ["intro p", ProofStep("constructor", children=(["rfl"], ["intro h", "exact h"]))]
+    text = assemble(Theorem(name="t", statement="p"), proof)
+    assert text == (
+        "theorem leanebm_t : p := by\n  intro p\n  constructor\n  · rfl\n  · intro h\n    exact h\n"
+    )  # fmt: skip
+    blocks = [step if isinstance(step, str) else step.text for step in proof]
+    assert assemble(Theorem(name="t", statement="p"), blocks) == text
+
+
 def test_a_step_that_was_indented_is_put_in_line() -> None:
     theorem = Theorem(name="t", statement="p")
     assert assemble(theorem, ["    simp\n    rfl\n"]) == "theorem leanebm_t : p := by\n  simp\n  rfl\n"
@@ -262,3 +273,84 @@ def test_a_file_starts_with_its_imports() -> None:
 @given(name=st.text(min_size=1).filter(lambda name: bool(name.strip())))
 def test_a_declaration_name_is_a_plain_identifier(name: str) -> None:
     assert re.fullmatch(r"leanebm_[A-Za-z0-9_]+", declaration_name(Theorem(name=name, statement="p")))
+
+
+# --- trees, with the real Lean ---
+
+
+@pytest.fixture(scope="session")
+async def real_certifier(embedded_lean: EmbeddedLean) -> AsyncIterator[Certifier]:
+    assert embedded_lean.node.is_file()
+    async with Certifier(LeanPoolConfig.embedded()) as certifier:
+        yield certifier
+
+
+_AND = Theorem(name="and", statement="∀ p q : Prop, p → q → (q ∧ p) ∧ (p ∨ q)")
+_EXISTS = Theorem(name="exists", statement="∃ n : Nat, n = 3 ∧ n > 0")
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize(
+    ("theorem", "proof"),
+    [
+        (
+            _AND,
+            [
+                "intro p q hp hq",
+                ProofStep(
+                    "constructor",
+                    children=(
+                        [ProofStep("constructor", children=(["exact hq"], ["exact hp"]))],
+                        ["  have h : p := by\n    exact hp", "exact Or.inl h"],
+                    ),
+                ),
+            ],
+        ),
+        # The second goal first, and the last goal's proof without a bullet.
+        (_AND, ["intro p q hp hq", "constructor", ProofStep("exact Or.inl hp", goal=1), "exact ⟨hq, hp⟩"]),
+        (_AND, ["intro p q hp hq", ProofStep("constructor", children=(["exact ⟨hq, hp⟩"],)), "exact Or.inr hq"]),
+        # What is to be given is settled by the proof about it.
+        (_EXISTS, ["refine ⟨?n, ?_⟩", ProofStep("constructor", goal=1, children=(["rfl"], ["decide"]))]),
+        (_EXISTS, [ProofStep("refine ⟨?n, ?_, ?_⟩", children=(["exact 3"], ["rfl"], ["decide"]))]),
+    ],
+)
+async def test_trees_are_certified(real_certifier: Certifier, theorem: Theorem, proof: Proof) -> None:
+    result = await real_certifier.certify(theorem, proof)
+    assert isinstance(result, Certificate), result
+    assert await real_certifier.certify(theorem, result.tactics) == result
+
+
+_INJECTED = (
+    "rfl\n\naxiom cheat : False",
+    "rfl\nend\ntheorem more : 1 = 1 := rfl",
+    "rfl\n#eval 1",
+    "rfl)",
+    "rfl -/ ",
+    "skip\n· skip",
+)
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize("text", _INJECTED)
+async def test_a_text_that_leaves_its_bullet_proves_nothing(real_certifier: Certifier, text: str) -> None:
+    theorem = Theorem(name="t", statement="1 = 1 ∧ 2 = 2")
+    for children in (([text], ["rfl"]), (["rfl"], [text])):
+        result = await real_certifier.certify(theorem, [ProofStep("constructor", children=children)])
+        assert isinstance(result, CertificationRejected), result
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize(
+    "proof",
+    [
+        [ProofStep("constructor", children=(["rfl"],))],
+        [ProofStep("constructor", children=(["skip"], ["rfl"])), "rfl"],
+        [ProofStep("constructor", children=(["all_goals rfl"],))],
+        [ProofStep("constructor", children=(["rfl"], ["rfl"], ["rfl"]))],
+        [ProofStep("constructor", children=(["sorry"], ["rfl"]))],
+    ],
+    ids=["one is missing", "one is left open", "one reaches out", "one too many", "sorry"],
+)
+async def test_a_tree_that_does_not_close_every_goal_is_rejected(real_certifier: Certifier, proof: Proof) -> None:
+    result = await real_certifier.certify(Theorem(name="t", statement="1 = 1 ∧ 2 = 2"), proof)
+    assert isinstance(result, CertificationRejected), result

@@ -115,6 +115,38 @@ async def test_a_state_says_which_goals_share_metavariables(
         assert state.coupling == coupling
 
 
+@pytest.mark.lean
+async def test_goals_of_real_lean_are_solved_in_any_order(lean_pool: LeanPool) -> None:
+    theorem = Theorem(name="t", statement="∀ p q r : Prop, p → q → r → p ∧ q ∧ r")
+    async with lean_pool.open(theorem) as proof:
+        state = await _advance(proof, proof.root, "intro p q r hp hq hr\nrefine ⟨?_, ?_, ?_⟩")
+        assert [goal.target for goal in state.goals] == ["p", "q", "r"]
+        assert len(set(state.coupling)) == 3
+        outcome = await proof.run_tactic(state, "exact hq", goal=1)
+        assert isinstance(outcome, ProofAdvanced)
+        assert [goal.target for goal in outcome.state.goals] == ["r", "p"]
+        again = await proof.run_tactic(outcome.state, "exact hp", goal=1)
+        assert isinstance(again, ProofAdvanced)
+        assert isinstance(await proof.run_tactic(again.state, "exact hr"), ProofFinished)
+        assert isinstance(await proof.run_tactic(state, "exact hp", goal=2), TacticRejected)
+
+
+@pytest.mark.lean
+async def test_goals_of_real_lean_that_share_a_metavariable_say_so(lean_pool: LeanPool) -> None:
+    async with lean_pool.open(Theorem(name="t", statement="(∃ n : Nat, n = 3 ∧ n > 0) ∧ True")) as proof:
+        state = await _advance(proof, proof.root, "refine ⟨⟨?n, ?_, ?_⟩, ?_⟩")
+        by_target = {goal.target: number for goal, number in zip(state.goals, state.coupling, strict=True)}
+        assert len(state.goals) == 4
+        assert by_target.pop("True") not in by_target.values()
+        assert len(set(by_target.values())) == 1
+        # Solving one settles another: n is 3, and no goal any more.
+        equation = [goal.target for goal in state.goals].index("?n = 3")
+        outcome = await proof.run_tactic(state, "rfl", goal=equation)
+        assert isinstance(outcome, ProofAdvanced)
+        assert sorted(goal.target for goal in outcome.state.goals) == ["3 > 0", "True"]
+        assert len(set(outcome.state.coupling)) == 2
+
+
 async def test_a_tactic_that_takes_too_long_is_named_with_its_limit(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config(tactic_timeout_s=2.5)) as pool, pool.open(_THEOREM) as proof:
         outcome = await proof.run_tactic(proof.root, "refuse io interrupt")

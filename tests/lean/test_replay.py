@@ -67,6 +67,21 @@ async def test_only_the_path_to_the_needed_state_is_replayed(fake_config: FakeCo
         assert proof._handle.worker.requests == 6
 
 
+async def test_steps_on_chosen_goals_are_replayed_on_the_same_goals(fake_config: FakeConfig) -> None:
+    async with _proof(fake_config()) as proof:
+        split = _state(await proof.run_tactic(_state(await proof.run_tactic(proof.root, "split")), "split"))
+        assert split.coupling == (0, 1, 2)
+        state = _state(await proof.run_tactic(split, "intro h", goal=1))
+        state = _state(await proof.run_tactic(state, "step", goal=2))
+        assert [goal.text.count("'") for goal in state.goals] == [1, 0, 0]
+        _kill_worker(proof)
+        again = _state(await proof.run_tactic(state, "intro k", goal=2))
+        assert [len(goal.hypotheses) for goal in again.goals] == [1, 0, 1]
+        assert [goal.text.count("'") for goal in again.goals] == [0, 1, 0]
+        with pytest.raises(ValueError, match="no goal 3"):
+            await proof.run_tactic(state, "step", goal=3)
+
+
 @pytest.mark.parametrize("tactic", ["die once", "noise once", "half once"])
 async def test_a_tactic_that_breaks_a_worker_once_is_answered(fake_config: FakeConfig, tactic: str) -> None:
     async with _proof(fake_config(request_deadline_s=0.5)) as proof:

@@ -84,7 +84,7 @@ def indented(text: str, prefix: str) -> str:
 
     Unlike :func:`textwrap.indent`, by Lean's lines: a string may hold U+2028, which ends none of them.
     """
-    return "\n".join(f"{prefix}{line}" if line.strip() else line for line in _flush_left(text).split("\n"))
+    return "\n".join(f"{prefix}{line}" if line else "" for line in _flush_left(text).split("\n"))
 
 
 def _flush_left(text: str) -> str:
