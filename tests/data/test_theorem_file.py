@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import Theorem
+from leanebm.core.limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS, objection_to_theorem
 from leanebm.data import (
     BUNDLED_FILE,
     LibraryTheorem,
@@ -136,7 +137,7 @@ def test_statements_that_only_look_odd_are_accepted(tmp_path: Path, statement: s
         ("True := by sorry", "without ':='"),
         ("   ", "empty"),
         ("", "empty"),
-        ("x" * 20_001, "20001 characters"),
+        ("x" * (MAX_TEXT_CHARACTERS + 1), "the statement is too long for Lean: 16385 characters"),
     ],
 )
 def test_statements_that_would_not_stay_in_their_place_are_refused(
@@ -144,6 +145,18 @@ def test_statements_that_would_not_stay_in_their_place_are_refused(
 ) -> None:
     (problem,) = problems_of(json_file(tmp_path, {"name": "bad", "statement": statement}))
     assert complaint in problem
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+@pytest.mark.parametrize("part", ["statement", "header"])
+def test_what_is_read_is_what_lean_is_given(tmp_path: Path, part: str, excess: int) -> None:
+    header = "open Nat".ljust(MAX_HEADER_CHARACTERS) + " " * excess
+    statement = "x" * (MAX_TEXT_CHARACTERS + excess)
+    parts = {"statement": statement} if part == "statement" else {"statement": "True", "header": header}
+    refused = objection_to_theorem(Theorem(name="t", **parts)) is not None
+    assert refused == bool(excess)
+    path = json_file(tmp_path, {"name": "t", **parts})
+    assert bool(problems_of(path)) if refused else read_theorems(path) == (Theorem(name="t", **parts),)
 
 
 # --- JSONL --------------------------------------------------------------------------------------

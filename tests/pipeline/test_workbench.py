@@ -25,7 +25,7 @@ from leanebm.pipeline import (
     theorem_of,
     to_toml,
 )
-from leanebm.pipeline.workbench import prepare_embedded_lean
+from leanebm.pipeline.workbench import prepare_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchProgress
 from leanebm.testing.fake_worker import fake_worker_argv
@@ -112,7 +112,7 @@ async def test_progress_of_the_thread_arrives_on_the_loop(monkeypatch: pytest.Mo
     loop_thread = threading.current_thread()
     threads = []
     observer.react = lambda _: threads.append(threading.current_thread())
-    await prepare_embedded_lean(observer)
+    await prepare_lean(LeanPoolConfig.embedded(), observer)
     await asyncio.sleep(0)
     assert isinstance(observer.events[0], StageStarted)
     assert isinstance(observer.events[-1], StageFinished)
@@ -140,7 +140,7 @@ async def test_cancelling_ends_the_installation_at_its_next_step(
             ended.set()
 
     replace_install(monkeypatch, install)
-    task = asyncio.create_task(prepare_embedded_lean(observer))
+    task = asyncio.create_task(prepare_lean(LeanPoolConfig.embedded(), observer))
     await asyncio.to_thread(started.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -156,4 +156,4 @@ async def test_what_is_wrong_is_raised(monkeypatch: pytest.MonkeyPatch, observer
 
     replace_install(monkeypatch, install)
     with pytest.raises(LeanInstallError, match="no network"):
-        await prepare_embedded_lean(observer)
+        await prepare_lean(LeanPoolConfig.embedded(), observer)

@@ -32,8 +32,8 @@ MAX_FILE_CHARACTERS: Final = 2**16
 """Longest file that is certified: a header, a statement and all of its proof."""
 
 
-def objection_to_length(text: str, limit: int = MAX_TEXT_CHARACTERS) -> str | None:
-    """Why ``text`` is not given to Lean, in a sentence; ``None`` where it is short enough.
+def objection_to_length(text: str, limit: int = MAX_TEXT_CHARACTERS, *, what: str = "text") -> str | None:
+    """Why ``text`` is not given to Lean, in a sentence that calls it ``what``; ``None`` where it is short enough.
 
     >>> from leanebm.core.limits import objection_to_length
     >>> objection_to_length("exact " + "(" * 100_000)
@@ -41,13 +41,13 @@ def objection_to_length(text: str, limit: int = MAX_TEXT_CHARACTERS) -> str | No
     """
     if len(text) <= limit:
         return None
-    return f"the text is too long for Lean: {len(text)} characters, and at most {limit} are read"
+    return f"the {what} is too long for Lean: {len(text)} characters, and at most {limit} are read"
 
 
 def objection_to_theorem(theorem: Theorem) -> str | None:
     """Why Lean is not asked about ``theorem``; ``None`` where its statement, name and header are short enough."""
     return (
-        objection_to_length(theorem.statement or "")
-        or objection_to_length(theorem.copy_from or "")
-        or objection_to_length(theorem.header, MAX_HEADER_CHARACTERS)
+        objection_to_length(theorem.statement or "", what="statement")
+        or objection_to_length(theorem.copy_from or "", what="name")
+        or objection_to_length(theorem.header, MAX_HEADER_CHARACTERS, what="header")
     )

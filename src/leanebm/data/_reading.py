@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, Final
 
 from leanebm._shown import shown_json
 from leanebm.core import Theorem
+from leanebm.core.limits import MAX_HEADER_CHARACTERS, objection_to_length
 
 __all__ = [
     "MAX_LINE_BYTES",
-    "MAX_STATEMENT_CHARS",
     "META",
     "BadLine",
     "decode_line",
@@ -29,13 +29,7 @@ __all__ = [
     "theorem_problems",
 ]
 
-MAX_STATEMENT_CHARS: Final = 20_000
-
-"""Longest statement accepted, in characters; a policy could not read a longer one anyway."""
-
 _MAX_NAME_CHARS: Final = 256
-
-_MAX_HEADER_CHARS: Final = 4_000
 
 _MAX_SHOWN_CHARS: Final = 80
 
@@ -99,8 +93,8 @@ def _library_name_problems(name: str) -> Iterator[str]:
 def _statement_problems(statement: str) -> Iterator[str]:
     if not statement.strip():
         yield "the statement is empty"
-    elif len(statement) > MAX_STATEMENT_CHARS:
-        yield f"the statement has {len(statement)} characters, more than {MAX_STATEMENT_CHARS}"
+    elif objection := objection_to_length(statement, what="statement"):
+        yield objection
     elif not statement.isprintable():
         odd = next(char for char in statement if not char.isprintable())
         yield f"the statement holds {odd!a}; write it on one line, with spaces only between its words"
@@ -136,8 +130,8 @@ def _bracket_problem(statement: str) -> str | None:
 
 
 def _header_problems(header: str) -> Iterator[str]:
-    if len(header) > _MAX_HEADER_CHARS:
-        yield f"the header has {len(header)} characters, more than {_MAX_HEADER_CHARS}"
+    if objection := objection_to_length(header, MAX_HEADER_CHARACTERS, what="header"):
+        yield objection
         return
     for line in header.split("\n"):  # no other character ends a line for Lean; in a line, none of them matches
         if line.strip(" ") and not _HEADER_LINE.fullmatch(line.strip(" ")):

@@ -131,7 +131,9 @@ class _Claim:
 
     def objection(self) -> str | None:
         """Why no worker is asked."""
-        return objection_to_theorem(self.theorem) or objection_to_length(self.source(), MAX_FILE_CHARACTERS)
+        return objection_to_theorem(self.theorem) or objection_to_length(
+            self.source(), MAX_FILE_CHARACTERS, what="file"
+        )
 
 
 class Certifier:

@@ -108,7 +108,7 @@ class ProofHandle:
         if goal:
             state.check_goal(goal)
             text = on_goal(goal, tactic)
-        if (objection := objection_to_length(text)) is not None:
+        if (objection := objection_to_length(text, what="tactic")) is not None:
             return TacticRejected(objection, 0.0)
         request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s)
         try:

@@ -12,10 +12,10 @@ import attrs
 
 from leanebm.core import CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
-from leanebm.lean import Certifier, EmbeddedBackend, LeanPoolConfig
+from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import CertificateRecord
-from leanebm.pipeline.workbench import prepare_embedded_lean
+from leanebm.pipeline.workbench import prepare_lean
 
 __all__ = ["CertificationRun", "ProofFile", "read_proof_file"]
 
@@ -153,8 +153,7 @@ class CertificationRun:
             LeanError: Lean broke; nothing is known about the files.
         """
         claims = _read_all(self._paths)
-        if isinstance(self._config.backend, EmbeddedBackend):
-            await prepare_embedded_lean(self._observer)
+        await prepare_lean(self._config, self._observer)
         results: dict[Path, CertificationResult] = {}
         for imports in dict.fromkeys(claim.file.imports for claim in claims):
             async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:

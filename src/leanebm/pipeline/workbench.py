@@ -26,7 +26,7 @@ __all__ = [
     "WorkbenchOpener",
     "open_lean",
     "open_workbench",
-    "prepare_embedded_lean",
+    "prepare_lean",
     "start_embedded_server",
 ]
 
@@ -35,16 +35,17 @@ class _Cancelled(Exception):
     """Ends an installation that nobody waits for any more."""
 
 
-async def prepare_embedded_lean(observer: Observer) -> None:
-    """Install the embedded Lean if it is not there yet: a stage of its own.
+async def prepare_lean(config: LeanPoolConfig, observer: Observer) -> None:
+    """Install the embedded Lean, if that is what ``config`` asks for and it is not there yet: a stage of its own.
 
     Cancelling stops the installation; what is half done is not used later.
 
     Raises:
         LeanInstallError: it cannot be installed; the message says what to do.
     """
-    with stage(observer, "preparing Lean") as preparing:
-        await _install(preparing)
+    if isinstance(config.backend, EmbeddedBackend):
+        with stage(observer, "preparing Lean") as preparing:
+            await _install(preparing)
 
 
 async def _install(preparing: Stage) -> None:
@@ -194,8 +195,7 @@ async def _enter_energy(
 @asynccontextmanager
 async def open_lean(config: LeanPoolConfig, observer: Observer) -> AsyncIterator[LeanPool]:
     """Prepare Lean if that has not been done on this machine, and start its workers."""
-    if isinstance(config.backend, EmbeddedBackend):
-        await prepare_embedded_lean(observer)
+    await prepare_lean(config, observer)
     async with AsyncExitStack() as stack:
         workers = "a Lean worker" if config.num_workers == 1 else f"{config.num_workers} Lean workers"
         with stage(observer, f"starting {workers}"):
