@@ -1,4 +1,4 @@
-"""Who is let in: which connections, which hosts, how many requests at once, and which of them go on."""
+"""Who is served: which connections and hosts, how many requests at once, and which of them are aborted."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["Aborts", "Admission", "Doorkeeper", "QueueFull", "host_of", "is_loop
 
 
 class QueueFull(Exception):
-    """As many sequences wait as may wait."""
+    """As many sequences wait already as may."""
 
 
 @final
 class Admission:
-    """Lets requests with ``max_running`` sequences in at once, in order of arrival, and ``max_queue`` more wait.
+    """Admits requests in order of arrival: ``max_running`` sequences at once, while ``max_queue`` more may wait.
 
-    A request that is larger than that counts as exactly that large: it may wait in an empty queue, and
-    run alone.
+    A request that is larger than a limit counts as exactly that large: it may wait in an empty queue,
+    and run alone.
     """
 
     def __init__(self, *, max_running: int, max_queue: int) -> None:
@@ -39,7 +39,7 @@ class Admission:
 
     @asynccontextmanager
     async def admit(self, sequences: int = 1) -> AsyncIterator[None]:
-        """Hold so many places.
+        """Hold that many places.
 
         Raises:
             QueueFull: without waiting, when the queue is full.
@@ -64,12 +64,12 @@ class Admission:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was let in at the very moment it gave up
+            if turn.done() and not turn.cancelled():  # it was admitted at the very moment when it gave up
                 self._release(places)
             raise
         finally:
             self.waiting -= counted
-            self._let_in()  # one that gave up may have stood in the way
+            self._let_in()  # the one that gave up may have held up those behind it
 
     def _release(self, places: int) -> None:
         self.running -= places
@@ -145,7 +145,7 @@ class Doorkeeper(asyncio.Protocol):
         self._max_connections = max_connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Decide at the moment from which on aiohttp counts the connection."""
+        """Decide now, since aiohttp counts the connection from now on."""
         connection = cast("asyncio.Transport", transport)
         if len(self._server.connections) < self._max_connections:
             protocol = self._server()

@@ -165,7 +165,7 @@ class Handlers:
         return web.json_response({"version": version("leanebm"), **settings, "internal_states": internal_states})
 
     async def _flush_cache(self, request: web.Request) -> web.Response:
-        await read_object(request)  # nothing in it matters, but what a web page can send is refused here, too
+        await read_object(request)  # nothing in it matters, but a web page's form is refused here, too
         if self._admission.running or self._admission.waiting:
             return web.Response(status=400, text="Cache not flushed: requests are running or waiting.\n")
         await self._backend.flush_cache()
@@ -179,11 +179,11 @@ class Handlers:
     async def _refuse(self, request: web.Request) -> web.Response:
         raise PolicyBadRequest(f"{request.path} is not supported by this server")
 
-    # --- who is heard, and for how long ---
+    # --- who is answered, and for how long ---
 
     @web.middleware
     async def _send(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Have the answer taken in time; aiohttp would wait, with all of it in memory, for as long as it takes."""
+        """Cut off a client that does not take its answer; aiohttp would wait for ever, with all of it in memory."""
         response = await handler(request)
         try:
             async with asyncio.timeout(self._config.receive_s):
@@ -193,20 +193,21 @@ class Handlers:
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:
-            pass  # aiohttp tries once more, meets it again, and knows what it means
+            pass  # aiohttp tries once more, meets the same error, and cleans up
         return response
 
     @web.middleware
     async def _know_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse what a web page sends after its own name was made to mean this machine (DNS rebinding).
 
-        Its browser takes our answers for that page's own, but says whom it asked. A key such a page does not have.
+        The browser takes our answers for the page's own, but its ``Host`` header holds the name that it asked for.
+        With an API key there is no need to look: the page does not have it.
         """
         if self._known_hosts is not None:
             host = host_of(request.headers.get("Host", ""))
             if not is_loopback(host) and host not in self._known_hosts:
-                name = f"{shown(host)} is not a name of this server: start it with it among its allowed_hosts"
-                raise web.HTTPMisdirectedRequest(reason=name)
+                reason = f"{shown(host)} is not a name of this server: start it with that name among its allowed_hosts"
+                raise web.HTTPMisdirectedRequest(reason=reason)
         return await handler(request)
 
     @web.middleware
@@ -214,16 +215,17 @@ class Handlers:
         key = self._config.api_key
         if key is not None and request.path not in _OPEN_PATHS:
             given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-            if not hmac.compare_digest(given, f"Bearer {key}".encode()):  # its time does not tell how much matched
+            # Comparing them takes equally long however much matches.
+            if not hmac.compare_digest(given, f"Bearer {key}".encode()):
                 return web.json_response({"error": "Unauthorized"}, status=401)
         return await handler(request)
 
     @web.middleware
     async def _receive(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Have the whole body before anything begins; a client that drips it holds nothing but its connection."""
+        """Read the whole body before anything begins, so that a slow client occupies nothing but its connection."""
         try:
             async with asyncio.timeout(self._config.receive_s):
-                await request.read()  # which keeps it for the handler
+                await request.read()  # aiohttp keeps it for the handler
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except web.RequestPayloadError as error:
@@ -251,7 +253,7 @@ async def _translate_errors(request: web.Request, handler: Handler) -> web.Strea
 
 
 def _known_hosts(config: ServeConfig) -> frozenset[str] | None:
-    """The names besides loopback's to be asked by; ``None`` stands for any."""
+    """The names, besides loopback's, that clients may ask for; ``None`` allows any."""
     if config.api_key is not None or not is_loopback(config.host):
         return None
     return frozenset(host.lower() for host in config.allowed_hosts)

@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 _LONGEST_REFUSAL: Final = 2000
-"""Characters of an answer that says what is wrong; it must not send back all that was sent."""
+"""Characters of an answer that says what is wrong; it must not repeat the whole request."""
 
 _UNSUPPORTED: Final[dict[str, tuple[object, ...]]] = {
-    # switch → the values that ask for nothing we lack
+    # switch → those of its values that need nothing this server lacks
     "stream": (None, False),
     "return_hidden_states": (None, False),
     "logprob_start_len": (None, -1),
@@ -100,7 +100,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which JSON does not know")
+    raise ValueError(f"it holds {name}, which is no JSON")
 
 
 def parse_generate(body: Mapping[str, Any], *, max_prompts: int, max_completions: int) -> GenerateRequest:

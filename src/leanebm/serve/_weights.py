@@ -25,7 +25,7 @@ class WeightLock:
     def __init__(self) -> None:
         self._moved = asyncio.Event()
         self.changes = 0
-        """Changes that run or wait to."""
+        """Changes under way, and those that wait."""
 
         self._requests = 0
         self._is_changing = False
@@ -67,7 +67,7 @@ class WeightLock:
             await self._moved.wait()
 
     def _wake_all(self) -> None:
-        """Let all that wait look again; it does not suspend, so no cancellation can leave them asleep."""
+        """Let all waiters look again. This does not suspend, so no cancellation can leave one asleep."""
         self._moved.set()
         self._moved.clear()
 

@@ -18,7 +18,7 @@ class ServeConfig:
     """Address to bind. Anything but loopback should come with an ``api_key``."""
 
     port: int = attrs.field(default=0, validator=[validators.ge(0), validators.le(65535)])
-    """Port to bind; 0 lets the system choose, and ``PolicyServer.url`` tells which."""
+    """Port to bind; 0 lets the system choose, and ``PolicyServer.url`` shows which."""
 
     api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
     """What clients must send as ``Authorization: Bearer …``; ``None`` asks for nothing."""
@@ -49,7 +49,7 @@ class ServeConfig:
 
     receive_s: float = attrs.field(default=60.0, validator=[validators.gt(0.0), validators.le(3600.0)])
     """How long a client may take to send the head of a request, again to send its body, and again to take the
-    answer, in seconds; one that takes longer is cut off, or answered 408. As long may a connection lie idle."""
+    answer, in seconds; one that takes longer is cut off, or answered 408. A connection may lie idle for as long."""
 
     shutdown_s: float = attrs.field(default=5.0, validator=validators.ge(0.0))
     """How long open requests may finish after the server is told to stop, in seconds."""

@@ -1,4 +1,4 @@
-"""Backends of the policy server, one a folder; :class:`Backend` is what they have in common."""
+"""Backends of the policy server, one per folder; :class:`Backend` is what they have in common."""
 
 from leanebm.serve.backends.base import (
     Backend,

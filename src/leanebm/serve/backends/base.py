@@ -39,10 +39,10 @@ class SamplingParams:
     """How to sample; the names and defaults are the wire's."""
 
     n: int = attrs.field(default=1, validator=[attrs.validators.ge(1), attrs.validators.le(1024)])
-    """Completions a prompt."""
+    """Completions per prompt."""
 
     temperature: float = attrs.field(default=1.0, validator=attrs.validators.ge(0.0))
-    """0 takes the likeliest; log-probabilities are then those of temperature 1."""
+    """0 takes the likeliest token; log-probabilities are then those of temperature 1."""
 
     max_new_tokens: int = attrs.field(default=128, validator=attrs.validators.ge(1))
     stop: tuple[str, ...] = attrs.field(default=(), validator=attrs.validators.max_len(32))
@@ -111,7 +111,7 @@ class EncodeDescription:
 
 @attrs.frozen(kw_only=True)
 class BackendDescription:
-    """What ``/model_info`` tells about a backend."""
+    """What ``/model_info`` reports about a backend."""
 
     model_path: str
     tokenizer_path: str
@@ -158,7 +158,7 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
-        """One embedding a prompt, in order.
+        """One embedding per prompt, in order.
 
         Args:
             prompts: at least one.
@@ -182,12 +182,12 @@ class Backend(abc.ABC):
 
     @property
     def adapters(self) -> Mapping[str, str]:
-        """Name of each loaded adapter, with something that changes when its weights do."""
+        """Name of each loaded adapter, with a text that changes when its weights or settings do."""
         return {}
 
     @property
     def statistics(self) -> Mapping[str, int]:
-        """Numbers for ``/server_info`` that tell what is going on inside."""
+        """Numbers for ``/server_info`` that show what is going on inside."""
         return {}
 
     async def load_adapter(self, name: str, path: str) -> None:
@@ -214,7 +214,7 @@ class Backend(abc.ABC):
             weight_version: what to call them; ``None`` leaves it to the backend.
 
         Raises:
-            PolicyBadRequest: this backend has none, or those do not fit. The old ones are in force still.
+            PolicyBadRequest: this backend has none, or those do not fit. The old ones stay in force.
         """
         named = "" if weight_version is None else f" as {weight_version!r}"
         raise PolicyBadRequest(f"cannot take weights from {path}{named}: {self._lack('weights')}")

@@ -58,7 +58,7 @@ def load_checkpoint(
                 local_files_only=True,
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # told below, in our own words
+                ignore_mismatched_sizes=True,  # reported below, in our own words
                 **chosen,
             )
     except Exception as error:
@@ -66,7 +66,7 @@ def load_checkpoint(
     _require_complete(folder, said)
     _require_finite(folder, model)
     for tensor in (*model.parameters(), *model.buffers()):
-        # Else main memory mirrors the file, and the next training round that writes there writes into us.
+        # Otherwise memory mirrors the file, and the next training round that writes there changes our weights.
         tensor.data = tensor.data.clone()
     loaded: PreTrainedModel = model.eval().requires_grad_(requires_grad=False)
     return loaded
@@ -115,7 +115,7 @@ def _shape(tensor: Tensor | None) -> str:
 def _require_complete(folder: Path, said: dict[str, Any]) -> None:
     problems = [f"{key} is not in the files" for key in sorted(said["missing_keys"])]
     problems += [f"{key} is of another shape" for key in sorted(map(str, said["mismatched_keys"]))]
-    if problems:  # transformers would make random numbers up for them
+    if problems:  # transformers would fill them with random numbers
         raise ConfigError(f"the weights in {folder} are incomplete", problems)
     if said["unexpected_keys"]:
         _log.warning("%d tensors in %s belong to no part of the model", len(said["unexpected_keys"]), folder)

@@ -21,12 +21,12 @@ __all__ = ["Intake"]
 
 @final
 class Intake:
-    """Makes jobs of prompts, and refuses what the model could never do.
+    """Turns prompts into jobs, and refuses what the model could never do.
 
     Args:
         model: for its tokenizer and its limits.
         limits: of the server.
-        seed: of the requests that bring none; ``None`` for one that nobody knows.
+        seed: of the requests that bring none; ``None`` draws one.
     """
 
     def __init__(self, model: LanguageModel, limits: Limits, *, seed: int | None) -> None:
@@ -62,7 +62,7 @@ class Intake:
         return [TextJob(tokens=tokens, adapter=adapter) for tokens in token_ids]
 
     def probe(self) -> PromptJob:
-        """One token, to see whether the model still gives any."""
+        """A job for one token, to see whether the model still works."""
         tokens = (min(self._model.eos_ids, default=0),)
         return self._prompt_job(tokens, SamplingParams(max_new_tokens=1, sampling_seed=0), None, is_probe=True)
 
@@ -92,7 +92,7 @@ class Intake:
         size = self._model.vocabulary_size
         for tokens in token_ids:
             if not tokens:
-                raise PolicyBadRequest("a text without tokens cannot be read: it must not be empty")
+                raise PolicyBadRequest("a text must not be empty: without tokens there is nothing to read")
             if (highest := max(tokens)) >= size:
                 raise PolicyBadRequest(f"token id {highest} is out of range: the model has {size}")
         return token_ids

@@ -30,10 +30,10 @@ __all__ = ["KeyValues", "LanguageModel"]
 
 @final
 class KeyValues:
-    """Tensors ``[B, H, T, C]``, two a layer, in which every sequence ends at the right edge.
+    """Tensors ``[B, H, T, C]``, two per layer, in which every sequence ends at the right edge.
 
-    So all sequences grow by one column at a step, whatever their lengths, and one joins or leaves by
-    a change of rows and of the padding on the left, which no attention mask lets through.
+    So all sequences grow by one column per step, whatever their lengths. One joins or leaves by a
+    change of rows, and of the padding on the left, which the attention mask hides.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class KeyValues:
 
     @property
     def bytes_per_token(self) -> int:
-        """Memory that a column of one row takes."""
+        """Memory that one column of one row takes."""
         tensors: list[Tensor] = [tensor for layer in self._layers for tensor in (layer.keys, layer.values)]
         return sum(tensor[0, :, :1].nbytes for tensor in tensors)
 
@@ -197,7 +197,7 @@ class LanguageModel:
             adapter: name of a loaded one.
 
         Returns:
-            One vector a row; ``None`` where it is zero or not finite.
+            One vector per row; ``None`` where it is zero or not finite.
         """
         longest = max(map(len, rows))
         ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=self._device)
@@ -246,10 +246,10 @@ class LanguageModel:
         return max(1, int(_CACHE_SHARE * free) // probe.bytes_per_token)
 
     def check(self) -> None:
-        """See that a sequence has the same logits step by step in company as read alone in one go.
+        """See that a sequence has the same logits when it grows in a batch as when it is read alone in one go.
 
         Raises:
-            ConfigError: it has not: the architecture keeps something between steps that is not per row.
+            ConfigError: it does not: the architecture keeps something between steps that is not kept per row.
         """
         short, long = [0], [0, 1, 1]
         try:

@@ -53,7 +53,7 @@ class PromptJob:
 
     @property
     def reach(self) -> int:
-        """Tokens that each of its rows may come to."""
+        """Tokens that each of its rows may grow to."""
         return len(self.tokens) + self.max_new_tokens
 
 
@@ -98,7 +98,7 @@ class Scheduler:
 
     @property
     def statistics(self) -> Mapping[str, int]:
-        """What is going on; ``steps`` counts passes that gave every running sequence a token."""
+        """How many run and how many wait; ``steps`` counts passes that gave every running sequence a token."""
         return {
             "running_sequences": sum(len(job.samples) for group in self._groups.values() for job in group.jobs),
             "waiting_prompts": len(self._prompts),
@@ -131,7 +131,7 @@ class Scheduler:
         return [job.answer.result() for job in jobs]
 
     async def run(self) -> None:
-        """Work until cancelled; what is not done by then is failed."""
+        """Work until cancelled; jobs that are not done by then fail."""
         try:
             while True:
                 await self._wake.wait()
@@ -173,11 +173,11 @@ class Scheduler:
         await self._advance(adapter, self._groups[adapter].batch.step)
 
     async def _advance(self, adapter: str | None, work: Callable[[], None]) -> None:
-        """Do something with a running batch, then part with the prompts that need it no longer."""
+        """Do something with a running batch, then let go of the prompts that are done."""
         group = self._groups[adapter]
         try:
             await self._thread.call(work)
-        except Exception as error:  # noqa: BLE001 - whatever the model raises, its requests must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever the model raises, its requests must be answered
             _fail(group.jobs, model_failure(error))
         for job in group.jobs:
             if not job.answer.done() and all(sample.is_finished for sample in job.samples):
@@ -255,7 +255,7 @@ class Scheduler:
 
 
 def _cache_tokens(jobs: Sequence[PromptJob]) -> int:
-    """Columns times rows that a batch of these prompts may come to."""
+    """Columns times rows that a batch of these prompts may grow to."""
     return sum(len(job.samples) for job in jobs) * max((job.reach for job in jobs), default=0)
 
 
@@ -295,7 +295,7 @@ class ModelThread:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             await asyncio.wait((running,))
-            running.exception()  # nobody is left to hear of it
+            running.exception()  # asyncio would report it as never looked at
             raise
 
 
@@ -303,7 +303,7 @@ _log = logging.getLogger(__name__)
 
 
 def model_failure(error: Exception) -> PolicyError:
-    """What to tell the requests that it ended. The memory that the error's frames hold is free afterwards.
+    """The error to answer requests with that it ended. The memory that its frames held is free afterwards.
 
     A pass that fails leaves its tensors in the frames of the traceback, and those in a cycle with the future
     that brought the error here: until Python happens to collect it, a GPU that was full would stay so.

@@ -16,7 +16,7 @@ __all__ = ["SampledSequence", "TextStream"]
 
 
 class TextStream(Protocol):
-    """Spells tokens as they come."""
+    """Turns tokens into text as they come."""
 
     def next(self, token_id: int) -> str:
         """What the token adds to the text; a character that is split over tokens comes with its last one."""
@@ -38,8 +38,8 @@ class SampledSequence:
         prompt_tokens: length of the prompt.
         params: of the request.
         end_ids: tokens that end it.
-        stream: spells the tokens.
-        rng: its own source of chance, so that its draws do not depend on its neighbours.
+        stream: turns the tokens into text.
+        rng: a generator of its own, so that its draws do not depend on its neighbours.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SampledSequence:
         return self._tokens[-1].token_id
 
     def uniform(self) -> float:
-        """A number in [0, 1), the next of its own; few enough bits that a sum's rounding cannot make it 1."""
+        """The next of its own numbers in [0, 1), with few enough bits that a sum's rounding cannot make it 1."""
         return self._rng.getrandbits(32) / 2**32
 
     def append(self, token_id: int, log_prob: float) -> None:
@@ -88,7 +88,7 @@ class SampledSequence:
         self._ending = self._find_ending(token_id, before)
 
     def completion(self) -> Completion:
-        """What it came to.
+        """What it has become.
 
         Raises:
             PolicyError: the model gave no probabilities for its last token.

@@ -20,12 +20,12 @@ class PromptTokenizer:
     """Turns texts into token ids, and token ids into text as they come. Any thread may use it."""
 
     def __init__(self, tokenizer: Tokenizer, *, bos_id: int | None, eos_id: int | None) -> None:
-        tokenizer.no_truncation()  # a checkpoint may carry such settings; they would cut a state unseen
+        tokenizer.no_truncation()  # a checkpoint may carry such settings; they would cut a state silently
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.eos_id = eos_id
         self.includes_bos = bos_id is not None and self.encode(["x"])[0][:1] == (bos_id,)
-        """Whether a text's first token says that it begins."""
+        """Whether a text's first token is the one for its beginning."""
 
     @classmethod
     def load(cls, folder: Path, *, trust_remote_code: bool) -> Self:
@@ -63,7 +63,7 @@ class PromptTokenizer:
             raise PolicyBadRequest(f"a text cannot be encoded: {error}") from error
 
     def stream(self, *, skip_special_tokens: bool) -> _Stream:
-        """Spells one completion."""
+        """A stream that turns the tokens of one completion into text."""
         return _Stream(self._tokenizer, skip_special_tokens=skip_special_tokens)
 
 

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @attrs.frozen
 class _Running:
-    """What exists while the backend is entered."""
+    """What exists inside the backend's ``async with``."""
 
     thread: ModelThread
     model: LanguageModel
@@ -49,12 +49,12 @@ class _Running:
 class HfBackend(Backend):
     """Samples from, and encodes with, a causal language model that transformers can load.
 
-    Requests of any number of clients grow side by side: new ones join between two steps, and a
+    Requests of any number of clients share the model: new ones join between two steps, and a
     prompt is read once for all its samples. With a ``sampling_seed`` a prompt's samples depend on the
     prompt, the parameters and the seed, not on who shares the batch, up to the rounding of the number
     format. Embeddings are the mean of the last hidden state over a text's tokens, in float32.
 
-    Everything of the model runs in one thread of its own. The libraries of the ``serve`` extra are
+    All of the model's work is done in one thread of its own. The libraries of the ``serve`` extra are
     imported when the backend is entered.
     """
 

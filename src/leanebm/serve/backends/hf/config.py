@@ -46,7 +46,7 @@ class HfConfig:
     """Completions that grow at once, summed over requests; also the largest ``n``."""
 
     max_batch_tokens: int = attrs.field(default=8192, validator=ge(1))
-    """Tokens of one forward pass over prompts or texts, padding included; a longer one passes alone."""
+    """Tokens of one forward pass over prompts or texts, padding included; a longer text has a pass to itself."""
 
     max_cache_tokens: int | None = attrs.field(default=None, validator=optional(ge(2)))
     """Tokens whose keys and values are kept at once, padding included; ``None`` fills half of the free memory."""

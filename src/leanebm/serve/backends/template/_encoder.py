@@ -145,7 +145,7 @@ _kept_entries = lru_cache(maxsize=2**16)(_derived_entries)
 
 
 def _counts(tokens: list[str], goals: list[PrintedGoal]) -> list[float]:
-    """Sizes, on a logarithmic scale; the last tells a state that could not be read."""
+    """Sizes, on a logarithmic scale; the last is 1 for a state that could not be read, else 0."""
     targets = [len(_TOKEN.findall(goal.target.text)) for goal in goals]
     sizes = [
         len(tokens),

@@ -27,7 +27,7 @@ _PROPOSITION_HEADS: Final = frozenset(
 
 @attrs.frozen
 class Variable:
-    """A line above the turnstile, one name at a time."""
+    """One of the names in a line above the turnstile."""
 
     name: str
     type: Expression

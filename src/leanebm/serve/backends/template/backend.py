@@ -34,7 +34,7 @@ EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
 _MAX_ENCODE_BATCH: Final = 256
 _CONTEXT: Final = 2**16
-"""Longest prompt, in characters. Longer states are no reading matter for rules, and a request must not cost seconds."""
+"""Longest prompt, in characters: longer than any state that the rules are good for, and read within half a second."""
 
 _PROBE: Final = "/- tactic state:\n⊢ True\n-/"
 
@@ -95,7 +95,7 @@ class TemplateBackend(Backend):
         completions = []
         for text in texts:
             completions.append(self._complete(text, params))
-            await asyncio.sleep(0)  # a long goal takes a tenth of a second; others wait for the event loop, too
+            await asyncio.sleep(0)  # a long goal takes a tenth of a second, and others need the event loop, too
         return completions
 
     async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
@@ -175,7 +175,7 @@ def _truncate(ranked: Sequence[WeightedTactic], params: SamplingParams) -> Seque
 
 
 def _silence(prompt: str) -> Completion:
-    """What is said where nothing may be proposed: no tactic, for certain. The contract wants ``n`` completions."""
+    """The answer where no tactic may be proposed: an empty one, with certainty, for ``n`` completions are wanted."""
     return Completion(
         text="", tokens=(Token(0.0, EOS_ID),), finish="stop", matched=EOS_ID, prompt_tokens=len(prompt.split())
     )

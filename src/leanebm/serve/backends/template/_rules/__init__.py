@@ -1,4 +1,4 @@
-"""The rules, one family a module; a new family is a new module and a line here."""
+"""The rules, one family per module; a new family is a new module and a line here."""
 
 from typing import Final
 
