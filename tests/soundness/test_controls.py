@@ -91,6 +91,15 @@ async def test_an_honest_proof_is_certified(certifier: Certifier, name: str, tal
         ("Nat.add_comm", "intro a b\ngrind"),
         ("Nat.le_total", "intro m n\nexact (Nat.lt_or_ge m n).imp_left Nat.le_of_lt"),
         ("Nat.add_left_comm", "intro n m k\nac_rfl"),
+        ("Nat.le_total", "intro a b\ngrind"),
+        ("Nat.le_total", "have : Inhabited Nat := inferInstance\nintro a b\nomega"),
+        ("Nat.succ_ne_zero", "intros\nsimp"),
+        ("Option.or_assoc", "intro α a b c\ncases a <;> cases b <;> rfl"),
+        ("Fin.le_total", "intro n a b\nexact Nat.le_total a b"),
+        ("Int.mul_assoc", "intro a b c\ngrind"),
+        ("Int.add_comm", "let i : Inhabited Int := inferInstance\nintro a b\nomega"),
+        ("List.map_id'", "intros\nsimp"),
+        ("iff_iff_eq", "intros\nsimp"),
     ],
 )
 async def test_a_library_theorem_may_be_proved_by_others(

@@ -1629,8 +1629,6 @@ structure Replay where
   env : Environment
   /-- Constants of the imported environment, each once. -/
   used : NameSet := {}
-  /-- What the declaration and its helpers are defined as. -/
-  values : List Expr := []
   rejection : Option Rejection := none
 
 def usedBy (info : ConstantInfo) : List Name :=
@@ -1654,7 +1652,7 @@ partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Rep
       let r ← replayConstants full r (usedBy info)
       if r.rejection.isSome then return r
       match r.env.addDeclCore 0 decl none with
-      | .ok env => return { r with env, values := cat (info.value? (allowOpaque := true)).toList r.values }
+      | .ok env => return { r with env }
       | .error e => return { r with rejection := some ⟨"kernel", ← (e.toMessageData {}).toString⟩ }
 
 partial def replayConstants (full : Environment) (r : Replay) : List Name → IO Replay
@@ -1695,13 +1693,10 @@ def allAxioms (env : Environment) (n : Name) : List Name :=
   let (_, st) := ((CollectAxioms.collect n).run env).run {}
   st.axioms.toList
 
-/-- Say how two terms relate, not what they are; and what `n + 1` and `n.succ` are made of. -/
-def relations : List Name := [``Eq, ``Ne, ``Not, ``False, ``Iff, ``LT.lt, ``LE.le, ``GT.gt, ``GE.ge, ``Nat.succ, ``HAdd.hAdd,
-  ``instHAdd, ``instAddNat, ``OfNat.ofNat, ``instOfNatNat]
+/-! ### What a proof of a library theorem may not use
 
-def speaksOfAll (names : List Name) : List Name → Bool
-  | [] => true
-  | n :: ns => (memName n relations || memName n names) && speaksOfAll names ns
+Not the theorem itself, nor anything that says the same. What a proof uses is looked for in the checked term: constants,
+and laws at instances (`Std.Total.total` at the library's order on `Nat`), each closed over the variables it depends on. -/
 
 /-- Whether `tactics` prove `type`. -/
 def isProvedBy (type : Expr) (tactics : String) : TermElabM Bool := do
@@ -1710,20 +1705,63 @@ def isProvedBy (type : Expr) (tactics : String) : TermElabM Bool := do
   | .error _ => return false
   | .ok stx => try return none? (← runTactics [goal.mvarId!] stx) catch _ => return false
 
-/-- Apply `f` as it stands, turned round, or as an equality of propositions for an equivalence. -/
-def applyAnyhow (f : String) : String :=
-  let plainly := s!"apply {f} <;> assumption"
-  s!"first | ({plainly}) | (symm; {plainly}) | (apply propext; {plainly}) | (apply Iff.of_eq; {plainly})"
+/-- Apply `h` as it stands, turned round, as an equality of propositions for an equivalence, or as what `simp` makes
+of it: `p = True` or `p = False`. -/
+def sameTactics : String :=
+  let plainly := "apply h <;> assumption"
+  "with_reducible_and_instances (intro h; intros; first"
+    ++ s!" | ({plainly}) | (symm; {plainly}) | (apply propext; {plainly}) | (apply Iff.of_eq; {plainly})"
+    ++ s!" | (apply of_eq_true; {plainly}) | (apply of_eq_false; {plainly}) | (apply eq_true; {plainly}) | (apply eq_false; {plainly}))"
 
-/-- `n` says what `target` says: each follows from the other by nothing but naming its arguments, turning it
-round, unfolding an abbreviation (`a > b` is `b < a`) or taking an instance apart (`Std.Commutative`). -/
-def restates (target n : ConstantInfo) : TermElabM Bool := do
-  if canonicalType n.type == canonicalType target.type then return true
-  if !(speaksOfAll n.type.getUsedConstants.toList target.type.getUsedConstants.toList) then return false
-  let there := s!"with_reducible (intros; first | ({applyAnyhow s!"@{nameText n.name}"}) | (obtain ⟨h⟩ := @{nameText n.name}; {applyAnyhow "h"}))"
-  let back := applyAnyhow s!"@{nameText target.name}"
-  if !(← isProvedBy target.type there) then return false
-  isProvedBy n.type s!"with_reducible (first | (intros; {back}) | (intros; constructor; intros; {back}))"
+/-- Two propositions say the same: each follows from the other by nothing but naming its arguments, turning it
+round, or unfolding an abbreviation (`a > b` is `b < a`) or an instance. -/
+def sayTheSame (p q : Expr) : TermElabM Bool := do
+  if canonicalType p == canonicalType q then return true
+  if !(← isProvedBy (.forallE `h p q .default) sameTactics) then return false
+  isProvedBy (.forallE `h q p .default) sameTactics
+
+/-- `f` applied to the last `n` bound variables. -/
+def applyBound (f : Expr) : Nat → Expr
+  | 0 => f
+  | n + 1 => applyBound (.app f (.bvar n)) n
+
+/-- Whether `s` is nothing but a proof under another name, as `Std.Commutative` is. An order is more: who passes one on
+need not use all of its laws. -/
+def isOneProof (env : Environment) (s : Name) : Bool :=
+  match env.find? s, getStructureInfo? env s with
+  | some info, some structure' => info.type.getForallBody == .sort .zero && structure'.fieldNames.size == 1
+  | _, _ => false
+
+/-- `fun x … => (e x …).i`, where `e : (x : …) → …`. -/
+def fieldUnder (e : Expr) (s : Name) (i : Nat) : Nat → Expr → Expr
+  | n, .forallE x t b info => .lam x t (fieldUnder e s i (n + 1) b) info
+  | n, _ => .proj s i (applyBound e n)
+
+/-- `e` and, if that is a proof under another name, the proof itself: what `e` says. -/
+partial def uses (e : Expr) : MetaM (List Expr) := do
+  let type ← Meta.inferType e
+  match type.getForallBody.getAppFn with
+  | .const s _ =>
+    if isOneProof (← getEnv) s then return e :: (← uses (fieldUnder e s 0 0 type)) else return [e]
+  | _ => return [e]
+
+/-- Each comparison has heartbeats of its own. -/
+def withOwnHeartbeats {α : Type} (x : TermElabM α) : TermElabM α :=
+  fun tctx tref mctx mref ctx ref => do
+    let initHeartbeats ← IO.getNumHeartbeats
+    x tctx tref mctx mref { ctx with initHeartbeats } ref
+
+/-- Whether `e` says what `target` says. -/
+def restates (target : Expr) (e : Expr) : TermElabM Bool := withOwnHeartbeats do
+  try anySays (← uses e) catch _ => return false
+where
+  anySays : List Expr → TermElabM Bool
+    | [] => return false
+    | e :: es => do
+      let type ← Meta.inferType e
+      if ← Meta.isProp type then
+        if ← sayTheSame type target then return true
+      anySays es
 
 /-- Whether a constant's argument number `i` is an instance. -/
 def isInstanceArgument : Nat → Expr → Bool
@@ -1736,60 +1774,220 @@ def mayBeLemma (env : Environment) (n : Name) : ConstantInfo → Bool
   | .thmInfo _ | .axiomInfo _ => true
   | info => env.isProjectionFn n && !info.type.getForallBody.isBVar
 
-/-- `@Std.le_total Nat _ inst`: a lemma about all orders, at an instance that the library has. -/
-def isAtInstance (env : Environment) (e : Expr) : Bool :=
-  e.isApp && !e.hasFVar && !e.hasLooseBVars &&
-  match e.getAppFn with
-  | .const n _ =>
-    match env.find? n with
-    | some info => isInstanceArgument (e.getAppNumArgs - 1) info.type && mayBeLemma env n info
-    | none => false
+/-- `@Std.le_total Nat _ inst`: a lemma of the library's about all orders, at one of them. -/
+def isAtInstance (library : Environment) (e : Expr) : Bool :=
+  match e with
+  | .app .. =>
+    match e.getAppFn with
+    | .const n _ =>
+      match library.find? n with
+      | some info => isInstanceArgument (e.getAppNumArgs - 1) info.type && mayBeLemma library n info
+      | none => false
+    | _ => false
   | _ => false
 
-def memExpr (e : Expr) : List Expr → Bool
+/-- What a bound variable of a proof stands for. -/
+inductive Bound where
+  | variable (name : Name) (type : Expr) (info : BinderInfo)
+  | value (value : Expr)
+  /-- A field of a structure that was taken apart. -/
+  | field (value : Expr)
+
+/-- `e` as a function of the variables that it depends on, with what is known of the others put in. -/
+def closeUnder : List Bound → Expr → Expr
+  | [], e => e
+  | .variable n t i :: context, e =>
+    closeUnder context (if e.hasLooseBVar 0 then .lam n t e i else e.lowerLooseBVars 1 1)
+  | .value v :: context, e => closeUnder context (e.instantiate1 v)
+  | .field v :: context, e => closeUnder context (e.instantiate1 v)
+
+structure Walk where
+  library : Environment
+  env : Environment
+  /-- Closed pieces that have been walked through. -/
+  closed : Table Nat := .empty
+  /-- Pieces with these bound variables that have been walked through. -/
+  scope : Table Nat := .empty
+  laws : Table Nat := .empty
+  found : List Expr := []
+  /-- Steps left. -/
+  fuel : Nat := 400000
+
+def addLaw (context : List Bound) (e : Expr) (w : Walk) : Walk :=
+  let law := closeUnder context e
+  if (w.laws.find? law).isSome then w else { w with laws := w.laws.add law 0, found := law :: w.found }
+
+def argumentsAfter : Nat → List Expr → List Expr
+  | 0, es => es
+  | _, [] => []
+  | n + 1, _ :: es => argumentsAfter n es
+
+/-- A structure that is taken apart, and what is made of its fields. -/
+structure Apart where
+  structure' : Name
+  fields : Nat
+  major : Expr
+  minor : Expr
+  others : List Expr
+
+def takenApart (env : Environment) (n : Name) (args : List Expr) : Option Apart :=
+  match n with
+  | .str s how =>
+    if how != "casesOn" && how != "rec" && how != "recOn" then none
+    else
+      match env.find? s, getStructureInfo? env s with
+      | some (.inductInfo info), some structure' =>
+        -- Parameters, a motive, and then these.
+        match argumentsAfter (info.numParams + 1) args with
+        | first :: second :: others =>
+          let (major, minor) := if how == "rec" then (second, first) else (first, second)
+          if info.numIndices == 0 && !info.isRec then some ⟨s, structure'.fieldNames.size, major, minor, others⟩ else none
+        | _ => none
+      | _, _ => none
+  | _ => none
+
+def liftAll (n : Nat) : List Expr → List Expr
+  | [] => []
+  | e :: es => e.liftLooseBVars 0 n :: liftAll n es
+
+def applied (f : Expr) : List Expr → Expr
+  | [] => f
+  | a :: as => applied (.app f a) as
+
+def anyField (context : List Bound) : List Expr → Bool
   | [] => false
-  | x :: xs => x == e || memExpr e xs
+  | .bvar i :: es =>
+    match nth? context i with
+    | some (.field _) => true
+    | _ => anyField context es
+  | _ :: es => anyField context es
 
-/-- All of them in a proof, each once. -/
-partial def lemmasAtInstances (env : Environment) (values found : List Expr) : List Expr :=
-  match values with
-  | [] => found
-  | value :: rest =>
-    match value.find? (fun e => isAtInstance env e && !memExpr e found) with
-    | some e => lemmasAtInstances env values (e :: found)
-    | none => lemmasAtInstances env rest found
+/-- Whether `f` takes an instance among these arguments. -/
+def takesInstance (env : Environment) : List Expr → Expr → Bool
+  | _ :: as, .lam _ t b _ =>
+    match t.getForallBody.getAppFn with
+    | .const n _ => isClass env n || takesInstance env as b
+    | _ => takesInstance env as b
+  | _, _ => false
 
-/-- Such a lemma may be what the instance was made of: the target itself. -/
-def restatesAtInstance (target : ConstantInfo) (lemma' : Expr) : TermElabM Bool := do
-  let type ← Meta.inferType lemma'
-  if !(← Meta.isProp type) then return false
-  let plainly := s!"intros; {applyAnyhow "h"}"
-  let there := s!"with_reducible_and_instances (intro h; first | ({plainly}) | (obtain ⟨h⟩ := h; {plainly}))"
-  let back := s!"with_reducible_and_instances (intro h; first | ({plainly}) | (constructor; {plainly}))"
-  if !(← isProvedBy (.forallE `h type target.type .default) there) then return false
-  isProvedBy (.forallE `h target.type type .default) back
+mutual
+/-- Collect the laws at instances in a term. -/
+partial def walk (context : List Bound) (e : Expr) (w : Walk) : Walk :=
+  if w.fuel == 0 then w
+  else if e.hasLooseBVars then
+    if (w.scope.find? e).isSome then w
+    else walkNew context e { w with scope := w.scope.add e 0, fuel := w.fuel - 1 }
+  else if (w.closed.find? e).isSome then w
+  else walkNew context e { w with closed := w.closed.add e 0, fuel := w.fuel - 1 }
 
-def selfReferenceAtInstance (target : ConstantInfo) : List Expr → TermElabM (Option Name)
-  | [] => return none
-  | e :: es => do
-    if ← restatesAtInstance target e then return e.getAppFn.constName? else selfReferenceAtInstance target es
+partial def walkNew (context : List Bound) (e : Expr) (w : Walk) : Walk :=
+  match e with
+  | .lam n t b i => walkUnder (.variable n t i :: context) b (walk context t w)
+  | .forallE n t b i => walkUnder (.variable n t i :: context) b (walk context t w)
+  | .letE _ t v b _ => walkUnder (.value v :: context) b (walk context v (walk context t w))
+  | .mdata _ b => walk context b w
+  | .proj _ _ b => walk context b (addLaw context e w)
+  | .bvar i =>
+    match nth? context i with
+    | some (.field _) => addLaw context e w
+    | _ => w
+  | .const n levels => walkConstant context n levels [] w
+  | .app .. => walkApp context e.getAppFn (argumentsOf e []) (if isAtInstance w.library e then addLaw context e w else w)
+  | _ => w
 
-/-- A library theorem may not be proved by itself, nor by another constant that says the same. -/
-def selfReference (target : ConstantInfo) : List Name → TermElabM (Option Name)
+/-- Into a binder: what was seen outside has other bound variables. -/
+partial def walkUnder (context : List Bound) (e : Expr) (w : Walk) : Walk :=
+  let inner := walk context e { w with scope := .empty }
+  { inner with scope := w.scope }
+
+partial def walkAll (context : List Bound) : List Expr → Walk → Walk
+  | [], w => w
+  | e :: es, w => walkAll context es (walk context e w)
+
+partial def walkApp (context : List Bound) (f : Expr) (args : List Expr) (w : Walk) : Walk :=
+  match f, args with
+  | .bvar i, _ =>
+    -- A helper is looked into where it is given a structure to take laws from, or laws out of one.
+    match nth? context i with
+    | some (.value v) =>
+      if anyField context args || takesInstance w.env args v then walk context (applied (v.liftLooseBVars 0 (i + 1)) args) w else walkAll context args w
+    | some (.field _) => walkAll context args (addLaw context f w)
+    | _ => walkAll context args w
+  | .lam _ t b _, a :: as => walkUnder (.value a :: context) (applied b (liftAll 1 as)) (walk context a (walk context t w))
+  | .const n levels, _ => walkConstant context n levels args w
+  | _, _ => walkAll context args (walk context f w)
+
+partial def walkConstant (context : List Bound) (n : Name) (levels : List Level) (args : List Expr) (w : Walk) : Walk :=
+  let w := walkPrefixes context (.const n levels) args w
+  if w.library.contains n then
+    match takenApart w.env n args with
+    | some apart => walkFields context apart 0 apart.minor (walkAll context (apart.major :: apart.others) w)
+    | none => walkAll context args w
+  else
+    -- A helper that this proof made: what it does with what it is given.
+    match w.env.find? n with
+    | none => walkAll context args w
+    | some info =>
+      match info.value? (allowOpaque := true) with
+      | none => walkAll context args w
+      | some v => walk context (applied (v.instantiateLevelParams info.levelParams levels) args) (walkAll context args w)
+
+/-- A law may be applied to more than its instance. -/
+partial def walkPrefixes (context : List Bound) (f : Expr) : List Expr → Walk → Walk
+  | [], w => w
+  | a :: as, w =>
+    let e := .app f a
+    walkPrefixes context e as (if isAtInstance w.library e then addLaw context e w else w)
+
+/-- What is made of the fields of a structure that was taken apart; `i` of them are bound already. -/
+partial def walkFields (context : List Bound) (apart : Apart) (i : Nat) (e : Expr) (w : Walk) : Walk :=
+  if i == apart.fields then walkUnder context e w
+  else
+    match e with
+    | .lam _ _ b _ =>
+      walkFields (.field (.proj apart.structure' i (apart.major.liftLooseBVars 0 i)) :: context) apart (i + 1) b w
+    | _ => walkUnder context e w
+end
+
+/-- The name under which the library's author declared something. -/
+def authorsName (n : Name) : Name := (privateToUserName? n).getD n
+
+/-- Whether `n` was made along with `target`, as `target._simp_1` is by `@[simp]`. -/
+def isMadeFor (target : ConstantInfo) (n : Name) : Bool :=
+  target.name.isPrefixOf (authorsName n) && !(memName n target.type.getUsedConstants.toList)
+
+/-- The constant that is `target`, was made along with it, or says the same. -/
+def selfReference (target : ConstantInfo) (type : Expr) : List Name → TermElabM (Option Name)
   | [] => return none
   | n :: ns => do
-    if n == target.name then return some n
+    if isMadeFor target n then return some n
     match (← getEnv).find? n with
-    | some info => if ← restates target info then return some n else selfReference target ns
-    | none => selfReference target ns
+    | some info =>
+      if ← restates type (.const n (← mkFreshLevelMVarsFor info)) then return some n
+      selfReference target type ns
+    | none => selfReference target type ns
 
-/-- The constant by which a proof of `target` refers to `target`, if there is one. -/
-def findSelfReference (s : Server) (target : ConstantInfo) (r : Replay) : IO (Except String (Option Name)) := do
+def lawThatRestates (type : Expr) : List Expr → TermElabM (Option Name)
+  | [] => return none
+  | law :: laws => do
+    if ← restates type law then return some ((headOf law).getD `an_instance) else lawThatRestates type laws
+where
+  headOf : Expr → Option Name
+    | .lam _ _ b _ => headOf b
+    | .proj _ _ e => headOf e
+    | e => e.getAppFn.constName?
+
+/-- The constant by which a proof of `target` refers to `target`, if there is one. `proof` is the theorem that was
+checked: it says what `target` says, in its own universe levels. -/
+def findSelfReference (s : Server) (target : ConstantInfo) (proof : TheoremVal) (r : Replay) : IO (Except String (Option Name)) := do
   let found : IO.Ref (Option Name) ← IO.mkRef none
   let o ← run s {} (emptyCore r.env) do
-    match ← selfReference target r.used.toList with
+    match ← selfReference target proof.type r.used.toList with
     | some n => ST.Prim.Ref.set found (some n)
-    | none => ST.Prim.Ref.set found (← selfReferenceAtInstance target (lemmasAtInstances r.env r.values []))
+    | none =>
+      let w := walk [] proof.value { library := r.library, env := r.env }
+      if w.fuel == 0 then throwError "the proof is too large to look through"
+      ST.Prim.Ref.set found (← lawThatRestates proof.type w.found)
     answer []
   match o.refusal with
   | some r => return .error r.description
@@ -1883,7 +2081,7 @@ def judge (s : Server) (c : Claim) (asked : Asked) (full : Environment) : IO (Ex
         | none, none => return .ok (r, report)
         | none, some name =>
           let some target := s.env.find? name | return .error ⟨"elaboration", s!"unknown library theorem {nameText name}"⟩
-          match ← findSelfReference s target r with
+          match ← findSelfReference s target v r with
           | .error e => return .error ⟨"self_reference", s!"whether the proof uses the theorem itself is unknown: {e}"⟩
           | .ok (some n) => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which {if n == name then "is" else "says the same as"} the theorem itself"⟩
           | .ok none => return .ok (r, report)
