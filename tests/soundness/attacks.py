@@ -724,7 +724,8 @@ LIBRARY = [
     Attack(
         "library",
         "by an instance given to a helper",
-        "have h (i : Lean.Grind.CommSemiring Nat) : ∀ a b : Nat, i.add a b = i.add b a := i.add_comm\nexact h inferInstance",
+        "have h (i : Lean.Grind.CommSemiring Nat) : ∀ a b : Nat, i.add a b = i.add b a := i.add_comm\n"
+        "exact h inferInstance",
         "self_reference",
         B,
         copy_from="Nat.add_comm",
@@ -756,7 +757,8 @@ LIBRARY = [
     Attack(
         "library",
         "by an instance that exists",
-        "intro a b\nhave h : ∃ x : Std.IsLinearOrder Nat, True := ⟨by infer_instance, trivial⟩\nobtain ⟨h, -⟩ := h\nexact Std.le_total ..",
+        "intro a b\nhave h : ∃ x : Std.IsLinearOrder Nat, True := ⟨by infer_instance, trivial⟩\n"
+        "obtain ⟨h, -⟩ := h\nexact Std.le_total ..",
         "self_reference",
         B,
         copy_from="Nat.le_total",

@@ -156,3 +156,41 @@ def test_a_statement_that_logs_an_error_does_not_start(repl: Any) -> None:
     refusal = repl("goal.start", expr="∀ n : Nat, (match n with | 0 => 0 | _ + 2 => 0) = 0")
     assert refusal["error"] == "elab"
     assert "Missing cases" in refusal["desc"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "printed"),
+    [
+        ("1 = 1", "1 = 1"),
+        ("(1 : Fin 1) = 2", "(1 : Fin (1 : Nat)) = (2 : Fin (1 : Nat))"),
+        ("∀ n : Nat, (n : Int) = n", "∀ (n : Nat), (↑n : Int) = (↑n : Int)"),
+        ("letI : OfNat Nat 2 := ⟨1⟩; (1 : Nat) = 2", "letI : OfNat Nat 2 := ⟨1⟩; (1 : Nat) = 2"),
+        ("letI : Add Nat := ⟨fun a _ => a⟩; (1 : Nat) + 1 = 1", "letI : Add Nat := ⟨fun a _ => a⟩; (1 : Nat) + 1 = 1"),
+        ("∀ (n) (_ : 0 < n := by decide), n = n", "∀ (n) (_ : 0 < n := by decide), n = n"),
+    ],
+)
+def test_a_statement_is_shown_as_what_reads_back_as_itself(repl: Any, statement: str, printed: str) -> None:
+    proof = "first | rfl | (intros; rfl)"
+    certificate = certify(repl, statement, proof)["certificate"]
+    assert certificate["statement"] == printed
+    # What is shown is certified by the same proof, and is the same statement.
+    again = certify(repl, printed, proof)["certificate"]
+    assert again["fingerprint"] == certificate["fingerprint"]
+    assert certificate["fingerprint"] != certify(repl, "1 + 0 = 1", "rfl")["certificate"]["fingerprint"]
+
+
+def test_the_scope_of_a_statement_is_the_headers(repl: Any) -> None:
+    more = {"header": "open Nat\nuniverse v"}
+    statement = "∀ (α : Type v) (a : α) (n : Nat), a = a ∧ succ n = n + 1"
+    assert certify(repl, statement, "intros; exact ⟨rfl, rfl⟩", **more)["certificate"]["statement"].startswith(
+        "∀ (α : Type v)"
+    )
+
+
+@pytest.mark.parametrize("binding", ["letI", "let", "have", "haveI"])
+def test_a_statement_that_shares_its_parts_is_as_large_as_it_is_written(repl: Any, binding: str) -> None:
+    doubled = "".join(f"{binding} p{i + 1} := p{i} ∧ p{i}; " for i in range(24))
+    statement = f"∀ p0 : Prop, {doubled}p24 → p24"
+    assert "stateId" in repl("goal.start", expr=statement, goals=True)
+    certificate = certify(repl, statement, "exact fun _ h => h")["certificate"]
+    assert len(certificate["statement"]) < 10_000

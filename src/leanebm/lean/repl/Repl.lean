@@ -2039,7 +2039,8 @@ def elabAsTheorem (s : Server) (name : Name) (statement : Syntax) (st : IO.Ref C
       | none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
       | some info =>
         if info.type.hasSorry then return .error ⟨"sorry", "the statement uses sorry"⟩
-        return .ok ⟨info.type, after.env, scopeOf before info.levelParams⟩
+        let scope := topScope before
+        return .ok ⟨info.type, after.env, ⟨scope.currNamespace, scope.openDecls, info.levelParams⟩⟩
 
 /-- What was asked for, elaborated apart from the proof. -/
 def askedFor (s : Server) (c : Claim) : IO (Except Rejection Asked) := do
@@ -2087,9 +2088,54 @@ def judge (s : Server) (c : Claim) (asked : Asked) (full : Environment) : IO (Ex
           | .ok none => return .ok (r, report)
     | _ => return .error ⟨"forbidden", s!"{nameText c.name} is not a theorem"⟩
 
-/-- A certificate; `saying` is what was proved, spelled out. -/
-def certificateReply (s : Server) (asked : Asked) (saying : Expr) (r : Replay) (report : AxiomReport) : ReplM := do
-  answer [("certificate", .mkObj [("statement", jstr (← ppWith asked.type)), ("fingerprint", jstr (fingerprint saying)),
+def withOptions' {α : Type} (options : Options) (x : MetaM α) : MetaM α :=
+  fun mctx mref ctx ref => x mctx mref { ctx with options } ref
+
+/-- Ways to print a statement: for people, and with the types of numbers and of what is coerced. -/
+def printings : List Options :=
+  [{}, pp.numericTypes.set (pp.coercions.types.set (pp.funBinderTypes.set {} true) true) true]
+
+def printed (s : Server) (asked : Asked) (options : Options) : IO String := do
+  let out : IO.Ref String ← IO.mkRef ""
+  discard <| run s asked.scope (emptyCore asked.env) do
+    ST.Prim.Ref.set out (← withOptions' options (ppWith asked.type))
+    answer []
+  ST.Prim.Ref.get out
+
+/-- Whether `text`, where the theorem stands, says what was asked for. -/
+def readsBack (s : Server) (c : Claim) (asked : Asked) (said : Expr) (text : String) : IO Bool := do
+  match ← afterHeader s c.header with
+  | .error _ => return false
+  | .ok st => do
+    let opened : Command.State ← ST.Prim.Ref.get st
+    ST.Prim.Ref.set st { opened with scopes := [{ topScope opened with levelNames := asked.scope.levelNames }] }
+    match parseTerm opened.env text with
+    | .error _ => return false
+    | .ok stx =>
+      if (objectionTo s.embedded stx).isSome then return false
+      match ← elabAsTheorem s c.name stx st with
+      | .error _ => return false
+      | .ok again => return (← saying s.env again.env again.type) == said
+
+/-- The text that was asked for, which says itself. -/
+def ownText (c : Claim) : String :=
+  match c.expr, c.copyFrom with
+  | some text, _ => text.trimAscii.toString
+  | none, name => s!"type_of% @{nameText (name.getD .anonymous)}"
+
+/-- The first print that Lean reads back as the same statement. Where there is none, as where an instance is
+bound by `letI`, it is the statement's own text. -/
+def readableStatement (s : Server) (c : Claim) (asked : Asked) (said : Expr) : List Options → IO String
+  | [] => return ownText c
+  | options :: more => do
+    let text ← printed s asked options
+    -- What one print leaves out for its size, or as a proof, the next one leaves out, too.
+    match text.splitOn "⋯" with
+    | [_] => if ← readsBack s c asked said text then return text else readableStatement s c asked said more
+    | _ => return ownText c
+
+def certificateReply (s : Server) (statement fingerprint : String) (r : Replay) (report : AxiomReport) : ReplM := do
+  answer [("certificate", .mkObj [("statement", jstr statement), ("fingerprint", jstr fingerprint),
     ("axioms", namesJson report.axioms), ("constants", namesJson r.used.toList),
     ("trustedConstants", namesJson (keepUsed report.trusted)), ("leanVersion", jstr Lean.versionString),
     ("backend", jstr (if s.embedded then "embedded" else "native"))])]
@@ -2115,7 +2161,8 @@ def certified (s : Server) (c : Claim) (source : String) : IO Outcome := do
     | .error r => return ⟨rejectedReply r, none⟩
     | .ok (r, report) => do
       let said ← saying s.env asked.env asked.type
-      run s asked.scope (emptyCore asked.env) (certificateReply s asked said r report)
+      let statement ← readableStatement s c asked said printings
+      run s {} (emptyCore s.env) (certificateReply s statement (fingerprint said) r report)
 
 def proofCertify (s : Server) (p : Json) : IO Outcome := do
   match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
