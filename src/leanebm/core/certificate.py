@@ -37,7 +37,7 @@ class Certificate:
     """The proof, one block of text per step; run one after the other on the first goal, they prove the theorem."""
 
     statement: str
-    """The certified type, as Lean prints it."""
+    """The certified statement, as a text that Lean reads back as the same: its print, or what was asked for."""
 
     fingerprint: str
     """A hash of the certified type, equal for statements equal up to bound names."""
