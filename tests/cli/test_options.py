@@ -39,6 +39,11 @@ def test_without_options_the_defaults_hold() -> None:
     ("arguments", "reach", "expected"),
     [
         (["--budget", "7"], lambda config: config.search.budget.max_expansions, 7),
+        (["--wall-s", "2.5"], lambda config: config.search.budget.max_wall_s, 2.5),
+        (["--candidates", "9"], lambda config: config.search.candidates_per_state, 9),
+        (["--adapter", "round-1"], lambda config: config.policy.adapter, "round-1"),
+        (["--prompt-format", "prefix"], lambda config: config.policy.prompt_format, "prefix"),
+        (["--patience", "3"], lambda config: config.policy.connect_patience_s, 3.0),
         (["--server-url", "http://h:1/"], lambda config: config.policy.url, "http://h:1"),
         (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
         (["--encode-url", "http://h:2"], lambda config: config.policy.encoder.url, "http://h:2"),

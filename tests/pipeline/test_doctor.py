@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,3 +74,39 @@ def disk() -> Callable[[int], object]:
             self.free = free
 
     return Usage
+
+
+def test_each_extra_is_there_or_comes_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "missing_of", lambda extra: ("torch>=2.5",) if extra == "energy" else ())
+    monkeypatch.setattr(doctor, "how_to_install", lambda extra: f"install {extra}")
+    extras = {subject: each for subject, each in found().items() if subject.startswith("extra ")}
+    assert {subject: each.verdict for subject, each in extras.items()} == {
+        "extra embedded": Health.GOOD,
+        "extra energy": Health.ABSENT,
+        "extra serve": Health.GOOD,
+    }
+    assert "torch>=2.5" in extras["extra energy"].finding
+    assert extras["extra energy"].advice == "install energy"
+    assert extras["extra serve"].advice == ""
+
+
+@pytest.mark.parametrize(("names", "verdict"), [([], Health.ABSENT), (["A", "B"], Health.GOOD)])
+def test_the_gpus_that_torch_sees_are_named(monkeypatch: pytest.MonkeyPatch, names: list[str], verdict: Health) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: names[number])
+    assert found()["GPU"].verdict is verdict
+    said = "cuda:0 A, cuda:1 B (torch " if names else f"torch {torch.__version__} sees none"
+    assert found()["GPU"].finding.startswith(said)
+
+
+def test_without_torch_nothing_imports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import would fail
+    assert (found()["GPU"].verdict, "torch is not installed" in found()["GPU"].finding) == (Health.ABSENT, True)
+
+
+def test_a_torch_that_cannot_be_imported_stands_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda _: object())
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert found()["GPU"].verdict is Health.BAD

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,21 @@ async def test_leaving_closes_what_is_under_way(connect: Connect, server: FakePo
         await server.wait_for_requests("/encode", 7)
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_what_was_asked_is_logged_when_the_client_closes(
+    connect: Connect, server: FakePolicyServer, state: ProofState, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="leanebm.policy")
+    server.script("/generate", Answer(status=500), Answer(json=sample_object("simp", -0.1)))
+    async with connect() as policy:
+        await policy.propose(state, 1)
+    said = caplog.messages[-1]
+    assert said.startswith(f"{server.url}: 2 requests, 1 of them retries, 1 failed; 1 samples for 1 states; ")
+    caplog.clear()
+    async with connect():
+        pass
+    assert caplog.messages == []  # nothing was asked
 
 
 async def test_long_states_are_shortened_for_the_prompt(

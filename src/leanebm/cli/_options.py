@@ -12,7 +12,7 @@ import click
 
 from leanebm.errors import ConfigError
 from leanebm.pipeline import Override, part_table, read_run_config
-from leanebm.policy import EncoderBackend
+from leanebm.policy import PROMPT_FORMATS, EncoderBackend
 
 __all__ = ["lean_options", "resume_anyway_option", "run_options", "theorems_option"]
 
@@ -101,7 +101,11 @@ _PARTS = tuple(
 )
 
 _RUN = (
-    _Setting("--budget", "search.budget.max_expansions", int, "Expansions a theorem may cost.  [default: 100]", "N"),
+    _Setting("--budget", "search.budget.max_expansions", int, "Expansions per theorem.  [default: 100]", "N"),
+    _Setting("--wall-s", "search.budget.max_wall_s", float, "Seconds per theorem.  [default: no limit]", "S"),
+    _Setting(
+        "--candidates", "search.candidates_per_state", int, "Tactics to ask for per expansion.  [default: 16]", "N"
+    ),
     _Setting(
         "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
     ),
@@ -122,6 +126,13 @@ _RUN = (
     ),
     _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
     _Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
+    _Setting("--adapter", "policy.adapter", str, "The LoRA adapter that the policy server is to sample with.", "NAME"),
+    _Setting(
+        "--prompt-format",
+        "policy.prompt_format",
+        click.Choice(sorted(PROMPT_FORMATS)),
+        "How a state is shown to the policy.  [default: state_comment]",
+    ),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
     _Setting(
         "--ebm-path",

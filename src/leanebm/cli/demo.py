@@ -30,7 +30,7 @@ _SETTINGS = {
 
 @click.command()
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
-@click.option("--budget", type=int, metavar="N", help="Expansions a theorem may cost.  [default: 100]")
+@click.option("--budget", type=int, metavar="N", help="Expansions per theorem.  [default: 100]")
 def demo(*, max_theorems: int | None, budget: int | None) -> None:
     """Prove the bundled theorems with nothing but this package.
 

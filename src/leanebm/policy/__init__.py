@@ -1,6 +1,5 @@
-"""Policies: the client of a policy server and of the encoder beside it, prompts, and a cache."""
+"""Policies: the client of a policy server and of the encoder beside it, and prompts."""
 
-from leanebm.policy.cached import CachedPolicy
 from leanebm.policy.client import PolicyClient
 from leanebm.policy.config import EncoderBackend, EncoderConfig, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
@@ -10,7 +9,6 @@ from leanebm.policy.truncation import truncate_state, truncate_text
 
 __all__ = [
     "PROMPT_FORMATS",
-    "CachedPolicy",
     "EncoderBackend",
     "EncoderConfig",
     "ModelInfo",

@@ -16,10 +16,10 @@ from leanebm.errors import ConfigError, EncoderError
 from leanebm.policy._embedder import Embedder
 from leanebm.policy._embedding_store import EmbeddingStore
 from leanebm.policy._embeddings import check_encoder
+from leanebm.policy._encoders import ENCODERS
 from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._weights import ModelWatch
 from leanebm.policy.config import EncoderConfig
-from leanebm.policy.encoders import ENCODERS
 from leanebm.policy.statistics import RequestMeter
 
 __all__ = ["Encoding"]

@@ -113,6 +113,8 @@ class PolicyClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Give up what is under way and close every connection."""
+        if self._meter.requests:
+            _log.info("%s: %s", self._policy.url, self.statistics())
         await self._resources.aclose()
 
     # --- tactics ---
@@ -286,31 +288,15 @@ class PolicyClient:
 
     def statistics(self) -> PolicyStatistics:
         """What this client has done so far."""
-        meter = self._meter
         endpoints = {self._policy, self._encoder}
         return PolicyStatistics(
-            requests=meter.requests,
-            retries=meter.retries,
-            overloads=meter.failures[Failure.OVERLOADED],
-            failures=meter.failures.total(),
-            proposals=meter.proposals,
-            truncated_states=meter.truncated_states,
-            samples=meter.samples,
-            candidates=meter.candidates,
-            dropped_samples=meter.dropped_samples,
-            filtered_samples=meter.filtered_samples,
-            token_count_mismatches=meter.token_count_mismatches,
-            texts=meter.texts,
-            cached_texts=meter.cached_texts,
-            stored_texts=meter.stored_texts,
-            shared_texts=meter.shared_texts,
-            weight_changes=meter.weight_changes,
+            **self._meter.counts(),
             in_flight=sum(endpoint.limit.in_flight for endpoint in endpoints),
             waiting=sum(endpoint.limit.waiting for endpoint in endpoints),
             concurrency_limit=self._policy.limit.limit,
             is_circuit_open=any(endpoint.breaker.is_open for endpoint in endpoints),
-            latency_p50_s=meter.latency_quantile_s(0.5),
-            latency_p95_s=meter.latency_quantile_s(0.95),
+            latency_p50_s=self._meter.latency_quantile_s(0.5),
+            latency_p95_s=self._meter.latency_quantile_s(0.95),
         )
 
     async def _wait_healthy(self, endpoint: Endpoint, tell: Callable[[str], None]) -> None:

@@ -82,6 +82,14 @@ class PolicyStatistics:
     latency_p95_s: float
     """95th percentile of the same."""
 
+    def __str__(self) -> str:
+        """What a log says when the client closes."""
+        return (
+            f"{self.requests} requests, {self.retries} of them retries, {self.failures} failed; {self.samples} samples "
+            f"for {self.proposals} states; answers took {self.latency_p50_s:.2f} s (95 % within "
+            f"{self.latency_p95_s:.2f} s); {self.concurrency_limit} sequences at once at the end"
+        )
+
 
 _LATENCIES_KEPT: Final = 512
 
@@ -106,6 +114,11 @@ class RequestMeter:
     stored_texts: int = 0
     shared_texts: int = 0
     weight_changes: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """What :class:`PolicyStatistics` says of the past."""
+        own = {name: value for name, value in attrs.asdict(self, recurse=False).items() if isinstance(value, int)}
+        return {**own, "overloads": self.failures[Failure.OVERLOADED], "failures": self.failures.total()}
 
     def latency_quantile_s(self, fraction: float) -> float:
         """The latency that ``fraction`` of the recent answers stayed within; 0 before the first."""

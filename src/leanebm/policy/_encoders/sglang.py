@@ -14,8 +14,8 @@ import attrs
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError, EncoderError, PolicyProtocolError
 from leanebm.policy._embeddings import EmbeddingBatch, vectors_of, version_of
+from leanebm.policy._encoders.base import BatchEncoder
 from leanebm.policy._failure import NotOffered
-from leanebm.policy.encoders.base import BatchEncoder
 
 __all__ = ["SglangEncode", "SglangHiddenStates"]
 

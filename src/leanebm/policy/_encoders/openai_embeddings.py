@@ -9,7 +9,7 @@ from typing import Final, final
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError, PolicyBadRequest, PolicyProtocolError
 from leanebm.policy._embeddings import EmbeddingBatch, norm, vectors_of
-from leanebm.policy.encoders.base import BatchEncoder
+from leanebm.policy._encoders.base import BatchEncoder
 
 __all__ = ["OpenAIEmbeddings"]
 

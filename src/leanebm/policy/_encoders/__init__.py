@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from leanebm.policy._encoders.base import BatchEncoder, EncodePooled
+from leanebm.policy._encoders.openai_embeddings import OpenAIEmbeddings
+from leanebm.policy._encoders.sglang import SglangEncode, SglangHiddenStates
 from leanebm.policy.config import EncoderBackend
-from leanebm.policy.encoders.base import BatchEncoder, EncodePooled
-from leanebm.policy.encoders.openai_embeddings import OpenAIEmbeddings
-from leanebm.policy.encoders.sglang import SglangEncode, SglangHiddenStates
 
 __all__ = ["ENCODERS", "BatchEncoder", "EncodePooled", "OpenAIEmbeddings", "SglangEncode", "SglangHiddenStates"]
 
