@@ -116,7 +116,7 @@ _RUN = (
         click.Choice([backend.value for backend in EncoderBackend]),
         "Which interface of it makes embeddings.  [default: encode_pooled]",
     ),
-    _Setting("--api-key", "policy.api_key", str, "What the servers want to be shown.", "KEY", envvar="LEANEBM_API_KEY"),
+    _Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
     _Setting(
         "--patience",
         "policy.connect_patience_s",
@@ -183,7 +183,7 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
         metavar="FILE",
         default="bundled",
         show_default=True,
-        help="What to prove: a file of statements (one a line), of JSON lines (name, statement, optional header) "
+        help="What to prove: a file of statements (one per line), of JSON lines (name, statement, optional header) "
         "or of library names; or 'bundled', or 'library:train', 'library:val', 'library:test'.",
         **more,
     )

@@ -66,7 +66,7 @@ def _print_reasons(console: Console, records: tuple[TheoremRecord, ...]) -> None
 
 
 def _reason(record: TheoremRecord) -> str:
-    """Why a search proved nothing; what certification said of many proofs alike is said once."""
+    """Why a search proved nothing; a message of certification that many proofs share is printed once."""
     messages = Counter(rejection.message for rejection in record.rejections)
     told = (f"{message} ({count} proofs)" if count > 1 else message for message, count in messages.items())
     return record.error or "; ".join(told)

@@ -75,7 +75,7 @@ def failing_clearly() -> Iterator[None]:
     except BrokenPipeError:
         raise  # whoever read our output has seen enough; click ends quietly then
     except OSError as error:  # no room, no right, no such folder: nothing of ours is wrong
-        raise _exit(f"the system says no: {error}", BROKEN) from error
+        raise _exit(f"the operating system refused: {error}", BROKEN) from error
 
 
 def _exit(message: str, status: int) -> click.exceptions.Exit:

@@ -20,7 +20,7 @@ _MARKS = {Health.GOOD: ("ok", "green"), Health.ABSENT: ("--", "dim"), Health.BAD
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def doctor(*, as_json: bool) -> None:
-    """Say what of this machine works for proving, what does not, and what to do.
+    """Check what works for proving on this machine, what does not, and what to do about it.
 
     Looks only: nothing is installed or started. Fails if something stands in the way.
     """

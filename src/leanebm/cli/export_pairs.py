@@ -31,7 +31,7 @@ __all__ = ["export_pairs"]
     help="The file of JSON lines to write; `generate-negatives` reads it.",
 )
 def export_pairs(*, trajectories: tuple[Path, ...], output: Path) -> None:
-    """Write the certified proofs of search runs as tactic pairs: a state and the right tactic a line.
+    """Write the certified proofs of search runs as tactic pairs: one state and its right tactic per line.
 
     Only certified proofs count. A theorem that was proved several times is written once, with its shortest proof.
     """

@@ -145,7 +145,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Known proofs as JSON lines, a step each; `export-pairs` writes such files.",
+    help="Known proofs as JSON lines, one step per line; `export-pairs` writes such files.",
 )
 @click.option(
     "--output",
@@ -184,7 +184,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     default=",".join(_DEFAULTS.closers),
     show_default=True,
     callback=_names,
-    help="Tactics that may prove a negative, which is then none.",
+    help="Tactics tried on each negative; one that they prove is dropped.",
 )
 @click.option(
     "--probe-expansions",
@@ -192,7 +192,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     default=_DEFAULTS.probe_expansions,
     show_default=True,
     metavar="N",
-    help="Expansions of the search for a proof of each negative; one that is proved is none.",
+    help="Expansions of the search for a proof of each negative; one that is proved is dropped.",
 )
 @click.option(
     "--probe-candidates",
@@ -217,7 +217,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     default=_DEFAULTS.round,
     show_default=True,
     metavar="N",
-    help="Of expert iteration; written into the groups.",
+    help="The round of expert iteration, as written into the groups.",
 )
 @click.option(
     "--audit",
@@ -225,7 +225,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     default=0,
     show_default=True,
     metavar="N",
-    help="Search for proofs of N negatives, with five times the budget, to see how many are false.",
+    help="Search for proofs of N negatives with five times the budget, to measure how many are false.",
 )
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N proofs.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
@@ -251,9 +251,9 @@ def generate_negatives(
     resume_anyway: bool,
     config: RunConfig,
 ) -> None:
-    """Make contrastive groups: replay known proofs, and look beside each step for states off the path.
+    """Make contrastive groups: replay known proofs, and run other tactics at each step.
 
-    A proof counts only if its whole replay was verified: no goal left, and certified. Beside each of its steps
+    A proof counts only if its whole replay was verified: no goal left, and certified. At each of its steps
     the policy's tactics are run; an open state that they lead to is a negative, unless it is on the path or is
     proved by closers or by the policy's own tactics. Stop it with Ctrl-C at any time and go on with --resume.
     """

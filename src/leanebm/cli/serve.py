@@ -54,7 +54,7 @@ def _model_options(command: _C) -> _C:
     multiple=True,
     help="Another name to be asked by, as behind a proxy; may be repeated. Without a key, only this machine's are.",
 )
-@click.option("--api-key", envvar="LEANEBM_API_KEY", show_envvar=True, help="What clients must show.")
+@click.option("--api-key", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key that clients must send.")
 @click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of sampling.  [default: 0 with template, a fresh one with hf]"
 )

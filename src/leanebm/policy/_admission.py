@@ -1,4 +1,4 @@
-"""Leaves a server alone for a while after it has failed many times in a row."""
+"""How much a server is asked at once, and whether it is asked at all."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class CircuitBreaker:
 
 @final
 class AdaptiveLimit:
-    """A weighted, first-come-first-served semaphore whose size follows the server's mood.
+    """A weighted, first-come-first-served semaphore that shrinks while the server is overloaded, and grows back.
 
     Weights are sequences (samples, or texts to encode). Congestion halves the limit, once for all
     the requests that were already out; a window of successes adds one more request's worth. A
@@ -132,7 +132,7 @@ class AdaptiveLimit:
 
     def report_congestion(self, started_in_round: int) -> None:
         """A request was turned away, or took too long."""
-        if started_in_round == self._round:  # the others of this round tell the same news
+        if started_in_round == self._round:  # the round's other failures have the same cause
             self._limit = max(1.0, self._limit / 2)
             self._round += 1
 
@@ -144,7 +144,7 @@ class AdaptiveLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # let in and cancelled in the same breath
+            if not turn.cancelled():  # let in and cancelled at the same time
                 self.in_flight -= weight
             elif entry in self._queue:
                 self._queue.remove(entry)

@@ -56,7 +56,7 @@ class Embedder:
             encode_batch: gets the vectors of one batch.
             tasks: where requests run.
             meter: counts texts.
-            batch_size: most texts a batch.
+            batch_size: most texts per batch.
             linger_s: seconds the first text of a batch waits for company.
             cache_entries: vectors remembered.
             on_bad_batch: called when a batch held an unusable vector, before its texts are asked for
@@ -77,7 +77,7 @@ class Embedder:
         self._generation = 0
 
     async def encode(self, texts: Sequence[str]) -> list[array[float]]:
-        """One vector a text, in order; equal texts share one.
+        """One vector per text, in order; equal texts share one.
 
         Raises:
             PolicyError: the first failure among them.

@@ -144,7 +144,7 @@ async def check_encoder(encode_batch: EncodeBatch, *, url: str, max_batch: int, 
         encode_batch: asks the server for the vectors of at most ``max_batch`` texts, and checks that
             each is finite, not zero, and of one width.
         url: the server, for messages.
-        max_batch: texts a request. More are asked for in several requests at once, which a server may
+        max_batch: texts per request. More are asked for in several requests at once, which a server may
             well put into one batch again.
         is_normalized: whether the vectors are said to have length 1.
 

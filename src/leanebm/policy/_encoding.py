@@ -96,7 +96,7 @@ class Encoding:
             return self._identity
 
     async def encode(self, texts: Sequence[str]) -> list[array[float]]:
-        """One vector a text, in order.
+        """One vector per text, in order.
 
         Raises:
             ConfigError: the encoder is not what is configured and required.
@@ -150,7 +150,7 @@ class Encoding:
             )
 
     async def _distrust(self) -> None:
-        """A batch was unusable: look at the encoder once more, one text a request from now on."""
+        """A batch was unusable: look at the encoder once more, one text per request from now on."""
         self._may_batch = False
         self._identity = None
         await self.identity()

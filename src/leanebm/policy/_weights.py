@@ -1,4 +1,4 @@
-"""Hands a server new weights, and makes sure that it has them."""
+"""Notices new weights on a server, gives it new ones, and makes sure that it has them."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ _ALREADY: Final = re.compile(r"\balready\b", re.IGNORECASE)
 
 @final
 class AdapterLoader:
-    """A server that was restarted has forgotten what it was told to load; this tells it again, once a call."""
+    """A server that was restarted has forgotten what it was told to load; this tells it again, once per call."""
 
     def __init__(self, endpoint: Endpoint, name: str | None, path: str | None) -> None:
         self._endpoint = endpoint

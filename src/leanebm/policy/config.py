@@ -133,7 +133,7 @@ class PolicyClientConfig:
     """Name of the LoRA adapter that tactics are sampled with; ``None`` is the base model."""
 
     adapter_path: str | None = attrs.field(default=None, validator=optional(min_len(1)))
-    """Where the *server* finds that adapter: a server that does not know it is told to load it, once a call."""
+    """Where the *server* finds that adapter: a server that does not know it is told to load it, once per call."""
 
     # --- sampling ---
 
@@ -167,7 +167,7 @@ class PolicyClientConfig:
     """Seconds until an attempt to connect is given up."""
 
     max_attempts: int = attrs.field(default=4, validator=ge(1), metadata=SAME_RESULTS)
-    """Attempts a call, when the server cannot be reached; other failures have stricter limits."""
+    """Attempts per call, when the server cannot be reached; other failures have stricter limits."""
 
     backoff_base_s: float = attrs.field(default=0.25, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Upper bound of the first pause; it doubles with every retry. Pauses are uniform below it."""

@@ -38,7 +38,7 @@ class BatchEncoder(abc.ABC):
 
     @abc.abstractmethod
     async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
-        """One vector a text, in order, in one request where the server allows it.
+        """One vector per text, in order, in one request where the server allows it.
 
         Args:
             texts: at most ``max_batch``.
@@ -50,7 +50,7 @@ class BatchEncoder(abc.ABC):
         """
 
     async def max_batch(self) -> int:
-        """Most texts a request: what is configured, unless the server takes fewer."""
+        """Most texts per request: what is configured, unless the server takes fewer."""
         return self.config.batch_size
 
     async def _post_encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _FIRST_SOUND_RELEASE: Final = (0, 5, 17)
 
-"""Earlier ones cut the states of a batch at the wrong places, and give one request another's."""
+"""Earlier versions cut the states of a batch at the wrong places, and give one request the states of another."""
 
 
 @final
@@ -31,7 +31,7 @@ class SglangHiddenStates(BatchEncoder):
     """The mean over all tokens of the last hidden states, taken here.
 
     Policy and encoder are then one process with one copy of the weights, started with
-    ``--enable-return-hidden-states``. The price: about 40 kB of JSON a token, so one text a request.
+    ``--enable-return-hidden-states``. The price: about 40 kB of JSON per token, so one text per request.
 
     A server that finds the beginning of a text in its prefix cache, or prefills a long one in chunks,
     leaves the states of those tokens out, and a mean over the rest is another vector. So there must be
@@ -63,7 +63,7 @@ class SglangHiddenStates(BatchEncoder):
         )
 
     async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
-        """One request a text; a second one for each whose states are not complete.
+        """One request per text; a second one for each whose states are not complete.
 
         Raises:
             EncoderError: they are not complete even then, or a vector is unusable.
