@@ -36,9 +36,7 @@ _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, pa
 @click.option("--encode-url", metavar="URL", help="The encoder's server, if it is another one.")
 @click.option("--encoder", type=click.Choice([each.value for each in EncoderBackend]), help="How the encoder is asked.")
 @click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
-@click.option(
-    "--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key that the servers ask for."
-)
+@click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")
 @click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps at most.  [default: 20000]")
 @click.option("--learning-rate", type=float, metavar="R", help="At its height.  [default: 0.0003]")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of the head and its training.  [default: 0]")

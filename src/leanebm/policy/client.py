@@ -312,9 +312,9 @@ class PolicyClient:
             else:
                 since_s, patience_s, advice = started_s, config.startup_deadline_s, _NOT_READY
                 unconnected_since_s = now_s
-            if now_s - since_s >= patience_s:
-                raise PolicyUnavailable(f"{trouble.error}; {advice.format(patience_s)}", url=endpoint.url)
             if trouble.kind is not told:
                 told = trouble.kind
                 tell(f"{trouble.error}; it is tried for {patience_s:g} s")
+            if now_s - since_s >= patience_s:
+                raise PolicyUnavailable(f"{trouble.error}; {advice.format(patience_s)}", url=endpoint.url)
             await self._sleep(_READY_POLL_S)
