@@ -26,6 +26,7 @@
     │   ├── PolicyProtocolError   it answered something that is not the contract
     │   └── EncoderError          an embedding is missing, of wrong width, zero or not finite
     ├── EnergyError               the energy head or its checkpoint
+    ├── PartBroken                a part that you plugged in does not keep its contract: its author's to mend
     └── TrajectoryError           a file of trajectories or groups is unreadable, of another schema or run
 
 A tactic that Lean rejects is not an error: it is a value (:mod:`leanebm.core.outcome`). An
@@ -48,6 +49,7 @@ __all__ = [
     "LeanError",
     "LeanInstallError",
     "MissingExtra",
+    "PartBroken",
     "PolicyBadRequest",
     "PolicyError",
     "PolicyOverloaded",
@@ -240,11 +242,18 @@ class EncoderError(PolicyError):
     """An embedding is missing, of wrong width, all zero or not finite; it was not cached."""
 
 
-# --- energy and trajectories --------------------------------------------------------------------
+# --- parts, energy and trajectories --------------------------------------------------------------------
 
 
 class EnergyError(LeanEbmError):
     """The energy head cannot do this: wrong dimension, wrong encoder, damaged checkpoint."""
+
+
+class PartBroken(LeanEbmError):
+    """A part that was plugged in does not keep its interface's contract; nothing it said was recorded.
+
+    A mistake in its code, which ``leanebm check`` may show alone.
+    """
 
 
 class TrajectoryError(LeanEbmError):

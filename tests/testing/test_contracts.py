@@ -56,7 +56,7 @@ class Scorer:
 @pytest.mark.parametrize(
     ("answers", "problem"),
     [
-        (lambda leaves: [0.0] * (len(leaves) - 1), "it gave 3 numbers where 4 were due, one a leaf"),
+        (lambda leaves: [0.0] * (len(leaves) - 1), "it gave 3 numbers where 4 were due, one per leaf"),
         (lambda leaves: [math.nan, *[0.0] * (len(leaves) - 1)], "leaf 0 gets nan, not a finite number"),
         (lambda leaves: ["high"] * len(leaves), "leaf 0 gets high, not a finite number"),
         (lambda leaves: [leaf.depth / len(leaves) for leaf in leaves], "gets 0.25 in the batch and [1.0] alone"),

@@ -38,7 +38,7 @@ from leanebm.pipeline.parts import (
     parameters_of,
 )
 
-__all__ = ["NONE_WORD", "settings_that_matter", "structure_settings", "to_toml", "unstructure_settings"]
+__all__ = ["NONE_WORD", "settings_that_matter", "structure_arguments", "structure_settings", "to_toml", "unstructure_settings"]
 
 T = TypeVar("T")
 
@@ -82,8 +82,27 @@ def structure_settings(table: Mapping[str, object], kind: type[T], *, source: st
     try:
         return _CONVERTER.structure(table, kind)
     except _MISTAKES as error:
-        problems = transform_error(error, format_exception=_describe)
-        raise ConfigError(f"{source} has {_count(len(problems))}:", problems) from None
+        raise _config_error(error, source) from None
+
+
+def structure_arguments(
+    table: Mapping[str, object], factory: Factory, *, supplied: frozenset[str] = frozenset(), source: str
+) -> dict[str, Any]:
+    """The keyword arguments for ``factory`` that a table of plain values stands for.
+
+    Args:
+        table: what a TOML file holds.
+        factory: a class or function.
+        supplied: arguments that come from elsewhere, and so are no settings.
+        source: where the table came from, for the error's first line.
+
+    Raises:
+        ConfigError: with every mistake.
+    """
+    try:
+        return _structured(table, factory, _own_parameters(factory, supplied))
+    except _MISTAKES as error:
+        raise _config_error(error, source) from None
 
 
 def unstructure_settings(config: attrs.AttrsInstance) -> dict[str, Any]:
@@ -116,6 +135,11 @@ def to_toml(config: attrs.AttrsInstance) -> str:
         ConfigError: as :func:`unstructure_settings`.
     """
     return tomli_w.dumps(unstructure_settings(config))
+
+
+def _config_error(mistakes: Exception, source: str) -> ConfigError:
+    problems = transform_error(mistakes, format_exception=_describe)
+    return ConfigError(f"{source} has {_count(len(problems))}:", problems)
 
 
 def _count(number: int) -> str:
@@ -208,7 +232,7 @@ def _structure_part(interface: Any) -> Callable[[object, object], object]:
             family.check(factory)
         own = {key: member for key, member in table.items() if key != "kind"}
         if family.supplied:
-            return Part(factory, _structured(own, factory, _own_parameters(factory, family)))
+            return Part(factory, _structured(own, factory, _own_parameters(factory, family.supplied)))
         part = _built(own, factory, parameters_of(factory))
         family.check(part)
         return part
@@ -216,9 +240,9 @@ def _structure_part(interface: Any) -> Callable[[object, object], object]:
     return structure
 
 
-def _own_parameters(factory: Factory, family: Family) -> Parameters:
+def _own_parameters(factory: Factory, supplied: frozenset[str]) -> Parameters:
     parameters = parameters_of(factory)
-    own = tuple(each for each in parameters.parameters if each.name not in family.supplied)
+    own = tuple(each for each in parameters.parameters if each.name not in supplied)
     return attrs.evolve(parameters, parameters=own)
 
 

@@ -1,5 +1,6 @@
 """A world without Lean, and checks of contracts: for our tests, and for yours."""
 
+from leanebm.testing.backend_contract import check_backend
 from leanebm.testing.cancellation import CancellationLeak, CancellationSweep, CancelMoment, cancel_at_every_await
 from leanebm.testing.contracts import (
     SAMPLE_LEAVES,
@@ -28,6 +29,7 @@ from leanebm.testing.policy_steps import (
     sample_object,
 )
 from leanebm.testing.scripted_policy import ScriptedPolicy
+from leanebm.testing.search_contract import check_search
 from leanebm.testing.tiny_llama import tiny_llama
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
 
@@ -56,12 +58,14 @@ __all__ = [
     "ToyWorld",
     "Truncate",
     "cancel_at_every_await",
+    "check_backend",
     "check_certifier",
     "check_encoder",
     "check_energy_model",
     "check_environment",
     "check_policy",
     "check_scorer",
+    "check_search",
     "embedding_objects",
     "fake_worker_argv",
     "hashed_embedding",

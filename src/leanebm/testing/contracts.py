@@ -45,6 +45,7 @@ __all__ = [
     "check_environment",
     "check_policy",
     "check_scorer",
+    "report",
 ]
 
 
@@ -53,7 +54,8 @@ class ContractBroken(AssertionError):
 
     def __init__(self, subject: object, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join([f"{type(subject).__name__} breaks its contract:", *(f"  - {p}" for p in problems)]))
+        name = getattr(subject, "__qualname__", type(subject).__qualname__)  # a factory is called by its own name
+        super().__init__("\n".join([f"{name} breaks its contract:", *(f"  - {p}" for p in problems)]))
 
 
 def _leaf(i: int, target: str, *hypotheses: tuple[str, str]) -> Leaf:
@@ -79,7 +81,7 @@ _SAMPLE_TEXTS: Final = tuple(state.text for state in _SAMPLE_STATES)
 
 
 async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAVES, *, tolerance: float = 1e-5) -> None:
-    """Check that ``scorer`` gives one finite number a leaf, whatever else is in the batch.
+    """Check that ``scorer`` gives one finite number per leaf, whatever else is in the batch.
 
     Args:
         scorer: what to check.
@@ -89,7 +91,7 @@ async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAV
     Raises:
         ContractBroken: it does not.
     """
-    _report(scorer, await _number_problems(scorer.score, leaves, "leaf", tolerance))
+    report(scorer, await _number_problems(scorer.score, leaves, "leaf", tolerance))
 
 
 async def check_energy_model(
@@ -98,7 +100,7 @@ async def check_energy_model(
     *,
     tolerance: float = 1e-5,
 ) -> None:
-    """Check that ``model`` gives one finite energy a state, whatever else is in the batch.
+    """Check that ``model`` gives one finite energy per state, whatever else is in the batch.
 
     A head with a randomly started spectral norm needs a larger tolerance, or freezing.
 
@@ -110,7 +112,7 @@ async def check_energy_model(
     Raises:
         ContractBroken: it does not.
     """
-    _report(model, await _number_problems(model.energies, states, "state", tolerance))
+    report(model, await _number_problems(model.energies, states, "state", tolerance))
 
 
 async def check_encoder(
@@ -153,7 +155,7 @@ async def check_encoder(
                 problems.append(f"vector {i} is another one when its text is alone")
     if await encoder.identity() != identity:
         problems.append("its identity changed in between")
-    _report(encoder, problems)
+    report(encoder, problems)
 
 
 async def check_policy(policy: TacticPolicy, states: Sequence[ProofState], *, n: int = 8) -> None:
@@ -175,7 +177,7 @@ async def check_policy(policy: TacticPolicy, states: Sequence[ProofState], *, n:
             if len(candidates) > asked:
                 problems.append(f"asked for {asked}, it proposed {len(candidates)} {where}")
             problems += [f"{problem} {where}" for problem in _candidate_problems(candidates)]
-    _report(policy, problems)
+    report(policy, problems)
 
 
 async def check_environment(
@@ -199,7 +201,7 @@ async def check_environment(
             problems.append("a session runs tactics on another session's state, whose id may mean anything to it")
     if not await _is_stale(session, session.root, proof[0]):
         problems.append("a session still answers after its context was left")
-    _report(environment, problems)
+    report(environment, problems)
 
 
 async def check_certifier(
@@ -234,7 +236,7 @@ async def check_certifier(
         for tactics in ((), ("sorry",), tuple(proof)[:-1], *wrong)
         if isinstance(await certifier.certify(theorem, tactics), Certificate)
     ]
-    _report(certifier, problems)
+    report(certifier, problems)
 
 
 async def _session_problems(session: ProofSession, proof: Sequence[str], rejected: str) -> list[str]:
@@ -295,7 +297,7 @@ async def _number_problems(
     together = list(await ask(items))
     problems = []
     if len(together) != len(items):
-        problems.append(f"it gave {len(together)} numbers where {len(items)} were due, one a {what}")
+        problems.append(f"it gave {len(together)} numbers where {len(items)} were due, one per {what}")
     problems += [
         f"{what} {i} gets {number}, not a finite number" for i, number in enumerate(together) if not _finite(number)
     ]
@@ -314,6 +316,7 @@ def _finite(score: object) -> bool:
     return isinstance(score, Real) and math.isfinite(score)
 
 
-def _report(subject: object, problems: Sequence[str]) -> None:
+def report(subject: object, problems: Sequence[str]) -> None:
+    """Raise :class:`ContractBroken` if there are ``problems``."""
     if problems:
         raise ContractBroken(subject, problems)

@@ -1,0 +1,38 @@
+"""``leanebm check``."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from leanebm.errors import ConfigError
+from leanebm.pipeline.part_check import PART_KINDS, check_part
+from leanebm.pipeline.parts import part_table
+
+__all__ = ["check"]
+
+
+@click.command()
+@click.argument("part", metavar="PART[:KEY=VALUE,…]")
+@click.option("--kind", type=click.Choice(PART_KINDS), help="What it is.  [default: as its methods say]")
+def check(*, part: str, kind: str | None) -> None:
+    """Check a scorer, policy, search … of your own against its contract.
+
+    PART is package.module:Name, in a package or in a file of this folder. A Lean backend, an environment and a
+    certifier are tried on a small theorem about natural numbers; nothing else needs Lean. Fails if the part
+    breaks its contract.
+    """
+    try:
+        table = part_table(part)
+    except ValueError as error:
+        raise ConfigError(f"{error} @ PART") from error
+    report = asyncio.run(check_part(table, kind=kind))
+    click.echo(f"{table['kind']} was checked as a {report.kind}: that {report.checked}")
+    if not report.problems:
+        click.echo("It keeps its contract, as far as a check can see.")
+        return
+    click.echo("It breaks its contract:")
+    for problem in report.problems:
+        click.echo(f"  - {problem}")
+    raise click.exceptions.Exit(1)

@@ -1,0 +1,214 @@
+"""Checks that a search of your own keeps the contract of :class:`~leanebm.core.ProofSearch`, in toy worlds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import attrs
+
+from leanebm.core import (
+    Candidate,
+    Certificate,
+    CertificationResult,
+    Leaf,
+    ProofState,
+    SearchOutcome,
+    SearchResult,
+    TacticOutcome,
+    Theorem,
+)
+from leanebm.errors import LeanEbmError, PolicyUnavailable, StatementError
+from leanebm.search import SearchBudget, SearchConfig, SearchFactory
+from leanebm.testing.contracts import report
+from leanebm.testing.scripted_policy import ScriptedPolicy
+from leanebm.testing.toy_world import LOST, QED, ToyCertifier, ToySession, ToyWorld
+
+__all__ = ["check_search"]
+
+_BUDGET: Final = SearchBudget(max_expansions=12, max_tactic_calls=30)
+_CONFIG: Final = SearchConfig(budget=_BUDGET, candidates_per_state=8)
+
+
+async def check_search(make: SearchFactory) -> None:
+    """Check that searches prove what is in reach, keep to their budget, and claim nothing without a certificate.
+
+    Args:
+        make: makes the search, as a run does: once for many theorems, some of them searched at the same time.
+
+    Raises:
+        ContractBroken: it does not.
+    """
+    problems: list[str] = []
+    for case in _CASES:
+        problems += [f"{problem} ({case.what})" for problem in await _problems_in(case, make)]
+    report(make, problems)
+
+
+@attrs.frozen(kw_only=True)
+class _Case:
+    """A world, and what a search in it may and must say."""
+
+    what: str
+    world: ToyWorld
+    starts: tuple[str, ...]
+    allowed: frozenset[SearchOutcome]
+    breaks_policy: bool = False
+
+
+_COUNTDOWN: Final = ToyWorld.countdown(16)
+_HOPELESS: Final = ToyWorld(moves={state: {**moves, "done": "1"} for state, moves in _COUNTDOWN.moves.items()})
+_UNPROVED: Final = frozenset({SearchOutcome.BUDGET_SPENT, SearchOutcome.EXHAUSTED})
+_LOST: Final = frozenset({SearchOutcome.INFRASTRUCTURE})
+
+_CASES: Final = (
+    _Case(what="one tactic proves it", world=_COUNTDOWN, starts=("1",), allowed=frozenset({SearchOutcome.PROVED})),
+    _Case(
+        what="three theorems at the same time",
+        world=_COUNTDOWN,
+        starts=("1", "2", "16"),
+        allowed=_UNPROVED | {SearchOutcome.PROVED},
+    ),
+    _Case(what="nothing proves it", world=_HOPELESS, starts=("16",), allowed=_UNPROVED),
+    _Case(what="the policy proposes nothing", world=ToyWorld(moves={"s": {}}), starts=("s",), allowed=_UNPROVED),
+    _Case(
+        what="certification refuses the only proof",
+        world=ToyWorld(moves={"s": {"cheat": QED}}, cheats=frozenset({("s", "cheat")})),
+        starts=("s",),
+        allowed=frozenset({SearchOutcome.REJECTED}),
+    ),
+    _Case(what="the worker dies", world=ToyWorld(moves={"s": {"die": LOST}}), starts=("s",), allowed=_LOST),
+    _Case(what="the policy fails", world=_COUNTDOWN, starts=("3",), allowed=_LOST, breaks_policy=True),
+)
+
+
+@attrs.frozen
+class _Watch:
+    """A world's parts, which remember what was asked of them."""
+
+    world: ToyWorld
+    policy: ScriptedPolicy
+    issued: list[Certificate] = attrs.field(factory=list)
+    open_proofs: list[str] = attrs.field(factory=list)
+    tactics: list[str] = attrs.field(factory=list)
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[_WatchedSession]:
+        async with self.world.open(theorem) as session:
+            self.open_proofs.append(theorem.name)
+            yield _WatchedSession(session, self.tactics)
+            self.open_proofs.remove(theorem.name)
+
+    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+        verdict = await ToyCertifier(self.world).certify(theorem, tactics)
+        if isinstance(verdict, Certificate):
+            self.issued.append(verdict)
+        return verdict
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        return await self.policy.propose(state, n)
+
+
+@attrs.frozen
+class _WatchedSession:
+    session: ToySession
+    tactics: list[str]
+
+    @property
+    def root(self) -> ProofState:
+        return self.session.root
+
+    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+        self.tactics.append(tactic)
+        return await self.session.run_tactic(state, tactic)
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        await self.session.free(states)
+
+
+class _Likelihood:
+    """A scorer that any search can work with."""
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [leaf.path_log_prob for leaf in leaves]
+
+
+async def _problems_in(case: _Case, make: SearchFactory) -> list[str]:
+    down = PolicyUnavailable("the policy is down")
+    script = {state: down for state in case.world.moves} if case.breaks_policy else None
+    policy = ScriptedPolicy.over(case.world) if script is None else ScriptedPolicy(script=script)
+    watch = _Watch(case.world, policy)
+    search = make(
+        policy=watch,
+        scorer=_Likelihood(),
+        environment=watch,
+        certifier=watch,
+        energy=None,
+        config=_CONFIG,
+        observer=None,
+    )
+    theorems = [Theorem(name=f"from_{start}", statement=start) for start in case.starts]
+    problems = []
+    results = await asyncio.gather(*(search.run(theorem) for theorem in theorems), return_exceptions=True)
+    for theorem, result in zip(theorems, results, strict=True):
+        if isinstance(result, BaseException):
+            advice = ": a failure belongs into the result's error" if isinstance(result, LeanEbmError) else ""
+            problems.append(f"it raised {type(result).__name__}: {result}{advice}")
+        else:
+            problems += _result_problems(result, theorem, case, watch.issued)
+    if len(policy.asked) > _BUDGET.max_expansions * len(theorems):
+        problems.append(f"it asked the policy {len(policy.asked)} times, with {_BUDGET.max_expansions} expansions allowed")
+    if len(watch.tactics) > 30 * len(theorems):
+        problems.append(f"it ran {len(watch.tactics)} tactics, with {_BUDGET.max_tactic_calls} allowed")
+    if watch.open_proofs:
+        problems.append("it left a proof open: use `async with environment.open(theorem)`")
+    return [*problems, *await _statement_problems(search.run)]
+
+
+def _result_problems(
+    result: object, theorem: Theorem, case: _Case, issued: Sequence[Certificate]
+) -> list[str]:
+    if not isinstance(result, SearchResult):
+        return [f"it returned {type(result).__name__}, not a SearchResult"]
+    problems = []
+    if result.theorem != theorem:
+        problems.append(f"asked for {theorem.name!r} it answered about {result.theorem.name!r}")
+    if result.outcome not in case.allowed:
+        allowed = ", ".join(sorted(outcome.value for outcome in case.allowed))
+        problems.append(f"it says {result.outcome.value}, where only {allowed} is true")
+    if (result.outcome is SearchOutcome.PROVED) != (result.certificate is not None):
+        problems.append("outcome and certificate disagree: proved means that there is a certificate, and nothing else")
+    if result.certificate is not None and result.certificate not in issued:
+        problems.append("its certificate is none that the certifier gave")
+    if result.outcome is SearchOutcome.INFRASTRUCTURE and result.error is None:
+        problems.append("something broke, and the result's error does not say what")
+    return problems + _tree_problems(result)
+
+
+def _tree_problems(result: SearchResult) -> list[str]:
+    nodes = result.nodes
+    if not nodes:
+        return ["it returned no nodes: the root at least is one"]
+    problems = []
+    if nodes[0].parent is not None or any(node.parent is None for node in nodes[1:]):
+        problems.append("the first node must be the root, and every other one needs a parent")
+    elif any(node.parent not in nodes or node.parent.depth + 1 != node.depth for node in nodes[1:] if node.parent):
+        problems.append("a node's parent is not among the nodes, or not one step nearer to the root")
+    if [node.index for node in nodes] != list(range(len(nodes))):
+        problems.append("nodes must be numbered in order of discovery, from 0")
+    if result.statistics.nodes != len(nodes):
+        problems.append(f"its statistics say {result.statistics.nodes} nodes, and there are {len(nodes)}")
+    return problems
+
+
+async def _statement_problems(run: Callable[[Theorem], object]) -> list[str]:
+    try:
+        result = run(Theorem(name="nonsense", statement="no state of this world"))
+        await result  # type: ignore[misc] # a coroutine, if the search keeps its contract
+    except StatementError:
+        return []
+    except Exception as error:  # a user's search may raise anything
+        return [f"a statement that does not elaborate raises {type(error).__name__}, not StatementError"]
+    return ["a statement that does not elaborate is searched like any other; StatementError must be let through"]
