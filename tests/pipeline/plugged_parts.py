@@ -11,7 +11,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from leanebm.core import Candidate, Leaf, ProofState, StateScorer
+from leanebm.core import (
+    Candidate,
+    Certificate,
+    Leaf,
+    Node,
+    NodeStatus,
+    ProofCertifier,
+    ProofEnvironment,
+    ProofState,
+    SearchOutcome,
+    SearchResult,
+    SearchStatistics,
+    StateScorer,
+    Theorem,
+)
+from leanebm.search import BestFirstSearch, SearchProgress
 
 if TYPE_CHECKING:
     from leanebm.core import StateEncoder, TacticPolicy
@@ -136,3 +151,39 @@ class Lengths:
 async def opened(seed: int) -> AsyncIterator[Steps]:
     async with Steps(seed, ("done",)) as policy:
         yield policy
+
+
+class Patient(BestFirstSearch):
+    """Ours, but for how often it asks; the rest of its arguments it hands on."""
+
+    def __init__(self, *, patience: int = 1, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.patience = patience
+
+    async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:
+        return [*await super().expand(progress, node)] * self.patience
+
+
+class OneTactic:
+    """A search without any code of ours: it tries what the policy likes best, once."""
+
+    def __init__(self, policy: TacticPolicy, environment: ProofEnvironment, certifier: ProofCertifier) -> None:
+        self.policy = policy
+        self.environment = environment
+        self.certifier = certifier
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        async with self.environment.open(theorem) as session:
+            root = Node(index=0, state=session.root, status=NodeStatus.EXPANDED)
+            [candidate] = await self.policy.propose(session.root, 1)
+            verdict = await self.certifier.certify(theorem, [candidate.tactic])
+        is_proved = isinstance(verdict, Certificate)
+        return SearchResult(
+            theorem=theorem,
+            outcome=SearchOutcome.PROVED if is_proved else SearchOutcome.REJECTED,
+            certificate=verdict if isinstance(verdict, Certificate) else None,
+            rejections=(),
+            nodes=(root,),
+            statistics=SearchStatistics(nodes=1),
+            error=None,
+        )

@@ -18,6 +18,7 @@ from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.pipeline.settings import settings_that_matter, unstructure_settings
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, WeightedSum, WeightedTerm
 from leanebm.testing import SAMPLE_LEAVES, ToyWorld, fake_worker_argv
 
@@ -270,6 +271,29 @@ async def test_a_part_that_cannot_be_made_says_whose_fault_it_is(plugged: Any) -
     ):
         async with AsyncExitStack() as stack:
             await enter_part(stack, FAMILIES[TacticPolicy], Part(plugged.Broken))
+
+
+def test_a_search_with_settings_is_written_and_read_back(plugged: Any) -> None:
+    assert read({}).parts.search == Part(BestFirstSearch)
+    for search in (plugged.Patient, Part(plugged.Patient, {"patience": 3}), plugged.OneTactic):
+        parts = Parts(search=search)
+        assert read_again(RunConfig(parts=parts)).parts == parts
+    assert read({"parts": {"search": "best_first"}}).parts.search == Part(BestFirstSearch)
+    with pytest.raises(ConfigError, match=r"unknown setting patients \(known here: patience\)"):
+        read({"parts": {"search": {"kind": "plugged_parts:Patient", "patients": 3}}})
+    with pytest.raises(ConfigError, match="Steps is no search: it has no run"):
+        read({"parts": {"search": "plugged_parts:Steps"}})
+
+
+@pytest.mark.parametrize("name", ["Patient", "OneTactic"])
+async def test_a_search_is_made_of_the_runs_parts(plugged: Any, fake_lean: RunConfig, observer: Any, name: str) -> None:
+    search = Part(getattr(plugged, name), {"patience": 2} if name == "Patient" else {})
+    parts = Parts(policy=Part(plugged.Steps, {"tactics": ("done",)}), search=search)
+    config = attrs.evolve(fake_lean, parts=parts)
+    async with open_workbench(config, observer) as bench:
+        searcher = bench.start_search(config.search)
+        results = [await searcher.run(Theorem(name=name, statement="P")) for name in ("one", "two")]
+    assert all(result.certificate is not None for result in results)
 
 
 def test_a_run_has_one_energy_model(plugged: Any, tmp_path: Path) -> None:

@@ -194,6 +194,7 @@ SPECIAL: dict[str, Any] = {
     "top_p": 0.5,
     "prompt_format": "prefix",
     "policy": Part(ScriptedPolicy),
+    "search": Part(ScriptedPolicy),
     "energy_model": Part(ScriptedPolicy),
     "scorer": WeightedSum((WeightedTerm(scorer=BreadthFirst()),)),
 }

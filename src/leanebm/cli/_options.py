@@ -96,6 +96,7 @@ _PARTS = tuple(
     for option, path, what, default in (
         ("--scorer", "scorer", "What says which state is next", "length_normalised"),
         ("--policy", "parts.policy", "What proposes tactics", "the policy server"),
+        ("--search", "parts.search", "The search's algorithm", "best_first"),
         ("--energy-model", "parts.energy_model", "What gives states energies", "the head of --ebm-path"),
     )
 )

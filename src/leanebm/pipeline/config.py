@@ -12,14 +12,14 @@ import attrs
 from attrs.validators import ge, instance_of
 
 from leanebm._fields import SAME_RESULTS
-from leanebm.core import EnergyModel, StateScorer, TacticPolicy
+from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.parts import FAMILIES, Part
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
-from leanebm.search import SearchConfig
+from leanebm.search import BestFirstSearch, SearchConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
 
 __all__ = ["EMBEDDED_SERVER_URL", "Override", "Parts", "RunConfig", "read_run_config"]
@@ -43,7 +43,7 @@ def _is_part(interface: Any) -> Callable[[object, attrs.Attribute[Any], Any], No
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """What takes the place of leanebm's own policy and energy model.
+    """What takes the place of leanebm's own policy, search and energy model.
 
     Each is an object, a class, or a :class:`Part`: a class with settings of its own. A class or a part is made when
     the run starts and gets, of what the run has, the arguments that it names. Whatever is an async context manager
@@ -55,6 +55,12 @@ class Parts:
     )
     """What proposes tactics; ``None`` asks the policy server. It may name ``policy`` and ``encoder``, which are that
     server, and ``seed``."""
+
+    search: Part[ProofSearch] = attrs.field(
+        default=Part(BestFirstSearch), converter=_as_part, validator=instance_of(Part)
+    )
+    """The algorithm: a class or a function that is called as :class:`~leanebm.search.SearchFactory` says, of which it
+    may leave out what it does not need."""
 
     energy_model: EnergyModel | Part[EnergyModel] | None = attrs.field(
         default=None, converter=_as_part, validator=_is_part(EnergyModel)

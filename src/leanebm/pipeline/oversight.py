@@ -32,18 +32,19 @@ class IssuingCertifier:
     """A certifier that remembers which certificates it gave."""
 
     certifier: ProofCertifier
-    _issued: set[Certificate] = attrs.field(init=False, factory=set)
+    _issued: dict[Certificate, Certificate] = attrs.field(init=False, factory=dict)
 
     async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        """Certify, and remember the certificate by its value: what is done to the object later changes nothing."""
+        """Certify, and keep a copy of the certificate: what is done to the one that is given away changes nothing."""
         verdict = await self.certifier.certify(theorem, tactics)
         if isinstance(verdict, Certificate):
-            self._issued.add(copy.deepcopy(verdict))
+            issued = copy.deepcopy(verdict)
+            self._issued[issued] = issued
         return verdict
 
-    def has_issued(self, certificate: Certificate) -> bool:
-        """Whether it gave a certificate that says exactly this."""
-        return certificate in self._issued
+    def issued(self, certificate: Certificate) -> Certificate | None:
+        """Its own copy of ``certificate``; ``None`` if it never gave one that says the same."""
+        return self._issued.get(certificate)
 
 
 @attrs.frozen
@@ -61,26 +62,37 @@ class OverseenSearch:
             StatementError: the theorem's statement or header does not elaborate.
             PartBroken: the search claims a proof that was not certified, or answers something else than it was asked.
         """
-        asked = copy.deepcopy(theorem)
-        result = await self.search.run(theorem)
-        if objection := self._objection(result, asked):
+        result = await self.search.run(copy.deepcopy(theorem))
+        try:
+            certificate = self._certificate(result, theorem)
+        except ValueError as error:
             raise PartBroken(
-                f"{type(self.search).__qualname__} broke the contract of a search on {asked.name!r}: {objection}. "
-                "Nothing of it was recorded. That is a mistake in the search; `leanebm check` tries it alone"
-            )
-        return result
+                f"{type(self.search).__qualname__} broke the contract of a search on {theorem.name!r}: {error}. "
+                "This result was not recorded. It is a mistake in the search; `leanebm check` tries it alone"
+            ) from None
+        # What is recorded is the certifier's own copy, whatever the search sent.
+        return attrs.evolve(result, theorem=theorem, certificate=certificate)
 
-    def _objection(self, result: object, theorem: Theorem) -> str | None:
-        if not isinstance(result, SearchResult):
-            return f"it returned {type(result).__name__}, not a SearchResult"
-        certificate = result.certificate
+    def _certificate(self, result: object, theorem: Theorem) -> Certificate | None:
+        """The certificate that ``result`` rests on.
+
+        Raises:
+            ValueError: it says otherwise than the certifier, or is about another theorem.
+        """
+        if type(result) is not SearchResult:
+            raise ValueError(f"it returned {type(result).__name__}, not a SearchResult")
         if result.theorem != theorem:
-            return f"it answered about another theorem, {result.theorem.name!r}"
-        if (result.outcome is SearchOutcome.PROVED) != (certificate is not None):
-            return f"its outcome is {result.outcome!r} and its certificate {'missing' if certificate is None else 'there'}"
-        if certificate is None:
-            claims = any(node.status is NodeStatus.PROVED for node in result.nodes)
-            return "it calls a node proved without a certificate" if claims else None
-        if not self.certifier.has_issued(certificate):
-            return "its certificate is none that the run's certifier gave"
-        return None if certificate.theorem == theorem else "its certificate is for another theorem"
+            raise ValueError(f"it answered about another theorem, {result.theorem.name!r}")
+        claimed, is_proved = result.certificate, result.outcome is SearchOutcome.PROVED
+        if is_proved != (claimed is not None):
+            raise ValueError(f"it says {result.outcome.value!r} {'without' if is_proved else 'with'} a certificate")
+        if claimed is None:
+            if any(node.status is NodeStatus.PROVED for node in result.nodes):
+                raise ValueError("it calls a node proved, and has no certificate")
+            return None
+        issued = self.certifier.issued(claimed)
+        if issued is None:
+            raise ValueError("its certificate is none that the run's certifier gave")
+        if issued.theorem != theorem:
+            raise ValueError(f"its certificate is for another theorem, {issued.theorem.name!r}")
+        return issued

@@ -130,13 +130,12 @@ def _guess(name: object) -> str:
         factory = find_factory(FAMILIES[StateScorer], name)
     except ValueError as error:
         raise ConfigError(f"there is nothing to check: {error}") from error
-    fitting = [
-        kind for kind, each in _KINDS.items() if all(hasattr(factory, method) for method in each.family.methods)
-    ]
+    fitting = [kind for kind, each in _KINDS.items() if all(hasattr(factory, method) for method in each.family.methods)]
     if len(fitting) != 1 or not isinstance(factory, type):
         found = f"it has the methods of several: {', '.join(fitting)}" if fitting else "it has the methods of none"
         raise ConfigError(
-            f"cannot tell what {name} is:", [f"{found}; say which of {', '.join(PART_KINDS)} it is meant to be @ --kind"]
+            f"cannot tell what {name} is:",
+            [f"{found}; say which of {', '.join(PART_KINDS)} it is meant to be @ --kind"],
         )
     return fitting[0]
 
@@ -161,7 +160,7 @@ async def _problems(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
         return broken.problems
     except ConfigError:
         raise
-    except Exception as error:  # a user's part may raise anything, and then that is what is wrong
+    except Exception as error:  # noqa: BLE001 - a user's part may raise anything, and then that is what is wrong
         _log.info("the part raised", exc_info=True)
         return (f"it raised {type(error).__name__}: {error} (-v shows where)",)
     return ()

@@ -32,9 +32,10 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from leanebm._shown import shown
-from leanebm.core import EnergyModel, StateScorer, TacticPolicy
+from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 
 __all__ = [
@@ -112,6 +113,13 @@ FAMILIES: Final[Mapping[Any, Family]] = {
         group="leanebm.policies",
         methods=("propose",),
         supplied=frozenset({"policy", "encoder", "seed"}),
+    ),
+    ProofSearch: Family(
+        noun="search",
+        group="leanebm.searches",
+        methods=("run",),
+        built_in={"best_first": BestFirstSearch},
+        supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),
     ),
     EnergyModel: Family(
         noun="energy model",

@@ -38,7 +38,14 @@ from leanebm.pipeline.parts import (
     parameters_of,
 )
 
-__all__ = ["NONE_WORD", "settings_that_matter", "structure_arguments", "structure_settings", "to_toml", "unstructure_settings"]
+__all__ = [
+    "NONE_WORD",
+    "settings_that_matter",
+    "structure_arguments",
+    "structure_settings",
+    "to_toml",
+    "unstructure_settings",
+]
 
 T = TypeVar("T")
 
@@ -218,9 +225,19 @@ def _structure_plain(value: object, _: object) -> object:
     return None if value == NONE_WORD else value
 
 
-def _structure_part(interface: Any) -> Callable[[object, object], object]:
+def _is_part(kind: object) -> bool:
+    return kind in FAMILIES or get_origin(kind) is Part
+
+
+def _interface(declared: Any) -> Any:
+    """The interface that a setting is annotated with, be it alone, in a union, or as a part still to be built."""
+    members = _members(declared) if _is_union(declared) else [declared]
+    return next((get_args(each)[0] if get_origin(each) is Part else each for each in members if _is_part(each)), None)
+
+
+def _structure_part(declared: Any) -> Callable[[object, object], object]:
     """Structure one of several parts, named by a bare word or by ``kind`` in a table."""
-    family = FAMILIES[interface]
+    family = FAMILIES[_interface(declared)]
 
     def structure(value: object, _: object) -> object:
         table = value if isinstance(value, Mapping) else {"kind": value}
@@ -243,7 +260,8 @@ def _structure_part(interface: Any) -> Callable[[object, object], object]:
 def _own_parameters(factory: Factory, supplied: frozenset[str]) -> Parameters:
     parameters = parameters_of(factory)
     own = tuple(each for each in parameters.parameters if each.name not in supplied)
-    return attrs.evolve(parameters, parameters=own)
+    # `**parts` of a part that a run supplies stands for what the run supplies: a misspelt setting stays a mistake.
+    return attrs.evolve(parameters, parameters=own, takes_more=parameters.takes_more and not supplied)
 
 
 def _structure_config(kind: Any) -> Callable[[object, object], object]:
@@ -328,7 +346,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(attrs.has, _structure_config)
     converter.register_structure_hook_factory(_is_union, _structure_union)
     converter.register_structure_hook_factory(_is_list, _structure_list)
-    converter.register_structure_hook_factory(FAMILIES.__contains__, _structure_part)
+    converter.register_structure_hook_factory(_is_part, _structure_part)
     converter.register_structure_hook_func(lambda kind: kind is Any, _structure_plain)
     for kind, accepted, wanted in _SCALARS:
         converter.register_structure_hook(kind, _structure_scalar(kind, accepted, wanted))
@@ -380,9 +398,7 @@ class _Writer:
 
     def plain(self, value: Any, declared: Any, path: str) -> Any:
         """``value`` in TOML's types; ``declared`` is its annotation."""
-        if _is_union(declared):
-            declared = next((member for member in _members(declared) if member in FAMILIES), declared)
-        member = (get_args(declared) or (Any,))[0]
+        interface, member = _interface(declared), (get_args(declared) or (Any,))[0]
         match value:
             case None:
                 return NONE_WORD
@@ -397,9 +413,9 @@ class _Writer:
             case tuple() | list():
                 return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
             case Part():
-                return self.part(value.factory, lambda: _part_fields(value), FAMILIES[declared], path)
-            case _ if declared in FAMILIES:
-                return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[declared], path)
+                return self.part(value.factory, lambda: _part_fields(value), FAMILIES[interface], path)
+            case _ if interface in FAMILIES:
+                return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[interface], path)
             case _ if attrs.has(type(value)):
                 return self.table(_fields(value), path)
             case _:

@@ -16,6 +16,7 @@ from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import Observer, Stage, stage
+from leanebm.pipeline.oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
@@ -102,19 +103,23 @@ class Workbench:
     def start_search(self, config: SearchConfig, observer: SearchObserver | None = None) -> ProofSearch:
         """The search that serves all theorems of a run.
 
+        Whoever wrote it, no theorem counts as proved by it but by a certificate that :attr:`certifier` gave.
+
         Args:
             config: how long a theorem is searched, and how broadly.
             observer: is called before each expansion of each theorem's search.
         """
-        return self.make_search(
+        certifier = IssuingCertifier(self.certifier)
+        search = self.make_search(
             policy=self.policy,
             scorer=self.scorer,
             environment=self.environment,
-            certifier=self.certifier,
+            certifier=certifier,
             energy=self.energy,
             config=config,
             observer=observer,
         )
+        return OverseenSearch(search, certifier)
 
 
 WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
@@ -146,6 +151,7 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
             certifier=certifier,
             energy=energy,
             lean_version=await pool.ask(lean_version()),
+            make_search=config.parts.search.build,
         )
 
 

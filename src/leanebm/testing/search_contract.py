@@ -137,8 +137,8 @@ class _Likelihood:
 
 async def _problems_in(case: _Case, make: SearchFactory) -> list[str]:
     down = PolicyUnavailable("the policy is down")
-    script = {state: down for state in case.world.moves} if case.breaks_policy else None
-    policy = ScriptedPolicy.over(case.world) if script is None else ScriptedPolicy(script=script)
+    script = dict.fromkeys(case.world.moves, down)
+    policy = ScriptedPolicy(script=script) if case.breaks_policy else ScriptedPolicy.over(case.world)
     watch = _Watch(case.world, policy)
     search = make(
         policy=watch,
@@ -159,7 +159,9 @@ async def _problems_in(case: _Case, make: SearchFactory) -> list[str]:
         else:
             problems += _result_problems(result, theorem, case, watch.issued)
     if len(policy.asked) > _BUDGET.max_expansions * len(theorems):
-        problems.append(f"it asked the policy {len(policy.asked)} times, with {_BUDGET.max_expansions} expansions allowed")
+        problems.append(
+            f"it asked the policy {len(policy.asked)} times, with {_BUDGET.max_expansions} expansions allowed"
+        )
     if len(watch.tactics) > 30 * len(theorems):
         problems.append(f"it ran {len(watch.tactics)} tactics, with {_BUDGET.max_tactic_calls} allowed")
     if watch.open_proofs:
@@ -167,9 +169,7 @@ async def _problems_in(case: _Case, make: SearchFactory) -> list[str]:
     return [*problems, *await _statement_problems(search.run)]
 
 
-def _result_problems(
-    result: object, theorem: Theorem, case: _Case, issued: Sequence[Certificate]
-) -> list[str]:
+def _result_problems(result: object, theorem: Theorem, case: _Case, issued: Sequence[Certificate]) -> list[str]:
     if not isinstance(result, SearchResult):
         return [f"it returned {type(result).__name__}, not a SearchResult"]
     problems = []
@@ -209,6 +209,6 @@ async def _statement_problems(run: Callable[[Theorem], object]) -> list[str]:
         await result  # type: ignore[misc] # a coroutine, if the search keeps its contract
     except StatementError:
         return []
-    except Exception as error:  # a user's search may raise anything
+    except Exception as error:  # noqa: BLE001 - a user's search may raise anything
         return [f"a statement that does not elaborate raises {type(error).__name__}, not StatementError"]
     return ["a statement that does not elaborate is searched like any other; StatementError must be let through"]
