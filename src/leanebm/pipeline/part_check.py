@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -142,7 +143,7 @@ def _guess(name: object) -> str:
 
 def _promise(check: Callable[..., Awaitable[None]]) -> str:
     first = (inspect.getdoc(check) or "").partition("\n")[0]
-    return first.removeprefix("Check that ").replace("``", "")
+    return re.sub(r"``(\w+)``", r"the \1", first).removeprefix("Check that ")
 
 
 async def _problems(part: Part[Any], kind: _Kind) -> tuple[str, ...]:

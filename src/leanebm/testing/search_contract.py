@@ -28,8 +28,11 @@ from leanebm.testing.toy_world import LOST, QED, ToyCertifier, ToySession, ToyWo
 
 __all__ = ["check_search"]
 
-_BUDGET: Final = SearchBudget(max_expansions=12, max_tactic_calls=30)
-_CONFIG: Final = SearchConfig(budget=_BUDGET, candidates_per_state=8)
+_EXPANSIONS: Final = 12
+_TACTICS: Final = 30
+_CONFIG: Final = SearchConfig(
+    budget=SearchBudget(max_expansions=_EXPANSIONS, max_tactic_calls=_TACTICS), candidates_per_state=8
+)
 
 
 async def check_search(make: SearchFactory) -> None:
@@ -98,8 +101,10 @@ class _Watch:
     async def open(self, theorem: Theorem) -> AsyncIterator[_WatchedSession]:
         async with self.world.open(theorem) as session:
             self.open_proofs.append(theorem.name)
-            yield _WatchedSession(session, self.tactics)
-            self.open_proofs.remove(theorem.name)
+            try:
+                yield _WatchedSession(session, self.tactics)
+            finally:
+                self.open_proofs.remove(theorem.name)
 
     async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
         verdict = await ToyCertifier(self.world).certify(theorem, tactics)
@@ -158,12 +163,10 @@ async def _problems_in(case: _Case, make: SearchFactory) -> list[str]:
             problems.append(f"it raised {type(result).__name__}: {result}{advice}")
         else:
             problems += _result_problems(result, theorem, case, watch.issued)
-    if len(policy.asked) > _BUDGET.max_expansions * len(theorems):
-        problems.append(
-            f"it asked the policy {len(policy.asked)} times, with {_BUDGET.max_expansions} expansions allowed"
-        )
-    if len(watch.tactics) > 30 * len(theorems):
-        problems.append(f"it ran {len(watch.tactics)} tactics, with {_BUDGET.max_tactic_calls} allowed")
+    if len(policy.asked) > _EXPANSIONS * len(theorems):
+        problems.append(f"it asked the policy {len(policy.asked)} times, with {_EXPANSIONS} expansions allowed")
+    if len(watch.tactics) > _TACTICS * len(theorems):
+        problems.append(f"it ran {len(watch.tactics)} tactics, with {_TACTICS} allowed")
     if watch.open_proofs:
         problems.append("it left a proof open: use `async with environment.open(theorem)`")
     return [*problems, *await _statement_problems(search.run)]
