@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -32,7 +34,7 @@ class Edits:
     """A search whose result somebody edits."""
 
     inner: BestFirstSearch
-    changes: dict[str, object]
+    changes: dict[str, Any]
 
     async def run(self, theorem: Theorem) -> SearchResult:
         return attrs.evolve(await self.inner.run(theorem), **self.changes)
@@ -47,7 +49,7 @@ class Edits:
         ({"certificate": None, "outcome": SearchOutcome.EXHAUSTED}, "it calls a node proved, and has no certificate"),
     ],
 )
-async def test_a_result_that_contradicts_itself_is_refused(changes: dict[str, object], objection: str) -> None:
+async def test_a_result_that_contradicts_itself_is_refused(changes: dict[str, Any], objection: str) -> None:
     certifier = IssuingCertifier(ToyCertifier(WORLD))
     with pytest.raises(PartBroken, match="Edits broke the contract of a search on 'five'") as caught:
         await OverseenSearch(Edits(honest(certifier), changes), certifier).run(FIVE)

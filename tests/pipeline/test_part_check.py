@@ -91,11 +91,11 @@ class Environment:
 
 
 class Certifier:
-    async def certify(self, theorem, tactics):
+    async def certify(self, theorem, proof):
         import attrs
 
         world = ToyWorld(moves={"start": {"intro n": "n"}, "n": {"rfl": "∎"}})
-        verdict = await ToyCertifier(world).certify(Theorem(name="t", statement="start"), tactics)
+        verdict = await ToyCertifier(world).certify(Theorem(name="t", statement="start"), proof)
         return attrs.evolve(verdict, theorem=theorem)
 
 
@@ -120,7 +120,7 @@ def my_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("Search", "search", "searches prove what is in reach"),
         ("EnergyModel", "energy-model", "model gives one finite energy per state"),
         ("Encoder", "encoder", "encoder gives usable vectors of one width"),
-        ("Environment", "environment", "environment opens theorem"),
+        ("Environment", "environment", "the environment opens the theorem"),
         ("Certifier", "certifier", "certifier accepts a proof and rejects what is not one."),
     ],
 )

@@ -132,7 +132,7 @@ class AlwaysProved(SearchResult):
     """A result that says something else each time it is asked."""
 
     @property
-    def outcome(self) -> SearchOutcome:  # type: ignore[override]
+    def outcome(self) -> SearchOutcome:
         return SearchOutcome.PROVED
 
 

@@ -8,7 +8,6 @@ here; ``leanebm certify`` checks the written proofs again, in processes that nev
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import attrs
 
@@ -16,6 +15,7 @@ from leanebm.core import (
     Certificate,
     CertificationResult,
     NodeStatus,
+    Proof,
     ProofCertifier,
     ProofSearch,
     SearchOutcome,
@@ -34,9 +34,9 @@ class IssuingCertifier:
     certifier: ProofCertifier
     _issued: dict[Certificate, Certificate] = attrs.field(init=False, factory=dict)
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
         """Certify, and keep a copy of the certificate: what is done to the one that is given away changes nothing."""
-        verdict = await self.certifier.certify(theorem, tactics)
+        verdict = await self.certifier.certify(theorem, proof)
         if isinstance(verdict, Certificate):
             issued = copy.deepcopy(verdict)
             self._issued[issued] = issued

@@ -37,7 +37,7 @@ async def check_backend(
     Raises:
         ContractBroken: it does not.
     """
-    if not isinstance(backend.name, str) or not backend.name.strip():
+    if not str(backend.name).strip():
         report(backend, [f"its name is {backend.name!r}: certificates and logs need a word"])
     config = LeanPoolConfig(backend=backend, num_workers=1, imports=imports)
     problems: list[str] = []

@@ -14,6 +14,7 @@ from leanebm.core import (
     Certificate,
     CertificationResult,
     Leaf,
+    Proof,
     ProofState,
     SearchOutcome,
     SearchResult,
@@ -106,8 +107,8 @@ class _Watch:
             finally:
                 self.open_proofs.remove(theorem.name)
 
-    async def certify(self, theorem: Theorem, tactics: Sequence[str]) -> CertificationResult:
-        verdict = await ToyCertifier(self.world).certify(theorem, tactics)
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        verdict = await ToyCertifier(self.world).certify(theorem, proof)
         if isinstance(verdict, Certificate):
             self.issued.append(verdict)
         return verdict
@@ -125,9 +126,9 @@ class _WatchedSession:
     def root(self) -> ProofState:
         return self.session.root
 
-    async def run_tactic(self, state: ProofState, tactic: str) -> TacticOutcome:
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         self.tactics.append(tactic)
-        return await self.session.run_tactic(state, tactic)
+        return await self.session.run_tactic(state, tactic, goal=goal)
 
     async def free(self, states: Sequence[ProofState]) -> None:
         await self.session.free(states)
