@@ -248,6 +248,35 @@ async def test_what_does_not_fit_the_context_is_told_as_servers_tell_it(backend:
         await backend.encode([(5,) * 513])
 
 
+async def test_a_text_of_far_too_many_characters_is_not_split_into_tokens(
+    backend: HfBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longest = 512 * backend._now.model.tokenizer.longest_token
+    with pytest.raises(PromptTooLong, match=r"\(\d+ tokens\) is longer"):
+        await backend.encode(["a" * longest])
+    monkeypatch.setattr(backend._now.model.tokenizer, "encode", None)
+    for ask in (backend.encode, lambda prompts: backend.generate(prompts, SamplingParams())):
+        with pytest.raises(PromptTooLong, match=rf"\({longest + 1} characters\) is longer .* context length \(512"):
+            await ask(["p", "a" * (longest + 1)])
+
+
+async def test_others_have_their_turn_between_two_prompts_of_many_samples(backend: HfBackend) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    params = SamplingParams(n=8, max_new_tokens=1)
+    task = asyncio.create_task(others())
+    jobs = await backend._now.intake.prompt_jobs([(0, 5)] * 9, params, None)
+    assert turns >= 8
+    task.cancel()
+    assert [len(job.samples) for job in jobs] == [8] * 9
+
+
 async def test_a_model_that_goes_wrong_is_an_error_and_not_a_sample(
     backend: HfBackend,
 ) -> None:

@@ -169,8 +169,27 @@ def test_weights_of_another_model_are_refused_before_anything_changes(model: Lan
         model.update(str(shuffled_vocabulary(build_tiny_llama(tmp_path / "words"))), None)
     with pytest.raises(ConfigError, match=r"no config\.json"):
         model.update(str(tmp_path / "nowhere"), None)
+    with pytest.raises(ConfigError, match="tokenizers differ"):
+        model.update(str(without_merges(build_tiny_llama(tmp_path / "letters"))), None)
     assert model.embeddings(PROMPTS) == before
     assert model.weight_version == version
+
+
+def test_new_weights_bring_their_own_end_tokens(model: LanguageModel, tmp_path: Path) -> None:
+    assert model.eos_ids == {1}
+    folder = build_tiny_llama(tmp_path)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 7]}))
+    model.update(str(folder), None)
+    assert model.eos_ids == {1, 7}
+
+
+def without_merges(folder: Path) -> Path:
+    """The same tokens by the same ids, of which those of several bytes are never used."""
+    tokenizer = folder / "tokenizer.json"
+    settings = json.loads(tokenizer.read_text("utf-8"))
+    settings["model"]["merges"] = []
+    tokenizer.write_text(json.dumps(settings), "utf-8")
+    return folder
 
 
 def shuffled_vocabulary(folder: Path) -> Path:

@@ -23,6 +23,7 @@ def test_tokens_spell_their_text_as_they_come(tokenizer: PromptTokenizer, text: 
     stream = tokenizer.stream(skip_special_tokens=True)
     assert "".join(map(stream.next, tokens)) == text
     assert tokens[0] == 0
+    assert len(text) <= tokenizer.longest_token * len(tokens)
 
 
 def test_special_tokens_are_spelt_on_demand(tokenizer: PromptTokenizer) -> None:

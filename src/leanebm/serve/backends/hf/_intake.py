@@ -47,7 +47,11 @@ class Intake:
         for tokens in token_ids:
             self._check_context(len(tokens), params.max_new_tokens)
             self._check_limits(len(tokens), params)
-        return [self._prompt_job(tokens, params, adapter) for tokens in token_ids]
+        jobs: list[PromptJob] = []
+        for tokens in token_ids:
+            jobs.append(self._prompt_job(tokens, params, adapter))
+            await asyncio.sleep(0)  # a thousand prompts with many samples take a second; others need the loop, too
+        return jobs
 
     async def text_jobs(self, prompts: Sequence[Prompt], adapter: str | None) -> list[TextJob]:
         """A job for each text.
@@ -71,13 +75,15 @@ class Intake:
     ) -> PromptJob:
         end_ids = frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self._model.eos_ids)
         seed = self._seeds.getrandbits(64) if params.sampling_seed is None else params.sampling_seed
+        of_prompt = hashlib.sha256(f"{seed} {' '.join(map(str, tokens))}".encode()).hexdigest()
         samples = tuple(
             SampledSequence(
                 prompt_tokens=len(tokens),
                 params=params,
                 end_ids=end_ids,
                 stream=self._model.tokenizer.stream(skip_special_tokens=params.skip_special_tokens),
-                rng=_rng(seed, index, tokens),
+                # The same for the same prompt, seed and sample, wherever and in whatever company it is drawn.
+                rng=random.Random(f"{of_prompt} {index}"),  # noqa: S311 - sampling, not secrets
             )
             for index in range(params.n)
         )
@@ -87,6 +93,13 @@ class Intake:
 
     async def _token_ids(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+        longest = self._model.context * self._model.tokenizer.longest_token
+        for text in texts:
+            if len(text) > longest:  # to split it into tokens would take minutes
+                raise PromptTooLong(
+                    f"The input ({len(text)} characters) is longer than the model's context length "
+                    f"({self._model.context} tokens)."
+                )
         encoded = iter(await asyncio.to_thread(self._model.tokenizer.encode, texts) if texts else [])
         token_ids = [next(encoded) if isinstance(prompt, str) else prompt for prompt in prompts]
         size = self._model.vocabulary_size
@@ -118,9 +131,3 @@ class Intake:
                 f"{params.n} samples of {length} + {params.max_new_tokens} tokens do not fit into this server's "
                 f"{room} tokens of keys and values: ask for fewer or shorter ones"
             )
-
-
-def _rng(seed: int, index: int, tokens: Sequence[int]) -> random.Random:
-    """A generator for one sample of one prompt: the same wherever, and in whatever company, it is drawn."""
-    digest = hashlib.sha256(f"{seed} {index} {' '.join(map(str, tokens))}".encode()).digest()
-    return random.Random(digest)  # noqa: S311 - sampling, not secrets

@@ -228,12 +228,13 @@ class LanguageModel:
         problems = differences(self._model.config, new.config)
         if (folder / "tokenizer.json").is_file():
             tokenizer = PromptTokenizer.load(folder, trust_remote_code=False)
-            problems += ["the tokenizers differ"] * (tokenizer.vocabulary != self.tokenizer.vocabulary)
+            problems += ["the tokenizers differ"] * (tokenizer.settings != self.tokenizer.settings)
         if problems:
             raise ConfigError(f"{path} is another model than the one that is served", problems)
         version = weight_version or model_hash(folder, self.dtype)
         copy_weights(new, self._model)
         self.path, self.weight_version = path, version
+        self.eos_ids = _eos_ids(new, self.tokenizer)
 
     def free_cache_tokens(self) -> int:
         """How many tokens' keys and values fit into a fair share of the memory that is free now."""

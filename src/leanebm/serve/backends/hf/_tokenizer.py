@@ -24,6 +24,9 @@ class PromptTokenizer:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.eos_id = eos_id
+        self.longest_token = max(map(len, tokenizer.get_vocab(with_added_tokens=True)), default=1)
+        """A bound on the characters that one token stands for, unless it stands for unknown ones."""
+
         self.includes_bos = bos_id is not None and self.encode(["x"])[0][:1] == (bos_id,)
         """Whether a text's first token is the one for its beginning."""
 
@@ -47,9 +50,10 @@ class PromptTokenizer:
         return cls(copy, bos_id=loaded.bos_token_id, eos_id=loaded.eos_token_id)
 
     @property
-    def vocabulary(self) -> dict[str, int]:
-        """Every token with its id."""
-        return self._tokenizer.get_vocab(with_added_tokens=True)
+    def settings(self) -> str:
+        """All that decides how a text is split into tokens, as JSON."""
+        settings: str = self._tokenizer.to_str()
+        return settings
 
     def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Token ids of each text, with the special tokens that the model expects around it.
