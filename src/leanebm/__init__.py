@@ -41,7 +41,6 @@ if TYPE_CHECKING:
         LeanPool,
         LeanPoolConfig,
         ProofHandle,
-        ProofHandleOwned,
         ReplayingEnvironment,
     )
     from leanebm.pipeline import (
@@ -129,7 +128,6 @@ _HOMES = {
         "LeanPool",
         "LeanPoolConfig",
         "ProofHandle",
-        "ProofHandleOwned",
         "ReplayingEnvironment",
     ),
     "pipeline": (
@@ -205,7 +203,6 @@ __all__ = [
     "ProofEnvironment",
     "ProofFinished",
     "ProofHandle",
-    "ProofHandleOwned",
     "ProofRun",
     "ProofSearch",
     "ProofSession",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,8 @@ async def test_proofs_that_wait_for_a_place(unruly_config: UnrulyConfig) -> None
     async with LeanPool(unruly_config(max_open_proofs=1)) as pool:
 
         async def prove_two() -> None:
-            first = await pool.open_owned(_THEOREM)
-            async with first:
+            first = await pool.open(_THEOREM)
+            async with aclosing(first):
                 await first.run_tactic(first.root, "done")
             async with pool.open(_THEOREM) as second:
                 await second.run_tactic(second.root, "done")

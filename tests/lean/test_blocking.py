@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +37,41 @@ def test_a_proof_in_a_script(fake_config: FakeConfig) -> None:
 
 async def test_a_proof_in_a_notebook_whose_loop_is_running(fake_config: FakeConfig) -> None:
     _prove(fake_config())
+
+
+def test_a_proof_in_a_loop_that_asyncio_run_runs(fake_config: FakeConfig) -> None:
+    async def cell() -> None:
+        _prove(fake_config())
+
+    asyncio.run(cell())
+
+
+def test_a_pool_and_a_proof_last_over_cells(fake_config: FakeConfig) -> None:
+    pool = BlockingLeanPool(fake_config()).start()
+    assert pool.start() is pool
+    proof = pool.open(_THEOREM)
+    gc.collect()
+    assert isinstance(proof.run_tactic(proof.root, "split"), ProofAdvanced)
+    proof.close()
+    with pytest.raises(StaleState, match="was closed"):
+        proof.run_tactic(proof.root, "done")
+    assert pool.statistics().open_proofs == 0
+    pool.close()
+    pool.close()
+    proof.close()
+    with pytest.raises(PoolClosed):
+        pool.open(_THEOREM)
+
+
+def test_a_forgotten_pool_ends_by_itself(fake_config: FakeConfig) -> None:
+    pool = BlockingLeanPool(fake_config()).start()
+    (worker,) = pool.statistics().workers
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "leanebm the Lean pool"]
+    del pool
+    gc.collect()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert not psutil.pid_exists(worker.pid)
 
 
 def test_no_thread_is_left(fake_config: FakeConfig) -> None:

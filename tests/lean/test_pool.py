@@ -55,7 +55,7 @@ async def test_a_pool_outside_its_block_refuses_work(fake_config: FakeConfig) ->
     async with pool:
         assert await pool.ask(lean_version()) == "4.0.0-fake"
     with pytest.raises(PoolClosed, match="closed"):
-        await pool.open_owned(_THEOREM)
+        await pool.open(_THEOREM)
     with pytest.raises(PoolClosed, match="once"):
         await pool.__aenter__()
 
@@ -70,7 +70,7 @@ async def test_leaving_ends_every_process(fake_config: FakeConfig) -> None:
 
 async def test_leaving_while_a_tactic_runs_ends_it(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config()) as pool:
-        proof = await pool.open_owned(_THEOREM)
+        proof = await pool.open(_THEOREM)
         running = asyncio.ensure_future(proof.run_tactic(proof.root, "hang"))
         await asyncio.sleep(0)
     with pytest.raises(PoolClosed):
@@ -141,7 +141,7 @@ async def test_proofs_go_to_the_least_loaded_worker(fake_config: FakeConfig) -> 
 async def test_a_proof_waits_while_all_workers_are_full(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config(max_open_proofs=1)) as pool:
         async with pool.open(_THEOREM):
-            waiting = asyncio.ensure_future(pool.open_owned(_THEOREM))
+            waiting = asyncio.ensure_future(pool.open(_THEOREM))
             await asyncio.sleep(0)
             assert pool.statistics().waiting == 1
             assert not waiting.done()
@@ -206,7 +206,7 @@ async def test_a_hanging_worker_does_not_stop_the_others(fake_config: FakeConfig
 async def test_a_statement_that_kills_a_worker_is_not_tried_on_the_next(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config()) as pool:
         with pytest.raises(WorkerDied, match=r"goal\.start"):
-            await pool.open_owned(Theorem(name="t", statement="die"))
+            await pool.open(Theorem(name="t", statement="die"))
         statistics = await _until(pool, lambda s: s.starts == 2)
         assert statistics.retirements == {RetirementReason.DIED: 1}
 
@@ -247,8 +247,7 @@ async def test_a_pool_that_can_no_longer_start_tells_every_waiter(fake_config: F
             gate.unlink()  # from now on a start ends with an exception
             with pytest.raises(WorkerDied):
                 await proof.run_tactic(proof.root, "die")
-        waiters = [pool.open_owned(_THEOREM), pool.ask(lean_version())]
-        errors = await asyncio.gather(*waiters, return_exceptions=True)
+        errors = await asyncio.gather(pool.open(_THEOREM), pool.ask(lean_version()), return_exceptions=True)
         assert [type(error) for error in errors] == [WorkerStartError, WorkerStartError]
         assert errors[0] is not errors[1]
         assert "FileNotFoundError" in str(errors[0])

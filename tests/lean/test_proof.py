@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +229,7 @@ async def test_a_statement_that_does_not_elaborate_is_an_error(fake_config: Fake
 async def test_a_statement_that_lean_had_no_time_for_is_not_called_a_bad_one(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config(request_deadline_s=5.0)) as pool:
         with pytest.raises(CommandRefused, match=r"within 2\.5 s, half of request_deadline_s") as caught:
-            await pool.open_owned(Theorem(name="t", statement="slow"))
+            await pool.open(Theorem(name="t", statement="slow"))
         assert not isinstance(caught.value, StatementError)
         assert pool.statistics().open_proofs == 0
         assert not pool.statistics().retirements
@@ -248,29 +250,43 @@ async def test_a_library_theorem_is_opened_by_name(fake_config: FakeConfig) -> N
         assert proof.root.text == "⊢ type of Nat.add_comm"
 
 
-# --- owned proofs ---
+# --- proofs that belong to no block ---
 
 
-async def test_an_owned_proof_may_be_handed_to_another_task(fake_config: FakeConfig) -> None:
+async def test_an_awaited_proof_may_be_handed_to_another_task(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config()) as pool:
-        owned = await pool.open_owned(_THEOREM)
+        mine = await pool.open(_THEOREM)
 
         async def finish() -> Any:
-            async with owned as proof:
+            async with aclosing(mine) as proof:
                 return await proof.run_tactic(proof.root, "done")
 
         assert isinstance(await asyncio.ensure_future(finish()), ProofFinished)
         assert pool.statistics().open_proofs == 0
-        await owned.aclose()
+        await mine.aclose()
         assert pool.statistics().open_proofs == 0
 
 
-async def test_a_forgotten_owned_proof_warns(fake_config: FakeConfig) -> None:
+async def test_a_proof_outlives_the_object_it_was_opened_with(fake_config: FakeConfig) -> None:
+    """As in a notebook, where ``__aenter__`` was called by hand, and nobody keeps what ``open`` returned."""
     async with LeanPool(fake_config()) as pool:
-        owned = await pool.open_owned(_THEOREM)
-        with pytest.warns(ResourceWarning, match="never closed"):
-            owned.__del__()
-        await owned.aclose()
+        proof = await pool.open(_THEOREM).__aenter__()
+        gc.collect()
+        await asyncio.sleep(0)
+        assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
+        await proof.aclose()
+        with pytest.raises(StaleState, match=r"'t' was closed, by aclose\(\) or at the end of .* 'proof = await pool"):
+            await proof.run_tactic(proof.root, "done")
+
+
+async def test_a_forgotten_proof_warns_and_gives_its_worker_back(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool:
+        proof = await pool.open(_THEOREM)
+        with pytest.warns(ResourceWarning, match="'t' on worker 0, 1 states> was never closed; use 'async with', or"):
+            proof.__del__()
+        while pool.statistics().open_proofs:  # noqa: ASYNC110 - until the loop comes to it, a turn or two
+            await asyncio.sleep(0)
+        del proof
 
 
 async def test_a_text_that_is_too_long_is_refused_unseen(fake_config: FakeConfig, tmp_path: Path) -> None:
@@ -301,5 +317,5 @@ async def test_a_theorem_that_is_too_long_is_refused_unseen(
     log = tmp_path / "log"
     async with LeanPool(fake_config(log=log)) as pool:
         with pytest.raises(StatementError, match="too long"):
-            await pool.open_owned(theorem)
+            await pool.open(theorem)
     assert b"goal.start" not in log.read_bytes()

@@ -6,7 +6,7 @@ from leanebm.lean.blocking import BlockingLeanPool, BlockingProof
 from leanebm.lean.certifier import Certifier, assemble, declaration_name, lean_file
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.pool import LeanPool
-from leanebm.lean.proof import ProofHandle, ProofHandleOwned
+from leanebm.lean.proof import Opening, ProofHandle
 from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
@@ -21,10 +21,10 @@ __all__ = [
     "LeanPool",
     "LeanPoolConfig",
     "NativeBackend",
+    "Opening",
     "PantographBackend",
     "PoolStatistics",
     "ProofHandle",
-    "ProofHandleOwned",
     "ReplayingEnvironment",
     "ReplayingProof",
     "RetirementReason",

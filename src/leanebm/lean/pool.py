@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from copy import copy
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
@@ -26,7 +26,7 @@ from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.proof import ProofHandle, ProofHandleOwned
+from leanebm.lean.proof import Opening, ProofHandle
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 from leanebm.lean.worker import LeanWorker
@@ -35,7 +35,6 @@ __all__ = ["LeanPool"]
 
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
-P = TypeVar("P", bound=ProofHandle)
 
 _FIRST_RESTART_DELAY_S = 0.25
 
@@ -133,9 +132,8 @@ class LeanPool:
 
     # --- use ---
 
-    @asynccontextmanager
-    async def open(self, theorem: Theorem) -> AsyncIterator[ProofHandle]:
-        """Start a proof on the least loaded worker; leaving the block frees all its states.
+    def open(self, theorem: Theorem) -> Opening[ProofHandle]:
+        """Start a proof on the least loaded worker: for an ``async with`` block, or ``await`` it and close it yourself.
 
         Raises:
             StatementError: the statement or header does not elaborate.
@@ -143,18 +141,7 @@ class LeanPool:
             WorkerStartError: no worker is left and none can be started.
             PoolClosed: outside the pool's ``async with``.
         """
-        proof, post = await self._open(ProofHandle, theorem)
-        try:
-            yield proof
-        finally:
-            proof.release()
-            self._leave(post)
-
-    async def open_owned(self, theorem: Theorem) -> ProofHandleOwned:
-        """Start a proof that may be handed to another task; whoever has it must close it. Raises as :meth:`open`."""
-        proof, post = await self._open(ProofHandleOwned, theorem)
-        proof.bind(lambda: self._leave(post))
-        return proof
+        return Opening(partial(self._open, theorem))
 
     async def ask(self, request: Request[R], *, deadline_s: float | None = None) -> R:
         """Send a request that concerns no proof to the least loaded worker.
@@ -187,18 +174,16 @@ class LeanPool:
 
     # --- placing proofs ---
 
-    async def _open(self, kind: type[P], theorem: Theorem) -> tuple[P, _Post]:
+    async def _open(self, theorem: Theorem) -> ProofHandle:
         while True:
             post = await self._enter()
             try:
-                proof = await kind.start(post.worker, theorem, self.config)
+                return await ProofHandle.start(post.worker, theorem, self.config, partial(self._leave, post))
             except StaleState:
                 self._leave(post)  # it ended before it was asked: another one will do
             except BaseException:
                 self._leave(post)
                 raise
-            else:
-                return proof, post
 
     async def _enter(self) -> _Post:
         """Wait for the least loaded worker that takes proofs, and count a proof on it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Self, final
+from typing import Generic, Protocol, Self, TypeVar, final
 
 from leanebm._shown import shown
 from leanebm.core.limits import objection_to_length, objection_to_theorem
@@ -21,17 +23,26 @@ from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
 from leanebm.lean.worker import LeanWorker
 
-__all__ = ["ProofHandle", "ProofHandleOwned"]
+__all__ = ["Opening", "ProofHandle"]
 
 
 class ProofHandle:
-    """One theorem's proof, open on one worker. From ``async with pool.open(theorem) as proof``.
+    """One theorem's proof, open on one worker. From ``async with pool.open(theorem) as proof``, or ``await`` of it.
 
     States stay as they are: a tactic makes a new one, and any state may be returned to. Several
     tactics may be asked for at once; the worker runs them one after the other.
+
+    One that is forgotten without :meth:`aclose` warns when it is collected, and is closed then.
     """
 
-    def __init__(self, worker: LeanWorker, theorem: Theorem, root: ProofState, config: LeanPoolConfig) -> None:
+    def __init__(
+        self,
+        worker: LeanWorker,
+        theorem: Theorem,
+        root: ProofState,
+        config: LeanPoolConfig,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._worker = worker
         self._theorem = theorem
         self._root = root
@@ -39,14 +50,22 @@ class ProofHandle:
         # Only states that this handle gave out and did not free: ids alone would let one proof
         # reach into another on the same worker.
         self._live: set[StateRef] | None = {root.ref}
+        self._on_close = on_close
+        self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
         states = "closed" if self._live is None else f"{len(self._live)} states"
         return f"<{type(self).__name__} {self._theorem.name!r} on worker {self._worker.index}, {states}>"
 
     @classmethod
-    async def start(cls, worker: LeanWorker, theorem: Theorem, config: LeanPoolConfig) -> Self:
-        """Open ``theorem`` on ``worker``.
+    async def start(
+        cls,
+        worker: LeanWorker,
+        theorem: Theorem,
+        config: LeanPoolConfig,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> Self:
+        """Open ``theorem`` on ``worker``; ``on_close`` is called once, when the proof is closed.
 
         Raises:
             StatementError: the statement, header or name does not elaborate, or is too long for Lean.
@@ -76,7 +95,7 @@ class ProofHandle:
                 ) from refusal
             raise StatementError(refusal.kind, refusal.description, command=refusal.command) from refusal
         root = started if isinstance(started, ProofState) else await _printed(worker, started)
-        return cls(worker, theorem, root, config)
+        return cls(worker, theorem, root, config, on_close)
 
     @property
     def theorem(self) -> Theorem:
@@ -144,11 +163,29 @@ class ProofHandle:
             # Nobody needs to wait for this, and a worker that ends meanwhile has forgotten them too.
             self._worker.post(goal_delete(doomed))
 
-    def release(self) -> None:
-        """Forget every state and refuse further use. Does not wait for the worker, so it cannot be cancelled."""
+    async def aclose(self) -> None:
+        """Forget every state and give the worker back, without waiting for it. May be repeated."""
+        self._close()
+
+    def _close(self) -> None:
         live, self._live = self._live, None
+        if live is None:
+            return
         if live:
             self._worker.post(goal_delete(live))
+        self._on_close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_live", None) is None:
+            return
+        warnings.warn(
+            f"{self!r} was never closed; use 'async with', or 'await proof.aclose()'",
+            ResourceWarning,
+            stacklevel=2,
+            source=self,
+        )
+        with suppress(RuntimeError):  # the loop is closed, and the worker with it
+            self._loop.call_soon_threadsafe(self._close)
 
     def _limit(self, tactic: str, message: str) -> str:
         """Lean's ``message`` of a limit; in place of the one word that it has for time, which tactic took how long."""
@@ -158,7 +195,7 @@ class ProofHandle:
 
     def _check_live(self, state: ProofState) -> None:
         if self._live is None:
-            raise StaleState(f"the proof of {self._theorem.name!r} was closed")
+            raise StaleState(closed(self._theorem))
         if state.ref.epoch != self._worker.epoch:
             raise StaleState(
                 f"the state was made by worker epoch {state.ref.epoch}, this proof lives in epoch "
@@ -168,40 +205,47 @@ class ProofHandle:
             raise StaleState(f"state {state.ref.state_id} was freed, or belongs to another proof")
 
 
-@final
-class ProofHandleOwned(ProofHandle):
-    """A proof that is not tied to a block, from ``await pool.open_owned(theorem)``.
+class _Proof(Protocol):
+    async def aclose(self) -> None: ...
 
-    It may be handed to another task, whose duty it then is to ``await proof.aclose()`` it or to use it
-    in an ``async with``. One that is forgotten keeps its worker from being replaced in good order, and
-    warns when it is collected.
+
+P = TypeVar("P", bound=_Proof)
+
+
+@final
+class Opening(Generic[P]):
+    """A proof that is about to be opened.
+
+    With ``async with pool.open(theorem) as proof:`` it is closed when the block is left. With
+    ``proof = await pool.open(theorem)`` it is yours, in a notebook over as many cells as you like, or handed to
+    another task: whoever has it last owes it an ``await proof.aclose()``.
     """
 
-    _on_close: Callable[[], None] | None = None
+    def __init__(self, start: Callable[[], Coroutine[None, None, P]]) -> None:
+        self._start = start
+        self._proof: P | None = None
 
-    def bind(self, on_close: Callable[[], None]) -> None:
-        """Have the pool told when this proof is closed."""
-        self._on_close = on_close
+    def __await__(self) -> Generator[None, None, P]:
+        return self._start().__await__()
 
-    async def aclose(self) -> None:
-        """Forget every state and give the worker back. May be repeated."""
-        self.release()
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
-
-    async def __aenter__(self) -> Self:
-        return self
+    async def __aenter__(self) -> P:
+        self._proof = await self._start()
+        return self._proof
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the proof."""
-        await self.aclose()
+        if self._proof is not None:
+            await self._proof.aclose()
 
-    def __del__(self) -> None:
-        if self._on_close is not None:
-            warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
+
+def closed(theorem: Theorem) -> str:
+    """Why a proof of ``theorem`` takes no more tactics, and what to do."""
+    return (
+        f"the proof of {theorem.name!r} was closed, by aclose() or at the end of its 'async with' block; for one that "
+        "lasts until you close it, write 'proof = await pool.open(theorem)'"
+    )
 
 
 def _forget(worker: LeanWorker, reply: object) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
@@ -20,7 +20,7 @@ from leanebm.core.theorem import Theorem
 from leanebm.errors import ProtocolError, StaleState, WorkerDied, WorkerLost, WorkerTimeout
 from leanebm.lean._process import LineTooLongError
 from leanebm.lean.pool import LeanPool
-from leanebm.lean.proof import ProofHandleOwned
+from leanebm.lean.proof import Opening, ProofHandle, closed
 
 __all__ = ["ReplayingEnvironment", "ReplayingProof"]
 
@@ -47,23 +47,21 @@ class ReplayingEnvironment:
         self._pool = pool
         self._max_replays = max_replays
 
-    @asynccontextmanager
-    async def open(self, theorem: Theorem) -> AsyncIterator[ReplayingProof]:
-        """Start a proof of ``theorem``; leaving the block frees all its states. Raises as ``LeanPool.open``."""
-        proof = ReplayingProof(self._pool, await self._open(theorem), self._max_replays)
-        try:
-            yield proof
-        finally:
-            await proof.aclose()
+    def open(self, theorem: Theorem) -> Opening[ReplayingProof]:
+        """Start a proof of ``theorem``: for an ``async with`` block, or ``await`` it. Raises as ``LeanPool.open``."""
+        return Opening(partial(self._open, theorem))
 
-    async def _open(self, theorem: Theorem) -> ProofHandleOwned:
+    async def _open(self, theorem: Theorem) -> ReplayingProof:
+        return ReplayingProof(self._pool, await self._open_once_or_twice(theorem), self._max_replays)
+
+    async def _open_once_or_twice(self, theorem: Theorem) -> ProofHandle:
         try:
-            return await self._pool.open_owned(theorem)
+            return await self._pool.open(theorem)
         except WorkerLost as loss:
             if not self._max_replays:
                 raise
             _log.info("opening %r once more: %s", theorem.name, loss)
-        return await self._pool.open_owned(theorem)
+        return await self._pool.open(theorem)
 
 
 @attrs.define(eq=False)
@@ -96,7 +94,7 @@ class ReplayingProof:
     workers that cannot be started) is raised.
     """
 
-    def __init__(self, pool: LeanPool, handle: ProofHandleOwned, max_replays: int) -> None:
+    def __init__(self, pool: LeanPool, handle: ProofHandle, max_replays: int) -> None:
         self._pool = pool
         self._handle = handle
         self._max_replays = max_replays
@@ -169,7 +167,7 @@ class ReplayingProof:
 
     # --- moving to another worker ---
 
-    async def _reach(self, target: StateRef) -> tuple[ProofHandleOwned, ProofState]:
+    async def _reach(self, target: StateRef) -> tuple[ProofHandle, ProofState]:
         """The state ``target`` on the present worker, replayed if it is not there yet."""
         while True:
             handle, here = self._handle, self._steps[target].here
@@ -184,7 +182,7 @@ class ReplayingProof:
             except (WorkerLost, StaleState) as loss:
                 await self._move(handle, loss)
 
-    async def _replay(self, handle: ProofHandleOwned, target: StateRef) -> ProofState:
+    async def _replay(self, handle: ProofHandle, target: StateRef) -> ProofState:
         path = []
         at = target
         while (here := self._steps[at].here) is None:
@@ -203,7 +201,7 @@ class ReplayingProof:
             step.here = None
         return here
 
-    async def _move(self, lost: ProofHandleOwned, loss: WorkerLost | StaleState) -> None:
+    async def _move(self, lost: ProofHandle, loss: WorkerLost | StaleState) -> None:
         """Open the theorem on another worker, unless another task has done so already."""
         async with self._moving:
             if self._handle is not lost:
@@ -214,7 +212,7 @@ class ReplayingProof:
                 for step in self._steps.values():
                     step.here = None
                 try:
-                    self._handle = await self._pool.open_owned(lost.theorem)
+                    self._handle = await self._pool.open(lost.theorem)
                 except WorkerLost as again:
                     loss = again
             if self._is_closed:
@@ -247,7 +245,7 @@ class ReplayingProof:
 
     def _check_live(self, state: ProofState) -> None:
         if self._is_closed:
-            raise StaleState(f"the proof of {self.theorem.name!r} was closed")
+            raise StaleState(closed(self.theorem))
         if not self._knows(state):
             raise StaleState("the state was freed, or belongs to another proof")
 
