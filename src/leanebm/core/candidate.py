@@ -6,6 +6,8 @@ import math
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["Candidate"]
 
 
@@ -29,3 +31,5 @@ class Candidate:
 
     is_truncated: bool = False
     """Whether generation stopped at the length limit; such a tactic is probably cut short."""
+
+    __repr__ = fitting_repr

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core.theorem import Theorem
 
 __all__ = ["ACCEPTED_AXIOMS", "Certificate", "CertificationRejected", "CertificationResult"]
@@ -57,6 +58,8 @@ class Certificate:
     leanebm_version: str = attrs.field(factory=_own_version)
     """The version of leanebm whose certifier decided."""
 
+    __repr__ = fitting_repr
+
     @property
     def source_sha256(self) -> str:
         """SHA-256 of ``source`` in UTF-8, in hexadecimal: what ``sha256sum`` says of the file."""
@@ -76,6 +79,8 @@ class CertificationRejected:
 
     message: str
     """The reason in a sentence, with Lean's own words where there are some."""
+
+    __repr__ = fitting_repr
 
 
 CertificationResult = Certificate | CertificationRejected

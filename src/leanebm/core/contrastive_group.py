@@ -10,6 +10,8 @@ import enum
 import attrs
 from attrs.validators import ge, in_, min_len
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["ContrastiveGroup", "Evidence", "NegativeState"]
 
 
@@ -40,6 +42,8 @@ class NegativeState:
     """Natural logarithm of the tactic's probability under the policy."""
 
     evidence: Evidence = Evidence.UNKNOWN
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +88,8 @@ class ContrastiveGroup:
 
     round: int = attrs.field(default=0, validator=ge(0))
     """Of expert iteration; 0 is the first."""
+
+    __repr__ = fitting_repr
 
     @property
     def family(self) -> str:

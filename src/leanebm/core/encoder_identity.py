@@ -7,6 +7,8 @@ import json
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["EncoderIdentity"]
 
 
@@ -41,6 +43,8 @@ class EncoderIdentity:
 
     dtype: str | None = None
     """Number format the vectors were computed in, such as ``float32``."""
+
+    __repr__ = fitting_repr
 
     @property
     def fingerprint(self) -> str:

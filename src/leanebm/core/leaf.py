@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
 
@@ -24,3 +25,5 @@ class Leaf:
 
     energy: float | None = None
     """What the search's energy model said of the state, lower is more provable; ``None`` if it has none."""
+
+    __repr__ = fitting_repr

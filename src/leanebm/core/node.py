@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import TacticFate
 from leanebm.core.proof_state import ProofState
@@ -64,6 +65,8 @@ class Edge:
     elapsed_s: float
     """Seconds that Lean took."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.define(kw_only=True, eq=False)
 class Node:
@@ -120,6 +123,8 @@ class Node:
 
     edges: list[Edge] = attrs.field(factory=list, repr=False)
     """Everything that was tried here, in order."""
+
+    __repr__ = fitting_repr
 
     @property
     def is_terminal(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core.proof_state import ProofState
 
 __all__ = [
@@ -32,6 +33,8 @@ class ProofAdvanced:
     elapsed_s: float
     """Seconds from sending the request to reading its answer."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen
 class ProofFinished:
@@ -39,6 +42,8 @@ class ProofFinished:
 
     state: ProofState
     elapsed_s: float
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen
@@ -50,6 +55,8 @@ class TacticRejected:
 
     elapsed_s: float
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen
 class TacticTimedOut:
@@ -57,6 +64,8 @@ class TacticTimedOut:
 
     message: str
     elapsed_s: float
+
+    __repr__ = fitting_repr
 
 
 TacticOutcome = ProofAdvanced | ProofFinished | TacticRejected | TacticTimedOut

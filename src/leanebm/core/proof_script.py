@@ -8,6 +8,8 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["Proof", "ProofStep", "indented", "on_goal", "tactic_blocks"]
 
 _BULLET: Final = "· "
@@ -53,6 +55,8 @@ class ProofStep:
 
     The last goal's proof may as well follow as further steps, which keeps long proofs flat.
     """
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         if not all(self.children):

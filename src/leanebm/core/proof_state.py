@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["Goal", "Hypothesis", "ProofState", "StateRef"]
 
 
@@ -23,6 +25,8 @@ class Hypothesis:
     is_inaccessible: bool = False
     """Whether a tactic cannot refer to it by name."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen
 class Goal:
@@ -39,6 +43,8 @@ class Goal:
 
     case_name: str | None = None
     """The tag a tactic like ``case inl`` refers to."""
+
+    __repr__ = fitting_repr
 
     def __str__(self) -> str:
         return self.text
@@ -83,6 +89,8 @@ class ProofState:
     Raises:
         ValueError: there are more numbers, or fewer, than goals.
     """
+
+    __repr__ = fitting_repr
 
     @coupling.default
     def _all_coupled(self) -> tuple[int, ...]:

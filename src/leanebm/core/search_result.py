@@ -6,6 +6,7 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core.certificate import Certificate, CertificationRejected
 from leanebm.core.node import Node, NodeStatus
 from leanebm.core.outcome import SearchOutcome
@@ -84,6 +85,8 @@ class SearchResult:
     statistics: SearchStatistics
     error: LeanEbmError | None
     """What broke, if something did. With outcome ``PROVED`` it broke after the proof was certified."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def unopened(cls, theorem: Theorem, error: LeanEbmError | None) -> Self:

@@ -7,6 +7,8 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["Theorem"]
 
 
@@ -31,6 +33,8 @@ class Theorem:
 
     header: str = ""
     """Lean commands in front of the theorem: ``open …`` and ``universe …`` lines only."""
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         if not self.name.strip():

@@ -10,6 +10,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 
 __all__ = ["BUNDLED_FILE", "BundledTheorem", "Level", "bundled_set", "bundled_theorems"]
@@ -45,6 +46,8 @@ class BundledTheorem:
 
     tags: tuple[str, ...]
     """What it is about and what its proofs use (``nat``, ``list``, ``induction`` …), sorted."""
+
+    __repr__ = fitting_repr
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import attrs
 import pyarrow as pa
 from attrs.validators import ge, in_
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
 from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
 
@@ -130,6 +131,8 @@ class ContrastiveRecord:
 
     certify_s: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds spent waiting for the certifier."""
+
+    __repr__ = fitting_repr
 
     @property
     def is_final(self) -> bool:

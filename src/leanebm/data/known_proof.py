@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import attrs
 from attrs.validators import min_len
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data.tactic_pairs import TacticPair
 
@@ -28,6 +29,8 @@ class KnownProof:
     tactics: tuple[str, ...] = attrs.field(validator=min_len(1))
     states: tuple[str, ...]
     """What Lean printed before each of them."""
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         if len(self.states) != len(self.tactics):

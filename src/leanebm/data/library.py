@@ -17,6 +17,7 @@ import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import theorem_problems
 from leanebm.errors import ConfigError
@@ -81,6 +82,8 @@ class LibraryTheorem:
 
     fingerprint: str
     """A hash of its type, given by Lean: equal for theorems that state the same."""
+
+    __repr__ = fitting_repr
 
     @property
     def split(self) -> Split:
@@ -265,6 +268,8 @@ class LibrarySelection:
 
     dropped: Mapping[str, int]
     """How many theorems were left out, by reason."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def of(cls, theorems: Iterable[LibraryTheorem]) -> Self:

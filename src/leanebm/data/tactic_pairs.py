@@ -23,6 +23,7 @@ from typing import BinaryIO, Final
 import attrs
 from attrs.validators import ge, min_len
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import (
     MAX_LINE_BYTES,
@@ -61,6 +62,8 @@ class TacticPair:
     """All goals before the tactic, as Lean prints them."""
 
     tactic: str
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         if self.step >= self.num_steps:

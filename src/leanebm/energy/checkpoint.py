@@ -28,7 +28,7 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 from torch import Tensor
 
-from leanebm._shown import shown, shown_json
+from leanebm._shown import fitting_repr, shown, shown_json
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar
 from leanebm.energy.config import EnergyHeadConfig
@@ -163,6 +163,8 @@ class EnergyCheckpoint:
 
     header: CheckpointHeader
     head: EnergyHead
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         if self.header.config != self.head.config:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 from attrs.validators import ge, gt
 
+from leanebm._shown import fitting_repr
 from leanebm.core import EncoderIdentity
 from leanebm.energy.config import EnergyHeadConfig
 
@@ -124,3 +125,5 @@ class CheckpointHeader:
         default=CHECKPOINT_SCHEMA_VERSION, validator=attrs.validators.in_((CHECKPOINT_SCHEMA_VERSION,))
     )
     """Of the files; only the one that this leanebm writes is read."""
+
+    __repr__ = fitting_repr

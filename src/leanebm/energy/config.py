@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import attrs
 from attrs.validators import deep_iterable, ge, in_, instance_of, le, lt, min_len
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["EnergyHeadConfig", "SpectralNormMode"]
 
 ACTIVATIONS = ("gelu", "relu", "silu", "tanh")
@@ -70,3 +72,5 @@ class EnergyHeadConfig:
 
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Of everything that the head draws: its first weights, dropout, and the vectors of ``spectral_norm``."""
+
+    __repr__ = fitting_repr

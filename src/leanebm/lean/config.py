@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import attrs
 
 from leanebm._fields import SAME_RESULTS
+from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend
 from leanebm.lean.backends.base import LeanBackend
@@ -112,6 +113,8 @@ class LeanPoolConfig:
 
     max_restart_delay_s: float = attrs.field(default=15.0, validator=_not_negative, metadata=SAME_RESULTS)
     """Bound of the pause after failed starts, which doubles from a quarter of a second."""
+
+    __repr__ = fitting_repr
 
     @property
     def tactic_deadline_s(self) -> float:

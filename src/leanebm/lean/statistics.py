@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["PoolStatistics", "RetirementReason", "WorkerStatistics"]
 
 
@@ -94,3 +96,5 @@ class PoolStatistics:
 
     retirements: Mapping[RetirementReason, int]
     """Workers replaced, by reason; reasons that did not occur are missing."""
+
+    __repr__ = fitting_repr

@@ -10,6 +10,7 @@ from typing import final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, LeanPoolConfig
@@ -45,6 +46,8 @@ class ProofFile:
     theorem: Theorem
     proof: str
     """The tactic block after ``by``."""
+
+    __repr__ = fitting_repr
 
 
 def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:

@@ -12,6 +12,7 @@ import attrs
 from attrs.validators import ge, instance_of
 
 from leanebm._fields import SAME_RESULTS
+from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
@@ -68,6 +69,8 @@ class Parts:
     """What gives states their energies; ``None`` is the head of ``energy.path``, if there is one. It may name
     ``policy``, which is the run's, ``encoder``, which is the policy server, and ``seed``."""
 
+    __repr__ = fitting_repr
+
     def want(self, name: str) -> bool:
         """Whether one of them asks for ``name``."""
         parts = (self.policy, self.energy_model)
@@ -110,6 +113,8 @@ class RunConfig:
     policy: PolicyClientConfig = attrs.field(factory=lambda: PolicyClientConfig(url=EMBEDDED_SERVER_URL))
     """How the policy server is talked to."""
 
+    __repr__ = fitting_repr
+
     def __attrs_post_init__(self) -> None:
         if self.energy.path is not None and self.parts.energy_model is not None:
             raise ValueError("energy.path and parts.energy_model are both given: a run has one energy model")
@@ -148,6 +153,8 @@ class Override:
     value: object
     option: str
     """What the user typed, such as ``--budget``; a mistake in the value is told with it."""
+
+    __repr__ = fitting_repr
 
 
 def read_run_config(path: Path | None = None, overrides: Sequence[Override] = ()) -> RunConfig:

@@ -14,6 +14,7 @@ import attrs
 import psutil
 
 from leanebm._extras import how_to_install, missing_of
+from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.backends.pantograph import bundled_pantograph
@@ -48,6 +49,8 @@ class HealthCheck:
     finding: str
     advice: str = ""
     """What to do; empty where there is nothing to do."""
+
+    __repr__ = fitting_repr
 
 
 def examine() -> tuple[HealthCheck, ...]:

@@ -14,6 +14,8 @@ from typing import Protocol, assert_never, final
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = [
     "LogObserver",
     "Observer",
@@ -53,6 +55,8 @@ class StageStarted:
     detail: str = ""
     """With what, for a person: ``3 theorems into runs/a``. Empty if the stage's name says it all."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen(kw_only=True)
 class StageProgressed:
@@ -74,6 +78,8 @@ class StageProgressed:
     item: StageItem | None = None
     """What was just finished with; its class depends on the job."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen(kw_only=True)
 class StageFinished:
@@ -81,6 +87,8 @@ class StageFinished:
 
     stage: str
     elapsed_s: float
+
+    __repr__ = fitting_repr
 
 
 PipelineEvent = StageStarted | StageProgressed | StageFinished
@@ -121,6 +129,8 @@ class Stage:
 
     name: str
     observer: Observer
+
+    __repr__ = fitting_repr
 
     def progressed(
         self,

@@ -31,7 +31,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from leanebm._shown import shown
+from leanebm._shown import fitting_repr, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -155,6 +155,8 @@ class Part(Generic[T]):
 
     fields: Mapping[str, Any] = attrs.field(factory=dict)
     """Its own keyword arguments."""
+
+    __repr__ = fitting_repr
 
     def wants(self, *names: str) -> bool:
         """Whether it asks a run for one of these."""

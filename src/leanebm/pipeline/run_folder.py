@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.settings import structure_settings
@@ -72,6 +73,8 @@ class CertificateRecord:
 
     format: int = attrs.field(default=_FORMAT, validator=attrs.validators.in_((_FORMAT,)))
     """Version of this file's layout."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def of(cls, certificate: Certificate) -> Self:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSearch, StateScorer, TacticPolicy
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.embedded import InstallStage, install
@@ -99,6 +100,8 @@ class Workbench:
 
     make_search: SearchFactory = BestFirstSearch
     """Makes the search out of the other parts: the algorithm."""
+
+    __repr__ = fitting_repr
 
     def start_search(self, config: SearchConfig, observer: SearchObserver | None = None) -> ProofSearch:
         """The search that serves all theorems of a run.

@@ -11,6 +11,7 @@ import attrs
 from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
 from leanebm._fields import SAME_RESULTS, check_api_key
+from leanebm._shown import fitting_repr
 from leanebm.policy.prompt import PROMPT_FORMATS
 
 __all__ = ["EncoderBackend", "EncoderConfig", "PolicyClientConfig", "http_url", "without_slash"]
@@ -103,6 +104,8 @@ class EncoderConfig:
 
     cache_file_mib: int = attrs.field(default=4096, validator=ge(1), metadata=SAME_RESULTS)
     """Size in MiB beyond which the embeddings that were not used for longest are dropped from the file."""
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         is_silent = self.backend is EncoderBackend.OPENAI_EMBEDDINGS
@@ -202,3 +205,5 @@ class PolicyClientConfig:
 
     stop_on_weight_change: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether new weights on the server end the run; otherwise they are logged and caches emptied."""
+
+    __repr__ = fitting_repr

@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import EncoderIdentity
 
 __all__ = ["ModelInfo"]
@@ -34,6 +35,8 @@ class ModelInfo:
 
     adapters: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Loaded LoRA adapters by name, each with a hash of its weights; empty where the server does not say."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def from_reply(cls, reply: object) -> Self:

@@ -9,6 +9,7 @@ from typing import Final, Protocol, final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Goal, ProofState
 
 __all__ = ["PROMPT_FORMATS", "PrefixFormat", "PromptFormat", "StateCommentFormat", "TacticBlock", "first_tactic_block"]
@@ -33,6 +34,8 @@ class TacticBlock:
 
     end: int
     """Offset just after it; less than the completion's length if something was cut off."""
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen
@@ -156,6 +159,8 @@ class StateCommentFormat:
 
     stop: tuple[str, ...] = _COMPLETION_STOPS
 
+    __repr__ = fitting_repr
+
     def render(self, state: ProofState) -> str:
         """Show all goals, the one to work on first."""
         comment = _state_comment(state, indent="")
@@ -176,6 +181,8 @@ class PrefixFormat:
     """
 
     stop: tuple[str, ...] = _COMPLETION_STOPS
+
+    __repr__ = fitting_repr
 
     def render(self, state: ProofState) -> str:
         """Show the first goal as a statement, and every goal as a comment below it."""

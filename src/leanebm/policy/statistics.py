@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.policy._failure import Failure
 
 __all__ = ["PolicyStatistics", "RequestMeter"]
@@ -81,6 +82,8 @@ class PolicyStatistics:
 
     latency_p95_s: float
     """95th percentile of the same."""
+
+    __repr__ = fitting_repr
 
     def __str__(self) -> str:
         """What a log says when the client closes."""

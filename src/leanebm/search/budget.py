@@ -7,6 +7,8 @@ from collections.abc import Callable
 import attrs
 from attrs.validators import ge, gt, instance_of, optional
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["BudgetMeter", "Clock", "SearchBudget"]
 
 Clock = Callable[[], float]
@@ -39,6 +41,8 @@ class BudgetMeter:
     expansions: int = attrs.field(init=False, default=0)
     tactic_calls: int = attrs.field(init=False, default=0)
     _started_s: float = attrs.field(init=False)
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         self._started_s = self.clock()

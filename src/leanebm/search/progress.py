@@ -10,6 +10,7 @@ from typing import Literal, Protocol, assert_never
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import (
     Candidate,
     Certificate,
@@ -69,6 +70,8 @@ class SearchProgress:
     """Candidate proofs that the certifier did not accept."""
 
     _seconds: defaultdict[Phase, float] = attrs.field(init=False, factory=lambda: defaultdict(float))
+
+    __repr__ = fitting_repr
 
     @property
     def may_expand(self) -> bool:
@@ -240,6 +243,8 @@ class Expansion:
 
     spent_states: list[ProofState] = attrs.field(init=False, factory=list)
     """States on which no tactic will be run any more, to be freed."""
+
+    __repr__ = fitting_repr
 
     def follow(self, candidate: Candidate, outcome: TacticOutcome, *, found_s: float) -> Edge:
         """Note what ``candidate`` led to, growing the tree if it is new."""

@@ -21,6 +21,7 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Candidate, Leaf, Node, NodeStatus, ProofState, Theorem
 
 __all__ = ["Rival", "SearchTree"]
@@ -36,6 +37,8 @@ class Rival:
     parent: Node
     candidate: Candidate
     """The step from ``parent`` to ``node``."""
+
+    __repr__ = fitting_repr
 
     def leaf(self, theorem: Theorem) -> Leaf:
         """The node as a scorer would see it along this path.
@@ -59,6 +62,8 @@ class SearchTree:
     # Not in the nodes: with references both ways, a tree that is done with would wait for the garbage collector.
     _children: dict[Node, list[Node]] = attrs.field(init=False, factory=dict)
     _by_key: dict[str, Node] = attrs.field(init=False, factory=dict)
+
+    __repr__ = fitting_repr
 
     @classmethod
     def planted(cls, state: ProofState) -> Self:

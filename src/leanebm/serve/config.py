@@ -6,6 +6,7 @@ import attrs
 from attrs import validators
 
 from leanebm._fields import check_api_key
+from leanebm._shown import fitting_repr
 
 __all__ = ["ServeConfig"]
 
@@ -53,3 +54,5 @@ class ServeConfig:
 
     shutdown_s: float = attrs.field(default=5.0, validator=validators.ge(0.0))
     """How long open requests may finish after the server is told to stop, in seconds."""
+
+    __repr__ = fitting_repr

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["RunInfo", "settings_leaves"]
 
 
@@ -49,6 +51,8 @@ class RunInfo:
     resumed_despite: tuple[str, ...] = ()
     """What differed from the run that it resumed, where its user said to go on all the same; each as
     :meth:`differences` says it."""
+
+    __repr__ = fitting_repr
 
     def differences(self, other: RunInfo) -> list[str]:
         """What keeps results of the two runs from being pooled, each as ``$.path: ours, not theirs``.

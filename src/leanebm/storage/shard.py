@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cattrs.preconf.json import make_converter
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
@@ -80,6 +81,8 @@ class ShardFormat(Generic[R, T]):
     owns: Callable[[R, T], bool]
     """Whether a row is one of the record's."""
 
+    __repr__ = fitting_repr
+
     @property
     def version_key(self) -> bytes:
         """Where a file's metadata say its version."""
@@ -113,6 +116,8 @@ class Shard(Generic[R, T]):
     run: RunInfo
     records: tuple[R, ...]
     """The theorems it holds, in the order they were finished."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def write(

@@ -22,6 +22,8 @@ from typing import Any, Final, Generic, TypeVar, final
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["CancelMoment", "CancellationLeak", "CancellationSweep", "cancel_at_every_await"]
 
 _T = TypeVar("_T")
@@ -53,6 +55,8 @@ class CancellationSweep(Generic[_T]):
 
     result: _T
     """What the last run returned, which was not cancelled."""
+
+    __repr__ = fitting_repr
 
 
 async def cancel_at_every_await(

@@ -12,6 +12,7 @@ from typing import Any, Self, assert_never, final
 import attrs
 from aiohttp import web
 
+from leanebm._shown import fitting_repr
 from leanebm.testing.policy_steps import (
     Answer,
     Compute,
@@ -40,6 +41,8 @@ class ReceivedRequest:
     headers: Mapping[str, str]
     connection: int
     """Serial number, from 0: equal for requests that came over the same connection."""
+
+    __repr__ = fitting_repr
 
 
 @final

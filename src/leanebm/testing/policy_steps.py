@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = [
     "Answer",
     "Compute",
@@ -40,6 +42,8 @@ class Answer:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     wait_for: asyncio.Event | None = None
     """Answer only once this is set."""
+
+    __repr__ = fitting_repr
 
     @property
     def content(self) -> bytes:
@@ -89,6 +93,8 @@ class Raw:
     start: bytes
     again: bytes = b""
     """Written over and over until the client leaves; empty closes the connection after ``start``."""
+
+    __repr__ = fitting_repr
 
 
 Step = Answer | Compute | Drip | HangUp | Raw | Stall | Truncate

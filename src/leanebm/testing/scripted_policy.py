@@ -9,6 +9,7 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Candidate, ProofState
 from leanebm.errors import PolicyError
 from leanebm.testing.toy_world import ToyWorld
@@ -29,6 +30,8 @@ class ScriptedPolicy:
 
     asked: list[str] = attrs.field(init=False, factory=list)
     """The targets it was asked about, in order."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def of(cls, script: Mapping[str, Mapping[str, float]]) -> Self:

@@ -18,6 +18,7 @@ from typing import Final, Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import (
     Certificate,
     CertificationRejected,
@@ -77,6 +78,8 @@ class ToyWorld:
     """Seconds that a tactic takes on ``clock``."""
 
     _epochs: Iterator[int] = attrs.field(init=False, factory=itertools.count)
+
+    __repr__ = fitting_repr
 
     @classmethod
     def countdown(cls, largest: int) -> Self:
@@ -223,6 +226,8 @@ class ToyCertifier:
     """Accepts a proof if, replayed from the start, it ends at :data:`QED` and no step is a cheat."""
 
     world: ToyWorld
+
+    __repr__ = fitting_repr
 
     async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
         """Replay ``proof`` from the beginning.

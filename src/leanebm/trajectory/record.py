@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 from attrs.validators import ge, in_
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Certificate, CertificationRejected, Theorem
 
 __all__ = ["MAX_MESSAGE_CHARS", "THEOREM_OUTCOMES", "Attempt", "TheoremRecord", "TrajectoryRow"]
@@ -71,6 +72,8 @@ class TheoremRecord:
     certify_s: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds spent waiting for the certifier."""
 
+    __repr__ = fitting_repr
+
     def __attrs_post_init__(self) -> None:
         if (self.outcome == "proved") != (self.certificate is not None):
             raise ValueError(f"{self.theorem.name!r}: a theorem is proved exactly if there is a certificate for it")
@@ -111,6 +114,8 @@ class Attempt:
 
     elapsed_s: float = 0.0
     """Seconds that Lean took."""
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)
@@ -197,3 +202,5 @@ class TrajectoryRow:
 
     seed: int
     """What the run's random choices were seeded with."""
+
+    __repr__ = fitting_repr

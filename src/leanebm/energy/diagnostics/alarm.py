@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.slices import Slice
 
@@ -39,6 +40,8 @@ class Alarm:
     remedy: str
     """What to do."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen(kw_only=True)
 class Findings:
@@ -46,6 +49,8 @@ class Findings:
 
     metrics: Mapping[str, Estimate]
     slices: tuple[Slice, ...] = ()
+
+    __repr__ = fitting_repr
 
     def value(self, name: str) -> float:
         """A figure's value; ``nan``, which no comparison holds for, where it was not measured."""
@@ -63,6 +68,8 @@ class AlarmRule:
     remedy: str
     sign: Callable[[Findings], str | None]
     """What is wrong, in one clause with the figure in it; ``None`` if nothing is."""
+
+    __repr__ = fitting_repr
 
     def __call__(self, findings: Findings) -> Alarm | None:
         """Look for the sign."""

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 from attrs.validators import deep_iterable, ge, min_len
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean, theorem_means
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
@@ -76,6 +77,8 @@ class CalibrationFit:
 
     notes: tuple[str, ...] = ()
     """What could not be fitted, and what was done instead."""
+
+    __repr__ = fitting_repr
 
 
 def fit_calibration(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["METRICS", "MetricInfo"]
 
 
@@ -22,6 +24,8 @@ class MetricInfo:
     target: str = ""
     is_percentage: bool = False
     is_count: bool = False
+
+    __repr__ = fitting_repr
 
 
 METRICS: tuple[MetricInfo, ...] = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.alarm import Findings
 from leanebm.energy.diagnostics.alarm_rules import raise_alarms
@@ -35,6 +36,8 @@ class DiagnosisConfig:
 
     gate: PromotionGate = attrs.field(factory=PromotionGate)
     calibration: CalibrationConfig = attrs.field(factory=CalibrationConfig)
+
+    __repr__ = fitting_repr
 
 
 def diagnose(

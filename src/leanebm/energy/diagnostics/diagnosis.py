@@ -12,7 +12,7 @@ import attrs
 from cattrs import transform_error
 from cattrs.preconf.json import make_converter
 
-from leanebm._shown import shown
+from leanebm._shown import fitting_repr, shown
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.alarm import Alarm
 from leanebm.energy.diagnostics.calibration_fit import CalibrationFit
@@ -59,6 +59,8 @@ class HeadReport:
     validation_data: DataAudit | None = None
     about: Mapping[str, str] = attrs.field(factory=dict)
     """What a reader wants to know it by: encoder, data, date; shown as it is."""
+
+    __repr__ = fitting_repr
 
     @property
     def calibration(self) -> Calibration:

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics._columns import floats, integers, names, truths
 from leanebm.energy.diagnostics._statistics import theorem_folds
 from leanebm.energy.diagnostics.estimate import Floats, theorem_means
@@ -36,6 +37,8 @@ class FrontierNode:
     text: str = ""
     """The state as Lean prints it; without it, nothing can be said about rank by length."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen(kw_only=True)
 class FrontierSnapshot:
@@ -43,6 +46,8 @@ class FrontierSnapshot:
 
     theorem: str
     nodes: Sequence[FrontierNode]
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
@@ -73,6 +78,8 @@ class FrontierSet:
 
     shape: Floats = attrs.field(converter=floats)
     """``[N, 3]``: characters, goals and hypotheses; ``nan`` where the text is unknown."""
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         count = int(self.size.sum())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 from attrs.validators import ge, le
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.alarm import Alarm, Findings, Severity
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.training_facts import TrainingFacts
@@ -50,6 +51,8 @@ class PromotionVerdict:
 
     reasons: tuple[str, ...] = ()
     """What kept it from promotion, or what the promotion rests on; each a clause with its figure."""
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)

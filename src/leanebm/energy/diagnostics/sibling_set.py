@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence
 from leanebm.energy.diagnostics._columns import floats, integers, names, truths
 from leanebm.energy.diagnostics.estimate import Floats
@@ -63,6 +64,8 @@ class SiblingSet:
 
     source: NDArray[np.str_] = attrs.field(converter=names)
     """``[G]``: ``replay`` or ``search``."""
+
+    __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
         groups, width = self.mask.shape if self.mask.ndim == 2 else (-1, -1)

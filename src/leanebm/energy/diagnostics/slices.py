@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.length_leak import length_deciles
 from leanebm.energy.diagnostics.probability import DEPTH_BUCKETS, depth_bucket
@@ -30,6 +31,8 @@ class Slice:
     pairwise: Estimate
     groups: int
     """How many decision points with negatives the part has."""
+
+    __repr__ = fitting_repr
 
 
 def sibling_slices(siblings: SiblingSet) -> tuple[Slice, ...]:

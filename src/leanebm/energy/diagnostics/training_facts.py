@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 from attrs.validators import ge, optional
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.spectral import SpectralReport
 
@@ -46,6 +47,8 @@ class TrainingFacts:
 
     spectral: SpectralReport | None = None
     """How exactly the head's layers were normalised."""
+
+    __repr__ = fitting_repr
 
     def metrics(self) -> Mapping[str, Estimate]:
         """The figures under the names that reports and alarms know them by."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.frontier_set import FrontierSet
 from leanebm.energy.diagnostics.sibling_set import SiblingSet
 from leanebm.errors import EnergyError
@@ -50,6 +51,8 @@ class ValidationStates:
 
     siblings: SiblingSet
     frontiers: FrontierSet | None = None
+
+    __repr__ = fitting_repr
 
     def save(self, folder: Path) -> Path:
         """Write ``validation.parquet`` into ``folder``, atomically.

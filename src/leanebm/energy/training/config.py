@@ -9,6 +9,7 @@ import attrs
 from attrs.validators import ge, gt, instance_of, lt, matches_re
 
 from leanebm._fields import DEVICE
+from leanebm._shown import fitting_repr
 from leanebm.energy.training.sampler import SamplerConfig
 
 __all__ = ["EnergyTrainerConfig", "ObjectiveConfig", "RankingLoss"]
@@ -104,6 +105,8 @@ class EnergyTrainerConfig:
 
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Of the batches and of the twin's roles; the head's own is in its configuration."""
+
+    __repr__ = fitting_repr
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of step ``1 … max_steps``: a line up, then half a cosine down to 0."""

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.errors import EnergyError
 
@@ -116,6 +117,8 @@ class TheoremPaths:
     start: Indices
     """Where a theorem's states begin, ``[T + 1]``."""
 
+    __repr__ = fitting_repr
+
     @classmethod
     def of(cls, *, theorem: Indices, state: Indices, remaining_depth: Indices, num_theorems: int) -> Self:
         """Sort out mentions of states on the path; the three arrays are parallel."""
@@ -143,6 +146,8 @@ class TidyGroups:
 
     dual_labels: int
     """Negatives dropped because some proof of the same theorem goes through them."""
+
+    __repr__ = fitting_repr
 
 
 def tidy_groups(groups: Iterable[ContrastiveGroup]) -> TidyGroups:
@@ -237,6 +242,8 @@ class ContrastiveData:
 
     paths: TheoremPaths
     """The states on the path of each theorem."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def from_groups(

@@ -13,6 +13,7 @@ import numpy as np
 from attrs.validators import ge, instance_of
 from numpy.typing import NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, NegativeState
 from leanebm.energy.training.contrastive_data import ContrastiveData, TheoremPaths
 
@@ -49,6 +50,8 @@ class PlantedData:
 
     direction: NDArray[np.float32]
     """``w``, of length 1, ``[D]``."""
+
+    __repr__ = fitting_repr
 
     def energy(self, text: str) -> float:
         """The planted energy of a state, ``-w·z``."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics import Estimate, sibling_mrr, sibling_pairwise, sibling_rank1, sibling_rank1_random
 from leanebm.energy.head import EnergyHead
 from leanebm.energy.training.contrastive_data import ContrastiveData
@@ -49,6 +50,8 @@ class SiblingEnergies:
 
     theorem: NDArray[np.int64]
     """``[G]``."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def of(cls, data: ContrastiveData, energies: Floats) -> Self:

@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
+from leanebm._shown import fitting_repr
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
@@ -144,6 +145,8 @@ class StepLogged:
     metrics: Mapping[str, float]
     """By the names in :data:`~leanebm.energy.training.METRIC_COLUMNS`."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen(kw_only=True)
 class ValidationMeasured:
@@ -153,6 +156,8 @@ class ValidationMeasured:
     metrics: Mapping[str, float]
     is_best: bool
     """Whether no head of this run was better before."""
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)

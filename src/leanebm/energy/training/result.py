@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.checkpoint import EnergyCheckpoint
 from leanebm.energy.diagnostics import Estimate, TrainingFacts
 
@@ -44,6 +45,8 @@ class TrainingResult:
 
     elapsed_s: float
     """Seconds that this call took; what an interrupted one took before is not in it."""
+
+    __repr__ = fitting_repr
 
     @property
     def metrics(self) -> Mapping[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from attrs.validators import ge, instance_of, le
 from numpy.typing import NDArray
 
+from leanebm._shown import fitting_repr
 from leanebm.energy.training.contrastive_data import ContrastiveData
 
 __all__ = ["GroupBatch", "GroupSampler", "SamplerConfig"]
@@ -75,6 +76,8 @@ class GroupBatch:
 
     has_path: Mask
     """Whether there is such a state, ``[B]``."""
+
+    __repr__ = fitting_repr
 
     @property
     def rows(self) -> Indices:

@@ -8,6 +8,7 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup
 from leanebm.energy.training.contrastive_data import tidy_groups
 from leanebm.errors import EnergyError
@@ -61,6 +62,8 @@ class GroupSplit:
     training: tuple[ContrastiveGroup, ...]
     validation: tuple[ContrastiveGroup, ...]
     summary: SplitSummary
+
+    __repr__ = fitting_repr
 
 
 def split_groups(groups: Iterable[ContrastiveGroup], *, validation_fraction: float = 0.15, seed: int = 0) -> GroupSplit:

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import attrs
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["Dialect", "LeanBackend", "WorkerCommand", "minimal_environment"]
 
 _INHERITED = (
@@ -68,6 +70,8 @@ class WorkerCommand:
 
     memory_note: str = ""
     """What one worker of this kind is expected to need, in words, for ``doctor`` and error messages."""
+
+    __repr__ = fitting_repr
 
 
 class LeanBackend(Protocol):

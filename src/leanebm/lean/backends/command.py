@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
 
 __all__ = ["CommandBackend"]
@@ -32,6 +33,8 @@ class CommandBackend:
 
     dialect: Dialect = Dialect.LEANEBM
     """Whether it is our REPL, or speaks as plain Pantograph does."""
+
+    __repr__ = fitting_repr
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
         """Append ``imports`` to the command line; nothing is checked before a worker starts."""

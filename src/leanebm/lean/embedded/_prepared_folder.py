@@ -15,6 +15,7 @@ from typing import Final, Self
 import attrs
 import filelock
 
+from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.embedded.download import InstallProgress, InstallStage
 from leanebm.lean.embedded.embedded_lean import node_flags, worker_environment
@@ -42,6 +43,8 @@ class Manifest:
 
     files: dict[str, FileRecord]
     """By path relative to the folder."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def of(cls, folder: Path) -> Self:

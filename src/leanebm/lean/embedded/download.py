@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import minimal_environment
 from leanebm.lean.embedded.node import ChildResult, NodeRuntime, run_child
@@ -55,6 +56,8 @@ class NpmPin:
 
     lean: str
     """The version of Lean that is inside."""
+
+    __repr__ = fitting_repr
 
     @property
     def spec(self) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.lean.backends.base import WorkerCommand, minimal_environment
 
 __all__ = ["REPL_SOURCES", "EmbeddedLean"]
@@ -34,6 +35,8 @@ class EmbeddedLean:
 
     lean_version: str
     """The version of Lean that the pinned package holds."""
+
+    __repr__ = fitting_repr
 
     @property
     def library(self) -> Path:

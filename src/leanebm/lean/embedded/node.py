@@ -18,6 +18,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import minimal_environment
 
@@ -111,6 +112,8 @@ class NodeRuntime:
 
     npm: tuple[str, ...] | None
     """The command line that starts npm; ``None`` where there is none."""
+
+    __repr__ = fitting_repr
 
 
 def find_node() -> NodeRuntime:

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcome, SearchResult, Theorem
 from leanebm.data import KnownProof
 from leanebm.pipeline.settings import structure_settings
@@ -46,6 +47,8 @@ class AuditedNegative:
     error: str = ""
     """What broke, if the outcome is ``infrastructure``."""
 
+    __repr__ = fitting_repr
+
     @classmethod
     def of(cls, chosen: ChosenNegative, result: SearchResult) -> AuditedNegative:
         """What ``result``, of a search from ``chosen``, says of it."""
@@ -67,6 +70,8 @@ class ChosenNegative:
     theorem: Theorem
     path: tuple[str, ...]
     negative: NegativeState
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)

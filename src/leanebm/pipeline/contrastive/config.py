@@ -7,6 +7,8 @@ from typing import Final
 import attrs
 from attrs.validators import and_, deep_iterable, ge, gt, instance_of, matches_re
 
+from leanebm._shown import fitting_repr
+
 __all__ = ["CLOSERS", "NegativesConfig"]
 
 CLOSERS: Final = ("rfl", "decide", "contradiction", "omega", "simp", "simp_all", "grind")
@@ -45,3 +47,5 @@ class NegativesConfig:
 
     round: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Of expert iteration, written into every group; 0 is the first."""
+
+    __repr__ = fitting_repr

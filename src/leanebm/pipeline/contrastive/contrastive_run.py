@@ -12,6 +12,7 @@ from typing import Any, Final, final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence
 from leanebm.data import ContrastiveWriter, KnownProof, read_contrastive_set
 from leanebm.errors import ConfigError, LeanEbmError
@@ -49,6 +50,8 @@ class ContrastiveConfig:
 
     run: RunConfig = attrs.field(factory=RunConfig)
     """The policy, Lean, how many theorems at a time; and the search of an audit."""
+
+    __repr__ = fitting_repr
 
 
 @final

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from leanebm._shown import one_line
+from leanebm._shown import fitting_repr, one_line
 from leanebm.core import (
     Candidate,
     CertificationRejected,
@@ -52,6 +52,8 @@ class ReplayedProof:
     groups: tuple[ContrastiveGroup, ...]
     error: LeanError | PolicyError | None = None
     """What broke, if the record's outcome is ``infrastructure``."""
+
+    __repr__ = fitting_repr
 
     @property
     def is_trouble(self) -> bool:

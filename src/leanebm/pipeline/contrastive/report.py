@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup
 from leanebm.data import REPLAY_OUTCOMES, CandidateFate, ContrastiveRecord
 from leanebm.pipeline.contrastive.audit import NegativeAudit
@@ -132,6 +133,8 @@ class ContrastiveReport:
     certify_s: float
     audit: NegativeAudit | None = None
     """What a search for proofs of a sample of negatives found, if one was made."""
+
+    __repr__ = fitting_repr
 
     @classmethod
     def of(

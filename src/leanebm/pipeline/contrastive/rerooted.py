@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import (
     CertificationResult,
     Proof,
@@ -34,6 +35,8 @@ class RerootedSession:
     session: ProofSession
     root: ProofState
     _made: dict[StateRef, ProofState] = attrs.field(init=False, factory=dict)
+
+    __repr__ = fitting_repr
 
     async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         """Run ``tactic`` in the session beneath."""
@@ -62,6 +65,8 @@ class SessionEnvironment:
     session: ProofSession
     root: ProofState
 
+    __repr__ = fitting_repr
+
     @asynccontextmanager
     async def open(self, theorem: Theorem) -> AsyncIterator[ProofSession]:  # noqa: ARG002 - it is that theorem's
         """Begin at the root."""
@@ -78,6 +83,8 @@ class RerootedEnvironment:
 
     environment: ProofEnvironment
     prefix: tuple[str, ...]
+
+    __repr__ = fitting_repr
 
     @asynccontextmanager
     async def open(self, theorem: Theorem) -> AsyncIterator[ProofSession]:
@@ -102,6 +109,8 @@ class RerootedCertifier:
 
     certifier: ProofCertifier
     prefix: tuple[str, ...]
+
+    __repr__ = fitting_repr
 
     async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
         """Certify the prefix and ``proof`` as one proof of ``theorem``."""

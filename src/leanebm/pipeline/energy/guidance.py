@@ -13,6 +13,7 @@ import attrs
 from attrs.validators import ge, instance_of, matches_re, optional
 
 from leanebm._fields import DEVICE, SAME_RESULTS, torch_device
+from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
@@ -46,6 +47,8 @@ class EnergyConfig:
     device: str = attrs.field(default="cpu", validator=matches_re(DEVICE), metadata=SAME_RESULTS)
     """Where the head computes: ``cpu``, ``cuda`` or ``cuda:1``."""
 
+    __repr__ = fitting_repr
+
     @property
     def digest(self) -> str | None:
         """Tells one trained head from another, wherever its folder stands; ``None`` without a head.
@@ -69,6 +72,8 @@ class Guidance:
     energy: EnergyModel
     scorer: StateScorer
     """Trades the energy against the policy's opinion, each in its own standard units."""
+
+    __repr__ = fitting_repr
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.trajectory import TrajectoryRow
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class RecordedQueue:
     theorem: str
     nodes: tuple[TrajectoryRow, ...]
     """In order of discovery; none of them is finished."""
+
+    __repr__ = fitting_repr
 
     def weighed(self, energies: Mapping[str, float]) -> FrontierSnapshot:
         """The queue as a diagnosis takes it.

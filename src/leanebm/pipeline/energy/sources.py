@@ -9,6 +9,7 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup
 from leanebm.data import read_contrastive_set
 from leanebm.errors import ConfigError
@@ -41,6 +42,8 @@ class EnergySources:
     val_negatives: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
     """As ``negatives``, of theorems that are held out."""
 
+    __repr__ = fitting_repr
+
     @property
     def names_validation(self) -> bool:
         """Whether held-out theorems have folders of their own."""
@@ -53,6 +56,8 @@ class Lessons:
 
     groups: tuple[ContrastiveGroup, ...]
     queues: tuple[RecordedQueue, ...]
+
+    __repr__ = fitting_repr
 
     @classmethod
     def read(cls, trajectories: Sequence[Path], negatives: Sequence[Path]) -> Self:

@@ -7,6 +7,7 @@ from typing import final
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.core import ProofEnvironment, ProofFinished, ProofSession, Theorem
 from leanebm.errors import LeanError
 from leanebm.lean import ReplayingEnvironment
@@ -34,6 +35,8 @@ class ProbeResult:
 
     error: str = ""
     """Why nothing is known of this theorem; empty if all is well."""
+
+    __repr__ = fitting_repr
 
     @property
     def needs_search(self) -> bool:

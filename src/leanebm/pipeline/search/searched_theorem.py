@@ -10,7 +10,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import one_line
+from leanebm._shown import fitting_repr, one_line
 from leanebm.core import Certificate, Node, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import StatementError
 from leanebm.pipeline.events import Stage
@@ -32,6 +32,8 @@ class SearchedTheorem:
 
     error: StatementError | None = None
     """Why Lean refused the statement, if it did."""
+
+    __repr__ = fitting_repr
 
     @property
     def is_trouble(self) -> bool:

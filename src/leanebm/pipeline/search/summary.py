@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TheoremRecord, TrajectorySummary, read_trajectory, summarise
 
@@ -27,6 +28,8 @@ class RunSummary:
 
     resumed_despite: tuple[str, ...] = ()
     """What differs between the runs that were pooled, if somebody resumed one all the same."""
+
+    __repr__ = fitting_repr
 
     def ended(self, outcome: str) -> tuple[TheoremRecord, ...]:
         """The theorems whose search ended so."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 from attrs.validators import gt, min_len
 
+from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
 from leanebm.errors import EnergyError
 
@@ -29,6 +30,8 @@ class WeightedTerm:
     scale: float = attrs.field(default=1.0, validator=gt(0.0))
     """The score's typical spread (one standard deviation on validation frontiers), above 0."""
 
+    __repr__ = fitting_repr
+
 
 def _as_tuple(terms: Iterable[WeightedTerm]) -> tuple[WeightedTerm, ...]:
     return tuple(terms)
@@ -44,6 +47,8 @@ class WeightedSum:
     """
 
     terms: tuple[WeightedTerm, ...] = attrs.field(converter=_as_tuple, validator=min_len(1))
+
+    __repr__ = fitting_repr
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """The weighted sum for each leaf, in standard units.

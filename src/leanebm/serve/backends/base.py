@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.errors import PolicyBadRequest
 
 __all__ = [
@@ -60,6 +61,8 @@ class SamplingParams:
     skip_special_tokens: bool = True
     spaces_between_special_tokens: bool = True
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen
 class Token:
@@ -70,6 +73,8 @@ class Token:
 
     token_id: int
     text: str = ""
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +91,8 @@ class Completion:
 
     prompt_tokens: int
     """Length of the prompt in the backend's own tokens."""
+
+    __repr__ = fitting_repr
 
 
 @attrs.frozen(kw_only=True)
@@ -108,6 +115,8 @@ class EncodeDescription:
     dtype: str
     max_batch: int
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen(kw_only=True)
 class BackendDescription:
@@ -118,6 +127,8 @@ class BackendDescription:
     weight_version: str
     encode: EncodeDescription | None = None
     """``None`` where the backend has no encoder."""
+
+    __repr__ = fitting_repr
 
 
 class Backend(abc.ABC):

@@ -9,6 +9,7 @@ import attrs
 from attrs.validators import deep_mapping, ge, gt, in_, instance_of, matches_re, min_len, optional
 
 from leanebm._fields import DEVICE
+from leanebm._shown import fitting_repr
 
 __all__ = ["HfConfig"]
 
@@ -59,3 +60,5 @@ class HfConfig:
 
     trust_remote_code: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether Python code in the model's folder may run. It can do anything: read it first."""
+
+    __repr__ = fitting_repr

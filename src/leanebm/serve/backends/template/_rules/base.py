@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from leanebm._shown import fitting_repr
 from leanebm.serve.backends.template._goal import PrintedGoal
 
 __all__ = ["Proposal", "Rule", "propose_all"]
@@ -32,6 +33,8 @@ class Rule:
     propose: Callable[[PrintedGoal], Iterable[tuple[str, float]]]
     """Yields (tactic, weight > 0)."""
 
+    __repr__ = fitting_repr
+
 
 @attrs.frozen
 class Proposal:
@@ -40,6 +43,8 @@ class Proposal:
     rule_id: int
     tactics: tuple[str, ...]
     weights: tuple[float, ...]
+
+    __repr__ = fitting_repr
 
 
 _MOST_VARIABLES = 64
