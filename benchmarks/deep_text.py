@@ -30,8 +30,8 @@ import psutil
 from leanebm.core import StateRef, Theorem
 from leanebm.errors import CommandRefused, PolicyBadRequest, WorkerLost
 from leanebm.lean import LeanPoolConfig
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.requests import Request, goal_start, goal_tactic, proof_certify
-from leanebm.lean.worker import LeanWorker
 from leanebm.serve import SamplingParams, TemplateBackend
 
 Text = Callable[[int], str]

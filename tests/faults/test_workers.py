@@ -132,7 +132,7 @@ async def test_an_answer_to_an_old_request_is_never_taken_for_the_next_ones(
 async def test_a_late_answer_dies_with_its_worker(unruly_config: UnrulyConfig) -> None:
     async with LeanPool(unruly_config(**_IMPATIENT)) as pool:
         async with pool.open(_THEOREM) as proof:
-            late = proof.worker.pid
+            late = proof._worker.pid
             asking = [proof.run_tactic(proof.root, tactic) for tactic in ("late", "done", "done")]
             answers = await asyncio.gather(*asking, return_exceptions=True)
             assert [type(answer).__name__ for answer in answers] == ["WorkerTimeout", "StaleState", "StaleState"]
@@ -184,7 +184,7 @@ async def test_a_worker_that_has_grown_is_replaced_and_the_searches_go_on(open_s
 async def test_no_file_descriptors_left_is_a_failed_start_and_the_pool_recovers(unruly_config: UnrulyConfig) -> None:
     async with LeanPool(unruly_config(max_start_failures=10**6)) as pool:
         async with pool.open(_THEOREM) as proof:
-            victim = proof.worker.pid
+            victim = proof._worker.pid
         with _no_descriptors_left():
             os.killpg(victim, signal.SIGKILL)
             while not pool.statistics().start_failures:  # noqa: ASYNC110 - the pool tells nobody

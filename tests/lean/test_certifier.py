@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from leanebm.core import Certificate, CertificationRejected, Proof, ProofStep, Theorem
 from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
-from leanebm.lean import Certifier, LeanPoolConfig, assemble, declaration_name, lean_file
+from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
-from leanebm.lean.certifier import audit
+from leanebm.lean.certifier import assemble, audit, declaration_name, lean_file
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.testing import check_certifier
 

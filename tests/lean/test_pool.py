@@ -132,8 +132,8 @@ async def test_the_pool_keeps_the_contract_of_an_environment(fake_config: FakeCo
 async def test_proofs_go_to_the_least_loaded_worker(fake_config: FakeConfig) -> None:
     async with _full(fake_config(num_workers=2)) as pool:
         async with pool.open(_THEOREM) as a, pool.open(_THEOREM) as b, pool.open(_THEOREM) as c:
-            assert a.worker is not b.worker
-            assert c.worker in (a.worker, b.worker)
+            assert a._worker is not b._worker
+            assert c._worker in (a._worker, b._worker)
             assert sorted(worker.open_proofs for worker in pool.statistics().workers) == [1, 2]
         assert pool.statistics().open_proofs == 0
 
@@ -187,8 +187,8 @@ async def test_a_lost_worker_is_replaced_and_its_states_are_refused(
             with pytest.raises(StaleState):
                 await bystander.run_tactic(bystander.root, "step")
         async with pool.open(_THEOREM) as proof:
-            assert proof.worker is not bystander.worker
-            assert proof.worker.epoch > bystander.worker.epoch
+            assert proof._worker is not bystander._worker
+            assert proof._worker.epoch > bystander._worker.epoch
             assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
             with pytest.raises(StaleState, match="epoch"):
                 await proof.run_tactic(bystander.root, "step")
@@ -220,7 +220,7 @@ async def test_a_worker_killed_while_idle_is_replaced(fake_config: FakeConfig) -
         assert statistics.workers[0].epoch != victim.epoch
         assert statistics.requests == 1
         async with pool.open(_THEOREM) as proof:
-            assert proof.worker.epoch == statistics.workers[0].epoch
+            assert proof._worker.epoch == statistics.workers[0].epoch
 
 
 # --- failing starts ---
@@ -280,18 +280,18 @@ async def test_the_replacement_is_ready_before_the_old_worker_goes(fake_config: 
             for _ in range(10):  # far beyond the limit: the successor stands at the gate
                 assert isinstance(await proof.run_tactic(proof.root, "step"), ProofAdvanced)
             async with pool.open(_THEOREM) as other:
-                assert other.worker is proof.worker
+                assert other._worker is proof._worker
             await asyncio.to_thread(let_one_start)
             statistics = await _until(pool, lambda s: len(s.workers) == 2)
             assert [worker.is_retiring for worker in statistics.workers] == [True, False]
             async with pool.open(_THEOREM) as newcomer:
-                assert newcomer.worker is not proof.worker
+                assert newcomer._worker is not proof._worker
             # The old worker serves its open proof to the end.
             assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
         statistics = await _until(pool, lambda s: len(s.workers) == 1)
         assert statistics.retirements == {RetirementReason.REQUESTS: 1}
-        await proof.worker.aclose()  # waits for its end
-        assert not psutil.pid_exists(proof.worker.pid)
+        await proof._worker.aclose()  # waits for its end
+        assert not psutil.pid_exists(proof._worker.pid)
 
 
 async def test_a_proof_that_outstays_the_drain_is_turned_out(fake_config: FakeConfig) -> None:

@@ -163,7 +163,7 @@ async def test_states_of_other_proofs_are_refused(fake_config: FakeConfig) -> No
     async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as mine, pool.open(_THEOREM) as other:
         with pytest.raises(StaleState, match="another proof"):
             await mine.run_tactic(other.root, "step")
-        stranger = attrs.evolve(mine.root, ref=StateRef(mine.worker.epoch - 1, mine.root.ref.state_id))
+        stranger = attrs.evolve(mine.root, ref=StateRef(mine._worker.epoch - 1, mine.root.ref.state_id))
         with pytest.raises(StaleState, match="epoch"):
             await mine.run_tactic(stranger, "step")
 
@@ -206,7 +206,7 @@ async def test_the_state_of_a_cancelled_tactic_is_freed(fake_config: FakeConfig,
     log = tmp_path / "log"
     async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
         running = asyncio.ensure_future(proof.run_tactic(proof.root, "step"))
-        while proof.worker._current is None:  # noqa: ASYNC110 - until the request is on its way, a few turns
+        while proof._worker._current is None:  # noqa: ASYNC110 - until the request is on its way, a few turns
             await asyncio.sleep(0)
         running.cancel()
         await proof.run_tactic(proof.root, "fail")

@@ -37,7 +37,7 @@ def _state(outcome: TacticOutcome) -> ProofState:
 
 
 def _kill_worker(proof: ReplayingProof) -> None:
-    os.killpg(proof._handle.worker.pid, signal.SIGKILL)
+    os.killpg(proof._handle._worker.pid, signal.SIGKILL)
 
 
 async def test_it_keeps_the_contract_of_an_environment(fake_config: FakeConfig) -> None:
@@ -62,9 +62,9 @@ async def test_only_the_path_to_the_needed_state_is_replayed(fake_config: FakeCo
         state = _state(await proof.run_tactic(_state(await proof.run_tactic(proof.root, "step")), "step"))
         await proof.run_tactic(state, "die once")
         # goal.start, two steps, and the tactic itself
-        assert proof._handle.worker.requests == 4
+        assert proof._handle._worker.requests == 4
         assert _state(await proof.run_tactic(side, "step")).text == "h : Prop\n⊢ p'"
-        assert proof._handle.worker.requests == 6
+        assert proof._handle._worker.requests == 6
 
 
 async def test_steps_on_chosen_goals_are_replayed_on_the_same_goals(fake_config: FakeConfig) -> None:

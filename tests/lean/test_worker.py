@@ -29,8 +29,8 @@ from leanebm.errors import (
 from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, RetirementReason
 from leanebm.lean._replies import TacticFailed
 from leanebm.lean._tasks import serving
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
-from leanebm.lean.worker import LeanWorker
 
 FakeConfig = Callable[..., LeanPoolConfig]
 

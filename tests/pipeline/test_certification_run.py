@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import ConfigError
-from leanebm.lean import CommandBackend, LeanPoolConfig, assemble, lean_file
+from leanebm.lean import CommandBackend, LeanPoolConfig
+from leanebm.lean.certifier import assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.pipeline import CertificateRecord, CertificationRun, read_proof_file, record_path, write_proof
 from leanebm.testing.fake_worker import fake_worker_argv

@@ -3,7 +3,7 @@
 from leanebm.lean.backends import CommandBackend, EmbeddedBackend, NativeBackend, PantographBackend
 from leanebm.lean.backends.base import Dialect, LeanBackend, WorkerCommand
 from leanebm.lean.blocking import BlockingLeanPool, BlockingProof
-from leanebm.lean.certifier import Certifier, assemble, declaration_name, lean_file
+from leanebm.lean.certifier import Certifier
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import Opening, ProofHandle
@@ -30,7 +30,4 @@ __all__ = [
     "RetirementReason",
     "WorkerCommand",
     "WorkerStatistics",
-    "assemble",
-    "declaration_name",
-    "lean_file",
 ]

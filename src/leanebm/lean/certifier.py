@@ -24,6 +24,7 @@ from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, W
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import MISUSE, CertifiedReply, CertifyRejectedReply
 from leanebm.lean._tasks import Servants, serving
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
@@ -34,7 +35,6 @@ from leanebm.lean.requests import (
     proof_certify,
     universe_levels,
 )
-from leanebm.lean.worker import LeanWorker
 
 __all__ = ["Certifier", "assemble", "audit", "declaration_name", "lean_file"]
 

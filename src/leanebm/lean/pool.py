@@ -24,12 +24,12 @@ from leanebm._uninterrupted import uninterrupted
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
 from leanebm.lean._tasks import Servants, serving
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.proof import Opening, ProofHandle
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
-from leanebm.lean.worker import LeanWorker
 
 __all__ = ["LeanPool"]
 

@@ -18,10 +18,10 @@ from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
-from leanebm.lean.worker import LeanWorker
 
 __all__ = ["Opening", "ProofHandle"]
 
@@ -108,9 +108,9 @@ class ProofHandle:
         return self._root
 
     @property
-    def worker(self) -> LeanWorker:
-        """The worker that holds the states."""
-        return self._worker
+    def pid(self) -> int:
+        """Process id of the group's leader in which the states live."""
+        return self._worker.pid
 
     async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         """Run ``tactic``, one or a block of them, on ``state``'s goal number ``goal``.

@@ -219,7 +219,7 @@ class ReplayingProof:
                 await self._handle.aclose()
             self._origin.here = self._handle.root
             self.num_replays += 1
-            _log.info("proof of %r moves to worker %d: %s", lost.theorem.name, self._handle.worker.index, loss)
+            _log.info("proof of %r moves to the worker with pid %d: %s", lost.theorem.name, self._handle.pid, loss)
 
     def _count(self, loss: WorkerLost | StaleState) -> None:
         """Raise ``loss`` where going on is pointless."""

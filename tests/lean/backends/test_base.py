@@ -6,9 +6,9 @@ import psutil
 import pytest
 
 from leanebm.lean import LeanPoolConfig
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import minimal_environment
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.lean.worker import LeanWorker
 
 FakeConfig = Callable[..., LeanPoolConfig]
 

@@ -8,8 +8,8 @@ import pytest
 from leanebm.errors import WorkerStartError
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean._tasks import serving
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
-from leanebm.lean.worker import LeanWorker
 
 LEAN = EmbeddedLean(node=Path("/n/node"), runtime=Path("/c/lean"), repl=Path("/c/repl"), lean_version="4.0.0")
 
