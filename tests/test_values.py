@@ -69,7 +69,7 @@ def filled(kind: type) -> Any:
         hints = typing.get_type_hints(kind)
     except NameError:  # a type that only checkers import
         hints = {}
-    value = object.__new__(kind)
+    value: Any = object.__new__(kind)
     _filling.append(kind)
     for field in attrs.fields(kind):
         # A node has a parent, which is a node; it is left at that.

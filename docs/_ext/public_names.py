@@ -13,9 +13,10 @@ import pkgutil
 from collections.abc import Collection, Iterator
 
 from docutils import nodes
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import desc, pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 
@@ -30,9 +31,13 @@ and the template policy's rules, are their own affair."""
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks; called by Sphinx."""
+    app.setup_extension("sphinx.ext.napoleon")  # whose events, and autodoc's, are connected to
     app.connect("env-check-consistency", _check_public_names)
     app.connect("missing-reference", _lead_to_public_name)
     app.connect("builder-inited", _lend_docstrings)
+    app.connect("autodoc-process-docstring", _read_attribute, priority=_NAPOLEON - 1)
+    app.connect("autodoc-process-docstring", _undo_napoleon, priority=_NAPOLEON + 1)
+    app.connect("doctree-read", _check_attributes)
     return {"parallel_read_safe": True}
 
 
@@ -109,3 +114,32 @@ def _docstrings(package: str, constant: str) -> Iterator[list[str]]:
         found = ModuleAnalyzer.for_module(module.name).find_attr_docs().get(("", constant))
         if found:
             yield list(found)
+
+
+# --- napoleon takes an attribute's "words: more words" for a type and its description, and its sections for text ---
+
+_NAPOLEON = 500
+
+_ATTRIBUTES = ("attribute", "data", "property")
+
+_read: dict[str, list[str]] = {}
+
+
+def _read_attribute(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Read an attribute's docstring as any other object's: sentences, then sections."""
+    if what in _ATTRIBUTES:
+        _read[name] = GoogleDocstring(lines, app.config, app, "method", name, obj, options).lines()
+
+
+def _undo_napoleon(_: Sphinx, __: str, name: str, ___: object, ____: object, lines: list[str]) -> None:
+    if name in _read:
+        lines[:] = _read.pop(name)
+
+
+def _check_attributes(_: Sphinx, doctree: nodes.document) -> None:
+    """Warn about an attribute whose sentence was taken for its type, should a later napoleon go another way."""
+    for described in doctree.findall(desc):
+        if described["objtype"] in _ATTRIBUTES:
+            for field in described.findall(nodes.field_name):
+                if field.astext().split(" ")[0] == "type":
+                    logger.warning("an attribute's docstring was read as a type: %s", described.astext()[:200])
