@@ -7,6 +7,9 @@ import pytest
 import torch
 from click.testing import Result
 
+from leanebm.energy import load_checkpoint
+from leanebm.energy.training import RankingLoss
+
 Leanebm = Callable[..., Result]
 
 
@@ -18,12 +21,36 @@ def run(leanebm_command: Leanebm) -> str:
 
 
 @pytest.mark.usefixtures("toy_lean")
-def test_a_search_becomes_a_head_and_its_verdict_is_told(leanebm_command: Leanebm, run: str) -> None:
-    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "runs/head", "--max-steps", "20")
+def test_a_search_becomes_a_head_and_its_verdict_is_printed(leanebm_command: Leanebm, run: str) -> None:
+    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "runs/head", "--steps", "20")
     assert result.exit_code == 0
     assert "weight in a search: β = " in result.stdout
     assert "report: runs/head/report.html" in result.stdout
     assert Path("runs/head/report.html").exists()
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_what_the_report_advises_are_options(leanebm_command: Leanebm, run: str) -> None:
+    advised = ("--hidden", "16,8", "--dropout", "0.3", "--loss", "info_nce", "--threads", "1", "--steps", "20")
+    made = ("train-ebm", "--trajectories", run, "--output-dir", "runs/head")
+    assert leanebm_command(*made, *advised).exit_code == 0
+    header = load_checkpoint("runs/head").header
+    assert (header.config.hidden, header.config.dropout) == ((16, 8), 0.3)
+    assert (header.training["loss"], header.training["max_steps"]) == ("info_nce", 20)
+    again = leanebm_command(*made, "--steps", "30")
+    assert again.exit_code != 0
+    assert "to begin again here, delete this one" in again.stderr
+    assert "max_steps: 20 in the folder, 30 now" in again.stderr
+
+
+def test_every_loss_can_be_asked_for(leanebm_command: Leanebm) -> None:
+    assert f"[{'|'.join(loss.value for loss in RankingLoss)}]" in leanebm_command("train-ebm", "--help").stdout
+
+
+def test_widths_that_are_no_numbers_are_refused(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("train-ebm", "--output-dir", "h", "--hidden", "512;256")
+    assert result.exit_code == 2
+    assert "'512;256' is not of the form 512,256,128" in result.stderr
 
 
 @pytest.mark.usefixtures("toy_lean")
@@ -43,7 +70,7 @@ def test_nothing_to_learn_from_is_an_error(leanebm_command: Leanebm) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.usefixtures("toy_lean")
 def test_a_head_is_trained_and_searched_with_on_cuda(leanebm_command: Leanebm, run: str) -> None:
-    made = ("--trajectories", run, "--output-dir", "runs/head", "--max-steps", "20", "--device", "cuda")
+    made = ("--trajectories", run, "--output-dir", "runs/head", "--steps", "20", "--device", "cuda")
     assert leanebm_command("train-ebm", *made).exit_code == 0
     used = ("--ebm-path", "runs/head", "--ebm-device", "cuda", "--beta", "1", "--freeze-spectral")
     assert leanebm_command("search", "--theorems", "numbers.txt", "--output", "runs/b", *used).exit_code == 0

@@ -371,9 +371,7 @@ HEADER = CheckpointHeader(
     encoder=EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=8, dtype="float32"),
     training={"run": "ω-1", "step": 300, "lr": 3e-4, "shuffled": False, "parent": None},
     metrics={"pairwise_sibling": 0.75},
-    calibration=Calibration(
-        energy_mean=0.1, energy_sd=1.2, policy_sd=0.7, alpha=0.5, beta=1.0, platt_slope=1.5, platt_intercept=-0.2
-    ),
+    calibration=Calibration(energy_mean=0.1, energy_sd=1.2, policy_sd=0.7, alpha=0.5, beta=1.0),
 )
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -414,8 +412,6 @@ calibrations = st.builds(
     policy_sd=positive,
     alpha=st.floats(0.0, 2.0),
     beta=st.floats(0.0, 9.0),
-    platt_slope=finite,
-    platt_intercept=finite,
 )
 
 headers = st.builds(
@@ -446,7 +442,7 @@ def test_the_text_is_plain_json_with_the_fingerprint_beside_the_identity() -> No
     assert text.isascii()
     document = json.loads(text)
     assert document["encoder_fingerprint"] == HEADER.encoder.fingerprint
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
 
 
 @pytest.mark.parametrize("notes", [{"a": math.nan}, {"a": math.inf}, {"a": [1]}, {"a": {}}])
@@ -478,7 +474,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
         ("", "Expecting value: line 1 column 1"),
         ("[]", "it is no JSON object but"),
         ("{}", "schema version null"),
-        (changed(lambda d: d.update(schema_version=2)), r"schema version 2; this leanebm reads and writes 1"),
+        (changed(lambda d: d.update(schema_version=1)), r"schema version 1; this leanebm reads and writes 2"),
         (changed(lambda d: d.update(schema_version="1")), 'schema version "1"'),
         (changed(lambda d: d.update(surprise=1)), r"surprise.* @ \$"),
         (changed(lambda d: d["config"].update(depth=1)), r"depth.* @ \$\.config"),

@@ -24,6 +24,19 @@ __all__ = ["train_ebm"]
 
 _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
 
+_LOSSES = ("bradley_terry", "info_nce", "margin", "listwise")
+"""As :class:`~leanebm.energy.training.RankingLoss` has them; to import it would take torch."""
+
+
+def _widths(text: str | None) -> list[int] | None:
+    """The numbers in ``512,256,128``."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not of the form 512,256,128") from None
+
 
 @click.command(name="train-ebm")
 @click.option("--trajectories", **_FOLDERS, help="A search's folder, its trajectory, or a shard of it; repeatable.")
@@ -37,10 +50,18 @@ _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, pa
 @click.option("--encoder", type=click.Choice([each.value for each in EncoderBackend]), help="How the encoder is asked.")
 @click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")
-@click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps at most.  [default: 20000]")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N",
+              help="Steps at most.  [default: 500 to 20000, by the number of decision points]")  # fmt: skip
 @click.option("--learning-rate", type=float, metavar="R", help="At its height.  [default: 0.0003]")
+@click.option("--loss", type=click.Choice(_LOSSES),
+              help="What ranks siblings.  [default: bradley_terry]")  # fmt: skip
+@click.option("--hidden", metavar="N,N,…", callback=lambda _, __, text: _widths(text),
+              help="Widths of the hidden layers.  [default: by the embeddings' width]")  # fmt: skip
+@click.option("--dropout", type=float, metavar="P", help="Share of hidden units left out per step.  [default: 0.1]")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of the head and its training.  [default: 0]")
 @click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.  [default: cpu]")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N",
+              help="Threads of torch.  [default: 1 for small heads, else as many as torch likes]")  # fmt: skip
 def train_ebm(
     *,
     trajectories: tuple[Path, ...],
@@ -80,12 +101,21 @@ def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
     settings = {name: value for name, value in given.items() if value is not None}
-    url = settings.pop("server_url", EMBEDDED_SERVER_URL)
-    policy = {"url": url, **({"api_key": settings.pop("api_key")} if "api_key" in settings else {})}
-    encoder = {
-        name: settings.pop(option)
-        for option, name in (("encode_url", "url"), ("encoder", "backend"), ("embedding_cache", "cache_file"))
-        if option in settings
+
+    def taken(**options: str) -> dict[str, Any]:
+        """The settings of some options, by the names that they have in their table."""
+        return {name: settings[option] for name, option in options.items() if option in settings}
+
+    table = {
+        **taken(hidden="hidden", dropout="dropout", threads="threads"),
+        "trainer": {
+            **taken(max_steps="steps", learning_rate="learning_rate", seed="seed", device="device"),
+            "objective": taken(loss="loss"),
+        },
+        "policy": {
+            "url": EMBEDDED_SERVER_URL,
+            **taken(url="server_url", api_key="api_key"),
+            "encoder": taken(url="encode_url", backend="encoder", cache_file="embedding_cache"),
+        },
     }
-    table = {"trainer": settings, "policy": {**policy, "encoder": encoder}}
     return structure_settings(table, EnergyTrainingConfig, source="the command line")

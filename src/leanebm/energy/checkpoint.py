@@ -61,7 +61,7 @@ class WeightsFile:
 
 
 def header_to_json(header: CheckpointHeader, weights: WeightsFile) -> str:
-    """The text of ``head.json``; plain ASCII, one field a line."""
+    """The text of ``head.json``; plain ASCII, one field per line."""
     document = {
         "schema_version": header.schema_version,
         "weights": attrs.asdict(weights),
@@ -171,8 +171,8 @@ class EnergyCheckpoint:
             raise EnergyError(f"The header describes another head: {self.header.config}, not {self.head.config}.")
 
 
-def save_checkpoint(folder: Path, checkpoint: EnergyCheckpoint) -> None:
-    """Put a checkpoint into ``folder``, in the place of one that is there. One writer a folder.
+def save_checkpoint(folder: Path | str, checkpoint: EnergyCheckpoint) -> None:
+    """Put a checkpoint into ``folder``, in the place of one that is there. One writer per folder.
 
     Whether the head was frozen is not kept.
 
@@ -180,6 +180,7 @@ def save_checkpoint(folder: Path, checkpoint: EnergyCheckpoint) -> None:
         EnergyError: a weight is not finite, or not float32; the checkpoint that is there stays.
         OSError: the disk is full, the folder cannot be written …; the checkpoint that is there stays.
     """
+    folder = Path(folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.head.state_dict().items()}
     if problems := tuple(_problems(state, checkpoint.header.config)):
         raise _listed(f"The head cannot be saved to {folder}:", problems)
@@ -193,7 +194,7 @@ def save_checkpoint(folder: Path, checkpoint: EnergyCheckpoint) -> None:
             stale.unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path, *, encoder: EncoderIdentity | None = None) -> EnergyCheckpoint:
+def load_checkpoint(folder: Path | str, *, encoder: EncoderIdentity | None = None) -> EnergyCheckpoint:
     """Read a checkpoint; nothing in it is ever executed.
 
     Args:
@@ -207,7 +208,7 @@ def load_checkpoint(folder: Path, *, encoder: EncoderIdentity | None = None) -> 
         EnergyError: there is none, a file is damaged or of another schema version, or the head was trained on
             another encoder's vectors.
     """
-    header, data, path = _read(folder)
+    header, data, path = _read(Path(folder))
     if encoder is not None and (differences := header.encoder.differences(encoder)):
         raise _listed(
             f"The head in {folder} was trained on vectors of encoder {header.encoder.fingerprint} (here), not of "
@@ -249,7 +250,9 @@ def _read_header(path: Path) -> tuple[CheckpointHeader, WeightsFile]:
     try:
         return header_from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise EnergyError(f"{path.parent} holds no energy head: {error}.") from error
+        raise EnergyError(
+            f"{path.parent} holds no energy head: {error}. Name the folder that `leanebm train-ebm --output-dir` wrote."
+        ) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise EnergyError(f"{path} cannot be used: {error}.") from error
 

@@ -23,7 +23,7 @@ def _finite(_: object, field: attrs.Attribute[float], value: float) -> None:
 
 @attrs.frozen(kw_only=True)
 class Calibration:
-    r"""What turns raw energies and log-probabilities into one priority and one probability.
+    r"""What turns raw energies and log-probabilities into one priority.
 
     A search expands the open node of highest
 
@@ -48,24 +48,8 @@ class Calibration:
     beta: float = attrs.field(validator=[_finite, ge(0.0)])
     """Weight of the energy, in standard units; 0 leaves the order to the policy alone."""
 
-    platt_slope: float = attrs.field(validator=_finite)
-    """How much one standard unit of energy takes from the log-odds of being on a proof's path; a healthy
-    head's is positive."""
 
-    platt_intercept: float = attrs.field(validator=_finite)
-    """Log-odds *against* being on the path at the mean energy."""
-
-    def standardise(self, energy: float) -> float:
-        """The energy in standard deviations above the mean of an open validation node."""
-        return (energy - self.energy_mean) / self.energy_sd
-
-    def probability(self, energy: float) -> float:
-        """Chance that an open node of this energy lies on a proof's path, by Platt's logistic fit."""
-        against = self.platt_slope * self.standardise(energy) + self.platt_intercept
-        return 0.5 * (1.0 - math.tanh(0.5 * against))  # 1 / (1 + exp(against)), without the overflow
-
-
-CHECKPOINT_SCHEMA_VERSION: Final = 1
+CHECKPOINT_SCHEMA_VERSION: Final = 2
 
 """Of the checkpoint's files; a change of what a field means, or of the weights' names, raises it."""
 

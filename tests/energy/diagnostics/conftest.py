@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanebm.energy.diagnostics import HeadReport, ValidationStates
-
-from .planted import examine
-
-Examined = tuple[HeadReport, ValidationStates]
+from .planted import Examined, examine
 
 
 @pytest.fixture(scope="session")

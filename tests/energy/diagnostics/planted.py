@@ -9,19 +9,16 @@ import numpy as np
 
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.energy.diagnostics import (
-    DataAudit,
-    EmbeddingProbe,
-    FrontierNode,
+    Estimate,
     FrontierSet,
-    FrontierSnapshot,
     HeadReport,
     SiblingSet,
     TrainingFacts,
-    ValidationStates,
     diagnose,
+    probe_embeddings,
     sibling_pairwise,
+    state_shape,
 )
-from leanebm.energy.spectral import SpectralReport
 
 THEOREMS = 60
 GAP = 1.5
@@ -86,56 +83,64 @@ def planted_energies(groups: Sequence[ContrastiveGroup], *, gap: float = GAP, se
 def planted_frontiers(*, gap: float = GAP, theorems: int = THEOREMS, seed: int = 2) -> FrontierSet:
     """Queues of 4 to 40 nodes, one of them on the path; the policy knows a little."""
     rng = np.random.default_rng(seed)
+    queues: list[str] = []
+    nodes: list[list[tuple[float, float, int, bool, tuple[float, float, float]]]] = []
 
-    def node(depth: int, *, on_path: bool) -> FrontierNode:
+    def node(depth: int, *, on_path: bool) -> tuple[float, float, int, bool, tuple[float, float, float]]:
         depth = max(1, depth + (0 if on_path else int(rng.integers(-2, 3))))
         mean = rng.normal(-2.0 if on_path else -2.8, 0.8)
-        return FrontierNode(
-            energy=float(rng.normal(0.0 if on_path else gap)),
-            path_log_prob=float(min(mean, -0.01) * math.sqrt(depth)),
-            depth=depth,
-            is_on_path=on_path,
-            text=state("s", int(rng.integers(60, 400))),
-        )
+        energy = float(rng.normal(0.0 if on_path else gap))
+        log_prob = float(min(mean, -0.01) * math.sqrt(depth))
+        return energy, log_prob, depth, on_path, state_shape(state("s", int(rng.integers(60, 400))))
 
-    return FrontierSet.from_snapshots(
-        FrontierSnapshot(
-            theorem=f"t{index}",
-            nodes=[node(depth, on_path=True), *(node(depth, on_path=False) for _ in range(int(rng.integers(3, 40))))],
-        )
-        for index in range(theorems)
-        for depth in range(1, int(rng.integers(3, 9)))
+    for index in range(theorems):
+        for depth in range(1, int(rng.integers(3, 9))):
+            queues.append(f"t{index}")
+            on = node(depth, on_path=True)
+            nodes.append([on, *(node(depth, on_path=False) for _ in range(int(rng.integers(3, 40))))])
+    energy, log_prob, depths, on_path, shape = zip(*(each for queue in nodes for each in queue), strict=True)
+    return FrontierSet(
+        theorem=queues,
+        size=[len(queue) for queue in nodes],
+        energy=energy,
+        path_log_prob=log_prob,
+        depth=depths,
+        is_on_path=on_path,
+        shape=shape,
     )
 
 
-def planted_embeddings(*, count: int = 400, width: int = 64, directions: int = 64, seed: int = 3) -> EmbeddingProbe:
+def planted_embeddings(*, count: int = 400, width: int = 64, directions: int = 64) -> dict[str, Estimate]:
     """Vectors that vary along ``directions`` of their ``width``, encoded twice alike."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(3)
     table = rng.normal(size=(count, directions)) @ rng.normal(size=(directions, width)) + 0.5
-    return EmbeddingProbe.of(table, before=table[:64], again=table[:64] * (1 + 1e-6))
+    return probe_embeddings(table, before=table[:64], again=table[:64] * (1 + 1e-6))
 
 
-SPECTRAL = SpectralReport(exact=(1.9, 1.4, 1.2, 0.8), estimated=(1.85, 1.36, 1.19, 0.8), lipschitz_bound=1.33)
+Examined = tuple[HeadReport, SiblingSet, FrontierSet]
 
 
-def examine(*, gap: float = GAP, theorems: int = THEOREMS, longer: int = 0) -> tuple[HeadReport, ValidationStates]:
+def examine(*, gap: float = GAP, theorems: int = THEOREMS, longer: int = 0) -> Examined:
     """Diagnose a planted head with everything that can be known of it."""
     groups = planted_groups(theorems=theorems, longer=longer)
     twin = SiblingSet.from_groups(groups, planted_energies(groups, gap=0.0, seed=9))
-    states = ValidationStates(
-        siblings=SiblingSet.from_groups(groups, planted_energies(groups, gap=gap)),
-        frontiers=planted_frontiers(gap=gap, theorems=theorems),
-    )
-    diagnosis = diagnose(
-        states.siblings,
-        frontiers=states.frontiers,
+    siblings = SiblingSet.from_groups(groups, planted_energies(groups, gap=gap))
+    frontiers = planted_frontiers(gap=gap, theorems=theorems)
+    report = diagnose(
+        siblings,
+        frontiers=frontiers,
         twin=sibling_pairwise(twin.positive_energy, twin.negative_energy, twin.mask, twin.theorem),
         embeddings=planted_embeddings(),
-        training_data=DataAudit.of(planted_groups(theorems=theorems * 2, seed=7)),
-        validation_data=DataAudit.of(groups),
         facts=TrainingFacts(
-            steps=5000, skipped_steps=0, log_scale=0.2, train_pairwise=0.5 + gap / 4, spectral=SPECTRAL
+            steps=5000,
+            skipped_steps=0,
+            log_scale=0.2,
+            train_pairwise=0.5 + gap / 4,
+            sigma_shortfall=0.03,
+            audited_negatives=50,
+            provable_negatives=2,
         ),
+        data={"training_theorems": 2 * theorems, "validation_theorems": theorems, "training_families": 3},
         about={"encoder": "planted"},
     )
-    return diagnosis, states
+    return report, siblings, frontiers

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leanebm.energy.diagnostics import Estimate, macro_mean, theorem_means
+from leanebm.energy.diagnostics import Estimate, macro_mean
+from leanebm.energy.diagnostics.estimate import theorem_means
 
 
 def test_each_theorem_counts_alike() -> None:

@@ -9,20 +9,16 @@ import pytest
 
 from leanebm.energy.diagnostics import (
     Alarm,
-    EmbeddingProbe,
     Estimate,
     Findings,
     Grade,
-    HeadReport,
     PromotionGate,
     Severity,
-    TrainingFacts,
-    ValidationStates,
     diagnose,
-    mcnemar_worse,
+    probe_embeddings,
 )
 
-from .planted import examine
+from .planted import Examined, examine
 
 GOOD = Estimate(value=0.75, standard_error=0.02, low=0.71, high=0.79, count=80)
 TWIN = Estimate(value=0.505, standard_error=0.02, low=0.465, high=0.545, count=80)
@@ -31,11 +27,10 @@ TWIN = Estimate(value=0.505, standard_error=0.02, low=0.465, high=0.545, count=8
 def grade(
     metrics: Mapping[str, Estimate] = MappingProxyType({}),
     *,
-    facts: TrainingFacts | None = None,
     alarms: tuple[Alarm, ...] = (),
 ) -> Grade:
     known = {"pairwise_sibling": GOOD, "twin_pairwise": TWIN, **metrics}
-    return PromotionGate().judge(Findings(metrics=known), alarms, facts).grade
+    return PromotionGate().judge(Findings(metrics=known), alarms).grade
 
 
 def test_a_good_head_is_promoted() -> None:
@@ -48,15 +43,10 @@ def test_a_good_head_is_promoted() -> None:
         {"pairwise_sibling": attrs.evolve(GOOD, value=0.60, low=0.55, high=0.64)},
         {"twin_pairwise": attrs.evolve(TWIN, value=0.54)},
         {"twin_pairwise": Estimate.nothing()},
-        {"previous_pairwise": Estimate.plain(0.77, 1)},
     ],
 )
 def test_what_is_short_of_promotion_is_below_target(metrics: dict[str, Estimate]) -> None:
     assert grade(metrics) is Grade.BELOW_TARGET
-
-
-def test_a_hundredth_below_the_head_before_is_forgiven() -> None:
-    assert grade({"previous_pairwise": Estimate.plain(0.759, 1)}) is Grade.PROMOTED
 
 
 def test_chance_within_the_interval_is_no_better_than_chance() -> None:
@@ -76,50 +66,39 @@ def test_a_fatal_alarm_outweighs_any_figure() -> None:
     assert grade(alarms=(attrs.evolve(alarm, severity=Severity.WARNING),)) is Grade.PROMOTED
 
 
-def test_a_search_that_proves_fewer_theorems_is_no_promotion() -> None:
-    assert grade(facts=TrainingFacts(solved_only_new=2, solved_only_old=9)) is Grade.BELOW_TARGET
-    assert grade(facts=TrainingFacts(solved_only_new=9, solved_only_old=2)) is Grade.PROMOTED
-    assert grade(facts=TrainingFacts(solved_only_new=4, solved_only_old=5)) is Grade.PROMOTED
-
-
-@pytest.mark.parametrize(("new", "old", "p"), [(0, 0, 1.0), (0, 4, 1 / 16), (1, 1, 0.75), (5, 11, 0.1050567626953125)])
-def test_mcnemar_is_exact(new: int, old: int, p: float) -> None:
-    assert mcnemar_worse(new, old) == pytest.approx(p)
-
-
 def test_only_sound_heads_that_know_something_may_steer() -> None:
     assert {each for each in Grade if each.may_steer} == {Grade.PROMOTED, Grade.BELOW_TARGET}
 
 
-def test_a_planted_head_is_promoted_and_keeps_its_weight(healthy: tuple[HeadReport, ValidationStates]) -> None:
-    diagnosis, _ = healthy
+def test_a_planted_head_is_promoted_and_keeps_its_weight(healthy: Examined) -> None:
+    diagnosis, *_ = healthy
     assert diagnosis.verdict.grade is Grade.PROMOTED
     assert diagnosis.calibration == diagnosis.fit.calibration
     assert diagnosis.calibration.beta > 0
 
 
-def test_planted_noise_is_told_and_loses_its_weight(noise: tuple[HeadReport, ValidationStates]) -> None:
-    diagnosis, _ = noise
+def test_planted_noise_is_found_out_and_loses_its_weight(noise: Examined) -> None:
+    diagnosis, *_ = noise
     assert diagnosis.verdict.grade is Grade.NO_BETTER_THAN_CHANCE
     assert diagnosis.calibration.beta == 0.0
 
 
 def test_a_weak_head_keeps_what_little_weight_it_earned() -> None:
-    diagnosis, _ = examine(gap=0.4, theorems=100)
+    diagnosis, *_ = examine(gap=0.4, theorems=100)
     assert diagnosis.verdict.grade is Grade.BELOW_TARGET
     assert diagnosis.calibration.beta == diagnosis.fit.calibration.beta > 0
 
 
 def test_a_head_turned_round_is_unsound_and_loses_its_weight() -> None:
-    diagnosis, _ = examine(gap=-1.0)
+    diagnosis, *_ = examine(gap=-1.0)
     assert diagnosis.verdict.grade is Grade.UNSOUND
     assert diagnosis.calibration.beta == 0.0
 
 
-def test_a_head_fed_on_nothing_loses_the_weight_that_was_fitted(healthy: tuple[HeadReport, ValidationStates]) -> None:
-    _, states = healthy
-    zeros = EmbeddingProbe.of(np.vstack([np.eye(8), np.zeros((1, 8))]))
-    diagnosis = diagnose(states.siblings, frontiers=states.frontiers, embeddings=zeros)
+def test_a_head_whose_encoder_drifted_loses_the_weight_that_was_fitted(healthy: Examined) -> None:
+    _, siblings, frontiers = healthy
+    drifted = probe_embeddings(np.eye(8), before=np.eye(8), again=np.eye(8)[::-1])
+    diagnosis = diagnose(siblings, frontiers=frontiers, embeddings=drifted)
     assert diagnosis.verdict.grade is Grade.UNSOUND
     assert diagnosis.fit.calibration.beta > 0
     assert diagnosis.calibration.beta == 0.0

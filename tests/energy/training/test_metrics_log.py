@@ -16,16 +16,16 @@ from leanebm.errors import EnergyError
 def test_both_tables_hold_every_figure_exactly(tmp_path: Path) -> None:
     with MetricsLog(tmp_path) as log:
         log.add(50, {"train_loss": 1 / 3})
-        log.add(100, {"train_loss": 0.25, "validation_mrr": 0.5})
+        log.add(100, {"train_loss": 0.25, "validation_rank1_sibling": 0.5})
         log.save()
 
     table = pq.read_table(tmp_path / "metrics.parquet")
     assert table.column_names == ["step", *METRIC_COLUMNS]
     assert table["train_loss"].to_pylist() == [1 / 3, 0.25]
-    assert table["validation_mrr"].to_pylist() == [None, 0.5]
+    assert table["validation_rank1_sibling"].to_pylist() == [None, 0.5]
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["step"], float(row["train_loss"]), row["validation_mrr"]) for row in rows] == [
+    assert [(row["step"], float(row["train_loss"]), row["validation_rank1_sibling"]) for row in rows] == [
         ("50", 1 / 3, ""),
         ("100", 0.25, "0.5"),
     ]

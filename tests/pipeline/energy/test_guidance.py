@@ -26,9 +26,7 @@ from leanebm.testing import SAMPLE_LEAVES
 
 IDENTITY = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
 
-CALIBRATION = Calibration(
-    energy_mean=1.5, energy_sd=0.5, policy_sd=2.0, alpha=0.5, beta=0.75, platt_slope=1.0, platt_intercept=0.0
-)
+CALIBRATION = Calibration(energy_mean=1.5, energy_sd=0.5, policy_sd=2.0, alpha=0.5, beta=0.75)
 
 POLICY = LengthNormalisedLogProb(alpha=0.5)
 

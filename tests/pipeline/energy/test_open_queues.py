@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from leanebm.core import Node, Theorem
-from leanebm.pipeline.energy.open_queues import open_queues
+from leanebm.pipeline.energy.open_queues import frontier_set, open_queues
 from leanebm.pipeline.search.search_run import rows_of
 from leanebm.search import BestFirstSearch, CumulativeLogProb, SearchBudget, SearchConfig, SearchProgress
 from leanebm.storage import RunInfo
@@ -69,11 +68,14 @@ async def test_a_search_that_proved_nothing_has_no_right_node_to_tell() -> None:
     assert list(open_queues(rows)) == []
 
 
-async def test_a_weighed_queue_has_the_energies_of_its_states() -> None:
+async def test_queues_with_energies_are_laid_end_to_end() -> None:
     pytest.importorskip("torch")
-    _, rows = await search(ToyWorld.countdown(32), "12")
-    queue = next(open_queues(rows))
-    snapshot = queue.weighed({row.state_text: float(len(row.state_text)) for row in rows})
-    assert [node.energy for node in snapshot.nodes] == [float(len(row.state_text)) for row in queue.nodes]
-    assert [node.is_on_path for node in snapshot.nodes] == [row.on_proof_path for row in queue.nodes]
-    assert attrs.asdict(snapshot.nodes[0])["depth"] == queue.nodes[0].depth
+    _, rows = await search(ToyWorld.countdown(32), "23")
+    queues = list(open_queues(rows))
+    found = frontier_set(queues, {row.state_text: float(len(row.state_text)) for row in rows})
+    nodes = [row for queue in queues for row in queue.nodes]
+    assert found.size.tolist() == [len(queue.nodes) for queue in queues]
+    assert found.energy.tolist() == [float(len(row.state_text)) for row in nodes]
+    assert found.is_on_path.tolist() == [row.on_proof_path for row in nodes]
+    assert found.depth.tolist() == [row.depth for row in nodes]
+    assert found.shape[:, 0].tolist() == found.energy.tolist()

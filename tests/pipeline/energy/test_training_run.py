@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import attrs
+import pyarrow.parquet as pq
 import pytest
+import torch
 
 from leanebm.core import Theorem
-from leanebm.energy import load_checkpoint
-from leanebm.energy.diagnostics import HeadReport, ValidationStates
+from leanebm.energy import EnergyHeadConfig, load_checkpoint
+from leanebm.energy.diagnostics import HeadReport
 from leanebm.energy.training import EnergyTrainerConfig
 from leanebm.errors import ConfigError, EnergyError
 from leanebm.pipeline import (
@@ -75,11 +77,14 @@ async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
     diagnosis = await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     assert HeadReport.read(tmp_path) == diagnosis
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
-    assert ValidationStates.load(tmp_path).frontiers is not None
+    assert {row["part"] for row in pq.read_table(tmp_path / "validation.parquet").to_pylist()} == {
+        "siblings",
+        "frontiers",
+    }
     header = load_checkpoint(tmp_path).header
     assert header.calibration == diagnosis.calibration
     assert (header.config.d_in, header.config.hidden) == (384, (16, 8))
-    assert header.training["training_groups"] == diagnosis.training_data.groups  # type: ignore[union-attr]
+    assert header.training["training_groups"] == diagnosis.data["training_groups"] > 0
     assert diagnosis.metrics["emb_cosine_probe"].value == pytest.approx(1.0)
     assert diagnosis.metrics["twin_pairwise"].value is not None
 
@@ -101,8 +106,7 @@ async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: En
 async def test_without_held_out_folders_some_theorems_are_held_out(searched: EnergySources, tmp_path: Path) -> None:
     alone = attrs.evolve(searched, val_trajectories=())
     diagnosis = await EnergyTrainingRun(attrs.evolve(QUICK, validation_fraction=0.3), alone, tmp_path).run()
-    assert diagnosis.validation_data is not None
-    assert diagnosis.validation_data.groups > 0
+    assert diagnosis.data["validation_groups"] > 0
 
 
 async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergySources, tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ async def test_a_finished_training_that_is_asked_for_again_ends_as_it_had(
 async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, tmp_path: Path) -> None:
     await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     other = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, learning_rate=1e-3))
-    with pytest.raises(EnergyError, match="learning_rate"):
+    with pytest.raises(EnergyError, match=r"train into another folder; to begin again(.|\n)*learning_rate"):
         await EnergyTrainingRun(other, searched, tmp_path).run()
 
 
@@ -165,3 +169,26 @@ def test_the_head_fits_the_width_of_the_embeddings() -> None:
     config = EnergyTrainingConfig()
     assert config.head_for(4096).hidden == (2048, 1024, 512)
     assert config.head_for(384).hidden == (512, 256, 128)
+    assert EnergyTrainingConfig(hidden=(8,), dropout=0.4).head_for(384) == EnergyHeadConfig(
+        d_in=384, hidden=(8,), dropout=0.4
+    )
+
+
+def test_a_small_head_is_trained_with_one_thread_unless_another_number_is_given() -> None:
+    config = EnergyTrainingConfig()
+    assert config.threads_for(384) == 1
+    assert config.threads_for(4096) == torch.get_num_threads()
+    assert EnergyTrainingConfig(threads=3).threads_for(384) == 3
+
+
+async def test_the_training_reports_how_far_it_is_of_how_many_steps(searched: EnergySources, tmp_path: Path) -> None:
+    heard: list[PipelineEvent] = []
+    threads = torch.get_num_threads()
+    await EnergyTrainingRun(QUICK, searched, tmp_path, observer=Watching(heard.append)).run()
+    progress = [
+        event for event in heard if isinstance(event, StageProgressed) and event.stage == "training the energy head"
+    ]
+    assert (progress[0].done, progress[0].total) == (0, 60)
+    assert progress[-1].done == 60
+    assert "held-out sibling accuracy" in progress[-1].counts
+    assert torch.get_num_threads() == threads

@@ -13,9 +13,8 @@ from attrs.validators import deep_iterable, ge, min_len
 from leanebm._shown import fitting_repr
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean, theorem_means
-from leanebm.energy.diagnostics.frontier_set import FrontierSet
-from leanebm.energy.diagnostics.probability import platt
-from leanebm.energy.diagnostics.sibling_set import SiblingSet
+from leanebm.energy.diagnostics.frontiers import FrontierSet
+from leanebm.energy.diagnostics.siblings import SiblingSet
 
 __all__ = ["BetaPoint", "CalibrationBasis", "CalibrationConfig", "CalibrationFit", "fit_calibration"]
 
@@ -43,12 +42,7 @@ class CalibrationConfig:
     """Weights of the energy that are tried, in standard units."""
 
     alpha: float = attrs.field(default=0.5, validator=ge(0.0))
-    """Length exponent of the policy term, unless another is clearly better."""
-
-    other_alphas: tuple[float, ...] = attrs.field(default=(), validator=deep_iterable(ge(0.0)))
-    """Exponents that replace ``alpha`` if the policy alone ranks better with them by more than one standard
-    error; so the energy is weighed against the best that the policy can do without it. The search must then
-    be given the same exponent, so by default there are none."""
+    """Length exponent of the policy term; the search's scorer must have the same."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,12 +62,12 @@ class BetaPoint:
 
 @attrs.frozen(kw_only=True)
 class CalibrationFit:
-    """A calibration and how it was come by."""
+    """A calibration and where it comes from."""
 
     calibration: Calibration
     basis: CalibrationBasis
     curve: tuple[BetaPoint, ...] = ()
-    """One point a weight that was tried; empty if the policy's opinion is unknown."""
+    """One point per weight that was tried; empty if the policy's opinion is unknown."""
 
     notes: tuple[str, ...] = ()
     """What could not be fitted, and what was done instead."""
@@ -84,7 +78,7 @@ class CalibrationFit:
 def fit_calibration(
     siblings: SiblingSet, frontiers: FrontierSet | None = None, config: CalibrationConfig | None = None
 ) -> CalibrationFit:
-    """Fit units, weight and probability on validation theorems.
+    """Fit units and weight on validation theorems.
 
     The unit of each term is its typical spread *within one queue*; the weight ``beta`` is the smallest whose
     frontier AUC falls short of the best one's by no more than one standard error (over theorems, paired), so
@@ -98,9 +92,9 @@ def fit_calibration(
     energy_sd = queues.spread(queues.energy)
     if not energy_sd > 0:
         notes.append("the energy does not vary within any queue, so its unit is 1 and its weight 0")
-    alpha = _choose_alpha(queues, config)
-    policy_sd = queues.spread(queues.policy_term(alpha))
-    is_policy_known = bool(np.isfinite(queues.path_accuracy(queues.policy_term(alpha))).any())
+    policy_term = queues.policy_term(config.alpha)
+    policy_sd = queues.spread(policy_term)
+    is_policy_known = bool(np.isfinite(queues.path_accuracy(policy_term)).any())
     if not is_policy_known:
         notes.append("the policy's opinion of on-path states is unknown, so the energy cannot be weighed against it")
     elif not policy_sd > 0:
@@ -110,16 +104,12 @@ def fit_calibration(
         energy_mean=mean if math.isfinite(mean) else 0.0,
         energy_sd=energy_sd if energy_sd > 0 else 1.0,
         policy_sd=policy_sd if policy_sd > 0 else 1.0,
-        alpha=alpha,
+        alpha=config.alpha,
         beta=0.0,
-        platt_slope=0.0,
-        platt_intercept=0.0,
     )
     curve = _beta_curve(queues, units, config.betas) if is_policy_known else ()
-    slope, intercept = platt(queues, np.asarray((queues.energy - units.energy_mean) / units.energy_sd))
     beta = _smallest_within_error(curve) if energy_sd > 0 else 0.0
-    fitted = attrs.evolve(units, beta=beta, platt_slope=slope, platt_intercept=intercept)
-    return CalibrationFit(calibration=fitted, basis=basis, curve=curve, notes=tuple(notes))
+    return CalibrationFit(calibration=attrs.evolve(units, beta=beta), basis=basis, curve=curve, notes=tuple(notes))
 
 
 def _choose_basis(
@@ -133,21 +123,8 @@ def _choose_basis(
     return CalibrationBasis.SIBLINGS, FrontierSet.from_siblings(siblings), [note]
 
 
-def _choose_alpha(queues: FrontierSet, config: CalibrationConfig) -> float:
-    """The configured exponent, or the best one if that is clearly better."""
-    alphas = (config.alpha, *config.other_alphas)
-    columns = [theorem_means(queues.path_accuracy(-queues.policy_term(alpha)), queues.theorem) for alpha in alphas]
-    if len(columns[0]) < _FEWEST_THEOREMS:
-        return config.alpha
-    best = int(np.argmax([column.mean() for column in columns]))
-    gain = columns[best] - columns[0]
-    error = _standard_error(gain)
-    return alphas[best] if error is not None and gain.mean() > error else config.alpha
-
-
 def _beta_curve(queues: FrontierSet, units: Calibration, betas: tuple[float, ...]) -> tuple[BetaPoint, ...]:
-    policy = queues.policy_term(units.alpha) / units.policy_sd
-    energy = (queues.energy - units.energy_mean) / units.energy_sd
+    energy, policy = queues.in_units(units)
     accuracies = [queues.path_accuracy(beta * energy - policy) for beta in betas]
     columns = [theorem_means(accuracy, queues.theorem) for accuracy in accuracies]
     best = max(columns, key=lambda column: float(column.mean()))

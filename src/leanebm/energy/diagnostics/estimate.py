@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "macro_mean", "theorem_means"]
+__all__ = ["Estimate", "Floats", "macro_mean", "theorem_means"]
 
 Floats = NDArray[np.float64]
 
@@ -21,8 +21,8 @@ _BATCH = 2**20
 class Estimate:
     """A figure with its uncertainty over theorems. ``None`` where there is nothing to measure it on.
 
-    Theorems, not states, are what is drawn anew in thought: states of one proof resemble one another, so
-    counting each as a witness of its own would make every interval far too narrow.
+    The uncertainty is over theorems, not over states: states of one proof resemble one another, so counting
+    each as a witness of its own would make every interval far too narrow.
     """
 
     value: float | None
@@ -40,7 +40,7 @@ class Estimate:
 
     @classmethod
     def plain(cls, value: float, count: int) -> Self:
-        """A figure without an interval; one that is not finite is no figure."""
+        """A figure without an interval; a value that is not finite becomes ``None``."""
         return cls(value=float(value) if math.isfinite(value) else None, count=count)
 
     @classmethod
@@ -60,7 +60,7 @@ class Estimate:
 def theorem_means(values: ArrayLike, theorem: ArrayLike) -> Floats:
     """Mean of ``values`` ``[N]`` within each theorem, ``[T]``, theorems in the order of their ids.
 
-    Values that are not finite are left out; a theorem with no other is left out as well.
+    Values that are not finite are left out, and so is a theorem without any other.
     """
     flat = np.asarray(values, dtype=np.float64)
     ids = np.asarray(theorem)
@@ -77,7 +77,7 @@ def macro_mean(values: ArrayLike, theorem: ArrayLike, *, resamples: int = 2000, 
     2.5th to 97.5th percentile of ``resamples`` bootstrap means, each over ``T`` theorems drawn with replacement.
 
     Args:
-        values: one figure an item, ``[N]``; those that are not finite are left out.
+        values: one figure per item, ``[N]``; those that are not finite are left out.
         theorem: which theorem each belongs to, ``[N]``, of any comparable type.
         resamples: bootstrap samples; 0 leaves out the interval, for those who measure often.
         seed: of the bootstrap.

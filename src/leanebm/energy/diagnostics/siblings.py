@@ -1,121 +1,171 @@
-r"""Does the head tell the step that leads on from the steps beside it?
-
-Every figure compares states that have the same parent. Shapes: ``G`` groups (decision points), ``K`` negatives
-a group. A *score* is any number by which siblings can be ranked, **lower is better**: an energy, or a negated
-log-probability. Ties count half a win for each side, so that a head which says the same of all states gets
-exactly what chance gets. Masked-out negatives may hold anything, ``nan`` included.
-"""
+"""Decision points of held-out proofs, with what a head said of the states that follow them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self
+
+import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean
+from leanebm._shown import fitting_repr
+from leanebm.core import ContrastiveGroup, Evidence
+from leanebm.energy.diagnostics.estimate import Floats
+from leanebm.errors import EnergyError
 
-__all__ = [
-    "reciprocal_ranks",
-    "sibling_mrr",
-    "sibling_pairwise",
-    "sibling_rank1",
-    "sibling_rank1_random",
-]
+__all__ = ["SiblingSet", "floats", "integers", "names", "state_shape", "truths"]
+
+_TURNSTILE: Final = re.compile(r"^⊢", re.MULTILINE)
+_LOCAL_CONTEXT: Final = re.compile(r"^(?!⊢|\s)([^:\n]+?) :", re.MULTILINE)
 
 
-def sibling_pairwise(
-    positive: ArrayLike,
-    negative: ArrayLike,
-    mask: ArrayLike,
-    theorem: ArrayLike,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    r"""Pairwise accuracy among siblings, :math:`P(E_p < E_n) + \tfrac12 P(E_p = E_n)`: the headline figure.
+def state_shape(text: str) -> tuple[float, float, float]:
+    """What a ruler sees of a printed state: characters, open goals, local names (``a b : Nat`` counts two)."""
+    names = sum(len(found.split()) for found in _LOCAL_CONTEXT.findall(text))
+    return float(len(text)), float(len(_TURNSTILE.findall(text))), float(names)
 
-    Averaged within a group, then within a theorem, then over theorems. Chance is 0.5 whatever the number of
-    negatives. Groups without negatives say nothing and are left out.
 
-    Args:
-        positive: score of the step that leads on, ``[G]``.
-        negative: scores of its siblings, ``[G, K]``.
-        mask: which of them exist, ``[G, K]``.
-        theorem: an id a group, ``[G]``.
-        resamples: bootstrap samples over theorems; 0 for no interval.
-        seed: of the bootstrap.
+def floats(values: ArrayLike) -> Floats:
+    """A column of numbers."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def integers(values: ArrayLike) -> NDArray[np.int64]:
+    """A column of whole numbers."""
+    return np.asarray(values, dtype=np.int64)
+
+
+def truths(values: ArrayLike) -> NDArray[np.bool_]:
+    """A column of truth values."""
+    return np.asarray(values, dtype=np.bool_)
+
+
+def names(values: ArrayLike) -> NDArray[np.str_]:
+    """A column of texts."""
+    return np.asarray(values, dtype=np.str_)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class SiblingSet:
+    """``G`` groups of a positive and up to ``K`` negatives, as columns. Energies: lower is more provable.
+
+    ``F`` is 3: characters, goals and local names.
+
+    Raises:
+        ValueError: the columns' shapes do not agree, or an energy that exists is not finite.
     """
-    return macro_mean(_group_wins(positive, negative, mask), theorem, resamples=resamples, seed=seed)
+
+    positive_energy: Floats = attrs.field(converter=floats)
+    """``[G]``."""
+
+    negative_energy: Floats = attrs.field(converter=floats)
+    """``[G, K]``; anything where ``mask`` is false."""
+
+    mask: NDArray[np.bool_] = attrs.field(converter=truths)
+    """``[G, K]``: which negatives exist."""
+
+    positive_log_prob: Floats = attrs.field(converter=floats)
+    """``[G]``: of the last tactic under the policy; ``nan`` if the policy did not propose it."""
+
+    negative_log_prob: Floats = attrs.field(converter=floats)
+    """``[G, K]``."""
+
+    is_dead: NDArray[np.bool_] = attrs.field(converter=truths)
+    """``[G, K]``: whether the negative is known to be unprovable by what was tried."""
+
+    positive_shape: Floats = attrs.field(converter=floats)
+    """``[G, F]``."""
+
+    negative_shape: Floats = attrs.field(converter=floats)
+    """``[G, K, F]``."""
+
+    depth: NDArray[np.int64] = attrs.field(converter=integers)
+    """``[G]``: tactics from the root to the parent."""
+
+    remaining: NDArray[np.int64] = attrs.field(converter=integers)
+    """``[G]``: tactics from the positive to the end of the proof."""
+
+    theorem: NDArray[np.str_] = attrs.field(converter=names)
+    """``[G]``: the theorem's name."""
+
+    source: NDArray[np.str_] = attrs.field(converter=names)
+    """``[G]``: ``replay`` or ``search``."""
+
+    __repr__ = fitting_repr
+
+    def __attrs_post_init__(self) -> None:
+        groups, width = self.mask.shape if self.mask.ndim == 2 else (-1, -1)
+        letters = {"G": groups, "K": width, "F": 3}
+        problems = [
+            f"{name} is {getattr(self, name).shape}"
+            for name, axes in _AXES.items()
+            if getattr(self, name).shape != tuple(letters[axis] for axis in axes)
+        ]
+        if problems:
+            raise ValueError(f"with {groups} groups of up to {width} negatives, " + ", ".join(problems))
+        if not (np.isfinite(self.positive_energy).all() and np.isfinite(self.negative_energy[self.mask]).all()):
+            raise ValueError("an energy is not finite; a head that cannot score a state must say so, not guess")
+
+    @classmethod
+    def from_groups(cls, groups: Sequence[ContrastiveGroup], energy: Mapping[str, float]) -> Self:
+        """Lay out ``groups`` with the energies of their states' texts.
+
+        Raises:
+            EnergyError: a state has no energy, or one that is not finite. None is ever made up.
+        """
+        texts = {text for group in groups for text in (group.positive_text, *(n.text for n in group.negatives))}
+        unknown = [text for text in texts if not np.isfinite(energy.get(text, np.nan))]
+        if unknown:
+            raise EnergyError(
+                f"{len(unknown)} of {len(texts)} states have no finite energy, such as {min(unknown)[:80]!r}; "
+                "score every state of the groups before diagnosing a head on them"
+            )
+        width = max((len(group.negatives) for group in groups), default=0)
+
+        def negatives(read: Callable[[Any], Any], filler: Any) -> list[list[Any]]:
+            return [[read(n) for n in g.negatives] + [filler] * (width - len(g.negatives)) for g in groups]
+
+        size = (len(groups), width)
+        return cls(
+            positive_energy=[energy[g.positive_text] for g in groups],
+            negative_energy=np.reshape(negatives(lambda n: energy[n.text], np.nan), size),
+            mask=np.reshape(negatives(lambda _: True, False), size),
+            positive_log_prob=[np.nan if g.positive_log_prob is None else g.positive_log_prob for g in groups],
+            negative_log_prob=np.reshape(negatives(lambda n: n.log_prob, np.nan), size),
+            is_dead=np.reshape(negatives(lambda n: n.evidence is Evidence.DEAD, False), size),
+            positive_shape=np.reshape([state_shape(g.positive_text) for g in groups], (len(groups), 3)),
+            negative_shape=np.reshape(negatives(lambda n: state_shape(n.text), (np.nan,) * 3), (*size, 3)),
+            depth=[g.depth for g in groups],
+            remaining=[g.remaining_depth for g in groups],
+            theorem=[g.theorem for g in groups],
+            source=[g.source for g in groups],
+        )
+
+    def __len__(self) -> int:
+        return len(self.positive_energy)
+
+    def take(self, groups: NDArray[Any]) -> Self:
+        """The groups chosen by a mask or by indices."""
+        return attrs.evolve(self, **{name: getattr(self, name)[groups] for name in _AXES})
+
+    def keeping(self, negatives: NDArray[np.bool_]) -> Self:
+        """The same groups with only those negatives for which ``negatives`` ``[G, K]`` is true."""
+        return attrs.evolve(self, mask=self.mask & negatives)
 
 
-def sibling_rank1(
-    positive: ArrayLike,
-    negative: ArrayLike,
-    mask: ArrayLike,
-    theorem: ArrayLike,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    r"""How often the step that leads on is ranked first among its siblings.
-
-    A tie for the first place among :math:`t` states counts :math:`1/t`. Chance depends on how many siblings
-    there are: it is :func:`sibling_rank1_random`.
-    """
-    better, equal, has_negative = _compare(positive, negative, mask)
-    first = np.where(better == 0, 1.0 / (1.0 + equal), 0.0)
-    return macro_mean(np.where(has_negative, first, np.nan), theorem, resamples=resamples, seed=seed)
-
-
-def sibling_rank1_random(mask: ArrayLike, theorem: ArrayLike) -> Estimate:
-    r"""What :func:`sibling_rank1` is for a random order: the mean of :math:`1/(1 + n)` over ``n`` negatives."""
-    count = np.asarray(mask, dtype=bool).sum(axis=1)
-    return macro_mean(np.where(count > 0, 1.0 / (1.0 + count), np.nan), theorem, resamples=0)
-
-
-def sibling_mrr(
-    positive: ArrayLike,
-    negative: ArrayLike,
-    mask: ArrayLike,
-    theorem: ArrayLike,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Mean reciprocal rank of the step that leads on; 1 if it always comes first. See :func:`reciprocal_ranks`."""
-    ranks = reciprocal_ranks(positive, negative, mask)
-    return macro_mean(ranks, theorem, resamples=resamples, seed=seed)
-
-
-def reciprocal_ranks(positive: ArrayLike, negative: ArrayLike, mask: ArrayLike) -> Floats:
-    r"""Expected :math:`1/\mathrm{rank}` of each positive, ties broken at random, ``[G]``; ``nan`` without negatives.
-
-    With :math:`b` better siblings and :math:`t` equal ones it is the mean of :math:`1/r` over
-    :math:`r = b+1 \dots b+1+t`.
-    """
-    better, equal, has_negative = _compare(positive, negative, mask)
-    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, np.asarray(mask).shape[1] + 2))])
-    mean: Floats = (harmonic[better + 1 + equal] - harmonic[better]) / (1 + equal)
-    return np.where(has_negative, mean, np.nan)
-
-
-def _group_wins(positive: ArrayLike, negative: ArrayLike, mask: ArrayLike) -> Floats:
-    """Share of its negatives that each positive beats, ``[G]``; ``nan`` without negatives."""
-    better, equal, has_negative = _compare(positive, negative, mask)
-    count = np.maximum(np.asarray(mask, dtype=bool).sum(axis=1), 1)
-    return np.where(has_negative, 1.0 - (better + 0.5 * equal) / count, np.nan)
-
-
-def _compare(
-    positive: ArrayLike, negative: ArrayLike, mask: ArrayLike
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-    """How many negatives are better than the positive, how many equal, and whether there are any; each ``[G]``."""
-    own = np.asarray(positive, dtype=np.float64)[:, None]
-    others = np.asarray(negative, dtype=np.float64)
-    exists = np.asarray(mask, dtype=bool)
-    if others.shape != exists.shape or own.shape[0] != others.shape[0]:
-        raise ValueError(f"shapes do not agree: positive {own.shape[:1]}, negative {others.shape}, mask {exists.shape}")
-    if np.isnan(own).any() or np.isnan(others[exists]).any():
-        raise ValueError("a score is not a number; a head that cannot score a state must say so, not guess")
-    better: NDArray[np.intp] = ((others < own) & exists).sum(axis=1)
-    equal: NDArray[np.intp] = ((others == own) & exists).sum(axis=1)
-    return better, equal, np.asarray(exists.any(axis=1))
+_AXES: Final = {
+    "positive_energy": "G",
+    "negative_energy": "GK",
+    "mask": "GK",
+    "positive_log_prob": "G",
+    "negative_log_prob": "GK",
+    "is_dead": "GK",
+    "positive_shape": "GF",
+    "negative_shape": "GKF",
+    "depth": "G",
+    "remaining": "G",
+    "theorem": "G",
+    "source": "G",
+}

@@ -14,6 +14,7 @@ from leanebm.energy.training.evaluation import SiblingEnergies, state_energies
 from leanebm.energy.training.metrics_log import (
     METRIC_COLUMNS,
     StepLogged,
+    StepMade,
     TrainingEvent,
     TrainingObserver,
     TrainingStarted,
@@ -43,6 +44,7 @@ __all__ = [
     "SideSummary",
     "SplitSummary",
     "StepLogged",
+    "StepMade",
     "TheoremPaths",
     "TidyGroups",
     "TrainingEvent",

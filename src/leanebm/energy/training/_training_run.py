@@ -28,6 +28,7 @@ from leanebm.energy.training.evaluation import SiblingEnergies, state_energies, 
 from leanebm.energy.training.metrics_log import (
     MetricsLog,
     StepLogged,
+    StepMade,
     TrainingEvent,
     TrainingObserver,
     TrainingStarted,
@@ -72,7 +73,10 @@ class TrainingRun:
         self._started_s = time.perf_counter()
         self._config, self._folder = config, folder
         self._encoder, self._notes, self._observer = encoder, notes, observer
-        self._settings = _settings(config, head, training, validation, encoder)
+        self._max_steps = config.steps_for(len(training))
+        self._eval_every = config.eval_every_of(self._max_steps)
+        resolved = attrs.evolve(config, max_steps=self._max_steps, eval_every=self._eval_every)
+        self._settings = _settings(resolved, head, training, validation, encoder)
         device = torch_device(config.device)
         training, validation = training.to(device), validation.to(device)
         self._training_sample = _sample(len(training), config.seed)
@@ -88,7 +92,7 @@ class TrainingRun:
         """Make all steps that are still to be made, and say what came out."""
         self._begin()
         with MetricsLog(self._folder, keep_to=self._step) as log:
-            self._tell(TrainingStarted(folder=self._folder, step=self._step, max_steps=self._config.max_steps))
+            self._tell(TrainingStarted(folder=self._folder, step=self._step, max_steps=self._max_steps))
             while not self._is_over:
                 self._advance(log)
         self._tell(TrainingStopped(step=self._step, stopped_early=self._has_stalled))
@@ -109,8 +113,8 @@ class TrainingRun:
             return
         if (self._folder / HEADER_NAME).exists():
             raise EnergyError(
-                f"{self._folder} holds a head that no unfinished training belongs to; it is not overwritten. "
-                "Train into another folder, or move it away."
+                f"{self._folder} holds a head that no training there belongs to; it is not overwritten. "
+                "Train into another folder, or move the head away."
             )
         for learner in self._learners:
             learner.initialise()
@@ -120,8 +124,9 @@ class TrainingRun:
         differences = state.differences(self._settings)
         if differences:
             raise EnergyError(
-                f"{self._folder} holds a training with other settings or data, so this one must not go on there; "
-                "choose another folder, or set them alike:\n" + "\n".join(f"  - {line}" for line in differences)
+                f"{self._folder} holds a training with other settings or data, so this one cannot go on there. To "
+                "keep that head, train into another folder; to begin again here, delete this one; to go on with that "
+                "training, set these alike:\n" + "\n".join(f"  - {line}" for line in differences)
             )
         for learner in self._learners:
             learner.restore(tensors, state.skipped[learner.name])
@@ -142,18 +147,19 @@ class TrainingRun:
 
     @property
     def _is_over(self) -> bool:
-        return self._step >= self._config.max_steps or self._has_stalled
+        return self._step >= self._max_steps or self._has_stalled
 
     @property
     def _has_stalled(self) -> bool:
         waited = self._step - (self._best.step if self._best is not None else 0)
-        return self._step < self._config.max_steps and waited >= self._config.patience * self._config.eval_every
+        return self._step < self._max_steps and waited >= self._config.patience * self._eval_every
 
     def _advance(self, log: MetricsLog) -> None:
         self._step += 1
-        learning_rate = self._config.learning_rate_at(self._step)
+        learning_rate = self._config.learning_rate_at(self._step, self._max_steps)
         outcome, *of_twin = [learner.step(self._step, learning_rate) for learner in self._learners]
-        is_evaluated = self._step % self._config.eval_every == 0 or self._step == self._config.max_steps
+        self._tell(StepMade(step=self._step))
+        is_evaluated = self._step % self._eval_every == 0 or self._step == self._max_steps
         if not is_evaluated and self._step % self._config.log_every:
             return
         figures = self._step_figures(outcome, learning_rate)
@@ -255,7 +261,6 @@ _VALIDATION_COLUMNS: Final = (
     "pairwise_sibling",
     "rank1_sibling",
     "rank1_random",
-    "mrr",
     "e_pos_mean",
     "e_neg_mean",
     "e_std",

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import enum
 import math
+from typing import Final
 
 import attrs
-from attrs.validators import ge, gt, instance_of, lt, matches_re
+from attrs.validators import ge, gt, instance_of, lt, matches_re, optional
 
 from leanebm._fields import DEVICE
 from leanebm._shown import fitting_repr
 from leanebm.energy.training.sampler import SamplerConfig
 
 __all__ = ["EnergyTrainerConfig", "ObjectiveConfig", "RankingLoss"]
+
+
+_LOOKS_AT_A_GROUP: Final = 100
+_FEWEST_STEPS: Final = 500
+_MOST_STEPS: Final = 20_000
+_EVALUATIONS: Final = 40
+_FEWEST_BETWEEN: Final = 25
 
 
 class RankingLoss(enum.Enum):
@@ -68,14 +76,15 @@ class EnergyTrainerConfig:
     sampler: SamplerConfig = attrs.field(factory=SamplerConfig)
     """Which states meet in a step."""
 
-    max_steps: int = attrs.field(default=20_000, validator=[instance_of(int), ge(1)])
-    """Steps at most, at least 1; the learning rate falls to 0 over them."""
+    max_steps: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
+    """Steps at most, at least 1; the learning rate falls to 0 over them. ``None`` for as many as see each training
+    group a hundred times, but no fewer than 500 and no more than 20 000."""
 
     learning_rate: float = attrs.field(default=3e-4, validator=gt(0.0))
     """Of AdamW, at its height, above 0. 1e-4 suits the 11-million-parameter head."""
 
     warmup_fraction: float = attrs.field(default=0.05, validator=[ge(0.0), lt(1.0)])
-    """Share of ``max_steps`` over which the learning rate rises, in [0, 1)."""
+    """Share of the steps over which the learning rate rises, in [0, 1)."""
 
     weight_decay: float = attrs.field(default=0.01, validator=ge(0.0))
     """Of the weight matrices, at least 0; biases and the scale have none."""
@@ -89,8 +98,9 @@ class EnergyTrainerConfig:
     log_every: int = attrs.field(default=50, validator=[instance_of(int), ge(1)])
     """Steps between two rows of training figures, at least 1."""
 
-    eval_every: int = attrs.field(default=500, validator=[instance_of(int), ge(1)])
-    """Steps between two looks at validation, each of which also saves what a resumed run needs; at least 1."""
+    eval_every: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
+    """Steps between two looks at validation, each of which also saves what a resumed run needs; at least 1.
+    ``None`` for 40 looks over all steps, but none sooner than 25 steps after another."""
 
     patience: int = attrs.field(default=6, validator=[instance_of(int), ge(1)])
     """Looks at validation without a better one after which training stops, at least 1."""
@@ -108,10 +118,21 @@ class EnergyTrainerConfig:
 
     __repr__ = fitting_repr
 
-    def learning_rate_at(self, step: int) -> float:
+    def steps_for(self, num_groups: int) -> int:
+        """Steps at most on ``num_groups`` training groups."""
+        if self.max_steps is not None:
+            return self.max_steps
+        wanted = _LOOKS_AT_A_GROUP * num_groups / self.sampler.batch_groups
+        return min(max(100 * math.ceil(wanted / 100), _FEWEST_STEPS), _MOST_STEPS)
+
+    def eval_every_of(self, max_steps: int) -> int:
+        """Steps between two looks at validation in a training of ``max_steps`` steps."""
+        return self.eval_every or max(_FEWEST_BETWEEN, max_steps // _EVALUATIONS)
+
+    def learning_rate_at(self, step: int, max_steps: int) -> float:
         """The learning rate of step ``1 … max_steps``: a line up, then half a cosine down to 0."""
-        warmup = self.warmup_fraction * self.max_steps
+        warmup = self.warmup_fraction * max_steps
         if step <= warmup:
             return self.learning_rate * step / warmup
-        progress = (step - warmup) / (self.max_steps - warmup)
+        progress = (step - warmup) / (max_steps - warmup)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from leanebm._shown import fitting_repr
-from leanebm.energy.diagnostics import Estimate, sibling_mrr, sibling_pairwise, sibling_rank1, sibling_rank1_random
+from leanebm.energy.diagnostics import Estimate, sibling_pairwise, sibling_rank1, sibling_rank1_random
 from leanebm.energy.head import EnergyHead
 from leanebm.energy.training.contrastive_data import ContrastiveData
 
@@ -85,7 +85,6 @@ class SiblingEnergies:
             "pairwise_sibling": value_of(self.pairwise(resamples=0)),
             "rank1_sibling": value_of(sibling_rank1(*ranks, resamples=0)),
             "rank1_random": value_of(sibling_rank1_random(self.mask, self.theorem)),
-            "mrr": value_of(sibling_mrr(*ranks, resamples=0)),
             "e_pos_mean": float(self.positive.mean()),
             "e_neg_mean": float(self.negative[self.mask].mean()),
             "e_std": float(of_all.std()),

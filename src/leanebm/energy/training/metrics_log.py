@@ -22,6 +22,7 @@ __all__ = [
     "METRIC_COLUMNS",
     "MetricsLog",
     "StepLogged",
+    "StepMade",
     "TrainingEvent",
     "TrainingObserver",
     "TrainingStarted",
@@ -46,7 +47,6 @@ METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "validation_pairwise_sibling": "sibling pairwise accuracy, macro by theorem: what training selects by",
     "validation_rank1_sibling": "how often the positive is ranked first among its siblings",
     "validation_rank1_random": "the same for a random order",
-    "validation_mrr": "mean reciprocal rank of the positive among its siblings",
     "validation_e_pos_mean": "mean energy of validation positives",
     "validation_e_neg_mean": "mean energy of validation negatives",
     "validation_e_std": "standard deviation of the energies of both",
@@ -89,7 +89,7 @@ class MetricsLog:
 
     @property
     def rows(self) -> tuple[Mapping[str, float], ...]:
-        """One mapping a logged step; ``step`` is one of its keys."""
+        """One mapping per logged step; ``step`` is one of its keys."""
         return tuple(self._rows)
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
@@ -138,6 +138,13 @@ class TrainingStarted:
 
 
 @attrs.frozen(kw_only=True)
+class StepMade:
+    """A step was made, whether its figures are logged or not."""
+
+    step: int
+
+
+@attrs.frozen(kw_only=True)
 class StepLogged:
     """A step was made whose figures are logged."""
 
@@ -169,7 +176,7 @@ class TrainingStopped:
     """Whether validation had stopped to improve."""
 
 
-TrainingEvent = TrainingStarted | StepLogged | ValidationMeasured | TrainingStopped
+TrainingEvent = TrainingStarted | StepMade | StepLogged | ValidationMeasured | TrainingStopped
 
 """Closed union: match it exhaustively."""
 

@@ -95,7 +95,7 @@ class EnergyTrainer:
         self,
         training: ContrastiveData,
         validation: ContrastiveData,
-        folder: Path,
+        folder: Path | str,
         *,
         encoder: EncoderIdentity,
         run: Mapping[str, JsonScalar] | None = None,
@@ -131,6 +131,7 @@ class EnergyTrainer:
                 more than ``max_skipped`` steps were not finite.
         """
         check_trainable(self._head, training, validation, encoder)
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / ".lock", timeout=0):

@@ -14,9 +14,9 @@ from leanebm._shown import fitting_repr
 from leanebm.trajectory import TrajectoryRow
 
 if TYPE_CHECKING:
-    from leanebm.energy.diagnostics import FrontierSnapshot
+    from leanebm.energy.diagnostics import FrontierSet
 
-__all__ = ["RecordedQueue", "open_queues"]
+__all__ = ["RecordedQueue", "frontier_set", "open_queues"]
 
 _DISCOVERIES: Final = frozenset({"advanced", "finished"})
 
@@ -28,35 +28,37 @@ class RecordedQueue:
     theorem: str
     nodes: tuple[TrajectoryRow, ...]
     """In order of discovery; none of them is finished."""
-
     __repr__ = fitting_repr
 
-    def weighed(self, energies: Mapping[str, float]) -> FrontierSnapshot:
-        """The queue as a diagnosis takes it.
 
-        Args:
-            energies: of every state in the queue, by its text.
-        """
-        from leanebm.energy.diagnostics import FrontierNode, FrontierSnapshot
+def frontier_set(queues: Sequence[RecordedQueue], energies: Mapping[str, float]) -> FrontierSet:
+    """The queues as a diagnosis takes them.
 
-        nodes = [
-            FrontierNode(
-                energy=energies[row.state_text],
-                path_log_prob=row.path_log_prob,
-                depth=row.depth,
-                is_on_path=row.on_proof_path,
-                text=row.state_text,
-            )
-            for row in self.nodes
-        ]
-        return FrontierSnapshot(theorem=self.theorem, nodes=nodes)
+    Args:
+        queues: of any searches.
+        energies: of every state in them, by its text.
+    """
+    import numpy as np
+
+    from leanebm.energy.diagnostics import FrontierSet, state_shape
+
+    nodes = [row for queue in queues for row in queue.nodes]
+    return FrontierSet(
+        theorem=[queue.theorem for queue in queues],
+        size=[len(queue.nodes) for queue in queues],
+        energy=[energies[row.state_text] for row in nodes],
+        path_log_prob=[row.path_log_prob for row in nodes],
+        depth=[row.depth for row in nodes],
+        is_on_path=[row.on_proof_path for row in nodes],
+        shape=np.reshape([state_shape(row.state_text) for row in nodes], (len(nodes), 3)),
+    )
 
 
 def open_queues(rows: Sequence[TrajectoryRow]) -> Iterator[RecordedQueue]:
-    """The queues of one theorem's search, one a pop, in order.
+    """The queues of one theorem's search, one per pop, in order.
 
-    Only pops with a choice are told, and only of searches that found a proof, as nobody knows which
-    node was the right one elsewhere. A node that was given a better path later appears with that one.
+    Pops without a choice are left out, and so are searches without a proof: nobody knows which node was the
+    right one there. A node that was given a better path later appears with that one.
 
     Args:
         rows: every node of one search.

@@ -19,7 +19,7 @@ from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
 
-__all__ = ["EnergySources", "Lessons"]
+__all__ = ["AuditedNegatives", "EnergySources", "Lessons"]
 
 
 def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:
@@ -50,12 +50,24 @@ class EnergySources:
         return bool(self.val_trajectories or self.val_negatives)
 
 
+@attrs.frozen
+class AuditedNegatives:
+    """What ``generate-negatives --audit`` found of a sample of the negatives."""
+
+    decided: int = 0
+    """Negatives that a longer search tried to prove and decided."""
+
+    provable: int = 0
+    """Those of them that it proved: their labels are false."""
+
+
 @attrs.frozen(kw_only=True)
 class Lessons:
     """What one side of the sources holds."""
 
     groups: tuple[ContrastiveGroup, ...]
     queues: tuple[RecordedQueue, ...]
+    audited: AuditedNegatives
 
     __repr__ = fitting_repr
 
@@ -79,8 +91,10 @@ class Lessons:
                 groups += groups_from_trajectory(rows, modules=modules)
                 queues += open_queues(rows)
         for path in negatives:
-            groups += read_contrastive_set(ContrastiveFolder(path).groups).rows()
-        return cls(groups=tuple(groups), queues=tuple(queues))
+            groups += read_contrastive_set(ContrastiveFolder.groups_in(path)).rows()
+        audits = [audit for path in negatives if (audit := ContrastiveFolder(path).read_audit()) is not None]
+        audited = AuditedNegatives(sum(each.decided for each in audits), sum(each.false for each in audits))
+        return cls(groups=tuple(groups), queues=tuple(queues), audited=audited)
 
     def restricted_to(self, theorems: frozenset[str]) -> Self:
         """The queues of ``theorems`` only; the groups as they are."""

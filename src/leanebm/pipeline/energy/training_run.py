@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import math
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, final
@@ -15,20 +17,19 @@ from typing import Final, final
 import attrs
 import numpy as np
 import torch
-from attrs.validators import ge, gt, instance_of, lt
+from attrs.validators import ge, gt, instance_of, lt, optional
 
 from leanebm._fields import torch_device
 from leanebm.core import EncoderIdentity
 from leanebm.energy import CheckpointHeader, EnergyCheckpoint, EnergyHead, EnergyHeadConfig, save_checkpoint
 from leanebm.energy.diagnostics import (
-    DataAudit,
     DiagnosisConfig,
-    EmbeddingProbe,
-    FrontierSet,
+    Estimate,
     HeadReport,
     SiblingSet,
-    ValidationStates,
     diagnose,
+    probe_embeddings,
+    save_validation,
 )
 from leanebm.energy.diagnostics.report import write_report
 from leanebm.energy.training import (
@@ -36,9 +37,10 @@ from leanebm.energy.training import (
     EnergyTrainer,
     EnergyTrainerConfig,
     GroupSplit,
-    StepLogged,
+    StepMade,
     TrainingEvent,
     TrainingResult,
+    TrainingStarted,
     ValidationMeasured,
     hold_apart,
     split_groups,
@@ -46,8 +48,8 @@ from leanebm.energy.training import (
     state_texts,
 )
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
-from leanebm.pipeline.energy.open_queues import RecordedQueue
-from leanebm.pipeline.energy.sources import EnergySources, Lessons
+from leanebm.pipeline.energy.open_queues import RecordedQueue, frontier_set
+from leanebm.pipeline.energy.sources import AuditedNegatives, EnergySources, Lessons
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
@@ -61,6 +63,10 @@ _ENCODE_ROUND: Final = 256
 _PROBES: Final = 64
 
 """States encoded a second time, to see whether the encoder says the same again."""
+
+_REPORT_EVERY_S: Final = 1.0
+
+"""Seconds between two reports of how far the training is."""
 
 _WIDE: Final = 1024
 
@@ -77,6 +83,13 @@ class EnergyTrainingConfig:
     """Widths of the head's hidden layers; ``None`` for 2048, 1024, 512 on embeddings of 1024 numbers and
     more, and 512, 256, 128 on smaller ones."""
 
+    dropout: float = attrs.field(default=0.1, validator=[ge(0.0), lt(1.0)])
+    """Share of hidden units left out in a training step, in [0, 1)."""
+
+    threads: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
+    """Threads that torch computes with while it trains; ``None`` for one with a head for embeddings narrower than
+    1024, which more of them slow down, and torch's own choice otherwise. Another number may round differently."""
+
     trainer: EnergyTrainerConfig = attrs.field(factory=EnergyTrainerConfig)
     """How it is trained."""
 
@@ -89,13 +102,17 @@ class EnergyTrainingConfig:
     validation_fraction: float = attrs.field(default=0.15, validator=[gt(0.0), lt(1.0)])
     """Share of modules held out where held-out theorems have no folders of their own, in (0, 1)."""
 
-    max_queues_a_theorem: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
+    max_queues_per_theorem: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
     """Pops of one search that the weight is fitted on, spread evenly; each state in them has to be encoded."""
 
     def head_for(self, width: int) -> EnergyHeadConfig:
         """The head's configuration for embeddings of ``width`` numbers."""
         hidden = self.hidden or ((2048, 1024, 512) if width >= _WIDE else (512, 256, 128))
-        return EnergyHeadConfig(d_in=width, hidden=hidden, seed=self.trainer.seed)
+        return EnergyHeadConfig(d_in=width, hidden=hidden, dropout=self.dropout, seed=self.trainer.seed)
+
+    def threads_for(self, width: int) -> int:
+        """The number of threads to train a head for embeddings of ``width`` numbers with."""
+        return self.threads or (1 if width < _WIDE else torch.get_num_threads())
 
 
 @final
@@ -113,11 +130,16 @@ class EnergyTrainingRun:
     """
 
     def __init__(
-        self, config: EnergyTrainingConfig, sources: EnergySources, folder: Path, *, observer: Observer | None = None
+        self,
+        config: EnergyTrainingConfig,
+        sources: EnergySources,
+        folder: Path | str,
+        *,
+        observer: Observer | None = None,
     ) -> None:
         self._config = config
         self._sources = sources
-        self._folder = folder
+        self._folder = Path(folder)
         self._observer = LogObserver() if observer is None else observer
 
     async def run(self) -> HeadReport:
@@ -131,7 +153,7 @@ class EnergyTrainingRun:
             PolicyError: the encoder could not answer.
         """
         torch_device(self._config.trainer.device)  # before hours are spent on embeddings
-        split, queues = await asyncio.to_thread(self._read)
+        split, queues, audited = await asyncio.to_thread(self._read)
         texts = _distinct((*state_texts((*split.training, *split.validation)), *_texts(queues)))
         async with self._server() as server:
             async with PolicyClient(server) as encoder:
@@ -141,12 +163,12 @@ class EnergyTrainingRun:
                 probe = await _probe(afresh, embeddings)
         result = await self._train(split, embeddings, identity)
         with stage(self._observer, "diagnosing the energy head"):
-            return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result)
+            return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result, audited)
 
     # --- reading ---
 
-    def _read(self) -> tuple[GroupSplit, tuple[RecordedQueue, ...]]:
-        """Both sides of the groups, and the queues of held-out theorems."""
+    def _read(self) -> tuple[GroupSplit, tuple[RecordedQueue, ...], AuditedNegatives]:
+        """Both sides of the groups, the queues of held-out theorems, and how many training labels are false."""
         sources, config = self._sources, self._config
         with stage(self._observer, "reading what searches found"):
             seen = Lessons.read(sources.trajectories, sources.negatives)
@@ -158,7 +180,7 @@ class EnergyTrainingRun:
                     seen.groups, validation_fraction=config.validation_fraction, seed=config.trainer.seed
                 )
                 held_out = seen.restricted_to(frozenset(group.theorem for group in split.validation))
-        return split, _thinned(held_out.queues, config.max_queues_a_theorem)
+        return split, _thinned(held_out.queues, config.max_queues_per_theorem), seen.audited
 
     # --- encoding ---
 
@@ -192,19 +214,16 @@ class EnergyTrainingRun:
     async def _train(self, split: GroupSplit, embeddings: Embeddings, identity: EncoderIdentity) -> TrainingResult:
         width = len(next(iter(embeddings.values())))
         trainer = EnergyTrainer(self._config.trainer, self._config.head_for(width))
-        counts = attrs.asdict(split.summary)
-        notes = {
-            "leanebm_version": version("leanebm"),
-            **{f"{side}_{name}": value for side in ("training", "validation") for name, value in counts[side].items()},
-        }
+        notes: dict[str, str | int] = {"leanebm_version": version("leanebm"), **_counts(split)}
 
         def fit(watcher: _Watcher) -> TrainingResult:
             training = ContrastiveData.from_groups(split.training, embeddings)
             validation = ContrastiveData.from_groups(split.validation, embeddings)
-            return trainer.fit(training, validation, self._folder, encoder=identity, run=notes, observer=watcher)
+            with _torch_threads(self._config.threads_for(width)):
+                return trainer.fit(training, validation, self._folder, encoder=identity, run=notes, observer=watcher)
 
         with stage(self._observer, "training the energy head") as stage_:
-            watcher = _Watcher(stage_, asyncio.get_running_loop(), self._config.trainer.max_steps)
+            watcher = _Watcher(stage_, asyncio.get_running_loop())
             fitting = asyncio.ensure_future(asyncio.to_thread(fit, watcher))
             try:
                 return await asyncio.shield(fitting)
@@ -219,29 +238,36 @@ class EnergyTrainingRun:
         split: GroupSplit,
         queues: Sequence[RecordedQueue],
         embeddings: Embeddings,
-        probe: EmbeddingProbe,
+        probe: Mapping[str, Estimate],
         result: TrainingResult,
+        audited: AuditedNegatives,
     ) -> HeadReport:
         """Diagnose the best head, and keep with it the units and the weight that a search is to use."""
         header, head = result.checkpoint.header, result.checkpoint.head
         energies = _energies(head, embeddings, _distinct((*state_texts(split.validation), *_texts(queues))))
         siblings = SiblingSet.from_groups(split.validation, energies)
-        frontiers = FrontierSet.from_snapshots(queue.weighed(energies) for queue in queues) if queues else None
+        frontiers = frontier_set(queues, energies) if queues else None
+        # Of a copy: what is kept must not depend on how often it was judged, and freezing draws a vector.
+        shortfall = copy.deepcopy(head).freeze_spectral().max_shortfall
+        facts = attrs.evolve(
+            result.facts,
+            sigma_shortfall=shortfall,
+            audited_negatives=audited.decided,
+            provable_negatives=audited.provable,
+        )
         diagnosis = diagnose(
             siblings,
             frontiers=frontiers,
             twin=result.twin_pairwise,
             embeddings=probe,
-            training_data=DataAudit.of(split.training),
-            validation_data=DataAudit.of(split.validation),
-            # Of a copy: what is kept must not depend on how often it was judged, and freezing draws a vector.
-            facts=attrs.evolve(result.facts, spectral=copy.deepcopy(head).freeze_spectral()),
+            facts=facts,
+            data=_counts(split),
             about=_about(header, result),
             config=self._config.diagnosis,
         )
         kept = attrs.evolve(header, calibration=diagnosis.calibration)
         save_checkpoint(self._folder, EnergyCheckpoint(header=kept, head=head))
-        ValidationStates(siblings=siblings, frontiers=frontiers).save(self._folder)
+        save_validation(self._folder, siblings, frontiers)
         diagnosis.write(self._folder)
         write_report(self._folder)
         return diagnosis
@@ -249,15 +275,17 @@ class EnergyTrainingRun:
 
 @final
 class _Watcher:
-    """Carries what the training thread tells to the event loop, and a wish to stop the other way."""
+    """Carries what the training thread reports to the event loop, and a wish to stop the other way."""
 
-    def __init__(self, training: Stage, loop: asyncio.AbstractEventLoop, max_steps: int) -> None:
-        self._training, self._loop, self._max_steps = training, loop, max_steps
+    def __init__(self, training: Stage, loop: asyncio.AbstractEventLoop) -> None:
+        self._training, self._loop = training, loop
         self._stopped = threading.Event()
-        self._found = "first steps"
+        self._total = 0
+        self._found = "no look at held-out theorems yet"
+        self._reported_s = -math.inf
 
     def stop(self) -> None:
-        """End the training at its next step that is told of."""
+        """End the training at its next step."""
         self._stopped.set()
 
     def notify(self, event: TrainingEvent) -> None:
@@ -265,15 +293,32 @@ class _Watcher:
         if self._stopped.is_set():
             raise asyncio.CancelledError
         match event:
+            case TrainingStarted(step=step, max_steps=max_steps):
+                self._total = max_steps
+                self._report(step)
             case ValidationMeasured(step=step, metrics=metrics):
                 self._found = f"held-out sibling accuracy {metrics['pairwise_sibling']:.3f} after {step} steps"
-            case StepLogged(step=step):
-                tell = functools.partial(
-                    self._training.progressed, done=step, total=self._max_steps, counts=self._found
-                )
-                self._loop.call_soon_threadsafe(tell)
+                self._report(step)
+            case StepMade(step=step) if time.monotonic() - self._reported_s >= _REPORT_EVERY_S:
+                self._report(step)
             case _:
                 pass
+
+    def _report(self, step: int) -> None:
+        self._reported_s = time.monotonic()
+        report = functools.partial(self._training.progressed, done=step, total=self._total, counts=self._found)
+        self._loop.call_soon_threadsafe(report)
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute with ``count`` threads in the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _past_caches(config: PolicyClientConfig) -> PolicyClientConfig:
@@ -281,12 +326,12 @@ def _past_caches(config: PolicyClientConfig) -> PolicyClientConfig:
     return attrs.evolve(config, encoder=attrs.evolve(config.encoder, batch_size=1, cache_entries=0, cache_file=None))
 
 
-async def _probe(encoder: PolicyClient, embeddings: Embeddings) -> EmbeddingProbe:
+async def _probe(encoder: PolicyClient, embeddings: Embeddings) -> dict[str, Estimate]:
     """Encode some states again, each alone."""
     texts = list(embeddings)[:: max(1, len(embeddings) // _PROBES)][:_PROBES]
     again = np.stack([np.array(vector) for vector in await encoder.encode(texts)])
     before = np.stack([embeddings[text] for text in texts])
-    return EmbeddingProbe.of(np.stack(list(embeddings.values())), before=before, again=again)
+    return probe_embeddings(np.stack(list(embeddings.values())), before=before, again=again)
 
 
 def _energies(head: EnergyHead, embeddings: Embeddings, texts: Sequence[str]) -> dict[str, float]:
@@ -302,6 +347,12 @@ def _about(header: CheckpointHeader, result: TrainingResult) -> dict[str, str]:
         "seed": str(header.config.seed),
         "leanebm": version("leanebm"),
     }
+
+
+def _counts(split: GroupSplit) -> dict[str, int]:
+    """How much there is on both sides, such as ``training_theorems``."""
+    sides = {"training": split.summary.training, "validation": split.summary.validation}
+    return {f"{side}_{name}": count for side, found in sides.items() for name, count in attrs.asdict(found).items()}
 
 
 def _texts(queues: Iterable[RecordedQueue]) -> tuple[str, ...]:

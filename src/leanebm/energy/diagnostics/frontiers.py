@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -11,48 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leanebm._shown import fitting_repr
-from leanebm.energy.diagnostics._columns import floats, integers, names, truths
-from leanebm.energy.diagnostics._statistics import theorem_folds
+from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.estimate import Floats, theorem_means
-from leanebm.energy.diagnostics.sibling_set import SiblingSet
-from leanebm.energy.diagnostics.state_shape import StateShape
+from leanebm.energy.diagnostics.siblings import SiblingSet, floats, integers, names, truths
 
-__all__ = ["FrontierNode", "FrontierSet", "FrontierSnapshot"]
-
-
-@attrs.frozen(kw_only=True)
-class FrontierNode:
-    """An open node of a search."""
-
-    energy: float
-    path_log_prob: float
-    """Sum of the natural log-probabilities from the root; ``nan`` if the policy's opinion is unknown."""
-
-    depth: int
-    """Tactics from the root."""
-
-    is_on_path: bool
-    """Whether the certified proof passes through it."""
-
-    text: str = ""
-    """The state as Lean prints it; without it, nothing can be said about rank by length."""
-
-    __repr__ = fitting_repr
-
-
-@attrs.frozen(kw_only=True)
-class FrontierSnapshot:
-    """All nodes that stood open at one pop of a search that ended in a certified proof."""
-
-    theorem: str
-    nodes: Sequence[FrontierNode]
-
-    __repr__ = fitting_repr
+__all__ = ["FrontierSet"]
 
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class FrontierSet:
-    """``S`` snapshots of together ``N`` nodes, laid end to end.
+    """``S`` snapshots of together ``N`` nodes, laid end to end: what stood open each time a search chose.
 
     Only a snapshot with a node on the path and another off it can be ranked; the rest still tell how far
     energies spread.
@@ -62,22 +29,22 @@ class FrontierSet:
     """``[S]``: the theorem each snapshot is of."""
 
     size: NDArray[np.int64] = attrs.field(converter=integers)
-    """``[S]``: how many nodes it has; they add up to ``N``."""
+    """``[S]``: how many nodes each has, at least 1; they add up to ``N``."""
 
     energy: Floats = attrs.field(converter=floats)
     """``[N]``."""
 
     path_log_prob: Floats = attrs.field(converter=floats)
-    """``[N]``."""
+    """``[N]``: sums of natural log-probabilities from the root; ``nan`` if the policy's opinion is unknown."""
 
     depth: NDArray[np.int64] = attrs.field(converter=integers)
-    """``[N]``."""
+    """``[N]``: tactics from the root."""
 
     is_on_path: NDArray[np.bool_] = attrs.field(converter=truths)
-    """``[N]``."""
+    """``[N]``: whether the certified proof passes through the node."""
 
     shape: Floats = attrs.field(converter=floats)
-    """``[N, 3]``: characters, goals and hypotheses; ``nan`` where the text is unknown."""
+    """``[N, 3]``: characters, goals and local names."""
 
     __repr__ = fitting_repr
 
@@ -88,24 +55,6 @@ class FrontierSet:
             raise ValueError(f"{len(self.size)} snapshots of together {count} nodes, but a column is of another length")
         if not np.isfinite(self.energy).all():
             raise ValueError("an energy is not finite; a head that cannot score a state must say so, not guess")
-
-    @classmethod
-    def from_snapshots(cls, snapshots: Iterable[FrontierSnapshot]) -> Self:
-        """Lay out ``snapshots``, in their order; empty ones are left out."""
-        kept = tuple(snapshot for snapshot in snapshots if snapshot.nodes)
-        nodes = [node for snapshot in kept for node in snapshot.nodes]
-        unknown = (np.nan, np.nan, np.nan)
-        return cls(
-            theorem=[snapshot.theorem for snapshot in kept],
-            size=[len(snapshot.nodes) for snapshot in kept],
-            energy=[node.energy for node in nodes],
-            path_log_prob=[node.path_log_prob for node in nodes],
-            depth=[node.depth for node in nodes],
-            is_on_path=[node.is_on_path for node in nodes],
-            shape=np.reshape(
-                [StateShape.of(node.text).features if node.text else unknown for node in nodes], (len(nodes), 3)
-            ),
-        )
 
     @classmethod
     def from_siblings(cls, siblings: SiblingSet) -> Self:
@@ -143,24 +92,17 @@ class FrontierSet:
         """``[N]``: the theorem each node belongs to."""
         return np.asarray(self.theorem[self.snapshot])
 
-    @cached_property
-    def node_weight(self) -> Floats:
-        """``[N]``: what makes each theorem count alike; sums to 1."""
-        names, index = np.unique(self.theorem, return_inverse=True)
-        nodes = np.bincount(index, weights=self.size)
-        return np.asarray(1.0 / (len(names) * nodes[index])[self.snapshot])
-
-    @cached_property
-    def node_fold(self) -> NDArray[np.intp]:
-        """``[N]``: which part of the theorems each node's belongs to, where a fit is tried on others than its own."""
-        return np.asarray(theorem_folds(self.theorem)[self.snapshot])
-
     def policy_term(self, alpha: float) -> Floats:
         """``Σ log p / L^α`` of each node, ``[N]``."""
         return np.asarray(self.path_log_prob / np.maximum(self.depth, 1) ** alpha)
 
+    def in_units(self, units: Calibration) -> tuple[Floats, Floats]:
+        """Energies and policy terms of the nodes, each in standard units, both ``[N]``."""
+        energy = (self.energy - units.energy_mean) / units.energy_sd
+        return np.asarray(energy), np.asarray(self.policy_term(units.alpha) / units.policy_sd)
+
     def path_accuracy(self, score: ArrayLike) -> Floats:
-        r"""Per snapshot, the share of off-path nodes that the on-path node is ranked before, ``[S]``.
+        r"""For each snapshot, the share of off-path nodes that the on-path node is ranked before, ``[S]``.
 
         :math:`P(\text{score}_{on} < \text{score}_{off}) + \tfrac12 P(=)` over the snapshot's pairs: the area under
         its ROC curve, with **lower scores first**. ``nan`` where there is nothing to compare, or a score is ``nan``.
@@ -192,9 +134,8 @@ class FrontierSet:
 
     def mean(self, values: ArrayLike) -> float:
         """Mean of ``values`` ``[N]`` over nodes, theorems counting alike; ``nan`` without nodes."""
-        known = np.isfinite(np.asarray(values, dtype=np.float64))
-        total = self.node_weight[known].sum()
-        return float(np.asarray(values)[known] @ self.node_weight[known] / total) if total > 0 else float("nan")
+        means = theorem_means(values, self.node_theorem)
+        return float(means.mean()) if len(means) else float("nan")
 
     @cached_property
     def _pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
