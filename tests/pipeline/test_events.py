@@ -35,10 +35,10 @@ def test_a_stage_that_fails_has_no_end(observer: Any) -> None:
 def test_what_a_script_sees_in_its_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="leanebm.pipeline"), stage(LogObserver(), "searching", "2") as searching:
         searching.progressed(done=0, total=2)
-        searching.progressed(done=1, total=2, item=Item("four: proved"))
+        searching.progressed(done=1, total=2, item=Item("four: proved by rfl -- \x1bc"))
         searching.progressed(done=2, total=2, item=Item("bad: no theorem", is_trouble=True))
     assert [record.levelname for record in caplog.records] == ["INFO", "DEBUG", "INFO", "WARNING", "INFO"]
     assert [record.message for record in caplog.records][2:4] == [
-        "searching: four: proved",
+        r"searching: four: proved by rfl -- \u001bc",
         "searching: bad: no theorem",
     ]

@@ -14,7 +14,7 @@ from typing import Protocol, assert_never, final
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, printable
 
 __all__ = [
     "LogObserver",
@@ -111,9 +111,9 @@ class LogObserver:
         """Log ``event``: stages and items at INFO, trouble at WARNING, everything between at DEBUG."""
         match event:
             case StageStarted(stage=name, detail=detail):
-                _log.info("%s", f"{name} {detail}" if detail else f"{name} …")
+                _log.info("%s", printable(f"{name} {detail}" if detail else f"{name} …"))
             case StageProgressed(stage=name, item=item) if item is not None:
-                _log.log(logging.WARNING if item.is_trouble else logging.INFO, "%s: %s", name, item.line)
+                _log.log(logging.WARNING if item.is_trouble else logging.INFO, "%s: %s", name, printable(item.line))
             case StageProgressed(stage=name):
                 _log.debug("%s: %s %s of %s %s", name, event.step, event.done, event.total, event.counts)
             case StageFinished(stage=name, elapsed_s=elapsed_s):
