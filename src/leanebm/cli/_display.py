@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self, final
 
@@ -54,7 +55,7 @@ class PlainDisplay:
         self._console = console
         self._clock = clock
         self._step = ""
-        self._last_line_s = clock()
+        self._started_s = self._last_line_s = clock()
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +69,7 @@ class PlainDisplay:
         """Print ``event``, if a reader of the whole log would want to know."""
         match event:
             case StageStarted(stage=stage, detail=detail):
-                self._step = ""
+                self._step, self._started_s = "", self._clock()
                 if detail:
                     self._say(f"{stage} {detail}")
             case StageProgressed(item=item) if item is not None:
@@ -77,11 +78,17 @@ class PlainDisplay:
                 self._step = step
                 self._say(f"{stage}: {step} …")
             case StageProgressed() if self._clock() - self._last_line_s >= _EVERY_S:
-                self._say(f"{event.stage}: {' '.join(f'{_how_far(event)} {event.counts}'.split())}")
+                self._say(f"{event.stage}: {' '.join(f'{_how_far(event)} {event.counts} {self._left(event)}'.split())}")
             case StageFinished(stage=stage, elapsed_s=elapsed_s) if elapsed_s >= _NOTEWORTHY_S:
                 self._say(f"{stage}: done in {elapsed_s:.1f} s")
             case _:
                 pass
+
+    def _left(self, event: StageProgressed) -> str:
+        if not event.done or event.total is None:
+            return ""
+        left_s = (self._clock() - self._started_s) * (event.total - event.done) / event.done
+        return f"({timedelta(seconds=round(left_s))} left)"
 
     def _say(self, line: str) -> None:
         self._last_line_s = self._clock()

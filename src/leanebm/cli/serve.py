@@ -118,6 +118,6 @@ def _adapters(given: tuple[str, ...]) -> dict[str, str]:
 async def _serve(config: ServeConfig, backend: Backend) -> None:
     async with PolicyServer(config, backend) as server:
         echo(f"serving {backend.description.model_path} at {server.url}")
-        echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}")
-        echo("stop it with Ctrl-C")
+        echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}", err=True)
+        echo("stop it with Ctrl-C", err=True)
         await server.serve_forever()
