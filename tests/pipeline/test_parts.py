@@ -116,8 +116,8 @@ def test_parts_within_parts_are_written_and_read_back(plugged: Any) -> None:
     )
     config = read_again(RunConfig(scorer=scorer))
     assert config.scorer == scorer
-    origins = settings_that_matter(config)["parts"]
-    assert origins.keys() == {"$.scorer.terms[0].scorer", "$.scorer.terms[0].scorer.inner"}
+    origins = settings_that_matter(config)["part_origins"]
+    assert origins.keys() == {"scorer.terms[0].scorer", "scorer.terms[0].scorer.inner"}
 
 
 def test_what_cannot_be_found_again_is_refused_with_the_remedy(plugged: Any) -> None:
@@ -165,13 +165,19 @@ def test_a_script_is_found_by_the_name_of_its_file(plugged: Any, monkeypatch: py
 
 
 def test_a_run_says_which_code_a_part_was(plugged: Any) -> None:
-    origins = settings_that_matter(RunConfig(scorer=plugged.Fancy(), parts=Parts(policy=plugged.Steps)))["parts"]
+    origins = settings_that_matter(RunConfig(scorer=plugged.Fancy(), parts=Parts(policy=plugged.Steps)))["part_origins"]
     source = hashlib.sha256(Path(plugged.__file__).read_bytes()).hexdigest()
     assert origins == {
-        "$.scorer": {"kind": "plugged_parts:Fancy", "package": "none", "source_sha256": source},
-        "$.parts.policy": {"kind": "plugged_parts:Steps", "package": "none", "source_sha256": source},
+        "scorer": {"kind": "plugged_parts:Fancy", "package": "none", "source_sha256": source},
+        "parts.policy": {"kind": "plugged_parts:Steps", "package": "none", "source_sha256": source},
     }
-    assert "parts" not in settings_that_matter(RunConfig(scorer=BreadthFirst()))["parts"]
+    assert "part_origins" not in settings_that_matter(RunConfig(scorer=BreadthFirst()))
+
+
+def test_a_parts_own_settings_are_compared_beside_its_code(plugged: Any) -> None:
+    matter = settings_that_matter(RunConfig(parts=Parts(policy=Part(plugged.Shorter, {"most": 3}))))
+    assert matter["parts"]["policy"] == {"kind": "plugged_parts:Shorter", "most": 3}
+    assert matter["part_origins"].keys() == {"parts.policy"}
 
 
 def test_only_fields_that_matter_are_compared(plugged: Any) -> None:
@@ -196,7 +202,7 @@ async def test_a_part_whose_source_changed_is_not_resumed_unless_one_insists(
     config = attrs.evolve(config, scorer=importlib.import_module("changing_scorer").Mine())
     await SearchRun(config, numbers(1), tmp_path / "run", opening=toy_bench(world)).run()
     source.write_text(source.read_text() + "# changed\n")
-    with pytest.raises(TrajectoryError, match=r"\$\.config\.parts\.\$\.scorer\.source_sha256") as caught:
+    with pytest.raises(TrajectoryError, match=r"\$\.config\.part_origins\.scorer\.source_sha256") as caught:
         await SearchRun(config, numbers(1, 2), tmp_path / "run", resume=True, opening=toy_bench(world)).run()
     assert "--resume-anyway" in str(caught.value)
     assert hashlib.sha256(source.read_bytes()).hexdigest() in str(caught.value)
@@ -352,7 +358,7 @@ def test_a_word_of_an_installed_package_names_its_scorer(plugged: Any, package: 
     package("fancy-scorers", "1.2", fancy="plugged_parts:Fancy", breadth_first="plugged_parts:Fancy")
     config = read({"scorer": {"kind": "fancy", "weight": 2.0}})
     assert config.scorer == plugged.Fancy(weight=2.0)
-    assert settings_that_matter(config)["parts"]["$.scorer"]["package"] == "fancy-scorers 1.2"
+    assert settings_that_matter(config)["part_origins"]["scorer"]["package"] == "fancy-scorers 1.2"
     assert read({"scorer": "breadth_first"}).scorer == BreadthFirst(), "our words cannot be taken"
     with pytest.raises(ConfigError, match=r"'fancy', 'length_normalised'"):
         read({"scorer": "fency"})

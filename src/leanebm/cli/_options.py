@@ -62,12 +62,16 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+_KIND = "KIND[:key=value,…]"
+
 _BACKEND = (
     _Setting(
         "--lean",
         "lean.backend",
-        click.Choice(["auto", "embedded", "native", "pantograph"]),
-        "Which Lean to run; auto takes the best that is here.  [default: auto]",
+        str,
+        "Which Lean: embedded, native, pantograph, auto for the best that is here, or your own.  [default: auto]",
+        _KIND,
+        read=part_table,
     ),
     _Setting(
         "--project",
@@ -90,7 +94,7 @@ _PARTS = tuple(
         path,
         str,
         f"{what}: a word, or package.module:Name for your own.  [default: {default}]",
-        "KIND[:key=value,…]",
+        _KIND,
         read=part_table,
     )
     for option, path, what, default in (

@@ -14,6 +14,7 @@ settings. This module says what a name means, which settings a part has, and whe
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import inspect
@@ -22,7 +23,7 @@ import re
 import sys
 import tomllib
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import entry_points, packages_distributions, version
 from pathlib import Path
@@ -455,6 +456,12 @@ class Origin:
     """SHA-256 of its source file, in hexadecimal."""
 
 
+@functools.cache
+def _packages(_: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    """Which distributions each package is of. It takes about a second to read, so once for each ``sys.path``."""
+    return packages_distributions()
+
+
 def origin_of(factory: object) -> Origin | None:
     """Which code ``factory`` is; ``None`` for ours, whose version is recorded anyway.
 
@@ -471,7 +478,7 @@ def origin_of(factory: object) -> Origin | None:
         raise ValueError(
             f"{kind} comes from no file, so nothing can tell whether it has changed: define it in a module"
         )
-    distributions = packages_distributions().get(package, ())
+    distributions = _packages(tuple(sys.path)).get(package, ())
     return Origin(
         kind=kind,
         package=f"{distributions[0]} {version(distributions[0])}" if distributions else "none",

@@ -125,14 +125,14 @@ def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
     """What results depend on: two runs that agree in it may be pooled.
 
     Every setting does, unless its field says ``metadata={"affects_results": False}``. Beside the settings,
-    ``parts`` says which code each part was that is not ours.
+    ``part_origins`` says which code each part was that is not ours, by the setting that names it.
 
     Raises:
         ConfigError: as :func:`unstructure_settings`.
     """
     writer = _Writer(only_what_matters=True)
     table = writer.whole(config)
-    return table | ({"parts": writer.origins} if writer.origins else {})
+    return table | ({"part_origins": writer.origins} if writer.origins else {})
 
 
 def to_toml(config: attrs.AttrsInstance) -> str:
@@ -430,7 +430,7 @@ class _Writer:
         try:
             kind = ours[0] if ours else import_path(factory)
             if (origin := origin_of(factory)) is not None:
-                self.origins[path] = attrs.asdict(origin)
+                self.origins[path.removeprefix("$.")] = attrs.asdict(origin)
             return {"kind": kind} | self.table(fields(), path)
         except ValueError as error:
             self.problems.append(f"{error} @ {path}")

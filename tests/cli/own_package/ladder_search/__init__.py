@@ -1,0 +1,1 @@
+"""Parts of a search, registered for leanebm in this package's entry points."""

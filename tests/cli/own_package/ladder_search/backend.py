@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from leanebm.lean import CommandBackend
+from leanebm.lean.backends.base import WorkerCommand
+from leanebm.testing import fake_worker_argv
+
+
+@attrs.frozen
+class ScriptedLean:
+    """A worker whose every statement is proved by ``step``, then ``done``."""
+
+    name: str = "scripted"
+
+    def prepare(self, imports: Sequence[str]) -> WorkerCommand:
+        return CommandBackend(argv=fake_worker_argv(), name=self.name).prepare(imports)
