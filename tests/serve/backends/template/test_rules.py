@@ -92,6 +92,13 @@ def test_long_chains_of_connectives_are_taken_apart_as_far_as_is_sensible(connec
     assert bool(patterns) == (connective != "→")
 
 
+@pytest.mark.parametrize(("names", "is_taken_apart"), [(64, True), (65, False)])
+def test_an_existential_of_very_many_names_is_left_whole(names: int, *, is_taken_apart: bool) -> None:
+    said = tactics(f"p : Prop\nh : ∃ {'x ' * names}: Nat, p\n⊢ p")
+    assert any(tactic.startswith("obtain ⟨x, x1,") for tactic in said) == is_taken_apart
+    assert "obtain h := h" not in said
+
+
 def test_there_is_always_something_to_try() -> None:
     assert tactics("⊢ { x // x } ?!")
     assert tactics("r : Std.Rcc Nat\n⊢ r.toList = r.lower :: (r.lower<...=r.upper).toList")

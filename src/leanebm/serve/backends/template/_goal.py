@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import chain, count
 from typing import Final
@@ -81,7 +82,7 @@ class PrintedGoal:
         """The data whose type has this head: ``Nat``, ``List`` and the like."""
         return tuple(v for v in self.data if v.type.head == head)
 
-    def fresh(self, wanted: str, also_taken: frozenset[str] = frozenset()) -> str:
+    def fresh(self, wanted: str, also_taken: AbstractSet[str] = frozenset()) -> str:
         """``wanted``, or the first of ``wanted1``, ``wanted2`` … that is not in use."""
         base = wanted.rstrip("✝0123456789") or "x"
         numbered = (f"{base}{number}" for number in count(self._first_free(base)))

@@ -34,7 +34,7 @@ EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
 _MAX_ENCODE_BATCH: Final = 256
 _CONTEXT: Final = 2**16
-"""Longest prompt, in characters: longer than any state that the rules are good for, and read within half a second."""
+"""Longest prompt, in characters: longer than any state that the rules are good for, and read in less than a second."""
 
 _PROBE: Final = "/- tactic state:\n⊢ True\n-/"
 
@@ -95,7 +95,7 @@ class TemplateBackend(Backend):
         completions = []
         for text in texts:
             completions.append(self._complete(text, params))
-            await asyncio.sleep(0)  # a long goal takes a tenth of a second, and others need the event loop, too
+            await asyncio.sleep(0)  # a long goal takes tenths of a second, and others need the event loop, too
         return completions
 
     async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:

@@ -63,7 +63,8 @@ def _hypothesis(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     for hypothesis in goal.hypotheses:
         name, type_ = hypothesis.name, hypothesis.type
         if type_.head in ("∧", "∃"):
-            yield f"obtain {destructuring_pattern(type_, name, goal)} := {name}", 5.0
+            if (pattern := destructuring_pattern(type_, name, goal)) != name:
+                yield f"obtain {pattern} := {name}", 5.0
         elif type_.head == "∨":
             yield f"cases {name} with | inl {name} => ?_ | inr {name} => ?_", 5.0
             yield f"rcases {name} with {destructuring_pattern(type_, name, goal)}", 2.0

@@ -13,7 +13,7 @@ __all__ = ["EXTENSIONAL", "RULES", "destructuring_pattern", "introducible"]
 
 _BRACKETS: Final = {"∧": ("⟨", "⟩"), "∃": ("⟨", "⟩"), "∨": ("(", ")")}
 _DEEPEST: Final = 64
-"""Levels of a type that are taken apart; what lies deeper keeps one name."""
+"""Levels of a type that are taken apart, and names of one ``∃``; what is deeper or longer keeps one name."""
 
 
 def destructuring_pattern(type_: Expression, name: str, goal: PrintedGoal) -> str:
@@ -27,7 +27,7 @@ def destructuring_pattern(type_: Expression, name: str, goal: PrintedGoal) -> st
 
 def _pattern(type_: Expression, name: str, goal: PrintedGoal, used: set[str], levels: int) -> str:
     """The inside of the pattern: right-nested pairs are written flat, as Lean reads them."""
-    match type_.head if levels else None:
+    match type_.head if _has_parts(type_, levels) else None:
         case "∧":
             left, right = type_.args
             return f"{_part(left, name, goal, used, levels - 1)}, {_pattern(right, name, goal, used, levels - 1)}"
@@ -42,13 +42,17 @@ def _pattern(type_: Expression, name: str, goal: PrintedGoal, used: set[str], le
 
 def _part(type_: Expression, name: str, goal: PrintedGoal, used: set[str], levels: int) -> str:
     inside = _pattern(type_, name, goal, used, levels)
-    opening, closing = _BRACKETS.get(type_.head, ("", "")) if levels else ("", "")
+    opening, closing = _BRACKETS[type_.head] if _has_parts(type_, levels) else ("", "")
     return f"{opening}{inside}{closing}"
+
+
+def _has_parts(type_: Expression, levels: int) -> bool:
+    return type_.head in _BRACKETS and levels >= max(1, len(type_.binders))
 
 
 def _take(wanted: str, own: str, goal: PrintedGoal, used: set[str]) -> str:
     # The hypothesis that is taken apart disappears, so its own name is free, once.
-    name = wanted if wanted == own and own not in used else goal.fresh(wanted, frozenset(used))
+    name = wanted if wanted == own and own not in used else goal.fresh(wanted, used)
     used.add(name)
     return name
 
