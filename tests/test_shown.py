@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leanebm._shown import one_line, printable, shown, shown_json
+from leanebm._shown import fitting_repr, named_repr, one_line, printable, shown, shown_json
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1.5, "a", [1, "b"], {"k": [None]}, 10**30])
@@ -56,3 +57,36 @@ def test_what_is_written_out_steers_nothing_and_json_stays_the_same_value(text: 
 def test_a_text_on_one_line_is_cut() -> None:
     assert one_line("intro n; induction n with\n| zero => rfl") == "intro n; induction n with | zero => rfl"
     assert one_line("x" * 500) == "x" * 79 + "…"
+
+
+@attrs.frozen
+class Value:
+    text: str
+    many: tuple[int, ...] = ()
+    hidden: str = attrs.field(default="secret", repr=False)
+    counted: tuple[int, ...] = attrs.field(default=(), repr=lambda items: f"<{len(items)}>")
+
+    __repr__ = fitting_repr
+
+
+class Service:
+    def __init__(self) -> None:
+        self._folder = "runs/a"
+
+    __repr__ = named_repr("_folder", "_not_there_yet")
+
+
+def test_a_value_shows_what_is_not_as_by_default() -> None:
+    assert repr(Value("a")) == "Value(text='a')"
+    assert repr(Value("a", (1, 2), "key", (3, 4))) == "Value(text='a', many=(1, 2), counted=<2>)"
+
+
+def test_a_value_is_shown_on_one_short_line() -> None:
+    shown_value = repr(Value("a\nb" * 10**5, tuple(range(10**5))))
+    assert len(shown_value) < 500
+    assert "\n" not in shown_value
+    assert shown_value.startswith("Value(text='a")
+
+
+def test_a_service_is_known_by_its_attributes() -> None:
+    assert repr(Service()) == "<Service: 'runs/a', '…'>"

@@ -101,3 +101,11 @@ def test_a_copy_is_equal(kind: type, again: Callable[[Any], Any]) -> None:
     other = again(value)
     assert type(other) is kind
     assert other == value or (again is not copy.copy and kind.__name__ in HOLD_WHAT_IS_ITSELF_ALONE)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PUBLIC if not issubclass(kind, BaseException)])
+def test_nothing_public_shows_its_address(kind: type) -> None:
+    if getattr(kind, "_is_protocol", False) or inspect.isabstract(kind):
+        return
+    own: object = kind.__repr__
+    assert own is not object.__repr__

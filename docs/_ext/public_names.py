@@ -16,7 +16,7 @@ from docutils import nodes
 from sphinx.addnodes import desc, pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.ext.napoleon import GoogleDocstring
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 
@@ -141,5 +141,5 @@ def _check_attributes(_: Sphinx, doctree: nodes.document) -> None:
     for described in doctree.findall(desc):
         if described["objtype"] in _ATTRIBUTES:
             for field in described.findall(nodes.field_name):
-                if field.astext().split(" ")[0] == "type":
+                if field.astext().lower() == "type":
                     logger.warning("an attribute's docstring was read as a type: %s", described.astext()[:200])

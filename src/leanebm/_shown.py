@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from collections.abc import Callable
 from typing import Any, Final, final
 
 import attrs
@@ -96,6 +97,19 @@ def fitting_repr(value: Any) -> str:
         if len(inside) <= most:
             break
     return f"{name}({cut(inside, most)})"
+
+
+def named_repr(*attributes: str) -> Callable[[Any], str]:
+    """A ``repr`` for what is no value: the class, and what some attributes hold, short.
+
+    For use in a class: ``__repr__ = named_repr("_folder")``.
+    """
+
+    def named(thing: Any) -> str:
+        told = ", ".join(cut(" ".join(shown(getattr(thing, name, "…")).split()), _SHARES[0]) for name in attributes)
+        return f"<{type(thing).__qualname__}{f': {told}' if told else ''}>"
+
+    return named
 
 
 def _is_default(field: attrs.Attribute[Any], content: object) -> bool:

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 import torch
 
+from leanebm._shown import named_repr
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core import EncoderIdentity, ProofState, StateEncoder
 from leanebm.energy.head import EnergyHead
@@ -64,6 +65,8 @@ class HeadEnergyModel:
         self._identity: EncoderIdentity | None = None
         self._waiting: list[_Wanted] = []
         self._turn = asyncio.Lock()
+
+    __repr__ = named_repr("_encoder")
 
     async def __aenter__(self) -> Self:
         """Ask the encoder who it is.

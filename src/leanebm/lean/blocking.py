@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from leanebm._background import Background
+from leanebm._shown import named_repr
 from leanebm.core.outcome import TacticOutcome
 from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
@@ -43,6 +44,8 @@ class BlockingLeanPool:
         self._starting = threading.Lock()
         self._is_started = False
         weakref.finalize(self, self._background.release)
+
+    __repr__ = named_repr("config")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -90,6 +93,8 @@ class BlockingProof:
     def __init__(self, call: Callable[[Coroutine[Any, Any, Any]], Any], handle: ProofHandle) -> None:
         self._call = call
         self._handle = handle
+
+    __repr__ = named_repr("_handle")
 
     @property
     def theorem(self) -> Theorem:

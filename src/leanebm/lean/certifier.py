@@ -16,6 +16,7 @@ from typing import Self
 
 import attrs
 
+from leanebm._shown import named_repr
 from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
 from leanebm.core.proof_script import Proof, indented, tactic_blocks
@@ -165,6 +166,8 @@ class Certifier:
         self._command: WorkerCommand | None = None
         self._worker: LeanWorker | None = None
         self._certifications = 0
+
+    __repr__ = named_repr("config")
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as life:

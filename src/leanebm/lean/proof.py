@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar, final
 
-from leanebm._shown import shown
+from leanebm._shown import named_repr, shown
 from leanebm.core.limits import objection_to_length, objection_to_theorem
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
 from leanebm.core.proof_script import on_goal
@@ -224,6 +224,8 @@ class Opening(Generic[P]):
     def __init__(self, start: Callable[[], Coroutine[None, None, P]]) -> None:
         self._start = start
         self._proof: P | None = None
+
+    __repr__ = named_repr("_proof")
 
     def __await__(self) -> Generator[None, None, P]:
         return self._start().__await__()

@@ -14,6 +14,7 @@ from functools import partial
 
 import attrs
 
+from leanebm._shown import named_repr
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticTimedOut
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
@@ -46,6 +47,8 @@ class ReplayingEnvironment:
         """
         self._pool = pool
         self._max_replays = max_replays
+
+    __repr__ = named_repr("_pool")
 
     def open(self, theorem: Theorem) -> Opening[ReplayingProof]:
         """Start a proof of ``theorem``: for an ``async with`` block, or ``await`` it. Raises as ``LeanPool.open``."""
@@ -108,6 +111,8 @@ class ReplayingProof:
         self._is_closed = False
         self.num_replays = 0
         """Times the proof moved to another worker."""
+
+    __repr__ = named_repr("_handle")
 
     @property
     def theorem(self) -> Theorem:

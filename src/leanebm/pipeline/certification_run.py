@@ -10,7 +10,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, LeanPoolConfig
@@ -147,6 +147,8 @@ class CertificationRun:
         self._config = config
         self._paths = tuple(map(Path, paths))
         self._observer = LogObserver() if observer is None else observer
+
+    __repr__ = named_repr("_paths")
 
     async def run(self) -> tuple[CertificationResult, ...]:
         """One result per file, in the same order.

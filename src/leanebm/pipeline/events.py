@@ -14,7 +14,7 @@ from typing import Protocol, assert_never, final
 
 import attrs
 
-from leanebm._shown import fitting_repr, printable
+from leanebm._shown import fitting_repr, named_repr, printable
 
 __all__ = [
     "LogObserver",
@@ -106,6 +106,8 @@ class Observer(Protocol):
 @final
 class LogObserver:
     """Writes events to the log, one line per event; the default of every job."""
+
+    __repr__ = named_repr()
 
     def notify(self, event: PipelineEvent) -> None:
         """Log ``event``: stages and items at INFO, trouble at WARNING, everything between at DEBUG."""

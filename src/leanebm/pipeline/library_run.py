@@ -9,6 +9,7 @@ from typing import Final, final
 
 import attrs
 
+from leanebm._shown import named_repr
 from leanebm.data import LibrarySelection, LibraryTheorem, write_library_file
 from leanebm.lean import LeanPool, LeanPoolConfig
 from leanebm.lean.requests import env_theorems
@@ -50,6 +51,8 @@ class LibraryRun:
         self._modules = modules
         self._page = page
         self._observer = LogObserver() if observer is None else observer
+
+    __repr__ = named_repr("_path", "_modules")
 
     async def run(self) -> LibrarySelection:
         """List the theorems, keep those a person would state, and write them.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final, Self, final
 
+from leanebm._shown import named_repr
 from leanebm.core import Candidate, EncoderIdentity, ProofState
 from leanebm.errors import ConfigError, PolicyUnavailable
 from leanebm.policy._encoding import Encoding
@@ -97,6 +98,8 @@ class PolicyClient:
         encoder_watch = self._watch if is_one_server else watch(self._encoder)
         self._encoding = Encoding(config.encoder, self._encoder, encoder_watch, meter=self._meter)
         self._resources = AsyncExitStack()
+
+    __repr__ = named_repr("_config")
 
     async def __aenter__(self) -> Self:
         """Open the connection pools; the servers need not be up yet.

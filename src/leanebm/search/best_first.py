@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 from attrs.validators import ge, instance_of, optional
 
+from leanebm._shown import named_repr
 from leanebm.core import (
     Candidate,
     EnergyModel,
@@ -97,6 +98,8 @@ class BestFirstSearch:
         self.config = SearchConfig() if config is None else config
         self.observer = observer
         self._clock = clock
+
+    __repr__ = named_repr("config")
 
     async def run(self, theorem: Theorem | str) -> SearchResult:
         """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.

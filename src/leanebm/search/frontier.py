@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
+from leanebm._shown import named_repr
 from leanebm.core import Node
 
 __all__ = ["Frontier"]
@@ -30,6 +31,8 @@ class Frontier:
         # so a comparison never reaches the node.
         self._entries: list[tuple[float, int, Node]] = []
         self._entry_of: dict[int, tuple[float, int, Node]] = {}
+
+    __repr__ = named_repr("_entries")
 
     def push(self, node: Node) -> Node | None:
         """Queue ``node`` by its priority; one that is queued already takes its new place.

@@ -9,6 +9,7 @@ from typing import Final, Self, final
 
 from aiohttp import web
 
+from leanebm._shown import named_repr
 from leanebm.errors import LeanEbmError
 from leanebm.serve._admission import Doorkeeper, is_loopback
 from leanebm.serve._handlers import Handlers
@@ -45,6 +46,8 @@ class PolicyServer:
         self._backend = backend
         self._resources: AsyncExitStack | None = None
         self._url = ""
+
+    __repr__ = named_repr("_config", "_backend")
 
     @property
     def url(self) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from attrs.validators import ge
 from filelock import FileLock, Timeout
 
+from leanebm._shown import named_repr
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
@@ -80,6 +81,8 @@ class ShardWriter(Generic[R, T]):
         # Unbounded, but each caller waits for its own theorem, so it holds one for each of them at most.
         self._queue: asyncio.Queue[_Pending[R, T] | None] = asyncio.Queue()
         self._committer: asyncio.Task[None] | None = None
+
+    __repr__ = named_repr("_path")
 
     async def __aenter__(self) -> Self:
         """Take the directory, and look at what it already holds.

@@ -12,7 +12,7 @@ from typing import Any, Self, assert_never, final
 import attrs
 from aiohttp import web
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.testing.policy_steps import (
     Answer,
     Compute,
@@ -77,6 +77,8 @@ class FakePolicyServer:
         self._serials: dict[object, int] = {}
         self._runner: web.AppRunner | None = None
         self._resources = AsyncExitStack()
+
+    __repr__ = named_repr("url")
 
     async def __aenter__(self) -> Self:
         """Bind the port."""

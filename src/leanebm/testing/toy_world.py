@@ -18,7 +18,7 @@ from typing import Final, Self
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import (
     Certificate,
     CertificationRejected,
@@ -168,6 +168,8 @@ class ToySession:
         self._ids = itertools.count()
         self._names: dict[StateRef, str] = {}
         self._root = self._state(start)
+
+    __repr__ = named_repr("_root")
 
     @property
     def root(self) -> ProofState:

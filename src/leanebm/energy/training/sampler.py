@@ -10,7 +10,7 @@ import numpy as np
 from attrs.validators import ge, instance_of, le
 from numpy.typing import NDArray
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.energy.training.contrastive_data import ContrastiveData
 
 __all__ = ["GroupBatch", "GroupSampler", "SamplerConfig"]
@@ -108,6 +108,8 @@ class GroupSampler:
         self._config = config
         self._seed = seed
         self._tier_bounds = np.cumsum([config.hard_fraction, config.medium_fraction])
+
+    __repr__ = named_repr("_config")
 
     def batch(self, step: int) -> GroupBatch:
         """The batch of step ``step``."""

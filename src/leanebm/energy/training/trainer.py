@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from leanebm._shown import named_repr
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import JsonScalar
 from leanebm.energy.config import EnergyHeadConfig
@@ -90,6 +91,8 @@ class EnergyTrainer:
     def __init__(self, config: EnergyTrainerConfig, head: EnergyHeadConfig) -> None:
         self._config = config
         self._head = head
+
+    __repr__ = named_repr("_config", "_head")
 
     def fit(
         self,

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ContrastiveGroup, Evidence
 from leanebm.data import ContrastiveWriter, KnownProof, read_contrastive_set
 from leanebm.errors import ConfigError, LeanEbmError
@@ -98,6 +98,8 @@ class ContrastiveRun:
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
         self._failures_in_a_row = 0
+
+    __repr__ = named_repr("_folder")
 
     async def run(self) -> ContrastiveReport:
         """Replay all proofs, audit a sample of what was found, and write the report.

@@ -20,6 +20,7 @@ import torch
 from attrs.validators import ge, gt, instance_of, lt, optional
 
 from leanebm._fields import torch_device
+from leanebm._shown import named_repr
 from leanebm.core import EncoderIdentity
 from leanebm.energy import CheckpointHeader, EnergyCheckpoint, EnergyHead, EnergyHeadConfig, save_checkpoint
 from leanebm.energy.diagnostics import (
@@ -141,6 +142,8 @@ class EnergyTrainingRun:
         self._sources = sources
         self._folder = Path(folder)
         self._observer = LogObserver() if observer is None else observer
+
+    __repr__ = named_repr("_folder")
 
     async def run(self) -> HeadReport:
         """Read, encode, train, weigh and diagnose.

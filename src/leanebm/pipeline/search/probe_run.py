@@ -7,7 +7,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ProofEnvironment, ProofFinished, ProofSession, Theorem
 from leanebm.errors import LeanError
 from leanebm.lean import ReplayingEnvironment
@@ -96,6 +96,8 @@ class ProbeRun:
         self._theorems = theorems
         self._tactics = tactics
         self._observer = LogObserver() if observer is None else observer
+
+    __repr__ = named_repr("_theorems")
 
     async def run(self) -> tuple[ProbeResult, ...]:
         """One result per theorem, in the same order.

@@ -8,7 +8,7 @@ from typing import Final, final
 
 import attrs
 
-from leanebm._shown import cut, fitting_repr, printable
+from leanebm._shown import cut, fitting_repr, named_repr, printable
 from leanebm.core import (
     Certificate,
     CertificationRejected,
@@ -149,6 +149,8 @@ class ProofRun:
         self._tactics = tactics
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
+
+    __repr__ = named_repr("_theorem")
 
     async def run(self) -> ProofAttempt:
         """Replay the tactics if there are any, else search.

@@ -14,6 +14,7 @@ from typing import Any, final
 
 import attrs
 
+from leanebm._shown import named_repr
 from leanebm.core import Edge, Node, ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline.config import RunConfig
@@ -152,6 +153,8 @@ class SearchRun:
         self._failures_in_a_row = 0
         self._refusals: list[str] = []
         self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
+
+    __repr__ = named_repr("_folder")
 
     async def run(self) -> RunSummary:
         """Search all theorems; returns what the folder holds then, an earlier run's results included.

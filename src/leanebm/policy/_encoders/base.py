@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from leanebm._shown import named_repr
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError
 from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings, encode_body
@@ -26,6 +27,8 @@ class BatchEncoder(abc.ABC):
         self.config = config
         self.endpoint = endpoint
         self.watch = watch
+
+    __repr__ = named_repr("config")
 
     @abc.abstractmethod
     async def describe(self) -> EncoderIdentity:

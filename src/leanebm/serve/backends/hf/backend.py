@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, final
 import attrs
 
 from leanebm._extras import extra_needed
+from leanebm._shown import named_repr
 from leanebm.errors import ConfigError, LeanEbmError, PolicyBadRequest, PolicyError
 from leanebm.serve.backends.base import (
     Backend,
@@ -62,6 +63,8 @@ class HfBackend(Backend):
         self._config = config
         self._running: _Running | None = None
         self._resources = AsyncExitStack()
+
+    __repr__ = named_repr("_config")
 
     async def __aenter__(self) -> Self:
         """Load the model.

@@ -13,6 +13,7 @@ from typing import Final, Literal, Self, final
 
 import attrs
 
+from leanebm._shown import named_repr
 from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve.backends.base import (
     Backend,
@@ -57,6 +58,8 @@ class TemplateBackend(Backend):
     def __init__(self, *, seed: int = 0, without: Iterable[str] = ()) -> None:
         self._seed = seed
         self._without = frozenset(without)
+
+    __repr__ = named_repr("_seed")
 
     @property
     def description(self) -> BackendDescription:
