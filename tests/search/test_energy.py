@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
-from leanebm.core import EnergyModel, ProofState, SearchOutcome, SearchResult, StateScorer
+from leanebm.core import EnergyModel, Leaf, ProofState, SearchOutcome, SearchResult, StateScorer
 from leanebm.errors import EnergyError
-from leanebm.search import CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
-from leanebm.testing import QED, ToyWorld
+from leanebm.search import (
+    BestFirstSearch,
+    BreadthFirst,
+    CumulativeLogProb,
+    LengthNormalisedLogProb,
+    NegativeEnergy,
+    WeightedSum,
+    WeightedTerm,
+)
+from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToyWorld
 
 RunSearch = Callable[..., Awaitable[SearchResult]]
 
@@ -108,3 +117,50 @@ async def test_a_state_keeps_its_energy_when_a_better_path_is_found(run_search: 
     result = await run_search(WORLD, "a", scorer=LengthNormalisedLogProb(alpha=2.0), energy=model)
     [node] = [node for node in result.nodes if node.state.goals and node.state.goals[0].target == "c"]
     assert node.energy == 1.5
+
+
+class Foreign:
+    """A scorer that does not say whether it looks at energies."""
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+POLICY_TERM, ENERGY_TERM = WeightedTerm(scorer=LengthNormalisedLogProb()), WeightedTerm(scorer=NegativeEnergy())
+
+
+@pytest.mark.parametrize(
+    ("terms", "reads"),
+    [
+        ((POLICY_TERM,), False),
+        ((POLICY_TERM, ENERGY_TERM), True),
+        ((WeightedTerm(scorer=WeightedSum((POLICY_TERM, ENERGY_TERM))),), True),
+        ((POLICY_TERM, WeightedTerm(scorer=Foreign())), None),
+        ((ENERGY_TERM, WeightedTerm(scorer=Foreign())), True),
+    ],
+)
+def test_a_sum_reads_energies_if_a_term_does(terms: tuple[WeightedTerm, ...], reads: bool | None) -> None:
+    assert WeightedSum(terms).reads_energy is reads
+
+
+@pytest.mark.parametrize(
+    ("scorer", "is_warned"),
+    [
+        (None, True),
+        (BreadthFirst(), True),
+        (CumulativeLogProb(), True),
+        (WeightedSum((POLICY_TERM,)), True),
+        (NegativeEnergy(), False),
+        (WeightedSum((POLICY_TERM, ENERGY_TERM)), False),
+        (Foreign(), False),
+    ],
+)
+def test_an_energy_model_to_which_no_scorer_listens_is_warned_of(
+    scorer: StateScorer | None, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts: dict[str, Any] = {"policy": ScriptedPolicy.over(WORLD), "certifier": ToyCertifier(WORLD)}
+    BestFirstSearch(**parts, environment=WORLD, scorer=scorer)
+    assert not caplog.records
+    BestFirstSearch(**parts, environment=WORLD, scorer=scorer, energy=Energies())
+    assert bool(caplog.records) == is_warned
+    assert all("Make NegativeEnergy() a term of a WeightedSum" in record.getMessage() for record in caplog.records)

@@ -88,7 +88,11 @@ class TacticPolicy(Protocol):
 
 
 class StateScorer(Protocol):
-    """Says how promising leaves are."""
+    """Says how promising leaves are.
+
+    A scorer may have an attribute ``reads_energy``, true if it looks at :attr:`Leaf.energy`. A search with an energy
+    model warns if its scorer says that it does not.
+    """
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """One finite number a leaf, in the same order; **higher is expanded sooner**.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.search.tree import Rival
 
 __all__ = ["BestFirstSearch", "SearchConfig"]
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +98,12 @@ class BestFirstSearch:
         self.certifier = certifier
         self.scorer = LengthNormalisedLogProb() if scorer is None else scorer
         self.energy = energy
+        if energy is not None and getattr(self.scorer, "reads_energy", None) is False:
+            _log.warning(
+                "the search has an energy model, but its scorer, %s, looks at no energy: every state is scored by the "
+                "model, to no effect. Make NegativeEnergy() a term of a WeightedSum, or give no energy model",
+                type(self.scorer).__name__,
+            )
         self.config = SearchConfig() if config is None else config
         self.observer = observer
         self._clock = clock

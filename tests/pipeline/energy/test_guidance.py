@@ -21,7 +21,7 @@ from leanebm.energy import (
 )
 from leanebm.errors import ConfigError, EnergyError
 from leanebm.pipeline import EnergyConfig, guided_scorer, open_guidance
-from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy
+from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 from leanebm.testing import SAMPLE_LEAVES
 
 IDENTITY = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
@@ -68,13 +68,24 @@ async def test_energy_and_policy_are_added_in_standard_units() -> None:
     assert await priority(guided_scorer(POLICY, CALIBRATION, beta=0.75), leaf) == pytest.approx(expected)
 
 
-def test_weight_zero_is_the_policys_scorer_itself() -> None:
-    assert guided_scorer(BreadthFirst(), CALIBRATION, beta=0.0) == BreadthFirst()
-    assert guided_scorer(POLICY, None, beta=0.0) is POLICY
+async def test_weight_zero_leaves_the_policys_priorities_and_says_that_energies_are_seen() -> None:
+    leaves = [attrs.evolve(leaf, energy=3.7) for leaf in SAMPLE_LEAVES]
+    for policy_scorer, calibration in ((BreadthFirst(), CALIBRATION), (POLICY, None)):
+        scorer = guided_scorer(policy_scorer, calibration, beta=0.0)
+        assert await scorer.score(leaves) == await policy_scorer.score(leaves)
+        assert isinstance(scorer, WeightedSum)
+        assert scorer.reads_energy
 
 
-def test_energy_alone_stays_alone() -> None:
+def test_a_scorer_that_reads_energies_stays_alone() -> None:
+    class Mine:
+        reads_energy = True
+
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+            return [-(leaf.energy or 0.0) for leaf in leaves]
+
     assert guided_scorer(NegativeEnergy(), CALIBRATION, beta=2.0) == NegativeEnergy()
+    assert guided_scorer(mine := Mine(), CALIBRATION, beta=2.0) is mine
 
 
 def test_units_that_do_not_fit_are_refused() -> None:
@@ -111,7 +122,7 @@ async def test_a_head_without_weight_is_warned_of_and_scores_all_the_same(
     folder = save(tmp_path, attrs.evolve(CALIBRATION, beta=0.0))
     with caplog.at_level(logging.WARNING):
         async with open_guidance(EnergyConfig(path=folder), POLICY, Encoder()) as guidance:
-            assert guidance.scorer is POLICY
+            assert guidance.scorer == guided_scorer(POLICY, None, beta=0.0)
             assert len(await guidance.energy.energies(STATES)) == len(STATES)
     assert "gets weight 0" in caplog.text
 

@@ -105,14 +105,16 @@ async def open_guidance(
 def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *, beta: float) -> StateScorer:
     """``policy_scorer`` minus ``beta`` times the energy, each in standard deviations over open validation nodes.
 
-    With ``beta = 0`` that is ``policy_scorer`` itself; :class:`~leanebm.search.NegativeEnergy` stays
-    alone, too, as it has the energy in it already.
+    With ``beta = 0`` the priorities are ``policy_scorer``'s, to the last bit. A scorer that says that it
+    ``reads_energy`` stays alone: it has the energy in it already.
 
     Raises:
         ConfigError: there is no calibration, or it holds for another scorer.
     """
-    if beta == 0.0 or isinstance(policy_scorer, NegativeEnergy):
+    if getattr(policy_scorer, "reads_energy", False):
         return policy_scorer
+    if beta == 0.0:
+        return WeightedSum((WeightedTerm(scorer=policy_scorer), WeightedTerm(scorer=NegativeEnergy(), weight=0.0)))
     if calibration is None:
         raise ConfigError(
             "the energy head has no calibration, so there are no units to weigh it in:",

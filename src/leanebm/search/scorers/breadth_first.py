@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import attrs
 
@@ -18,6 +19,8 @@ class BreadthFirst:
     The first proof found is one of the shortest within the policy's candidates. As a control it tells
     how much of a result is owed to the order of expansion.
     """
+
+    reads_energy: ClassVar[bool] = False
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """The number of tactics to each leaf, negated."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import attrs
 
@@ -14,6 +15,8 @@ __all__ = ["CumulativeLogProb"]
 @attrs.frozen
 class CumulativeLogProb:
     """``Σ log p`` over the path: the search expands the most probable path first, and so prefers short ones."""
+
+    reads_energy: ClassVar[bool] = False
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """Natural logarithm of each path's probability, at most 0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import attrs
 from attrs.validators import ge
@@ -25,6 +26,8 @@ class LengthNormalisedLogProb:
 
     alpha: float = attrs.field(default=0.5, validator=ge(0.0))
     """Exponent of the length, at least 0."""
+
+    reads_energy: ClassVar[bool] = False
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """Normalised log-probability of each path, at most 0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import attrs
 
@@ -19,6 +20,8 @@ class NegativeEnergy:
     On its own it makes a search that ignores the policy's probabilities; as a term of
     :class:`WeightedSum` it guides one.
     """
+
+    reads_energy: ClassVar[bool] = True
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """The energy of each leaf, negated.

@@ -50,6 +50,12 @@ class WeightedSum:
 
     __repr__ = fitting_repr
 
+    @property
+    def reads_energy(self) -> bool | None:
+        """Whether a term looks at a leaf's energy; ``None`` if no term says yes and one does not say."""
+        said = [getattr(term.scorer, "reads_energy", None) for term in self.terms]
+        return True if any(said) else None if None in said else False
+
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         """The weighted sum for each leaf, in standard units.
 
