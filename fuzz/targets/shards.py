@@ -9,11 +9,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from fuzz.target import Target, refusals, scratch_folder, written
-from leanebm.core import Certificate, ContrastiveGroup, NegativeState, Theorem
+from leanebm.core import Certificate, ContrastiveGroup, NegativeState, NodeStatus, SearchOutcome, TacticFate, Theorem
 from leanebm.data import (
     CONTRASTIVE_FORMAT,
     ContrastiveRecord,
     LibraryTheorem,
+    ReplayOutcome,
     read_contrastive_set,
     read_library_file,
     write_library_file,
@@ -70,16 +71,17 @@ def _trajectory_file() -> Path:
         fingerprint="f", axioms=(), constants=("Eq",), lean_version="4", backend="toy", imports=("Init",),
     )  # fmt: skip
     record = TheoremRecord(
-        theorem=theorem, run_id="r", outcome="proved", certificate=certificate, started_unix_s=1.5, nodes=2,
+        theorem=theorem, run_id="r", outcome=SearchOutcome.PROVED, certificate=certificate, started_unix_s=1.5, nodes=2,
         expansions=1, tactic_calls=1, wall_s=0.5,
     )  # fmt: skip
     rows = [
         TrajectoryRow(
-            run_id="r", theorem="t", statement="∀ n : Nat, n = n", outcome="proved", node=node, parent=node - 1,
+            run_id="r", theorem="t", statement="∀ n : Nat, n = n", node=node, parent=node - 1,
+            outcome=SearchOutcome.PROVED, status=NodeStatus.PROVED,
             state_key=f"k{node}", state_text="⊢ ∀ n : Nat, n = n", num_goals=1, tactic="simp" if node else None,
             log_prob=-0.5, path_log_prob=-0.5, priority=None, depth=node, remaining_depth=1 - node, on_proof_path=True,
-            status="proved", started_unix_s=1.5, found_s=0.5, tactic_s=0.25, worker_epoch=1, backend="toy", seed=0,
-            attempts=(Attempt(tactic="simp", log_prob=-0.5, kind="advanced", target=1, message="m"),),
+            started_unix_s=1.5, found_s=0.5, tactic_s=0.25, worker_epoch=1, backend="toy", seed=0,
+            attempts=(Attempt(tactic="simp", log_prob=-0.5, kind=TacticFate.ADVANCED, target=1, message="m"),),
         )
         for node in range(2)
     ]  # fmt: skip
@@ -90,7 +92,11 @@ def _trajectory_file() -> Path:
 
 def _contrastive_file() -> Path:
     record = ContrastiveRecord(
-        theorem=Theorem(name="t", statement="True"), run_id="r", outcome="verified", num_steps=2, fates={"kept": 3}
+        theorem=Theorem(name="t", statement="True"),
+        run_id="r",
+        outcome=ReplayOutcome.VERIFIED,
+        num_steps=2,
+        fates={TacticFate.KEPT: 3},
     )
     group = ContrastiveGroup(
         theorem="t", parent_text="⊢ p", parent_key="k", positive_text="⊢ q", positive_key="l", positive_tactic="simp",

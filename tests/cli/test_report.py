@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from leanebm.cli._report import print_summary
-from leanebm.core import CertificationRejected, Theorem
+from leanebm.core import CertificationRejected, SearchOutcome, Theorem
 from leanebm.pipeline import RunSummary
 from leanebm.trajectory import TheoremRecord, TrajectorySummary
 
@@ -19,7 +19,7 @@ def record(number: int, outcome: str, *, error: str | None = None, rejected: str
     return TheoremRecord(
         theorem=theorem,
         run_id="r",
-        outcome=outcome,
+        outcome=SearchOutcome(outcome),
         rejections=rejections if rejected else (),
         error=error,
         started_unix_s=0.0,

@@ -28,6 +28,7 @@ def test_members_are_known_by_their_values_and_speak_to_the_user() -> None:
         "budget_spent",
         "rejected",
         "infrastructure",
+        "incomplete",
     ]
     assert SearchOutcome("budget_spent") is SearchOutcome.BUDGET_SPENT
     assert len({outcome.sentence for outcome in SearchOutcome}) == len(SearchOutcome)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, TacticFate, Theorem
 from leanebm.data import (
     CONTRASTIVE_FORMAT,
     CONTRASTIVE_SCHEMA,
-    REPLAY_OUTCOMES,
     ContrastiveRecord,
     ContrastiveWriter,
+    ReplayOutcome,
     read_contrastive_set,
 )
 from leanebm.errors import TrajectoryError
@@ -56,7 +56,10 @@ groups = st.builds(
 def record(name: str = "t", **changes: Any) -> ContrastiveRecord:
     theorem = Theorem(name=name, statement="True")
     return attrs.evolve(
-        ContrastiveRecord(theorem=theorem, run_id="r", outcome="verified", num_steps=2, fates={"kept": 3}), **changes
+        ContrastiveRecord(
+            theorem=theorem, run_id="r", outcome=ReplayOutcome.VERIFIED, num_steps=2, fates={TacticFate.KEPT: 3}
+        ),
+        **changes,
     )
 
 
@@ -87,8 +90,8 @@ def test_groups_come_back_as_they_were_written(
 
 async def test_a_lost_theorem_is_replayed_again(tmp_path: Path) -> None:
     async with ContrastiveWriter(tmp_path, run=RUN) as writer:
-        await writer.write(record("lost", outcome="infrastructure"), [])
-        await writer.write(record("bad", outcome="refused"), [])
+        await writer.write(record("lost", outcome=ReplayOutcome.INFRASTRUCTURE), [])
+        await writer.write(record("bad", outcome=ReplayOutcome.REFUSED), [])
         await writer.write(record("good"), [group("good")])
     async with ContrastiveWriter(tmp_path, run=attrs.evolve(RUN, run_id="r2")) as writer:
         assert writer.completed() == {"bad", "good"}
@@ -156,12 +159,13 @@ def test_there_is_a_column_for_each_field() -> None:
     ]
 
 
-@pytest.mark.parametrize("outcome", REPLAY_OUTCOMES)
-def test_only_what_may_end_otherwise_next_time_is_tried_again(outcome: str) -> None:
+@pytest.mark.parametrize("outcome", ReplayOutcome)
+def test_only_what_may_end_otherwise_next_time_is_tried_again(outcome: ReplayOutcome) -> None:
     record = ContrastiveRecord(theorem=Theorem(name="t", statement="True"), run_id="r", outcome=outcome, num_steps=1)
     assert record.is_final == (outcome not in ("infrastructure", "tactic_timed_out"))
 
 
 def test_an_outcome_is_one_of_those() -> None:
-    with pytest.raises(ValueError, match="outcome"):
-        ContrastiveRecord(theorem=Theorem(name="t", statement="True"), run_id="r", outcome="fine", num_steps=1)
+    word: Any = "verified"
+    with pytest.raises(TypeError, match="outcome"):
+        ContrastiveRecord(theorem=Theorem(name="t", statement="True"), run_id="r", outcome=word, num_steps=1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from leanebm.core import Certificate, CertificationRejected, Theorem
+from leanebm.core import Certificate, CertificationRejected, NodeStatus, SearchOutcome, TacticFate, Theorem
 from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow
 
 MakeTheorem = Callable[..., tuple[TheoremRecord, list[TrajectoryRow]]]
@@ -17,13 +17,13 @@ def make_theorem() -> MakeTheorem:
     """``make_theorem("t1", "proved", num_rows=3)``: a record and its rows."""
 
     def make(
-        name: str, outcome: str = "budget_spent", *, run_id: str = "run-1", num_rows: int = 3
+        name: str, outcome: str = SearchOutcome.BUDGET_SPENT, *, run_id: str = "run-1", num_rows: int = 3
     ) -> tuple[TheoremRecord, list[TrajectoryRow]]:
         theorem = Theorem(name=name, statement="∀ n : Nat, 0 + n = n")
         record = TheoremRecord(
             theorem=theorem,
             run_id=run_id,
-            outcome=outcome,
+            outcome=SearchOutcome(outcome),
             certificate=_certificate(theorem) if outcome == "proved" else None,
             rejections=(_rejection(theorem),) if outcome == "rejected" else (),
             error_kind="WorkerDied" if outcome == "infrastructure" else None,
@@ -58,11 +58,11 @@ def _row(record: TheoremRecord, node: int) -> TrajectoryRow:
         depth=node,
         remaining_depth=-1,
         on_proof_path=False,
-        status="expanded",
+        status=NodeStatus.EXPANDED,
         expansion=node,
         attempts=(
-            Attempt(tactic="simp", log_prob=-0.5, kind="advanced", target=node + 1, elapsed_s=0.01),
-            Attempt(tactic="omega", log_prob=-1.5, kind="rejected", message="omega could not", elapsed_s=0.02),
+            Attempt(tactic="simp", log_prob=-0.5, kind=TacticFate.ADVANCED, target=node + 1, elapsed_s=0.01),
+            Attempt(tactic="omega", log_prob=-1.5, kind=TacticFate.REJECTED, message="omega could not", elapsed_s=0.02),
         ),
         started_unix_s=record.started_unix_s,
         found_s=0.1 * node,

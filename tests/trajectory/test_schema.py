@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.errors import TrajectoryError
 from leanebm.storage import RunInfo, Shard
 from leanebm.trajectory import (
@@ -27,6 +28,10 @@ from leanebm.trajectory import (
 )
 from leanebm.trajectory.schema import rows_of, table_of
 
+MakeRun = Callable[..., RunInfo]
+
+MakeTheorem = Callable[..., Any]
+
 text = st.text(st.characters(exclude_categories=["Cs"]))
 
 reals = st.floats(allow_nan=False, allow_infinity=False)
@@ -35,14 +40,16 @@ int32 = st.integers(-1, 2**31 - 1)
 
 int64 = st.integers(-(2**63), 2**63 - 1)
 
-attempts = st.builds(Attempt, tactic=text, log_prob=reals, kind=text, target=int32, message=text, elapsed_s=reals)
+fates = st.sampled_from(TacticFate)
+
+attempts = st.builds(Attempt, tactic=text, log_prob=reals, kind=fates, target=int32, message=text, elapsed_s=reals)
 
 rows = st.builds(
     TrajectoryRow,
     run_id=text,
     theorem=text,
     statement=text,
-    outcome=text,
+    outcome=st.sampled_from(SearchOutcome),
     node=int32,
     parent=int32,
     state_key=text,
@@ -56,7 +63,7 @@ rows = st.builds(
     depth=int32,
     remaining_depth=int32,
     on_proof_path=st.booleans(),
-    status=text,
+    status=st.sampled_from(NodeStatus),
     expansion=int32,
     attempts=st.lists(attempts, max_size=3).map(tuple),
     started_unix_s=reals,
@@ -102,6 +109,27 @@ def test_rows_survive_the_round_trip(some: list[TrajectoryRow]) -> None:
     assert rows_of(table) == some
 
 
+@pytest.mark.parametrize(("column", "word"), [("outcome", "exhausted"), ("status", "unexpandable")])
+def test_columns_hold_the_words_that_they_always_held(make_theorem: MakeTheorem, column: str, word: str) -> None:
+    [row] = make_theorem("t", num_rows=1)[1]
+    kinds = [attrs.evolve(row.attempts[0], kind=kind) for kind in TacticFate]
+    words = {"outcome": SearchOutcome.EXHAUSTED, "status": NodeStatus.UNEXPANDABLE}
+    table = table_of([attrs.evolve(row, attempts=tuple(kinds), **words)])
+    assert table[column].to_pylist() == [word]
+    [attempts] = table["attempts"].to_pylist()
+    assert [attempt["kind"] for attempt in attempts][:6] == [
+        *("advanced", "finished", "rejected", "timed_out", "merged", "cyclic")
+    ]
+
+
+def test_a_word_that_no_search_writes_is_not_read(make_theorem: MakeTheorem) -> None:
+    table = table_of(make_theorem("t", num_rows=1)[1])
+    for column in ("outcome", "status"):
+        odd = table.set_column(table.schema.names.index(column), SCHEMA.field(column), [["solved"]])
+        with pytest.raises(ValueError, match="'solved' is not a valid"):
+            rows_of(odd)
+
+
 def test_an_empty_search_is_an_empty_table() -> None:
     assert table_of([]).schema.equals(SCHEMA)
     assert rows_of(SCHEMA.empty_table()) == []
@@ -109,14 +137,9 @@ def test_an_empty_search_is_an_empty_table() -> None:
 
 @given(text)
 def test_messages_are_cut_and_say_so(message: str) -> None:
-    kept = Attempt(tactic="t", log_prob=-math.inf, kind="rejected", message=message * 40).message
+    kept = Attempt(tactic="t", log_prob=-math.inf, kind=TacticFate.REJECTED, message=message * 40).message
     assert len(kept) <= MAX_MESSAGE_CHARS
     assert kept == message * 40 or kept.endswith("…")
-
-
-MakeRun = Callable[..., RunInfo]
-
-MakeTheorem = Callable[..., Any]
 
 
 @pytest.fixture
@@ -212,20 +235,21 @@ async def test_rows_of_another_search_are_refused(
 VICTIM = """
 import asyncio, sys
 import attrs
-from leanebm.core import Theorem
+from leanebm.core import NodeStatus, SearchOutcome, Theorem
 from leanebm.storage import RunInfo, ShardWriterConfig
 from leanebm.trajectory import TheoremRecord, TrajectoryRow, TrajectoryWriter
 
 run = RunInfo(run_id=sys.argv[2], started_unix_s=0.0, seed=0, backend="toy", lean_version="none",
               leanebm_version="0", config={})
-row = TrajectoryRow(run_id=run.run_id, theorem="", statement="s", outcome="exhausted", node=0, parent=-1,
+row = TrajectoryRow(run_id=run.run_id, theorem="", statement="s", outcome=SearchOutcome.EXHAUSTED, node=0, parent=-1,
                     state_key="k", state_text="t", num_goals=1, tactic=None, log_prob=0.0, path_log_prob=0.0,
-                    priority=0.0, depth=0, remaining_depth=-1, on_proof_path=False, status="dead",
+                    priority=0.0, depth=0, remaining_depth=-1, on_proof_path=False, status=NodeStatus.DEAD,
                     started_unix_s=0.0, found_s=0.0, tactic_s=0.0, worker_epoch=0, backend="toy", seed=0)
 
 async def search(writer, name):
-    record = TheoremRecord(theorem=Theorem(name=name, statement="s"), run_id=run.run_id, outcome="exhausted",
-                           started_unix_s=0.0, nodes=50, expansions=50, tactic_calls=0, wall_s=0.0)
+    theorem, outcome = Theorem(name=name, statement="s"), SearchOutcome.EXHAUSTED
+    record = TheoremRecord(theorem=theorem, run_id=run.run_id, outcome=outcome, started_unix_s=0.0,
+                           nodes=50, expansions=50, tactic_calls=0, wall_s=0.0)
     await writer.write(record, [attrs.evolve(row, theorem=name, node=i) for i in range(50)])
     print(name, flush=True)  # this is what was reported
 

@@ -9,17 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leanebm.core import SearchOutcome
 from leanebm.pipeline import RunSummary
 from leanebm.trajectory import TheoremRecord
 
 __all__ = ["print_summary"]
 
 _ENDINGS = (
-    ("proved", "certified by Lean's kernel in a process that ran no search"),
-    ("budget_spent", "a limit ended the search; a larger --budget may help"),
-    ("exhausted", "everything the policy proposed was tried"),
-    ("rejected", "a proof was found, and certification did not accept it"),
-    ("infrastructure", "something broke, so nothing is known; --resume tries again"),
+    (SearchOutcome.PROVED, "certified by Lean's kernel in a process that ran no search"),
+    (SearchOutcome.BUDGET_SPENT, "a limit ended the search; a larger --budget may help"),
+    (SearchOutcome.EXHAUSTED, "everything the policy proposed was tried"),
+    (SearchOutcome.REJECTED, "a proof was found, and certification did not accept it"),
+    (SearchOutcome.INFRASTRUCTURE, "something broke, so nothing is known; --resume tries again"),
 )
 
 _LISTED = 10
@@ -32,12 +33,12 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
     table.add_column(justify="right")
     for outcome, meaning in _ENDINGS:
         ended = summary.ended(outcome)
-        if ended or outcome == "proved":
-            table.add_row(str(len(ended)), Text(outcome, style="bold"), Text(meaning, style="dim"))
+        if ended or outcome is SearchOutcome.PROVED:
+            table.add_row(str(len(ended)), Text(outcome.value, style="bold"), Text(meaning, style="dim"))
     console.print()
     console.print(Text(f"{totals.proved} of {totals.attempted} theorems proved and certified", style="bold"))
     console.print(table)
-    for outcome in ("infrastructure", "rejected"):
+    for outcome in (SearchOutcome.INFRASTRUCTURE, SearchOutcome.REJECTED):
         _print_reasons(console, summary.ended(outcome))
     console.print(
         Text(

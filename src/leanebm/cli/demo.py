@@ -12,6 +12,7 @@ import click
 
 from leanebm.cli._echo import echo
 from leanebm.cli.search import run_search
+from leanebm.core import SearchOutcome
 from leanebm.data import Level, bundled_set
 from leanebm.pipeline import BUNDLED, Override, RunFolder, RunSummary, load_theorems, read_run_config, summarise_run
 
@@ -64,7 +65,7 @@ def _by_level(summary: RunSummary) -> str:
     """How many theorems of each level of difficulty were proved."""
     levels = {entry.theorem.name: entry.level for entry in bundled_set()}
     attempted = Counter(levels[record.theorem.name] for record in summary.records)
-    proved = Counter(levels[record.theorem.name] for record in summary.ended("proved"))
+    proved = Counter(levels[record.theorem.name] for record in summary.ended(SearchOutcome.PROVED))
     shares = [f"{level} {proved[level]} of {attempted[level]}" for level in Level if attempted[level]]
     return f"by level: {', '.join(shares)}"
 

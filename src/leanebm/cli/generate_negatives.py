@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from rich.console import Console
@@ -18,7 +19,8 @@ from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.search import how_to_go_on
-from leanebm.data import proofs_of, read_contrastive_set, read_tactic_pairs
+from leanebm.core import Evidence, TacticFate
+from leanebm.data import ReplayOutcome, proofs_of, read_contrastive_set, read_tactic_pairs
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import (
     AUDIT_FACTOR,
@@ -34,38 +36,40 @@ from leanebm.pipeline import (
 __all__ = ["generate_negatives", "print_contrastive_report"]
 
 _OUTCOMES = (
-    ("verified", "replayed to the end, and certified"),
-    ("refused", "the statement or its header does not elaborate"),
-    ("tactic_rejected", "Lean refused one of the proof's tactics"),
-    ("tactic_timed_out", "one of the proof's tactics ran into a limit; --resume tries again"),
-    ("unfinished", "all tactics ran, and goals are left"),
-    ("uncertified", "no goal is left, and certification did not accept the proof"),
-    ("infrastructure", "something broke, so nothing is known; --resume tries again"),
+    (ReplayOutcome.VERIFIED, "replayed to the end, and certified"),
+    (ReplayOutcome.REFUSED, "the statement or its header does not elaborate"),
+    (ReplayOutcome.TACTIC_REJECTED, "Lean refused one of the proof's tactics"),
+    (ReplayOutcome.TACTIC_TIMED_OUT, "one of the proof's tactics ran into a limit; --resume tries again"),
+    (ReplayOutcome.UNFINISHED, "all tactics ran, and goals are left"),
+    (ReplayOutcome.UNCERTIFIED, "no goal is left, and certification did not accept the proof"),
+    (ReplayOutcome.INFRASTRUCTURE, "something broke, so nothing is known; --resume tries again"),
 )
 
 _FATES = (
-    ("kept", "led off the path: a negative"),
-    ("known", "the proof's own tactic"),
-    ("rejected", "Lean refused it"),
-    ("timed_out", "ran into a limit"),
-    ("finished", "proves the goal at once"),
-    ("on_path", "leads to a state of the proof"),
-    ("duplicate", "leads to a negative that another tactic led to"),
-    ("closed", "closers prove where it leads"),
-    ("provable", "a short search proves where it leads, or returns to the proof"),
-    ("surplus", "not looked at: the step had negatives enough"),
+    (TacticFate.KEPT, "led off the path: a negative"),
+    (TacticFate.KNOWN, "the proof's own tactic"),
+    (TacticFate.REJECTED, "Lean refused it"),
+    (TacticFate.TIMED_OUT, "ran into a limit"),
+    (TacticFate.FINISHED, "proves the goal at once"),
+    (TacticFate.ON_PATH, "leads to a state of the proof"),
+    (TacticFate.DUPLICATE, "leads to a negative that another tactic led to"),
+    (TacticFate.CLOSED, "closers prove where it leads"),
+    (TacticFate.PROVABLE, "a short search proves where it leads, or returns to the proof"),
+    (TacticFate.SURPLUS, "not looked at: the step had negatives enough"),
 )
 
 _LISTED = 10
 
+Word = TypeVar("Word", ReplayOutcome, TacticFate)
+
 
 def print_contrastive_report(console: Console, report: ContrastiveReport, *, folder: Path) -> None:
     """Print how many groups and negatives there are, what was dropped, and how far labels can be trusted."""
-    negatives = sum(report.negatives.values())
+    negatives, verified = sum(report.negatives.values()), report.outcomes[ReplayOutcome.VERIFIED]
     console.print()
     console.print(
         Text(
-            f"{report.groups} groups with {negatives} negatives from {report.outcomes['verified']} verified proofs",
+            f"{report.groups} groups with {negatives} negatives from {verified} verified proofs",
             style="bold",
         )
     )
@@ -81,13 +85,13 @@ def print_contrastive_report(console: Console, report: ContrastiveReport, *, fol
 
 
 def _print_counts(
-    console: Console, title: str, counts: Mapping[str, int], meanings: tuple[tuple[str, str], ...]
+    console: Console, title: str, counts: Mapping[Word, int], meanings: Sequence[tuple[Word, str]]
 ) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right")
     for word, meaning in meanings:
-        if counts[word]:
-            table.add_row(str(counts[word]), Text(word, style="bold"), Text(meaning, style="dim"))
+        if counts.get(word):
+            table.add_row(str(counts[word]), Text(word.value, style="bold"), Text(meaning, style="dim"))
     console.print(Text(title))
     console.print(table)
 
@@ -101,7 +105,7 @@ def _print_failures(console: Console, report: ContrastiveReport) -> None:
 
 def _trust_lines(report: ContrastiveReport) -> list[str]:
     evidence = (
-        f"evidence: {report.negatives['dead']} dead, {report.negatives['unknown']} unknown; "
+        f"evidence: {report.negatives[Evidence.DEAD.value]} dead, {report.negatives[Evidence.UNKNOWN.value]} unknown; "
         f"{report.groups - report.groups_with_negatives} groups have no negative; "
         f"the policy proposed {report.proposed_steps} of {report.groups} steps itself"
     )

@@ -7,7 +7,7 @@ A tactic that fails is an ordinary outcome. A worker that fails is an exception
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -25,9 +25,58 @@ __all__ = [
 ]
 
 
+class TacticFate(enum.StrEnum):
+    """What became of a tactic that was proposed, from Lean's answer to the column of a Parquet file.
+
+    Lean's answer alone is the :attr:`fate` of a :data:`TacticOutcome`; a search, or the replay of a known proof, says
+    more of a tactic that led to a state.
+    """
+
+    ADVANCED = "advanced"
+    """Goals are left. In a search: to a state that it had not seen, which is a new node."""
+
+    FINISHED = "finished"
+    """No goal is left: a candidate proof."""
+
+    REJECTED = "rejected"
+    """Lean refused it; it led nowhere."""
+
+    TIMED_OUT = "timed_out"
+    """It ran into a limit inside Lean; it led nowhere that we know of."""
+
+    MERGED = "merged"
+    """In a search: to a state that the search already knew by another path."""
+
+    CYCLIC = "cyclic"
+    """In a search: back to the state itself or to one above it; no proof needs such a step."""
+
+    KNOWN = "known"
+    """Beside a known proof: it is the proof's own tactic."""
+
+    ON_PATH = "on_path"
+    """Beside a known proof: it led to a state of the proof, or back to one."""
+
+    KEPT = "kept"
+    """Beside a known proof: it led off the path to an open state that nothing proved, a negative."""
+
+    DUPLICATE = "duplicate"
+    """Beside a known proof: it led to a negative that another tactic had led to."""
+
+    CLOSED = "closed"
+    """Beside a known proof: closers prove the state it led to."""
+
+    PROVABLE = "provable"
+    """Beside a known proof: a short search from the state it led to found a proof, or a way back to the proof."""
+
+    SURPLUS = "surplus"
+    """Beside a known proof: there were negatives enough, so it was not run."""
+
+
 @attrs.frozen
 class ProofAdvanced:
     """Lean accepted the tactic and goals are left."""
+
+    fate: ClassVar = TacticFate.ADVANCED
 
     state: ProofState
     elapsed_s: float
@@ -40,6 +89,8 @@ class ProofAdvanced:
 class ProofFinished:
     """Lean accepted the tactic and no goal is left: a proof, once it is certified."""
 
+    fate: ClassVar = TacticFate.FINISHED
+
     state: ProofState
     elapsed_s: float
 
@@ -49,6 +100,8 @@ class ProofFinished:
 @attrs.frozen
 class TacticRejected:
     """Lean refused the tactic: it does not parse, does not elaborate, or does not apply."""
+
+    fate: ClassVar = TacticFate.REJECTED
 
     message: str
     """Lean's own words."""
@@ -62,6 +115,8 @@ class TacticRejected:
 class TacticTimedOut:
     """The tactic ran into a limit inside Lean (heartbeats, recursion, time); the worker lives on."""
 
+    fate: ClassVar = TacticFate.TIMED_OUT
+
     message: str
     elapsed_s: float
 
@@ -72,36 +127,22 @@ TacticOutcome = ProofAdvanced | ProofFinished | TacticRejected | TacticTimedOut
 """Closed union: match it exhaustively."""
 
 
-class TacticFate(enum.StrEnum):
-    """What became of a tactic."""
-
-    ADVANCED = "advanced"
-    """To a state that the search had not seen: a new node."""
-
-    MERGED = "merged"
-    """To a state that the search already knew by another path."""
-
-    CYCLIC = "cyclic"
-    """Back to the state itself or to one above it; no proof needs such a step."""
-
-    FINISHED = "finished"
-    """To no goals: a candidate proof."""
-
-    REJECTED = "rejected"
-    """Nowhere: Lean refused the tactic."""
-
-    TIMED_OUT = "timed_out"
-    """Nowhere that we know of: the tactic ran into a limit inside Lean."""
-
-
 class SearchOutcome(enum.StrEnum):
-    """Why a search ended."""
+    """Why a search, or the attempt to prove something with given tactics, ended.
+
+    The sentence of each says what it means.
+    """
 
     PROVED = "proved"
     EXHAUSTED = "exhausted"
     BUDGET_SPENT = "budget_spent"
     REJECTED = "rejected"
+
     INFRASTRUCTURE = "infrastructure"
+    """It says nothing about the theorem, so it is never a label."""
+
+    INCOMPLETE = "incomplete"
+    """Of given tactics only; no search ends so."""
 
     @property
     def sentence(self) -> str:
@@ -150,5 +191,8 @@ _SENTENCES: Final = {
     SearchOutcome.INFRASTRUCTURE: (
         "Nothing is known: Lean, the policy or the scorer failed during the search. "
         "The error says which; search the theorem again."
+    ),
+    SearchOutcome.INCOMPLETE: (
+        "Not proved: the given tactics do not run to the end of a proof. Mend them, or give none to have it searched."
     ),
 }

@@ -9,85 +9,47 @@ from typing import Any, Final, final
 
 import attrs
 import pyarrow as pa
-from attrs.validators import ge, in_
+from attrs.validators import ge, instance_of
 
 from leanebm._shown import fitting_repr
-from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, TacticFate, Theorem
 from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
 
 __all__ = [
     "CONTRASTIVE_FORMAT",
     "CONTRASTIVE_SCHEMA",
     "CONTRASTIVE_SCHEMA_VERSION",
-    "REPLAY_OUTCOMES",
-    "CandidateFate",
     "ContrastiveRecord",
     "ContrastiveSet",
     "ContrastiveWriter",
+    "ReplayOutcome",
     "read_contrastive_set",
 ]
 
-REPLAY_OUTCOMES: Final = (
-    "verified",
-    "refused",
-    "tactic_rejected",
-    "tactic_timed_out",
-    "unfinished",
-    "uncertified",
-    "infrastructure",
-)
 
-"""How the replay of a known proof can end. Only ``verified`` gives groups.
+class ReplayOutcome(enum.StrEnum):
+    """How the replay of a known proof ended. Only ``VERIFIED`` gives groups."""
 
-``verified``
-    Every tactic ran, no goal was left, and the whole proof was certified.
-``refused``
-    The statement or its header does not elaborate.
-``tactic_rejected``
-    Lean refused one of the proof's own tactics.
-``tactic_timed_out``
-    One of them ran into a limit. On another day it may not, so it is tried again on resume.
-``unfinished``
-    All tactics ran, and goals are left.
-``uncertified``
-    No goal was left, and the certifier did not accept the proof.
-``infrastructure``
-    Something broke. It says nothing about the proof and is tried again on resume.
-"""
+    VERIFIED = "verified"
+    """Every tactic ran, no goal was left, and the whole proof was certified."""
 
+    REFUSED = "refused"
+    """The statement or its header does not elaborate."""
 
-class CandidateFate(enum.StrEnum):
-    """What became of a tactic that the policy proposed at a decision point."""
+    TACTIC_REJECTED = "tactic_rejected"
+    """Lean refused one of the proof's own tactics."""
 
-    KEPT = "kept"
-    """It led off the path to an open state that nothing proved: a negative."""
+    TACTIC_TIMED_OUT = "tactic_timed_out"
+    """One of them ran into a limit. On another day it may not, so it is tried again on resume."""
 
-    KNOWN = "known"
-    """It is the proof's own tactic."""
+    UNFINISHED = "unfinished"
+    """All tactics ran, and goals are left."""
 
-    REJECTED = "rejected"
-    """Lean refused it."""
+    UNCERTIFIED = "uncertified"
+    """No goal was left, and the certifier did not accept the proof."""
 
-    TIMED_OUT = "timed_out"
-    """It ran into a limit inside Lean."""
-
-    FINISHED = "finished"
-    """It left no goal, so it is as right as the proof."""
-
-    ON_PATH = "on_path"
-    """It led to a state of the proof, or back to one."""
-
-    DUPLICATE = "duplicate"
-    """It led to a negative that another tactic of the group had led to."""
-
-    CLOSED = "closed"
-    """Closers prove the state it led to."""
-
-    PROVABLE = "provable"
-    """A short search from the state it led to found a proof, or a way back to a state of the proof."""
-
-    SURPLUS = "surplus"
-    """The group had negatives enough; it was not looked at."""
+    INFRASTRUCTURE = "infrastructure"
+    """Something broke. It says nothing about the proof and is tried again on resume."""
 
 
 @attrs.frozen(kw_only=True)
@@ -101,8 +63,7 @@ class ContrastiveRecord:
     run_id: str
     """The run that replayed it."""
 
-    outcome: str = attrs.field(validator=in_(REPLAY_OUTCOMES))
-    """One of :data:`REPLAY_OUTCOMES`."""
+    outcome: ReplayOutcome = attrs.field(validator=instance_of(ReplayOutcome))
 
     message: str = ""
     """What went wrong, in Lean's own words where there are some; empty if nothing did."""
@@ -114,8 +75,8 @@ class ContrastiveRecord:
     """Tactics of the proof."""
 
     num_groups: int = attrs.field(default=0, validator=ge(0))
-    fates: Mapping[str, int] = attrs.field(factory=dict)
-    """How many of the policy's candidates met which :class:`CandidateFate`."""
+    fates: Mapping[TacticFate, int] = attrs.field(factory=dict)
+    """How many of the policy's candidates met which fate."""
 
     tactic_calls: int = attrs.field(default=0, validator=ge(0))
     """Tactics that Lean ran and answered, closers included."""
@@ -137,7 +98,7 @@ class ContrastiveRecord:
     @property
     def is_final(self) -> bool:
         """Whether something is known of the proof, so that it need not be replayed again."""
-        return self.outcome not in ("tactic_timed_out", "infrastructure")
+        return self.outcome not in (ReplayOutcome.TACTIC_TIMED_OUT, ReplayOutcome.INFRASTRUCTURE)
 
 
 CONTRASTIVE_SCHEMA_VERSION: Final = 1

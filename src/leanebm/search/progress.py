@@ -248,14 +248,11 @@ class Expansion:
 
     def follow(self, candidate: Candidate, outcome: TacticOutcome, *, found_s: float) -> Edge:
         """Note what ``candidate`` led to, growing the tree if it is new."""
-        kind, target, message = TacticFate.ADVANCED, None, ""
+        kind, target, message = outcome.fate, None, ""
         match outcome:
-            case TacticRejected():
-                kind, message = TacticFate.REJECTED, outcome.message
-            case TacticTimedOut():
-                kind, message = TacticFate.TIMED_OUT, outcome.message
+            case TacticRejected() | TacticTimedOut():
+                message = outcome.message
             case ProofFinished():
-                kind = TacticFate.FINISHED
                 target = self.tree.grow(
                     self.node, candidate, outcome.state, found_s=found_s, tactic_s=outcome.elapsed_s
                 )

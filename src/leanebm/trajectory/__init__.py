@@ -1,6 +1,6 @@
 """What searches leave behind: versioned Parquet, one row a node, in atomic shards."""
 
-from leanebm.trajectory.record import MAX_MESSAGE_CHARS, THEOREM_OUTCOMES, Attempt, TheoremRecord, TrajectoryRow
+from leanebm.trajectory.record import MAX_MESSAGE_CHARS, Attempt, TheoremRecord, TrajectoryRow
 from leanebm.trajectory.schema import (
     SCHEMA,
     SCHEMA_VERSION,
@@ -15,7 +15,6 @@ __all__ = [
     "MAX_MESSAGE_CHARS",
     "SCHEMA",
     "SCHEMA_VERSION",
-    "THEOREM_OUTCOMES",
     "TRAJECTORY_FORMAT",
     "Attempt",
     "TheoremRecord",

@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
-from attrs.validators import ge, in_
+from attrs.validators import and_, ge, in_, instance_of, not_
 
 from leanebm._shown import fitting_repr
-from leanebm.core import Certificate, CertificationRejected, Theorem
+from leanebm.core import Certificate, CertificationRejected, NodeStatus, SearchOutcome, TacticFate, Theorem
 
-__all__ = ["MAX_MESSAGE_CHARS", "THEOREM_OUTCOMES", "Attempt", "TheoremRecord", "TrajectoryRow"]
-
-THEOREM_OUTCOMES: Final = ("proved", "exhausted", "budget_spent", "rejected", "infrastructure")
-
-"""How a search can end. ``infrastructure`` says nothing about the theorem: it is never a label."""
+__all__ = ["MAX_MESSAGE_CHARS", "Attempt", "TheoremRecord", "TrajectoryRow"]
 
 
 @attrs.frozen(kw_only=True)
@@ -30,8 +26,10 @@ class TheoremRecord:
     run_id: str
     """The run that searched it; with the theorem's name it identifies the search."""
 
-    outcome: str = attrs.field(validator=in_(THEOREM_OUTCOMES))
-    """One of :data:`THEOREM_OUTCOMES`."""
+    outcome: SearchOutcome = attrs.field(
+        validator=and_(instance_of(SearchOutcome), not_(in_([SearchOutcome.INCOMPLETE])))
+    )
+    """How it ended."""
 
     certificate: Certificate | None = None
     """The proof, its axioms and its whole source; present exactly if the outcome is ``proved``."""
@@ -75,7 +73,7 @@ class TheoremRecord:
     __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
-        if (self.outcome == "proved") != (self.certificate is not None):
+        if (self.outcome is SearchOutcome.PROVED) != (self.certificate is not None):
             raise ValueError(f"{self.theorem.name!r}: a theorem is proved exactly if there is a certificate for it")
         if self.certificate is not None and self.certificate.theorem != self.theorem:
             raise ValueError(f"{self.theorem.name!r}: the certificate is for {self.certificate.theorem.name!r}")
@@ -83,7 +81,7 @@ class TheoremRecord:
     @property
     def is_final(self) -> bool:
         """Whether the search said something about the theorem, so that it need not be repeated."""
-        return self.outcome != "infrastructure"
+        return self.outcome is not SearchOutcome.INFRASTRUCTURE
 
 
 MAX_MESSAGE_CHARS: Final = 500
@@ -103,8 +101,8 @@ class Attempt:
     log_prob: float
     """Natural logarithm of its probability under the policy."""
 
-    kind: str
-    """``advanced``, ``merged``, ``cyclic``, ``finished``, ``rejected`` or ``timed_out``."""
+    kind: TacticFate = attrs.field(validator=instance_of(TacticFate))
+    """What became of it: ``advanced``, ``merged``, ``cyclic``, ``finished``, ``rejected`` or ``timed_out``."""
 
     target: int = -1
     """Index of the node it led to; −1 if it led nowhere."""
@@ -134,8 +132,8 @@ class TrajectoryRow:
     statement: str
     """Its statement, or ``@`` and the library name it was taken from."""
 
-    outcome: str
-    """How the theorem's search ended: one of :data:`~leanebm.trajectory.THEOREM_OUTCOMES`."""
+    outcome: SearchOutcome = attrs.field(validator=instance_of(SearchOutcome))
+    """How the theorem's search ended."""
 
     node: int
     """Order of discovery; the root is 0."""
@@ -174,7 +172,7 @@ class TrajectoryRow:
     on_proof_path: bool
     """Whether the certified proof passes through here."""
 
-    status: str
+    status: NodeStatus = attrs.field(validator=instance_of(NodeStatus))
     """``open``, ``partial``, ``expanded``, ``dead``, ``unexpandable``, ``pruned``, ``finished``,
     ``proved`` or ``rejected``. Only ``dead`` says that every candidate failed; ``open``, ``partial``,
     ``unexpandable`` and ``pruned`` say that nobody knows."""

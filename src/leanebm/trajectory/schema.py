@@ -9,6 +9,7 @@ from typing import Any, Final, final
 import attrs
 import pyarrow as pa
 
+from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
@@ -86,8 +87,9 @@ def rows_of(table: pa.Table) -> list[TrajectoryRow]:
 
 
 def _row(values: dict[str, Any]) -> TrajectoryRow:
-    attempts = tuple(Attempt(**attempt) for attempt in values.pop("attempts"))
-    return TrajectoryRow(**values, attempts=attempts)
+    attempts = tuple(Attempt(**attempt | {"kind": TacticFate(attempt["kind"])}) for attempt in values.pop("attempts"))
+    outcome, status = SearchOutcome(values.pop("outcome")), NodeStatus(values.pop("status"))
+    return TrajectoryRow(**values, outcome=outcome, status=status, attempts=attempts)
 
 
 def _owns(record: TheoremRecord, row: TrajectoryRow) -> bool:

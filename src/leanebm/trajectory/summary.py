@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from leanebm.core import SearchOutcome
 from leanebm.trajectory.schema import read_trajectory
 
 __all__ = ["TrajectorySummary", "summarise"]
@@ -74,12 +75,12 @@ def summarise(path: Path | str) -> TrajectorySummary:
     outcomes = Counter(record.outcome for record in records)
     return TrajectorySummary(
         attempted=len(records),
-        proved=outcomes["proved"],
+        proved=outcomes[SearchOutcome.PROVED],
         certified=sum(record.certificate is not None for record in records),
-        rejected=outcomes["rejected"],
-        infrastructure=outcomes["infrastructure"],
-        exhausted=outcomes["exhausted"],
-        budget_spent=outcomes["budget_spent"],
+        rejected=outcomes[SearchOutcome.REJECTED],
+        infrastructure=outcomes[SearchOutcome.INFRASTRUCTURE],
+        exhausted=outcomes[SearchOutcome.EXHAUSTED],
+        budget_spent=outcomes[SearchOutcome.BUDGET_SPENT],
         rejections=sum(len(record.rejections) for record in records),
         nodes=sum(record.nodes for record in records),
         expansions=sum(record.expansions for record in records),

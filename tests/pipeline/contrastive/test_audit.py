@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcome, Theorem
 from leanebm.data import KnownProof
 from leanebm.pipeline import AuditedNegative, NegativeAudit, wilson_interval
 from leanebm.pipeline.contrastive.audit import sample_negatives
 
 
 def audited(outcome: str) -> AuditedNegative:
-    return AuditedNegative(theorem="t", path=("go", "left"), evidence=Evidence.UNKNOWN, outcome=outcome)
+    return AuditedNegative(theorem="t", path=("go", "left"), evidence=Evidence.UNKNOWN, outcome=SearchOutcome(outcome))
 
 
 @pytest.mark.parametrize(

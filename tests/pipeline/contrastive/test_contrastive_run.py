@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.core import Evidence, Theorem
-from leanebm.data import KnownProof, read_contrastive_set
+from leanebm.core import Evidence, TacticFate, Theorem
+from leanebm.data import KnownProof, ReplayOutcome, read_contrastive_set
 from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.pipeline import (
@@ -89,7 +89,7 @@ async def test_negated_numbers_are_dead_and_what_can_be_halved_again_is_no_negat
     report = await ContrastiveRun(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
     negatives = [each for group in read_contrastive_set(tmp_path / "groups").rows() for each in group.negatives]
     assert {(each.tactic, each.evidence) for each in negatives} == {("negate", Evidence.DEAD)}
-    assert report.fates["provable"] > 0
+    assert report.fates[TacticFate.PROVABLE] > 0
 
 
 async def test_the_settings_can_be_read_back(
@@ -117,7 +117,7 @@ async def test_a_lost_theorem_is_replayed_again_on_resume(
     deadly = ToyWorld(moves={**world.moves, "5": {"decrement": LOST}})
     report = await ContrastiveRun(generation, PROOFS, tmp_path, opening=toy_bench(deadly)).run()
     lost = {name for name, outcome in outcomes(tmp_path).items() if outcome == "infrastructure"}
-    assert (lost, report.outcomes["verified"]) == ({"n5", "n6"}, 3)
+    assert (lost, report.outcomes[ReplayOutcome.VERIFIED]) == ({"n5", "n6"}, 3)
     assert report.failures["n5"].startswith("infrastructure: WorkerDied")
     resumed = ContrastiveRun(generation, PROOFS, tmp_path, resume=True, observer=observer, opening=toy_bench(world))
     report = await resumed.run()
@@ -154,7 +154,7 @@ async def test_cancelling_keeps_what_was_reported_and_resuming_finishes(
     told = {item.record.theorem.name for item in items if isinstance(item, ReplayedProof)}
     assert told <= outcomes(tmp_path).keys()
     report = await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
-    assert report.outcomes["verified"] == 5
+    assert report.outcomes[ReplayOutcome.VERIFIED] == 5
 
 
 async def test_half_written_files_of_a_killed_run_are_removed(
@@ -295,5 +295,5 @@ async def test_a_known_proof_is_replayed_in_lean(lean_pool: LeanPool) -> None:
     keys = {negative.key for group in found.groups for negative in group.negatives}
     assert on_path.isdisjoint(keys)
     assert any("h : p\n⊢ q" in negative.text for negative in found.groups[2].negatives), "left, where only right holds"
-    assert found.record.fates["closed"] > 0
+    assert found.record.fates[TacticFate.CLOSED] > 0
     assert (broken.record.outcome, broken.record.failed_step) == ("tactic_rejected", 1)

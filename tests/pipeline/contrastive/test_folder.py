@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leanebm.core import Evidence
+from leanebm.core import Evidence, SearchOutcome
 from leanebm.errors import ConfigError
 from leanebm.pipeline import AuditedNegative, ContrastiveFolder, ContrastiveReport, NegativeAudit
 
@@ -31,7 +31,12 @@ def test_an_audit_is_read_back_as_it_was(tmp_path: Path) -> None:
     folder.write_report(ContrastiveReport.of((), ()))
     assert folder.read_audit() is None
     negative = AuditedNegative(
-        theorem="t", path=("go", "left"), evidence=Evidence.DEAD, outcome="proved", proof=("end",), error="é"
+        theorem="t",
+        path=("go", "left"),
+        evidence=Evidence.DEAD,
+        outcome=SearchOutcome.PROVED,
+        proof=("end",),
+        error="é",
     )
     audit = NegativeAudit(audited=(negative, negative), groups=7, ended_unix_s=1.5)
     folder.write_report(ContrastiveReport.of((), (), audit=audit))

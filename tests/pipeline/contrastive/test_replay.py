@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.core import Candidate, Evidence, Theorem
+from leanebm.core import Candidate, Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof
 from leanebm.errors import PolicyError, PolicyUnavailable, PromptTooLong, WorkerDied
 from leanebm.pipeline import LogObserver, NegativesConfig, ReplayedProof, RunConfig, replay_proof
@@ -114,7 +114,13 @@ async def test_negatives_come_likeliest_first_and_no_more_than_asked_for(toy_ben
     assert len(log_probs) == 3
     assert log_probs == sorted(log_probs, reverse=True)
     fates = found.record.fates
-    assert fates["kept"] + fates["surplus"] + fates.get("known", 0) + fates.get("rejected", 0) == 11
+    assert (
+        fates[TacticFate.KEPT]
+        + fates[TacticFate.SURPLUS]
+        + fates.get(TacticFate.KNOWN, 0)
+        + fates.get(TacticFate.REJECTED, 0)
+        == 11
+    )
 
 
 async def test_what_the_policy_did_not_propose_has_no_probability(toy_bench: ToyBench) -> None:
@@ -190,7 +196,7 @@ async def test_what_a_closer_proves_is_no_negative(toy_bench: ToyBench) -> None:
         toy_bench, {**MOVES, "x": {CLOSE: QED}}, config=NegativesConfig(probe_expansions=0, closers=("auto",))
     )
     assert targets(found) == [["y"], []]
-    assert found.record.fates["closed"] == 3, "each tactic that leads there is told"
+    assert found.record.fates[TacticFate.CLOSED] == 3, "each tactic that leads there is told"
 
 
 async def test_closers_share_the_goals_among_them(toy_bench: ToyBench) -> None:
@@ -244,7 +250,7 @@ async def test_nothing_is_dead_without_a_probe(toy_bench: ToyBench) -> None:
 async def test_costs_are_counted(toy_bench: ToyBench) -> None:
     bare = await replayed(toy_bench)
     probed = await replayed(toy_bench, config=NegativesConfig(closers=("auto",)))
-    assert bare.record.tactic_calls == 3 + sum(bare.record.fates.values()) - bare.record.fates["known"]
+    assert bare.record.tactic_calls == 3 + sum(bare.record.fates.values()) - bare.record.fates[TacticFate.KNOWN]
     assert probed.record.tactic_calls > bare.record.tactic_calls
     assert probed.record.wall_s >= probed.record.lean_s > 0.0
 

@@ -7,8 +7,8 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import ContrastiveGroup, Evidence, NegativeState, Theorem
-from leanebm.data import REPLAY_OUTCOMES, CandidateFate, ContrastiveRecord
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, TacticFate, Theorem
+from leanebm.data import ContrastiveRecord, ReplayOutcome
 from leanebm.pipeline import ContrastiveReport, LabelConflicts, NegativeAudit, TierCounts
 
 
@@ -30,15 +30,15 @@ def group(theorem: str, positive: str, *negatives: str, evidence: Evidence = Evi
     )
 
 
-def record(name: str, outcome: str = "verified", **fates: int) -> ContrastiveRecord:
+def record(name: str, outcome: ReplayOutcome = ReplayOutcome.VERIFIED, **fates: int) -> ContrastiveRecord:
     return ContrastiveRecord(
         theorem=Theorem(name=name, statement="True"),
         run_id="r",
         outcome=outcome,
-        message="" if outcome == "verified" else "because",
-        failed_step=2 if outcome == "tactic_rejected" else -1,
+        message="" if outcome is ReplayOutcome.VERIFIED else "because",
+        failed_step=2 if outcome is ReplayOutcome.TACTIC_REJECTED else -1,
         num_steps=3,
-        fates=fates,
+        fates={TacticFate(fate): count for fate, count in fates.items()},
         tactic_calls=10,
         wall_s=2.0,
         policy_s=0.25,
@@ -56,15 +56,19 @@ GROUPS = (
 
 
 def test_everything_is_counted() -> None:
-    records = (record("t", kept=3, rejected=4), record("u", kept=1, closed=2), record("v", "tactic_rejected"))
+    records = (
+        record("t", kept=3, rejected=4),
+        record("u", kept=1, closed=2),
+        record("v", ReplayOutcome.TACTIC_REJECTED),
+    )
     report = ContrastiveReport.of(records, GROUPS, too_short=7)
     assert (report.proofs, report.too_short, report.groups, report.groups_with_negatives) == (3, 7, 4, 3)
     assert report.outcomes == {
-        outcome: {"verified": 2, "tactic_rejected": 1}.get(outcome, 0) for outcome in REPLAY_OUTCOMES
+        outcome: {"verified": 2, "tactic_rejected": 1}.get(outcome, 0) for outcome in ReplayOutcome
     }
     assert report.failures == {"v": "tactic_rejected at step 2: because"}
     assert report.negatives == {"dead": 2, "unknown": 2}
-    assert report.fates == dict.fromkeys(CandidateFate, 0) | {"kept": 4, "rejected": 4, "closed": 2}
+    assert report.fates == {"kept": 4, "rejected": 4, "closed": 2}
     assert report.proposed_steps == 1
     assert (report.tactic_calls, report.wall_s, report.policy_s, report.lean_s, report.certify_s) == (
         30,

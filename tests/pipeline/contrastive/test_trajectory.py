@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import ContrastiveGroup, Evidence, Theorem
+from leanebm.core import ContrastiveGroup, Evidence, NodeStatus, SearchOutcome, TacticFate, Theorem
 from leanebm.pipeline import RunConfig, SearchRun, groups_from_trajectory, read_search_groups
 from leanebm.testing import ToyWorld
 from leanebm.trajectory import Attempt, TrajectoryRow
@@ -17,14 +17,14 @@ Edges = list[tuple[str, int]]
 def row(node: int, key: str, edges: Edges = [], **more: Any) -> TrajectoryRow:  # noqa: B006 - never changed
     """A node whose attempts are ``(kind, target)``, the likeliest first."""
     attempts = tuple(
-        Attempt(tactic=f"{key} to {target}", log_prob=-0.1 * i, kind=kind, target=target)
+        Attempt(tactic=f"{key} to {target}", log_prob=-0.1 * i, kind=TacticFate(kind), target=target)
         for i, (kind, target) in enumerate(edges)
     )
     values: dict[str, Any] = {
         "run_id": "r",
         "theorem": "t",
         "statement": "@Nat.t",
-        "outcome": "proved",
+        "outcome": SearchOutcome.PROVED,
         "node": node,
         "parent": 0,
         "state_key": key,
@@ -37,7 +37,7 @@ def row(node: int, key: str, edges: Edges = [], **more: Any) -> TrajectoryRow:  
         "depth": 1,
         "remaining_depth": -1,
         "on_proof_path": False,
-        "status": "dead" if not any(target >= 0 for _, target in edges) else "expanded",
+        "status": NodeStatus.EXPANDED if any(target >= 0 for _, target in edges) else NodeStatus.DEAD,
         "started_unix_s": 0.0,
         "found_s": 0.0,
         "tactic_s": 0.0,
@@ -55,7 +55,9 @@ def on_path(node: int, key: str, depth: int, edges: Edges, **more: Any) -> Traje
 
 FAILED: Edges = [("rejected", -1)]
 
-FINISHED = row(2, "", status="proved", num_goals=0, state_text="", on_proof_path=True, depth=2, remaining_depth=0)
+FINISHED = row(
+    2, "", status=NodeStatus.PROVED, num_goals=0, state_text="", on_proof_path=True, depth=2, remaining_depth=0
+)
 
 
 def searched(*others: TrajectoryRow, first: Edges = []) -> tuple[TrajectoryRow, ...]:  # noqa: B006 - never changed
@@ -85,7 +87,10 @@ def test_the_step_that_finishes_makes_no_group() -> None:
 
 
 def test_what_was_not_proved_teaches_nothing() -> None:
-    rows = [row(0, "root", [("advanced", 1)], outcome="budget_spent"), row(1, "x", FAILED, outcome="budget_spent")]
+    rows = [
+        row(0, "root", [("advanced", 1)], outcome=SearchOutcome.BUDGET_SPENT),
+        row(1, "x", FAILED, outcome=SearchOutcome.BUDGET_SPENT),
+    ]
     assert groups_from_trajectory(rows) == ()
 
 
@@ -97,13 +102,13 @@ TIMED_OUT: Edges = [("timed_out", -1), ("rejected", -1)]
     [
         ([row(3, "x", FAILED)], Evidence.DEAD),
         ([row(3, "x", [("advanced", 4)]), row(4, "y", FAILED)], Evidence.DEAD),
-        ([row(3, "x", [("advanced", 4)]), row(4, "y", [("cyclic", 3)], status="expanded")], Evidence.DEAD),
+        ([row(3, "x", [("advanced", 4)]), row(4, "y", [("cyclic", 3)], status=NodeStatus.EXPANDED)], Evidence.DEAD),
         ([row(3, "x", TIMED_OUT)], Evidence.UNKNOWN),
         ([row(3, "x", [])], Evidence.UNKNOWN),
-        ([row(3, "x", FAILED, status="partial")], Evidence.UNKNOWN),
-        ([row(3, "x", [("advanced", 4)]), row(4, "y", status="open")], Evidence.UNKNOWN),
+        ([row(3, "x", FAILED, status=NodeStatus.PARTIAL)], Evidence.UNKNOWN),
+        ([row(3, "x", [("advanced", 4)]), row(4, "y", status=NodeStatus.OPEN)], Evidence.UNKNOWN),
         ([row(3, "x", [("advanced", 4)]), row(4, "y", TIMED_OUT)], Evidence.UNKNOWN),
-        ([row(3, "x", [("advanced", 4)]), row(4, "y", status="pruned")], Evidence.UNKNOWN),
+        ([row(3, "x", [("advanced", 4)]), row(4, "y", status=NodeStatus.PRUNED)], Evidence.UNKNOWN),
     ],
 )
 def test_only_what_was_searched_to_the_bottom_is_dead(others: list[TrajectoryRow], evidence: Evidence) -> None:
@@ -116,7 +121,7 @@ def test_only_what_was_searched_to_the_bottom_is_dead(others: list[TrajectoryRow
         [row(3, "x", [("merged", 1)])],  # to the proof's next state
         [row(3, "x", [("cyclic", 0)])],  # back to the decision point
         [row(3, "x", [("advanced", 4)]), row(4, "y", [("merged", 1)])],
-        [row(3, "x", [("finished", 4)]), row(4, "", num_goals=0, state_text="", status="rejected")],
+        [row(3, "x", [("finished", 4)]), row(4, "", num_goals=0, state_text="", status=NodeStatus.REJECTED)],
         [row(3, "mid")],  # equal to a state of the proof
         [row(3, "twin", state_text="⊢ mid")],  # reads like one
     ],

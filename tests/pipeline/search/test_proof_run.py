@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
 from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
@@ -90,7 +90,8 @@ def test_everything_wrong_with_a_statement_is_told_at_once() -> None:
 
 
 def test_what_an_attempt_shows_steers_no_terminal_and_no_page() -> None:
-    evil = ProofAttempt(theorem=theorem_of("True"), outcome="incomplete", sentence="Tactic `rfl -- \x1bc\u202e` failed")
+    sentence = "Tactic `rfl -- \x1bc\u202e` failed"
+    evil = ProofAttempt(theorem=theorem_of("True"), outcome=SearchOutcome.INCOMPLETE, sentence=sentence)
     for shown in (str(evil), repr(evil), evil._repr_html_()):
         assert not any(each in shown for each in "\x1b\u202e")
         assert "rfl -- " in shown

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import leanebm
-from leanebm.core import Theorem
+from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError, LeanInstallError, PoolClosed, StatementError
 from leanebm.pipeline import Observer, ProofAttempt, Prover, RunConfig, WorkbenchOpener
 from leanebm.pipeline.search import prover as prover_module
@@ -126,8 +126,10 @@ def test_an_attempt_is_shown_on_a_screen_and_in_a_notebook(opening: WorkbenchOpe
 
 def test_a_notebook_shows_text_as_text() -> None:
     mean = "<script>alert(1)</script>"
-    attempt = ProofAttempt(theorem=Theorem(name="t", statement=f"1 < {mean}"), outcome="incomplete", sentence=mean)
+    attempt = ProofAttempt(
+        theorem=Theorem(name="t", statement=f"1 < {mean}"), outcome=SearchOutcome.INCOMPLETE, sentence=mean
+    )
     assert "<script>" not in attempt._repr_html_()
     assert "&lt;script&gt;" in attempt._repr_html_()
-    endless = ProofAttempt(theorem=attempt.theorem, outcome="incomplete", sentence="x" * 10**6)
+    endless = ProofAttempt(theorem=attempt.theorem, outcome=SearchOutcome.INCOMPLETE, sentence="x" * 10**6)
     assert len(endless._repr_html_()) < 50_000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, SearchRun, summarise_run
 from leanebm.testing import LOST, ToyWorld
@@ -20,9 +20,9 @@ async def test_theorems_are_told_apart_by_how_they_ended(
     moves = {**world.moves, "7": {"decrement": LOST}, "9": {"negate": "-9"}}
     await SearchRun(config, numbers(2, 7, 9), tmp_path, opening=toy_bench(ToyWorld(moves=moves))).run()
     found = summarise_run(tmp_path)
-    assert [record.theorem.name for record in found.ended("proved")] == ["n2"]
-    assert [record.theorem.name for record in found.ended("infrastructure")] == ["n7"]
-    assert [record.theorem.name for record in found.ended("exhausted")] == ["n9"]
+    assert [record.theorem.name for record in found.ended(SearchOutcome.PROVED)] == ["n2"]
+    assert [record.theorem.name for record in found.ended(SearchOutcome.INFRASTRUCTURE)] == ["n7"]
+    assert [record.theorem.name for record in found.ended(SearchOutcome.EXHAUSTED)] == ["n9"]
     assert found.as_json()["attempted"] == 3
     assert found.path == tmp_path / "trajectory"
 

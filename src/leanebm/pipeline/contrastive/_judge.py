@@ -21,13 +21,13 @@ from leanebm.core import (
     ProofSession,
     ProofState,
     SearchOutcome,
+    TacticFate,
     TacticOutcome,
     TacticPolicy,
     TacticRejected,
     TacticTimedOut,
     Theorem,
 )
-from leanebm.data import CandidateFate
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.rerooted import SessionEnvironment
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
@@ -194,7 +194,7 @@ Phase = Literal["policy", "lean", "certify"]
 class ReplayMeter:
     """Counts as a theorem is worked on. It starts when it is made."""
 
-    fates: Counter[CandidateFate] = attrs.field(factory=Counter)
+    fates: Counter[TacticFate] = attrs.field(factory=Counter)
     tactic_calls: int = 0
     seconds: defaultdict[Phase, float] = attrs.field(factory=lambda: defaultdict(float))
     _started_s: float = attrs.field(factory=time.monotonic)

@@ -38,8 +38,8 @@ class AuditedNegative:
     """The tactics from the theorem to the negative."""
 
     evidence: Evidence
-    outcome: str
-    """A :class:`~leanebm.core.SearchOutcome`'s value; ``proved`` says that the label is false."""
+    outcome: SearchOutcome
+    """``proved`` says that the label is false."""
 
     proof: tuple[str, ...] = ()
     """What proves it, if something does: the tactics after ``path``."""
@@ -57,7 +57,7 @@ class AuditedNegative:
             theorem=chosen.theorem.name,
             path=chosen.path,
             evidence=chosen.negative.evidence,
-            outcome=result.outcome.value,
+            outcome=result.outcome,
             proof=certificate.tactics[len(chosen.path) :] if certificate is not None else (),
             error=f"{type(result.error).__name__}: {result.error}" if result.error is not None else "",
         )
@@ -88,12 +88,12 @@ class NegativeAudit:
     @property
     def decided(self) -> int:
         """Negatives of which the search said something: all but those lost to infrastructure."""
-        return sum(each.outcome != SearchOutcome.INFRASTRUCTURE.value for each in self.audited)
+        return sum(each.outcome is not SearchOutcome.INFRASTRUCTURE for each in self.audited)
 
     @property
     def false(self) -> int:
         """Negatives for which a proof was found and certified."""
-        return sum(each.outcome == SearchOutcome.PROVED.value for each in self.audited)
+        return sum(each.outcome is SearchOutcome.PROVED for each in self.audited)
 
     @property
     def rate(self) -> float | None:

@@ -13,8 +13,8 @@ from typing import Any, Final, final
 import attrs
 
 from leanebm._shown import fitting_repr, named_repr
-from leanebm.core import ContrastiveGroup, Evidence
-from leanebm.data import ContrastiveWriter, KnownProof, read_contrastive_set
+from leanebm.core import ContrastiveGroup, Evidence, TacticFate
+from leanebm.data import ContrastiveWriter, KnownProof, ReplayOutcome, read_contrastive_set
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
@@ -226,10 +226,10 @@ class _Tally:
     total: int
     """Proofs to replay now."""
 
-    _outcomes: Counter[str] = attrs.field(init=False, factory=Counter)
+    _outcomes: Counter[ReplayOutcome] = attrs.field(init=False, factory=Counter)
     _groups: int = attrs.field(init=False, default=0)
     _evidence: Counter[Evidence] = attrs.field(init=False, factory=Counter)
-    _fates: Counter[str] = attrs.field(init=False, factory=Counter)
+    _fates: Counter[TacticFate] = attrs.field(init=False, factory=Counter)
 
     def ended(self, replayed: ReplayedProof) -> None:
         """Take note of a proof, which is on the disk."""
@@ -240,10 +240,10 @@ class _Tally:
         self.stage.progressed(done=self._outcomes.total(), total=self.total, counts=self._counts(), item=replayed)
 
     def _counts(self) -> str:
-        verified, lost = self._outcomes["verified"], self._outcomes["infrastructure"]
+        verified, lost = self._outcomes[ReplayOutcome.VERIFIED], self._outcomes[ReplayOutcome.INFRASTRUCTURE]
         failed = self._outcomes.total() - verified - lost
         broken = f" · lost {lost}" if lost else ""
-        provable = self._fates["closed"] + self._fates["provable"]
+        provable = self._fates[TacticFate.CLOSED] + self._fates[TacticFate.PROVABLE]
         replays = f"verified {verified} · failed {failed}{broken}    {self._groups:,} groups"
         negatives = f"{self._evidence.total():,} negatives ({self._evidence[Evidence.DEAD]:,} dead)"
         return f"{replays} · {negatives} · {provable:,} dropped as provable"

@@ -21,11 +21,12 @@ from leanebm.core import (
     ProofFinished,
     ProofSession,
     ProofState,
+    TacticFate,
     TacticPolicy,
     TacticRejected,
     TacticTimedOut,
 )
-from leanebm.data import CandidateFate, ContrastiveRecord, KnownProof
+from leanebm.data import ContrastiveRecord, KnownProof, ReplayOutcome
 from leanebm.errors import LeanError, PolicyError, PromptTooLong, StatementError
 from leanebm.pipeline.contrastive._judge import (
     KnownStates,
@@ -41,7 +42,7 @@ from leanebm.search.progress import distinct
 
 __all__ = ["ReplayedProof", "replay_proof"]
 
-_DROPPED = {NegativeVerdict.CLOSED: CandidateFate.CLOSED, NegativeVerdict.PROVABLE: CandidateFate.PROVABLE}
+_DROPPED = {NegativeVerdict.CLOSED: TacticFate.CLOSED, NegativeVerdict.PROVABLE: TacticFate.PROVABLE}
 
 
 @attrs.frozen
@@ -58,7 +59,7 @@ class ReplayedProof:
     @property
     def is_trouble(self) -> bool:
         """Whether the proof gave nothing to learn from."""
-        return self.record.outcome != "verified"
+        return self.record.outcome is not ReplayOutcome.VERIFIED
 
     @property
     def line(self) -> str:
@@ -66,7 +67,7 @@ class ReplayedProof:
         record = self.record
         line = f"{record.outcome:<16} {record.theorem.name:<32}"
         if not self.is_trouble:
-            negatives = record.fates.get("kept", 0)
+            negatives = record.fates.get(TacticFate.KEPT, 0)
             return f"{line} {record.num_groups:>3} groups {negatives:>4} negatives {record.wall_s:>6.1f} s"
         where = f"step {record.failed_step}: " if record.failed_step >= 0 else ""
         return f"{line} {where}{one_line(record.message)}"
@@ -76,7 +77,7 @@ class ReplayedProof:
 class _Failure(Exception):
     """The tactics are no proof."""
 
-    outcome: str
+    outcome: ReplayOutcome
     message: str
     step: int = -1
 
@@ -88,7 +89,11 @@ async def replay_proof(proof: KnownProof, bench: Workbench, config: NegativesCon
     """
     meter = ReplayMeter()
     record = ContrastiveRecord(
-        theorem=proof.theorem, module=proof.module, run_id=run_id, outcome="verified", num_steps=proof.num_steps
+        theorem=proof.theorem,
+        module=proof.module,
+        run_id=run_id,
+        outcome=ReplayOutcome.VERIFIED,
+        num_steps=proof.num_steps,
     )
     groups: tuple[ContrastiveGroup, ...] = ()
     error: LeanError | PolicyError | None = None
@@ -98,9 +103,11 @@ async def replay_proof(proof: KnownProof, bench: Workbench, config: NegativesCon
     except _Failure as failure:
         record = attrs.evolve(record, outcome=failure.outcome, message=failure.message, failed_step=failure.step)
     except StatementError as refusal:
-        record = attrs.evolve(record, outcome="refused", message=refusal.description)
+        record = attrs.evolve(record, outcome=ReplayOutcome.REFUSED, message=refusal.description)
     except (LeanError, PolicyError) as broken:
-        record = attrs.evolve(record, outcome="infrastructure", message=f"{type(broken).__name__}: {broken}")
+        record = attrs.evolve(
+            record, outcome=ReplayOutcome.INFRASTRUCTURE, message=f"{type(broken).__name__}: {broken}"
+        )
         error = broken
     return ReplayedProof(_with_costs(record, groups, meter), groups, error)
 
@@ -109,7 +116,7 @@ def _with_costs(record: ContrastiveRecord, groups: Sequence[ContrastiveGroup], m
     return attrs.evolve(
         record,
         num_groups=len(groups),
-        fates={fate.value: count for fate, count in meter.fates.items()} if record.outcome == "verified" else {},
+        fates=dict(meter.fates) if record.outcome is ReplayOutcome.VERIFIED else {},
         tactic_calls=meter.tactic_calls,
         wall_s=meter.elapsed_s,
         policy_s=meter.seconds["policy"],
@@ -139,7 +146,7 @@ async def _verified_path(
     with meter.timed("certify"):
         verdict = await bench.certifier.certify(proof.theorem, proof.tactics[: len(path)])
     if isinstance(verdict, CertificationRejected):
-        raise _Failure("uncertified", f"{verdict.reason}: {verdict.message}")
+        raise _Failure(ReplayOutcome.UNCERTIFIED, f"{verdict.reason}: {verdict.message}")
     return path
 
 
@@ -153,10 +160,10 @@ async def _replay(proof: KnownProof, session: ProofSession) -> tuple[ProofState,
             case ProofAdvanced(state=state):
                 path.append(state)
             case TacticRejected(message=message):
-                raise _Failure("tactic_rejected", message, step)
+                raise _Failure(ReplayOutcome.TACTIC_REJECTED, message, step)
             case TacticTimedOut(message=message):
-                raise _Failure("tactic_timed_out", message, step)
-    raise _Failure("unfinished", f"goals are left:\n{path[-1]}")
+                raise _Failure(ReplayOutcome.TACTIC_TIMED_OUT, message, step)
+    raise _Failure(ReplayOutcome.UNFINISHED, f"goals are left:\n{path[-1]}")
 
 
 @attrs.frozen(eq=False)
@@ -205,32 +212,28 @@ class _Decision:
         negatives: list[NegativeState] = []
         for candidate in candidates:
             if len(negatives) == self.config.target_negatives:
-                self.meter.fates[CandidateFate.SURPLUS] += 1
+                self.meter.fates[TacticFate.SURPLUS] += 1
             elif candidate.tactic.strip() == self.proof.tactics[self.step].strip():
-                self.meter.fates[CandidateFate.KNOWN] += 1
+                self.meter.fates[TacticFate.KNOWN] += 1
             else:
                 self.meter.fates[await self._try(parent, candidate, negatives)] += 1
         return tuple(negatives)
 
-    async def _try(self, parent: ProofState, candidate: Candidate, negatives: list[NegativeState]) -> CandidateFate:
+    async def _try(self, parent: ProofState, candidate: Candidate, negatives: list[NegativeState]) -> TacticFate:
         """Run a candidate, and add the state it leads to if that is a negative."""
-        match await self.session.run_tactic(parent, candidate.tactic):
-            case TacticRejected():
-                return CandidateFate.REJECTED
-            case TacticTimedOut():
-                return CandidateFate.TIMED_OUT
-            case ProofFinished(state=state):
-                fate = CandidateFate.FINISHED
-            case ProofAdvanced(state=state):
-                fate = await self._judge(state, candidate, negatives)
-        await self.session.free([state])
+        outcome = await self.session.run_tactic(parent, candidate.tactic)
+        fate = outcome.fate
+        if isinstance(outcome, ProofAdvanced):
+            fate = await self._judge(outcome.state, candidate, negatives)
+        if isinstance(outcome, ProofAdvanced | ProofFinished):
+            await self.session.free([outcome.state])
         return fate
 
-    async def _judge(self, state: ProofState, candidate: Candidate, negatives: list[NegativeState]) -> CandidateFate:
+    async def _judge(self, state: ProofState, candidate: Candidate, negatives: list[NegativeState]) -> TacticFate:
         if state in self.known:
-            return CandidateFate.ON_PATH
+            return TacticFate.ON_PATH
         if any(state.key == negative.key or state.text == negative.text for negative in negatives):
-            return CandidateFate.DUPLICATE
+            return TacticFate.DUPLICATE
         verdict = await self.judge.judge(state)
         if verdict in _DROPPED:
             return _DROPPED[verdict]
@@ -243,4 +246,4 @@ class _Decision:
                 evidence=Evidence.DEAD if verdict is NegativeVerdict.DEAD else Evidence.UNKNOWN,
             )
         )
-        return CandidateFate.KEPT
+        return TacticFate.KEPT

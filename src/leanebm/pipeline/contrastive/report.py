@@ -9,8 +9,8 @@ from typing import Any, Self
 import attrs
 
 from leanebm._shown import fitting_repr
-from leanebm.core import ContrastiveGroup
-from leanebm.data import REPLAY_OUTCOMES, CandidateFate, ContrastiveRecord
+from leanebm.core import ContrastiveGroup, Evidence, TacticFate
+from leanebm.data import ContrastiveRecord, ReplayOutcome
 from leanebm.pipeline.contrastive.audit import NegativeAudit
 
 __all__ = ["ContrastiveReport", "LabelConflicts", "TierCounts"]
@@ -103,8 +103,8 @@ class ContrastiveReport:
     too_short: int
     """Known proofs that were left out, because they have fewer steps than was asked for."""
 
-    outcomes: Mapping[str, int]
-    """Replays by how they ended, each of :data:`~leanebm.data.REPLAY_OUTCOMES`."""
+    outcomes: Mapping[ReplayOutcome, int]
+    """Replays by how they ended, each :class:`~leanebm.data.ReplayOutcome`."""
 
     failures: Mapping[str, str]
     """Theorems without groups, and why."""
@@ -116,8 +116,8 @@ class ContrastiveReport:
     negatives: Mapping[str, int]
     """Negatives by :class:`~leanebm.core.Evidence`."""
 
-    fates: Mapping[str, int]
-    """The policy's candidates by :class:`~leanebm.data.CandidateFate`."""
+    fates: Mapping[TacticFate, int]
+    """The policy's candidates by what became of them; a fate that none met is left out."""
 
     proposed_steps: int
     """Steps of the proofs, among those that have a group, that the policy proposed itself."""
@@ -148,20 +148,22 @@ class ContrastiveReport:
         """Sum up a set of groups."""
         outcomes = Counter(record.outcome for record in records)
         evidence = Counter(negative.evidence.value for group in groups for negative in group.negatives)
-        fates: Counter[str] = Counter()
+        fates: Counter[TacticFate] = Counter()
         for record in records:
             fates.update(record.fates)
         return cls(
             proofs=len(records),
             too_short=too_short,
-            outcomes={outcome: outcomes[outcome] for outcome in REPLAY_OUTCOMES},
+            outcomes={outcome: outcomes[outcome] for outcome in ReplayOutcome},
             failures={
-                record.theorem.name: _reason(record) for record in records if record.outcome != REPLAY_OUTCOMES[0]
+                record.theorem.name: _reason(record)
+                for record in records
+                if record.outcome is not ReplayOutcome.VERIFIED
             },
             groups=len(groups),
             groups_with_negatives=sum(bool(group.negatives) for group in groups),
-            negatives={"dead": evidence["dead"], "unknown": evidence["unknown"]},
-            fates={fate.value: fates[fate.value] for fate in CandidateFate},
+            negatives={each.value: evidence[each.value] for each in Evidence},
+            fates=dict(fates),
             proposed_steps=sum(group.positive_log_prob is not None for group in groups),
             tiers=TierCounts.of(groups),
             conflicts=LabelConflicts.of(groups),

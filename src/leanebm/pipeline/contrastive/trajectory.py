@@ -14,14 +14,14 @@ from typing import Final
 
 import attrs
 
-from leanebm.core import ContrastiveGroup, Evidence, NegativeState
+from leanebm.core import ContrastiveGroup, Evidence, NegativeState, NodeStatus, TacticFate
 from leanebm.data import library_modules
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
 __all__ = ["groups_from_trajectory", "modules_by_statement", "read_search_groups"]
 
-_TRIED: Final = ("expanded", "dead")
+_TRIED: Final = (NodeStatus.EXPANDED, NodeStatus.DEAD)
 
 """Statuses of nodes on which every candidate was run."""
 
@@ -147,5 +147,5 @@ def _was_tried_in_vain(row: TrajectoryRow) -> bool:
         row.num_goals > 0
         and row.status in _TRIED
         and len(row.attempts) > 0
-        and all(attempt.kind != "timed_out" for attempt in row.attempts)
+        and all(attempt.kind is not TacticFate.TIMED_OUT for attempt in row.attempts)
     )

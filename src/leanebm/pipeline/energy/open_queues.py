@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from leanebm._shown import fitting_repr
+from leanebm.core import TacticFate
 from leanebm.trajectory import TrajectoryRow
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedQueue", "frontier_set", "open_queues"]
 
-_DISCOVERIES: Final = frozenset({"advanced", "finished"})
+_DISCOVERIES: Final = frozenset({TacticFate.ADVANCED, TacticFate.FINISHED})
 
 
 @attrs.frozen(kw_only=True)

@@ -43,8 +43,7 @@ class ProofAttempt:
     """How an attempt at one statement ended."""
 
     theorem: Theorem
-    outcome: str
-    """A :class:`~leanebm.core.SearchOutcome`'s value, or ``incomplete`` if replayed tactics fell short."""
+    outcome: SearchOutcome
 
     sentence: str
     """The outcome in words, with what to do next."""
@@ -197,7 +196,7 @@ def _attempt_of(result: SearchResult) -> ProofAttempt:
         raise result.error
     return ProofAttempt(
         theorem=result.theorem,
-        outcome=result.outcome.value,
+        outcome=result.outcome,
         sentence=result.outcome.sentence,
         certificate=result.certificate,
         rejections=result.rejections,
@@ -212,7 +211,7 @@ async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) ->
         replayed = await _run_all(session, tactics)
     attempt = ProofAttempt(
         theorem=theorem,
-        outcome="incomplete",
+        outcome=SearchOutcome.INCOMPLETE,
         sentence=replayed.shortfall,
         nodes=replayed.nodes,
         tactic_calls=replayed.tactic_calls,
@@ -223,9 +222,9 @@ async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) ->
     verdict = await bench.certifier.certify(theorem, tactics)
     if isinstance(verdict, Certificate):
         proved = SearchOutcome.PROVED
-        return attrs.evolve(attempt, outcome=proved.value, sentence=proved.sentence, certificate=verdict)
+        return attrs.evolve(attempt, outcome=proved, sentence=proved.sentence, certificate=verdict)
     rejected = SearchOutcome.REJECTED
-    return attrs.evolve(attempt, outcome=rejected.value, sentence=rejected.sentence, rejections=(verdict,))
+    return attrs.evolve(attempt, outcome=rejected, sentence=rejected.sentence, rejections=(verdict,))
 
 
 @attrs.define

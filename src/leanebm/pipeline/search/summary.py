@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from leanebm._shown import fitting_repr
+from leanebm.core import SearchOutcome
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TheoremRecord, TrajectorySummary, read_trajectory, summarise
 
@@ -31,9 +32,9 @@ class RunSummary:
 
     __repr__ = fitting_repr
 
-    def ended(self, outcome: str) -> tuple[TheoremRecord, ...]:
+    def ended(self, outcome: SearchOutcome) -> tuple[TheoremRecord, ...]:
         """The theorems whose search ended so."""
-        return tuple(record for record in self.records if record.outcome == outcome)
+        return tuple(record for record in self.records if record.outcome is outcome)
 
     def as_json(self) -> dict[str, Any]:
         """The totals as plain values; the keys are the fields of :class:`~leanebm.trajectory.TrajectorySummary`."""
