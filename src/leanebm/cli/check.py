@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
+from leanebm.cli._echo import echo
+from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.errors import ConfigError
 from leanebm.pipeline.part_check import PART_KINDS, check_part
 from leanebm.pipeline.parts import part_table
@@ -27,12 +27,12 @@ def check(*, part: str, kind: str | None) -> None:
         table = part_table(part)
     except ValueError as error:
         raise ConfigError(f"{error} @ PART") from error
-    report = asyncio.run(check_part(table, kind=kind))
-    click.echo(f"{table['kind']} was checked as a {report.kind}: that {report.checked}")
+    report = run_to_end(check_part(table, kind=kind))
+    echo(f"{table['kind']} was checked as a {report.kind}: that {report.checked}")
     if not report.problems:
-        click.echo("It keeps its contract, as far as a check can see.")
+        echo("It keeps its contract, as far as a check can see.")
         return
-    click.echo("It breaks its contract:")
+    echo("It breaks its contract:")
     for problem in report.problems:
-        click.echo(f"  - {problem}")
-    raise click.exceptions.Exit(1)
+        echo(f"  - {problem}")
+    raise click.exceptions.Exit(NOT_PROVED)
