@@ -32,7 +32,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 class ProofFile:
     """A proof file, taken apart."""
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
     content: bytes = attrs.field(repr=False)
     """The file as it is."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -157,14 +158,14 @@ class Override:
     __repr__ = fitting_repr
 
 
-def read_run_config(path: Path | None = None, overrides: Sequence[Override] = ()) -> RunConfig:
+def read_run_config(path: str | os.PathLike[str] | None = None, overrides: Sequence[Override] = ()) -> RunConfig:
     """Read the settings of a run; ``path=None`` for the defaults.
 
     Raises:
         ConfigError: the file cannot be read, or settings are wrong; every mistake is listed.
     """
     table: dict[str, Any] = {"policy": {"url": EMBEDDED_SERVER_URL}}
-    _overlay(table, _read_toml(path) if path is not None else {})
+    _overlay(table, _read_toml(Path(path)) if path is not None else {})
     for override in overrides:
         _overlay(table, _nested(override.path.split("."), override.value))
     try:

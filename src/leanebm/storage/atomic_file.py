@@ -15,7 +15,7 @@ SCRATCH_SUFFIX: Final = ".part"
 """Of a file that is being written, ``.NAME-….part`` in the folder it is for; a killed writer leaves one behind."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write ``data`` so that a reader, or a crash, meets the old file or the new one whole.
 
     The folder is made if it is not there.
@@ -23,6 +23,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: the disk is full, the folder cannot be written …; the old file stays.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=SCRATCH_SUFFIX)
     try:
@@ -39,7 +40,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
-def remove_scratch(folder: Path, name: str | None = None) -> None:
+def remove_scratch(folder: str | os.PathLike[str], name: str | None = None) -> None:
     """Remove what killed writers left half-written in ``folder``; for whoever alone writes there.
 
     Args:
@@ -47,7 +48,7 @@ def remove_scratch(folder: Path, name: str | None = None) -> None:
         name: of the only file that is meant.
     """
     begun = "" if name is None else f"{glob.escape(name)}-"
-    for scratch in folder.glob(f".{begun}*{SCRATCH_SUFFIX}"):
+    for scratch in Path(folder).glob(f".{begun}*{SCRATCH_SUFFIX}"):
         scratch.unlink(missing_ok=True)
 
 

@@ -111,7 +111,7 @@ def shard_path(folder: Path, number: int) -> Path:
 class Shard(Generic[R, T]):
     """A shard's metadata; its rows stay on the disk until :meth:`table` is called."""
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
     format: ShardFormat[R, T] = attrs.field(repr=False)
     run: RunInfo
     records: tuple[R, ...]
@@ -122,7 +122,7 @@ class Shard(Generic[R, T]):
     @classmethod
     def write(
         cls,
-        path: Path,
+        path: str | os.PathLike[str],
         shard_format: ShardFormat[R, T],
         run: RunInfo,
         records: Sequence[R],
@@ -133,6 +133,7 @@ class Shard(Generic[R, T]):
         Raises:
             OSError: the disk is full, the directory is gone …
         """
+        path = Path(path)
         metadata = {
             shard_format.version_key: str(shard_format.version),
             shard_format.run_key: _json.dumps(run),
@@ -156,12 +157,13 @@ class Shard(Generic[R, T]):
         return cls(path, shard_format, run, tuple(records))
 
     @classmethod
-    def open(cls, path: Path, shard_format: ShardFormat[R, T]) -> Shard[R, T]:
+    def open(cls, path: str | os.PathLike[str], shard_format: ShardFormat[R, T]) -> Shard[R, T]:
         """Read a shard's footer.
 
         Raises:
             TrajectoryError: the file is damaged, is of another kind, or is one of another version.
         """
+        path = Path(path)
         try:
             schema = pq.read_schema(path)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:

@@ -25,7 +25,7 @@ class ShardSet(Generic[R, T]):
     rows of the earlier one are left out.
     """
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
     format: ShardFormat[R, T] = attrs.field(repr=False)
     shards: tuple[Shard[R, T], ...] = attrs.field(repr=lambda shards: f"<{len(shards)}>")
 

@@ -64,9 +64,9 @@ def fake_worker_argv(
     *,
     banner: str | None = "ready.",
     dialect: str = "ours",
-    log: Path | None = None,
-    marker: Path | None = None,
-    gate: Path | None = None,
+    log: str | os.PathLike[str] | None = None,
+    marker: str | os.PathLike[str] | None = None,
+    gate: str | os.PathLike[str] | None = None,
     fail_starts: int = 0,
     complaint: str = "",
 ) -> tuple[str, ...]:

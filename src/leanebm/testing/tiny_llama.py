@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ _BOS, _EOS = "<s>", "</s>"
 
 
 def tiny_llama(
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     seed: int = 0,
     hidden: int = 32,
@@ -47,6 +48,7 @@ def tiny_llama(
     from safetensors.torch import save_file
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    folder = Path(folder)
     size = _write_tokenizer(folder, vocabulary)
     config = LlamaConfig(
         architectures=["LlamaForCausalLM"],

@@ -130,7 +130,7 @@ def _read(path: Path, keep_to: int) -> list[dict[str, float]]:
 class TrainingStarted:
     """Everything is ready; the next step is the first one made now."""
 
-    folder: Path
+    folder: Path = attrs.field(converter=Path)
     step: int
     """Steps that an earlier, interrupted run has made; 0 for a fresh one."""
 

@@ -18,7 +18,7 @@ __all__ = ["TrainingResult"]
 class TrainingResult:
     """The best head, by sibling pairwise accuracy on held-out theorems, and how it came about."""
 
-    folder: Path
+    folder: Path = attrs.field(converter=Path)
     """Where it is."""
 
     checkpoint: EnergyCheckpoint

@@ -59,7 +59,7 @@ class WorkerCommand:
     env: Mapping[str, str] = attrs.field(factory=minimal_environment)
     """The whole environment of the process; nothing else is inherited."""
 
-    cwd: Path | None = None
+    cwd: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """Its working directory; ours when not given."""
 
     stack_mib: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))

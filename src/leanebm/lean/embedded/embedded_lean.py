@@ -24,13 +24,13 @@ _V8_STACK_KIB: Final = 120_000  # under _STACK_MIB, with room for what V8 does n
 class EmbeddedLean:
     """A complete installation. Nothing in it changes while it is used."""
 
-    node: Path
+    node: Path = attrs.field(converter=Path)
     """The Node.js executable."""
 
-    runtime: Path
+    runtime: Path = attrs.field(converter=Path)
     """Folder of the patched ``lean.js``, of ``lean.wasm`` and of ``lib``."""
 
-    repl: Path
+    repl: Path = attrs.field(converter=Path)
     """Folder of the compiled REPL, ``Repl.olean``."""
 
     lean_version: str

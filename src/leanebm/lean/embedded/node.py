@@ -107,7 +107,7 @@ _ADVICE = 'install one with `pip install "leanebm[embedded]"`, which brings Node
 class NodeRuntime:
     """A Node.js that can run Lean."""
 
-    executable: Path
+    executable: Path = attrs.field(converter=Path)
     """The program."""
 
     npm: tuple[str, ...] | None

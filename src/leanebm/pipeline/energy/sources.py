@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -72,7 +73,7 @@ class Lessons:
     __repr__ = fitting_repr
 
     @classmethod
-    def read(cls, trajectories: Sequence[Path], negatives: Sequence[Path]) -> Self:
+    def read(cls, trajectories: Sequence[str | os.PathLike[str]], negatives: Sequence[str | os.PathLike[str]]) -> Self:
         """Read search trees and group folders.
 
         Raises:

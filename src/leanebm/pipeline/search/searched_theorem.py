@@ -27,7 +27,7 @@ class SearchedTheorem:
     result: SearchResult | None = None
     """What the search found, which is on the disk; ``None`` if Lean refused the statement."""
 
-    proof: Path | None = None
+    proof: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """The certified proof's file, if there is one."""
 
     error: StatementError | None = None

@@ -20,7 +20,7 @@ __all__ = ["RunSummary", "summarise_run"]
 class RunSummary:
     """A run's totals, and each theorem's ending."""
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
     """The trajectory."""
 
     totals: TrajectorySummary
