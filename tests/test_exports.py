@@ -19,6 +19,7 @@ LAYERS = [name.removeprefix("leanebm.") for name in PACKAGES if name.count(".") 
 
 FOR_A_SCRIPT = {
     *("Theorem", "load_theorems", "RunConfig", "read_run_config", "SearchRun", "ProofRun", "summarise_run"),
+    *("Part", "Parts"),
     *("BestFirstSearch", "SearchBudget", "SearchConfig", "SearchResult", "SearchTree", "Node", "Workbench"),
     *("LeanPool", "LeanPoolConfig", "ReplayingEnvironment", "Certifier", "PolicyClient", "PolicyClientConfig"),
     *("BreadthFirst", "CumulativeLogProb", "LengthNormalisedLogProb", "NegativeEnergy", "WeightedSum"),

@@ -33,7 +33,7 @@ from leanebm.core import (
     TacticTimedOut,
 )
 from leanebm.lean import Certifier, ReplayingEnvironment
-from leanebm.pipeline import Observer, PipelineEvent, RunConfig, SearchRun, read_run_config
+from leanebm.pipeline import Observer, Part, Parts, PipelineEvent, RunConfig, SearchRun, read_run_config
 from leanebm.search import SearchProgress
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import ScriptedPolicy, ToyWorld
@@ -95,6 +95,11 @@ async def run_many(theorems: Sequence[Theorem]) -> None:
     config = read_run_config(Path("run.toml"))
     assert_type(config, RunConfig)
     await SearchRun(config, theorems, Path("runs/mine"), observer=MyObserver()).run()
+
+
+def parts_of_ones_own() -> RunConfig:
+    parts = Parts(policy=MyPolicy(), search=Part(PatientSearch))
+    return RunConfig(scorer=MyScorer(), parts=parts)
 
 
 def interfaces_are_met(pool: LeanPool) -> tuple[StateScorer, TacticPolicy, ProofEnvironment, Observer]:
