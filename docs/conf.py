@@ -37,6 +37,7 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!leanebm\b).*"),
     ("py:.*", r"leanebm\..*\.[A-Z]"),  # type variables
+    ("py:class", r"leanebm\.lean\._worker\.LeanWorker"),  # what a pool makes proofs with; nobody else does
 ]
 
 # Examples in docstrings are run with the names that a reader of the page would have imported.

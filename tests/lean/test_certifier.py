@@ -11,10 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import Certificate, CertificationRejected, Proof, ProofStep, Theorem
+from leanebm.core import (
+    Certificate,
+    CertificationRejected,
+    Proof,
+    ProofAdvanced,
+    ProofFinished,
+    ProofState,
+    ProofStep,
+    Theorem,
+)
 from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
-from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
 from leanebm.lean.certifier import assemble, audit, declaration_name, lean_file
 from leanebm.lean.embedded import EmbeddedLean
@@ -318,6 +327,42 @@ async def test_trees_are_certified(real_certifier: Certifier, theorem: Theorem, 
     result = await real_certifier.certify(theorem, proof)
     assert isinstance(result, Certificate), result
     assert await real_certifier.certify(theorem, result.tactics) == result
+
+
+@pytest.mark.lean
+async def test_goals_that_a_search_proved_apart_last_one_first_make_a_certified_tree(
+    lean_pool: LeanPool, real_certifier: Certifier
+) -> None:
+    """What a search over AND and OR nodes does with a state of several goals."""
+    candidates = ["exact hq", "exact Or.inl hp", "constructor", "exact hp", "exact Nat.zero_le n"]
+    theorem = Theorem(name="t", statement="∀ (p q : Prop) (n : Nat), p → q → (q ∧ p) ∧ (p ∨ q) ∧ 0 ≤ n")
+    opening = ["intro p q n hp hq", "refine ⟨?_, ?_, ?_⟩"]
+    async with lean_pool.open(theorem) as session:
+
+        async def proof_of(state: ProofState, goal: int) -> list[str]:
+            for tactic in candidates:
+                outcome = await session.run_tactic(state, tactic, goal=goal)
+                if isinstance(outcome, ProofFinished) or (
+                    isinstance(outcome, ProofAdvanced) and len(outcome.state.goals) < len(state.goals)
+                ):
+                    return [tactic]
+                if isinstance(outcome, ProofAdvanced) and len(outcome.state.goals) > len(state.goals):
+                    parts = len(outcome.state.goals) - len(state.goals) + 1
+                    proofs = [await proof_of(outcome.state, part) for part in reversed(range(parts))]
+                    return [ProofStep(tactic, children=tuple(map(tuple, reversed(proofs)))).text]
+            pytest.fail(f"no candidate proves goal {goal} of {state}")
+
+        state = session.root
+        for tactic in opening:
+            outcome = await session.run_tactic(state, tactic)
+            assert isinstance(outcome, ProofAdvanced)
+            state = outcome.state
+        assert len(set(state.coupling)) == len(state.goals) == 3
+        children = [await proof_of(state, goal) for goal in (2, 1, 0)]
+    tree = ProofStep(opening[1], children=tuple(map(tuple, reversed(children))))
+    result = await real_certifier.certify(theorem, [opening[0], tree])
+    assert isinstance(result, Certificate), result
+    assert "  · constructor\n    · exact hq\n    · exact hp\n  · exact Or.inl hp\n" in result.source
 
 
 _INJECTED = (

@@ -97,6 +97,7 @@ async def test_a_tactic_that_costs_its_worker_ran_into_a_limit(
         state = _state(await proof.run_tactic(proof.root, "step"))
         outcome = await proof.run_tactic(state, tactic)
         assert isinstance(outcome, TacticTimedOut)
+        assert outcome.message.startswith(repr(tactic))
         assert reason in outcome.message
         # Only that edge: the state is good for other tactics.
         assert isinstance(await proof.run_tactic(state, "done"), ProofFinished)

@@ -95,7 +95,7 @@ class StateScorer(Protocol):
     """
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
-        """One finite number a leaf, in the same order; **higher is expanded sooner**.
+        """One finite number per leaf, in the same order; **higher is expanded sooner**.
 
         Leaves with no goals are never passed: a finished proof ends the search at once.
         A number may depend on the leaf alone, never on the others in the batch.
@@ -119,7 +119,7 @@ class StateEncoder(Protocol):
         ...
 
     async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
-        """One float32 vector a text, all of one width, in the same order.
+        """One float32 vector per text, all of one width, in the same order.
 
         A text's vector does not depend on the others it is asked for with.
 
@@ -134,7 +134,7 @@ class EnergyModel(Protocol):
     """Says how hard to prove a state is."""
 
     async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
-        """One finite energy a state, in the same order; **lower is more provable**.
+        """One finite energy per state, in the same order; **lower is more provable**.
 
         States with no goals are never passed: a finished proof is not scored.
 

@@ -173,7 +173,7 @@ _REASONS: dict[type[WorkerLost], RetirementReason] = {
 def loss_of(
     breakage: Exception, *, who: str, ending: str, doom: str | None, culprit: Exchange[Any] | None, stderr_tail: str
 ) -> WorkerLost:
-    """The error that tells of a lost worker.
+    """The error by which a lost worker is reported.
 
     Args:
         breakage: What went wrong; becomes the error's cause.

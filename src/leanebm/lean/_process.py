@@ -82,7 +82,7 @@ def kill_group(pid: int) -> None:
 
 
 def _bytes_waiting(pipe: asyncio.ReadTransport) -> int:
-    """How much the kernel holds for us. The event loop does not tell before its next turn."""
+    """How much the kernel holds for us. The event loop reports it only at its next turn."""
     if pipe.is_closing():
         return 0
     answer = fcntl.ioctl(pipe.get_extra_info("pipe"), termios.FIONREAD, bytes(4))
@@ -90,7 +90,7 @@ def _bytes_waiting(pipe: asyncio.ReadTransport) -> int:
 
 
 class _Pipes(asyncio.SubprocessProtocol):
-    """What the event loop tells us about the child."""
+    """What the event loop reports about the child."""
 
     def __init__(self, max_line_bytes: int, on_output: Callable[[], None]) -> None:
         self.lines = LineBuffer(max_line_bytes)

@@ -79,7 +79,7 @@ def optional(reply: JsonObject, key: str, kind: type[T]) -> T | None:
         MalformedReplyError: it is neither null nor a ``kind``.
     """
     value = reply.get(key)
-    # JSON tells true from 1; Python's isinstance(True, int) would not.
+    # JSON distinguishes true from 1; Python's isinstance(True, int) would not.
     if value is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
     raise MalformedReplyError(f"{key!r} should be of type {kind.__name__}, not {type(value).__name__}")

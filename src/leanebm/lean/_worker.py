@@ -31,16 +31,9 @@ from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
 from leanebm.lean.statistics import RetirementReason
 
-__all__ = ["LeanWorker", "next_epoch"]
+__all__ = ["LeanWorker"]
 
 _epochs = count(1)
-
-
-def next_epoch() -> int:
-    """A number that nothing else in this process got: what tells a stale state from a live one."""
-    return next(_epochs)
-
-
 _log = logging.getLogger(__name__)
 
 R = TypeVar("R")
@@ -60,7 +53,7 @@ class LeanWorker:
     def __init__(self, command: WorkerCommand, config: LeanPoolConfig, index: int, on_end: Callable[[], None]) -> None:
         self.index = index
         """Its place in the pool."""
-        self.epoch = next_epoch()
+        self.epoch = next(_epochs)
         """Its incarnation; state ids mean something only together with it."""
         self.command = command
         """How its process was started."""

@@ -14,7 +14,7 @@ from functools import partial
 
 import attrs
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, shown
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticTimedOut
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
@@ -143,7 +143,7 @@ class ReplayingProof:
                 deaths += isinstance(loss, WorkerDied)
                 if blame := _blame(loss, deaths):
                     self._start_counts_anew()
-                    return TacticTimedOut(blame, loss.elapsed_s)
+                    return TacticTimedOut(f"{shown(tactic)}: {blame}", loss.elapsed_s)
                 await self._move(handle, loss)
             except StaleState as stale:
                 await self._move(handle, stale)

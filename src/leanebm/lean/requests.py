@@ -84,7 +84,7 @@ def goal_start(
 ) -> Request[ProofState | StateRef]:
     """Open a proof of ``theorem`` on the worker ``epoch``; Lean gives its statement up after ``timeout_s``.
 
-    Plain Pantograph takes no header and no time here; it is told the names of the universe levels instead.
+    Plain Pantograph takes no header and no time here; it takes the names of the universe levels instead.
     """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
     scope: JsonObject = {"levels": universe_levels(theorem.header)}

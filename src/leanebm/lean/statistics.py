@@ -1,4 +1,4 @@
-"""What a pool can tell about itself."""
+"""What a pool knows about itself."""
 
 from __future__ import annotations
 

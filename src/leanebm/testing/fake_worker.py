@@ -129,7 +129,7 @@ class FakeWorker:
         self.write(f"{self.scenario['banner']}\n".encode())
 
     def start_fails(self) -> bool:
-        """Count this start in the marker file, one byte a start."""
+        """Count this start in the marker file, one byte per start."""
         if not self.scenario["fail_starts"]:
             return False
         with Path(self.scenario["marker"]).open("ab") as marker:
@@ -396,7 +396,7 @@ def process_file(payload: Json) -> Json:
 
 
 def env_theorems(payload: Json) -> Json:
-    """Three theorems, one a page."""
+    """Three theorems, one per page."""
     offset = payload["offset"]
     theorem = {"name": f"Toy.t{offset}", "module": payload["prefixes"][0], "statement": "True", "fingerprint": "f"}
     return {"theorems": [theorem]} | ({"next": offset + 1} if offset < 2 else {})

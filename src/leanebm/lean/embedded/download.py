@@ -98,7 +98,7 @@ class InstallStage(enum.Enum):
 
 
 class InstallProgress(Protocol):
-    """Is told of each step, in the thread that installs. An exception it raises ends the installation cleanly."""
+    """Called at each step, in the thread that installs. An exception it raises ends the installation cleanly."""
 
     def __call__(self, stage: InstallStage, fraction: float | None) -> None:
         """``fraction`` of ``stage`` is done, in [0, 1]; ``None`` where that is not known."""
@@ -124,7 +124,7 @@ _NPM_VARIABLES = re.compile(
     r"npm_\w+|node_auth_token|node_extra_ca_certs|ssl_cert_\w+|(https?|no|all)_proxy", re.IGNORECASE
 )
 
-# `npm` waits a minute between attempts unless told otherwise; without a network that is no help.
+# `npm` waits a minute between attempts unless its settings say otherwise, which is pointless without a network.
 _NPM_OPTIONS = (
     "--ignore-scripts",
     "--no-update-notifier",

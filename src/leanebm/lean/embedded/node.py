@@ -51,7 +51,7 @@ def run_child(
     env: Mapping[str, str] | None = None,
     on_poll: Callable[[], None] = lambda: None,
 ) -> ChildResult:
-    """Run ``argv`` and wait; ``on_poll`` is called a few times a second meanwhile.
+    """Run ``argv`` and wait; ``on_poll`` is called a few times per second meanwhile.
 
     However this ends, by an exception of ``on_poll`` or ``KeyboardInterrupt`` too, the program and
     its children are gone. Unless ``env`` is given, its environment is the minimal one that workers get.
