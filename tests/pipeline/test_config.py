@@ -86,6 +86,12 @@ def test_a_toolchains_worker_may_grow_as_large_as_mathlib(tmp_path: Path) -> Non
     assert read_run_config(write(tmp_path, text + "max_rss_mib = 999\n")).lean.max_rss_mib == 999
 
 
+@pytest.mark.parametrize("name", ["embedded", "native", "pantograph"])
+def test_no_other_backend_may_call_itself_one_of_ours(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"a CommandBackend calls itself '{name}', which is one of ours"):
+        read_run_config(write(tmp_path, f"[lean.backend]\nkind = 'command'\nargv = ['lean']\nname = '{name}'\n"))
+
+
 def test_a_backend_given_as_an_option_replaces_the_files(tmp_path: Path) -> None:
     path = write(tmp_path, "[lean.backend]\nkind = 'native'\nproject = '/p'\n")
     config = read_run_config(path, [Override("lean.backend", "embedded", "--lean")])

@@ -16,7 +16,7 @@ from leanebm._fields import SAME_RESULTS
 from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
-from leanebm.lean import LeanPoolConfig
+from leanebm.lean import LeanBackend, LeanPoolConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.parts import FAMILIES, Part
 from leanebm.pipeline.settings import structure_settings
@@ -119,6 +119,13 @@ class RunConfig:
     def __attrs_post_init__(self) -> None:
         if self.energy.path is not None and self.parts.energy_model is not None:
             raise ValueError("energy.path and parts.energy_model are both given: a run has one energy model")
+        backend = self.lean.backend
+        ours = FAMILIES[LeanBackend].built_in.get(backend.name)
+        if ours is not None and type(backend) is not ours:
+            # Certificates say which Lean was believed, so one must not pass for another.
+            raise ValueError(
+                f"a {type(backend).__qualname__} calls itself {backend.name!r}, which is one of ours: rename it"
+            )
 
     @property
     def needs_server(self) -> bool:
