@@ -160,7 +160,7 @@ class Override:
 
     value: object
     option: str
-    """What the user typed, such as ``--budget``; a mistake in the value is told with it."""
+    """What the user typed, such as ``--budget``; a mistake in the value is reported with it."""
 
     __repr__ = fitting_repr
 

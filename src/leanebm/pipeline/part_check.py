@@ -107,7 +107,7 @@ async def check_part(table: Mapping[str, object], *, kind: str | None = None) ->
         kind: one of :data:`PART_KINDS`; ``None`` takes it from the methods of its class.
 
     Raises:
-        ConfigError: there is no such part, its settings are wrong, or it cannot be told what it is.
+        ConfigError: there is no such part, its settings are wrong, or its class does not show what it is.
     """
     name = table.get("kind")
     if kind is None:

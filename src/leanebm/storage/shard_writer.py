@@ -136,7 +136,7 @@ class ShardWriter(Generic[R, T]):
             What is done when the theorem is on the disk, or raises as :meth:`write` does.
 
         Raises:
-            ValueError, TrajectoryError: as :meth:`write`, where it can be told at once.
+            ValueError, TrajectoryError: as :meth:`write`, where that is known at once.
         """
         self._check(record, rows)
         if self._committer is None or self._committer.done():
@@ -257,4 +257,4 @@ class ShardWriter(Generic[R, T]):
                 pending.is_durable.set_result(None)
             else:
                 pending.is_durable.set_exception(failure)
-                pending.is_durable.exception()  # was told above, should its caller be cancelled before it hears it
+                pending.is_durable.exception()  # was logged above, should its caller be cancelled before it hears it
