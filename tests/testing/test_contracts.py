@@ -203,6 +203,11 @@ class TakesAnyState(ToySession):
         return await super().run_tactic(own, tactic, goal=goal)
 
 
+class FirstGoalOnly(ToySession):
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:  # noqa: ARG002
+        return await super().run_tactic(state, tactic)
+
+
 class FreshKeys(ToySession):
     async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         outcome = await super().run_tactic(state, tactic, goal=goal)
@@ -232,6 +237,7 @@ class AcceptsAnything(ToySession):
         (NeverCloses, "still answers after its context was left"),
         (NeverFrees, "a freed state still answers"),
         (TakesAnyState, "another session's state"),
+        (FirstGoalOnly, "on a goal that the state does not have"),
         (FreshKeys, "two states with different keys"),
         (FinishesTooEarly, "it says ProofFinished of 1 goals"),
         (AcceptsAnything, "'end' at the root is ProofAdvanced, not TacticRejected"),
@@ -287,6 +293,18 @@ async def test_a_certifier_that_breaks_its_contract_is_told_how(certifier: Certi
     with pytest.raises(ContractBroken, match="Certifier breaks its contract") as caught:
         await check_certifier(certifier, THEOREM, proof=["go", "end"])
     assert any(problem in line for line in caught.value.problems)
+
+
+class TakesTextOnly:
+    """A certifier from before proofs could be trees."""
+
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        return await ToyCertifier(WORLD).certify(theorem, [step for step in proof if isinstance(step, str)])
+
+
+async def test_a_certifier_that_takes_no_steps_is_reported() -> None:
+    with pytest.raises(ContractBroken, match="rejects the proof once its tactics are given as ProofStep"):
+        await check_certifier(TakesTextOnly(), THEOREM, proof=["go", "end"])
 
 
 def _with(result: CertificationResult, **changes: object) -> CertificationResult:

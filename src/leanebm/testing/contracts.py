@@ -27,6 +27,7 @@ from leanebm.core import (
     ProofFinished,
     ProofSession,
     ProofState,
+    ProofStep,
     StateEncoder,
     StateRef,
     StateScorer,
@@ -231,6 +232,8 @@ async def check_certifier(
                 problems.append(f"it accepts the axioms {sorted(set(certificate.axioms) - ACCEPTED_AXIOMS)}")
             if not certificate.fingerprint:
                 problems.append("the certificate has no fingerprint")
+    if isinstance(await certifier.certify(theorem, [ProofStep(tactic) for tactic in proof]), CertificationRejected):
+        problems.append("it rejects the proof once its tactics are given as ProofStep")
     problems += [
         f"it accepts {tuple(tactics)!r}, which proves nothing"
         for tactics in ((), ("sorry",), tuple(proof)[:-1], *wrong)
@@ -247,7 +250,9 @@ async def _session_problems(session: ProofSession, proof: Sequence[str], rejecte
     refusal = await session.run_tactic(root, rejected)
     if not isinstance(refusal, TacticRejected):
         problems.append(f"{rejected!r} at the root is {type(refusal).__name__}, not TacticRejected")
-    first, again = [await session.run_tactic(root, proof[0]) for _ in range(2)]
+    if not await _raises(ValueError, session.run_tactic(root, proof[0], goal=len(root.goals))):
+        problems.append("it runs a tactic on a goal that the state does not have")
+    first, again = await session.run_tactic(root, proof[0]), await session.run_tactic(root, proof[0], goal=0)
     if not (isinstance(first, ProofAdvanced) and isinstance(again, ProofAdvanced)):
         return [*problems, f"{proof[0]!r} at the root is {type(first).__name__}, then {type(again).__name__}"]
     if first.state.key != again.state.key:
@@ -270,9 +275,13 @@ async def _session_problems(session: ProofSession, proof: Sequence[str], rejecte
 
 
 async def _is_stale(session: ProofSession, state: ProofState, tactic: str) -> bool:
+    return await _raises(StaleState, session.run_tactic(state, tactic))
+
+
+async def _raises(error: type[Exception], work: Awaitable[object]) -> bool:
     try:
-        await session.run_tactic(state, tactic)
-    except StaleState:
+        await work
+    except error:
         return True
     return False
 
