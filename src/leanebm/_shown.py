@@ -18,7 +18,7 @@ _MAX_BITS: Final = 128
 _STEERING: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, and C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # what turns the direction of text round
-    "\u2028\u2029\ud800-\udfff]"  # further line ends, and halves of characters, which no file takes
+    "\u2028\u2029\ud800-\udfff]"  # further line ends, and lone surrogates, which no file can hold
 )
 
 

@@ -252,7 +252,7 @@ class EnergyError(LeanEbmError):
 class PartBroken(LeanEbmError):
     """A part that was plugged in does not keep its interface's contract; nothing it said was recorded.
 
-    A mistake in its code, which ``leanebm check`` may show alone.
+    The mistake is in the part's code; ``leanebm check`` may show it without a run.
     """
 
 

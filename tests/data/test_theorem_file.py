@@ -227,7 +227,7 @@ def test_a_header_opens_namespaces_and_names_universes_and_does_nothing_else(tmp
         ('{"name": "../x", "statement": "True"}', "the name '../x'"),
         ('{"name": "x : False := y\\n", "statement": "True"}', "the name"),
         (f'{{"name": "{"x" * 257}", "statement": "True"}}', "256"),
-        ('{"name": "x", "copy_from": "Nat.add_comm; axiom"}', "no name of a library theorem"),
+        ('{"name": "x", "copy_from": "Nat.add_comm; axiom"}', "cannot be the name of a library theorem"),
     ],
 )
 def test_bad_objects_are_reported(tmp_path: Path, line: str, complaint: str) -> None:

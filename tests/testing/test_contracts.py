@@ -123,7 +123,7 @@ async def test_an_encoder_that_keeps_its_contract_passes() -> None:
         (Encoder(lambda text, texts: [0.0, 0.0] if text == texts[0] else [len(text), 1.0]), "vector 0 is zero"),
         (Encoder(lambda text, _: [math.nan, len(text)]), "vector 3 is zero or not finite"),
         (Encoder(lambda _, __: [1.0, 1.0]), "different texts have equal vectors"),
-        (Encoder(lambda text, texts: [len(text), len(texts)]), "vector 2 is another one when its text is alone"),
+        (Encoder(lambda text, texts: [len(text), len(texts)]), "vector 2 differs when its text is alone"),
     ],
 )
 async def test_an_encoder_that_breaks_its_contract_is_told_how(encoder: Encoder, problem: str) -> None:

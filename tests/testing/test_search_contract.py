@@ -99,7 +99,7 @@ class Swallows:
         (breaking(lambda result, _: attrs.evolve(result, certificate=None)), "outcome and certificate disagree"),
         (
             breaking(lambda result, _: attrs.evolve(result, certificate=fresh(result.certificate))),
-            "its certificate is none that the certifier gave",
+            "its certificate is not one that the certifier gave",
         ),
         (breaking(lambda result, _: attrs.evolve(result, nodes=())), "it returned no nodes"),
         (breaking(lambda result, _: attrs.evolve(result, nodes=result.nodes[::-1])), "the first node must be the root"),

@@ -19,7 +19,7 @@ class Evidence(enum.Enum):
     """How sure it is that a negative cannot be proved."""
 
     DEAD = "dead"
-    """Verified: everything that was tried on it failed, down to the bottom."""
+    """Verified: everything that was tried on it, and on all that came of it, failed."""
 
     UNKNOWN = "unknown"
     """It is off the known proof, and nobody has proved it."""

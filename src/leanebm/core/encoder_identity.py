@@ -52,7 +52,7 @@ class EncoderIdentity:
         return hashlib.sha256(json.dumps(attrs.asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     def differences(self, other: EncoderIdentity) -> tuple[str, ...]:
-        """One phrase a field that differs, such as ``dim: 384 here, 4096 there``; empty if equal."""
+        """One phrase per field that differs, such as ``dim: 384 here, 4096 there``; empty if equal."""
         mine, theirs = attrs.asdict(self), attrs.asdict(other)
         return tuple(
             f"{name}: {mine[name]!r} here, {theirs[name]!r} there" for name in mine if mine[name] != theirs[name]

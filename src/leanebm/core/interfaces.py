@@ -165,7 +165,7 @@ class ProofSearch(Protocol):
     """Searches for proofs. One object serves many theorems, several of them at the same time."""
 
     async def run(self, theorem: Theorem) -> SearchResult:
-        """Search for a proof of ``theorem``; what one call writes down is not another's.
+        """Search for a proof of ``theorem``. Calls share nothing that they record.
 
         A failure of Lean, the policy or the scorer does not raise: it is the result's ``error``, beside
         everything found until then. Nothing but a certificate makes a theorem proved.

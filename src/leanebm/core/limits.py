@@ -25,7 +25,7 @@ MAX_TEXT_CHARACTERS: Final = 2**14
 
 MAX_HEADER_CHARACTERS: Final = 2**10
 
-"""Longest header. Lean looks every name that it opens up in all that are open already."""
+"""Longest header. Lean looks up every name that it opens in all namespaces that are open already."""
 
 MAX_FILE_CHARACTERS: Final = 2**16
 

@@ -1,4 +1,4 @@
-"""A search tree's nodes and edges: what a search hands over of the way it went."""
+"""A search tree's nodes and edges: the record that a search leaves of its way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class NodeStatus(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Edge:
-    """One tactic call: an observation, never changed afterwards, also when paths are."""
+    """One tactic call: an observation, never changed afterwards, even when paths change."""
 
     tactic: str
     log_prob: float

@@ -146,7 +146,7 @@ class SearchOutcome(enum.StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What to tell a person, with what to try next."""
+        """A sentence for a person, with what to try next."""
         return _SENTENCES[self]
 
     @classmethod
@@ -180,7 +180,7 @@ _SENTENCES: Final = {
     SearchOutcome.PROVED: "Proved: Lean's kernel accepted the proof in a process that ran no search.",
     SearchOutcome.EXHAUSTED: (
         "Not proved: every state that the policy's tactics lead to was expanded. "
-        "Ask the policy for more candidates a state, or for more varied ones."
+        "Ask the policy for more candidates per state, or for more varied ones."
     ),
     SearchOutcome.BUDGET_SPENT: (
         "Not proved: a limit ended the search while there were states left to try. Give it a larger budget."

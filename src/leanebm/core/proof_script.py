@@ -86,7 +86,7 @@ def tactic_blocks(proof: Proof) -> tuple[str, ...]:
 def indented(text: str, prefix: str) -> str:
     """``text`` moved to the right by ``prefix``, however far it stood there already.
 
-    Unlike :func:`textwrap.indent`, by Lean's lines: a string may hold U+2028, which ends none of them.
+    Unlike :func:`textwrap.indent`, this goes by Lean's lines, which U+2028 in a string does not end.
     """
     return "\n".join(f"{prefix}{line}" if line else "" for line in _flush_left(text).split("\n"))
 

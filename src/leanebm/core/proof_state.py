@@ -102,7 +102,7 @@ class ProofState:
             raise ValueError(f"{len(coupling)} coupling numbers for {len(self.goals)} goals")
 
     def check_goal(self, goal: int) -> None:
-        """See that there is a goal of that number.
+        """Check that there is a goal with that number.
 
         Raises:
             ValueError: there is none.

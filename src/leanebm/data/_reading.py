@@ -1,4 +1,4 @@
-"""What can be said against a theorem's text without asking Lean.
+"""Checks of a theorem's text that need no Lean.
 
 None of this decides whether a statement is true, or even well typed: Lean does. It catches, before any
 worker starts, the lines that would end with a puzzling message from Lean, and text that would not stay
@@ -87,7 +87,7 @@ def _name_problems(name: str) -> Iterator[str]:
 
 def _library_name_problems(name: str) -> Iterator[str]:
     if len(name) > _MAX_NAME_CHARS or not _LIBRARY_NAME.fullmatch(name):
-        yield f"{_shortened(name)} is no name of a library theorem, such as Nat.add_comm"
+        yield f"{_shortened(name)} cannot be the name of a library theorem, such as Nat.add_comm"
 
 
 def _statement_problems(statement: str) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _header_problems(header: str) -> Iterator[str]:
     if objection := objection_to_length(header, MAX_HEADER_CHARACTERS, what="header"):
         yield objection
         return
-    for line in header.split("\n"):  # no other character ends a line for Lean; in a line, none of them matches
+    for line in header.split("\n"):  # for Lean, no other character ends a line; inside one, no such character matches
         if line.strip(" ") and not _HEADER_LINE.fullmatch(line.strip(" ")):
             yield (
                 f"the header line {_shortened(line)} is not of the form 'open Nat List', 'open scoped Nat', "
@@ -147,7 +147,7 @@ def _shortened(text: str) -> str:
 
 META: Final = "meta"
 
-"""The key whose value is the file's owner's own; nothing here reads it."""
+"""The key whose value belongs to the file's owner; nothing here reads it."""
 
 _KIND_NAMES: Final = {str: "a string", int: "a whole number"}
 
@@ -159,11 +159,11 @@ _UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
 class BadLine(ValueError):
-    """A line that is not what it should be; the message says why."""
+    """A line that is not as it should be; the message says why."""
 
 
 def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers; of an over-long one, just enough to see that it is one."""
+    """Lines with their numbers; of a line that is too long, just enough to see that it is."""
     for number in count(1):
         line = piece = file.readline(MAX_LINE_BYTES + 1)
         if not line:
@@ -191,7 +191,7 @@ def json_object(line: str, *, example: str) -> dict[str, object]:
     """The JSON object that a line holds.
 
     Raises:
-        BadLine: it holds something else, which is not such as ``example``, or a key twice.
+        BadLine: it holds something else, or an object with a key given twice; the message shows ``example``.
     """
     try:
         value = json.loads(line, object_pairs_hook=_unique_keys)
@@ -207,7 +207,7 @@ def json_object(line: str, *, example: str) -> dict[str, object]:
 def fields_of(value: Mapping[str, object], kinds: Mapping[str, type], *, required: Collection[str]) -> dict[str, Any]:
     """The fields of a JSON object that have a value, each of the kind that ``kinds`` says.
 
-    A key ``null`` is as good as none. What the file's owner wants to say besides goes under ``meta``.
+    A key whose value is ``null`` counts as missing. What the file's owner wants to add goes under ``meta``.
 
     Raises:
         BadLine: a required key is missing, a key is unknown, or its value is of another kind; every one is named.

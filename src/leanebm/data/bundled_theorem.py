@@ -20,7 +20,7 @@ BUNDLED_FILE: Final = Path(__file__).with_name("bundled") / "core.jsonl"
 
 
 class Level(enum.StrEnum):
-    """How much a proof takes."""
+    """How hard a proof is."""
 
     TRIVIAL = "trivial"
     """One obvious step."""

@@ -1,4 +1,4 @@
-"""Folders of contrastive groups: atomic Parquet shards, one row a decision point."""
+"""Folders of contrastive groups: atomic Parquet shards, one row per decision point."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ContrastiveRecord:
 
     theorem: Theorem
     module: str = ""
-    """The library module it was taken from; empty if it is of nobody's library."""
+    """The library module it was taken from; empty if it is from no library."""
 
     run_id: str
     """The run that replayed it."""
@@ -76,7 +76,7 @@ class ContrastiveRecord:
 
     num_groups: int = attrs.field(default=0, validator=ge(0))
     fates: Mapping[TacticFate, int] = attrs.field(factory=dict)
-    """How many of the policy's candidates met which fate."""
+    """How many of the policy's candidates met each fate."""
 
     tactic_calls: int = attrs.field(default=0, validator=ge(0))
     """Tactics that Lean ran and answered, closers included."""

@@ -19,12 +19,12 @@ class KnownProof:
     """A theorem, the tactics that are said to prove it, and the states they were run on.
 
     Raises:
-        ValueError: there is no tactic, or not one state a tactic.
+        ValueError: there is no tactic, or there is not one state per tactic.
     """
 
     theorem: Theorem
     module: str = ""
-    """The library module the theorem was taken from; empty if it is of nobody's library."""
+    """The library module the theorem was taken from; empty if it is from no library."""
 
     tactics: tuple[str, ...] = attrs.field(validator=min_len(1))
     states: tuple[str, ...]

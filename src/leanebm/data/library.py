@@ -1,4 +1,4 @@
-"""The Parquet file of library theorems: one row a theorem, under a versioned schema."""
+"""The Parquet file of library theorems: one row per theorem, under a versioned schema."""
 
 from __future__ import annotations
 

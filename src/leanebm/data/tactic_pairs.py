@@ -6,8 +6,8 @@ One JSON object per line, one line per step::
      "state": "⊢ ∀ n : Nat, n + 0 = n", "tactic": "intro n"}
 
 ``copy_from`` stands in place of ``statement`` where the theorem is the library's; ``header`` (``open`` and
-``universe`` lines) and ``module`` may be left out. All steps of a proof must be there; in which order lines
-come does not matter. Under ``meta`` may stand whatever else is known of a step; any other key is a mistake.
+``universe`` lines) and ``module`` may be left out. All steps of a proof must be there, in any
+order of lines. Whatever else is known of a step may stand under ``meta``; any other key is a mistake.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TacticPair:
 
     theorem: Theorem
     module: str = ""
-    """The library module the theorem was taken from; empty if it is of nobody's library."""
+    """The library module the theorem was taken from; empty if it is from no library."""
 
     step: int = attrs.field(validator=ge(0))
     """Which step of the proof, from 0."""
@@ -111,7 +111,7 @@ def read_tactic_pairs(path: str | os.PathLike[str]) -> tuple[TacticPair, ...]:
 
 
 def write_tactic_pairs(path: str | os.PathLike[str], pairs: Iterable[TacticPair]) -> None:
-    """Write pairs, atomically; :func:`read_tactic_pairs` gives them back equal. One writer a file.
+    """Write pairs, atomically; :func:`read_tactic_pairs` gives them back equal. One writer per file.
 
     Raises:
         ConfigError: there is nothing to write, or there are pairs that could not be read back; every

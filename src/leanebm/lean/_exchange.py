@@ -1,4 +1,4 @@
-"""A request on its way: its line, the line that answers it, and what becomes of it when its worker breaks.
+"""A request on its way: its line, the line that answers it, and what happens to it when its worker breaks.
 
 One request is one line ``{"cmd": …, "payload": {…}, "nonce": …}`` and one reply is one line with a JSON object,
 which repeats the nonce if there was one: nothing else that a worker may say passes for the answer.
@@ -64,7 +64,7 @@ def decode_reply(line: bytes) -> JsonObject:
     """
     try:
         reply = json.loads(line.decode("utf-8"))
-        if _MAYBE_SURROGATE.search(line):  # JSON's escapes can spell what is no text; files and prompts cannot hold it
+        if _MAYBE_SURROGATE.search(line):  # an escape may spell half a character, which no file holds
             json.dumps(reply, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedReplyError(f"not a line of JSON ({error}): {_excerpt(line)}") from error
@@ -115,7 +115,7 @@ class Exchange(Generic[R]):
             self.on_abandoned(reply)
 
     def abandon(self) -> None:
-        """The caller was cancelled. If the answer is there already, it just did not hear of it any more."""
+        """The caller was cancelled. The answer may be there already, though the caller never saw it."""
         if not self.answer.done() or self.answer.cancelled() or self.answer.exception() is not None:
             return
         if self.on_abandoned is not None:
@@ -134,8 +134,8 @@ _STANDSTILL_S = 1.0
 async def within(seconds: float, attempt: Callable[[], Awaitable[R]]) -> R:
     """Await ``attempt()``, for at most ``seconds`` through which our own process ran.
 
-    A process that was stopped (Ctrl-Z, a debugger, a paused container) hears of an answer that has long been there
-    and of a deadline that has long passed in the same breath. That is nobody's fault but ours: the deadline is
+    A process that was stopped (Ctrl-Z, a debugger, a paused container) learns at the same moment of an
+    answer that came long ago and of a deadline that passed long ago. The worker is not to blame: the deadline is
     moved by as long as we stood still, but not by more than ``seconds``, and ``attempt`` is called again.
 
     Args:

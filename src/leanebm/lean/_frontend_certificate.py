@@ -61,7 +61,8 @@ def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply 
     if found := _RUNS_CODE.search(source):
         return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: it could run code")
     if found := _RUN_SETTING.search(rest):
-        return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: a setting that is no literal is run")
+        message = f"`{found[0]}` is not allowed: Lean runs a setting that is not a literal"
+        return CertifyRejectedReply("forbidden", message)
     if _may_hide_a_setting(rest):
         return CertifyRejectedReply("forbidden", "a comment beside `( … :=` is not allowed: it could hide a setting")
     return None

@@ -10,7 +10,7 @@ parent writes a byte to it. When it reaches end-of-file, because the parent clos
 When the program ends by itself, this process ends in the same way. Standard input and output are
 inherited by the program, never copied.
 
-Kept to a few modules of the standard library: it is started once a worker, and its start-up counts.
+Kept to a few modules of the standard library: it is started once per worker, and its start-up counts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a worker answers: JSON in, values out. Pure: no I/O, no process, no clock.
 
 A reply with an ``error`` key is a refusal; what else it may look like depends on its command, and there is one
-decoder per command. A decoder goes by the keys that a reply has, never by a version. What matches none of a
-command's shapes is malformed: nothing is guessed, and least of all a proof.
+decoder per command. A decoder goes by the keys that a reply has, never by a version. A reply that has none of its
+command's shapes is malformed: nothing is guessed, least of all a proof.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ JsonObject = Mapping[str, object]
 T = TypeVar("T")
 
 MISUSE: Final = frozenset({"command", "arguments", "operation", "main"})
-"""Kinds of refusal by which a worker did not understand us: our mistake, never that of what it was asked about."""
+"""Kinds of refusal that say that the worker did not understand the request: our mistake, never the tactic's."""
 
 INTERRUPTED: Final = "interrupt"
-"""All that Lean says of what was given up for its time."""
+"""All that Lean says when it gives something up for having run out of time."""
 
 _LIMITS = ("(deterministic) timeout", "maximum recursion depth", "maximum number of heartbeats")
 
@@ -122,7 +122,7 @@ class LimitReached:
 
 @attrs.frozen
 class CertifiedReply:
-    """The worker's word for a certificate."""
+    """A certificate, as the worker reports it."""
 
     statement: str
     fingerprint: str
@@ -134,7 +134,7 @@ class CertifiedReply:
 
 @attrs.frozen
 class CertifyRejectedReply:
-    """The worker's word against one."""
+    """A rejection, as the worker reports it."""
 
     reason: str
     message: str
@@ -173,7 +173,7 @@ class UnitMessages:
 
 
 def refuse_if_error(reply: JsonObject, command: str) -> None:
-    """Tell a refusal from an answer.
+    """Raise if the reply is a refusal.
 
     Raises:
         CommandRefused: the reply is ``{"error": kind, "desc": description}``.
@@ -192,8 +192,8 @@ def start_reply(reply: JsonObject, epoch: int) -> ProofState | StateRef:
 def tactic_reply(reply: JsonObject, epoch: int) -> ProofState | UnusableState | TacticFailed | LimitReached:
     """Decode ``goal.tactic`` of the worker ``epoch``: success, failed tactic, text that does not parse, or an error.
 
-    A success has a new state id **and** a list of goals; one without the other is no protocol, and
-    certainly no proof.
+    A success has a new state id **and** a list of goals; one without the other breaks the protocol,
+    and is certainly no proof.
 
     Raises:
         CommandRefused: the worker did not understand the request, or does not have the state.

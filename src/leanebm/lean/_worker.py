@@ -108,7 +108,7 @@ class LeanWorker:
         servants: Servants,
         on_end: Callable[[], None] = lambda: None,
     ) -> LeanWorker:
-        """Start a worker whose background tasks are among ``servants``; the caller owes it an :meth:`aclose`.
+        """Start a worker whose background tasks are among ``servants``; the caller must :meth:`aclose` it.
 
         ``on_end`` is called when it takes no more requests, whatever the reason.
 

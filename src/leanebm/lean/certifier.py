@@ -1,7 +1,7 @@
 """The last word on a proof, from a worker that never ran a search.
 
-A certifier's worker that is broken, or was made to lie, can say anything. These checks do not make its
-word true; they refuse a certificate that could not be one even if every word of it were.
+A certifier's worker that is broken, or was made to lie, can say anything. These checks do not make
+what it says true; they refuse a certificate that would be worth nothing even if all of it were true.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SORRY = "sorryAx"
 
 
 def audit(theorem: Theorem, reply: CertifiedReply | CertifyRejectedReply) -> CertifiedReply | CertifyRejectedReply:
-    """``reply``, or a rejection where it says itself that it is no certificate for ``theorem``."""
+    """``reply``, or a rejection if its own words rule it out as a certificate for ``theorem``."""
     if isinstance(reply, CertifyRejectedReply):
         return reply
     named = {*reply.axioms, *reply.constants, *reply.trusted_constants}

@@ -218,7 +218,7 @@ class Opening(Generic[P]):
 
     With ``async with pool.open(theorem) as proof:`` it is closed when the block is left. With
     ``proof = await pool.open(theorem)`` it is yours, in a notebook over as many cells as you like, or handed to
-    another task: whoever has it last owes it an ``await proof.aclose()``.
+    another task: whoever has it last must ``await proof.aclose()``.
     """
 
     def __init__(self, start: Callable[[], Coroutine[None, None, P]]) -> None:

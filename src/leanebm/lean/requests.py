@@ -70,7 +70,7 @@ class Request(Generic[R]):
 
 
 def stat() -> Request[None]:
-    """Ask for nothing much: a worker that answers this is alive."""
+    """Ask for next to nothing: a worker that answers is alive."""
     return _acknowledged("stat", {})
 
 

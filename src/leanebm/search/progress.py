@@ -174,7 +174,7 @@ class SearchObserver(Protocol):
     def on_expansion(self, progress: SearchProgress, node: Node) -> None:
         """Called each time a search is about to expand ``node``; it must return at once.
 
-        ``len(progress.tree.nodes)`` and ``progress.meter`` tell how far the search is.
+        ``len(progress.tree.nodes)`` and ``progress.meter`` say how far the search is.
         """
         ...
 

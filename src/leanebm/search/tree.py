@@ -1,4 +1,4 @@
-"""The search tree: one node a state, each hanging from the best path that is known to lead to it.
+"""The search tree: one node per state, each hanging from the best path that is known to lead to it.
 
 Theory of operation. Proof states form a graph with cycles (``symm`` twice is where one began), and
 equal states are reached along different paths. The tree holds one node for each
@@ -8,7 +8,7 @@ parent. Everything below the node moves with it: depths and path log-probabiliti
 because they are part of those nodes' own paths.
 
 Why there is never a cycle: a path that leads back to one of its own ancestors is not a rival at all
-(:meth:`SearchTree.known` tells, :meth:`SearchTree.move` refuses), and hanging a node below
+(:meth:`SearchTree.known` finds the ancestor, :meth:`SearchTree.move` refuses it), and hanging a node below
 a node outside its own subtree keeps a tree a tree.
 
 Finished states have no goals and so would all be equal; they are never merged.

@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["SCRATCH_SUFFIX", "remove_scratch", "sync_directory", "write_atomically"]
 
 SCRATCH_SUFFIX: Final = ".part"
-"""Of a file that is being written, ``.NAME-….part`` in the folder it is for; a killed writer leaves one behind."""
+"""Ends the name of a file that is being written, ``.NAME-….part``; a killed writer leaves one behind."""
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -55,7 +55,7 @@ class RunInfo:
     __repr__ = fitting_repr
 
     def differences(self, other: RunInfo) -> list[str]:
-        """What keeps results of the two runs from being pooled, each as ``$.path: ours, not theirs``.
+        """What keeps the results of the two runs from being pooled, each as ``$.path: ours, not theirs``.
 
         Ids, times and leanebm's own version may differ.
         """

@@ -1,8 +1,8 @@
 """One file of a shard folder: whole theorems only, in place entirely or not at all.
 
-What was found at each theorem are the rows; what is known of each theorem as a whole, and of the run, is
-JSON in the file's metadata, so that summaries and resuming read footers only, and a theorem of which
-there are no rows is recorded all the same.
+The rows hold what was found at each theorem. What is known of each theorem as a whole, and of the run, is
+JSON in the file's metadata: summaries and resuming read footers only, and a theorem without rows is recorded,
+too.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ShardFormat(Generic[R, T]):
     """What a folder of such shards is called in messages: ``trajectory``."""
 
     prefix: str
-    """In front of the metadata's keys; different for every kind, so that none is taken for another."""
+    """Prefix of the metadata's keys. Each kind has its own, so that no shard is taken for one of another kind."""
 
     version: int
     """Counts up when the columns change; another version is refused, not guessed at."""

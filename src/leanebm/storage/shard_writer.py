@@ -50,7 +50,7 @@ class ShardWriter(Generic[R, T]):
 
     :meth:`write` returns when the theorem's shard is on the disk, and theorems that finish at about
     the same time share one. Leaving the context writes what is left, also after a cancellation.
-    One writer at a time may have a directory; a killed one leaves no lock behind.
+    A directory has one writer at a time; a killed one leaves no lock behind.
 
     Args:
         path: the directory; made if it is not there.
@@ -187,7 +187,7 @@ class ShardWriter(Generic[R, T]):
         for run in reversed(runs):
             differences |= dict.fromkeys(self._run.differences(run))
             if run.resumed_despite:
-                break  # how the runs before this one differ from it was decided on when it began
+                break  # its user has already accepted how it differs from the runs before it
         if not differences:
             return
         listed = "\n".join(f"  - {line}" for line in differences)

@@ -1,4 +1,4 @@
-"""Cancels an operation everywhere that it can be cancelled, one place at a time.
+"""Cancels an operation at every point at which it can be cancelled, one point at a time.
 
 A task can be cancelled only where it is suspended. So an operation with ``k`` suspensions is run ``k``
 times and cancelled once at each, first *before* what it waits for has happened, then *after* it has
@@ -81,7 +81,7 @@ async def cancel_at_every_await(
     nobody fetched).
 
     Args:
-        operation: makes a fresh coroutine a run; must complete when it is left alone.
+        operation: makes a fresh coroutine for each run; must complete when it is left alone.
         afterwards: awaited after each cancelled run; raises if a resource leaked or the next call does not work.
         moments: when to cancel, at each suspension.
         patience_s: seconds a cancelled operation, and the tasks under it, may take to end.
@@ -123,7 +123,7 @@ async def _supervise(
             problems.append(f"it raised {error!r} instead" if error else "it swallowed the cancellation and returned")
         await _check(run, afterwards)
         del task, left
-        gc.collect(1)  # exceptions that nobody fetched are told when their tasks go
+        gc.collect(1)  # exceptions that nobody fetched are reported when their tasks are collected
     if problems or run.complaints:
         raise CancellationLeak(run.place, [*problems, *run.complaints])
     return None
@@ -205,7 +205,7 @@ class _Run:
 
 @final
 class _Counted(Coroutine[Any, Any, _T]):
-    """A coroutine that tells a run of each of its suspensions; in all else it is the one it wraps."""
+    """A coroutine that reports each of its suspensions to a run; in all else it is the one it wraps."""
 
     def __init__(self, work: Coroutine[Any, Any, _T], run: _Run) -> None:
         self._work = work

@@ -153,7 +153,7 @@ async def check_encoder(
                 math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
                 for a, b in zip(alone, together[i], strict=True)
             ):
-                problems.append(f"vector {i} is another one when its text is alone")
+                problems.append(f"vector {i} differs when its text is alone")
     if await encoder.identity() != identity:
         problems.append("its identity changed in between")
     report(encoder, problems)

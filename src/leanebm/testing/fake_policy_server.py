@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves as it is told, to test a policy client against."""
+"""A real HTTP server on loopback that misbehaves as its script says, to test a policy client against."""
 
 from __future__ import annotations
 

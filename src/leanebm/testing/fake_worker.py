@@ -22,8 +22,8 @@ are tactics:
 ``panic``           writes to standard error, then dies
 ``hang``            never answers
 ``flood N``         answers with a line of N bytes
-``noise``           answers with a line that is not JSON; ``list`` with JSON that is no object
-``not utf-8``       answers with bytes that are no text
+``noise``           answers with a line that is not JSON; ``list`` with JSON that is not an object
+``not utf-8``       answers with bytes that are not text
 ``twice``           answers twice; ``late noise`` once, and writes noise soon afterwards
 ``half``            writes half an answer, then dies
 ``no id``           claims success without a state id; ``no goals`` without goals; ``neither`` with neither
@@ -250,7 +250,7 @@ class FakeWorker:
     # --- misbehaviour ---
 
     def misbehave(self, text: str) -> bool:
-        """Do what ``text`` asks for, if that is a misbehaviour; whether it was one that is over."""
+        """Do what ``text`` asks for, if that is a misbehaviour; returns whether it was one that is over."""
         wanted = text.removesuffix(" once")
         word, _, rest = wanted.partition(" ")
         acts = self.acts() | dict.fromkeys(_RAW_ANSWERS, lambda _: self.answer_raw(wanted))

@@ -113,11 +113,11 @@ def sample_object(
 
     Args:
         text: the completion.
-        log_probs: one a token.
+        log_probs: one per token.
         ids: the tokens; by default 1, 2, 3 ….
         finish: ``stop``, ``length`` or ``abort``.
         weight_version: left out if ``None``.
-        token_texts: one a token; ``None`` for each by default.
+        token_texts: one per token; ``None`` for each by default.
     """
     numbered = ids if ids is not None else range(1, len(log_probs) + 1)
     texts = token_texts if token_texts is not None else [None] * len(log_probs)

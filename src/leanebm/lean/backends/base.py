@@ -43,7 +43,7 @@ class Dialect(Enum):
     request's nonce, and ``proof.certify`` certifies."""
 
     PANTOGRAPH = "pantograph"
-    """None of these."""
+    """Plain Pantograph's protocol, without any of these."""
 
 
 @attrs.frozen(kw_only=True)

@@ -106,7 +106,7 @@ class InstallProgress(Protocol):
 
 
 def silent(stage: InstallStage, fraction: float | None) -> None:
-    """Tell nobody."""
+    """Report to nobody."""
 
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ _DOWNLOAD_DEADLINE_S = 1800.0
 
 _CHUNK_BYTES = 1 << 20
 
-# The user's registry, credentials for it, proxies and certificates; our own keys are none of npm's business.
+# The user's registry, credentials for it, proxies and certificates; our own keys are not passed on to npm.
 _NPM_VARIABLES = re.compile(
     r"npm_\w+|node_auth_token|node_extra_ca_certs|ssl_cert_\w+|(https?|no|all)_proxy", re.IGNORECASE
 )

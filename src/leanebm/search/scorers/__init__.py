@@ -1,6 +1,6 @@
-"""Ways to say how promising a state is: one a file, each an object with :meth:`StateScorer.score`.
+"""Ways to say how promising a state is: one per file, each an object with :meth:`StateScorer.score`.
 
-A new one is a new file, or a class of your own: :func:`leanebm.testing.check_scorer` tells whether a
+A new one is a new file, or a class of your own: :func:`leanebm.testing.check_scorer` says whether a
 search can rely on it.
 """
 

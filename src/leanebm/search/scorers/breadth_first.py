@@ -16,8 +16,8 @@ __all__ = ["BreadthFirst"]
 class BreadthFirst:
     """``-depth``: every state is expanded before any deeper one, whatever the policy thinks.
 
-    The first proof found is one of the shortest within the policy's candidates. As a control it tells
-    how much of a result is owed to the order of expansion.
+    The first proof found is one of the shortest within the policy's candidates. As a control it shows
+    how much of a result is due to the order of expansion.
     """
 
     reads_energy: ClassVar[bool] = False
