@@ -59,7 +59,7 @@ def test_no_node_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_damaged_wheel_is_not_advised_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leanebm.lean.embedded.node.missing_of", lambda _: ())
-    with pytest.raises(LeanInstallError, match="24 or newer: install Node.js 24$"):
+    with pytest.raises(LeanInstallError, match=r"24 or newer: install Node\.js 24$"):
         find_node()
 
 
