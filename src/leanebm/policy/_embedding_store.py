@@ -11,6 +11,7 @@ import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar, final
@@ -70,16 +71,18 @@ class EmbeddingStore:
         Raises:
             ConfigError: it cannot be opened, is damaged, or is not a store of embeddings.
         """
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embeddings")
-        try:
+        async with AsyncExitStack() as unless_opened:
+            unless_opened.push_async_callback(self._close_after_all)
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embeddings")
             await self._in_thread(self._open)
-        except BaseException:
-            await self.__aexit__()
-            raise
+            unless_opened.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close the file, after what has been asked for is written."""
+        await self._close_after_all()
+
+    async def _close_after_all(self) -> None:
         if self._thread is not None:
             thread, self._thread = self._thread, None
             closing = asyncio.get_running_loop().run_in_executor(thread, self._close)
