@@ -8,27 +8,23 @@ Settings name a part by its ``kind``, which is one of three things:
 
 The rest of a part's settings are the keyword arguments of its class or factory. What a *run* supplies (a search
 needs a policy and an environment) are keyword arguments, too: a part gets those that it names, and they are no
-settings. This module says what a name means, which settings a part has, and where it came from;
-:mod:`leanebm.pipeline.settings` reads and writes their values.
+settings. This module says what a name means; :mod:`leanebm.pipeline.settings` reads and writes the settings.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib
-import inspect
 import operator
 import re
 import sys
 import tomllib
+import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from importlib.metadata import entry_points, packages_distributions, version
+from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
@@ -36,21 +32,20 @@ from leanebm._shown import fitting_repr, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 
 __all__ = [
     "FAMILIES",
     "Family",
-    "Origin",
-    "Parameter",
     "Part",
     "enter_part",
-    "fields_of",
     "find_factory",
-    "import_path",
-    "origin_of",
-    "parameters_of",
+    "interface_of",
+    "is_part",
+    "is_union",
+    "members_of",
     "part_table",
 ]
 
@@ -58,9 +53,6 @@ T = TypeVar("T")
 
 _FIELD: Final = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|.""", re.DOTALL)
 """A text in quotes, or one character."""
-
-Factory = Callable[..., Any]
-"""A class, or a function that makes a part; what is given to it is given by keyword."""
 
 
 @attrs.frozen(kw_only=True)
@@ -285,202 +277,25 @@ def _imported(path: str) -> Factory:
     return typing.cast("Factory", found)
 
 
-def import_path(factory: object) -> str:
-    """``package.module:Name`` of a class or function, under which a later run finds it again.
-
-    Raises:
-        ValueError: it could not be found again; the message says what to do.
-    """
-    module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str):
-        raise ValueError(f"{shown(factory)} has no name to be found by: give a class, or a function of a module")  # noqa: TRY004
-    if "<" in name:
-        raise ValueError(f"{name} is made inside a function, so no later run could find it: define it in a module")
-    try:
-        is_there = operator.attrgetter(name)(sys.modules[module]) is factory
-    except (AttributeError, KeyError):
-        is_there = False
-    if not is_there:
-        raise ValueError(
-            f"{module} has no {name}, or another one, so no later run could find it: define it in a module"
-        )
-    return f"{_script() if module == '__main__' else module}:{name}"
+# --- annotations ---
 
 
-def _script() -> str:
-    """Under what name the program that runs can be imported."""
-    main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    if spec is not None:
-        return str(spec.name)
-    if file is not None and (stem := Path(file).stem).isidentifier():
-        return stem
-    raise ValueError(
-        "it is defined at a prompt or in a notebook, so no later run could find it: put it into a .py file"
-    )
+def is_union(kind: object) -> bool:
+    """Whether an annotation is a union, such as ``int | None``."""
+    return get_origin(kind) in (typing.Union, types.UnionType)
 
 
-# --- settings -----------------------------------------------------------------------------------
+def members_of(union: Any) -> list[Any]:
+    """What a union holds beside ``None`` and, where an interface is one of them, the part still to be built."""
+    return [member for member in get_args(union) if member is not type(None) and get_origin(member) is not Part]
 
 
-@attrs.frozen(kw_only=True)
-class Parameter:
-    """A keyword argument of a class or factory."""
-
-    name: str
-    type: Any
-    """What it is annotated with; ``Any`` if it is not, and a :class:`NameError` if that names nothing."""
-
-    is_required: bool
-    attribute: attrs.Attribute[Any] | None = None
-    """The attrs field behind it, if there is one."""
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether it must not be written down: its attrs field says ``repr=False``."""
-        return self.attribute is not None and self.attribute.repr is False
-
-    @property
-    def affects_results(self) -> bool:
-        """Whether results depend on it: yes, unless its attrs field says ``metadata={"affects_results": False}``."""
-        return self.attribute is None or bool(self.attribute.metadata.get("affects_results", True))
+def is_part(kind: object) -> bool:
+    """Whether an annotation is an interface that parts are plugged into, or a part still to be built."""
+    return kind in FAMILIES or get_origin(kind) is Part
 
 
-@attrs.frozen(kw_only=True)
-class Parameters:
-    """What a class or factory can be given by keyword."""
-
-    parameters: tuple[Parameter, ...]
-    takes_more: bool
-    """Whether it takes any other keyword as well."""
-
-
-def parameters_of(factory: Factory) -> Parameters:
-    """The keyword arguments of ``factory``.
-
-    Raises:
-        ValueError: they cannot be found out, or some can be given by position only.
-    """
-    attributes = {}
-    if isinstance(factory, type) and attrs.has(factory):
-        attributes = {attribute.alias: attribute for attribute in attrs.fields(factory)}
-    try:
-        signature = inspect.signature(factory)
-    except TypeError as error:
-        raise ValueError(f"{shown(factory)} does not say which arguments it takes: {error}") from error
-    return Parameters(
-        parameters=tuple(
-            Parameter(
-                name=parameter.name,
-                type=_type_of(factory, parameter, attributes.get(parameter.name)),
-                is_required=parameter.default is parameter.empty,
-                attribute=attributes.get(parameter.name),
-            )
-            for parameter in _by_keyword(factory, signature)
-        ),
-        takes_more=any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()),
-    )
-
-
-def _by_keyword(factory: Factory, signature: inspect.Signature) -> Iterator[inspect.Parameter]:
-    for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            yield parameter
-        elif parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
-            raise ValueError(f"{shown(factory)} takes {parameter.name!r} by position only, so no setting can give it")
-
-
-def _type_of(factory: Factory, parameter: inspect.Parameter, attribute: attrs.Attribute[Any] | None) -> Any:
-    annotation = attribute.type if attribute is not None else parameter.annotation
-    if annotation is None or annotation is parameter.empty:
-        return Any
-    name, holder = parameter.name, SimpleNamespace(__annotations__={parameter.name: annotation})
-    try:
-        return typing.get_type_hints(holder, vars(sys.modules[_home(factory, attribute)]))[name]
-    except NameError as error:
-        return error  # no mistake yet: what a run supplies may be annotated with names for type checkers only
-
-
-def _home(factory: Factory, attribute: attrs.Attribute[Any] | None) -> str:
-    """The module in whose words a parameter is annotated."""
-    if not isinstance(factory, type):
-        return str(inspect.unwrap(factory).__module__)
-    wanted = "__init__" if attribute is None else "__annotations__"
-    for base in factory.__mro__:
-        found = vars(base).get(wanted)
-        if found is not None and (attribute is None or attribute.name in found):
-            return base.__module__
-    return factory.__module__
-
-
-def fields_of(part: object) -> dict[str, tuple[Parameter, Any]]:
-    """What ``part`` was made with, read from its attributes; secrets are left out.
-
-    Raises:
-        ValueError: an argument of its class cannot be read from it.
-    """
-    signature = parameters_of(type(part))
-    fields = {}
-    for parameter in signature.parameters:
-        if parameter.is_secret:
-            continue
-        name = parameter.attribute.name if parameter.attribute is not None else parameter.name
-        if not hasattr(part, name):
-            raise ValueError(
-                f"{type(part).__qualname__} takes {name!r} and does not keep it under that name, so it cannot be "
-                f"written down: set self.{name}, make the class an attrs class, or name it by 'package.module:Name'"
-            )
-        fields[parameter.name] = (parameter, getattr(part, name))
-    if signature.takes_more:
-        raise ValueError(
-            f"{type(part).__qualname__} takes any keyword (**), so what it was made with cannot be read from it: "
-            "spell its arguments out, or name it by 'package.module:Name'"
-        )
-    return fields
-
-
-# --- where a part came from ---------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class Origin:
-    """Which code a part was."""
-
-    kind: str
-    """``package.module:Name``."""
-
-    package: str
-    """The installed package and its version, or ``none`` for a file of your own."""
-
-    source_sha256: str
-    """SHA-256 of its source file, in hexadecimal."""
-
-
-@functools.cache
-def _packages(_: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
-    """Which distributions each package is of. It takes about a second to read, so once for each ``sys.path``."""
-    return packages_distributions()
-
-
-def origin_of(factory: object) -> Origin | None:
-    """Which code ``factory`` is; ``None`` for ours, whose version is recorded anyway.
-
-    Raises:
-        ValueError: no later run could find it, or it has no file.
-    """
-    module = str(getattr(factory, "__module__", ""))
-    package = module.partition(".")[0]
-    if package == __name__.partition(".")[0]:
-        return None
-    kind = import_path(factory)
-    file = getattr(sys.modules[module], "__file__", None)
-    if file is None:
-        raise ValueError(
-            f"{kind} comes from no file, so nothing can tell whether it has changed: define it in a module"
-        )
-    distributions = _packages(tuple(sys.path)).get(package, ())
-    return Origin(
-        kind=kind,
-        package=f"{distributions[0]} {version(distributions[0])}" if distributions else "none",
-        source_sha256=hashlib.sha256(Path(file).read_bytes()).hexdigest(),
-    )
+def interface_of(declared: Any) -> Any:
+    """The interface that a setting is annotated with, be it alone, in a union, or as a part still to be built."""
+    members = members_of(declared) if is_union(declared) else [declared]
+    return next((get_args(each)[0] if get_origin(each) is Part else each for each in members if is_part(each)), None)

@@ -10,9 +10,7 @@ has no word for "nothing", so ``"none"`` stands for it where a setting may be ab
 from __future__ import annotations
 
 import enum
-import types
-import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -24,22 +22,11 @@ from cattrs.v import transform_error
 
 from leanebm._shown import shown
 from leanebm.errors import ConfigError, LeanInstallError
-from leanebm.pipeline.parts import (
-    FAMILIES,
-    Factory,
-    Family,
-    Parameter,
-    Parameters,
-    Part,
-    fields_of,
-    find_factory,
-    import_path,
-    origin_of,
-    parameters_of,
-)
+from leanebm.pipeline._parameters import Factory, Parameter, Parameters, parameters_of
+from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
+from leanebm.pipeline.parts import FAMILIES, Part, find_factory, interface_of, is_part, is_union, members_of
 
 __all__ = [
-    "NONE_WORD",
     "settings_that_matter",
     "structure_arguments",
     "structure_settings",
@@ -48,9 +35,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-NONE_WORD = "none"
-"""How a TOML file says "no limit", or "not set"."""
 
 _MAX_BITS = 63
 """Of whole numbers, without the sign: as many as TOML promises."""
@@ -118,7 +102,7 @@ def unstructure_settings(config: attrs.AttrsInstance) -> dict[str, Any]:
     Raises:
         ConfigError: a part cannot be written down so that a later run finds it again; each is listed.
     """
-    return _Writer().whole(config)
+    return SettingsWriter().whole(config)
 
 
 def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
@@ -130,7 +114,7 @@ def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
     Raises:
         ConfigError: as :func:`unstructure_settings`.
     """
-    writer = _Writer(only_what_matters=True)
+    writer = SettingsWriter(only_what_matters=True)
     table = writer.whole(config)
     return table | ({"part_origins": writer.origins} if writer.origins else {})
 
@@ -199,7 +183,7 @@ def _structure_list(kind: Any) -> Callable[[object, object], object]:
 
 def _structure_union(kind: Any) -> Callable[[object, object], object]:
     """Structure what may be absent, or one of several types: the first that will have the value."""
-    present, may_be_absent = _members(kind), type(None) in get_args(kind)
+    present, may_be_absent = members_of(kind), type(None) in get_args(kind)
 
     def structure(value: object, _: object) -> object:
         if may_be_absent and (value is None or value == NONE_WORD):
@@ -215,29 +199,14 @@ def _structure_union(kind: Any) -> Callable[[object, object], object]:
     return structure
 
 
-def _members(union: Any) -> list[Any]:
-    """What a union holds beside ``None`` and, where an interface is one of them, the part still to be built."""
-    return [member for member in get_args(union) if member is not type(None) and get_origin(member) is not Part]
-
-
 def _structure_plain(value: object, _: object) -> object:
     """Take a value as it is, where no annotation says more."""
     return None if value == NONE_WORD else value
 
 
-def _is_part(kind: object) -> bool:
-    return kind in FAMILIES or get_origin(kind) is Part
-
-
-def _interface(declared: Any) -> Any:
-    """The interface that a setting is annotated with, be it alone, in a union, or as a part still to be built."""
-    members = _members(declared) if _is_union(declared) else [declared]
-    return next((get_args(each)[0] if get_origin(each) is Part else each for each in members if _is_part(each)), None)
-
-
 def _structure_part(declared: Any) -> Callable[[object, object], object]:
     """Structure one of several parts, named by a bare word or by ``kind`` in a table."""
-    family = FAMILIES[_interface(declared)]
+    family = FAMILIES[interface_of(declared)]
 
     def structure(value: object, _: object) -> object:
         table = value if isinstance(value, Mapping) else {"kind": value}
@@ -344,9 +313,9 @@ def _describe(error: BaseException, _: type | None) -> str:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook_factory(attrs.has, _structure_config)
-    converter.register_structure_hook_factory(_is_union, _structure_union)
+    converter.register_structure_hook_factory(is_union, _structure_union)
     converter.register_structure_hook_factory(_is_list, _structure_list)
-    converter.register_structure_hook_factory(_is_part, _structure_part)
+    converter.register_structure_hook_factory(is_part, _structure_part)
     converter.register_structure_hook_func(lambda kind: kind is Any, _structure_plain)
     for kind, accepted, wanted in _SCALARS:
         converter.register_structure_hook(kind, _structure_scalar(kind, accepted, wanted))
@@ -356,95 +325,8 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _is_union(kind: object) -> bool:
-    return get_origin(kind) in (typing.Union, types.UnionType)
-
-
 def _is_list(kind: object) -> bool:
     return get_origin(kind) in (list, Sequence) or (get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis)
 
 
 _CONVERTER = _converter()
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-@attrs.define
-class _Writer:
-    """Turns a config into plain values, and remembers what cannot be written down and whose code the parts are."""
-
-    only_what_matters: bool = False
-    problems: list[str] = attrs.field(factory=list)
-    origins: dict[str, dict[str, str]] = attrs.field(factory=dict)
-    """Which code each part is that is not ours, by its path."""
-
-    def whole(self, config: attrs.AttrsInstance) -> dict[str, Any]:
-        """The table of ``config``.
-
-        Raises:
-            ConfigError: something in it cannot be written down.
-        """
-        table = self.table(_fields(config), "$")
-        if self.problems:
-            raise ConfigError("these settings cannot be written down, so no run could be resumed:", self.problems)
-        return table
-
-    def table(self, fields: Iterable[tuple[Parameter, Any]], path: str) -> dict[str, Any]:
-        return {
-            parameter.name: self.plain(value, parameter.type, f"{path}.{parameter.name}")
-            for parameter, value in fields
-            if not parameter.is_secret and (parameter.affects_results or not self.only_what_matters)
-        }
-
-    def plain(self, value: Any, declared: Any, path: str) -> Any:
-        """``value`` in TOML's types; ``declared`` is its annotation."""
-        interface, member = _interface(declared), (get_args(declared) or (Any,))[0]
-        match value:
-            case None:
-                return NONE_WORD
-            case enum.Enum():
-                return value.value
-            case Path():
-                return str(value)
-            case bool() | int() | float() | str():
-                return value
-            case Mapping():
-                return {str(key): self.plain(each, Any, f"{path}.{key}") for key, each in value.items()}
-            case tuple() | list():
-                return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
-            case Part():
-                return self.part(value.factory, lambda: _part_fields(value), FAMILIES[interface], path)
-            case _ if interface in FAMILIES:
-                return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[interface], path)
-            case _ if attrs.has(type(value)):
-                return self.table(_fields(value), path)
-            case _:
-                self.problems.append(f"no setting can be a {type(value).__qualname__} @ {path}")
-                return None
-
-    def part(
-        self, factory: object, fields: Callable[[], Iterable[tuple[Parameter, Any]]], family: Family, path: str
-    ) -> Any:
-        """A part's kind and its fields."""
-        ours = [word for word, built_in in family.built_in.items() if built_in is factory]
-        try:
-            kind = ours[0] if ours else import_path(factory)
-            if (origin := origin_of(factory)) is not None:
-                self.origins[path.removeprefix("$.")] = attrs.asdict(origin)
-            return {"kind": kind} | self.table(fields(), path)
-        except ValueError as error:
-            self.problems.append(f"{error} @ {path}")
-            return None
-
-
-def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:
-    parameters = parameters_of(type(config)).parameters
-    return [(each, getattr(config, each.attribute.name)) for each in parameters if each.attribute is not None]
-
-
-def _part_fields(part: Part[Any]) -> list[tuple[Parameter, Any]]:
-    known = {parameter.name: parameter for parameter in parameters_of(part.factory).parameters}
-    return [
-        (known.get(name, Parameter(name=name, type=Any, is_required=False)), value)
-        for name, value in part.fields.items()
-    ]

@@ -1,0 +1,135 @@
+"""What a class or a function can be given by keyword: the settings of a part."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+
+from leanebm._shown import shown
+
+__all__ = ["Factory", "Parameter", "Parameters", "fields_of", "parameters_of"]
+
+Factory = Callable[..., Any]
+"""A class, or a function that makes a part; what is given to it is given by keyword."""
+
+
+@attrs.frozen(kw_only=True)
+class Parameter:
+    """A keyword argument of a class or factory."""
+
+    name: str
+    type: Any
+    """What it is annotated with; ``Any`` if it is not, and a :class:`NameError` if that names nothing."""
+
+    is_required: bool
+    attribute: attrs.Attribute[Any] | None = None
+    """The attrs field behind it, if there is one."""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it must not be written down: its attrs field says ``repr=False``."""
+        return self.attribute is not None and self.attribute.repr is False
+
+    @property
+    def affects_results(self) -> bool:
+        """Whether results depend on it: yes, unless its attrs field says ``metadata={"affects_results": False}``."""
+        return self.attribute is None or bool(self.attribute.metadata.get("affects_results", True))
+
+
+@attrs.frozen(kw_only=True)
+class Parameters:
+    """What a class or factory can be given by keyword."""
+
+    parameters: tuple[Parameter, ...]
+    takes_more: bool
+    """Whether it takes any other keyword as well."""
+
+
+def parameters_of(factory: Factory) -> Parameters:
+    """The keyword arguments of ``factory``.
+
+    Raises:
+        ValueError: they cannot be found out, or some can be given by position only.
+    """
+    attributes = {}
+    if isinstance(factory, type) and attrs.has(factory):
+        attributes = {attribute.alias: attribute for attribute in attrs.fields(factory)}
+    try:
+        signature = inspect.signature(factory)
+    except TypeError as error:
+        raise ValueError(f"{shown(factory)} does not say which arguments it takes: {error}") from error
+    return Parameters(
+        parameters=tuple(
+            Parameter(
+                name=parameter.name,
+                type=_type_of(factory, parameter, attributes.get(parameter.name)),
+                is_required=parameter.default is parameter.empty,
+                attribute=attributes.get(parameter.name),
+            )
+            for parameter in _by_keyword(factory, signature)
+        ),
+        takes_more=any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()),
+    )
+
+
+def _by_keyword(factory: Factory, signature: inspect.Signature) -> Iterator[inspect.Parameter]:
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            yield parameter
+        elif parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+            raise ValueError(f"{shown(factory)} takes {parameter.name!r} by position only, so no setting can give it")
+
+
+def _type_of(factory: Factory, parameter: inspect.Parameter, attribute: attrs.Attribute[Any] | None) -> Any:
+    annotation = attribute.type if attribute is not None else parameter.annotation
+    if annotation is None or annotation is parameter.empty:
+        return Any
+    name, holder = parameter.name, SimpleNamespace(__annotations__={parameter.name: annotation})
+    try:
+        return typing.get_type_hints(holder, vars(sys.modules[_home(factory, attribute)]))[name]
+    except NameError as error:
+        return error  # no mistake yet: what a run supplies may be annotated with names for type checkers only
+
+
+def _home(factory: Factory, attribute: attrs.Attribute[Any] | None) -> str:
+    """The module in whose words a parameter is annotated."""
+    if not isinstance(factory, type):
+        return str(inspect.unwrap(factory).__module__)
+    wanted = "__init__" if attribute is None else "__annotations__"
+    for base in factory.__mro__:
+        found = vars(base).get(wanted)
+        if found is not None and (attribute is None or attribute.name in found):
+            return base.__module__
+    return factory.__module__
+
+
+def fields_of(part: object) -> dict[str, tuple[Parameter, Any]]:
+    """What ``part`` was made with, read from its attributes; secrets are left out.
+
+    Raises:
+        ValueError: an argument of its class cannot be read from it.
+    """
+    signature = parameters_of(type(part))
+    fields = {}
+    for parameter in signature.parameters:
+        if parameter.is_secret:
+            continue
+        name = parameter.attribute.name if parameter.attribute is not None else parameter.name
+        if not hasattr(part, name):
+            raise ValueError(
+                f"{type(part).__qualname__} takes {name!r} and does not keep it under that name, so it cannot be "
+                f"written down: set self.{name}, make the class an attrs class, or name it by 'package.module:Name'"
+            )
+        fields[parameter.name] = (parameter, getattr(part, name))
+    if signature.takes_more:
+        raise ValueError(
+            f"{type(part).__qualname__} takes any keyword (**), so what it was made with cannot be read from it: "
+            "spell its arguments out, or name it by 'package.module:Name'"
+        )
+    return fields

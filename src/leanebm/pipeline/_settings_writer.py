@@ -1,0 +1,101 @@
+"""Frozen configs as plain values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+
+from leanebm.errors import ConfigError
+from leanebm.pipeline._origins import import_path, origin_of
+from leanebm.pipeline._parameters import Parameter, fields_of, parameters_of
+from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of
+
+__all__ = ["NONE_WORD", "SettingsWriter"]
+
+NONE_WORD = "none"
+"""How a TOML file says "no limit", or "not set"."""
+
+
+@attrs.define
+class SettingsWriter:
+    """Turns a config into plain values, and remembers what cannot be written down and whose code the parts are."""
+
+    only_what_matters: bool = False
+    problems: list[str] = attrs.field(factory=list)
+    origins: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    """Which code each part is that is not ours, by its path."""
+
+    def whole(self, config: attrs.AttrsInstance) -> dict[str, Any]:
+        """The table of ``config``.
+
+        Raises:
+            ConfigError: something in it cannot be written down.
+        """
+        table = self.table(_fields(config), "$")
+        if self.problems:
+            raise ConfigError("these settings cannot be written down, so no run could be resumed:", self.problems)
+        return table
+
+    def table(self, fields: Iterable[tuple[Parameter, Any]], path: str) -> dict[str, Any]:
+        return {
+            parameter.name: self.plain(value, parameter.type, f"{path}.{parameter.name}")
+            for parameter, value in fields
+            if not parameter.is_secret and (parameter.affects_results or not self.only_what_matters)
+        }
+
+    def plain(self, value: Any, declared: Any, path: str) -> Any:
+        """``value`` in TOML's types; ``declared`` is its annotation."""
+        interface, member = interface_of(declared), (get_args(declared) or (Any,))[0]
+        match value:
+            case None:
+                return NONE_WORD
+            case enum.Enum():
+                return value.value
+            case Path():
+                return str(value)
+            case bool() | int() | float() | str():
+                return value
+            case Mapping():
+                return {str(key): self.plain(each, Any, f"{path}.{key}") for key, each in value.items()}
+            case tuple() | list():
+                return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
+            case Part():
+                return self.part(value.factory, lambda: _part_fields(value), FAMILIES[interface], path)
+            case _ if interface in FAMILIES:
+                return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[interface], path)
+            case _ if attrs.has(type(value)):
+                return self.table(_fields(value), path)
+            case _:
+                self.problems.append(f"no setting can be a {type(value).__qualname__} @ {path}")
+                return None
+
+    def part(
+        self, factory: object, fields: Callable[[], Iterable[tuple[Parameter, Any]]], family: Family, path: str
+    ) -> Any:
+        """A part's kind and its fields."""
+        ours = [word for word, built_in in family.built_in.items() if built_in is factory]
+        try:
+            kind = ours[0] if ours else import_path(factory)
+            if (origin := origin_of(factory)) is not None:
+                self.origins[path.removeprefix("$.")] = attrs.asdict(origin)
+            return {"kind": kind} | self.table(fields(), path)
+        except ValueError as error:
+            self.problems.append(f"{error} @ {path}")
+            return None
+
+
+def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:
+    parameters = parameters_of(type(config)).parameters
+    return [(each, getattr(config, each.attribute.name)) for each in parameters if each.attribute is not None]
+
+
+def _part_fields(part: Part[Any]) -> list[tuple[Parameter, Any]]:
+    known = {parameter.name: parameter for parameter in parameters_of(part.factory).parameters}
+    return [
+        (known.get(name, Parameter(name=name, type=Any, is_required=False)), value)
+        for name, value in part.fields.items()
+    ]
