@@ -281,7 +281,7 @@ class SpectralLinear(nn.Module):
 
 @attrs.frozen(kw_only=True)
 class SpectralReport:
-    """What :meth:`~leanebm.energy.EnergyHead.freeze_spectral` found; one entry a layer, from the input on."""
+    """What :meth:`~leanebm.energy.EnergyHead.freeze_spectral` found; one entry per layer, from the input on."""
 
     exact: tuple[float, ...]
     """Largest singular value σ of each weight."""
@@ -290,7 +290,7 @@ class SpectralReport:
     """What a forward pass would have divided by instead, σ̂ ≤ σ."""
 
     lipschitz_bound: float
-    """The most that energies of two inputs can differ for each unit of distance between the (standardised)
+    """The most that energies of two inputs can differ per unit of distance between the (standardised)
     inputs: the product of the frozen weights' norms, the activations' steepest slopes and the scale."""
 
     @property

@@ -1,4 +1,4 @@
-"""Auxiliary term: energies are centred."""
+"""Terms beside the ranking loss: path order, remaining depth, and centring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one signature of the losses that compare a positive with its negatives."""
+"""Losses that compare a positive with its negatives, behind one signature."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def listwise(
     and the loss is the mean of :math:`\ell_b` over the groups that have a negative. A group has one relevant state,
     so its ideal gain is 1.
 
-    It is bounded by 1 a group, and flat for groups that are hopelessly wrong as for those that are right: the
+    It is bounded by 1 per group, and flat for groups that are hopelessly wrong as for those that are right: the
     gradient works on the positives that are nearly first, as a best-first search does.
 
     Args:

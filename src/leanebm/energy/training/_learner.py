@@ -1,6 +1,6 @@
 """A head together with what trains it.
 
-Shapes: ``B`` groups, ``K`` negatives a group, ``N`` states, ``D`` width.
+Shapes: ``B`` groups, ``K`` negatives per group, ``N`` states, ``D`` width.
 """
 
 from __future__ import annotations

@@ -288,7 +288,7 @@ def _settings(
 
 
 def _summary(settings: Mapping[str, Any]) -> dict[str, JsonScalar]:
-    """What of the settings a checkpoint tells."""
+    """The settings that a checkpoint records."""
     trainer = settings["trainer"]
     return {
         "loss": trainer["objective"]["loss"],

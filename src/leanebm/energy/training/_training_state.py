@@ -101,7 +101,7 @@ class TrainingState:
         return state, tensors
 
     def differences(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """One phrase a setting that differs, such as ``$.trainer.seed: 0 in the folder, 1 now``."""
+        """One phrase per setting that differs, such as ``$.trainer.seed: 0 in the folder, 1 now``."""
         theirs, ours = dict(settings_leaves("$", self.settings)), dict(settings_leaves("$", settings))
         return tuple(
             f"{path}: {theirs.get(path)!r} in the folder, {ours.get(path)!r} now"

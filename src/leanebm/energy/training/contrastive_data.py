@@ -4,7 +4,7 @@ Shapes: ``N`` states, ``D`` width, ``G`` groups, ``M`` negatives of all groups, 
 on the path of some theorem. Ragged lists are stored end to end; those of item ``i`` are
 ``values[start[i] : start[i + 1]]``.
 
-Groups come from several rounds, from replays and from searches, so the same decision point may be told
+Groups come from several rounds, from replays and from searches, so the same decision point may occur
 more than once, and a state that one proof leaves aside may be a step of another proof of the same theorem.
 """
 
@@ -40,7 +40,7 @@ MAX_SHARED_FRACTION: Final = 0.1
 
 
 def embedding_matrix(texts: Sequence[str], embeddings: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """The vectors of ``texts``, one a row, ``[N, D]``.
+    """The vectors of ``texts``, one per row, ``[N, D]``.
 
     Raises:
         EnergyError: vectors are missing, of different widths, all zero, not finite, or shared by so many
@@ -103,7 +103,7 @@ Indices = NDArray[np.int64]
 
 @attrs.frozen(kw_only=True, eq=False)
 class TheoremPaths:
-    """States on the path of each of ``T`` theorems, ``P`` in all, each once a theorem, the nearest to the end first.
+    """States on the path of each of ``T`` theorems, ``P`` in all, each once per theorem, the nearest to the end first.
 
     A theorem with several proofs has the states of all, each at its smallest remaining depth.
     """
@@ -142,7 +142,7 @@ class TidyGroups:
     """One for each step of each theorem, in the order in which they were first met."""
 
     merged: int
-    """Groups that told of a step that another group had told of before."""
+    """Groups of a step that another group had covered before."""
 
     dual_labels: int
     """Negatives dropped because some proof of the same theorem goes through them."""

@@ -1,6 +1,6 @@
 """Data whose answer is known: a direction hidden in random vectors says which step leads on.
 
-A trainer that cannot find it is broken, and a twin that finds anything is being told the labels.
+A trainer that cannot find it is broken, and a twin that finds anything has seen the labels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PlantedConfig:
     """Theorems, each a family of its own, at least 2."""
 
     steps: int = attrs.field(default=5, validator=[instance_of(int), ge(1)])
-    """Decision points of a theorem, at least 1."""
+    """Decision points per theorem, at least 1."""
 
     num_negatives: int = attrs.field(default=7, validator=[instance_of(int), ge(1)])
     """Siblings off the path at each decision point, at least 1."""
@@ -154,7 +154,7 @@ def _paths(data: ContrastiveData, positive: NDArray[np.int64]) -> TheoremPaths:
     """Paths through the drawn positives.
 
     A parent belongs to them only if it is a candidate nowhere: the parent of one decision point is the
-    true positive of the one before, so keeping it would tell the twin what the lots are to hide.
+    true positive of the one before, so keeping it would show the twin what the lots are to hide.
     """
     true_positives = set(zip(data.theorem.tolist(), data.positive.tolist(), strict=True))
     parents = zip(data.theorem.tolist(), data.parent.tolist(), strict=True)

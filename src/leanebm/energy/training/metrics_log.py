@@ -182,7 +182,7 @@ TrainingEvent = TrainingStarted | StepMade | StepLogged | ValidationMeasured | T
 
 
 class TrainingObserver(Protocol):
-    """Is told what happens. Any object with this method will do."""
+    """Receives what happens. Any object with this method will do."""
 
     def notify(self, event: TrainingEvent) -> None:
         """Take note of ``event``; called between two steps, in the thread that trains.

@@ -1,6 +1,6 @@
 """Which states meet in a training step.
 
-Shapes: ``B`` groups a step, ``K`` negatives a group, ``G`` groups in all.
+Shapes: ``B`` groups per step, ``K`` negatives per group, ``G`` groups in all.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class SamplerConfig:
     """How a step's groups and negatives are drawn."""
 
     batch_groups: int = attrs.field(default=64, validator=[instance_of(int), ge(1)])
-    """Groups a step, at least 1."""
+    """Groups per step, at least 1."""
 
     num_negatives: int = attrs.field(default=7, validator=[instance_of(int), ge(1)])
-    """Negatives a group, at least 1."""
+    """Negatives per group, at least 1."""
 
     hard_fraction: float = attrs.field(default=0.7, validator=[ge(0.0), le(1.0)])
     """Share of negatives that are siblings of the positive, in [0, 1]."""

@@ -43,7 +43,7 @@ class SplitSummary:
     training: SideSummary
     validation: SideSummary
     merged_groups: int
-    """Groups that told of the same step as another."""
+    """Groups of the same step as another."""
 
     dual_labels: int
     """Negatives dropped because a proof of the same theorem goes through them."""

@@ -48,11 +48,11 @@ def _widths(
 
 def _contents(training: ContrastiveData, validation: ContrastiveData) -> Iterator[str]:
     if not len(training.negative):
-        yield "no training group has a negative, so there is nothing to tell apart: sample more tactics a step"
+        yield "no training group has a negative, so there is nothing to tell apart: sample more tactics per step"
     if not len(validation.negative):
         yield (
             "no validation group has a sibling off the path, so accuracy cannot be measured and no best head chosen: "
-            "hold out more families, or sample more tactics a step"
+            "hold out more families, or sample more tactics per step"
         )
 
 
@@ -126,7 +126,7 @@ class EnergyTrainer:
             folder: made if it is not there.
             encoder: whose vectors ``training`` and ``validation`` hold.
             run: anything that the checkpoint should say of where it came from.
-            observer: is told what happens.
+            observer: receives what happens.
 
         Raises:
             ConfigError: torch does not see the device.

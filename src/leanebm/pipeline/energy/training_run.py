@@ -127,7 +127,7 @@ class EnergyTrainingRun:
         config: how.
         sources: what to learn from.
         folder: where the head goes.
-        observer: is told what happens.
+        observer: receives what happens.
     """
 
     def __init__(
