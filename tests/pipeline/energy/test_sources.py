@@ -9,7 +9,7 @@ from leanebm.core import ContrastiveGroup, Evidence, Theorem
 from leanebm.data import ContrastiveRecord, ContrastiveWriter
 from leanebm.errors import ConfigError
 from leanebm.pipeline import AuditedNegative, ContrastiveFolder, ContrastiveReport, NegativeAudit
-from leanebm.pipeline.energy.sources import AuditedNegatives, Lessons
+from leanebm.pipeline.energy.sources import Lessons
 from leanebm.storage import RunInfo
 
 GROUP = ContrastiveGroup(
@@ -51,7 +51,7 @@ async def test_what_audits_found_is_added_up(tmp_path: Path) -> None:
     other = await negatives(tmp_path / "other", "exhausted")
     unaudited = await negatives(tmp_path / "unaudited")
     lessons = Lessons.read((), (one, other, unaudited))
-    assert lessons.audited == AuditedNegatives(decided=3, provable=1)
+    assert (lessons.audited_negatives, lessons.provable_negatives) == (3, 1)
     assert lessons.groups == (GROUP, GROUP, GROUP)
 
 

@@ -20,7 +20,7 @@ from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
 
-__all__ = ["AuditedNegatives", "EnergySources", "Lessons"]
+__all__ = ["EnergySources", "Lessons"]
 
 
 def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:
@@ -51,24 +51,17 @@ class EnergySources:
         return bool(self.val_trajectories or self.val_negatives)
 
 
-@attrs.frozen
-class AuditedNegatives:
-    """What ``generate-negatives --audit`` found of a sample of the negatives."""
-
-    decided: int = 0
-    """Negatives that a longer search tried to prove and decided."""
-
-    provable: int = 0
-    """Those of them that it proved: their labels are false."""
-
-
 @attrs.frozen(kw_only=True)
 class Lessons:
     """What one side of the sources holds."""
 
     groups: tuple[ContrastiveGroup, ...]
     queues: tuple[RecordedQueue, ...]
-    audited: AuditedNegatives
+    audited_negatives: int = 0
+    """Negatives that ``generate-negatives --audit`` tried to prove with a longer search, and decided."""
+
+    provable_negatives: int = 0
+    """Those of them that it proved: their labels are false."""
 
     __repr__ = fitting_repr
 
@@ -94,8 +87,12 @@ class Lessons:
         for path in negatives:
             groups += read_contrastive_set(ContrastiveFolder.groups_in(path)).rows()
         audits = [audit for path in negatives if (audit := ContrastiveFolder(path).read_audit()) is not None]
-        audited = AuditedNegatives(sum(each.decided for each in audits), sum(each.false for each in audits))
-        return cls(groups=tuple(groups), queues=tuple(queues), audited=audited)
+        return cls(
+            groups=tuple(groups),
+            queues=tuple(queues),
+            audited_negatives=sum(audit.decided for audit in audits),
+            provable_negatives=sum(audit.false for audit in audits),
+        )
 
     def restricted_to(self, theorems: frozenset[str]) -> Self:
         """The queues of ``theorems`` only; the groups as they are."""

@@ -50,7 +50,7 @@ from leanebm.energy.training import (
 )
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
 from leanebm.pipeline.energy.open_queues import RecordedQueue, frontier_set
-from leanebm.pipeline.energy.sources import AuditedNegatives, EnergySources, Lessons
+from leanebm.pipeline.energy.sources import EnergySources, Lessons
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
@@ -156,7 +156,7 @@ class EnergyTrainingRun:
             PolicyError: the encoder could not answer.
         """
         torch_device(self._config.trainer.device)  # before hours are spent on embeddings
-        split, queues, audited = await asyncio.to_thread(self._read)
+        split, queues, seen = await asyncio.to_thread(self._read)
         texts = _distinct((*state_texts((*split.training, *split.validation)), *_texts(queues)))
         async with self._server() as server:
             async with PolicyClient(server) as encoder:
@@ -166,12 +166,12 @@ class EnergyTrainingRun:
                 probe = await _probe(afresh, embeddings)
         result = await self._train(split, embeddings, identity)
         with stage(self._observer, "diagnosing the energy head"):
-            return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result, audited)
+            return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result, seen)
 
     # --- reading ---
 
-    def _read(self) -> tuple[GroupSplit, tuple[RecordedQueue, ...], AuditedNegatives]:
-        """Both sides of the groups, the queues of held-out theorems, and how many training labels are false."""
+    def _read(self) -> tuple[GroupSplit, tuple[RecordedQueue, ...], Lessons]:
+        """Both sides of the groups, the queues of held-out theorems, and all that there is to learn from."""
         sources, config = self._sources, self._config
         with stage(self._observer, "reading what searches found"):
             seen = Lessons.read(sources.trajectories, sources.negatives)
@@ -183,7 +183,7 @@ class EnergyTrainingRun:
                     seen.groups, validation_fraction=config.validation_fraction, seed=config.trainer.seed
                 )
                 held_out = seen.restricted_to(frozenset(group.theorem for group in split.validation))
-        return split, _thinned(held_out.queues, config.max_queues_per_theorem), seen.audited
+        return split, _thinned(held_out.queues, config.max_queues_per_theorem), seen
 
     # --- encoding ---
 
@@ -243,7 +243,7 @@ class EnergyTrainingRun:
         embeddings: Embeddings,
         probe: Mapping[str, Estimate],
         result: TrainingResult,
-        audited: AuditedNegatives,
+        seen: Lessons,
     ) -> HeadReport:
         """Diagnose the best head, and keep with it the units and the weight that a search is to use."""
         header, head = result.checkpoint.header, result.checkpoint.head
@@ -255,8 +255,8 @@ class EnergyTrainingRun:
         facts = attrs.evolve(
             result.facts,
             sigma_shortfall=shortfall,
-            audited_negatives=audited.decided,
-            provable_negatives=audited.provable,
+            audited_negatives=seen.audited_negatives,
+            provable_negatives=seen.provable_negatives,
         )
         diagnosis = diagnose(
             siblings,
