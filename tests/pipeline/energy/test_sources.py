@@ -5,8 +5,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from leanebm.core import ContrastiveGroup, Evidence, Theorem
-from leanebm.data import ContrastiveRecord, ContrastiveWriter
+from leanebm.core import ContrastiveGroup, Evidence, SearchOutcome, Theorem
+from leanebm.data import ContrastiveRecord, ContrastiveWriter, ReplayOutcome
 from leanebm.errors import ConfigError
 from leanebm.pipeline import AuditedNegative, ContrastiveFolder, ContrastiveReport, NegativeAudit
 from leanebm.pipeline.energy.sources import Lessons
@@ -30,11 +30,11 @@ RUN = RunInfo(
 )
 
 
-async def negatives(path: Path, *outcomes: str) -> Path:
+async def negatives(path: Path, *outcomes: SearchOutcome) -> Path:
     """A folder with a group, whose negatives were audited with these outcomes."""
     folder = ContrastiveFolder(path)
     record = ContrastiveRecord(
-        theorem=Theorem(name="t", statement="p"), run_id="r", outcome="verified", num_steps=1, num_groups=1
+        theorem=Theorem(name="t", statement="p"), run_id="r", outcome=ReplayOutcome.VERIFIED, num_steps=1, num_groups=1
     )
     async with ContrastiveWriter(folder.groups, run=RUN) as writer:
         await writer.write(record, [GROUP])
@@ -47,8 +47,8 @@ async def negatives(path: Path, *outcomes: str) -> Path:
 
 
 async def test_what_audits_found_is_added_up(tmp_path: Path) -> None:
-    one = await negatives(tmp_path / "one", "proved", "exhausted", "infrastructure")
-    other = await negatives(tmp_path / "other", "exhausted")
+    one = await negatives(tmp_path / "one", SearchOutcome.PROVED, SearchOutcome.EXHAUSTED, SearchOutcome.INFRASTRUCTURE)
+    other = await negatives(tmp_path / "other", SearchOutcome.EXHAUSTED)
     unaudited = await negatives(tmp_path / "unaudited")
     lessons = Lessons.read((), (one, other, unaudited))
     assert (lessons.audited_negatives, lessons.provable_negatives) == (3, 1)
