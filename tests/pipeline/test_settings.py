@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanebm.core import SearchOutcome
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
 from leanebm.pipeline import ContrastiveConfig, Part
@@ -280,3 +281,14 @@ def test_scorers_within_scorers_are_written_and_read_back() -> None:
     )
     config = attrs.evolve(ContrastiveConfig().run, scorer=scorer)
     assert structure_settings(tomllib.loads(to_toml(config)), type(config), source="") == config
+
+
+@attrs.frozen
+class Ended:
+    outcome: SearchOutcome
+
+
+def test_an_enumeration_of_strings_is_read_as_its_member() -> None:
+    assert structure_settings({"outcome": "proved"}, Ended, source="x").outcome is SearchOutcome.PROVED
+    with pytest.raises(ConfigError, match="expected one of 'proved'"):
+        structure_settings({"outcome": "won"}, Ended, source="x")

@@ -319,6 +319,8 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_func(lambda kind: kind is Any, _structure_plain)
     for kind, accepted, wanted in _SCALARS:
         converter.register_structure_hook(kind, _structure_scalar(kind, accepted, wanted))
+    for strings_or_numbers in (enum.StrEnum, enum.IntEnum):  # else the scalar's hook takes these subclasses of it
+        converter.register_structure_hook(strings_or_numbers, _structure_choice)
     converter.register_structure_hook_func(
         lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _structure_choice
     )
