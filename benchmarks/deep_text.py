@@ -70,6 +70,9 @@ TERMS: dict[str, Text] = {
     "else if": around("if True then 1 else ", "2"),
     "let": around("let x := 1; ", "x"),
     "let lines": around("let x := 1\n", "x"),
+    "letI doubled": lambda size: "".join(f"letI p{i + 1} := p{i} ∧ p{i}; " for i in range(size)).join(
+        ("letI p0 := True; ", f"p{size}")
+    ),
     "have": around("have : True := trivial; ", "trivial"),
     "show from": around("show True from ", "trivial"),
     "match": around("match 1 with | _ => ", "1"),

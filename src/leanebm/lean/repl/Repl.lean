@@ -137,6 +137,27 @@ def Table.add {α : Type} (e : Expr) (a : α) : Table α → Table α
     else if e.hash < hash then .node (smaller.add e a) hash entries greater
     else .node smaller hash entries (greater.add e a)
 
+/-! ## Text
+
+Of our own, since core's names for these differ between versions of Lean. -/
+
+def isBlank (c : Char) : Bool := c == ' ' || c == '\t' || c == '\n' || c == '\r'
+
+def dropBlanks : List Char → List Char
+  | [] => []
+  | c :: cs => if isBlank c then dropBlanks cs else c :: cs
+
+def reverseChars : List Char → List Char → List Char
+  | [], acc => acc
+  | c :: cs, acc => reverseChars cs (c :: acc)
+
+def textOf : List Char → String → String
+  | [], acc => acc
+  | c :: cs, acc => textOf cs (acc.push c)
+
+def trimmed (s : String) : String :=
+  textOf (reverseChars (dropBlanks (reverseChars (dropBlanks s.toList) [])) []) ""
+
 /-! ## JSON -/
 
 def jstr (s : String) : Json := .str s
@@ -394,7 +415,7 @@ partial def allLiteral : List Syntax → Bool
 end
 
 def atomText : Syntax → String
-  | .atom _ text => text.trimAscii.toString
+  | .atom _ text => trimmed text
   | _ => ""
 
 /-- Whether a node is of the form `(setting := value)` and its value would be run. -/
@@ -435,7 +456,7 @@ mutual
 partial def objectionWithin (depth : Nat) (embedded : Bool) : Syntax → Option String
   | .missing => none
   | .ident _ _ n _ => objectionToName n.eraseMacroScopes
-  | .atom _ text => objectionToWord embedded text.trimAscii.toString
+  | .atom _ text => objectionToWord embedded (trimmed text)
   | .node _ kind args =>
     let parts := args.toList
     if kind == ``Parser.Term.unsafe then some "`unsafe` is not allowed: a proof may not run code or change options"
@@ -691,7 +712,7 @@ def hashNames : List Name → UInt64 → UInt64
   | n :: ns, h => hashNames ns (mixHash h n.hash)
 
 def hexDigits (n : UInt64) : String :=
-  String.ofList (Nat.toDigits 16 n.toNat)
+  textOf (Nat.toDigits 16 n.toNat) ""
 
 def indexOfMVar (m : MVarId) : List MVarId → Nat → Nat
   | [], i => i
@@ -787,7 +808,8 @@ def commandErrors (messages : MessageLog) : BaseIO (Option String) := do
 after the last one says nothing about those before it. -/
 def elabCommand1 (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option String) := do
   let watch ← ST.Prim.Ref.get s.watch
-  let act : EIO Exception Unit := Command.elabCommandTopLevel stx (commandContext source watch.token) st
+  let command : Command.CommandElabM Unit := Command.elabCommandTopLevel stx
+  let act : EIO Exception Unit := command (commandContext source watch.token) st
   match ← act.toBaseIO with
   | .ok _ => do
     let after : Command.State ← ST.Prim.Ref.get st
@@ -1615,13 +1637,20 @@ def certifiable (embedded : Bool) (name : Name) (stx : Syntax) : Option String :
     else some s!"only `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{nameText stx.getKind}`"
 
 def trueAxioms : List Name := [``propext, ``Classical.choice, ``Quot.sound]
-def falseFriends : List Name := [``sorryAx, ``Lean.ofReduceBool, ``Lean.ofReduceNat, ``Lean.trustCompiler]
+/-- By their plain names: not every version of Lean has them all. -/
+def falseFriends : List Name := [`sorryAx, `Lean.ofReduceBool, `Lean.ofReduceNat, `Lean.trustCompiler]
 
 def toDeclaration : ConstantInfo → Option Declaration
   | .thmInfo v => some (.thmDecl v)
   | .defnInfo v => if v.safety == .safe then some (.defnDecl v) else none
   | .opaqueInfo v => if v.isUnsafe then none else some (.opaqueDecl v)
   | _ => none
+
+/-- Have the kernel check a declaration, with no limits. Newer versions of Lean have a limit more. -/
+def addChecked (env : Environment) (decl : Declaration) : Except Kernel.Exception Environment := by
+  first
+  | exact env.addDeclCore 0 decl none
+  | exact env.addDeclCore 0 0 decl none
 
 structure Replay where
   /-- The imported environment. -/
@@ -1651,7 +1680,7 @@ partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Rep
     | some decl =>
       let r ← replayConstants full r (usedBy info)
       if r.rejection.isSome then return r
-      match r.env.addDeclCore 0 decl none with
+      match addChecked r.env decl with
       | .ok env => return { r with env }
       | .error e => return { r with rejection := some ⟨"kernel", ← (e.toMessageData {}).toString⟩ }
 
@@ -1689,9 +1718,28 @@ where
     | some _ => true
     | none => false
 
-def allAxioms (env : Environment) (n : Name) : List Name :=
-  let (_, st) := ((CollectAxioms.collect n).run env).run {}
-  st.axioms.toList
+/-- What `n` rests on directly. -/
+def restsOn (info : ConstantInfo) : List Name :=
+  match info with
+  | .inductInfo v => cat v.ctors (usedBy info)
+  | _ => usedBy info
+
+/-- The axioms that constants rest on, directly or not. -/
+partial def axiomsBelow (env : Environment) : List Name → NameSet → List Name → List Name
+  | [], _, found => found
+  | n :: ns, seen, found =>
+    if seen.contains n then axiomsBelow env ns seen found
+    else
+      let seen := seen.insert n
+      match env.find? n with
+      | none => axiomsBelow env ns seen found
+      | some info =>
+        let found := match info with
+          | .axiomInfo _ => n :: found
+          | _ => found
+        axiomsBelow env (cat (restsOn info) ns) seen found
+
+def allAxioms (env : Environment) (n : Name) : List Name := axiomsBelow env [n] {} []
 
 /-! ### What a proof of a library theorem may not use
 
@@ -2120,7 +2168,7 @@ def readsBack (s : Server) (c : Claim) (asked : Asked) (said : Expr) (text : Str
 /-- The text that was asked for, which says itself. -/
 def ownText (c : Claim) : String :=
   match c.expr, c.copyFrom with
-  | some text, _ => text.trimAscii.toString
+  | some text, _ => trimmed text
   | none, name => s!"type_of% @{nameText (name.getD .anonymous)}"
 
 /-- The first print that Lean reads back as the same statement. Where there is none, as where an instance is
@@ -2369,7 +2417,7 @@ def serveLine (s : Server) (line : String) : IO Json := do
 
 /-- A blank line or the end of input ends the server. -/
 partial def loop (s : Server) (input output : IO.FS.Stream) : IO Unit := do
-  let line := (← input.getLine).trimAscii.toString
+  let line := trimmed (← input.getLine)
   if line.isEmpty then return
   let reply ← serveLine s line
   output.putStr (s.key ++ reply.compress ++ "\n")
@@ -2404,6 +2452,12 @@ def splitArguments : List String → Limits → List String → Except String (L
         | _, _ => .error s!"unknown option or value: {a}"
       | _ => .error s!"not of the form --key=value: {a}"
 
+unsafe def enableInitializersUnsafe : IO Unit := do enableInitializersExecution
+
+/-- The modules of a project may have `initialize` declarations, without which they cannot be imported. The script's
+own import used up the permission that `lean --run` gave. -/
+@[implemented_by enableInitializersUnsafe] opaque enableInitializers : IO Unit
+
 /-- `key` is given by the embedded Lean's host. -/
 def serve (key : Option String) (arguments : List String) : IO Unit := do
   match splitArguments arguments {} [] with
@@ -2411,6 +2465,7 @@ def serve (key : Option String) (arguments : List String) : IO Unit := do
   | .ok (limits, modules) => serveModules limits modules
 where serveModules (limits : Limits) (modules : List String) : IO Unit := do
   boundParser
+  enableInitializers
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
     env, embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
