@@ -1548,8 +1548,9 @@ structure Speller where
   full : Environment
   spelled : IO.Ref (Table Expr)
 
-/-- Stands before a proposition for any proof of it: proofs are equal, whatever found them. -/
-def proofOf : Expr := .const `proof []
+/-- Stands before a proposition for any proof of it: proofs are equal, whatever found them. No declaration has this
+name. -/
+def proofOf : Expr := .const (Name.mkNum `proof 0) []
 
 def argumentsOf : Expr → List Expr → List Expr
   | .app f a, args => argumentsOf f (a :: args)
