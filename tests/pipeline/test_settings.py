@@ -26,6 +26,11 @@ class Colour(enum.Enum):
     BLUE = "blue"
 
 
+class Shape(enum.StrEnum):
+    ROUND = "round"
+    SQUARE = "square"
+
+
 @attrs.frozen(kw_only=True)
 class Budget:
     max_expansions: int | None = attrs.field(default=100)
@@ -43,6 +48,7 @@ class Settings:
     folder: Path = Path("runs")
     share: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
     colour: Colour = Colour.RED
+    shape: Shape = Shape.ROUND
     imports: tuple[str, ...] = ("Init",)
     is_eager: bool = False
     budget: Budget = attrs.field(factory=Budget)
@@ -61,6 +67,13 @@ def problems_of(table: dict[str, Any]) -> tuple[str, ...]:
 
 def test_absent_settings_take_their_defaults() -> None:
     assert structure_settings({"name": "x"}, Settings, source="") == Settings(name="x")
+
+
+def test_a_choice_becomes_the_choice_also_where_it_is_text_itself() -> None:
+    settings = structure_settings({"name": "x", "colour": "blue", "shape": "square"}, Settings, source="")
+    assert (settings.colour, settings.shape) == (Colour.BLUE, Shape.SQUARE)
+    assert settings.shape is Shape.SQUARE
+    assert structure_settings(unstructure_settings(settings), Settings, source="").shape is Shape.SQUARE
 
 
 def test_every_mistake_is_reported_at_once_with_its_path() -> None:
@@ -108,6 +121,7 @@ def test_every_mistake_is_reported_at_once_with_its_path() -> None:
         ),
         ({"name": "x", "budget": 5}, "expected a table, got 5 @ $.budget"),
         ({"name": "x", "colour": "green"}, "expected one of 'red', 'blue', got 'green' @ $.colour"),
+        ({"name": "x", "shape": "oval"}, "expected one of 'round', 'square', got 'oval' @ $.shape"),
         ({}, "is required @ $.name"),
         ({"name": "x", "imports": [], "is_eager": True}, "an eager run needs at least one import @ $"),
     ],

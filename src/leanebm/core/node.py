@@ -10,6 +10,7 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core.leaf import Leaf
 from leanebm.core.outcome import TacticFate
+from leanebm.core.proof_script import ProofStep, tactic_blocks
 from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
 
@@ -55,6 +56,9 @@ class Edge:
     log_prob: float
     """Natural logarithm of the tactic's probability under the policy."""
 
+    goal: int = 0
+    """Which of the node's goals it ran on, counted from 0."""
+
     kind: TacticFate
     target: int | None = None
     """Index of the node it led to; ``None`` if it led nowhere."""
@@ -87,6 +91,9 @@ class Node:
 
     tactic: str | None = None
     """The last step of the best known path; ``None`` for the root."""
+
+    goal: int = 0
+    """Which of the parent's goals that step ran on, counted from 0."""
 
     log_prob: float = 0.0
     """Natural logarithm of that step's probability; 0 for the root."""
@@ -140,9 +147,15 @@ class Node:
             node = node.parent
 
     @property
+    def steps(self) -> tuple[str | ProofStep, ...]:
+        """The best known path, its first step first: a proof, if no goal is left here."""
+        steps = ((node.tactic, node.goal) for node in self.lineage if node.tactic is not None)
+        return tuple(ProofStep(tactic, goal) if goal else tactic for tactic, goal in steps)[::-1]
+
+    @property
     def tactics(self) -> tuple[str, ...]:
-        """The steps of the best known path, the first one first."""
-        return tuple(node.tactic for node in self.lineage if node.tactic is not None)[::-1]
+        """The steps as text, each to be run on the first goal: one on another goal begins with ``rotate_left``."""
+        return tactic_blocks(self.steps)
 
     def leaf(self, theorem: Theorem) -> Leaf:
         """The node as a scorer sees it."""

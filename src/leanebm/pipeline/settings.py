@@ -141,7 +141,9 @@ def _count(number: int) -> str:
 
 
 def _structure_scalar(kind: type, accepted: tuple[type, ...], wanted: str) -> Callable[[object, object], object]:
-    def structure(value: object, _: object) -> object:
+    def structure(value: object, asked: object) -> object:
+        if isinstance(asked, type) and issubclass(asked, enum.Enum):
+            return _structure_choice(value, asked)  # a choice of words is text itself, and comes here, too
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"expected {wanted}, got {shown(value)}")
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:

@@ -18,6 +18,7 @@ from leanebm.core import (
     Edge,
     Node,
     NodeStatus,
+    Proof,
     ProofAdvanced,
     ProofCertifier,
     ProofEnvironment,
@@ -94,16 +95,17 @@ class SearchProgress:
         self.meter.expansions += 1
         return Expansion(self.tree, node)
 
-    async def run_tactic(self, expansion: Expansion, candidate: Candidate) -> Edge:
-        """Run ``candidate`` on the expansion's node, count it, and let the tree grow by what came of it.
+    async def run_tactic(self, expansion: Expansion, candidate: Candidate, *, goal: int = 0) -> Edge:
+        """Run ``candidate`` on a goal of the expansion's node, count it, and let the tree grow by what came of it.
 
         Raises:
+            ValueError: the node has no goal of that number.
             WorkerLost: the proof assistant broke; nothing is known about the tactic.
         """
         with self.timed("lean"):
-            outcome = await self.session.run_tactic(expansion.node.state, candidate.tactic)
+            outcome = await self.session.run_tactic(expansion.node.state, candidate.tactic, goal=goal)
         self.meter.tactic_calls += 1
-        return expansion.follow(candidate, outcome, found_s=self.meter.elapsed_s)
+        return expansion.follow(candidate, outcome, goal=goal, found_s=self.meter.elapsed_s)
 
     async def certify(self, node: Node, certifier: ProofCertifier) -> None:
         """Let ``certifier`` decide on the path to ``node``, which is finished.
@@ -112,16 +114,25 @@ class SearchProgress:
             WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
         """
         node.status = NodeStatus.FINISHED
+        is_certified = await self.certify_proof(node.steps, certifier)
+        node.status = NodeStatus.PROVED if is_certified else NodeStatus.REJECTED
+
+    async def certify_proof(self, proof: Proof, certifier: ProofCertifier) -> bool:
+        """Let ``certifier`` decide on ``proof``, which may be a tree; returns whether it was certified.
+
+        Raises:
+            WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+        """
         with self.timed("certify"):
-            verdict = await certifier.certify(self.theorem, node.tactics)
+            verdict = await certifier.certify(self.theorem, proof)
         match verdict:
             case Certificate():
-                node.status, self.certificate = NodeStatus.PROVED, verdict
+                self.certificate = verdict
             case CertificationRejected():
-                node.status = NodeStatus.REJECTED
                 self.rejections.append(verdict)
             case _:
                 assert_never(verdict)
+        return self.certificate is verdict
 
     async def free(self, states: Sequence[ProofState]) -> None:
         """Let the proof assistant forget states on which nothing will be run any more."""
@@ -246,7 +257,7 @@ class Expansion:
 
     __repr__ = fitting_repr
 
-    def follow(self, candidate: Candidate, outcome: TacticOutcome, *, found_s: float) -> Edge:
+    def follow(self, candidate: Candidate, outcome: TacticOutcome, *, goal: int = 0, found_s: float) -> Edge:
         """Note what ``candidate`` led to, growing the tree if it is new."""
         kind, target, message = outcome.fate, None, ""
         match outcome:
@@ -254,23 +265,24 @@ class Expansion:
                 message = outcome.message
             case ProofFinished():
                 target = self.tree.grow(
-                    self.node, candidate, outcome.state, found_s=found_s, tactic_s=outcome.elapsed_s
+                    self.node, candidate, outcome.state, goal=goal, found_s=found_s, tactic_s=outcome.elapsed_s
                 )
                 self.spent_states.append(outcome.state)
             case ProofAdvanced():
                 target = self.tree.known(outcome.state)
                 if target is None:
                     target = self.tree.grow(
-                        self.node, candidate, outcome.state, found_s=found_s, tactic_s=outcome.elapsed_s
+                        self.node, candidate, outcome.state, goal=goal, found_s=found_s, tactic_s=outcome.elapsed_s
                     )
                     self.children.append(target)
                 else:
-                    kind = self._meet(target, candidate, outcome.state)
+                    kind = self._meet(Rival(target, self.node, candidate, goal), outcome.state)
             case _:
                 assert_never(outcome)
         edge = Edge(
             tactic=candidate.tactic,
             log_prob=candidate.log_prob,
+            goal=goal,
             kind=kind,
             target=None if target is None else target.index,
             message=message,
@@ -284,11 +296,11 @@ class Expansion:
         led_somewhere = any(edge.target is not None for edge in self.node.edges)
         self.node.status = NodeStatus.EXPANDED if led_somewhere else NodeStatus.DEAD
 
-    def _meet(self, known: Node, candidate: Candidate, state: ProofState) -> TacticFate:
+    def _meet(self, rival: Rival, state: ProofState) -> TacticFate:
         """A tactic led to a state the tree already holds."""
-        if state.ref != known.state.ref:  # an environment may answer with the very state it gave before
+        if state.ref != rival.node.state.ref:  # an environment may answer with the very state it gave before
             self.spent_states.append(state)
-        if known in self.node.lineage:
+        if rival.node in self.node.lineage:
             return TacticFate.CYCLIC
-        self.rivals.append(Rival(known, self.node, candidate))
+        self.rivals.append(rival)
         return TacticFate.MERGED

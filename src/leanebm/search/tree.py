@@ -38,6 +38,9 @@ class Rival:
     candidate: Candidate
     """The step from ``parent`` to ``node``."""
 
+    goal: int = 0
+    """Which of the parent's goals the step runs on, counted from 0."""
+
     __repr__ = fitting_repr
 
     def leaf(self, theorem: Theorem) -> Leaf:
@@ -89,13 +92,16 @@ class SearchTree:
         """The node that holds a state equal to ``state``, if there is one."""
         return self._by_key.get(state.key)
 
-    def grow(self, parent: Node, candidate: Candidate, state: ProofState, *, found_s: float, tactic_s: float) -> Node:
-        """Hang a new state below ``parent``."""
+    def grow(
+        self, parent: Node, candidate: Candidate, state: ProofState, *, goal: int = 0, found_s: float, tactic_s: float
+    ) -> Node:
+        """Hang a new state below ``parent``, to which ``candidate`` led from that number of its goals."""
         node = Node(
             index=len(self.nodes),
             state=state,
             parent=parent,
             tactic=candidate.tactic,
+            goal=goal,
             log_prob=candidate.log_prob,
             path_log_prob=parent.path_log_prob + candidate.log_prob,
             depth=parent.depth + 1,
@@ -128,7 +134,8 @@ class SearchTree:
             raise ValueError(f"node {node.index} cannot hang below node {parent.index}, which it leads to")
         self._children[node.parent].remove(node)
         self._children[parent].append(node)
-        node.parent, node.tactic, node.log_prob = parent, rival.candidate.tactic, rival.candidate.log_prob
+        node.parent, node.goal = parent, rival.goal
+        node.tactic, node.log_prob = rival.candidate.tactic, rival.candidate.log_prob
         moved = tuple(self.subtree(node))
         for below in moved:
             above = below.parent

@@ -98,6 +98,8 @@ class Attempt:
     """One tactic that was run on a node, and what came of it; the refused ones are half of what is learnt."""
 
     tactic: str
+    """As it runs on the first goal: if it was tried on another one, it begins with ``rotate_left``."""
+
     log_prob: float
     """Natural logarithm of its probability under the policy."""
 

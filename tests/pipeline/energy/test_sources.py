@@ -39,7 +39,8 @@ async def negatives(path: Path, *outcomes: SearchOutcome) -> Path:
     async with ContrastiveWriter(folder.groups, run=RUN) as writer:
         await writer.write(record, [GROUP])
     audited = tuple(
-        AuditedNegative(theorem="t", path=("go",), evidence=Evidence.UNKNOWN, outcome=outcome) for outcome in outcomes
+        AuditedNegative(theorem="t", path=("go",), evidence=Evidence.UNKNOWN, outcome=SearchOutcome(outcome))
+        for outcome in outcomes
     )
     audit = NegativeAudit(audited=audited, groups=1, ended_unix_s=1.0) if outcomes else None
     folder.write_report(attrs.evolve(ContrastiveReport.of((), ()), audit=audit))

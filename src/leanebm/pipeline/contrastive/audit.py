@@ -14,6 +14,7 @@ from statistics import NormalDist
 from typing import Any, Final, Self
 
 import attrs
+from attrs.validators import instance_of
 
 from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcome, SearchResult, Theorem
@@ -38,7 +39,7 @@ class AuditedNegative:
     """The tactics from the theorem to the negative."""
 
     evidence: Evidence
-    outcome: SearchOutcome
+    outcome: SearchOutcome = attrs.field(validator=instance_of(SearchOutcome))
     """``proved`` says that the label is false."""
 
     proof: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, final
 
 import attrs
+from attrs.validators import instance_of
 
 from leanebm._shown import cut, fitting_repr, named_repr, printable
 from leanebm.core import (
@@ -43,7 +44,7 @@ class ProofAttempt:
     """How an attempt at one statement ended."""
 
     theorem: Theorem
-    outcome: SearchOutcome
+    outcome: SearchOutcome = attrs.field(validator=instance_of(SearchOutcome))
 
     sentence: str
     """The outcome in words, with what to do next."""

@@ -16,6 +16,7 @@ import attrs
 
 from leanebm._shown import named_repr
 from leanebm.core import Edge, Node, ProofSearch, SearchOutcome, SearchResult, Theorem
+from leanebm.core.proof_script import on_goal
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
@@ -76,7 +77,7 @@ def _row(
         state_key=node.state.key,
         state_text=node.state.text,
         num_goals=len(node.state.goals),
-        tactic=node.tactic,
+        tactic=on_goal(node.goal, node.tactic) if node.tactic is not None else None,
         log_prob=node.log_prob,
         path_log_prob=node.path_log_prob,
         priority=node.priority,
@@ -98,7 +99,7 @@ def _row(
 
 def _attempt(edge: Edge) -> Attempt:
     return Attempt(
-        tactic=edge.tactic,
+        tactic=on_goal(edge.goal, edge.tactic),
         log_prob=edge.log_prob,
         kind=edge.kind,
         target=edge.target if edge.target is not None else -1,
