@@ -27,12 +27,12 @@ import attrs
 import click
 import torch
 import transformers
+from _tiny_llama import tiny_llama
 from rich.console import Console
 from rich.table import Table
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from leanebm.serve import HfBackend, HfConfig, SamplingParams
-from leanebm.testing import tiny_llama
 
 AT_ONCE: Final = (1, 8, 32)
 SAMPLES: Final = 8

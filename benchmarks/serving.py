@@ -28,12 +28,12 @@ import attrs
 import click
 import torch
 import transformers
+from _tiny_llama import tiny_llama
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
-from leanebm.testing import tiny_llama
 
 SHAPES: Final[dict[str, dict[str, Any]]] = {
     "tiny": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},

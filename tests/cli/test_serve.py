@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _tiny_llama import tiny_llama
 from click.testing import Result
 
 from leanebm import _extras
 from leanebm.cli.serve import _backend, _serve
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.serve import ServeConfig
-from leanebm.testing import tiny_llama
 
 Leanebm = Callable[..., Result]
 

@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 import torch
+from cancellation import cancel_at_every_await
 
 from leanebm.core import EncoderIdentity, Goal, ProofState, StateRef
 from leanebm.energy import EnergyHead, EnergyHeadConfig, HeadEnergyModel, SpectralNormMode
 from leanebm.errors import EncoderError, EnergyError, PolicyUnavailable
-from leanebm.testing import SAMPLE_LEAVES, cancel_at_every_await, check_energy_model
+from leanebm.testing import SAMPLE_LEAVES, check_energy_model
 
 STATES = [leaf.state for leaf in SAMPLE_LEAVES]
 IDENTITY = EncoderIdentity(pooling="mean", is_normalized=False, dim=4)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cancellation import cancel_at_every_await
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.lean import WorkerCommand
 from leanebm.lean._process import ChildProcess, LineBuffer, LineTooLongError
-from leanebm.testing import cancel_at_every_await
 
 Spawn = Callable[..., Awaitable[ChildProcess]]
 _PIDS = "sh -c 'echo $$; exec sleep 1000' & echo $$; wait"

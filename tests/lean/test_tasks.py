@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from cancellation import cancel_at_every_await
 
 from leanebm.lean._tasks import serving
-from leanebm.testing import cancel_at_every_await
 
 
 async def _serve(ended: list[str]) -> None:

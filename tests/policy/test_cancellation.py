@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cancellation import cancel_at_every_await
 
 from leanebm.core import ProofState
 from leanebm.policy import PolicyClient
-from leanebm.testing import Answer, Compute, FakePolicyServer, HangUp, Stall, cancel_at_every_await, sample_object
+from leanebm.testing import Answer, Compute, FakePolicyServer, HangUp, Stall, sample_object
 
 Connect = Callable[..., PolicyClient]
 GOOD = Answer(json=sample_object("simp", -0.1))

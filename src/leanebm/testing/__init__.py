@@ -1,7 +1,6 @@
 """A world without Lean, and checks of contracts: for our tests, and for yours."""
 
 from leanebm.testing.backend_contract import check_backend
-from leanebm.testing.cancellation import CancellationLeak, CancellationSweep, CancelMoment, cancel_at_every_await
 from leanebm.testing.contracts import (
     SAMPLE_LEAVES,
     ContractBroken,
@@ -30,7 +29,6 @@ from leanebm.testing.policy_steps import (
 )
 from leanebm.testing.scripted_policy import ScriptedPolicy
 from leanebm.testing.search_contract import check_search
-from leanebm.testing.tiny_llama import tiny_llama
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
 
 __all__ = [
@@ -39,9 +37,6 @@ __all__ = [
     "SAMPLE_LEAVES",
     "TIMEOUT",
     "Answer",
-    "CancelMoment",
-    "CancellationLeak",
-    "CancellationSweep",
     "Compute",
     "ContractBroken",
     "Drip",
@@ -57,7 +52,6 @@ __all__ = [
     "ToySession",
     "ToyWorld",
     "Truncate",
-    "cancel_at_every_await",
     "check_backend",
     "check_certifier",
     "check_encoder",
@@ -70,5 +64,4 @@ __all__ = [
     "fake_worker_argv",
     "hashed_embedding",
     "sample_object",
-    "tiny_llama",
 ]

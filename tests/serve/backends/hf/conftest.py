@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from _tiny_llama import tiny_llama as build_tiny_llama
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from leanebm.serve import HfConfig
 from leanebm.serve.backends.hf._language_model import LanguageModel
-from leanebm.testing import tiny_llama as build_tiny_llama
 
 WIDTH, LAYERS, RANK = 32, 2, 4
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from _tiny_llama import tiny_llama as build_tiny_llama
 
 from leanebm import _extras
 from leanebm.errors import (
@@ -25,7 +26,6 @@ from leanebm.errors import (
     PromptTooLong,
 )
 from leanebm.serve import Completion, HfBackend, HfConfig, Prompt, SamplingParams
-from leanebm.testing import tiny_llama as build_tiny_llama
 
 PROMPT = "/- tactic state:\nn m : Nat\nh : n = m\n⊢ n + 0 = m\n-/\n"
 

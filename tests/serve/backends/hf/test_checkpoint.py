@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from _tiny_llama import tiny_llama as build_tiny_llama
 from safetensors.torch import load_file, save_file
 
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._checkpoint import copy_weights, differences, load_checkpoint
-from leanebm.testing import tiny_llama as build_tiny_llama
 
 
 def load(folder: Path) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from _tiny_llama import tiny_llama as build_tiny_llama
 
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
 from leanebm.serve.backends.hf._language_model import KeyValues, LanguageModel
-from leanebm.testing import tiny_llama as build_tiny_llama
 
 PROMPTS = [[0, 5, 9], [0], [0, 200, 3, 17, 44, 9, 8], [0, 8]]
 

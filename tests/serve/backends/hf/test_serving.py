@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _tiny_llama import tiny_llama as build_tiny_llama
 
 from leanebm.core import Goal, ProofState, StateRef
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.serve import HfBackend, HfConfig
-from leanebm.testing import tiny_llama as build_tiny_llama
 
 GOAL = Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n", hypotheses=())
 STATE = ProofState((GOAL,), "key", StateRef(epoch=1, state_id=0))

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from _tiny_llama import tiny_llama as build_tiny_llama
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.errors import ConfigError, PolicyBadRequest
 from leanebm.serve.backends.hf._tokenizer import PromptTokenizer
-from leanebm.testing import tiny_llama as build_tiny_llama
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leanebm.testing import tiny_llama
+from _tiny_llama import tiny_llama
 
 
 def test_a_seed_fixes_the_weights_and_the_tokenizer_is_always_the_same(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-
-from leanebm.testing import CancellationLeak, CancelMoment, cancel_at_every_await
+from cancellation import CancellationLeak, CancelMoment, cancel_at_every_await
 
 
 async def nap() -> None:
