@@ -5,7 +5,8 @@
 
 All blocks share one folder, as a reader's do: what README's lines left in ``runs/`` is there for the pages that
 read it. A ``sh`` block is one script, a ``console`` block the lines after ``$``, a ``python`` block a file of its
-own, and a ``toml`` block settings that ``leanebm search --config`` must take. A block behind
+own, and a ``toml`` block settings that ``leanebm search --config`` must take. The ``python`` blocks of
+docs/notebooks.md are the cells of one notebook. A block behind
 ``<!-- not run: REASON -->`` is left out, and the output says so.
 """
 
@@ -24,6 +25,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 RUNNABLE = ("sh", "console", "python", "toml")
+NOTEBOOK = "docs/notebooks.md"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
 _NOT_RUN = re.compile(r"^<!-- not run: (?P<reason>.+) -->$")
@@ -61,6 +63,11 @@ def blocks_of(page: str, text: str) -> Iterator[Block]:
             reason = marked["reason"] if marked else ""
 
 
+def as_notebook(blocks: list[Block]) -> Block:
+    """The cells of a page as one block, in their order."""
+    return blocks[0]._replace(language="notebook", text="\n\n".join(block.text for block in blocks))
+
+
 def script_of(block: Block) -> str:
     """What bash is given for a block of shell."""
     if block.language == "sh":
@@ -77,8 +84,10 @@ def command_of(block: Block, scratch: Path) -> list[str]:
     """The command that runs ``block``."""
     if block.language in ("sh", "console"):
         return ["bash", "-euo", "pipefail", "-c", script_of(block)]
-    file = scratch / f"block_{block.line}.{'py' if block.language == 'python' else 'toml'}"
+    file = scratch / f"block_{block.line}.{'toml' if block.language == 'toml' else 'py'}"
     file.write_text(block.text, encoding="utf-8")
+    if block.language == "notebook":
+        return [sys.executable, "docs/run_notebook.py", os.fspath(file)]
     if block.language == "python":
         return [sys.executable, os.fspath(file)]
     settings = ["--config", os.fspath(file), "--output", os.fspath(scratch / "run")]
@@ -111,7 +120,10 @@ def main() -> int:
     tree, scratch = copy_tree(options.folder / "leanebm"), options.folder / "blocks"
     scratch.mkdir(exist_ok=True)
     pages = options.page or ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
-    blocks = [block for page in pages for block in blocks_of(page, (ROOT / page).read_text(encoding="utf-8"))]
+    blocks: list[Block] = []
+    for page in pages:
+        found = list(blocks_of(page, (ROOT / page).read_text(encoding="utf-8")))
+        blocks += [as_notebook(found)] if page == NOTEBOOK else found
     run = 0
     for block in blocks:
         reason = block.not_run or ("it is run elsewhere" if block.text.strip() in options.skip else "")

@@ -6,7 +6,8 @@ Names and packages are imported on first use, so ``import leanebm`` pulls in nei
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # type checkers take it for true; importing typing for it would cost most of the time
 
 if TYPE_CHECKING:
     from leanebm import core, data, energy, errors, lean, pipeline, policy, search, serve, storage, testing, trajectory

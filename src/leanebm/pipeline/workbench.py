@@ -16,7 +16,7 @@ from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
-from leanebm.pipeline.events import Observer, Stage, stage
+from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
@@ -131,8 +131,12 @@ WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Wo
 
 
 @asynccontextmanager
-async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+async def open_workbench(config: RunConfig, observer: Observer | None = None) -> AsyncIterator[Workbench]:
     """Start the policy server (if the run has its own), the Lean workers and the certifier.
+
+    Args:
+        config: which ones.
+        observer: is told what happens; by default, the log is.
 
     Raises:
         LeanInstallError: no usable Lean could be found or prepared.
@@ -141,6 +145,7 @@ async def open_workbench(config: RunConfig, observer: Observer) -> AsyncIterator
         PolicyError: the policy server is not there.
         EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
+    observer = LogObserver() if observer is None else observer
     async with AsyncExitStack() as stack:
         server = await _reach_server(config, observer, stack) if config.needs_server else None
         policy = await _enter_policy(config, observer, stack, server)
