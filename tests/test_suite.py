@@ -15,11 +15,11 @@ HERE = Path(__file__)
 HANGS = "LEANEBM_TEST_HANGS"
 
 
-def start(*arguments: str | Path, ignore_interrupts: bool = False, **env: str) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, ignore_interrupts: bool = False, hangs: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *arguments],
         cwd=HERE.parent.parent,
-        env=os.environ | env,
+        env=os.environ | ({HANGS: "1"} if hangs else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -35,7 +35,7 @@ def test_that_hangs() -> None:
 
 
 def test_a_hang_is_a_failure_that_names_the_test() -> None:
-    with start(HERE, "-k", "test_that_hangs", "--timeout", "1", **{HANGS: "1"}) as running:
+    with start(HERE, "-k", "test_that_hangs", "--timeout", "1", hangs=True) as running:
         said = running.communicate()[0]
     assert running.returncode == 1
     assert "Timeout (>1.0s)" in said
@@ -50,7 +50,7 @@ def test_ctrl_c_is_tested_where_it_was_ignored_at_the_start() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_in_the_background_ends_with_its_closing_line(number: signal.Signals) -> None:
-    with start("-s", HERE, "-k", "test_that_hangs", ignore_interrupts=True, **{HANGS: "1"}) as running:
+    with start("-s", HERE, "-k", "test_that_hangs", ignore_interrupts=True, hangs=True) as running:
         assert running.stdout is not None
         said = ""
         while "hanging" not in said:
