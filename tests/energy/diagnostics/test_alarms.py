@@ -127,6 +127,12 @@ def test_a_ruler_is_found_out() -> None:
     assert "length leakage" in {alarm.name for alarm in diagnosis.alarms}
 
 
+def test_a_ruler_is_named_with_what_is_left_of_the_head_at_equal_length() -> None:
+    known = {"auc_length_only": 0.9, "pairwise_sibling": 0.9}
+    assert "(no pairs are of equal length)" in raised(**known)[0].finding
+    assert "(0.510 over pairs of equal length)" in raised(**known, auc_within_len_decile=0.51)[0].finding
+
+
 def test_a_head_that_knows_only_which_theorems_are_easy_is_found_out() -> None:
     """Many theorems are easy and have one negative in all; few are hard and have the others."""
     groups = planted_groups(theorems=80)

@@ -198,7 +198,8 @@ def _length_leakage(found: Findings) -> str | None:
     if not (length >= head - 0.05 and length > 0.55):
         return None
     rest = found.value("auc_within_len_decile")
-    return f"length alone reaches {length:.3f}, the head {head:.3f} ({rest:.3f} over pairs of equal length)"
+    matched = "no pairs are of equal length" if math.isnan(rest) else f"{rest:.3f} over pairs of equal length"
+    return f"length alone reaches {length:.3f}, the head {head:.3f} ({matched})"
 
 
 @_rule(
