@@ -55,7 +55,7 @@ def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> T
 
 
 def rows_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> list[TrajectoryRow]:
-    """One row a node, in order of discovery."""
+    """One row per node, in order of discovery."""
     proof = result.proof
     remaining_depths = {node.index: len(proof) - 1 - position for position, node in enumerate(proof)}
     return [
