@@ -9,7 +9,8 @@ from pathlib import Path
 from fuzz.target import Finding, Target, refusals, scratch_folder
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline import CertificateRecord, read_proof_file, read_run_config, record_path
+from leanebm.pipeline import CertificateRecord, read_run_config, record_path
+from leanebm.pipeline.certification_run import read_proof_file
 from leanebm.pipeline.settings import to_toml
 
 __all__ = ["TARGETS", "fuzz_certificate_record", "fuzz_proof_file", "fuzz_settings"]

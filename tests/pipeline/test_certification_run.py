@@ -14,7 +14,8 @@ from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.certifier import assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.pipeline import CertificateRecord, CertificationRun, read_proof_file, record_path, write_proof
+from leanebm.pipeline import CertificateRecord, CertificationRun, record_path, write_proof
+from leanebm.pipeline.certification_run import read_proof_file
 from leanebm.testing.fake_worker import fake_worker_argv
 
 

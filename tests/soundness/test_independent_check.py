@@ -13,7 +13,8 @@ import pytest
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, LeanPoolConfig
-from leanebm.pipeline import CertificateRecord, CertificationRun, read_proof_file, record_path, write_proof
+from leanebm.pipeline import CertificateRecord, CertificationRun, record_path, write_proof
+from leanebm.pipeline.certification_run import read_proof_file
 
 from .tally import Tally
 

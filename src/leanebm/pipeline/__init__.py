@@ -1,31 +1,17 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
-from leanebm.pipeline.certification_run import CertificationRun, ProofFile, read_proof_file
+from leanebm.pipeline.certification_run import CertificationRun
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config
-from leanebm.pipeline.contrastive.audit import (
-    AuditedNegative,
-    ChosenNegative,
-    NegativeAudit,
-    sample_negatives,
-    wilson_interval,
-)
+from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
 from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, ContrastiveConfig, ContrastiveRun
 from leanebm.pipeline.contrastive.export_pairs import certified_proofs
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
-from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
 from leanebm.pipeline.contrastive.report import ContrastiveReport, LabelConflicts, TierCounts
-from leanebm.pipeline.contrastive.rerooted import (
-    RerootedCertifier,
-    RerootedEnvironment,
-    RerootedSession,
-    SessionEnvironment,
-)
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read_search_groups
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
-from leanebm.pipeline.energy.guidance import EnergyConfig, Guidance, guided_scorer, open_guidance
-from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
-from leanebm.pipeline.energy.sources import EnergySources, Lessons
+from leanebm.pipeline.energy.guidance import EnergyConfig, guided_scorer
+from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.events import (
     LogObserver,
     Observer,
@@ -48,13 +34,7 @@ from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
 from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
-from leanebm.pipeline.workbench import (
-    Workbench,
-    WorkbenchOpener,
-    open_lean,
-    open_workbench,
-    start_embedded_server,
-)
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, start_embedded_server
 
 __all__ = [
     "AUDIT_FACTOR",
@@ -73,11 +53,9 @@ __all__ = [
     "ContrastiveRun",
     "EnergyConfig",
     "EnergySources",
-    "Guidance",
     "Health",
     "HealthCheck",
     "LabelConflicts",
-    "Lessons",
     "LibraryRun",
     "LogObserver",
     "NegativeAudit",
@@ -90,20 +68,13 @@ __all__ = [
     "ProbeResult",
     "ProbeRun",
     "ProofAttempt",
-    "ProofFile",
     "ProofRun",
     "Prover",
-    "RecordedQueue",
-    "ReplayedProof",
-    "RerootedCertifier",
-    "RerootedEnvironment",
-    "RerootedSession",
     "RunConfig",
     "RunFolder",
     "RunSummary",
     "SearchRun",
     "SearchedTheorem",
-    "SessionEnvironment",
     "Stage",
     "StageFinished",
     "StageItem",
@@ -118,19 +89,13 @@ __all__ = [
     "groups_from_trajectory",
     "guided_scorer",
     "load_theorems",
-    "open_guidance",
-    "open_lean",
-    "open_queues",
     "open_workbench",
     "part_table",
     "probe",
     "prove",
-    "read_proof_file",
     "read_run_config",
     "read_search_groups",
     "record_path",
-    "replay_proof",
-    "sample_negatives",
     "stage",
     "start_embedded_server",
     "structure_settings",
@@ -138,6 +103,5 @@ __all__ = [
     "theorem_of",
     "to_toml",
     "unstructure_settings",
-    "wilson_interval",
     "write_proof",
 ]

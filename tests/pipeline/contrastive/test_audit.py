@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcome, Theorem
 from leanebm.data import KnownProof
-from leanebm.pipeline import AuditedNegative, NegativeAudit, wilson_interval
-from leanebm.pipeline.contrastive.audit import sample_negatives
+from leanebm.pipeline import AuditedNegative, NegativeAudit
+from leanebm.pipeline.contrastive.audit import sample_negatives, wilson_interval
 
 
 def audited(outcome: str) -> AuditedNegative:

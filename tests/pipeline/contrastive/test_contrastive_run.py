@@ -21,15 +21,14 @@ from leanebm.pipeline import (
     NegativesConfig,
     Observer,
     PipelineEvent,
-    ReplayedProof,
     RunConfig,
     StageFinished,
     StageProgressed,
     Workbench,
-    replay_proof,
     start_embedded_server,
     structure_settings,
 )
+from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import LOST, QED, ScriptedPolicy, ToyWorld

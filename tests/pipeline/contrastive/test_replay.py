@@ -9,7 +9,8 @@ import pytest
 from leanebm.core import Candidate, Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof
 from leanebm.errors import PolicyError, PolicyUnavailable, PromptTooLong, WorkerDied
-from leanebm.pipeline import LogObserver, NegativesConfig, ReplayedProof, RunConfig, replay_proof
+from leanebm.pipeline import LogObserver, NegativesConfig, RunConfig
+from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
 from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToySession, ToyWorld
 
 ToyBench = Callable[..., Any]

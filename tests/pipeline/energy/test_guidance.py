@@ -20,7 +20,8 @@ from leanebm.energy import (
     save_checkpoint,
 )
 from leanebm.errors import ConfigError, EnergyError
-from leanebm.pipeline import EnergyConfig, guided_scorer, open_guidance
+from leanebm.pipeline import EnergyConfig, guided_scorer
+from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 from leanebm.testing import SAMPLE_LEAVES
 

@@ -25,9 +25,9 @@ from leanebm.pipeline import (
     StageProgressed,
     WorkbenchOpener,
     guided_scorer,
-    open_guidance,
     start_embedded_server,
 )
+from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
