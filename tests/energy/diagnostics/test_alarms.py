@@ -103,6 +103,13 @@ def test_a_slice_that_is_the_wrong_way_round_is_named() -> None:
     assert "depth 8+ (0.300)" in alarm.finding
 
 
+def test_accuracies_on_few_theorems_are_not_believed() -> None:
+    """Four theorems once gave a twin 0.83 [0.66, 1.00] by chance."""
+    few = Estimate(value=0.83, standard_error=0.1, low=0.66, high=1.0, count=4)
+    assert alarmed(twin_pairwise=few) == set()
+    assert alarmed(pairwise_sibling=attrs.evolve(SURE, count=4)) == set()
+
+
 def test_a_slice_of_few_theorems_is_not_believed() -> None:
     few = Slice(by="depth", label="8+", pairwise=attrs.evolve(SURE, count=4), groups=5)
     assert raise_alarms(Findings(metrics={}, slices=(few,))) == ()

@@ -19,7 +19,7 @@ from leanebm.energy.diagnostics.sibling_figures import Slice
 __all__ = ["ALARMS", "Alarm", "Findings", "Severity", "raise_alarms"]
 
 _TELLING_THEOREMS: Final = 10
-"""A slice of fewer theorems says nothing: its interval is too narrow to be believed."""
+"""Figures on fewer theorems say nothing for sure: their bootstrap interval is too narrow to be believed."""
 
 _SURE: Final = 3.5
 """Standard errors: one slice of noise in four thousand is this far below chance."""
@@ -116,7 +116,7 @@ def _encoder_drift(found: Findings) -> str | None:
 )
 def _polarity_flip(found: Findings) -> str | None:
     whole = found.metrics.get("pairwise_sibling")
-    if whole is not None and whole.is_below(0.5):
+    if whole is not None and whole.count >= _TELLING_THEOREMS and whole.is_below(0.5):
         return f"sibling pairwise accuracy is {whole.value:.3f}, below chance"
     turned = [each for each in found.slices if _is_turned(each.pairwise)]
     if not turned:
@@ -141,7 +141,7 @@ def _is_turned(pairwise: Estimate) -> bool:
 )
 def _leaking_twin(found: Findings) -> str | None:
     twin = found.metrics.get("twin_pairwise")
-    if twin is None or not twin.is_above(0.53):
+    if twin is None or twin.count < _TELLING_THEOREMS or not twin.is_above(0.53):
         return None
     return f"the twin trained on shuffled labels reaches {twin.value:.3f} on held-out theorems"
 
