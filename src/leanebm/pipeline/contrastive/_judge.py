@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import attrs
 from leanebm.core import (
     Candidate,
     CertificationResult,
+    Evidence,
     Node,
     Proof,
     ProofAdvanced,
@@ -32,23 +32,10 @@ from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.rerooted import SessionEnvironment
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
 
-__all__ = ["KnownStates", "MeteredPolicy", "MeteredSession", "NegativeJudge", "NegativeVerdict", "ReplayMeter"]
+__all__ = ["KnownStates", "MeteredPolicy", "MeteredSession", "NegativeJudge", "ReplayMeter"]
 
-
-class NegativeVerdict(enum.Enum):
-    """What is known of a state that is not on the proof's path."""
-
-    CLOSED = "closed"
-    """Closers prove it."""
-
-    PROVABLE = "provable"
-    """A short search from it found a proof, or a way back to a state of the known proof."""
-
-    DEAD = "dead"
-    """Lean refused every closer, and everything that the policy proposed, down to the bottom."""
-
-    UNKNOWN = "unknown"
-    """None of these."""
+Verdict = Literal[TacticFate.CLOSED, TacticFate.PROVABLE] | Evidence
+"""What is known of a state that is not on the proof's path: how it was proved, or the evidence that it cannot be."""
 
 
 class KnownStates:
@@ -95,9 +82,9 @@ class NegativeJudge:
         self._policy = policy
         self._config = config
         self._known = known
-        self._verdicts: dict[str, NegativeVerdict] = {}
+        self._verdicts: dict[str, Verdict] = {}
 
-    async def judge(self, state: ProofState) -> NegativeVerdict:
+    async def judge(self, state: ProofState) -> Verdict:
         """What is known of ``state``, which is open and not on the path.
 
         Raises:
@@ -107,50 +94,48 @@ class NegativeJudge:
             self._verdicts[state.key] = await self._try_to_prove(state)
         return self._verdicts[state.key]
 
-    async def _try_to_prove(self, state: ProofState) -> NegativeVerdict:
+    async def _try_to_prove(self, state: ProofState) -> Verdict:
         by_closers = await self._close(state)
-        if by_closers is NegativeVerdict.CLOSED:
+        if by_closers is TacticFate.CLOSED:
             return by_closers
         by_search = await self._search(state)
-        if by_search is NegativeVerdict.PROVABLE:
+        if by_search is TacticFate.PROVABLE:
             return by_search
-        return NegativeVerdict.DEAD if by_closers is by_search is NegativeVerdict.DEAD else NegativeVerdict.UNKNOWN
+        return Evidence.DEAD if by_closers is by_search is Evidence.DEAD else Evidence.UNKNOWN
 
-    async def _close(self, state: ProofState) -> NegativeVerdict:
+    async def _close(self, state: ProofState) -> Verdict:
         """Let each closer take the goals that it can; together they may take all."""
-        verdict = NegativeVerdict.DEAD
+        verdict: Verdict = Evidence.DEAD
         spent: list[ProofState] = []
         remaining = state
         for closer in self._config.closers:
             match await self._session.run_tactic(remaining, f"any_goals ({closer}; done)"):
                 case ProofFinished(state=finished):
                     spent.append(finished)
-                    verdict = NegativeVerdict.CLOSED
+                    verdict = TacticFate.CLOSED
                     break
                 case ProofAdvanced(state=remaining):
                     spent.append(remaining)
                 case TacticTimedOut():
-                    verdict = NegativeVerdict.UNKNOWN
+                    verdict = Evidence.UNKNOWN
                 case TacticRejected():
                     pass
         await self._session.free(spent)
         return verdict
 
-    async def _search(self, state: ProofState) -> NegativeVerdict:
+    async def _search(self, state: ProofState) -> Verdict:
         """Search from ``state`` for a proof, or for a way back to the known one."""
         if not self._config.probe_expansions:
-            return NegativeVerdict.UNKNOWN
+            return Evidence.UNKNOWN
         probe = _Probe(self._policy, SessionEnvironment(self._session, state), self._config, self._known)
         try:
             result = await probe.run(self._theorem)
         except _Proved:
-            return NegativeVerdict.PROVABLE
+            return TacticFate.PROVABLE
         if result.error is not None:
             raise result.error
         was_tried = bool(result.nodes[0].edges) and not result.statistics.tactic_timed_out
-        return (
-            NegativeVerdict.DEAD if was_tried and result.outcome is SearchOutcome.EXHAUSTED else NegativeVerdict.UNKNOWN
-        )
+        return Evidence.DEAD if was_tried and result.outcome is SearchOutcome.EXHAUSTED else Evidence.UNKNOWN
 
 
 class _Proved(Exception):

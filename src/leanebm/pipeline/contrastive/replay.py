@@ -15,7 +15,6 @@ from leanebm.core import (
     Candidate,
     CertificationRejected,
     ContrastiveGroup,
-    Evidence,
     NegativeState,
     ProofAdvanced,
     ProofFinished,
@@ -33,7 +32,6 @@ from leanebm.pipeline.contrastive._judge import (
     MeteredPolicy,
     MeteredSession,
     NegativeJudge,
-    NegativeVerdict,
     ReplayMeter,
 )
 from leanebm.pipeline.contrastive.config import NegativesConfig
@@ -41,8 +39,6 @@ from leanebm.pipeline.workbench import Workbench
 from leanebm.search.progress import distinct
 
 __all__ = ["ReplayedProof", "replay_proof"]
-
-_DROPPED = {NegativeVerdict.CLOSED: TacticFate.CLOSED, NegativeVerdict.PROVABLE: TacticFate.PROVABLE}
 
 
 @attrs.frozen
@@ -235,15 +231,15 @@ class _Decision:
         if any(state.key == negative.key or state.text == negative.text for negative in negatives):
             return TacticFate.DUPLICATE
         verdict = await self.judge.judge(state)
-        if verdict in _DROPPED:
-            return _DROPPED[verdict]
+        if isinstance(verdict, TacticFate):
+            return verdict
         negatives.append(
             NegativeState(
                 text=state.text,
                 key=state.key,
                 tactic=candidate.tactic,
                 log_prob=candidate.log_prob,
-                evidence=Evidence.DEAD if verdict is NegativeVerdict.DEAD else Evidence.UNKNOWN,
+                evidence=verdict,
             )
         )
         return TacticFate.KEPT
