@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         CertificationRun,
         ContrastiveConfig,
         ContrastiveRun,
+        EnergySources,
         LibraryRun,
         Part,
         Parts,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         summarise_run,
         theorem_of,
     )
+    from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
     from leanebm.policy import PolicyClient, PolicyClientConfig
     from leanebm.search import (
         BestFirstSearch,
@@ -137,6 +139,7 @@ _HOMES = {
         "CertificationRun",
         "ContrastiveConfig",
         "ContrastiveRun",
+        "EnergySources",
         "LibraryRun",
         "Part",
         "Parts",
@@ -155,6 +158,7 @@ _HOMES = {
         "summarise_run",
         "theorem_of",
     ),
+    "pipeline.energy.training_run": ("EnergyTrainingConfig", "EnergyTrainingRun"),
     "policy": ("PolicyClient", "PolicyClientConfig"),
     "search": (
         "BestFirstSearch",
@@ -190,6 +194,9 @@ __all__ = [
     "CumulativeLogProb",
     "EnergyHead",
     "EnergyModel",
+    "EnergySources",
+    "EnergyTrainingConfig",
+    "EnergyTrainingRun",
     "Goal",
     "HeadEnergyModel",
     "Leaf",
