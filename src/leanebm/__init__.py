@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         LeanPool,
         LeanPoolConfig,
         ProofHandle,
+        ProofHandleOwned,
         ReplayingEnvironment,
     )
     from leanebm.pipeline import (
@@ -133,6 +134,7 @@ _HOMES = {
         "LeanPool",
         "LeanPoolConfig",
         "ProofHandle",
+        "ProofHandleOwned",
         "ReplayingEnvironment",
     ),
     "pipeline": (
@@ -217,6 +219,7 @@ __all__ = [
     "ProofEnvironment",
     "ProofFinished",
     "ProofHandle",
+    "ProofHandleOwned",
     "ProofRun",
     "ProofSearch",
     "ProofSession",

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import json
 from collections.abc import Callable
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from leanebm.core import (
 )
 from leanebm.core.limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import CommandRefused, StaleState, StatementError
-from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle
+from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle, ProofHandleOwned
 
 FakeConfig = Callable[..., LeanPoolConfig]
 _THEOREM = Theorem(name="t", statement="p")
@@ -256,9 +255,10 @@ async def test_a_library_theorem_is_opened_by_name(fake_config: FakeConfig) -> N
 async def test_an_awaited_proof_may_be_handed_to_another_task(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config()) as pool:
         mine = await pool.open(_THEOREM)
+        assert type(mine) is ProofHandleOwned
 
         async def finish() -> Any:
-            async with aclosing(mine) as proof:
+            async with mine as proof:
                 return await proof.run_tactic(proof.root, "done")
 
         assert isinstance(await asyncio.ensure_future(finish()), ProofFinished)

@@ -6,7 +6,7 @@ from leanebm.lean.blocking import BlockingLeanPool, BlockingProof
 from leanebm.lean.certifier import Certifier
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.pool import LeanPool
-from leanebm.lean.proof import Opening, ProofHandle
+from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
 from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
@@ -25,6 +25,7 @@ __all__ = [
     "PantographBackend",
     "PoolStatistics",
     "ProofHandle",
+    "ProofHandleOwned",
     "ReplayingEnvironment",
     "ReplayingProof",
     "RetirementReason",

@@ -17,7 +17,7 @@ from leanebm.core.theorem import Theorem
 from leanebm.errors import PoolClosed
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.pool import LeanPool
-from leanebm.lean.proof import ProofHandle
+from leanebm.lean.proof import ProofHandle, ProofHandleOwned
 from leanebm.lean.statistics import PoolStatistics
 
 __all__ = ["BlockingLeanPool", "BlockingProof"]
@@ -73,7 +73,7 @@ class BlockingLeanPool:
         """Start a proof: for a ``with`` block, or to keep and to close. Raises as ``LeanPool.open``."""
         pool = self._background.value
 
-        async def start() -> ProofHandle:
+        async def start() -> ProofHandleOwned:
             return await pool.open(theorem)
 
         return BlockingProof(self._background.call, self._background.call(start()))

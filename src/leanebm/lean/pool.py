@@ -27,7 +27,7 @@ from leanebm.lean._tasks import Servants, serving
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.proof import Opening, ProofHandle
+from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
@@ -35,6 +35,7 @@ __all__ = ["LeanPool"]
 
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
+H = TypeVar("H", bound=ProofHandle)
 
 _FIRST_RESTART_DELAY_S = 0.25
 
@@ -132,7 +133,7 @@ class LeanPool:
 
     # --- use ---
 
-    def open(self, theorem: Theorem) -> Opening[ProofHandle]:
+    def open(self, theorem: Theorem) -> Opening[ProofHandle, ProofHandleOwned]:
         """Start a proof on the least loaded worker: for an ``async with`` block, or ``await`` it and close it yourself.
 
         Raises:
@@ -141,7 +142,7 @@ class LeanPool:
             WorkerStartError: no worker is left and none can be started.
             PoolClosed: outside the pool's ``async with``.
         """
-        return Opening(partial(self._open, theorem))
+        return Opening(partial(self._open, theorem, ProofHandle), partial(self._open, theorem, ProofHandleOwned))
 
     async def ask(self, request: Request[R], *, deadline_s: float | None = None) -> R:
         """Send a request that concerns no proof to the least loaded worker.
@@ -174,11 +175,11 @@ class LeanPool:
 
     # --- placing proofs ---
 
-    async def _open(self, theorem: Theorem) -> ProofHandle:
+    async def _open(self, theorem: Theorem, kind: type[H]) -> H:
         while True:
             post = await self._enter()
             try:
-                return await ProofHandle.start(post.worker, theorem, self.config, partial(self._leave, post))
+                return await kind.start(post.worker, theorem, self.config, partial(self._leave, post))
             except StaleState:
                 self._leave(post)  # it ended before it was asked: another one will do
             except BaseException:

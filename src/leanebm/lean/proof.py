@@ -23,11 +23,11 @@ from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
 
-__all__ = ["Opening", "ProofHandle"]
+__all__ = ["Opening", "ProofHandle", "ProofHandleOwned"]
 
 
 class ProofHandle:
-    """One theorem's proof, open on one worker. From ``async with pool.open(theorem) as proof``, or ``await`` of it.
+    """One theorem's proof, pinned to the worker it is open on. From ``async with pool.open(theorem) as proof``.
 
     States stay as they are: a tactic makes a new one, and any state may be returned to. Several
     tactics may be asked for at once; the worker runs them one after the other.
@@ -205,15 +205,33 @@ class ProofHandle:
             raise StaleState(f"state {state.ref.state_id} was freed, or belongs to another proof")
 
 
+@final
+class ProofHandleOwned(ProofHandle):
+    """A proof that no block closes, from ``proof = await pool.open(theorem)``; it may be handed to another task.
+
+    Whoever has it last closes it, by :meth:`~ProofHandle.aclose` or by an ``async with proof:`` of their own.
+    """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the proof."""
+        await self.aclose()
+
+
 class _Proof(Protocol):
     async def aclose(self) -> None: ...
 
 
 P = TypeVar("P", bound=_Proof)
+Owned = TypeVar("Owned", bound=_Proof)
 
 
 @final
-class Opening(Generic[P]):
+class Opening(Generic[P, Owned]):
     """A proof that is about to be opened.
 
     With ``async with pool.open(theorem) as proof:`` it is closed when the block is left. With
@@ -221,14 +239,17 @@ class Opening(Generic[P]):
     another task: whoever has it last must ``await proof.aclose()``.
     """
 
-    def __init__(self, start: Callable[[], Coroutine[None, None, P]]) -> None:
+    def __init__(
+        self, start: Callable[[], Coroutine[None, None, P]], start_owned: Callable[[], Coroutine[None, None, Owned]]
+    ) -> None:
         self._start = start
+        self._start_owned = start_owned
         self._proof: P | None = None
 
     __repr__ = named_repr("_proof")
 
-    def __await__(self) -> Generator[None, None, P]:
-        return self._start().__await__()
+    def __await__(self) -> Generator[None, None, Owned]:
+        return self._start_owned().__await__()
 
     async def __aenter__(self) -> P:
         self._proof = await self._start()

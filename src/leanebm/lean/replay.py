@@ -50,9 +50,9 @@ class ReplayingEnvironment:
 
     __repr__ = named_repr("_pool")
 
-    def open(self, theorem: Theorem) -> Opening[ReplayingProof]:
+    def open(self, theorem: Theorem) -> Opening[ReplayingProof, ReplayingProof]:
         """Start a proof of ``theorem``: for an ``async with`` block, or ``await`` it. Raises as ``LeanPool.open``."""
-        return Opening(partial(self._open, theorem))
+        return Opening(partial(self._open, theorem), partial(self._open, theorem))
 
     async def _open(self, theorem: Theorem) -> ReplayingProof:
         return ReplayingProof(self._pool, await self._open_once_or_twice(theorem), self._max_replays)
