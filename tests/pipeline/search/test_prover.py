@@ -10,7 +10,7 @@ import pytest
 import leanebm
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError, LeanInstallError, PoolClosed, StatementError
-from leanebm.pipeline import Observer, ProofAttempt, Prover, RunConfig, WorkbenchOpener
+from leanebm.pipeline import Observer, ProofAttempt, Prover, RunConfig, StageProgressed, WorkbenchOpener
 from leanebm.pipeline.search import prover as prover_module
 from leanebm.search import SearchBudget
 from leanebm.testing import ToyWorld
@@ -133,3 +133,18 @@ def test_a_notebook_shows_text_as_text() -> None:
     assert "&lt;script&gt;" in attempt._repr_html_()
     endless = ProofAttempt(theorem=attempt.theorem, outcome=SearchOutcome.INCOMPLETE, sentence="x" * 10**6)
     assert len(endless._repr_html_()) < 50_000
+
+
+def test_a_download_is_announced_once(toy_bench: ToyBench, world: ToyWorld, caplog: pytest.LogCaptureFixture) -> None:
+    real = toy_bench(world)
+
+    def downloading(config: RunConfig, observer: Observer) -> Any:
+        for done in (0, 50, 100):
+            observer.notify(StageProgressed(stage="preparing Lean", step="downloading", done=done, total=100))
+        return real(config, observer)
+
+    with caplog.at_level("INFO", logger="leanebm"), Prover(opening=downloading) as prover:
+        assert prover.prove("8").is_proved
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["downloading Lean, once on this machine; this first proof takes minutes"]
+    assert "searching …" in caplog.messages, "the rest is in the log, too"

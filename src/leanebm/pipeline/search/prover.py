@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Sequence
@@ -13,13 +14,32 @@ import attrs
 from leanebm._background import Background
 from leanebm.core import Theorem
 from leanebm.errors import PoolClosed
+from leanebm.lean.embedded import InstallStage
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.events import LogObserver, Observer, PipelineEvent, StageProgressed
 from leanebm.pipeline.search.proof_run import ProofAttempt, attempt, for_one_proof, theorem_of
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget
 
 __all__ = ["Prover", "prove"]
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class _FirstUse:
+    """The log; with a warning where Lean is to be fetched first, for whoever wonders why a cell takes so long."""
+
+    def __init__(self) -> None:
+        self._inner = LogObserver()
+        self._has_warned = False
+
+    def notify(self, event: PipelineEvent) -> None:
+        is_download = isinstance(event, StageProgressed) and event.step == InstallStage.DOWNLOAD.value
+        if is_download and not self._has_warned:
+            self._has_warned = True
+            _log.warning("downloading Lean, once on this machine; this first proof takes minutes")
+        self._inner.notify(event)
 
 
 @final
@@ -49,7 +69,7 @@ class Prover:
         opening: WorkbenchOpener = open_workbench,
     ) -> None:
         self._config = for_one_proof(RunConfig() if config is None else config)
-        self._observer = LogObserver() if observer is None else observer
+        self._observer = _FirstUse() if observer is None else observer
         self._opening = opening
         self._starting = threading.Lock()
         self._background: Background[Workbench] | None = None
