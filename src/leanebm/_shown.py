@@ -46,7 +46,7 @@ def shown(value: object) -> str:
 
 
 def shown_json(value: object) -> str:
-    """A value as JSON writes it, cut likewise."""
+    """A value as JSON writes it, cut to the same length."""
     try:
         text = json.dumps(value)
     except (ValueError, RecursionError):
@@ -100,7 +100,7 @@ def fitting_repr(value: Any) -> str:
 
 
 def named_repr(*attributes: str) -> Callable[[Any], str]:
-    """A ``repr`` for what is no value: the class, and what some attributes hold, short.
+    """A short ``repr`` for objects that are not values: the class, and what some attributes hold.
 
     For use in a class: ``__repr__ = named_repr("_folder")``.
     """

@@ -127,14 +127,14 @@ def test_what_is_no_set_of_groups_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match=r"part-000000\.parquet cannot be read"):
         read_contrastive_set(tmp_path)
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(TrajectoryError, match="but no set of contrastive groups"):
+    with pytest.raises(TrajectoryError, match="but not a set of contrastive groups"):
         read_contrastive_set(tmp_path)
 
 
 def test_groups_and_search_trees_are_not_taken_for_each_other(tmp_path: Path) -> None:
     path = tmp_path / "part-000000.parquet"
     Shard.write(path, CONTRASTIVE_FORMAT, RUN, [record()], [group()])
-    with pytest.raises(TrajectoryError, match="is a Parquet file but no trajectory"):
+    with pytest.raises(TrajectoryError, match="is a Parquet file but not a trajectory"):
         read_trajectory(path)
 
 

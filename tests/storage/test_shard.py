@@ -63,7 +63,7 @@ def test_another_schema_version_is_refused_by_name(shard: AnyShard) -> None:
 def test_a_parquet_file_of_something_else_is_of_no_such_kind(tmp_path: Path, shard_format: Format) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(TrajectoryError, match="is a Parquet file but no mountain"):
+    with pytest.raises(TrajectoryError, match="is a Parquet file but not a mountain"):
         Shard.open(path, shard_format)
 
 

@@ -193,6 +193,7 @@ _SENTENCES: Final = {
         "The error says which; search the theorem again."
     ),
     SearchOutcome.INCOMPLETE: (
-        "Not proved: the given tactics do not run to the end of a proof. Mend them, or give none to have it searched."
+        "Not proved: the given tactics do not run to the end of a proof. "
+        "Mend them, or leave them out to have one searched for."
     ),
 }

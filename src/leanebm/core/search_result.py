@@ -105,7 +105,7 @@ class SearchResult:
     def proof(self) -> tuple[Node, ...]:
         """The nodes of the certified path, from the root to the finished state.
 
-        Empty if nothing is certified, and if what is certified is no path but a tree that the search put together.
+        Empty if nothing is certified, or if the certified proof is a tree that the search put together, not a path.
         """
         proved = (node for node in self.nodes if node.status is NodeStatus.PROVED)
         return next((tuple(node.lineage)[::-1] for node in proved), ())

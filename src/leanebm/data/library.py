@@ -158,7 +158,7 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
     """Write library theorems atomically; :func:`read_library_file` gives them back equal.
 
     Raises:
-        ConfigError: a name comes twice or is no library name, or there is nothing to write.
+        ConfigError: a name comes twice or cannot be a library theorem's, or there is nothing to write.
         OSError: the file cannot be written.
     """
     path = Path(path)
@@ -182,7 +182,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except OSError as error:
         raise ConfigError(f"cannot read the library file {path}: {error.strerror or error}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is damaged, or no Parquet file: {error}") from error
+        raise ConfigError(f"{path} is damaged, or not a Parquet file: {error}") from error
     return rows
 
 
@@ -239,7 +239,7 @@ _UNREADABLE: Final = ("✝", "⋯", "sorry", "motive")
 
 
 def why_unworthy(theorem: LibraryTheorem) -> str | None:
-    """Why nobody would state this theorem, in a word or two; None if a person would."""
+    """Why no person would state this theorem, in a word or two; ``None`` if one would."""
     parts = theorem.name.split(".")
     if any(part.startswith("_") or not part.isprintable() for part in parts):
         return "not public"
@@ -275,8 +275,8 @@ class LibrarySelection:
     def of(cls, theorems: Iterable[LibraryTheorem]) -> Self:
         """Keep what a person would state, and each statement once.
 
-        Of theorems with equal fingerprints (deprecated aliases, restatements) the first one stays;
-        ``exact`` the other one would be no proof of it.
+        Of theorems with equal fingerprints (deprecated aliases, restatements) the first one stays:
+        a proof by ``exact`` and the other's name would prove nothing.
         """
         kept: dict[str, LibraryTheorem] = {}
         dropped: Counter[str] = Counter()

@@ -242,7 +242,7 @@ class ChildProcess:
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
-            # The guard now kills the program and reaps it, so that no zombie is left to init.
+            # The guard now kills the program and reaps it, so that init is left no zombie.
             await self.exited_within(_ORDERLY_END_S)
         if self.returncode is None:  # else the id may belong to another process by now
             kill_group(self.pid)

@@ -41,11 +41,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def remove_scratch(folder: str | os.PathLike[str], name: str | None = None) -> None:
-    """Remove what killed writers left half-written in ``folder``; for whoever alone writes there.
+    """Remove what killed writers left half-written in ``folder``. Only for the one process that writes there.
 
     Args:
         folder: need not exist.
-        name: of the only file that is meant.
+        name: the only file whose remains are removed; ``None`` for all.
     """
     begun = "" if name is None else f"{glob.escape(name)}-"
     for scratch in Path(folder).glob(f".{begun}*{SCRATCH_SUFFIX}"):

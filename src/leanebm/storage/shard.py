@@ -197,7 +197,7 @@ class Shard(Generic[R, T]):
 def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schema, version: bytes | None) -> None:
     if version is None:
         raise TrajectoryError(
-            f"{path} is a Parquet file but no {shard_format.noun}: it carries no {shard_format.version_key.decode()}."
+            f"{path} is a Parquet file but not a {shard_format.noun}: it has no {shard_format.version_key.decode()}."
         )
     if version.decode(errors="replace") != str(shard_format.version):
         raise TrajectoryError(

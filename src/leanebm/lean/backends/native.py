@@ -19,7 +19,7 @@ __all__ = ["NativeBackend"]
 @final
 @attrs.frozen(kw_only=True)
 class NativeBackend:
-    """A Lean toolchain on ``PATH``, inside a Lake project if one is named (then Mathlib too)."""
+    """A Lean toolchain on ``PATH``, inside a Lake project if one is named. Mathlib does not work yet."""
 
     project: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """Directory of a built Lake project whose modules theorems may import."""

@@ -281,7 +281,7 @@ def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -
     if path.name.startswith("._"):
         return  # what macOS's tar leaves beside a file
     if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-        raise LeanInstallError(f"the package holds {member.name!r}, which is no plain file under its own folder")
+        raise LeanInstallError(f"the package holds {member.name!r}, which is not a plain file under its own folder")
     target = into / path
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)

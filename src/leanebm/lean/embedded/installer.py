@@ -119,7 +119,7 @@ class Installer:
                     f"{CACHE_VARIABLE} to a folder that can be written."
                 ) from error
         for folder in self._folders():
-            with suppress(OSError):  # a cache that may only be read is nobody's to tidy up
+            with suppress(OSError):  # a cache that is read-only is not ours to tidy up
                 os.utime(folder)
         return self._embedded_lean(node)
 
