@@ -1,8 +1,8 @@
 """How much text Lean is given to read.
 
 Lean reads a text before any of its own limits (heartbeats, recursion, time) apply, and for some texts that takes more
-than the square of their length. So what is longer than any honest text is refused unseen. How *deep* a text may be
-nested only its parser can tell: our REPL bounds that (``maxUnfinishedSyntax`` and ``maxSyntaxDepth`` in ``Repl.lean``).
+than the square of their length. So text that is longer than any honest one is refused unseen. How *deep* a text is
+nested is known only to its parser, so our REPL bounds that (``maxUnfinishedSyntax`` and ``maxSyntaxDepth`` in ``Repl.lean``).
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class Node:
     """What the search's energy model said of the state, lower is more provable.
 
     It belongs to the state, not to the path, so it stays when a better path is found. ``None`` if the
-    search has no energy model, and wherever ``priority`` is ``None`` for want of an evaluation.
+    search has no energy model, and wherever ``priority`` is ``None`` because the end of the run came first.
     """
 
     status: NodeStatus = NodeStatus.OPEN

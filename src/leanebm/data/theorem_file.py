@@ -1,6 +1,6 @@
 """Files of theorems: what ``--theorems`` reads.
 
-Three forms, told apart by the file's suffix:
+Three forms, distinguished by the file's suffix:
 
 ``.jsonl``
     One JSON object per line: ``name`` and either ``statement`` (with an optional ``header`` of ``open``

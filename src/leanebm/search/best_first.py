@@ -64,7 +64,7 @@ class BestFirstSearch:
     scored again along its new path; nodes that are still open are queued anew, and those that were
     expanded, or dropped by a bounded frontier, are not expanded again.
 
-    A finished state is neither evaluated nor queued: the path to it is certified at once. A rejected one
+    A finished state is neither scored nor queued: the path to it is certified at once. A rejected one
     is certified again if a better path to it turns up.
 
     To search differently, override :meth:`select`, :meth:`expand`, :meth:`priority` or
@@ -132,7 +132,7 @@ class BestFirstSearch:
     # --- the algorithm --------------------------------------------------------------------------
 
     async def _search(self, progress: SearchProgress) -> None:
-        """Select, expand, evaluate and push, until there is a proof, no node or no budget."""
+        """Select, expand, score and push, until there is a proof, no node or no budget."""
         await self._plant(progress)
         while progress.may_expand:
             node = self.select(progress)

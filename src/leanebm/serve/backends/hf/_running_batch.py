@@ -93,7 +93,7 @@ def sample(logits: Tensor, params: Sequence[SamplingParams], uniforms: Sequence[
     Args:
         logits: ``[B, V]``.
         params: of each row.
-        uniforms: one a row, in [0, 1).
+        uniforms: one per row, in [0, 1).
 
     Returns:
         Token ids ``[B]`` and their log-probabilities ``[B]``, which are at most 0; NaN in a row whose
