@@ -11,8 +11,6 @@ from typing import Any, Generic, TypeVar, final
 
 from leanebm.errors import PoolClosed
 
-__all__ = ["Background"]
-
 R = TypeVar("R")
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from leanebm.errors import MissingExtra
 
-__all__ = ["extra_needed", "how_to_install", "missing_of"]
-
 _REQUIREMENT = re.compile(r"(?P<package>[\w.-]+)(?P<versions>[^;]*);\s*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]\s*$")
 
 

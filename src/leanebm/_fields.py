@@ -12,8 +12,6 @@ from leanebm.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DEVICE", "SAME_RESULTS", "check_api_key", "torch_device"]
-
 _KEY: Final = re.compile(r"[!-~]+")
 
 

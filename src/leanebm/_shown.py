@@ -10,8 +10,6 @@ from typing import Any, Final, final
 
 import attrs
 
-__all__ = ["one_line", "printable", "shown", "shown_json"]
-
 _MAX_TEXT: Final = 100
 _MAX_BITS: Final = 128
 

@@ -16,13 +16,14 @@ from leanebm.core import (
     Theorem,
 )
 from leanebm.errors import StaleState, StatementError, WorkerDied
-from leanebm.testing import LOST, QED, TIMEOUT, ToyCertifier, ToyWorld, check_certifier, check_environment
+from leanebm.testing import LOST, QED, TIMEOUT, ManualClock, ToyCertifier, ToyWorld, check_certifier, check_environment
 
 WORLD = ToyWorld(
     moves={"a": {"go": "b", "slow": TIMEOUT, "kill": LOST}, "b": {"end": QED, "cheat": QED, "back": "a"}},
     cheats=frozenset({("b", "cheat")}),
     tactic_s=0.5,
 )
+
 THEOREM = Theorem(name="t", statement="a")
 
 
@@ -106,7 +107,6 @@ def test_equal_seeds_give_equal_worlds(seed: int, num_states: int, branching: in
 
 
 # --- several goals ---
-
 FORK = ToyWorld(moves={"a": {"fork": "b & c & d"}, "b": {"end": QED}, "c": {"go": "b", "end": QED}, "d": {"end": QED}})
 
 
@@ -160,3 +160,22 @@ async def test_a_tree_that_does_not_close_its_goals_is_rejected(proof: Proof, me
     rejection = await ToyCertifier(FORK).certify(THEOREM, proof)
     assert isinstance(rejection, CertificationRejected)
     assert rejection.message == message
+
+
+def test_it_moves_only_when_it_is_told_to() -> None:
+    clock = ManualClock(now_s=2.0)
+    assert (clock(), clock()) == (2.0, 2.0)
+    clock.advance(0.5)
+    assert clock() == 2.5
+
+
+def test_it_may_tick_at_each_reading() -> None:
+    clock = ManualClock(step_s=0.25)
+    assert [clock() for _ in range(3)] == [0.0, 0.25, 0.5]
+
+
+def test_it_does_not_go_back() -> None:
+    with pytest.raises(ValueError, match="does not go back"):
+        ManualClock().advance(-1.0)
+    with pytest.raises(ValueError, match="step_s"):
+        ManualClock(step_s=-1.0)

@@ -10,8 +10,6 @@ from rich.segment import Segment
 
 from leanebm._shown import printable
 
-__all__ = ["ClearConsole"]
-
 
 @final
 class ClearConsole(Console):

@@ -16,8 +16,6 @@ from rich.text import Text
 from leanebm.cli._console import ClearConsole
 from leanebm.pipeline import PipelineEvent, StageFinished, StageProgressed, StageStarted
 
-__all__ = ["Display", "LiveDisplay", "PlainDisplay", "open_display"]
-
 _NOTEWORTHY_S = 0.5
 
 """Stages shorter than this are not worth a line."""

@@ -9,8 +9,6 @@ import click
 
 from leanebm._shown import printable
 
-__all__ = ["echo", "echo_json"]
-
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """:func:`click.echo`, with control characters written out."""

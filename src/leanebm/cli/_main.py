@@ -14,8 +14,6 @@ import click
 from leanebm._shown import printable
 from leanebm.cli._running import failing_clearly
 
-__all__ = ["main"]
-
 _FOLDER = Path(__file__).parent
 
 

@@ -14,8 +14,6 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline import Override, part_table, read_run_config
 from leanebm.policy import PROMPT_FORMATS, EncoderBackend
 
-__all__ = ["lean_options", "resume_anyway_option", "run_options", "theorems_option"]
-
 C = TypeVar("C", bound=Callable[..., Any])
 
 

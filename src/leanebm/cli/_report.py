@@ -13,8 +13,6 @@ from leanebm.core import SearchOutcome
 from leanebm.pipeline import RunSummary
 from leanebm.trajectory import TheoremRecord
 
-__all__ = ["print_summary"]
-
 _ENDINGS = (
     (SearchOutcome.PROVED, "certified by Lean's kernel in a process that ran no search"),
     (SearchOutcome.BUDGET_SPENT, "a limit ended the search; a larger --budget may help"),

@@ -15,8 +15,6 @@ import click
 from leanebm.cli._echo import echo
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
-__all__ = ["BAD_INPUT", "BROKEN", "INTERRUPTED", "NOT_PROVED", "Interrupted", "failing_clearly", "run_to_end"]
-
 T = TypeVar("T")
 
 NOT_PROVED = 1

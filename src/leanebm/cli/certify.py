@@ -15,8 +15,6 @@ from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationResult
 from leanebm.pipeline import CertificationRun, RunConfig, record_path
 
-__all__ = ["certify"]
-
 
 @click.command()
 @click.argument(

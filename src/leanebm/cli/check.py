@@ -10,8 +10,6 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.part_check import PART_KINDS, check_part
 from leanebm.pipeline.parts import part_table
 
-__all__ = ["check"]
-
 
 @click.command()
 @click.argument("part", metavar="PART[:KEY=VALUE,…]")

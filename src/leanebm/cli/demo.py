@@ -16,8 +16,6 @@ from leanebm.core import SearchOutcome
 from leanebm.data import Level, bundled_set
 from leanebm.pipeline import BUNDLED, Override, RunFolder, RunSummary, load_theorems, read_run_config, summarise_run
 
-__all__ = ["demo"]
-
 _RUNS = Path("runs")
 
 _SETTINGS = {

@@ -12,8 +12,6 @@ from leanebm.cli._echo import echo_json
 from leanebm.cli._running import BROKEN
 from leanebm.pipeline import Health, HealthCheck, examine
 
-__all__ = ["doctor"]
-
 _MARKS = {Health.GOOD: ("ok", "green"), Health.ABSENT: ("--", "dim"), Health.BAD: ("!!", "bold red")}
 
 

@@ -15,8 +15,6 @@ from leanebm.cli._console import ClearConsole
 if TYPE_CHECKING:
     from leanebm.energy.diagnostics import HeadReport
 
-__all__ = ["ebm_report", "print_diagnosis"]
-
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")

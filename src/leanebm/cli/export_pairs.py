@@ -11,8 +11,6 @@ from leanebm.cli._echo import echo
 from leanebm.data import KnownProof, write_tactic_pairs
 from leanebm.pipeline import certified_proofs
 
-__all__ = ["export_pairs"]
-
 
 @click.command(name="export-pairs")
 @click.option(

@@ -14,8 +14,6 @@ from leanebm.cli._running import run_to_end
 from leanebm.data import LibrarySelection
 from leanebm.pipeline import LIBRARY_MODULES, LibraryRun, RunConfig
 
-__all__ = ["extract_library"]
-
 
 @click.command(name="extract-library")
 @click.option(

@@ -33,8 +33,6 @@ from leanebm.pipeline import (
     RunConfig,
 )
 
-__all__ = ["generate_negatives", "print_contrastive_report"]
-
 _OUTCOMES = (
     (ReplayOutcome.VERIFIED, "replayed to the end, and certified"),
     (ReplayOutcome.REFUSED, "the statement or its header does not elaborate"),

@@ -15,8 +15,6 @@ from leanebm.cli._options import lean_options, theorems_option
 from leanebm.cli._running import run_to_end
 from leanebm.pipeline import AUTOMATION, ProbeResult, ProbeRun, RunConfig, fit_imports, load_theorems
 
-__all__ = ["probe"]
-
 
 @click.command()
 @theorems_option()

@@ -13,8 +13,6 @@ from leanebm.cli._options import run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of, write_proof
 
-__all__ = ["prove"]
-
 
 @click.command()
 @click.argument("statement")

@@ -19,8 +19,6 @@ from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, RunFolder, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
 
-__all__ = ["how_to_go_on", "run_search", "search"]
-
 
 @click.command()
 @theorems_option()

@@ -12,8 +12,6 @@ from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
 from leanebm.serve import Backend, HfBackend, HfConfig, PolicyServer, ServeConfig, TemplateBackend
 
-__all__ = ["serve"]
-
 _C = TypeVar("_C", bound=Callable[..., Any])
 
 _MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (

@@ -11,8 +11,6 @@ from leanebm.cli._echo import echo_json
 from leanebm.cli._report import print_summary
 from leanebm.pipeline import summarise_run
 
-__all__ = ["summary"]
-
 
 @click.command()
 @click.option(

@@ -20,8 +20,6 @@ from leanebm.policy import EncoderBackend
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
-__all__ = ["train_ebm"]
-
 _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
 
 _LOSSES = ("bradley_terry", "info_nce", "margin", "listwise")

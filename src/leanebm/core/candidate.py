@@ -8,8 +8,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["Candidate"]
-
 
 def _finite_and_not_positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
     if not (math.isfinite(value) and value <= 0.0):

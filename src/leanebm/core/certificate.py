@@ -11,8 +11,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core.theorem import Theorem
 
-__all__ = ["ACCEPTED_AXIOMS", "Certificate", "CertificationRejected", "CertificationResult"]
-
 ACCEPTED_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
 """The axioms of Lean's own library that ordinary mathematics uses; a proof may rest on no other."""
 

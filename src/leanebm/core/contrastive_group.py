@@ -12,8 +12,6 @@ from attrs.validators import ge, in_, min_len
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["ContrastiveGroup", "Evidence", "NegativeState"]
-
 
 class Evidence(enum.Enum):
     """How sure it is that a negative cannot be proved."""

@@ -9,8 +9,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["EncoderIdentity"]
-
 
 @attrs.frozen(kw_only=True)
 class EncoderIdentity:

@@ -20,17 +20,6 @@ from leanebm.core.proof_state import ProofState
 from leanebm.core.search_result import SearchResult
 from leanebm.core.theorem import Theorem
 
-__all__ = [
-    "EnergyModel",
-    "ProofCertifier",
-    "ProofEnvironment",
-    "ProofSearch",
-    "ProofSession",
-    "StateEncoder",
-    "StateScorer",
-    "TacticPolicy",
-]
-
 
 class ProofSession(Protocol):
     """One theorem's proof, open in some proof assistant."""

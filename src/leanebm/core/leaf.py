@@ -8,8 +8,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
 
-__all__ = ["Leaf"]
-
 
 @attrs.frozen
 class Leaf:

@@ -14,8 +14,6 @@ from leanebm.core.proof_script import ProofStep, tactic_blocks
 from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
 
-__all__ = ["Edge", "Node", "NodeStatus"]
-
 
 class NodeStatus(enum.StrEnum):
     """How far the search has come with a node."""

@@ -14,16 +14,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core.proof_state import ProofState
 
-__all__ = [
-    "ProofAdvanced",
-    "ProofFinished",
-    "SearchOutcome",
-    "TacticFate",
-    "TacticOutcome",
-    "TacticRejected",
-    "TacticTimedOut",
-]
-
 
 class TacticFate(enum.StrEnum):
     """What became of a tactic that was proposed, from Lean's answer to the column of a Parquet file.

@@ -10,8 +10,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["Proof", "ProofStep", "indented", "on_goal", "tactic_blocks"]
-
 _BULLET: Final = "· "
 
 

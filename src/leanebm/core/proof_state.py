@@ -6,8 +6,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["Goal", "Hypothesis", "ProofState", "StateRef"]
-
 
 @attrs.frozen
 class Hypothesis:

@@ -13,8 +13,6 @@ from leanebm.core.outcome import SearchOutcome
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanEbmError
 
-__all__ = ["SearchResult", "SearchStatistics"]
-
 
 def _count(items: tuple[object, ...]) -> str:
     return f"<{len(items)}>"

@@ -9,8 +9,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["Theorem"]
-
 
 @attrs.frozen(kw_only=True)
 class Theorem:

@@ -18,17 +18,6 @@ from leanebm._shown import shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_HEADER_CHARACTERS, objection_to_length
 
-__all__ = [
-    "MAX_LINE_BYTES",
-    "META",
-    "BadLine",
-    "decode_line",
-    "fields_of",
-    "json_object",
-    "numbered_lines",
-    "theorem_problems",
-]
-
 _MAX_NAME_CHARS: Final = 256
 
 _MAX_SHOWN_CHARS: Final = 80

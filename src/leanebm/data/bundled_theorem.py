@@ -13,8 +13,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 
-__all__ = ["BUNDLED_FILE", "BundledTheorem", "Level", "bundled_set", "bundled_theorems"]
-
 BUNDLED_FILE: Final = Path(__file__).with_name("bundled") / "core.jsonl"
 """The set's own file, in the form :func:`leanebm.data.read_theorems` reads."""
 

@@ -15,17 +15,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, TacticFate, Theorem
 from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
 
-__all__ = [
-    "CONTRASTIVE_FORMAT",
-    "CONTRASTIVE_SCHEMA",
-    "CONTRASTIVE_SCHEMA_VERSION",
-    "ContrastiveRecord",
-    "ContrastiveSet",
-    "ContrastiveWriter",
-    "ReplayOutcome",
-    "read_contrastive_set",
-]
-
 
 class ReplayOutcome(enum.StrEnum):
     """How the replay of a known proof ended. Only ``VERIFIED`` gives groups."""

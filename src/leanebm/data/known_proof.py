@@ -11,8 +11,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data.tactic_pairs import TacticPair
 
-__all__ = ["KnownProof", "proofs_of"]
-
 
 @attrs.frozen(kw_only=True)
 class KnownProof:

@@ -23,22 +23,6 @@ from leanebm.data._reading import theorem_problems
 from leanebm.errors import ConfigError
 from leanebm.storage import write_atomically
 
-__all__ = [
-    "LIBRARY_SCHEMA_VERSION",
-    "MAX_LIBRARY_STATEMENT_CHARS",
-    "SHIPPED_LIBRARY",
-    "LibrarySelection",
-    "LibraryTheorem",
-    "Split",
-    "is_statement_worthy",
-    "library_modules",
-    "library_theorems",
-    "read_library_file",
-    "split_of",
-    "why_unworthy",
-    "write_library_file",
-]
-
 _TRAIN_SHARE: Final = 0.8
 
 _VAL_SHARE: Final = 0.1

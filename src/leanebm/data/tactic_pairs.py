@@ -37,8 +37,6 @@ from leanebm.data._reading import (
 from leanebm.errors import ConfigError
 from leanebm.storage import remove_scratch, write_atomically
 
-__all__ = ["TacticPair", "read_tactic_pairs", "write_tactic_pairs"]
-
 
 @attrs.frozen(kw_only=True)
 class TacticPair:

@@ -28,8 +28,6 @@ from leanebm.data.library import read_library_file
 from leanebm.errors import ConfigError
 from leanebm.storage import write_atomically
 
-__all__ = ["read_theorems", "write_theorems"]
-
 _KEYS: Final = ("name", "statement", "copy_from", "header")
 
 

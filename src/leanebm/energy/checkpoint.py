@@ -36,16 +36,6 @@ from leanebm.energy.head import EnergyHead
 from leanebm.errors import EnergyError
 from leanebm.storage import SCRATCH_SUFFIX, write_atomically
 
-__all__ = [
-    "HEADER_NAME",
-    "EnergyCheckpoint",
-    "WeightsFile",
-    "header_from_json",
-    "header_to_json",
-    "load_checkpoint",
-    "save_checkpoint",
-]
-
 _T = TypeVar("_T")
 
 

@@ -13,8 +13,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import EncoderIdentity
 from leanebm.energy.config import EnergyHeadConfig
 
-__all__ = ["CHECKPOINT_SCHEMA_VERSION", "Calibration", "CheckpointHeader", "JsonScalar"]
-
 
 def _finite(_: object, field: attrs.Attribute[float], value: float) -> None:
     if not math.isfinite(value):

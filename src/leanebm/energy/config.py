@@ -10,8 +10,6 @@ from attrs.validators import deep_iterable, ge, in_, instance_of, le, lt, min_le
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["EnergyHeadConfig", "SpectralNormMode"]
-
 ACTIVATIONS = ("gelu", "relu", "silu", "tanh")
 
 

@@ -17,8 +17,6 @@ from leanebm.core import EncoderIdentity, ProofState, StateEncoder
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EncoderError, EnergyError
 
-__all__ = ["HeadEnergyModel"]
-
 _MAX_BATCH: Final = 512
 """States in one forward: enough to fill the hardware, few enough to bound memory."""
 

@@ -20,8 +20,6 @@ from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
 from leanebm.energy.spectral import SpectralLinear, SpectralReport
 from leanebm.errors import EnergyError
 
-__all__ = ["LOG_SCALE_RANGE", "EnergyHead"]
-
 LOG_SCALE_RANGE: Final = (-3.0, 5.0)
 """Bounds of the logarithm of the head's scale, inclusive."""
 

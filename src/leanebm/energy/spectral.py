@@ -22,17 +22,6 @@ from torch.nn import functional as F  # noqa: N812 - what everyone calls it
 
 from leanebm.energy.config import SpectralNormMode
 
-__all__ = [
-    "SingularTriplet",
-    "SpectralLinear",
-    "SpectralReport",
-    "exact_sigma",
-    "krylov",
-    "normalised_linear",
-    "power_iteration",
-    "singular_triplet",
-]
-
 TINY_SIGMA = 1e-12
 
 """Below every σ that a weight in use can have; keeps a weight of zeros from dividing by zero."""

@@ -20,17 +20,6 @@ from leanebm.lean._replies import JsonObject, MalformedReplyError
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import RetirementReason
 
-__all__ = [
-    "BREAKAGES",
-    "Exchange",
-    "decode_reply",
-    "encode_request",
-    "how_it_ended",
-    "loss_of",
-    "reason_of",
-    "within",
-]
-
 _log = logging.getLogger(__name__)
 
 R = TypeVar("R")

@@ -20,8 +20,6 @@ from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
 
-__all__ = ["audited", "objection", "verdict"]
-
 _RUNS_CODE = re.compile(
     r"""@\[ | (?<![\w.])(
         run_\w+ | by_elab | eval% | include_str | native_decide | set_option | implemented_by | extern | sleep

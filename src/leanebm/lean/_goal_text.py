@@ -15,8 +15,6 @@ from itertools import groupby
 
 from leanebm.core.proof_state import Goal, Hypothesis
 
-__all__ = ["parse_goal_text", "render_goal", "text_key", "without_macro_scopes"]
-
 _LINE_WIDTH = 120
 _INDENT = "  "
 _TURNSTILES = ("⊢ ", "| ")

@@ -18,8 +18,6 @@ import psutil
 from leanebm._uninterrupted import uninterrupted
 from leanebm.lean.backends.base import WorkerCommand
 
-__all__ = ["ChildProcess", "LineBuffer", "LineTooLongError"]
-
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _STDERR_TAIL_BYTES = 16 * 1024
 _ORDERLY_END_S = 2.0

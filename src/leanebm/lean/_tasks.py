@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 
 from leanebm._uninterrupted import uninterrupted
 
-__all__ = ["Servants", "serving"]
-
 
 class Servants:
     """The tasks of one ``async with serving() as servants`` block."""

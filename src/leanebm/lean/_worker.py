@@ -31,8 +31,6 @@ from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
 from leanebm.lean.statistics import RetirementReason
 
-__all__ = ["LeanWorker"]
-
 _epochs = count(1)
 _log = logging.getLogger(__name__)
 

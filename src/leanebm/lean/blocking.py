@@ -20,8 +20,6 @@ from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import ProofHandle, ProofHandleOwned
 from leanebm.lean.statistics import PoolStatistics
 
-__all__ = ["BlockingLeanPool", "BlockingProof"]
-
 
 class BlockingLeanPool:
     """A :class:`~leanebm.lean.LeanPool` on an event loop of its own, in a thread of its own.

@@ -37,8 +37,6 @@ from leanebm.lean.requests import (
     universe_levels,
 )
 
-__all__ = ["Certifier", "assemble", "audit", "declaration_name", "lean_file"]
-
 _SORRY = "sorryAx"
 
 

@@ -17,8 +17,6 @@ from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBack
 from leanebm.lean.backends.base import LeanBackend
 from leanebm.lean.backends.pantograph import bundled_pantograph
 
-__all__ = ["LeanPoolConfig"]
-
 _log = logging.getLogger(__name__)
 _MAX_RSS_MIB: Final = 3072
 _MAX_RSS_MIB_WITH_MATHLIB: Final = 8192  # it is mapped into memory and counts as resident, although workers share it

@@ -31,8 +31,6 @@ from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
-__all__ = ["LeanPool"]
-
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
 H = TypeVar("H", bound=ProofHandle)

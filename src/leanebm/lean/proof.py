@@ -23,8 +23,6 @@ from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
 
-__all__ = ["Opening", "ProofHandle", "ProofHandleOwned"]
-
 
 class ProofHandle:
     """One theorem's proof, pinned to the worker it is open on. From ``async with pool.open(theorem) as proof``.

@@ -23,8 +23,6 @@ from leanebm.lean._process import LineTooLongError
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import Opening, ProofHandle, closed
 
-__all__ = ["ReplayingEnvironment", "ReplayingProof"]
-
 _log = logging.getLogger(__name__)
 _DEATHS_THAT_BLAME = 2
 _EVICTIONS_PER_REPLAY = 10

@@ -9,8 +9,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["PoolStatistics", "RetirementReason", "WorkerStatistics"]
-
 
 class RetirementReason(StrEnum):
     """Why a worker was replaced."""

@@ -6,8 +6,7 @@ from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, 
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
 from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, ContrastiveConfig, ContrastiveRun
 from leanebm.pipeline.contrastive.export_pairs import certified_proofs
-from leanebm.pipeline.contrastive.folder import ContrastiveFolder
-from leanebm.pipeline.contrastive.report import ContrastiveReport, LabelConflicts, TierCounts
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport, LabelConflicts, TierCounts
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read_search_groups
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
 from leanebm.pipeline.energy.guidance import EnergyConfig, guided_scorer

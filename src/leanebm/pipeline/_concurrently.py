@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
-__all__ = ["for_each"]
-
 T = TypeVar("T")
 
 

@@ -13,8 +13,6 @@ import attrs
 
 from leanebm._shown import shown
 
-__all__ = ["Factory", "Parameter", "Parameters", "fields_of", "parameters_of"]
-
 Factory = Callable[..., Any]
 """A class, or a function that makes a part; what is given to it is given by keyword."""
 

@@ -18,8 +18,6 @@ from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import CertificateRecord
 from leanebm.pipeline.workbench import prepare_lean
 
-__all__ = ["CertificationRun", "ProofFile", "read_proof_file"]
-
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
 _THEOREM = re.compile(r"^theorem\s+(?P<name>\S+)\s*:(?P<rest>.*)", re.DOTALL | re.MULTILINE)
 _BY = re.compile(r":=\s*by\b")

@@ -24,8 +24,6 @@ from leanebm.policy import PolicyClientConfig
 from leanebm.search import BestFirstSearch, SearchConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
 
-__all__ = ["EMBEDDED_SERVER_URL", "Override", "Parts", "RunConfig", "read_run_config"]
-
 EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
 """Stands for the policy server that a run starts for itself; port 0, as ever, is one yet to be picked."""
 

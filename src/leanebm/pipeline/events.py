@@ -16,18 +16,6 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr, printable
 
-__all__ = [
-    "LogObserver",
-    "Observer",
-    "PipelineEvent",
-    "Stage",
-    "StageFinished",
-    "StageItem",
-    "StageProgressed",
-    "StageStarted",
-    "stage",
-]
-
 _log = logging.getLogger(__name__)
 
 

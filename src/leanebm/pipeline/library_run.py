@@ -16,8 +16,6 @@ from leanebm.lean.requests import env_theorems
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import open_lean
 
-__all__ = ["LIBRARY_MODULES", "LibraryRun"]
-
 LIBRARY_MODULES = ("Init", "Std")
 
 """The modules whose theorems are taken by default: what a program imports, without the compiler's own."""

@@ -24,8 +24,6 @@ from leanebm.core import (
 )
 from leanebm.errors import PartBroken
 
-__all__ = ["IssuingCertifier", "OverseenSearch"]
-
 
 @attrs.define(eq=False)
 class IssuingCertifier:

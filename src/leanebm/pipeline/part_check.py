@@ -40,8 +40,6 @@ from leanebm.testing import (
     hashed_embedding,
 )
 
-__all__ = ["PART_KINDS", "PartReport", "check_part"]
-
 _log = logging.getLogger(__name__)
 
 _THEOREM: Final = Theorem(name="add_zero_twice", statement="∀ n : Nat, n + 0 + 0 = n")

@@ -36,19 +36,6 @@ from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 
-__all__ = [
-    "FAMILIES",
-    "Family",
-    "Part",
-    "enter_part",
-    "find_factory",
-    "interface_of",
-    "is_part",
-    "is_union",
-    "members_of",
-    "part_table",
-]
-
 T = TypeVar("T")
 
 _FIELD: Final = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|.""", re.DOTALL)

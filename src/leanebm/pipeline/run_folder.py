@@ -18,8 +18,6 @@ from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.settings import structure_settings
 from leanebm.storage import remove_scratch, write_atomically
 
-__all__ = ["CertificateRecord", "RunFolder", "record_path", "write_proof", "write_text"]
-
 _FORMAT: Final = 1
 
 _BY_MESSAGES: Final = "text."

@@ -26,14 +26,6 @@ from leanebm.pipeline._parameters import Factory, Parameter, Parameters, paramet
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
 from leanebm.pipeline.parts import FAMILIES, Part, find_factory, interface_of, is_part, is_union, members_of
 
-__all__ = [
-    "settings_that_matter",
-    "structure_arguments",
-    "structure_settings",
-    "to_toml",
-    "unstructure_settings",
-]
-
 T = TypeVar("T")
 
 _MAX_BITS = 63

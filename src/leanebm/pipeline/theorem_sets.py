@@ -15,8 +15,6 @@ from leanebm.lean import LeanPoolConfig
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 
-__all__ = ["BUNDLED", "fit_imports", "load_theorems"]
-
 BUNDLED = "bundled"
 
 """The word for the set that comes with leanebm."""

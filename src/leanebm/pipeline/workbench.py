@@ -23,15 +23,6 @@ from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
 
-__all__ = [
-    "Workbench",
-    "WorkbenchOpener",
-    "open_lean",
-    "open_workbench",
-    "prepare_lean",
-    "start_embedded_server",
-]
-
 
 class _Cancelled(Exception):
     """Ends an installation that nobody waits for any more."""

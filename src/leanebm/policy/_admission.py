@@ -10,8 +10,6 @@ from typing import final
 
 from leanebm.errors import PolicyUnavailable
 
-__all__ = ["AdaptiveLimit", "CircuitBreaker"]
-
 
 @final
 class CircuitBreaker:

@@ -14,8 +14,6 @@ import attrs
 from leanebm.errors import EncoderError, LeanEbmError, PolicyBadRequest
 from leanebm.policy.statistics import RequestMeter
 
-__all__ = ["Embedder"]
-
 _log = logging.getLogger(__name__)
 
 EncodeBatch = Callable[[Sequence[str]], Awaitable[Sequence["array[float]"]]]

@@ -18,8 +18,6 @@ from typing import Final, Self, TypeVar, final
 
 from leanebm.errors import ConfigError
 
-__all__ = ["EmbeddingStore"]
-
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 

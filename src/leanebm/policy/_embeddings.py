@@ -12,17 +12,6 @@ import attrs
 
 from leanebm.errors import EncoderError, PolicyProtocolError
 
-__all__ = [
-    "EmbeddingBatch",
-    "check_encoder",
-    "cosine",
-    "decode_embeddings",
-    "encode_body",
-    "norm",
-    "vectors_of",
-    "version_of",
-]
-
 
 @attrs.frozen(kw_only=True)
 class EmbeddingBatch:

@@ -22,8 +22,6 @@ from leanebm.policy._weights import ModelWatch
 from leanebm.policy.config import EncoderConfig
 from leanebm.policy.statistics import RequestMeter
 
-__all__ = ["Encoding"]
-
 _MOST_INTRODUCTIONS: Final = 3
 """Times an encoder may change its weights while it introduces itself."""
 

@@ -20,8 +20,6 @@ from leanebm.policy._transport import Transport
 from leanebm.policy.config import PolicyClientConfig
 from leanebm.policy.statistics import RequestMeter
 
-__all__ = ["Endpoint", "RetryBudget", "RetryPlan", "Sleep"]
-
 _RETRIES_A_CALL: Final = 0.1
 
 _LARGEST_BUDGET: Final = 20.0

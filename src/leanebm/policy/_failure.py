@@ -9,8 +9,6 @@ import attrs
 
 from leanebm.errors import PolicyBadRequest, PolicyError
 
-__all__ = ["AttemptFailed", "Failure", "FailureVerdict", "NotOffered"]
-
 _WITHIN_ATTEMPTS: Final = -1
 _UNTIL_DEADLINE: Final = 10**9
 

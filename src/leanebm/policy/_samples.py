@@ -16,8 +16,6 @@ from leanebm.errors import PolicyProtocolError, PolicyUnavailable
 from leanebm.policy._failure import AttemptFailed, Failure
 from leanebm.policy.prompt import PromptFormat, TacticBlock
 
-__all__ = ["Sample", "SampleBatch", "candidates_of", "decode_samples"]
-
 _IMPOSSIBLE: Final = -1e30
 """Servers write this, or less, for a probability of zero."""
 

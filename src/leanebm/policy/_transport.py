@@ -25,8 +25,6 @@ from leanebm.errors import (
 from leanebm.policy._failure import AttemptFailed, Failure, NotOffered
 from leanebm.policy.config import PolicyClientConfig
 
-__all__ = ["Transport", "failure_of_status", "message_of"]
-
 _LONGEST_MESSAGE: Final = 500
 
 _LONGEST_RETRY_AFTER_S: Final = 60.0

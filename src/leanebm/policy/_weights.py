@@ -16,8 +16,6 @@ from leanebm.policy._failure import NotOffered
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.statistics import RequestMeter
 
-__all__ = ["AdapterLoader", "ModelWatch", "WeightUpdate"]
-
 _log = logging.getLogger(__name__)
 
 

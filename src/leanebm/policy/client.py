@@ -25,8 +25,6 @@ from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
 from leanebm.policy.statistics import PolicyStatistics, RequestMeter
 from leanebm.policy.truncation import truncate_state, truncate_text
 
-__all__ = ["PolicyClient"]
-
 _log = logging.getLogger(__name__)
 
 _READY_POLL_S: Final = 1.0

@@ -14,8 +14,6 @@ from leanebm._fields import SAME_RESULTS, check_api_key
 from leanebm._shown import fitting_repr
 from leanebm.policy.prompt import PROMPT_FORMATS
 
-__all__ = ["EncoderBackend", "EncoderConfig", "PolicyClientConfig", "http_url", "without_slash"]
-
 
 def http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     """An attrs validator: an address of a server, without secrets in it."""

@@ -10,8 +10,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import EncoderIdentity
 
-__all__ = ["ModelInfo"]
-
 _T = TypeVar("_T")
 
 

@@ -12,8 +12,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import Goal, ProofState
 
-__all__ = ["PROMPT_FORMATS", "PrefixFormat", "PromptFormat", "StateCommentFormat", "TacticBlock", "first_tactic_block"]
-
 _DECLARATION: Final = re.compile(r"(theorem|lemma|example|def|import|open|set_option|noncomputable|variable)\b")
 
 _OPENING: Final = "([{⟨"

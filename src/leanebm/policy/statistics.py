@@ -10,8 +10,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.policy._failure import Failure
 
-__all__ = ["PolicyStatistics", "RequestMeter"]
-
 
 @attrs.frozen(kw_only=True)
 class PolicyStatistics:

@@ -16,8 +16,6 @@ import attrs
 
 from leanebm.core import Goal, ProofState
 
-__all__ = ["truncate_state", "truncate_text"]
-
 _GOAL_BREAK: Final = "\n\n"
 _TURNSTILES: Final = ("⊢ ", "| ")
 _NAME: Final = re.compile(r"[^\W\d][\w'✝¹²³⁴⁵⁶⁷⁸⁹⁰]*")

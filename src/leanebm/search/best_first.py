@@ -31,8 +31,6 @@ from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, c
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.search.tree import Rival
 
-__all__ = ["BestFirstSearch", "SearchConfig"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -9,8 +9,6 @@ from attrs.validators import ge, gt, instance_of, optional
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["BudgetMeter", "Clock", "SearchBudget"]
-
 Clock = Callable[[], float]
 """Seconds from some fixed moment, never going back, such as :func:`time.monotonic`."""
 

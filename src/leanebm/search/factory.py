@@ -8,8 +8,6 @@ from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSea
 from leanebm.search.best_first import SearchConfig
 from leanebm.search.progress import SearchObserver
 
-__all__ = ["SearchFactory"]
-
 
 class SearchFactory(Protocol):
     """Makes a search: :class:`~leanebm.search.BestFirstSearch`, a class of your own, or a function.

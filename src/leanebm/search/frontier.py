@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from leanebm._shown import named_repr
 from leanebm.core import Node
 
-__all__ = ["Frontier"]
-
 
 class Frontier:
     """A stable priority queue: the highest priority first; among equals, the one pushed first.

@@ -39,8 +39,6 @@ from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
 from leanebm.search.frontier import Frontier
 from leanebm.search.tree import Rival, SearchTree
 
-__all__ = ["Expansion", "SearchObserver", "SearchProgress", "conduct_search", "distinct"]
-
 Phase = Literal["policy", "lean", "score", "certify"]
 
 

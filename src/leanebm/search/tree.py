@@ -24,8 +24,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import Candidate, Leaf, Node, NodeStatus, ProofState, Theorem
 
-__all__ = ["Rival", "SearchTree"]
-
 
 @attrs.frozen
 class Rival:

@@ -15,8 +15,6 @@ from aiohttp import web
 
 from leanebm.errors import PolicyBadRequest
 
-__all__ = ["Aborts", "Admission", "Doorkeeper", "QueueFull", "host_of", "is_loopback"]
-
 
 class QueueFull(Exception):
     """As many sequences wait already as may."""

@@ -23,8 +23,6 @@ from leanebm.serve._weights import WeightHandlers, WeightLock
 from leanebm.serve.backends import Backend, Completion
 from leanebm.serve.config import ServeConfig
 
-__all__ = ["Handlers"]
-
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")

@@ -17,16 +17,6 @@ from leanebm._shown import shown_json
 from leanebm.errors import PolicyBadRequest
 from leanebm.serve.backends import Prompt, SamplingParams
 
-__all__ = [
-    "EncodeRequest",
-    "GenerateRequest",
-    "parse_encode",
-    "parse_generate",
-    "parse_object",
-    "read_object",
-    "text_field",
-]
-
 _LONGEST_REFUSAL: Final = 2000
 """Characters of an answer that says what is wrong; it must not repeat the whole request."""
 

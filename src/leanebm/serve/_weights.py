@@ -15,8 +15,6 @@ from leanebm.serve._admission import Aborts
 from leanebm.serve._requests import read_object, text_field
 from leanebm.serve.backends import Backend
 
-__all__ = ["WeightHandlers", "WeightLock"]
-
 
 @final
 class WeightLock:

@@ -8,8 +8,6 @@ from attrs import validators
 from leanebm._fields import check_api_key
 from leanebm._shown import fitting_repr
 
-__all__ = ["ServeConfig"]
-
 
 @attrs.frozen(kw_only=True)
 class ServeConfig:

@@ -16,8 +16,6 @@ from leanebm.serve._handlers import Handlers
 from leanebm.serve.backends import Backend
 from leanebm.serve.config import ServeConfig
 
-__all__ = ["PolicyServer"]
-
 _log = logging.getLogger(__name__)
 
 _LINGER_S: Final = 10.0

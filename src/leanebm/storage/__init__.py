@@ -2,8 +2,7 @@
 
 from leanebm.storage.atomic_file import SCRATCH_SUFFIX, remove_scratch, write_atomically
 from leanebm.storage.run_info import RunInfo, settings_leaves
-from leanebm.storage.shard import Shard, ShardFormat, StoredRecord
-from leanebm.storage.shard_set import ShardSet, read_shards
+from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards
 from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig
 
 __all__ = [

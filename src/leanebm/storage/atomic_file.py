@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SCRATCH_SUFFIX", "remove_scratch", "sync_directory", "write_atomically"]
-
 SCRATCH_SUFFIX: Final = ".part"
 """Ends the name of a file that is being written, ``.NAME-….part``; a killed writer leaves one behind."""
 

@@ -9,8 +9,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["RunInfo", "settings_leaves"]
-
 
 def settings_leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
     """Each plain value with its path, such as ``("$.config.seed", 0)``.

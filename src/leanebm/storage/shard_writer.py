@@ -22,8 +22,6 @@ from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import SHARD_PATTERN, TEMPORARY_PATTERN, R, Shard, ShardFormat, T, shard_path
 
-__all__ = ["ShardWriter", "ShardWriterConfig"]
-
 _log = logging.getLogger(__name__)
 
 

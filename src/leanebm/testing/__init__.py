@@ -13,7 +13,6 @@ from leanebm.testing.contracts import (
 )
 from leanebm.testing.fake_policy_server import FakePolicyServer, ReceivedRequest
 from leanebm.testing.fake_worker import fake_worker_argv
-from leanebm.testing.manual_clock import ManualClock
 from leanebm.testing.policy_steps import (
     Answer,
     Compute,
@@ -29,7 +28,7 @@ from leanebm.testing.policy_steps import (
 )
 from leanebm.testing.scripted_policy import ScriptedPolicy
 from leanebm.testing.search_contract import check_search
-from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ToyCertifier, ToySession, ToyWorld
+from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ManualClock, ToyCertifier, ToySession, ToyWorld
 
 __all__ = [
     "LOST",

@@ -10,8 +10,6 @@ from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironme
 from leanebm.lean.backends.base import LeanBackend, WorkerCommand
 from leanebm.testing.contracts import ContractBroken, check_certifier, check_environment, report
 
-__all__ = ["check_backend"]
-
 _THEOREM: Final = Theorem(name="add_zero_twice", statement="∀ n : Nat, n + 0 + 0 = n")
 _PROOF: Final = ("intro n", "rfl")
 _REJECTED: Final = "exact 5"

@@ -37,18 +37,6 @@ from leanebm.core import (
 )
 from leanebm.errors import StaleState
 
-__all__ = [
-    "SAMPLE_LEAVES",
-    "ContractBroken",
-    "check_certifier",
-    "check_encoder",
-    "check_energy_model",
-    "check_environment",
-    "check_policy",
-    "check_scorer",
-    "report",
-]
-
 
 class ContractBroken(AssertionError):
     """An implementation does not keep its interface's contract; ``problems`` lists how."""

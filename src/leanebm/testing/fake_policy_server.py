@@ -26,8 +26,6 @@ from leanebm.testing.policy_steps import (
     hashed_embedding,
 )
 
-__all__ = ["FakePolicyServer", "ReceivedRequest"]
-
 
 @attrs.frozen(kw_only=True)
 class ReceivedRequest:

@@ -47,8 +47,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fake_worker_argv"]
-
 Json = dict[str, Any]
 Goals = list[Json]
 

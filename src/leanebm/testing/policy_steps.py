@@ -13,20 +13,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = [
-    "Answer",
-    "Compute",
-    "Drip",
-    "HangUp",
-    "Raw",
-    "Stall",
-    "Step",
-    "Truncate",
-    "embedding_objects",
-    "hashed_embedding",
-    "sample_object",
-]
-
 
 @attrs.frozen(kw_only=True)
 class Answer:

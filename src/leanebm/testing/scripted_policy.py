@@ -14,8 +14,6 @@ from leanebm.core import Candidate, ProofState
 from leanebm.errors import PolicyError
 from leanebm.testing.toy_world import ToyWorld
 
-__all__ = ["ScriptedPolicy"]
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class ScriptedPolicy:

@@ -27,8 +27,6 @@ from leanebm.testing.contracts import report
 from leanebm.testing.scripted_policy import ScriptedPolicy
 from leanebm.testing.toy_world import LOST, QED, ToyCertifier, ToySession, ToyWorld
 
-__all__ = ["check_search"]
-
 _EXPANSIONS: Final = 12
 _TACTICS: Final = 30
 _CONFIG: Final = SearchConfig(

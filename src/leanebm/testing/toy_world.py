@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import attrs
+from attrs.validators import ge
 
 from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import (
@@ -37,17 +38,39 @@ from leanebm.core import (
 )
 from leanebm.core.proof_script import indented, tactic_blocks
 from leanebm.errors import StaleState, StatementError, WorkerDied
-from leanebm.testing.manual_clock import ManualClock
 
-__all__ = ["LOST", "QED", "TIMEOUT", "ToyCertifier", "ToySession", "ToyWorld"]
+
+@attrs.define
+class ManualClock:
+    """Call it to read it, :meth:`advance` it to let time pass; so tests about time need not wait."""
+
+    now_s: float = 0.0
+    step_s: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Seconds that pass at each reading, after it."""
+
+    def __call__(self) -> float:
+        """Seconds since the clock was made."""
+        reading = self.now_s
+        self.now_s += self.step_s
+        return reading
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        if seconds < 0:
+            raise ValueError(f"a clock does not go back by {-seconds} seconds")
+        self.now_s += seconds
+
 
 QED: Final = "∎"
+
 """Target of a tactic that leaves no goal."""
 
 TIMEOUT: Final = "⏲"
+
 """Target of a tactic that runs into a limit."""
 
 LOST: Final = "†"
+
 """Target of a tactic that kills the worker."""
 
 Moves = Mapping[str, Mapping[str, str]]

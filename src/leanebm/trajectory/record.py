@@ -10,8 +10,6 @@ from attrs.validators import and_, ge, in_, instance_of, not_
 from leanebm._shown import fitting_repr
 from leanebm.core import Certificate, CertificationRejected, NodeStatus, SearchOutcome, TacticFate, Theorem
 
-__all__ = ["MAX_MESSAGE_CHARS", "Attempt", "TheoremRecord", "TrajectoryRow"]
-
 
 @attrs.frozen(kw_only=True)
 class TheoremRecord:

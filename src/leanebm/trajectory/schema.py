@@ -13,17 +13,6 @@ from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
-__all__ = [
-    "SCHEMA",
-    "SCHEMA_VERSION",
-    "TRAJECTORY_FORMAT",
-    "Trajectory",
-    "TrajectoryWriter",
-    "read_trajectory",
-    "rows_of",
-    "table_of",
-]
-
 SCHEMA_VERSION: Final = 1
 
 

@@ -10,8 +10,6 @@ import attrs
 from leanebm.core import SearchOutcome
 from leanebm.trajectory.schema import read_trajectory
 
-__all__ = ["TrajectorySummary", "summarise"]
-
 
 @attrs.frozen(kw_only=True)
 class TrajectorySummary:

@@ -19,8 +19,6 @@ from leanebm.energy.diagnostics.calibration_fit import CalibrationBasis
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.head_report import HeadReport
 
-__all__ = ["Plot", "Table", "plots"]
-
 Table = Mapping[str, NDArray[Any]]
 """A file's columns by name; numbers are ``nan`` where they are unknown."""
 

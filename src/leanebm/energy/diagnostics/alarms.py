@@ -16,8 +16,6 @@ from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.sibling_figures import Slice
 
-__all__ = ["ALARMS", "Alarm", "Findings", "Severity", "raise_alarms"]
-
 _TELLING_THEOREMS: Final = 10
 """Figures on fewer theorems say nothing for sure: their bootstrap interval is too narrow to be believed."""
 

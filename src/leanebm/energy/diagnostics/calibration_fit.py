@@ -16,8 +16,6 @@ from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean, th
 from leanebm.energy.diagnostics.frontiers import FrontierSet
 from leanebm.energy.diagnostics.siblings import SiblingSet
 
-__all__ = ["BetaPoint", "CalibrationBasis", "CalibrationConfig", "CalibrationFit", "fit_calibration"]
-
 _FEWEST_THEOREMS: Final = 2
 
 

@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike
 
 from leanebm.energy.diagnostics.estimate import Estimate, Floats
 
-__all__ = ["probe_embeddings"]
-
 _MOST_ROWS = 2048
 """Directions are counted on a sample this large: the cost grows with its cube."""
 

@@ -9,8 +9,6 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "Floats", "macro_mean", "theorem_means"]
-
 Floats = NDArray[np.float64]
 
 _BATCH = 2**20

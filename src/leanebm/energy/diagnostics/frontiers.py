@@ -14,8 +14,6 @@ from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics.estimate import Floats, theorem_means
 from leanebm.energy.diagnostics.siblings import SiblingSet, floats, integers, names, truths
 
-__all__ = ["FrontierSet"]
-
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class FrontierSet:

@@ -42,17 +42,6 @@ from leanebm.energy.diagnostics.siblings import SiblingSet
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
-__all__ = [
-    "DIAGNOSIS_NAME",
-    "DIAGNOSIS_SCHEMA_VERSION",
-    "VALIDATION_NAME",
-    "DiagnosisConfig",
-    "HeadReport",
-    "TrainingFacts",
-    "diagnose",
-    "save_validation",
-]
-
 DIAGNOSIS_NAME: Final = "diagnosis.json"
 """The report's name in a head's folder."""
 

@@ -13,8 +13,6 @@ from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.alarms import Alarm, Findings, Severity
 from leanebm.energy.diagnostics.estimate import Estimate
 
-__all__ = ["Grade", "PromotionGate", "PromotionVerdict"]
-
 
 class Grade(enum.Enum):
     """How good a head is, in one word."""

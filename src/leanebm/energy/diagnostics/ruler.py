@@ -20,8 +20,6 @@ from leanebm.energy.diagnostics.frontiers import FrontierSet
 from leanebm.energy.diagnostics.sibling_figures import sibling_pairwise
 from leanebm.energy.diagnostics.siblings import SiblingSet
 
-__all__ = ["frontier_auc_by_length", "pairwise_by_length", "pairwise_same_length"]
-
 _FOLDS: Final = 5
 _NEWTON_STEPS: Final = 50
 _CONVERGED: Final = 1e-9

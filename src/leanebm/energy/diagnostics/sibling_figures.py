@@ -20,17 +20,6 @@ from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean
 from leanebm.energy.diagnostics.siblings import SiblingSet
 
-__all__ = [
-    "Slice",
-    "cross_theorem_pairwise",
-    "energy_spread",
-    "sibling_pairwise",
-    "sibling_rank1",
-    "sibling_rank1_random",
-    "sibling_slices",
-    "spearman_remaining",
-]
-
 _SHORTEST_PROOF: Final = 3
 _DEPTHS: Final = ("0–1", "2–3", "4–7", "8+")
 _DEPTH_EDGES: Final = (2, 4, 8)

@@ -15,8 +15,6 @@ from leanebm.core import ContrastiveGroup, Evidence
 from leanebm.energy.diagnostics.estimate import Floats
 from leanebm.errors import EnergyError
 
-__all__ = ["SiblingSet", "floats", "integers", "names", "state_shape", "truths"]
-
 _TURNSTILE: Final = re.compile(r"^⊢", re.MULTILINE)
 _LOCAL_CONTEXT: Final = re.compile(r"^(?!⊢|\s)([^:\n]+?) :", re.MULTILINE)
 

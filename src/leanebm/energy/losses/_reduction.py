@@ -8,8 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["counted", "counted_pairs", "weighted_mean"]
-
 
 def counted(values: Tensor, mask: Tensor | None, weight: Tensor | None) -> Tensor:
     """The weight of each entry: ``weight`` (1 if there is none) where ``mask`` says so, else exactly 0.

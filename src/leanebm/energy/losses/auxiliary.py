@@ -9,8 +9,6 @@ from torch.nn import functional as F  # noqa: N812 - what everyone calls it
 from leanebm.energy.losses._reduction import counted, weighted_mean
 from leanebm.energy.losses.ranking import bradley_terry
 
-__all__ = ["DepthReadout", "centring", "path_order", "remaining_depth"]
-
 
 def centring(energies: Tensor, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
     r"""The squared mean energy, :math:`\bigl(\sum w E / \sum w\bigr)^2`.

@@ -11,8 +11,6 @@ from torch.nn import functional as F  # noqa: N812 - what everyone calls it
 
 from leanebm.energy.losses._reduction import counted_pairs, weighted_mean
 
-__all__ = ["ContrastiveLoss", "bradley_terry", "info_nce", "listwise", "margin"]
-
 
 class ContrastiveLoss(Protocol):
     """A function of the energies of groups, each a state on a proof's path and its siblings off the path.

@@ -33,8 +33,6 @@ from leanebm.energy.training.contrastive_data import ContrastiveData
 from leanebm.energy.training.sampler import GroupBatch, GroupSampler
 from leanebm.errors import EnergyError
 
-__all__ = ["Learner", "Objective", "StepOutcome"]
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class Objective:

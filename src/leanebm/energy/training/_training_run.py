@@ -39,8 +39,6 @@ from leanebm.energy.training.result import TrainingResult
 from leanebm.errors import EnergyError
 from leanebm.storage import remove_scratch
 
-__all__ = ["TrainingRun"]
-
 _STATE_NAME: Final = "training_state.safetensors"
 
 _LAST: Final = "last"

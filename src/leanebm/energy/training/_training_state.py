@@ -16,8 +16,6 @@ from torch import Tensor
 from leanebm.errors import EnergyError
 from leanebm.storage import settings_leaves, write_atomically
 
-__all__ = ["Evaluated", "TrainingState"]
-
 SCHEMA_VERSION: Final = 1
 
 _METADATA_KEY: Final = "leanebm.training_state"

@@ -13,9 +13,6 @@ from leanebm._fields import DEVICE
 from leanebm._shown import fitting_repr
 from leanebm.energy.training.sampler import SamplerConfig
 
-__all__ = ["EnergyTrainerConfig", "ObjectiveConfig", "RankingLoss"]
-
-
 _LOOKS_AT_A_GROUP: Final = 100
 _FEWEST_STEPS: Final = 500
 _MOST_STEPS: Final = 20_000

@@ -24,16 +24,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.errors import EnergyError
 
-__all__ = [
-    "EVIDENCE_WEIGHTS",
-    "ContrastiveData",
-    "TheoremPaths",
-    "TidyGroups",
-    "embedding_matrix",
-    "state_texts",
-    "tidy_groups",
-]
-
 MAX_SHARED_FRACTION: Final = 0.1
 
 """Different states may share a vector now and then, when their difference was cut off; this many may not."""

@@ -17,8 +17,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, NegativeState
 from leanebm.energy.training.contrastive_data import ContrastiveData, TheoremPaths
 
-__all__ = ["PlantedConfig", "PlantedData", "planted_groups", "shuffle_roles"]
-
 
 @attrs.frozen(kw_only=True)
 class PlantedConfig:

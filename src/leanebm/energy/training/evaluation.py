@@ -15,8 +15,6 @@ from leanebm.energy.diagnostics import Estimate, sibling_pairwise, sibling_rank1
 from leanebm.energy.head import EnergyHead
 from leanebm.energy.training.contrastive_data import ContrastiveData
 
-__all__ = ["SiblingEnergies", "state_energies"]
-
 Floats = NDArray[np.float32]
 
 _MAX_BATCH: Final = 8192

@@ -18,18 +18,6 @@ from leanebm._shown import fitting_repr
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
-__all__ = [
-    "METRIC_COLUMNS",
-    "MetricsLog",
-    "StepLogged",
-    "StepMade",
-    "TrainingEvent",
-    "TrainingObserver",
-    "TrainingStarted",
-    "TrainingStopped",
-    "ValidationMeasured",
-]
-
 METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "train_loss": "the whole objective, on the step's batch",
     "train_ranking": "its ranking term",

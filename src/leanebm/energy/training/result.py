@@ -11,8 +11,6 @@ from leanebm._shown import fitting_repr
 from leanebm.energy.checkpoint import EnergyCheckpoint
 from leanebm.energy.diagnostics import Estimate, TrainingFacts
 
-__all__ = ["TrainingResult"]
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class TrainingResult:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from leanebm._shown import fitting_repr, named_repr
 from leanebm.energy.training.contrastive_data import ContrastiveData
 
-__all__ = ["GroupBatch", "GroupSampler", "SamplerConfig"]
-
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator

@@ -13,8 +13,6 @@ from leanebm.core import ContrastiveGroup
 from leanebm.energy.training.contrastive_data import tidy_groups
 from leanebm.errors import EnergyError
 
-__all__ = ["GroupSplit", "SideSummary", "SplitSummary", "hold_apart", "split_groups"]
-
 
 @attrs.frozen(kw_only=True)
 class SideSummary:

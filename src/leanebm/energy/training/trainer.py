@@ -18,8 +18,6 @@ from leanebm.energy.training.metrics_log import TrainingObserver
 from leanebm.energy.training.result import TrainingResult
 from leanebm.errors import EnergyError
 
-__all__ = ["EnergyTrainer", "check_trainable"]
-
 
 def check_trainable(
     head: EnergyHeadConfig, training: ContrastiveData, validation: ContrastiveData, encoder: EncoderIdentity

@@ -12,8 +12,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["Dialect", "LeanBackend", "WorkerCommand", "minimal_environment"]
-
 _INHERITED = (
     "PATH",
     "HOME",

@@ -11,8 +11,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
 
-__all__ = ["CommandBackend"]
-
 
 @final
 @attrs.frozen(kw_only=True)

@@ -9,8 +9,6 @@ import attrs
 
 from leanebm.lean.backends.base import WorkerCommand
 
-__all__ = ["EmbeddedBackend"]
-
 
 @final
 @attrs.frozen(kw_only=True)

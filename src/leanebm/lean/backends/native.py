@@ -13,8 +13,6 @@ import attrs
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import WorkerCommand, minimal_environment
 
-__all__ = ["NativeBackend"]
-
 
 @final
 @attrs.frozen(kw_only=True)

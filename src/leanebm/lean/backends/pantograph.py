@@ -13,8 +13,6 @@ import attrs
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
 
-__all__ = ["PantographBackend", "bundled_pantograph"]
-
 _BINARY = Path(".lake", "build", "bin", "repl")
 _LAKE_DEADLINE_S = 120.0
 

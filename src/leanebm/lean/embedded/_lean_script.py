@@ -23,8 +23,6 @@ from typing import Final
 
 from leanebm.errors import LeanInstallError
 
-__all__ = ["patch_lean_script"]
-
 _IDENTIFIER: Final = r"[A-Za-z_$][\w$]*"
 
 _EXPORTS_START: Final = re.compile(

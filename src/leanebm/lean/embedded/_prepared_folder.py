@@ -21,8 +21,6 @@ from leanebm.lean.embedded.download import InstallProgress, InstallStage
 from leanebm.lean.embedded.embedded_lean import node_flags, worker_environment
 from leanebm.lean.embedded.node import run_child
 
-__all__ = ["MANIFEST_NAME", "Manifest", "compile_repl", "is_complete", "locked", "prepare_folder", "repl_key"]
-
 MANIFEST_NAME: Final = "complete.json"
 
 

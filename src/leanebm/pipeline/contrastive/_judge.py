@@ -32,8 +32,6 @@ from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.rerooted import SessionEnvironment
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
 
-__all__ = ["KnownStates", "MeteredPolicy", "MeteredSession", "NegativeJudge", "ReplayMeter"]
-
 Verdict = Literal[TacticFate.CLOSED, TacticFate.PROVABLE] | Evidence
 """What is known of a state that is not on the proof's path: how it was proved, or the evidence that it cannot be."""
 

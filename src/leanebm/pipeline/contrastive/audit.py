@@ -21,8 +21,6 @@ from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcom
 from leanebm.data import KnownProof
 from leanebm.pipeline.settings import structure_settings
 
-__all__ = ["AuditedNegative", "ChosenNegative", "NegativeAudit", "sample_negatives", "wilson_interval"]
-
 _CONFIDENCE: Final = 0.95
 
 _DERIVED: Final = ("decided", "false", "rate", "interval")

@@ -9,8 +9,6 @@ from attrs.validators import and_, deep_iterable, ge, gt, instance_of, matches_r
 
 from leanebm._shown import fitting_repr
 
-__all__ = ["CLOSERS", "NegativesConfig"]
-
 CLOSERS: Final = ("rfl", "decide", "contradiction", "omega", "simp", "simp_all", "grind")
 
 """What is tried on every negative by default, the cheapest first."""

@@ -20,9 +20,8 @@ from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
-from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
 from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
-from leanebm.pipeline.contrastive.report import ContrastiveReport
 from leanebm.pipeline.contrastive.rerooted import RerootedCertifier, RerootedEnvironment
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
@@ -31,8 +30,6 @@ from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
-
-__all__ = ["AUDIT_FACTOR", "ContrastiveConfig", "ContrastiveRun"]
 
 AUDIT_FACTOR: Final = 5
 

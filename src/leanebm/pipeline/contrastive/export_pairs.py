@@ -15,8 +15,6 @@ from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, read_trajectory
 
-__all__ = ["certified_proofs"]
-
 
 def certified_proofs(paths: Sequence[str | os.PathLike[str]]) -> tuple[KnownProof, ...]:
     """The certified proofs in search trees, a theorem's shortest one only.

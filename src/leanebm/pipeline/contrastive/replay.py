@@ -38,8 +38,6 @@ from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.workbench import Workbench
 from leanebm.search.progress import distinct
 
-__all__ = ["ReplayedProof", "replay_proof"]
-
 
 @attrs.frozen
 class ReplayedProof:

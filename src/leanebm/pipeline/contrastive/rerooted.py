@@ -24,8 +24,6 @@ from leanebm.core import (
 )
 from leanebm.errors import StaleState
 
-__all__ = ["RerootedCertifier", "RerootedEnvironment", "RerootedSession", "SessionEnvironment"]
-
 
 @final
 @attrs.define(eq=False)

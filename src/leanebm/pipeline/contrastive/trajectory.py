@@ -19,8 +19,6 @@ from leanebm.data import library_modules
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
-__all__ = ["groups_from_trajectory", "modules_by_statement", "read_search_groups"]
-
 _TRIED: Final = (NodeStatus.EXPANDED, NodeStatus.DEAD)
 
 """Statuses of nodes on which every candidate was run."""

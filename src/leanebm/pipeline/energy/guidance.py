@@ -21,8 +21,6 @@ from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum,
 if TYPE_CHECKING:
     from leanebm.energy import Calibration, CheckpointHeader
 
-__all__ = ["EnergyConfig", "Guidance", "guided_scorer", "open_guidance"]
-
 _log = logging.getLogger(__name__)
 
 

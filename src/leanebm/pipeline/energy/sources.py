@@ -1,26 +1,95 @@
-"""Where an energy head's lessons come from: search trees, and groups made from known proofs."""
+"""Where an energy head's lessons come from: search trees, and groups made from known proofs.
+
+An energy that is to order a queue is measured, and given its weight, on such queues.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
 from leanebm._shown import fitting_repr
-from leanebm.core import ContrastiveGroup
+from leanebm.core import ContrastiveGroup, TacticFate
 from leanebm.data import read_contrastive_set
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, modules_by_statement
-from leanebm.pipeline.energy.open_queues import RecordedQueue, open_queues
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
 
-__all__ = ["EnergySources", "Lessons"]
+if TYPE_CHECKING:
+    from leanebm.energy.diagnostics import FrontierSet
+
+_DISCOVERIES: Final = frozenset({TacticFate.ADVANCED, TacticFate.FINISHED})
+
+
+@attrs.frozen(kw_only=True)
+class RecordedQueue:
+    """All nodes that stood open at one pop of a search that ended in a certified proof."""
+
+    theorem: str
+    nodes: tuple[TrajectoryRow, ...]
+    """In order of discovery; none of them is finished."""
+    __repr__ = fitting_repr
+
+
+def frontier_set(queues: Sequence[RecordedQueue], energies: Mapping[str, float]) -> FrontierSet:
+    """The queues as a diagnosis takes them.
+
+    Args:
+        queues: of any searches.
+        energies: of every state in them, by its text.
+    """
+    import numpy as np
+
+    from leanebm.energy.diagnostics import FrontierSet, state_shape
+
+    nodes = [row for queue in queues for row in queue.nodes]
+    return FrontierSet(
+        theorem=[queue.theorem for queue in queues],
+        size=[len(queue.nodes) for queue in queues],
+        energy=[energies[row.state_text] for row in nodes],
+        path_log_prob=[row.path_log_prob for row in nodes],
+        depth=[row.depth for row in nodes],
+        is_on_path=[row.on_proof_path for row in nodes],
+        shape=np.reshape([state_shape(row.state_text) for row in nodes], (len(nodes), 3)),
+    )
+
+
+def open_queues(rows: Sequence[TrajectoryRow]) -> Iterator[RecordedQueue]:
+    """The queues of one theorem's search, one per pop, in order.
+
+    Pops without a choice are left out, and so are searches without a proof: nobody knows which node was the
+    right one there. A node that was given a better path later appears with that one.
+
+    Args:
+        rows: every node of one search.
+    """
+    if not any(row.on_proof_path for row in rows):
+        return
+    discovered = _discoveries(rows)
+    open_rows = [row for row in rows if row.num_goals]
+    for pop in range(max(row.expansion for row in rows) + 1):
+        nodes = tuple(
+            row for row in open_rows if discovered[row.node] < pop and (row.expansion < 0 or row.expansion >= pop)
+        )
+        if len(nodes) > 1 and any(row.on_proof_path for row in nodes):
+            yield RecordedQueue(theorem=rows[0].theorem, nodes=nodes)
+
+
+def _discoveries(rows: Sequence[TrajectoryRow]) -> dict[int, int]:
+    """The expansion that each node came from; −1 for the root."""
+    found = {row.node: -1 for row in rows}
+    for row in rows:
+        for attempt in row.attempts:
+            if attempt.kind in _DISCOVERIES:
+                found[attempt.target] = row.expansion
+    return found
 
 
 def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:

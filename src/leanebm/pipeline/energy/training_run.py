@@ -49,8 +49,7 @@ from leanebm.energy.training import (
     state_texts,
 )
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
-from leanebm.pipeline.energy.open_queues import RecordedQueue, frontier_set
-from leanebm.pipeline.energy.sources import EnergySources, Lessons
+from leanebm.pipeline.energy.sources import EnergySources, Lessons, RecordedQueue, frontier_set
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig

@@ -16,8 +16,6 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.workbench import open_lean
 
-__all__ = ["AUTOMATION", "ProbeResult", "ProbeRun", "probe"]
-
 AUTOMATION = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
 
 """The tactics that are tried by default, the cheapest first."""

@@ -31,9 +31,6 @@ from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchConfig, SearchProgress
 
-__all__ = ["ProofAttempt", "ProofRun", "attempt", "for_one_proof", "theorem_of"]
-
-
 _MAX_SHOWN_CHARS: Final = 20_000
 
 """Of a proof, in a notebook, which would choke on more."""

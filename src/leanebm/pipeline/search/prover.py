@@ -21,8 +21,6 @@ from leanebm.pipeline.search.proof_run import ProofAttempt, attempt, for_one_pro
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget
 
-__all__ = ["Prover", "prove"]
-
 _log = logging.getLogger(__name__)
 
 

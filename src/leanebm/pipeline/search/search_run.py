@@ -28,8 +28,6 @@ from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbenc
 from leanebm.storage import RunInfo
 from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
 
-__all__ = ["SearchRun", "record_of", "rows_of"]
-
 
 def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> TheoremRecord:
     """One theorem's search, summed up."""

@@ -16,8 +16,6 @@ from leanebm.errors import StatementError
 from leanebm.pipeline.events import Stage
 from leanebm.search import SearchProgress
 
-__all__ = ["SearchTally", "SearchedTheorem"]
-
 
 @attrs.frozen(kw_only=True)
 class SearchedTheorem:

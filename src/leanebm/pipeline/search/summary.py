@@ -13,8 +13,6 @@ from leanebm.core import SearchOutcome
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TheoremRecord, TrajectorySummary, read_trajectory, summarise
 
-__all__ = ["RunSummary", "summarise_run"]
-
 
 @attrs.frozen(kw_only=True)
 class RunSummary:

@@ -17,8 +17,6 @@ from leanebm.policy._weights import ModelWatch
 from leanebm.policy.config import EncoderConfig
 from leanebm.policy.model_info import ModelInfo
 
-__all__ = ["BatchEncoder", "EncodePooled"]
-
 
 class BatchEncoder(abc.ABC):
     """One interface of one server. Knows how to word requests and read answers, and nothing of caches."""

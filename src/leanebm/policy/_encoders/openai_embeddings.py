@@ -11,8 +11,6 @@ from leanebm.errors import ConfigError, PolicyBadRequest, PolicyProtocolError
 from leanebm.policy._embeddings import EmbeddingBatch, norm, vectors_of
 from leanebm.policy._encoders.base import BatchEncoder
 
-__all__ = ["OpenAIEmbeddings"]
-
 _UNIT_TOLERANCE: Final = 1e-3
 
 

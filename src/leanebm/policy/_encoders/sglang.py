@@ -17,8 +17,6 @@ from leanebm.policy._embeddings import EmbeddingBatch, vectors_of, version_of
 from leanebm.policy._encoders.base import BatchEncoder
 from leanebm.policy._failure import NotOffered
 
-__all__ = ["SglangEncode", "SglangHiddenStates"]
-
 _log = logging.getLogger(__name__)
 
 _FIRST_SOUND_RELEASE: Final = (0, 5, 17)

@@ -9,8 +9,6 @@ import attrs
 
 from leanebm.core import Leaf
 
-__all__ = ["CumulativeLogProb"]
-
 
 @attrs.frozen
 class CumulativeLogProb:

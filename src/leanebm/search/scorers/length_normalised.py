@@ -10,8 +10,6 @@ from attrs.validators import ge
 
 from leanebm.core import Leaf
 
-__all__ = ["LengthNormalisedLogProb"]
-
 
 @attrs.frozen
 class LengthNormalisedLogProb:

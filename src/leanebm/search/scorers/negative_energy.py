@@ -10,8 +10,6 @@ import attrs
 from leanebm.core import Leaf
 from leanebm.errors import EnergyError
 
-__all__ = ["NegativeEnergy"]
-
 
 @attrs.frozen
 class NegativeEnergy:

@@ -11,8 +11,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
 from leanebm.errors import EnergyError
 
-__all__ = ["WeightedSum", "WeightedTerm"]
-
 
 @attrs.frozen(kw_only=True)
 class WeightedTerm:

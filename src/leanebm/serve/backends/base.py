@@ -15,17 +15,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.errors import PolicyBadRequest
 
-__all__ = [
-    "Backend",
-    "BackendDescription",
-    "Completion",
-    "Embedding",
-    "EncodeDescription",
-    "Prompt",
-    "SamplingParams",
-    "Token",
-]
-
 Prompt = str | tuple[int, ...]
 """A text, or token ids of the backend's own vocabulary."""
 

@@ -18,8 +18,6 @@ from leanebm._shown import shown_json
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._folder import adapter_hash, problems_of_adapter
 
-__all__ = ["Adapters"]
-
 _SERVED: Final = frozenset(
     {
         "alpha_pattern", "auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "fan_in_fan_out",

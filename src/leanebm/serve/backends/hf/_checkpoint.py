@@ -17,8 +17,6 @@ from transformers.utils import logging as transformers_logging
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._folder import problems_of_model
 
-__all__ = ["copy_weights", "differences", "load_checkpoint"]
-
 _log = logging.getLogger(__name__)
 
 _IMMATERIAL: Final = frozenset(

@@ -12,15 +12,6 @@ from typing import Final
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf.config import HfConfig
 
-__all__ = [
-    "adapter_hash",
-    "check_paths",
-    "model_hash",
-    "problems_of_adapter",
-    "problems_of_attention",
-    "problems_of_model",
-]
-
 _INDEX: Final = "model.safetensors.index.json"
 _ADAPTER: Final = ("adapter_config.json", "adapter_model.safetensors")
 _DECISIVE: Final = (

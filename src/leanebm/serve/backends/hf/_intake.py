@@ -16,8 +16,6 @@ from leanebm.serve.backends.hf._sequence import SampledSequence
 if TYPE_CHECKING:
     from leanebm.serve.backends.hf._language_model import LanguageModel
 
-__all__ = ["Intake"]
-
 
 @final
 class Intake:

@@ -25,8 +25,6 @@ from leanebm.serve.backends.hf._folder import model_hash
 from leanebm.serve.backends.hf._tokenizer import PromptTokenizer
 from leanebm.serve.backends.hf.config import HfConfig
 
-__all__ = ["KeyValues", "LanguageModel"]
-
 
 @final
 class KeyValues:

@@ -15,8 +15,6 @@ from leanebm.serve.backends.base import SamplingParams
 from leanebm.serve.backends.hf._language_model import KeyValues, LanguageModel
 from leanebm.serve.backends.hf._sequence import SampledSequence
 
-__all__ = ["RunningBatch", "sample"]
-
 
 @final
 class RunningBatch:

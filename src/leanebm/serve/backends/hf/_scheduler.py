@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from leanebm.serve.backends.hf._language_model import LanguageModel
     from leanebm.serve.backends.hf._running_batch import RunningBatch
 
-__all__ = ["Limits", "ModelThread", "PromptJob", "Scheduler", "TextJob", "model_failure"]
-
 
 @attrs.frozen(kw_only=True)
 class Limits:

@@ -12,8 +12,6 @@ import attrs
 from leanebm.errors import PolicyError
 from leanebm.serve.backends.base import Completion, SamplingParams, Token
 
-__all__ = ["SampledSequence", "TextStream"]
-
 
 class TextStream(Protocol):
     """Turns tokens into text as they come."""

@@ -12,8 +12,6 @@ from transformers import AutoTokenizer
 
 from leanebm.errors import ConfigError, PolicyBadRequest
 
-__all__ = ["PromptTokenizer"]
-
 
 @final
 class PromptTokenizer:

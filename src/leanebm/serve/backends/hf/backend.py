@@ -31,8 +31,6 @@ from leanebm.serve.backends.hf.config import HfConfig
 if TYPE_CHECKING:
     from leanebm.serve.backends.hf._language_model import LanguageModel
 
-__all__ = ["HfBackend"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -11,8 +11,6 @@ from attrs.validators import deep_mapping, ge, gt, in_, instance_of, matches_re,
 from leanebm._fields import DEVICE
 from leanebm._shown import fitting_repr
 
-__all__ = ["HfConfig"]
-
 DTYPES: Final[tuple[Any, ...]] = ("auto", "float32", "bfloat16", "float16")
 
 

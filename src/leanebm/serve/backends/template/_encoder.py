@@ -28,8 +28,6 @@ from typing import Final
 from leanebm.serve.backends.template._expression import Expression
 from leanebm.serve.backends.template._goal import PrintedGoal, parse_goal
 
-__all__ = ["DIM", "ENCODER_VERSION", "embed"]
-
 DIM: Final = 384
 """Width of a vector."""
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-__all__ = ["Binder", "Expression"]
-
 
 @attrs.frozen
 class Binder:

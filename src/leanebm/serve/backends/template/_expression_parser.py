@@ -12,8 +12,6 @@ from typing import Final, final
 
 from leanebm.serve.backends.template._expression import Binder, Expression
 
-__all__ = ["parse_expression"]
-
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])')

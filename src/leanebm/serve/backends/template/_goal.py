@@ -13,8 +13,6 @@ import attrs
 from leanebm.serve.backends.template._expression import Expression
 from leanebm.serve.backends.template._expression_parser import parse_expression
 
-__all__ = ["PrintedGoal", "Variable", "find_state", "parse_goal"]
-
 _STATE_OPENING: Final = re.compile(r"/-\s*tactic state:[ \t]*\n?", re.IGNORECASE)
 
 _HYPOTHESIS: Final = re.compile(r"^(\S.*?) : (.*)$", re.DOTALL)

@@ -29,8 +29,6 @@ from leanebm.serve.backends.template._encoder import DIM, ENCODER_VERSION, embed
 from leanebm.serve.backends.template._goal import PrintedGoal, find_state, parse_goal
 from leanebm.serve.backends.template._rules import RULES, Proposal, propose_all
 
-__all__ = ["EOS_ID", "TacticDistribution", "TemplateBackend", "WeightedTactic"]
-
 EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
 _MAX_ENCODE_BATCH: Final = 256

@@ -11,8 +11,6 @@ from leanebm.serve.backends.template._goal import PrintedGoal, Variable
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.introduction import introducible
 
-__all__ = ["RULES"]
-
 _MOST_INSTANCES: Final = 6
 _ORDER: Final = frozenset({"<", "≤", ">", "≥"})
 

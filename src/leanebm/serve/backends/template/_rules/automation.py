@@ -8,8 +8,6 @@ from typing import Final
 from leanebm.serve.backends.template._goal import PrintedGoal
 from leanebm.serve.backends.template._rules.base import Rule
 
-__all__ = ["RULES", "affordable_grind"]
-
 _ARITHMETIC_RELATIONS: Final = frozenset(["=", "≠", "<", "≤", ">", "≥", "∣", "False"])
 _ARITHMETIC: Final = frozenset(["+", "-", "*", "/", "%", "<", "≤", ">", "≥", "∣", "min", "max", "neg"])
 

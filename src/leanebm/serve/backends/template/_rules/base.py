@@ -22,8 +22,6 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.serve.backends.template._goal import PrintedGoal
 
-__all__ = ["Proposal", "Rule", "propose_all"]
-
 
 @attrs.frozen
 class Rule:

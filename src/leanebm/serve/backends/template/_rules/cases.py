@@ -11,8 +11,6 @@ from leanebm.serve.backends.template._rules.automation import affordable_grind
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.introduction import destructuring_pattern
 
-__all__ = ["RULES"]
-
 _ALTERNATIVES: Final[dict[str, str]] = {
     "Bool": "| false => ?_ | true => ?_",
     "Option": "| none => ?_ | some {x} => ?_",

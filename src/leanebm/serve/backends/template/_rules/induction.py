@@ -9,8 +9,6 @@ from leanebm.serve.backends.template._goal import PrintedGoal, Variable
 from leanebm.serve.backends.template._rules.automation import affordable_grind
 from leanebm.serve.backends.template._rules.base import Rule
 
-__all__ = ["RULES"]
-
 _INDUCTIVE: Final = frozenset({"Nat", "List"})
 
 

@@ -9,8 +9,6 @@ from leanebm.serve.backends.template._expression import Binder, Expression
 from leanebm.serve.backends.template._goal import PrintedGoal
 from leanebm.serve.backends.template._rules.base import Rule
 
-__all__ = ["EXTENSIONAL", "RULES", "destructuring_pattern", "introducible"]
-
 _BRACKETS: Final = {"∧": ("⟨", "⟩"), "∃": ("⟨", "⟩"), "∨": ("(", ")")}
 _DEEPEST: Final = 64
 """Levels of a type that are taken apart, and names of one ``∃``; what is deeper or longer keeps one name."""

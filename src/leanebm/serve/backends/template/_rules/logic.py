@@ -9,8 +9,6 @@ from leanebm.serve.backends.template._expression import Expression
 from leanebm.serve.backends.template._goal import PrintedGoal
 from leanebm.serve.backends.template._rules.base import Rule
 
-__all__ = ["RULES"]
-
 
 def _constructor(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
     if goal.target.head in ("∧", "↔"):

@@ -11,8 +11,6 @@ from leanebm.serve.backends.template._rules.apply import conclusion
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.introduction import introducible
 
-__all__ = ["LEMMAS", "RULES", "UNROLLING", "lemmas_for"]
-
 LEMMAS: Final[dict[str, tuple[str, ...]]] = {
     "+": ("Nat.add_comm", "Nat.add_assoc", "Nat.add_left_comm", "Nat.succ_add"),
     "*": ("Nat.mul_comm", "Nat.mul_assoc", "Nat.mul_add", "Nat.add_mul", "Nat.mul_succ", "Nat.succ_mul"),

@@ -12,8 +12,6 @@ from leanebm.serve.backends.template._rules.apply import conclusion
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.rewriting import lemmas_for
 
-__all__ = ["RULES"]
-
 _QUALIFIED: Final = re.compile(r"[A-Z]\w*(\.\w+)+'?")
 _MOST_CONSTANTS: Final = 3
 _REWRITES: Final = frozenset(["=", "↔", "≠", "¬", "<", "≤", ">", "≥", "∈", "∉"])

@@ -9,8 +9,6 @@ from leanebm.serve.backends.template._expression import Expression
 from leanebm.serve.backends.template._goal import PrintedGoal
 from leanebm.serve.backends.template._rules.base import Rule
 
-__all__ = ["RULES"]
-
 _CONSTANTS: Final[dict[str, tuple[str, ...]]] = {
     "Nat": ("0", "1"),
     "Int": ("0", "1"),
