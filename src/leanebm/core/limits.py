@@ -2,7 +2,8 @@
 
 Lean reads a text before any of its own limits (heartbeats, recursion, time) apply, and for some texts that takes more
 than the square of their length. So text that is longer than any honest one is refused unseen. How *deep* a text is
-nested is known only to its parser, so our REPL bounds that (``maxUnfinishedSyntax`` and ``maxSyntaxDepth`` in ``Repl.lean``).
+nested is known only to its parser, so our REPL bounds that (``maxUnfinishedSyntax`` and ``maxSyntaxDepth`` in
+``Repl.lean``).
 """
 
 from __future__ import annotations
