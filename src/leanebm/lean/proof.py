@@ -225,11 +225,11 @@ class _Proof(Protocol):
 
 
 P = TypeVar("P", bound=_Proof)
-Owned = TypeVar("Owned", bound=_Proof)
+Q = TypeVar("Q", bound=_Proof)
 
 
 @final
-class Opening(Generic[P, Owned]):
+class Opening(Generic[P, Q]):
     """A proof that is about to be opened.
 
     With ``async with pool.open(theorem) as proof:`` it is closed when the block is left. With
@@ -238,7 +238,7 @@ class Opening(Generic[P, Owned]):
     """
 
     def __init__(
-        self, start: Callable[[], Coroutine[None, None, P]], start_owned: Callable[[], Coroutine[None, None, Owned]]
+        self, start: Callable[[], Coroutine[None, None, P]], start_owned: Callable[[], Coroutine[None, None, Q]]
     ) -> None:
         self._start = start
         self._start_owned = start_owned
@@ -246,7 +246,7 @@ class Opening(Generic[P, Owned]):
 
     __repr__ = named_repr("_proof")
 
-    def __await__(self) -> Generator[None, None, Owned]:
+    def __await__(self) -> Generator[None, None, Q]:
         return self._start_owned().__await__()
 
     async def __aenter__(self) -> P:
