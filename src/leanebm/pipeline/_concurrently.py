@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,10 +22,19 @@ async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[None]], *, 
         for item in waiting:
             await work(item)
 
+    async with together() as tasks:
+        for _ in range(min(concurrency, len(items))):
+            tasks.create_task(work_on(waiting))
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first failure is what is raised.
+
+    It stopped the others, so it is the story, and the group of exceptions is not.
+    """
     try:
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(concurrency, len(items))):
-                tasks.create_task(work_on(waiting))
+            yield tasks
     except ExceptionGroup as group:
-        # One task's failure stopped the others; it is the story, the group is not.
         raise group.exceptions[0] from group

@@ -94,6 +94,7 @@ class ShardWriter(Generic[R, T]):
         except asyncio.CancelledError:
             self._lock.release()  # the thread may have got it all the same
             raise
+        # Not in a task group, which would cancel its last write: it ends when it has written everything, see __aexit__.
         self._committer = asyncio.create_task(self._commit(), name=f"writer of {self._path}")
         return self
 

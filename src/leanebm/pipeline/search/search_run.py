@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +18,7 @@ from leanebm._shown import named_repr
 from leanebm.core import Edge, Node, ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.core.proof_script import on_goal
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
+from leanebm.pipeline._concurrently import for_each, together
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, write_text
@@ -225,39 +226,36 @@ class SearchRun:
     async def _search_all(
         self, theorems: Sequence[Theorem], recorder: _Recorder, search: ProofSearch, tally: SearchTally
     ) -> None:
-        waiting = iter(theorems)  # shared: each searcher takes the next one when it is free
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(min(self._config.concurrency, len(theorems))):
-                    tasks.create_task(self._search_each(waiting, recorder, search, tally, tasks))
-        except ExceptionGroup as group:
-            # One task's failure stopped the others; it is the story, the group is not.
-            raise group.exceptions[0] from group
+        async with together() as tellers:
 
-    async def _search_each(
+            async def search_one(theorem: Theorem) -> None:
+                await self._search(theorem, recorder, search, tally, tellers)
+
+            await for_each(theorems, search_one, concurrency=self._config.concurrency)
+
+    async def _search(
         self,
-        waiting: Iterator[Theorem],
+        theorem: Theorem,
         recorder: _Recorder,
         search: ProofSearch,
         tally: SearchTally,
-        tasks: asyncio.TaskGroup,
+        tellers: asyncio.TaskGroup,
     ) -> None:
-        for theorem in waiting:
-            await self._unrecorded.acquire()
-            started_unix_s = time.time()
-            try:
-                result = await search.run(theorem)
-            except StatementError as error:
-                self._unrecorded.release()
-                self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")
-                tally.ended(SearchedTheorem(theorem=theorem, error=error))
-                continue
-            # No await between the search's end and this: a cancellation must not cost what was found.
-            proof, kept = recorder.keep(result, started_unix_s)
-            # A shard waits for company before it is written; this searcher need not wait with it.
-            kept.add_done_callback(lambda _: self._unrecorded.release())
-            tasks.create_task(_tell(SearchedTheorem(theorem=theorem, result=result, proof=proof), kept, tally))
-            self._count_failures(result)
+        await self._unrecorded.acquire()
+        started_unix_s = time.time()
+        try:
+            result = await search.run(theorem)
+        except StatementError as error:
+            self._unrecorded.release()
+            self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")
+            tally.ended(SearchedTheorem(theorem=theorem, error=error))
+            return
+        # No await between the search's end and this: a cancellation must not cost what was found.
+        proof, kept = recorder.keep(result, started_unix_s)
+        # A shard waits for company before it is written; this searcher need not wait with it.
+        kept.add_done_callback(lambda _: self._unrecorded.release())
+        tellers.create_task(_tell(SearchedTheorem(theorem=theorem, result=result, proof=proof), kept, tally))
+        self._count_failures(result)
 
     def _count_failures(self, result: SearchResult) -> None:
         if result.outcome is not SearchOutcome.INFRASTRUCTURE:
