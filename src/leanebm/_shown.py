@@ -66,6 +66,11 @@ def printable(text: str) -> str:
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def sentence(error: BaseException) -> str:
+    """What ``error`` says to a person: attrs puts the attribute and the value behind its sentence."""
+    return str(error.args[0]) if error.args else str(error)
+
+
 def cut(text: str, most: int) -> str:
     """``text``, or its first ``most`` characters and a sign that there were more."""
     return text if len(text) <= most else f"{text[:most]}…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -65,6 +65,28 @@ class Nested:
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         return [self.factor * score for score in await self.inner.score(leaves)]
+
+
+@dataclass
+class Confided:
+    """With a secret, and a field that does not matter, as a dataclass says so."""
+
+    weight: float = 1.0
+    key: str = field(default="", repr=False)
+    workers: int = field(default=1, metadata={"affects_results": False})
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self.weight * leaf.path_log_prob for leaf in leaves]
+
+
+class Unannotated:
+    """Keeps what it is given, and does not say of which type it is."""
+
+    def __init__(self, value=None):  # type: ignore[no-untyped-def]
+        self.value = value
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
 
 
 class Forgetful:

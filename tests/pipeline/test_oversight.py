@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 import pytest
 
-from leanebm.core import Node, NodeStatus, SearchOutcome, SearchResult, SearchStatistics, Theorem
+from leanebm.core import Leaf, Node, NodeStatus, SearchOutcome, SearchResult, SearchStatistics, Theorem
 from leanebm.errors import PartBroken, StatementError
 from leanebm.pipeline.oversight import IssuingCertifier, OverseenSearch
 from leanebm.search import BestFirstSearch
@@ -54,6 +56,86 @@ async def test_a_result_that_contradicts_itself_is_refused(changes: dict[str, An
     with pytest.raises(PartBroken, match="Edits broke the contract of a search on 'five'") as caught:
         await OverseenSearch(Edits(honest(certifier), changes), certifier).run(FIVE)
     assert objection in str(caught.value)
+
+
+def edge_to_nowhere(result: SearchResult) -> None:
+    result.nodes[0].edges.append(attrs.evolve(result.nodes[0].edges[0], target=99))
+
+
+def orphan(result: SearchResult) -> None:
+    result.nodes[1].parent = None
+
+
+def stranger(result: SearchResult) -> None:
+    assert result.nodes[0] is result.nodes[1].parent
+    result.nodes[1].parent = copy.copy(result.nodes[0])
+
+
+def too_deep(result: SearchResult) -> None:
+    result.nodes[1].depth = 7
+
+
+@pytest.mark.parametrize(
+    ("edit", "objection"),
+    [
+        (edge_to_nowhere, "a tactic led to a node that is not there"),
+        (orphan, "every other one needs a parent"),
+        (stranger, "a node's parent is not among the nodes"),
+        (too_deep, "not one step nearer to the root"),
+    ],
+)
+async def test_what_is_no_tree_is_not_recorded(edit: Callable[[SearchResult], None], objection: str) -> None:
+    class Vandal:
+        async def run(self, theorem: Theorem) -> SearchResult:
+            result = await honest(certifier).run(theorem)
+            edit(result)
+            return result
+
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    with pytest.raises(PartBroken, match="Vandal broke the contract of a search on 'five'") as caught:
+        await OverseenSearch(Vandal(), certifier).run(FIVE)
+    assert objection in str(caught.value)
+
+
+async def test_nodes_out_of_order_and_false_counts_are_not_recorded() -> None:
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    nodes = (await honest(certifier).run(FIVE)).nodes
+    for changes, objection in [
+        ({"nodes": nodes[::-1]}, "numbered in order of discovery"),
+        ({"statistics": SearchStatistics(nodes=1)}, "its statistics say 1 nodes"),
+    ]:
+        with pytest.raises(PartBroken, match=objection):
+            await OverseenSearch(Edits(honest(certifier), changes), certifier).run(FIVE)
+
+
+@pytest.mark.parametrize("error", [KeyError("oops"), OSError("no such file"), TypeError("a text", "and more")])
+async def test_what_a_part_raises_is_laid_at_its_door(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    class Raising:
+        async def score(self, _: Sequence[Leaf]) -> Sequence[float]:
+            raise error
+
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    search = honest(certifier)
+    search.scorer = Raising()
+    caplog.set_level("INFO")
+    with pytest.raises(PartBroken, match=r"test_oversight\.py, line \d+") as caught:
+        await OverseenSearch(search, certifier).run(FIVE)
+    assert f"raised {type(error).__name__}: {error.args[0]} (" in str(caught.value)
+    assert "Raising" in caplog.text or "in score" in caplog.text, "the log has the way there"
+
+
+@pytest.mark.parametrize("numbers", [None, ["high"], [None], 3.0])
+async def test_scores_that_are_no_numbers_are_the_scorers_failure(numbers: Any) -> None:
+    class Texts:
+        async def score(self, _: Sequence[Leaf]) -> Sequence[float]:
+            return numbers  # type: ignore[no-any-return]
+
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    search = honest(certifier)
+    search.scorer = Texts()
+    result = await OverseenSearch(search, certifier).run(FIVE)
+    assert result.outcome is SearchOutcome.INFRASTRUCTURE
+    assert "Texts must give one finite number per leaf" in str(result.error)
 
 
 async def test_what_is_no_result_is_refused() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.core import EnergyModel, Leaf, TacticPolicy, Theorem
+from leanebm.core import EnergyModel, Leaf, SearchOutcome, TacticPolicy, Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
@@ -20,7 +21,7 @@ from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.pipeline.settings import settings_that_matter, unstructure_settings
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, WeightedSum, WeightedTerm
-from leanebm.testing import SAMPLE_LEAVES, ToyWorld, fake_worker_argv
+from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy, ToyWorld, fake_worker_argv
 
 Numbers = Callable[..., tuple[Theorem, ...]]
 ToyBench = Callable[..., Any]
@@ -93,6 +94,15 @@ def test_a_module_is_found_in_the_working_folder(tmp_path: Path, monkeypatch: py
     assert type(read({"scorer": "my_own_scorer:Mine"}).scorer).__name__ == "Mine"
 
 
+def test_a_module_that_ends_the_program_is_a_mistake_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_script.py").write_text("raise SystemExit(4)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="'a_script:Mine' cannot be imported: SystemExit: 4"):
+        read({"scorer": "a_script:Mine"})
+
+
 # --- as objects ---------------------------------------------------------------------------------
 
 
@@ -130,6 +140,61 @@ def test_what_cannot_be_found_again_is_refused_with_the_remedy(plugged: Any) -> 
         with pytest.raises(ConfigError, match="cannot be written down") as caught:
             to_toml(RunConfig(scorer=scorer))
         assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [Path("x"), ("a",), {"a": (1,)}, {1: 2}, "none", SearchOutcome.PROVED, [{3, 4}]])
+def test_what_a_later_run_would_read_as_something_else_is_refused(plugged: Any, value: object) -> None:
+    with pytest.raises(ConfigError, match=r"@ \$\.scorer\.value"):
+        to_toml(RunConfig(scorer=plugged.Unannotated(value)))
+
+
+@pytest.mark.parametrize("value", ["x", 1, 0.5, True, None, float("inf"), ["a", [1]], {"a": {"b": "c"}}])
+def test_what_needs_no_annotation_is_read_back(plugged: Any, value: object) -> None:
+    assert read_again(RunConfig(scorer=plugged.Unannotated(value))).scorer.value == value
+
+
+@pytest.mark.parametrize(
+    ("weight", "problem"),
+    [("half", "expected a number"), (2**70, "at most 63 bits"), (float("nan"), "nan is equal to nothing")],
+)
+def test_what_no_later_run_could_read_is_refused(plugged: Any, weight: Any, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        to_toml(RunConfig(scorer=plugged.Confided(weight)))
+
+
+def test_a_dataclass_has_secrets_and_fields_that_do_not_matter_too(plugged: Any) -> None:
+    config = RunConfig(scorer=plugged.Confided(key="hunter2"))
+    assert "hunter2" not in to_toml(config)
+    assert "hunter2" not in str(settings_that_matter(config))
+    other = RunConfig(scorer=plugged.Confided(workers=2))
+    assert settings_that_matter(other) == settings_that_matter(config)
+    assert to_toml(other) != to_toml(config)
+
+
+def test_a_part_that_could_not_be_built_is_refused_before_any_work(plugged: Any) -> None:
+    for parts, problem in [
+        (
+            Parts(search=Part(BestFirstSearch, {"widht": 1})),
+            "BestFirstSearch takes no setting widht (known here: clock)",
+        ),
+        (Parts(search=Part(BestFirstSearch, {"policy": 1})), "takes no setting policy"),
+        (Parts(search=plugged.Fancy), "Fancy is no search: it has no run"),
+        (Parts(policy=Part(ScriptedPolicy)), "ScriptedPolicy needs script"),
+    ]:
+        with pytest.raises(ConfigError, match="cannot be written down") as caught:
+            to_toml(RunConfig(parts=parts))
+        assert problem in str(caught.value)
+
+
+def test_what_stands_in_the_wrong_place_is_told_the_right_one(plugged: Any) -> None:
+    for scorer in (plugged.Fancy, Part(plugged.Fancy)):
+        with pytest.raises(TypeError, match=r"a scorer is the object itself, .*: call Fancy"):
+            RunConfig(scorer=scorer)
+    for search in (functools.partial(BestFirstSearch), object()):
+        with pytest.raises(TypeError, match="a run makes its search itself"):
+            Parts(search=search)
+    with pytest.raises(TypeError, match="WeightedTerm"):
+        WeightedSum([(1.0, BreadthFirst())])  # type: ignore[list-item]
 
 
 async def test_it_is_refused_before_any_work(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import enum
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import SearchOutcome
+from leanebm.core import ProofState, SearchOutcome
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
 from leanebm.pipeline import ContrastiveConfig, Part
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
 from leanebm.policy import EncoderBackend
+from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
 from leanebm.testing import ScriptedPolicy
 
@@ -199,6 +200,16 @@ def test_unions_lists_and_tables_are_read_back_equal(varied: Varied) -> None:
 
 # --- what results depend on ---------------------------------------------------------------------
 
+
+class OtherSearch(BestFirstSearch):
+    pass
+
+
+class OtherEnergies:
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        return [0.0 for _ in states]
+
+
 SPECIAL: dict[str, Any] = {
     "closers": ("rfl",),
     "url": "http://elsewhere:1",
@@ -208,9 +219,9 @@ SPECIAL: dict[str, Any] = {
     "device": "cuda:3",
     "top_p": 0.5,
     "prompt_format": "prefix",
-    "policy": Part(ScriptedPolicy),
-    "search": Part(ScriptedPolicy),
-    "energy_model": Part(ScriptedPolicy),
+    "policy": Part(ScriptedPolicy, {"script": {}}),
+    "search": Part(OtherSearch),
+    "energy_model": Part(OtherEnergies),
     "scorer": WeightedSum((WeightedTerm(scorer=BreadthFirst()),)),
 }
 """Other values of fields that a rule of thumb would not find one for."""

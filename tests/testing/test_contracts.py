@@ -61,6 +61,7 @@ class Scorer:
         (lambda leaves: ["high"] * len(leaves), "leaf 0 gets high, not a finite number"),
         (lambda leaves: [leaf.depth / len(leaves) for leaf in leaves], "gets 0.25 in the batch and [1.0] alone"),
         (lambda leaves: range(len(leaves)), "in another order"),
+        (lambda leaves: [leaf.depth + float(len(leaves) > 8) for leaf in leaves], "in a larger batch"),
     ],
 )
 async def test_a_scorer_that_breaks_its_contract_is_told_how(
@@ -100,12 +101,15 @@ async def test_an_energy_model_is_held_to_one_finite_number_a_state() -> None:
 
 
 class Encoder:
-    def __init__(self, vector: Callable[[str, Sequence[str]], Sequence[float]], dim: int = 2) -> None:
+    def __init__(
+        self, vector: Callable[[str, Sequence[str]], Sequence[float]], dim: int = 2, *, is_normalized: bool = False
+    ) -> None:
         self.vector = vector
         self.dim = dim
+        self.is_normalized = is_normalized
 
     async def identity(self) -> EncoderIdentity:
-        return EncoderIdentity(pooling="mean", is_normalized=False, dim=self.dim)
+        return EncoderIdentity(pooling="mean", is_normalized=self.is_normalized, dim=self.dim)
 
     async def encode(self, texts: Sequence[str]) -> list[array[float]]:
         return [array("f", self.vector(text, texts)) for text in texts]
@@ -113,6 +117,7 @@ class Encoder:
 
 async def test_an_encoder_that_keeps_its_contract_passes() -> None:
     await check_encoder(Encoder(lambda text, _: [len(text), 1.0]))
+    await check_encoder(Encoder(lambda text, _: [math.cos(len(text)), math.sin(len(text))], is_normalized=True))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,7 @@ async def test_an_encoder_that_keeps_its_contract_passes() -> None:
         (Encoder(lambda text, _: [1.0] * (len(text) % 2 + 2)), "its vectors are of different widths"),
         (Encoder(lambda text, texts: [0.0, 0.0] if text == texts[0] else [len(text), 1.0]), "vector 0 is zero"),
         (Encoder(lambda text, _: [math.nan, len(text)]), "vector 3 is zero or not finite"),
+        (Encoder(lambda text, _: [len(text), 0.0], is_normalized=True), "it says that vectors are normalised"),
         (Encoder(lambda _, __: [1.0, 1.0]), "different texts have equal vectors"),
         (Encoder(lambda text, texts: [len(text), len(texts)]), "vector 2 differs when its text is alone"),
     ],
@@ -152,6 +158,7 @@ SIMP, RFL = Candidate("simp", -1.0), Candidate("rfl", -2.0)
     ("policy", "problem"),
     [
         (Policy(SIMP, RFL, limit=False), "asked for 1, it proposed 2"),
+        (Policy(SIMP, Candidate(" simp", -1.5)), "it proposed a tactic twice"),
         (Policy(SIMP, SIMP), "it proposed a tactic twice"),
         (Policy(SIMP, Candidate(" \n", -3.0)), "it proposed an empty tactic"),
         (Policy(RFL, SIMP), "a likelier candidate came after a less likely one"),

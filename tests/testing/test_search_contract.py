@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -131,3 +132,24 @@ async def test_a_search_may_leave_out_what_it_does_not_need() -> None:
         return BestFirstSearch(scorer=BreadthFirst(), **parts)
 
     await check_search(make)
+
+
+class Endless:
+    def __init__(self, **parts: Any) -> None:
+        self.parts = parts
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        async with self.parts["environment"].open(theorem) as session:
+            while True:
+                await session.run_tactic(session.root, "minus_one")
+
+
+class Waiting(Endless):
+    async def run(self, _: Theorem) -> SearchResult:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("search", [Endless, Waiting])
+async def test_a_search_that_does_not_end_is_reported_as_that(search: Any) -> None:
+    with pytest.raises(ContractBroken, match=r"it did not end within 0\.05 s \(one tactic proves it\)"):
+        await check_search(search, patience_s=0.05)

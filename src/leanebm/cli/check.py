@@ -26,7 +26,8 @@ def check(*, part: str, kind: str | None) -> None:
     except ValueError as error:
         raise ConfigError(f"{error} @ PART") from error
     report = run_to_end(check_part(table, kind=kind))
-    echo(f"{table['kind']} was checked as a {report.kind}: that {report.checked}")
+    article = "an" if report.kind[0] in "aeiou" else "a"
+    echo(f"{table['kind']} was checked as {article} {report.kind.replace('-', ' ')}: that {report.checked}")
     if not report.problems:
         echo("It keeps its contract, as far as a check can see.")
         return

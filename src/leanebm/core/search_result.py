@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import attrs
+from attrs.validators import deep_iterable, instance_of, optional
 
 from leanebm._shown import fitting_repr
 from leanebm.core.certificate import Certificate, CertificationRejected
@@ -12,6 +14,10 @@ from leanebm.core.node import Node, NodeStatus
 from leanebm.core.outcome import SearchOutcome
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanEbmError
+
+
+def _tuple_of(kind: type) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    return deep_iterable(instance_of(kind), iterable_validator=instance_of(tuple))
 
 
 def _count(items: tuple[object, ...]) -> str:
@@ -69,19 +75,19 @@ class SearchStatistics:
 class SearchResult:
     """Everything that one theorem's search found, also when it failed."""
 
-    theorem: Theorem
-    outcome: SearchOutcome
-    certificate: Certificate | None
+    theorem: Theorem = attrs.field(validator=instance_of(Theorem))
+    outcome: SearchOutcome = attrs.field(validator=instance_of(SearchOutcome))
+    certificate: Certificate | None = attrs.field(validator=optional(instance_of(Certificate)))
     """The proof; present exactly if the outcome is ``PROVED``."""
 
-    rejections: tuple[CertificationRejected, ...] = attrs.field(repr=_count)
+    rejections: tuple[CertificationRejected, ...] = attrs.field(repr=_count, validator=_tuple_of(CertificationRejected))
     """Candidate proofs that the certifier did not accept, in the order they were found."""
 
-    nodes: tuple[Node, ...] = attrs.field(repr=_count)
+    nodes: tuple[Node, ...] = attrs.field(repr=_count, validator=_tuple_of(Node))
     """Every node, in order of discovery; the root first. Empty if the proof could not be opened."""
 
-    statistics: SearchStatistics
-    error: LeanEbmError | None
+    statistics: SearchStatistics = attrs.field(validator=instance_of(SearchStatistics))
+    error: LeanEbmError | None = attrs.field(validator=optional(instance_of(LeanEbmError)))
     """What broke, if something did. With outcome ``PROVED`` it broke after the proof was certified."""
 
     __repr__ = fitting_repr
@@ -98,6 +104,23 @@ class SearchResult:
             statistics=SearchStatistics(),
             error=error,
         )
+
+    def tree_problems(self) -> list[str]:
+        """How its nodes fail to be a tree in order of discovery, in sentences; none if they are one."""
+        problems = []
+        nodes, numbers = self.nodes, range(len(self.nodes))
+        if [node.index for node in nodes] != list(numbers):
+            problems.append("nodes must be numbered in order of discovery, from 0")
+        if any((node.parent is None) != (number == 0) for number, node in enumerate(nodes)):
+            problems.append("the first node must be the root, and every other one needs a parent")
+        known = {id(node) for node in nodes}
+        if any(id(above) not in known or above.depth + 1 != node.depth for node in nodes if (above := node.parent)):
+            problems.append("a node's parent is not among the nodes, or not one step nearer to the root")
+        if any(edge.target is not None and edge.target not in numbers for node in nodes for edge in node.edges):
+            problems.append("a tactic led to a node that is not there")
+        if self.statistics.nodes != len(nodes):
+            problems.append(f"its statistics say {self.statistics.nodes} nodes, and there are {len(nodes)}")
+        return problems
 
     @property
     def proof(self) -> tuple[Node, ...]:

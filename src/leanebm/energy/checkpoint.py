@@ -28,7 +28,7 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 from torch import Tensor
 
-from leanebm._shown import fitting_repr, shown, shown_json
+from leanebm._shown import fitting_repr, sentence, shown, shown_json
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar
 from leanebm.energy.config import EnergyHeadConfig
@@ -108,7 +108,7 @@ def _structure(value: object, kind: type[_T], path: str) -> _T:
 
 def _describe(error: BaseException, kind: type | None) -> str:
     if isinstance(error, ValueError | TypeError) and not isinstance(error, ForbiddenExtraKeysError):
-        return str(error.args[0]) if error.args else str(error)
+        return sentence(error)
     return format_exception(error, kind)
 
 

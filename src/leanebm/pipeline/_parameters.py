@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,15 +30,11 @@ class Parameter:
     attribute: attrs.Attribute[Any] | None = None
     """The attrs field behind it, if there is one."""
 
-    @property
-    def is_secret(self) -> bool:
-        """Whether it must not be written down: its attrs field says ``repr=False``."""
-        return self.attribute is not None and self.attribute.repr is False
+    is_secret: bool = False
+    """Whether it must not be written down: its field says ``repr=False``."""
 
-    @property
-    def affects_results(self) -> bool:
-        """Whether results depend on it: yes, unless its attrs field says ``metadata={"affects_results": False}``."""
-        return self.attribute is None or bool(self.attribute.metadata.get("affects_results", True))
+    affects_results: bool = True
+    """Whether results depend on it: yes, unless its field says ``metadata={"affects_results": False}``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,6 +45,14 @@ class Parameters:
     takes_more: bool
     """Whether it takes any other keyword as well."""
 
+    def without(self, supplied: Set[str]) -> Parameters:
+        """Those that are settings, where a run supplies the others.
+
+        ``**parts`` then stands for what the run supplies, so that a misspelt setting stays a mistake.
+        """
+        own = tuple(each for each in self.parameters if each.name not in supplied)
+        return attrs.evolve(self, parameters=own, takes_more=self.takes_more and not supplied)
+
 
 def parameters_of(factory: Factory) -> Parameters:
     """The keyword arguments of ``factory``.
@@ -55,9 +60,11 @@ def parameters_of(factory: Factory) -> Parameters:
     Raises:
         ValueError: they cannot be found out, or some can be given by position only.
     """
-    attributes = {}
+    attributes, fields = {}, dict[str, Any]()
     if isinstance(factory, type) and attrs.has(factory):
-        attributes = {attribute.alias: attribute for attribute in attrs.fields(factory)}
+        fields = attributes = {attribute.alias: attribute for attribute in attrs.fields(factory)}
+    elif isinstance(factory, type) and dataclasses.is_dataclass(factory):
+        fields = {field.name: field for field in dataclasses.fields(factory)}
     try:
         signature = inspect.signature(factory)
     except TypeError as error:
@@ -69,6 +76,9 @@ def parameters_of(factory: Factory) -> Parameters:
                 type=_type_of(factory, parameter, attributes.get(parameter.name)),
                 is_required=parameter.default is parameter.empty,
                 attribute=attributes.get(parameter.name),
+                is_secret=parameter.name in fields and fields[parameter.name].repr is False,
+                affects_results=parameter.name not in fields
+                or bool(fields[parameter.name].metadata.get("affects_results", True)),
             )
             for parameter in _by_keyword(factory, signature)
         ),
@@ -122,12 +132,12 @@ def fields_of(part: object) -> dict[str, tuple[Parameter, Any]]:
         if not hasattr(part, name):
             raise ValueError(
                 f"{type(part).__qualname__} takes {name!r} and does not keep it under that name, so it cannot be "
-                f"written down: set self.{name}, make the class an attrs class, or name it by 'package.module:Name'"
+                f"written down: set self.{name} to what it was given, or make the class an attrs class"
             )
         fields[parameter.name] = (parameter, getattr(part, name))
     if signature.takes_more:
         raise ValueError(
             f"{type(part).__qualname__} takes any keyword (**), so what it was made with cannot be read from it: "
-            "spell its arguments out, or name it by 'package.module:Name'"
+            "spell its arguments out"
         )
     return fields

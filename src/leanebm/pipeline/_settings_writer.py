@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import hashlib
+import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, get_args
 
 import attrs
 
-from leanebm._shown import shown
+from leanebm._shown import sentence, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline._parameters import Parameter, fields_of, parameters_of
 from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of
@@ -108,10 +109,16 @@ NONE_WORD = "none"
 class SettingsWriter:
     """Turns a config into plain values, and remembers what cannot be written down and whose code the parts are."""
 
+    read: Callable[[Parameter, object], object]
+    """Reads a field's plain value back, as a later run will; raises what is wrong with it."""
+
     only_what_matters: bool = False
     problems: list[str] = attrs.field(factory=list)
     origins: dict[str, dict[str, str]] = attrs.field(factory=dict)
     """Which code each part is that is not ours, by its path."""
+
+    _parts: int = attrs.field(init=False, default=0)
+    """How many parts were written."""
 
     def whole(self, config: attrs.AttrsInstance) -> dict[str, Any]:
         """The table of ``config``.
@@ -126,10 +133,32 @@ class SettingsWriter:
 
     def table(self, fields: Iterable[tuple[Parameter, Any]], path: str) -> dict[str, Any]:
         return {
-            parameter.name: self.plain(value, parameter.type, f"{path}.{parameter.name}")
+            parameter.name: self._field(parameter, value, f"{path}.{parameter.name}")
             for parameter, value in fields
             if not parameter.is_secret and (parameter.affects_results or not self.only_what_matters)
         }
+
+    def _field(self, parameter: Parameter, value: Any, path: str) -> Any:
+        known, parts = len(self.problems), self._parts
+        written = self.plain(value, parameter.type, path)
+        # A part is looked at field by field: to make it again may import the program that runs, or load a model.
+        if len(self.problems) == known and self._parts == parts and not self.only_what_matters:
+            self._read_back(parameter, value, written, path)
+        return written
+
+    def _read_back(self, parameter: Parameter, value: Any, written: Any, path: str) -> None:
+        """Make sure that a later run gets what this one has: TOML knows no enumerations, paths or tuples."""
+        try:
+            read = self.read(parameter, written)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a later run meets it, too
+            self.problems.append(f"a later run could not read {shown(written)}: {sentence(error)} @ {path}")
+            return
+        # Classes of fields may have no ==, or secrets: they are compared by what is written of them.
+        is_same = self.plain(read, parameter.type, path) == written if attrs.has(type(value)) else read == value
+        if not is_same or (isinstance(value, enum.Enum) and type(read) is not type(value)):
+            self.problems.append(
+                f"a later run would read {shown(read)} instead of {shown(value)}: annotate it with its type @ {path}"
+            )
 
     def plain(self, value: Any, declared: Any, path: str) -> Any:
         """``value`` in TOML's types; ``declared`` is its annotation."""
@@ -141,6 +170,9 @@ class SettingsWriter:
                 return value.value
             case Path():
                 return str(value)
+            case float() if math.isnan(value):
+                self.problems.append(f"nan is equal to nothing, so no run could be compared with this one @ {path}")
+                return None
             case bool() | int() | float() | str():
                 return value
             case Mapping():
@@ -148,7 +180,8 @@ class SettingsWriter:
             case tuple() | list():
                 return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
             case Part():
-                return self.part(value.factory, lambda: _part_fields(value), FAMILIES[interface], path)
+                family = FAMILIES[interface]
+                return self.part(value.factory, lambda: _part_fields(value, family), family, path)
             case _ if interface in FAMILIES:
                 return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[interface], path)
             case _ if attrs.has(type(value)):
@@ -161,13 +194,14 @@ class SettingsWriter:
         self, factory: object, fields: Callable[[], Iterable[tuple[Parameter, Any]]], family: Family, path: str
     ) -> Any:
         """A part's kind and its fields."""
+        self._parts += 1
         ours = [word for word, built_in in family.built_in.items() if built_in is factory]
         try:
             kind = ours[0] if ours else import_path(factory)
             if (origin := origin_of(factory)) is not None:
                 self.origins[path.removeprefix("$.")] = attrs.asdict(origin)
             return {"kind": kind} | self.table(fields(), path)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             self.problems.append(f"{error} @ {path}")
             return None
 
@@ -177,8 +211,21 @@ def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:
     return [(each, getattr(config, each.attribute.name)) for each in parameters if each.attribute is not None]
 
 
-def _part_fields(part: Part[Any]) -> list[tuple[Parameter, Any]]:
-    known = {parameter.name: parameter for parameter in parameters_of(part.factory).parameters}
+def _part_fields(part: Part[Any], family: Family) -> list[tuple[Parameter, Any]]:
+    """What a part that is still to be built will be given.
+
+    Raises:
+        ValueError: it cannot be built so.
+    """
+    if isinstance(part.factory, type):
+        family.check(part.factory)
+    own = parameters_of(part.factory).without(family.supplied)
+    known = {parameter.name: parameter for parameter in own.parameters}
+    name = getattr(part.factory, "__qualname__", shown(part.factory))
+    if not own.takes_more and (unknown := [each for each in part.fields if each not in known]):
+        raise ValueError(f"{name} takes no setting {', '.join(unknown)} (known here: {', '.join(known) or 'none'})")
+    if missing := [each for each in known if known[each].is_required and each not in part.fields]:
+        raise ValueError(f"{name} needs {', '.join(missing)}")
     return [
         (known.get(name, Parameter(name=name, type=Any, is_required=False)), value)
         for name, value in part.fields.items()

@@ -13,7 +13,7 @@ import attrs
 from attrs.validators import ge, instance_of
 
 from leanebm._fields import SAME_RESULTS
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend, LeanPoolConfig
@@ -41,6 +41,21 @@ def _is_part(interface: Any) -> Callable[[object, attrs.Attribute[Any], Any], No
     return check
 
 
+def _is_scorer(_: object, __: attrs.Attribute[Any], value: Any) -> None:
+    if isinstance(value, type | Part):
+        name = getattr(value.factory if isinstance(value, Part) else value, "__qualname__", "that class")
+        raise TypeError(f"a scorer is the object itself, not its class or a Part: call {name}(…)")
+    FAMILIES[StateScorer].check(value)
+
+
+def _is_still_to_be_made(_: object, __: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, Part):
+        raise TypeError(
+            f"a run makes its search itself, out of its other parts, so {shown(value)} cannot be one: "
+            "give the class, or Part(class, {'key': value})"
+        )
+
+
 @attrs.frozen(kw_only=True)
 class Parts:
     """What takes the place of leanebm's own policy, search and energy model.
@@ -57,7 +72,7 @@ class Parts:
     server, and ``seed``."""
 
     search: Part[ProofSearch] = attrs.field(
-        default=Part(BestFirstSearch), converter=_as_part, validator=instance_of(Part)
+        default=Part(BestFirstSearch), converter=_as_part, validator=_is_still_to_be_made
     )
     """The algorithm: a class or a function that is called as :class:`~leanebm.search.SearchFactory` says, of which it
     may leave out what it does not need."""
@@ -96,7 +111,7 @@ class RunConfig:
     search: SearchConfig = attrs.field(factory=SearchConfig)
     """Budget and breadth of one theorem's search."""
 
-    scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb, validator=_is_part(StateScorer))
+    scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb, validator=_is_scorer)
     """What says which state to expand next, by the policy's opinion; with an energy head, the term that
     the head's energy is added to."""
 

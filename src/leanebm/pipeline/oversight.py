@@ -8,9 +8,15 @@ here; ``leanebm certify`` checks the written proofs again, in processes that nev
 from __future__ import annotations
 
 import copy
+import logging
+import traceback
+from pathlib import Path
+from typing import Final
 
 import attrs
 
+import leanebm
+from leanebm._shown import sentence
 from leanebm.core import (
     Certificate,
     CertificationResult,
@@ -22,7 +28,18 @@ from leanebm.core import (
     SearchResult,
     Theorem,
 )
-from leanebm.errors import PartBroken
+from leanebm.errors import LeanEbmError, PartBroken
+
+_OURS: Final = Path(leanebm.__file__).parent
+_log = logging.getLogger(__name__)
+
+
+def _place(error: Exception) -> str:
+    """Where ``error`` comes from: the innermost code that is not ours, or ours where there is no other."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not Path(frame.filename).is_relative_to(_OURS)]
+    place = (theirs or frames)[-1]
+    return f"{place.filename}, line {place.lineno}"
 
 
 @attrs.define(eq=False)
@@ -58,9 +75,20 @@ class OverseenSearch:
 
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
-            PartBroken: the search claims a proof that was not certified, or answers something else than it was asked.
+            PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
+                certified, answers something else than it was asked, or gives a tree that is none.
         """
-        result = await self.search.run(copy.deepcopy(theorem))
+        try:
+            result = await self.search.run(copy.deepcopy(theorem))
+        except LeanEbmError:
+            raise
+        except Exception as error:
+            _log.info("a part raised", exc_info=True)
+            raise PartBroken(
+                f"the search for a proof of {theorem.name!r} raised {type(error).__name__}: {sentence(error)} "
+                f"({_place(error)}; -v shows the way there). Parts may raise nothing but leanebm's own errors; "
+                "`leanebm check` tries each part alone"
+            ) from error
         try:
             certificate = self._certificate(result, theorem)
         except ValueError as error:
@@ -81,6 +109,8 @@ class OverseenSearch:
             raise ValueError(f"it returned {type(result).__name__}, not a SearchResult")
         if result.theorem != theorem:
             raise ValueError(f"it answered about another theorem, {result.theorem.name!r}")
+        if problems := result.tree_problems():
+            raise ValueError("; ".join(problems))
         claimed, is_proved = result.certificate, result.outcome is SearchOutcome.PROVED
         if is_proved != (claimed is not None):
             raise ValueError(f"it says {result.outcome.value!r} {'without' if is_proved else 'with'} a certificate")

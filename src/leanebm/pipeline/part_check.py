@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from leanebm._shown import sentence
 from leanebm.core import (
     Candidate,
     EncoderIdentity,
@@ -161,7 +162,7 @@ async def _problems(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
         raise
     except Exception as error:  # noqa: BLE001 - a user's part may raise anything, and then that is what is wrong
         _log.info("the part raised", exc_info=True)
-        return (f"it raised {type(error).__name__}: {error} (-v shows where)",)
+        return (f"it raised {type(error).__name__}: {sentence(error)} (-v shows where)",)
     return ()
 
 

@@ -153,7 +153,7 @@ class Part(Generic[T]):
         wanted = {name: value for name, value in supplied.items() if signature.takes_more or name in named}
         try:
             return self.factory(**wanted, **self.fields)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             name = getattr(self.factory, "__qualname__", shown(self.factory))
             raise ConfigError(
                 f"{name} could not be made, and leanebm only called it: {type(error).__name__}: {error}. "
@@ -257,7 +257,7 @@ def _imported(path: str) -> Factory:
         sys.path.append(here)  # last, so that it hides nothing; it stays, for what the module imports later
     try:
         found = operator.attrgetter(name)(importlib.import_module(module))
-    except Exception as error:  # a user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a user's module may do anything while it is imported
         raise ValueError(f"{path!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise ValueError(f"{path!r} is neither a class nor a function")  # noqa: TRY004 - a mistake like any other

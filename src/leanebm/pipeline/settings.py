@@ -17,10 +17,10 @@ from typing import Any, TypeVar, get_args, get_origin
 import attrs
 import cattrs
 import tomli_w
-from cattrs.errors import ClassValidationError, IterableValidationError, StructureHandlerNotFoundError
+from cattrs.errors import CattrsError, ClassValidationError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.v import transform_error
 
-from leanebm._shown import shown
+from leanebm._shown import sentence, shown
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.pipeline._parameters import Factory, Parameter, Parameters, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
@@ -32,6 +32,8 @@ _MAX_BITS = 63
 """Of whole numbers, without the sign: as many as TOML promises."""
 
 _MISTAKES = (
+    AttributeError,  # cattrs, of what should have been a table
+    CattrsError,
     ClassValidationError,
     IterableValidationError,
     LeanInstallError,
@@ -83,7 +85,7 @@ def structure_arguments(
         ConfigError: with every mistake.
     """
     try:
-        return _structured(table, factory, _own_parameters(factory, supplied))
+        return _structured(table, factory, parameters_of(factory).without(supplied))
     except _MISTAKES as error:
         raise _config_error(error, source) from None
 
@@ -94,7 +96,7 @@ def unstructure_settings(config: attrs.AttrsInstance) -> dict[str, Any]:
     Raises:
         ConfigError: a part cannot be written down so that a later run finds it again; each is listed.
     """
-    return SettingsWriter().whole(config)
+    return SettingsWriter(_read).whole(config)
 
 
 def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
     Raises:
         ConfigError: as :func:`unstructure_settings`.
     """
-    writer = SettingsWriter(only_what_matters=True)
+    writer = SettingsWriter(_read, only_what_matters=True)
     table = writer.whole(config)
     return table | ({"part_origins": writer.origins} if writer.origins else {})
 
@@ -156,7 +158,7 @@ def _structure_choice(value: object, kind: type[enum.Enum]) -> enum.Enum:
 
 
 def _structure_list(kind: Any) -> Callable[[object, object], object]:
-    member, make = get_args(kind)[0], tuple if get_origin(kind) is tuple else list
+    member, make = (get_args(kind) or (Any,))[0], tuple if tuple in (kind, get_origin(kind)) else list
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, list | tuple):
@@ -212,19 +214,12 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
             family.check(factory)
         own = {key: member for key, member in table.items() if key != "kind"}
         if family.supplied:
-            return Part(factory, _structured(own, factory, _own_parameters(factory, family.supplied)))
+            return Part(factory, _structured(own, factory, parameters_of(factory).without(family.supplied)))
         part = _built(own, factory, parameters_of(factory))
         family.check(part)
         return part
 
     return structure
-
-
-def _own_parameters(factory: Factory, supplied: frozenset[str]) -> Parameters:
-    parameters = parameters_of(factory)
-    own = tuple(each for each in parameters.parameters if each.name not in supplied)
-    # `**parts` of a part that a run supplies stands for what the run supplies: a misspelt setting stays a mistake.
-    return attrs.evolve(parameters, parameters=own, takes_more=parameters.takes_more and not supplied)
 
 
 def _structure_config(kind: Any) -> Callable[[object, object], object]:
@@ -277,16 +272,20 @@ def _all_of(mistakes: Sequence[Exception], factory: Factory) -> ClassValidationE
 
 
 def _structure_field(parameter: Parameter, value: object, factory: Factory) -> object:
-    attribute = parameter.attribute
     try:
-        if isinstance(parameter.type, NameError):
-            raise TypeError(f"its type cannot be found ({parameter.type}): import it outside `if TYPE_CHECKING`")
-        structured: object = _CONVERTER.structure(value, parameter.type)
-        if attribute is not None and attribute.validator is not None:
-            attribute.validator(None, attribute, structured)
+        return _read(parameter, value)
     except _MISTAKES as error:
         secret = ValueError("is not what it should be; it is a secret, so it is not shown")
         raise _noted(secret if parameter.is_secret else error, parameter, factory) from None
+
+
+def _read(parameter: Parameter, value: object) -> object:
+    attribute = parameter.attribute
+    if isinstance(parameter.type, NameError):
+        raise TypeError(f"its type cannot be found ({parameter.type}): import it outside `if TYPE_CHECKING`")
+    structured: object = _CONVERTER.structure(value, parameter.type)
+    if attribute is not None and attribute.validator is not None:
+        attribute.validator(None, attribute, structured)
     return structured
 
 
@@ -300,8 +299,7 @@ def _noted(error: Any, parameter: Parameter, factory: object) -> Any:
 def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, StructureHandlerNotFoundError):
         return f"no setting can be a {error.type_}: annotate it with plain types, or with classes of fields"
-    # attrs puts the attribute and the value behind the sentence; a person reads the sentence.
-    return str(error.args[0]) if error.args else str(error)
+    return sentence(error)
 
 
 def _converter() -> cattrs.Converter:
@@ -322,7 +320,9 @@ def _converter() -> cattrs.Converter:
 
 
 def _is_list(kind: object) -> bool:
-    return get_origin(kind) in (list, Sequence) or (get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis)
+    if get_origin(kind) is tuple:
+        return get_args(kind)[-1:] == (Ellipsis,)
+    return kind in (list, tuple) or get_origin(kind) in (list, Sequence)
 
 
 _CONVERTER = _converter()

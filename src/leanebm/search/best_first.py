@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import attrs
 from attrs.validators import ge, instance_of, optional
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, shown
 from leanebm.core import (
     Candidate,
     EnergyModel,
@@ -272,7 +272,11 @@ class BestFirstSearch:
 
 
 def _require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:
-    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+    try:
+        are_finite = len(numbers) == count and all(math.isfinite(number) for number in numbers)
+    except TypeError:  # no numbers at all
+        are_finite = False
+    if not are_finite:
         raise EnergyError(
-            f"{type(giver).__name__} must give one finite {what}; where {count} were due it gave {list(numbers)}"
+            f"{type(giver).__name__} must give one finite {what}; where {count} were due it gave {shown(numbers)}"
         )

@@ -13,7 +13,7 @@ from aiohttp import web
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 
-from leanebm._shown import shown_json
+from leanebm._shown import sentence, shown_json
 from leanebm.errors import PolicyBadRequest
 from leanebm.serve.backends import Prompt, SamplingParams
 
@@ -204,7 +204,7 @@ def _sampling_params(raw: object) -> SamplingParams:
 def _describe(error: BaseException, kind: type | None) -> str:
     """What is wrong in words, where cattrs alone would only say that something is."""
     if isinstance(error, ValueError | TypeError) and not isinstance(error, ForbiddenExtraKeysError):
-        return str(error.args[0]) if error.args else str(error)
+        return sentence(error)
     return format_exception(error, kind)
 
 

@@ -66,6 +66,9 @@ SAMPLE_LEAVES: Final = (
 """Leaves of a small proof, the root first, for scorers that need nothing special."""
 
 _SAMPLE_STATES: Final = tuple(leaf.state for leaf in SAMPLE_LEAVES)
+_MANY: Final = 16
+"""How often everything occurs in the largest batch."""
+
 _SAMPLE_TEXTS: Final = tuple(state.text for state in _SAMPLE_STATES)
 
 
@@ -132,6 +135,8 @@ async def check_encoder(
     for i, vector in enumerate(together):
         if not all(map(_finite, vector)) or not any(vector):
             problems.append(f"vector {i} is zero or not finite")
+        elif identity.is_normalized and not math.isclose(math.hypot(*vector), 1.0, rel_tol=1e-3):
+            problems.append(f"it says that vectors are normalised, and vector {i} is {math.hypot(*vector):.4g} long")
     if len({tuple(vector) for vector in together}) < len(together):
         problems.append("different texts have equal vectors")
     if not problems:
@@ -275,12 +280,12 @@ async def _raises(error: type[Exception], work: Awaitable[object]) -> bool:
 
 
 def _candidate_problems(candidates: Sequence[Candidate]) -> list[str]:
-    tactics = [candidate.tactic for candidate in candidates]
+    tactics = [candidate.tactic.strip() for candidate in candidates]
     log_probs = [candidate.log_prob for candidate in candidates]
     problems = []
     if len(set(tactics)) < len(tactics):
         problems.append("it proposed a tactic twice")
-    if any(not tactic.strip() for tactic in tactics):
+    if any(not tactic for tactic in tactics):
         problems.append("it proposed an empty tactic")
     if log_probs != sorted(log_probs, reverse=True):
         problems.append("a likelier candidate came after a less likely one")
@@ -290,7 +295,7 @@ def _candidate_problems(candidates: Sequence[Candidate]) -> list[str]:
 async def _number_problems(
     ask: Callable[[Sequence[Any]], Awaitable[Sequence[float]]], items: Sequence[Any], what: str, tolerance: float
 ) -> list[str]:
-    """What is wrong with the numbers that ``ask`` gives: alone, together and in another order."""
+    """What is wrong with the numbers that ``ask`` gives: alone, together, in another order and among many."""
     together = list(await ask(items))
     problems = []
     if len(together) != len(items):
@@ -302,8 +307,13 @@ async def _number_problems(
         return problems
     alone = [list(await ask([item])) for item in items]
     turned_round = list(await ask(items[::-1]))[::-1]
+    among_many = list(await ask([*items] * _MANY))
     for i, number in enumerate(together):
-        for other, how in ((alone[i], "alone"), (turned_round[i : i + 1], "in another order")):
+        for other, how in (
+            (alone[i], "alone"),
+            (turned_round[i : i + 1], "in another order"),
+            (among_many[i : i + 1], "in a larger batch"),
+        ):
             if len(other) != 1 or not math.isclose(other[0], number, rel_tol=tolerance, abs_tol=tolerance):
                 problems.append(f"{what} {i} gets {number} in the batch and {other} {how}")
     return problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import attrs
-from attrs.validators import gt, min_len
+from attrs.validators import deep_iterable, gt, instance_of, min_len
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
@@ -44,7 +44,9 @@ class WeightedSum:
     energy's. A term of weight 0 is scored all the same: its failures count, and so does its time.
     """
 
-    terms: tuple[WeightedTerm, ...] = attrs.field(converter=_as_tuple, validator=min_len(1))
+    terms: tuple[WeightedTerm, ...] = attrs.field(
+        converter=_as_tuple, validator=[min_len(1), deep_iterable(instance_of(WeightedTerm))]
+    )
 
     __repr__ = fitting_repr
 
