@@ -100,10 +100,11 @@ async def test_what_is_no_tree_is_not_recorded(edit: Callable[[SearchResult], No
 async def test_nodes_out_of_order_and_false_counts_are_not_recorded() -> None:
     certifier = IssuingCertifier(ToyCertifier(WORLD))
     nodes = (await honest(certifier).run(FIVE)).nodes
-    for changes, objection in [
+    edits: list[tuple[dict[str, Any], str]] = [
         ({"nodes": nodes[::-1]}, "numbered in order of discovery"),
         ({"statistics": SearchStatistics(nodes=1)}, "its statistics say 1 nodes"),
-    ]:
+    ]
+    for changes, objection in edits:
         with pytest.raises(PartBroken, match=objection):
             await OverseenSearch(Edits(honest(certifier), changes), certifier).run(FIVE)
 
