@@ -222,6 +222,9 @@ def test_a_script_is_found_by_the_name_of_its_file(plugged: Any, monkeypatch: py
     monkeypatch.setattr(main, "__file__", str(Path(__file__).parent / "plugged_parts.py"), raising=False)
     config = RunConfig(scorer=class_of_a_script())
     assert unstructure_settings(config)["scorer"]["kind"] == "plugged_parts:Mine"
+    monkeypatch.setattr(main, "__file__", "my-run.py")
+    with pytest.raises(ConfigError, match=r"my-run\.py cannot be imported by that name"):
+        to_toml(config)
     monkeypatch.delattr(main, "__file__")
     with pytest.raises(ConfigError, match="at a prompt or in a notebook"):
         to_toml(config)

@@ -49,11 +49,13 @@ def _script() -> str:
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if spec is not None:
         return str(spec.name)
-    if file is not None and (stem := Path(file).stem).isidentifier():
-        return stem
-    raise ValueError(
-        "it is defined at a prompt or in a notebook, so no later run could find it: put it into a .py file"
-    )
+    if file is None:
+        raise ValueError(
+            "it is defined at a prompt or in a notebook, so no later run could find it: put it into a .py file"
+        )
+    if not Path(file).stem.isidentifier():
+        raise ValueError(f"{Path(file).name} cannot be imported by that name: use letters, digits and underscores")
+    return Path(file).stem
 
 
 @attrs.frozen(kw_only=True)

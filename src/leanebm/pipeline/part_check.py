@@ -7,7 +7,7 @@ import logging
 import re
 from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import attrs
@@ -20,14 +20,13 @@ from leanebm.core import (
     ProofSearch,
     StateScorer,
     TacticPolicy,
-    Theorem,
 )
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend
-from leanebm.pipeline.parts import FAMILIES, Family, Part, find_factory
+from leanebm.pipeline._parameters import Factory
+from leanebm.pipeline.parts import FAMILIES, Family, Part, enter_part, find_factory
 from leanebm.pipeline.settings import structure_arguments
 from leanebm.testing import (
-    SAMPLE_LEAVES,
     ContractBroken,
     ScriptedPolicy,
     check_backend,
@@ -42,9 +41,6 @@ from leanebm.testing import (
 )
 
 _log = logging.getLogger(__name__)
-
-_THEOREM: Final = Theorem(name="add_zero_twice", statement="∀ n : Nat, n + 0 + 0 = n")
-_PROOF: Final = ("intro n", "rfl")
 
 
 @attrs.frozen(kw_only=True)
@@ -65,31 +61,17 @@ class PartReport:
 class _Kind:
     family: Family
     check: Callable[..., Awaitable[None]]
-    more: Mapping[str, Any] = attrs.field(factory=dict)
-    """What the check is given besides the part."""
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
     "scorer": _Kind(family=FAMILIES[StateScorer], check=check_scorer),
-    "policy": _Kind(
-        family=FAMILIES[TacticPolicy],
-        check=check_policy,
-        more={"states": tuple(leaf.state for leaf in SAMPLE_LEAVES)},
-    ),
+    "policy": _Kind(family=FAMILIES[TacticPolicy], check=check_policy),
     "search": _Kind(family=FAMILIES[ProofSearch], check=check_search),
     "energy-model": _Kind(family=FAMILIES[EnergyModel], check=check_energy_model),
     "backend": _Kind(family=FAMILIES[LeanBackend], check=check_backend),
     "encoder": _Kind(family=Family(noun="encoder", group="", methods=("identity", "encode")), check=check_encoder),
-    "environment": _Kind(
-        family=Family(noun="environment", group="", methods=("open",)),
-        check=check_environment,
-        more={"theorem": _THEOREM, "proof": _PROOF, "rejected": "exact 5"},
-    ),
-    "certifier": _Kind(
-        family=Family(noun="certifier", group="", methods=("certify",)),
-        check=check_certifier,
-        more={"theorem": _THEOREM, "proof": _PROOF},
-    ),
+    "environment": _Kind(family=Family(noun="environment", group="", methods=("open",)), check=check_environment),
+    "certifier": _Kind(family=Family(noun="certifier", group="", methods=("certify",)), check=check_certifier),
 }
 
 PART_KINDS: Final = tuple(_KINDS)
@@ -112,10 +94,7 @@ async def check_part(table: Mapping[str, object], *, kind: str | None = None) ->
     if kind is None:
         kind = _guess(name)
     chosen = _KINDS[kind]
-    try:
-        factory = find_factory(chosen.family, name)
-    except ValueError as error:
-        raise ConfigError(f"there is nothing to check: {error}") from error
+    factory = _factory(chosen.family, name)
     settings = {key: value for key, value in table.items() if key != "kind"}
     part: Part[Any] = Part(
         factory, structure_arguments(settings, factory, supplied=chosen.family.supplied, source=f"{name}")
@@ -126,10 +105,7 @@ async def check_part(table: Mapping[str, object], *, kind: str | None = None) ->
 def _guess(name: object) -> str:
     if not isinstance(name, str) or ":" not in name:
         raise ConfigError(f"{name} is no package.module:Name: say of which kind it is @ --kind")
-    try:
-        factory = find_factory(FAMILIES[StateScorer], name)
-    except ValueError as error:
-        raise ConfigError(f"there is nothing to check: {error}") from error
+    factory = _factory(FAMILIES[StateScorer], name)
     fitting = [kind for kind, each in _KINDS.items() if all(hasattr(factory, method) for method in each.family.methods)]
     if len(fitting) != 1 or not isinstance(factory, type):
         found = f"it has the methods of several: {', '.join(fitting)}" if fitting else "it has the methods of none"
@@ -138,6 +114,13 @@ def _guess(name: object) -> str:
             [f"{found}; say which of {', '.join(PART_KINDS)} it is meant to be @ --kind"],
         )
     return fitting[0]
+
+
+def _factory(family: Family, name: object) -> Factory:
+    try:
+        return find_factory(family, name)
+    except ValueError as error:
+        raise ConfigError(f"there is nothing to check: {error}") from error
 
 
 def _promise(check: Callable[..., Awaitable[None]]) -> str:
@@ -151,11 +134,7 @@ async def _problems(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
             await check_search(part.build)
         else:
             async with AsyncExitStack() as stack:
-                made = part.build(**_stand_ins())
-                if isinstance(made, AbstractAsyncContextManager):
-                    made = await stack.enter_async_context(made)
-                kind.family.check(made)
-                await kind.check(made, **kind.more)
+                await kind.check(await enter_part(stack, kind.family, part, **_stand_ins()))
     except ContractBroken as broken:
         return broken.problems
     except ConfigError:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from leanebm.core import Theorem
 from leanebm.errors import LeanError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.backends.base import LeanBackend, WorkerCommand
-from leanebm.testing.contracts import ContractBroken, check_certifier, check_environment, report
-
-_THEOREM: Final = Theorem(name="add_zero_twice", statement="∀ n : Nat, n + 0 + 0 = n")
-_PROOF: Final = ("intro n", "rfl")
-_REJECTED: Final = "exact 5"
+from leanebm.testing.contracts import (
+    SAMPLE_PROOF,
+    SAMPLE_REJECTED,
+    SAMPLE_THEOREM,
+    ContractBroken,
+    check_certifier,
+    check_environment,
+    report,
+)
 
 
 async def check_backend(
     backend: LeanBackend,
     *,
     imports: tuple[str, ...] = ("Init",),
-    theorem: Theorem = _THEOREM,
-    proof: tuple[str, ...] = _PROOF,
-    rejected: str = _REJECTED,
+    theorem: Theorem = SAMPLE_THEOREM,
+    proof: tuple[str, ...] = SAMPLE_PROOF,
+    rejected: str = SAMPLE_REJECTED,
 ) -> None:
     """Check that ``backend`` starts workers that run tactics, tell right proofs from wrong ones, and bear its name.
 

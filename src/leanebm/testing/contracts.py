@@ -66,6 +66,15 @@ SAMPLE_LEAVES: Final = (
 """Leaves of a small proof, the root first, for scorers that need nothing special."""
 
 _SAMPLE_STATES: Final = tuple(leaf.state for leaf in SAMPLE_LEAVES)
+SAMPLE_THEOREM: Final = Theorem(name="add_zero_twice", statement="∀ n : Nat, n + 0 + 0 = n")
+"""A theorem that every Lean can open."""
+
+SAMPLE_PROOF: Final = ("intro n", "rfl")
+"""Its proof."""
+
+SAMPLE_REJECTED: Final = "exact 5"
+"""A tactic that fails at its root."""
+
 _MANY: Final = 16
 """How often everything occurs in the largest batch."""
 
@@ -152,7 +161,7 @@ async def check_encoder(
     report(encoder, problems)
 
 
-async def check_policy(policy: TacticPolicy, states: Sequence[ProofState], *, n: int = 8) -> None:
+async def check_policy(policy: TacticPolicy, states: Sequence[ProofState] = _SAMPLE_STATES, *, n: int = 8) -> None:
     """Check that ``policy`` proposes at most as many distinct candidates as asked, the likeliest first.
 
     Args:
@@ -175,7 +184,11 @@ async def check_policy(policy: TacticPolicy, states: Sequence[ProofState], *, n:
 
 
 async def check_environment(
-    environment: ProofEnvironment, theorem: Theorem, *, proof: Sequence[str], rejected: str
+    environment: ProofEnvironment,
+    theorem: Theorem = SAMPLE_THEOREM,
+    *,
+    proof: Sequence[str] = SAMPLE_PROOF,
+    rejected: str = SAMPLE_REJECTED,
 ) -> None:
     """Check that ``environment`` opens ``theorem``, runs tactics without changing states, and cleans up.
 
@@ -199,7 +212,11 @@ async def check_environment(
 
 
 async def check_certifier(
-    certifier: ProofCertifier, theorem: Theorem, *, proof: Sequence[str], wrong: Sequence[Sequence[str]] = ()
+    certifier: ProofCertifier,
+    theorem: Theorem = SAMPLE_THEOREM,
+    *,
+    proof: Sequence[str] = SAMPLE_PROOF,
+    wrong: Sequence[Sequence[str]] = (),
 ) -> None:
     """Check that ``certifier`` accepts a proof and rejects what is not one.
 
