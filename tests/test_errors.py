@@ -72,7 +72,7 @@ def test_the_module_names_every_error_of_its_tree() -> None:
 def test_what_a_refusal_says_is_kept() -> None:
     error = _pickled(StatementError("elab", "unknown x", command="goal.start"))
     assert (error.kind, error.description, error.command) == ("elab", "unknown x", "goal.start")
-    assert str(error) == "Lean refused goal.start (elab): unknown x"
+    assert str(error) == "Lean does not accept the theorem: unknown x"
 
 
 def test_a_missing_extra_is_an_import_error_for_python_and_bad_input_for_us() -> None:

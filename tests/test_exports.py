@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,15 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         leanebm.Nonsense  # noqa: B018
     assert "LeanPool" in dir(leanebm)
     assert isinstance(leanebm.__version__, str)
+
+
+def test_help_is_given_without_the_energy_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"EnergyHead", "EnergyTrainingRun", "energy"} <= set(dir(leanebm))
+    monkeypatch.setattr("leanebm._extras.missing_of", lambda extra: ("torch>=2.5",) if extra == "energy" else ())
+    offered = set(dir(leanebm))
+    assert not {"EnergyHead", "EnergyTrainingConfig", "EnergyTrainingRun", "HeadEnergyModel", "energy"} & offered
+    assert {"EnergyModel", "EnergySources", "SearchRun", "policy"} <= offered
+    assert "SearchRun" in pydoc.plain(pydoc.render_doc(leanebm))
 
 
 def _printed_by(code: str) -> str:

@@ -180,6 +180,9 @@ _HOMES = {
     "trajectory": ("read_trajectory",),
 }
 
+_OF_ENERGY = ("energy", "pipeline.energy.training_run")
+"""Where the extra of that name is needed."""
+
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -284,4 +287,8 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # Without what an absent extra would bring: help(leanebm) fetches every name, and the first of those would end it.
+    from leanebm._extras import missing_of
+
+    absent = {name for name in __all__ if _HOME.get(name, name) in _OF_ENERGY} if missing_of("energy") else set()
+    return sorted({*globals(), *__all__} - absent)

@@ -88,7 +88,7 @@ class Background(Generic[R]):
 
     def _check(self) -> None:
         if not self._opened.done():
-            raise PoolClosed(f"{self._name} is not open yet: enter it with 'with' first")
+            raise PoolClosed(f"{self._name} is not open yet: enter it with 'with', or call start()")
         if self._ended.done():
             raise PoolClosed(f"{self._name} is closed")
 

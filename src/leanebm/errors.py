@@ -190,6 +190,9 @@ class CommandRefused(LeanError):
 class StatementError(CommandRefused):
     """The theorem's statement, header or name does not elaborate; mend the theorem."""
 
+    def __str__(self) -> str:
+        return f"Lean does not accept the theorem: {self.description}"
+
 
 class PoolClosed(LeanError):
     """The pool was used before ``async with`` was entered or after it was left."""

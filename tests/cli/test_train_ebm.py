@@ -54,10 +54,16 @@ def test_widths_that_are_no_numbers_are_refused(leanebm_command: Leanebm) -> Non
 
 
 @pytest.mark.usefixtures("toy_lean")
-def test_settings_that_make_no_sense_are_named(leanebm_command: Leanebm, run: str) -> None:
-    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "h", "--learning-rate", "-1")
+@pytest.mark.parametrize(
+    ("option", "value", "setting"),
+    [("--learning-rate", "-1", "learning_rate"), ("--dropout", "1", "dropout"), ("--hidden", "8,0", "hidden")],
+)
+def test_settings_that_make_no_sense_are_named(
+    leanebm_command: Leanebm, run: str, option: str, value: str, setting: str
+) -> None:
+    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "h", option, value)
     assert result.exit_code == 2
-    assert "learning_rate" in result.stderr
+    assert f"'{setting}' must be" in result.stderr
     assert not Path("h").exists()
 
 

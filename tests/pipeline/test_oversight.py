@@ -31,6 +31,13 @@ async def test_what_an_honest_search_found_is_let_through() -> None:
         await search.run(Theorem(name="no", statement="no state"))
 
 
+async def test_a_statement_will_do_for_a_theorem() -> None:
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    result = await OverseenSearch(honest(certifier), certifier).run("5")
+    assert result.theorem == Theorem.of("5")
+    assert result.certificate is not None
+
+
 @attrs.define
 class Edits:
     """A search whose result somebody edits."""

@@ -71,6 +71,8 @@ def test_a_scorer_is_named_by_its_module_and_given_its_settings(plugged: Any) ->
         ),
         ("plugged_parts:Missing", ["'plugged_parts:Missing' cannot be imported: AttributeError"]),
         ("no_such_module:Name", ["cannot be imported: ModuleNotFoundError"]),
+        ("length_normalised:alpha", ["the settings of 'length_normalised' are written key=value", "not 'alpha'"]),
+        ("cumulative:", ["the settings of 'cumulative' are written key=value"]),
         ("plugged_parts:Steps", ["Steps is no scorer: it has no score"]),
         ("plugged_parts:__name__", ["neither a class nor a function"]),
         ("plugged_parts:Broken", ["RuntimeError: no room for 1"]),

@@ -64,13 +64,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_trajectory_is_found_by_its_runs_folder_and_by_itself(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    folder.trajectory.mkdir()
-    assert RunFolder.trajectory_in(tmp_path) == folder.trajectory
-    assert RunFolder.trajectory_in(folder.trajectory) == folder.trajectory
-
-
 _CERTIFICATE = Certificate(
     theorem=Theorem(name="a/b", statement="∀ n : Nat, n = n", header="open Nat"),
     source="import Init\n\nopen Nat\n\ntheorem leanebm_a_b : ∀ n : Nat, n = n := by\n  intro n\n  rfl\n",

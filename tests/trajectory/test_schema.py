@@ -188,6 +188,15 @@ def test_a_single_shard_is_a_trajectory_too(directory: Path) -> None:
     assert trajectory.table().num_rows == 7
 
 
+def test_a_runs_folder_and_a_path_as_text_are_accepted(
+    directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "trajectory").symlink_to(directory)
+    assert read_trajectory(str(folder)).path == folder / "trajectory"
+    assert read_trajectory(folder).records == read_trajectory(str(directory)).records
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match="nowhere does not exist"):
         read_trajectory(tmp_path / "nowhere")

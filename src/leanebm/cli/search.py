@@ -111,7 +111,8 @@ def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
 def _plan(theorems: Sequence[Theorem], output: Path) -> str:
     first = "\n".join(f"  {theorem.name}: {theorem.display}" for theorem in theorems[:5])
     more = f"\n  … and {len(theorems) - 5} more" if len(theorems) > 5 else ""
-    return f"would search {len(theorems)} theorems into {output}:\n{first}{more}\nwith these settings:"
+    number = "1 theorem" if len(theorems) == 1 else f"{len(theorems)} theorems"
+    return f"would search {number} into {output}:\n{first}{more}\nwith these settings:"
 
 
 def how_to_go_on(context: click.Context, flag: str) -> str:

@@ -100,8 +100,8 @@ def _parse_text(number: int, line: str) -> Theorem | None:
     is_comment = line.startswith("--") or (line.startswith("#") and not line.startswith("#["))  # #[1, 2] is an array
     if not line or is_comment:
         return None
-    if line.startswith('{"'):
-        raise BadLine("this looks like JSON; give the file the suffix .jsonl")
+    if line.startswith(('{"', '[{"')):
+        raise BadLine("this looks like JSON; write one object per line, in a file that ends in .jsonl")
     if line.startswith("@"):
         library_name = line[1:].strip()
         return _theorem(name=library_name, copy_from=library_name)

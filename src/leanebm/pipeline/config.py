@@ -197,7 +197,9 @@ def read_run_config(path: str | os.PathLike[str] | None = None, overrides: Seque
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read the settings in {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the settings in {path}:", [f"{error} @ {path}"]) from error
 
 

@@ -70,14 +70,16 @@ class OverseenSearch:
     certifier: IssuingCertifier
     """The one that ``search`` was given."""
 
-    async def run(self, theorem: Theorem) -> SearchResult:
-        """Search for a proof of ``theorem``.
+    async def run(self, theorem: Theorem | str) -> SearchResult:
+        """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
 
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
             PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
                 certified, answers something else than it was asked, or gives a tree that is none.
         """
+        if isinstance(theorem, str):
+            theorem = Theorem.of(theorem)
         try:
             result = await self.search.run(copy.deepcopy(theorem))
         except LeanEbmError:

@@ -64,6 +64,11 @@ class Family:
     supplied: frozenset[str] = frozenset()
     """Keyword arguments that a run supplies; a part gets those that it names, when the run starts."""
 
+    @property
+    def a_noun(self) -> str:
+        """The noun with its article: ``a scorer``, ``an energy model``."""
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
     def check(self, part: object) -> None:
         """Make sure that ``part`` has the family's methods; a class may stand for its objects.
 
@@ -234,13 +239,16 @@ def find_factory(family: Family, kind: object) -> Factory:
         raise ValueError(f"expected {_choices(family)}, got {shown(kind)}")  # noqa: TRY004 - a mistake like any other
     if kind in family.built_in:
         return family.built_in[kind]
-    if ":" in kind:
+    head, colon, rest = kind.partition(":")
+    if colon and head in {*family.built_in, *family.discovered}:
+        raise ValueError(f"the settings of {head!r} are written key=value after the colon, not {rest!r}")
+    if colon:
         return _imported(kind)
     registered = {entry.value: entry for entry in entry_points(group=family.group, name=kind)}
     if not registered:
         raise ValueError(f"expected {_choices(family)}, got {shown(kind)}")
     if len(registered) > 1:
-        raise ValueError(f"several packages call a {family.noun} {kind!r}: name one of {', '.join(sorted(registered))}")
+        raise ValueError(f"several packages call {family.a_noun} {kind!r}: name one of {', '.join(sorted(registered))}")
     return _imported(next(iter(registered)))
 
 
@@ -248,7 +256,7 @@ def _choices(family: Family) -> str:
     registered = {entry.name for entry in entry_points(group=family.group)}
     words = sorted({*family.built_in, *family.discovered, *registered})
     named = f"one of {', '.join(map(repr, words))}, or " if words else ""
-    return f"{named}the name of a {family.noun} as 'package.module:Name'"
+    return f"{named}the name of {family.a_noun} as 'package.module:Name'"
 
 
 def _imported(path: str) -> Factory:

@@ -17,6 +17,7 @@ from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.settings import structure_settings
 from leanebm.storage import remove_scratch, write_atomically
+from leanebm.trajectory import TRAJECTORY_FOLDER
 
 _FORMAT: Final = 1
 
@@ -148,7 +149,7 @@ class RunFolder:
     @property
     def trajectory(self) -> Path:
         """The directory of Parquet shards."""
-        return self.path / "trajectory"
+        return self.path / TRAJECTORY_FOLDER
 
     @property
     def proofs(self) -> Path:
@@ -159,12 +160,6 @@ class RunFolder:
     def config(self) -> Path:
         """The settings, with every default written out."""
         return self.path / "config.toml"
-
-    @classmethod
-    def trajectory_in(cls, path: str | os.PathLike[str]) -> Path:
-        """The trajectory that ``path`` means, be it a run's folder or the trajectory itself."""
-        folder = cls(path)
-        return folder.trajectory if folder.trajectory.is_dir() else folder.path
 
     def sweep(self) -> None:
         """Remove the half-written files of a run that was killed; for whoever holds the folder's lock."""

@@ -166,7 +166,9 @@ class Shard(Generic[R, T]):
         try:
             schema = pq.read_schema(path)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-            raise TrajectoryError(f"{path} cannot be read as Parquet: {error}. Restore it, or delete it.") from error
+            raise TrajectoryError(
+                f"{path} cannot be read as Parquet: {str(error).rstrip('.')}. Restore it, or delete it."
+            ) from error
         metadata = schema.metadata or {}
         _check_version(path, shard_format, schema, metadata.get(shard_format.version_key))
         try:

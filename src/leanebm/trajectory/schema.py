@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, final
@@ -14,6 +15,9 @@ from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWr
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
 SCHEMA_VERSION: Final = 1
+
+TRAJECTORY_FOLDER: Final = "trajectory"
+"""Where a run's folder holds its trajectory."""
 
 
 def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
@@ -104,13 +108,14 @@ Trajectory = ShardSet[TheoremRecord, TrajectoryRow]
 """The searches of one or several runs of one configuration, each theorem once."""
 
 
-def read_trajectory(path: Path | str) -> Trajectory:
-    """Open a trajectory: a directory of shards, or a single shard. Only footers are read.
+def read_trajectory(path: str | os.PathLike[str]) -> Trajectory:
+    """Open a trajectory: a run's folder, the directory of shards in it, or a single shard. Only footers are read.
 
     Raises:
         TrajectoryError: there is none at ``path``, or a shard is damaged or of another version.
     """
-    return read_shards(path, TRAJECTORY_FORMAT)
+    in_run = Path(path) / TRAJECTORY_FOLDER
+    return read_shards(in_run if in_run.is_dir() else Path(path), TRAJECTORY_FORMAT)
 
 
 @final

@@ -12,7 +12,6 @@ import attrs
 from leanebm.core import Certificate, Theorem
 from leanebm.data import KnownProof, library_modules
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, read_trajectory
 
 
@@ -36,7 +35,7 @@ def certified_proofs(paths: Sequence[str | os.PathLike[str]]) -> tuple[KnownProo
         raise ConfigError("there are no trajectories to take proofs from")
     shortest: dict[tuple[str, str], KnownProof] = {}
     for path in paths:
-        for proof in _proofs(read_trajectory(RunFolder.trajectory_in(path))):
+        for proof in _proofs(read_trajectory(path)):
             known = shortest.get(claim := _claim(proof.theorem))
             if known is None:
                 shortest[claim] = proof

@@ -16,7 +16,6 @@ import attrs
 
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, NodeStatus, TacticFate
 from leanebm.data import library_modules
-from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
 _TRIED: Final = (NodeStatus.EXPANDED, NodeStatus.DEAD)
@@ -59,7 +58,7 @@ def read_search_groups(path: str | os.PathLike[str], *, round_: int = 0) -> tupl
     Raises:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
-    rows = read_trajectory(RunFolder.trajectory_in(path)).rows()
+    rows = read_trajectory(path).rows()
     return groups_from_trajectory(rows, modules=modules_by_statement(), round_=round_)
 
 

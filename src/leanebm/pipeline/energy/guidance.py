@@ -60,7 +60,10 @@ class EnergyConfig:
         try:
             return hashlib.sha256(header.read_bytes()).hexdigest()[:16]
         except OSError as error:
-            raise ConfigError("there is no energy head:", [f"{error} @ --ebm-path"]) from error
+            raise ConfigError(
+                f"there is no energy head in {self.path}: {error.strerror}: {header.name}. "
+                "Name the folder that `leanebm train-ebm --output-dir` wrote"
+            ) from error
 
 
 @attrs.frozen(kw_only=True)

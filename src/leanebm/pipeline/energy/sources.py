@@ -19,7 +19,6 @@ from leanebm.data import read_contrastive_set
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, modules_by_statement
-from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Lessons:
         groups: list[ContrastiveGroup] = []
         queues: list[RecordedQueue] = []
         for path in trajectories:
-            for rows in _searches(read_trajectory(RunFolder.trajectory_in(path))):
+            for rows in _searches(read_trajectory(path)):
                 groups += groups_from_trajectory(rows, modules=modules)
                 queues += open_queues(rows)
         for path in negatives:

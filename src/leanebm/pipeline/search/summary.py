@@ -10,7 +10,6 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import SearchOutcome
-from leanebm.pipeline.run_folder import RunFolder
 from leanebm.trajectory import TheoremRecord, TrajectorySummary, read_trajectory, summarise
 
 
@@ -45,11 +44,10 @@ def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
     Raises:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
-    trajectory = RunFolder.trajectory_in(path)
-    shards = read_trajectory(trajectory)
+    shards = read_trajectory(path)
     return RunSummary(
-        path=trajectory,
-        totals=summarise(trajectory),
+        path=shards.path,
+        totals=summarise(shards.path),
         records=shards.records,
         resumed_despite=tuple(line for run in shards.runs for line in run.resumed_despite),
     )
