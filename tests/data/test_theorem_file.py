@@ -71,6 +71,11 @@ def test_every_bad_line_is_reported_with_its_number(tmp_path: Path) -> None:
     assert all(complaint in problem for complaint, problem in zip(complaints, problems, strict=True))
 
 
+def test_a_json_array_is_no_statement(tmp_path: Path) -> None:
+    (problem,) = problems_of(text_file(tmp_path, '[{"statement": "1 = 1"}]'))
+    assert "one object per line, in a file that ends in .jsonl" in problem
+
+
 def test_an_over_long_line_does_not_hide_the_lines_after_it(tmp_path: Path) -> None:
     path = text_file(tmp_path, b"x" * (3 * MAX_LINE_BYTES) + b"\nTrue\n)\n")
     assert [problem.rsplit(":", 1)[1] for problem in problems_of(path)] == ["1", "3"]

@@ -109,6 +109,13 @@ def test_a_key_is_not_saved() -> None:
     assert "hunter2" not in to_toml(config)
 
 
+def test_a_file_that_cannot_be_opened_is_named_once(tmp_path: Path) -> None:
+    for path, why in [(tmp_path / "absent.toml", "No such file or directory"), (tmp_path, "Is a directory")]:
+        with pytest.raises(ConfigError) as caught:
+            read_run_config(path)
+        assert str(caught.value) == f"cannot read the settings in {path}: {why}"
+
+
 def test_settings_can_be_read_without_a_file() -> None:
     assert structure_settings({"seed": 3}, RunConfig, source="here").seed == 3
 

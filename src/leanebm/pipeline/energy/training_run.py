@@ -17,7 +17,7 @@ from typing import Final, final
 import attrs
 import numpy as np
 import torch
-from attrs.validators import deep_iterable, ge, gt, instance_of, lt, min_len, optional
+from attrs.validators import and_, deep_iterable, ge, gt, instance_of, lt, min_len, optional
 
 from leanebm._fields import torch_device
 from leanebm._shown import named_repr
@@ -80,7 +80,7 @@ class EnergyTrainingConfig:
     """Everything that shapes a head and its judgement; what it learns from is :class:`EnergySources`'."""
 
     hidden: tuple[int, ...] | None = attrs.field(
-        default=None, validator=optional([min_len(1), deep_iterable(member_validator=[instance_of(int), ge(1)])])
+        default=None, validator=optional(deep_iterable(and_(instance_of(int), ge(1)), iterable_validator=min_len(1)))
     )
     """Widths of the head's hidden layers; ``None`` for 2048, 1024, 512 on embeddings of 1024 numbers and
     more, and 512, 256, 128 on smaller ones."""
