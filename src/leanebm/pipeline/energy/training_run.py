@@ -17,7 +17,7 @@ from typing import Final, final
 import attrs
 import numpy as np
 import torch
-from attrs.validators import and_, deep_iterable, ge, gt, instance_of, lt, min_len, optional
+from attrs.validators import ge, gt, instance_of, lt, optional
 
 from leanebm._fields import torch_device
 from leanebm._shown import named_repr
@@ -79,9 +79,7 @@ Embeddings = Mapping[str, np.ndarray[tuple[int], np.dtype[np.float32]]]
 class EnergyTrainingConfig:
     """Everything that shapes a head and its judgement; what it learns from is :class:`EnergySources`'."""
 
-    hidden: tuple[int, ...] | None = attrs.field(
-        default=None, validator=optional(deep_iterable(and_(instance_of(int), ge(1)), iterable_validator=min_len(1)))
-    )
+    hidden: tuple[int, ...] | None = attrs.field(default=None)
     """Widths of the head's hidden layers; ``None`` for 2048, 1024, 512 on embeddings of 1024 numbers and
     more, and 512, 256, 128 on smaller ones."""
 
@@ -106,6 +104,11 @@ class EnergyTrainingConfig:
 
     max_queues_per_theorem: int = attrs.field(default=32, validator=[instance_of(int), ge(1)])
     """Pops of one search that the weight is fitted on, spread evenly; each state in them has to be encoded."""
+
+    @hidden.validator
+    def _check_hidden(self, _: object, value: tuple[int, ...] | None) -> None:
+        if value is not None:
+            EnergyHeadConfig(hidden=value)
 
     def head_for(self, width: int) -> EnergyHeadConfig:
         """The head's configuration for embeddings of ``width`` numbers."""
