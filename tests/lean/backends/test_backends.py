@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leanebm.errors import LeanInstallError
-from leanebm.lean import CommandBackend, Dialect, NativeBackend, PantographBackend
+from leanebm.errors import ConfigError, LeanInstallError
+from leanebm.lean import CommandBackend, Dialect, EmbeddedBackend, NativeBackend, PantographBackend
 
 
 @pytest.fixture
@@ -57,6 +57,14 @@ def test_native_without_a_toolchain_says_what_to_install(machine: Path, project:
     assert not list(machine.iterdir())
     with pytest.raises(LeanInstallError, match="elan"):
         NativeBackend(project=project).prepare(["Init"])
+
+
+@pytest.mark.lean
+@pytest.mark.usefixtures("embedded_lean")
+def test_the_embedded_lean_names_modules_that_it_has_not() -> None:
+    assert EmbeddedBackend().prepare(["Init", "Std", "Lean.Elab.Tactic"]).argv[-1] == "Lean.Elab.Tactic"
+    with pytest.raises(ConfigError, match=r"no module Mathlib, Lean\.Foo: .* choose another Lean with --lean"):
+        EmbeddedBackend().prepare(["Init", "Mathlib", "Lean.Foo"])
 
 
 def test_pantograph_runs_where_its_toolchain_is_chosen(machine: Path) -> None:

@@ -42,6 +42,15 @@ def test_our_sources_ship_with_the_package() -> None:
         assert (REPL_SOURCES / name).is_file()
 
 
+def test_modules_that_are_not_in_the_library_are_named(tmp_path: Path) -> None:
+    (tmp_path / "lib" / "Init").mkdir(parents=True)
+    for file in ("Init.olean", "Init/Core.olean"):
+        (tmp_path / "lib" / file).touch()
+    lean = attrs.evolve(LEAN, runtime=tmp_path)
+    assert lean.absent(["Init", "Init.Core"]) == ()
+    assert lean.absent(["Mathlib", "Init", "Init.Cor", "Init.Core.olean"]) == ("Mathlib", "Init.Cor", "Init.Core.olean")
+
+
 @pytest.mark.lean
 async def test_a_part_that_was_removed_meanwhile_is_named(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
     """As by another version of leanebm that tidies up the cache."""

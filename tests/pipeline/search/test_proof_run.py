@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
 from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of
+from leanebm.pipeline.events import PipelineEvent, StageFinished, StageStarted
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -31,6 +33,17 @@ async def test_given_tactics_are_replayed_and_certified(
     assert attempt.outcome == "proved"
     assert attempt.certificate is not None
     assert attempt.certificate.tactics == tuple(tactics)
+
+
+async def test_a_replay_says_that_it_certifies(config: RunConfig, world: ToyWorld, toy_bench: ToyBench) -> None:
+    events: list[PipelineEvent] = []
+    observer = SimpleNamespace(notify=events.append)
+    tactics = ["halve", "halve", "halve", "done"]
+    await ProofRun(config, EIGHT, tactics=tactics, opening=toy_bench(world), observer=observer).run()
+    assert [(type(event), event.stage) for event in events if event.stage == "certifying"] == [
+        (StageStarted, "certifying"),
+        (StageFinished, "certifying"),
+    ]
 
 
 @pytest.mark.parametrize(

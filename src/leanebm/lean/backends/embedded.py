@@ -7,6 +7,7 @@ from typing import final
 
 import attrs
 
+from leanebm.errors import ConfigError
 from leanebm.lean.backends.base import WorkerCommand
 
 
@@ -24,9 +25,16 @@ class EmbeddedBackend:
         """Install the embedded Lean if it is not there yet (a download of some 120 MB), and use it.
 
         Raises:
+            ConfigError: it does not have all of ``imports``.
             LeanInstallError: no Node, no network, or a damaged package.
         """
         # Imported here: a pool over another backend should not need the installer's dependencies.
         from leanebm.lean.embedded import install
 
-        return install().worker_command(imports)
+        lean = install()
+        if absent := lean.absent(imports):
+            raise ConfigError(
+                f"the embedded Lean has no module {', '.join(absent)}: it has Init, Std, Lean and what they hold. "
+                "Correct the imports, or choose another Lean with --lean or lean.backend in the settings"
+            )
+        return lean.worker_command(imports)

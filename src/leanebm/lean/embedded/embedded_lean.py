@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,11 @@ class EmbeddedLean:
     def library(self) -> Path:
         """Folder of the library's ``.olean`` files."""
         return self.runtime / "lib"
+
+    def absent(self, modules: Iterable[str]) -> tuple[str, ...]:
+        """Those of ``modules`` that this Lean does not have."""
+        files = ((module, self.library.joinpath(*module.split(".")).with_suffix(".olean")) for module in modules)
+        return tuple(module for module, file in files if not file.is_file())
 
     def worker_command(self, imports: Sequence[str] = ("Init",)) -> WorkerCommand:
         """What starts a worker whose theorems are stated over the modules ``imports``.

@@ -172,7 +172,7 @@ async def attempt(
 ) -> ProofAttempt:
     """Replay ``tactics`` if there are any, else search. Raises what :meth:`ProofRun.run` does."""
     if tactics:
-        return await _replay(theorem, tactics, bench)
+        return await _replay(theorem, tactics, bench, observer)
     with stage(observer, "searching") as searching:
         return _attempt_of(await bench.start_search(search, _Reporter(searching)).run(theorem))
 
@@ -204,7 +204,7 @@ def _attempt_of(result: SearchResult) -> ProofAttempt:
     )
 
 
-async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) -> ProofAttempt:
+async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench, observer: Observer) -> ProofAttempt:
     async with bench.environment.open(theorem) as session:
         replayed = await _run_all(session, tactics)
     attempt = ProofAttempt(
@@ -217,7 +217,8 @@ async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench) ->
     )
     if replayed.shortfall:
         return attempt
-    verdict = await bench.certifier.certify(theorem, tactics)
+    with stage(observer, "certifying"):
+        verdict = await bench.certifier.certify(theorem, tactics)
     if isinstance(verdict, Certificate):
         proved = SearchOutcome.PROVED
         return attrs.evolve(attempt, outcome=proved, sentence=proved.sentence, certificate=verdict)
