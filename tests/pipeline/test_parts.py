@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -163,6 +164,19 @@ def test_what_needs_no_annotation_is_read_back(plugged: Any, value: object) -> N
 def test_what_no_later_run_could_read_is_refused(plugged: Any, weight: Any, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         to_toml(RunConfig(scorer=plugged.Confided(weight)))
+
+
+def test_a_secret_of_a_part_is_not_shown(plugged: Any) -> None:
+    assert repr(Part(plugged.Confided, {"weight": 2.0, "key": "hunter2"})).endswith("fields={'weight': 2.0})")
+    assert "hunter2" not in repr(Part(type.__call__, {"key": "hunter2"}))
+
+
+def test_code_in_an_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("packed_parts.py", "class Mine:\n    async def score(self, leaves):\n        return []\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "packed.zip"))
+    with pytest.raises(ConfigError, match="packed_parts:Mine comes from no file"):
+        to_toml(read({"scorer": "packed_parts:Mine"}))
 
 
 def test_a_dataclass_has_secrets_and_fields_that_do_not_matter_too(plugged: Any) -> None:

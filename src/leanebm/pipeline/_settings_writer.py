@@ -90,7 +90,7 @@ def origin_of(factory: object) -> Origin | None:
         return None
     kind = import_path(factory)
     file = getattr(sys.modules[module], "__file__", None)
-    if file is None:
+    if file is None or not Path(file).is_file():  # built in, or packed into an archive
         raise ValueError(
             f"{kind} comes from no file, so nothing can tell whether it has changed: define it in a module"
         )

@@ -141,7 +141,12 @@ class Part(Generic[T]):
     fields: Mapping[str, Any] = attrs.field(factory=dict)
     """Its own keyword arguments."""
 
-    __repr__ = fitting_repr
+    def __repr__(self) -> str:
+        try:
+            secrets = {each.name for each in parameters_of(self.factory).parameters if each.is_secret}
+        except ValueError:  # it does not say which arguments it takes
+            secrets = set(self.fields)
+        return fitting_repr(attrs.evolve(self, fields={k: v for k, v in self.fields.items() if k not in secrets}))
 
     def wants(self, *names: str) -> bool:
         """Whether it asks a run for one of these."""
