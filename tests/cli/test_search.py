@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import Result
@@ -14,7 +14,7 @@ from click.testing import Result
 import leanebm.cli.search
 from leanebm.core import Theorem
 from leanebm.pipeline import SearchRun, WorkbenchOpener, read_run_config
-from leanebm.testing import ToyWorld
+from leanebm.testing import LOST, ToyWorld
 
 Leanebm = Callable[..., Result]
 
@@ -35,6 +35,18 @@ def test_a_run_is_told_line_by_line_and_summed_up(leanebm_command: Leanebm, theo
     assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
     assert "proofs:       runs/a/proofs" in result.stdout
     assert len(list(Path("runs/a/proofs").glob("*.lean"))) == 3
+
+
+@pytest.mark.parametrize(("deadly", "status"), [("3 8 31", 3), ("8", 0)])
+def test_a_run_in_which_every_search_broke_is_no_success(
+    leanebm_command: Leanebm, theorems: str, toy_lean: ToyWorld, deadly: str, status: int
+) -> None:
+    moves = cast("dict[str, Any]", toy_lean.moves)
+    for number in deadly.split():
+        moves[number] = dict.fromkeys(moves[number], LOST)
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
+    assert result.exit_code == status
+    assert ("leanebm: something broke in every search, first this: " in result.stderr) == (status == 3)
 
 
 @pytest.mark.usefixtures("toy_lean")

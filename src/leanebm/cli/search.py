@@ -14,8 +14,8 @@ from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options, theorems_option
 from leanebm.cli._report import print_summary
-from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
-from leanebm.core import Theorem
+from leanebm.cli._running import BROKEN, INTERRUPTED, Interrupted, run_to_end
+from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.pipeline import RunConfig, RunFolder, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
 
@@ -82,7 +82,10 @@ def run_search(
     resume_anyway: bool = False,
     how_to_resume: str,
 ) -> None:
-    """Search, showing what happens; then print the summary. Ends the program if the user stops it."""
+    """Search, showing what happens; then print the summary.
+
+    Ends the program if the user stops it, or if something broke in every search, so that nothing is known.
+    """
     console = ClearConsole()
     try:
         with open_display() as display:
@@ -94,6 +97,10 @@ def run_search(
     print_summary(console, summary, folder=output)
     if run.refusals:
         console.print(Text(f"not searched: {len(run.refusals)}, whose statements Lean refused (named above)"))
+    lost = summary.ended(SearchOutcome.INFRASTRUCTURE)
+    if lost and len(lost) == len(summary.records):
+        echo(f"leanebm: something broke in every search, first this: {lost[0].error}", err=True)
+        raise click.exceptions.Exit(BROKEN)
 
 
 def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
