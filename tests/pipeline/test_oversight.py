@@ -132,6 +132,17 @@ async def test_what_a_part_raises_is_laid_at_its_door(error: Exception, caplog: 
     assert "Raising" in caplog.text or "in score" in caplog.text, "the log has the way there"
 
 
+async def test_a_value_that_attrs_refuses_is_laid_at_the_door_of_who_gave_it() -> None:
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+
+    class Garbled:
+        async def run(self, theorem: Theorem) -> SearchResult:
+            return attrs.evolve(await honest(certifier).run(theorem), nodes=(1, 2))  # type: ignore[arg-type]
+
+    with pytest.raises(PartBroken, match=r"'nodes' must be .*test_oversight\.py, line \d+"):
+        await OverseenSearch(Garbled(), certifier).run(FIVE)
+
+
 @pytest.mark.parametrize("numbers", [None, ["high"], [None], 3.0])
 async def test_scores_that_are_no_numbers_are_the_scorers_failure(numbers: Any) -> None:
     class Texts:

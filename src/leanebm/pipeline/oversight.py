@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+import attr
 import attrs
 
 import leanebm
@@ -30,14 +31,20 @@ from leanebm.core import (
 )
 from leanebm.errors import LeanEbmError, PartBroken
 
-_OURS: Final = Path(leanebm.__file__).parent
+_OURS: Final = (Path(leanebm.__file__).parent, Path(attr.__file__).parent)
+"""Where no part's code is: attrs checks values in the name of whoever gives them."""
+
 _log = logging.getLogger(__name__)
 
 
 def _place(error: Exception) -> str:
     """Where ``error`` comes from: the innermost code that is not ours, or ours where there is no other."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not Path(frame.filename).is_relative_to(_OURS)]
+    theirs = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<") and not any(map(Path(frame.filename).is_relative_to, _OURS))
+    ]
     place = (theirs or frames)[-1]
     return f"{place.filename}, line {place.lineno}"
 
