@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from leanebm.pipeline import record_path
 from leanebm.testing.fake_worker import fake_worker_argv
 
 Leanebm = Callable[..., Result]
@@ -31,7 +33,10 @@ def certify(leanebm_command: Leanebm) -> Leanebm:
 def test_a_certified_file_is_shown_with_its_statement_and_axioms(certify: Leanebm) -> None:
     result = certify("good")
     assert result.exit_code == 0
-    told = "certified good.lean (not recorded; Lean 4.0.0-fake, command) P axioms: propext"
+    told = (
+        "certified good.lean (not recorded; Lean 4.0.0-fake, command) P axioms: propext "
+        "vouched for by a program of the user's own"
+    )
     assert " ".join(result.stdout.split()) == told
 
 
@@ -49,11 +54,41 @@ def test_json_holds_the_same(certify: Leanebm) -> None:
     assert (bad["certified"], bad["reason"]) == (False, "elaboration")
 
 
-def test_a_file_that_is_no_proof_is_bad_input(certify: Leanebm) -> None:
+def test_files_that_cannot_be_read_are_bad_input_and_stop_no_other(certify: Leanebm) -> None:
     Path("other.lean").write_text("def x := 1\n")
-    result = certify("other")
+    os.mkfifo("pipe.lean")
+    result = certify("other", "missing", "pipe", "good", "bad")
     assert result.exit_code == 2
-    assert "other.lean" in result.stderr
+    verdicts = [line.split("  ")[0] for line in result.stdout.splitlines() if not line.startswith(" ")]
+    assert verdicts == ["unchecked", "unchecked", "unchecked", "certified", "rejected"]
+    assert "it is a pipe, and only regular files are read" in result.stdout
+    told = json.loads(certify("pipe", "good", json=True).stdout)
+    assert [(each["file"], each["certified"]) for each in told] == [("pipe.lean", False), ("good.lean", True)]
+    assert told[0]["reason"] == "unchecked"
+
+
+def test_a_lean_that_does_not_start_is_no_verdict_on_the_file(certify: Leanebm) -> None:
+    certify("good")
+    Path("fake.toml").write_text("[lean.backend]\nkind = 'command'\nargv = ['/no/such/lean']\n")
+    result = certify("good")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("unchecked  good.lean")
+
+
+def test_a_record_that_names_another_lean_is_not_shown_as_confirmed(certify: Leanebm, leanebm_command: Leanebm) -> None:
+    prove = ("prove", "P", "--tactic", "done", "--name", "t", "--output", "proofs", "--config", "fake.toml")
+    certify("good")
+    assert leanebm_command(*prove).exit_code == 0
+    assert "t.lean (as recorded;" in certify("proofs/t").stdout
+    record = record_path("proofs/t.lean")
+    told = json.loads(record.read_text())
+    assert told["vouched_for_by"] == "a program of the user's own"
+    record.write_text(json.dumps(told | {"backend": "native", "axioms": []}))
+    shown = certify("proofs/t").stdout
+    assert "as recorded" not in shown
+    assert "recorded, but not found here: backend 'native'; axioms ()" in shown
+    (as_json,) = json.loads(certify("proofs/t", json=True).stdout)
+    assert (as_json["recorded"], as_json["unconfirmed"]) == (True, ["backend 'native'", "axioms ()"])
 
 
 def test_what_a_file_says_cannot_draw_a_verdict(certify: Leanebm) -> None:

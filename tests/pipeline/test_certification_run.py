@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, WorkerStartError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.certifier import assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.pipeline import CertificateRecord, CertificationRun, record_path, write_proof
 from leanebm.pipeline.certification_run import read_proof_file
 from leanebm.testing.fake_worker import fake_worker_argv
+
+
+FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
 
 
 def write(tmp_path: Path, text: str, name: str = "proof.lean") -> Path:
@@ -74,11 +80,65 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
         read_proof_file(write(tmp_path, text))
 
 
-async def test_all_bad_files_are_told_at_once(tmp_path: Path) -> None:
-    bad = [write(tmp_path, "def x := 1", f"{name}.lean") for name in "ab"]
-    with pytest.raises(ConfigError) as caught:
-        await CertificationRun(LeanPoolConfig.embedded(), [*bad, tmp_path / "missing.lean"]).run()
-    assert len(caught.value.problems) == 3
+NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pipe": (os.mkfifo, "it is a pipe, and only regular files are read"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "it is a device, and only regular files are read"),
+    "folder": (Path.mkdir, "it is a folder, and only regular files are read"),
+    "missing": (lambda path: None, "No such file"),
+    "large": (lambda path: path.write_bytes(bytes(2**20 + 1)), "and at most 1048576 are read"),
+    "binary": (lambda path: path.write_bytes(b"\xff"), "can't decode byte 0xff"),
+    "other": (lambda path: path.write_text("def x := 1"), "is not a proof file"),
+    "option": (
+        lambda path: path.write_text("import --maxHeartbeats=7\ntheorem t : P := by\n  done\n"),
+        "imports what is no module: '--maxHeartbeats=7'",
+    ),
+    "path": (lambda path: path.write_text("import ../Evil\ntheorem t : P := by\n  done\n"), "no module: '../Evil'"),
+    "long": (
+        lambda path: path.write_text(f"import {'A' * 300}\ntheorem t : P := by\n  done\n"),
+        "imports what is no module",
+    ),
+}
+
+
+async def test_each_bad_file_has_its_own_report_and_stops_no_other(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.lean" for name in NOT_READ]
+    for path, (make, _) in zip(paths, NOT_READ.values(), strict=True):
+        make(path)
+    good = write(tmp_path, "theorem t : P := by\n  done\n", "good.lean")
+    *bad, report = await CertificationRun(FAKE_LEAN, [*paths, good]).run()
+    assert report.is_certified
+    assert [each.path for each in bad] == paths
+    for each, (_, message) in zip(bad, NOT_READ.values(), strict=True):
+        assert isinstance(each.result, ConfigError)
+        assert message in str(each.result)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+async def test_an_odd_record_is_reported_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = recorded(tmp_path)
+    record_path(path).unlink()
+    make, message = NOT_READ[kind]
+    make(record_path(path))
+    (report,) = await CertificationRun(FAKE_LEAN, [path]).run()
+    assert isinstance(report.result, ConfigError)
+    assert message in str(report.result)
+
+
+async def test_a_lean_that_does_not_start_over_some_imports_is_known_to_check_the_others(tmp_path: Path) -> None:
+    script = tmp_path / "lean.py"
+    argv = fake_worker_argv()
+    script.write_text(
+        "import os, sys\nif 'No.Such' in sys.argv: sys.exit('unknown module prefix')\n"
+        f"argv = {argv!r}\nos.execv(argv[0], [*argv, *sys.argv[1:]])\n"
+    )
+    config = LeanPoolConfig(backend=CommandBackend(argv=(sys.executable, str(script))))
+    texts = [f"import {module}\n\ntheorem t : P := by\n  done\n" for module in ("No.Such", "Init", "No.Such")]
+    paths = [write(tmp_path, text, f"{number}.lean") for number, text in enumerate(texts)]
+    unknown, good, again = await CertificationRun(config, paths).run()
+    assert good.is_certified
+    assert isinstance(unknown.result, WorkerStartError)
+    assert "unknown module prefix" in str(unknown.result)
+    assert again.result is unknown.result  # it was not started once more
 
 
 @given(st.text())
@@ -100,7 +160,7 @@ async def test_files_are_certified_in_their_order(tmp_path: Path) -> None:
         "std": "import Std\n\ntheorem leanebm_std : P := by\n  done\n",
     }
     paths = [write(tmp_path, text, f"{name}.lean") for name, text in texts.items()]
-    good, bad, std = await CertificationRun(config, paths).run()
+    good, bad, std = [report.result for report in await CertificationRun(config, paths).run()]
     assert isinstance(good, Certificate)
     assert isinstance(std, Certificate)
     assert isinstance(bad, CertificationRejected)
@@ -119,7 +179,7 @@ async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
         write(tmp_path, f"theorem t : 2 + 2 = 4 := by\n  {proof}\n", f"{number}.lean")
         for number, proof in enumerate(proofs)
     ]
-    good, cheat = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
+    good, cheat = [report.result for report in await CertificationRun(LeanPoolConfig.embedded(), paths).run()]
     assert isinstance(good, Certificate)
     assert isinstance(cheat, CertificationRejected)
 
@@ -145,39 +205,65 @@ def recorded(tmp_path: Path, **change: Any) -> Path:
     return path
 
 
-FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
-
-
 async def test_a_file_that_is_as_recorded_is_certified(tmp_path: Path) -> None:
-    (result,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path)]).run()
-    assert isinstance(result, Certificate)
-    assert result.source_sha256 == hashlib.sha256((tmp_path / "t.lean").read_bytes()).hexdigest()
+    (report,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path)]).run()
+    assert isinstance(report.result, Certificate)
+    assert report.result.source_sha256 == hashlib.sha256((tmp_path / "t.lean").read_bytes()).hexdigest()
+    assert (report.record, report.unconfirmed) == (CertificateRecord.read(report.path), ())
 
 
 async def test_a_file_that_was_changed_is_rejected_before_lean_sees_it(tmp_path: Path) -> None:
     path = recorded(tmp_path)
     path.write_text(path.read_text() + "\n")
     no_lean = LeanPoolConfig(backend=CommandBackend(argv=("/no/such/lean",)))
-    (result,) = await CertificationRun(no_lean, [path]).run()
-    assert isinstance(result, CertificationRejected)
-    assert (result.reason, result.source) == ("record", path.read_text())
+    (report,) = await CertificationRun(no_lean, [path]).run()
+    assert isinstance(report.result, CertificationRejected)
+    assert (report.result.reason, report.result.source) == ("record", path.read_text())
 
 
-@pytest.mark.parametrize("change", [{"fingerprint": "beef"}, {"imports": ("Std",)}])
+@pytest.mark.parametrize(
+    "change",
+    [{"fingerprint": "beef"}, {"imports": ("Std",)}, {"axioms": ()}, {"constants": ()}, {"statement": "Q"}],
+)
 async def test_a_file_that_states_something_else_is_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
-    (result,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
-    assert isinstance(result, CertificationRejected)
-    assert result.reason == "record"
+    (report,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
+    assert isinstance(report.result, CertificationRejected)
+    assert report.result.reason == "record"
 
 
-async def test_a_damaged_record_is_told_with_the_damaged_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [{"backend": "native"}, {"lean_version": "4.99.0"}])
+async def test_what_is_only_recorded_of_another_lean_is_told_as_unconfirmed(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
+    change: dict[str, Any] = {"axioms": (), "statement": "Q", **other}
+    (report,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
+    assert report.is_certified
+    [(name, value)] = other.items()
+    assert report.unconfirmed == (f"{name.replace('_', ' ')} {value!r}", "statement 'Q'", "axioms ()")
+
+
+@pytest.mark.parametrize("change", [{"leanebm_version": "9.9"}, {"vouched_for_by": "Lean, as leanebm runs it"}])
+async def test_who_is_said_to_have_decided_is_no_confirmation(tmp_path: Path, change: dict[str, str]) -> None:
+    (report,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
+    [(name, value)] = change.items()
+    assert report.is_certified
+    assert report.unconfirmed == (f"{name.replace('_', ' ')} {value!r}",)
+
+
+async def test_a_statement_that_is_recorded_by_another_kind_of_fingerprint_is_not_passed_over(tmp_path: Path) -> None:
+    change: dict[str, Any] = {"fingerprint": "text.0", "backend": "pantograph"}
+    (report,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
+    assert report.unconfirmed == ("backend 'pantograph'", "fingerprint 'text.0'")
+
+
+async def test_a_damaged_record_stops_no_other_file(tmp_path: Path) -> None:
     path = recorded(tmp_path)
     record_path(path).write_text("{}")
-    bad = write(tmp_path, "def x := 1", "bad.lean")
-    with pytest.raises(ConfigError) as caught:
-        await CertificationRun(FAKE_LEAN, [path, bad]).run()
-    assert any("certificate.json" in problem or "required" in problem for problem in caught.value.problems)
-    assert any("bad.lean" in problem for problem in caught.value.problems)
+    good = write(tmp_path, "theorem t : P := by\n  done\n", "good.lean")
+    damaged, checked = await CertificationRun(FAKE_LEAN, [path, good]).run()
+    assert isinstance(damaged.result, ConfigError)
+    assert "t.certificate.json" in str(damaged.result)
+    assert checked.is_certified
 
 
 def test_a_file_of_many_small_proofs_in_one_bracket_is_read_in_one_pass(tmp_path: Path) -> None:

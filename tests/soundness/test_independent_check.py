@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.lean import Certifier, LeanPoolConfig
-from leanebm.pipeline import CertificateRecord, CertificationRun, record_path, write_proof
+from leanebm.pipeline import CertificateRecord, CertificationRun, ProofFileReport, record_path, write_proof
 from leanebm.pipeline.certification_run import read_proof_file
 
 from .tally import Tally
@@ -79,7 +79,12 @@ async def checked(
     paths = {text: _write(folder, i, certificate, text, forge=True) for i, text in enumerate(texts)}
     shaped = {text: path for text, path in paths.items() if _is_proof_file(path)}
     results = await CertificationRun(LeanPoolConfig.embedded(), list(shaped.values())).run()
-    return dict.fromkeys(texts) | dict(zip(shaped, results, strict=True))
+    return dict.fromkeys(texts) | {text: _verdict(report) for text, report in zip(shaped, results, strict=True)}
+
+
+def _verdict(report: ProofFileReport) -> CertificationResult:
+    assert not isinstance(report.result, LeanEbmError)
+    return report.result
 
 
 def _is_proof_file(path: Path) -> bool:
@@ -143,7 +148,7 @@ async def judged(certificate: Certificate, tmp_path_factory: pytest.TempPathFact
         record = json.loads(record_path(path).read_text(encoding="utf-8")) | changes
         record_path(path).write_text(json.dumps(record), encoding="utf-8")
         paths.append(path)
-    results = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
+    results = [report.result for report in await CertificationRun(LeanPoolConfig.embedded(), paths).run()]
     reasons = [result.reason if isinstance(result, CertificationRejected) else "" for result in results]
     return {
         name: (reason, expected) for (name, (_, expected)), reason in zip(_FORGED_RECORDS.items(), reasons, strict=True)

@@ -196,6 +196,6 @@ async def test_a_certifier_that_lies_throughout_is_found_out_by_an_independent_c
     """Nothing on our side of the pipe can tell such a certificate from a true one: this is the trust model's edge."""
     lie = await _certify(liar(proof_certify=[{"certificate": _CERTIFICATE}]))
     assert isinstance(lie, Certificate)
-    (checked,) = await CertificationRun(LeanPoolConfig.embedded(), [write_proof(lie, tmp_path)]).run()
-    assert isinstance(checked, CertificationRejected)
-    assert checked.reason == "elaboration"
+    (report,) = await CertificationRun(LeanPoolConfig.embedded(), [write_proof(lie, tmp_path)]).run()
+    assert isinstance(report.result, CertificationRejected)
+    assert report.result.reason == "elaboration"

@@ -11,15 +11,14 @@ import click
 from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import lean_options
-from leanebm.cli._running import NOT_PROVED, run_to_end
-from leanebm.core import Certificate, CertificationResult
-from leanebm.pipeline import CertificationRun, RunConfig, record_path
+from leanebm.cli._running import BAD_INPUT, BROKEN, NOT_PROVED, run_to_end
+from leanebm.core import Certificate, CertificationRejected
+from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.pipeline import CertificationRun, ProofFileReport, RunConfig
 
 
 @click.command()
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list; progress goes to standard error.")
 @lean_options(many=False)
 def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> None:
@@ -27,30 +26,53 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
 
     Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. Each is
     checked in a fresh process of whichever Lean is chosen. If there is a NAME.certificate.json beside NAME.lean,
-    the file must also be the one it records, to the byte, and state what it records. The exit status is 0 only
-    if every file is certified.
+    the file must also be the one it records, to the byte, and state what it records. Each file has a report of its
+    own, whatever the others are. The exit status is 0 only if every file is certified, 2 if one cannot be read,
+    and 3 if Lean broke.
     """
     with open_display() as display:
-        results = run_to_end(CertificationRun(config.lean, files, observer=display).run())
+        reports = run_to_end(CertificationRun(config.lean, files, observer=display).run())
     if as_json:
-        listed = [_as_json(file, result) for file, result in zip(files, results, strict=True)]
-        echo_json(listed)
+        echo_json([_as_json(report) for report in reports])
     else:
-        for file, result in zip(files, results, strict=True):
-            echo(_as_text(file, result))
-    if not all(isinstance(result, Certificate) for result in results):
-        raise click.exceptions.Exit(NOT_PROVED)
+        for report in reports:
+            echo(_as_text(report))
+    if status := max(map(_status, reports)):
+        raise click.exceptions.Exit(status)
 
 
-def _as_text(file: Path, result: CertificationResult) -> str:
-    name = str(file).replace("\n", " ")
+def _status(report: ProofFileReport) -> int:
+    match report.result:
+        case Certificate():
+            return 0
+        case CertificationRejected():
+            return NOT_PROVED
+        case ConfigError():
+            return BAD_INPUT
+        case _:
+            return BROKEN
+
+
+def _as_text(report: ProofFileReport) -> str:
+    name, result = str(report.path).replace("\n", " "), report.result
     if isinstance(result, Certificate):
-        record = "as recorded" if record_path(file).is_file() else "not recorded"
-        return (
-            f"certified  {name} ({record}; Lean {result.lean_version.partition(',')[0]}, {result.backend})\n"
-            f"           {_indented(result.statement)}\n           axioms: {', '.join(result.axioms) or 'none'}"
-        )
-    return f"rejected   {name}\n           {result.reason}: {_indented(result.message)}"
+        return _certified(name, result, report)
+    if isinstance(result, CertificationRejected):
+        return f"rejected   {name}\n           {result.reason}: {_indented(result.message)}"
+    return f"unchecked  {name}\n           {_indented(str(result))}"
+
+
+def _certified(name: str, certificate: Certificate, report: ProofFileReport) -> str:
+    how = "not recorded" if report.record is None else "recorded, in part" if report.unconfirmed else "as recorded"
+    lines = [
+        f"certified  {name} ({how}; Lean {certificate.lean_version.partition(',')[0]}, {certificate.backend})",
+        _indented(certificate.statement),
+        f"axioms: {', '.join(certificate.axioms) or 'none'}",
+        f"vouched for by {certificate.vouched_for_by}",
+    ]
+    if report.unconfirmed:
+        lines.append(f"recorded, but not found here: {_indented('; '.join(report.unconfirmed))}")
+    return f"\n{'':<11}".join(lines)
 
 
 def _indented(text: str) -> str:
@@ -58,10 +80,17 @@ def _indented(text: str) -> str:
     return text.replace("\n", f"\n{'':<11}")
 
 
-def _as_json(file: Path, result: CertificationResult) -> dict[str, Any]:
-    return {
-        "file": str(file),
-        "certified": isinstance(result, Certificate),
-        **attrs.asdict(result, filter=lambda attribute, _: attribute.name != "theorem"),
-        **({"source_sha256": result.source_sha256} if isinstance(result, Certificate) else {}),
-    }
+def _as_json(report: ProofFileReport) -> dict[str, Any]:
+    told: dict[str, Any] = {"file": str(report.path), "certified": report.is_certified}
+    result = report.result
+    if isinstance(result, LeanEbmError):
+        return told | {"reason": "unchecked", "message": str(result)}
+    told |= attrs.asdict(result, filter=lambda attribute, _: attribute.name != "theorem")
+    if isinstance(result, Certificate):
+        told |= {
+            "vouched_for_by": result.vouched_for_by,
+            "source_sha256": result.source_sha256,
+            "recorded": report.record is not None,
+            "unconfirmed": report.unconfirmed,
+        }
+    return told

@@ -69,6 +69,7 @@ def _as_json(attempt: ProofAttempt, file: Path | None) -> dict[str, Any]:
             "fingerprint": certificate.fingerprint,
             "lean_version": certificate.lean_version,
             "backend": certificate.backend,
+            "vouched_for_by": certificate.vouched_for_by,
             "source": certificate.source,
             "file": None if file is None else str(file),
         }

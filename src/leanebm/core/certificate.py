@@ -14,6 +14,9 @@ from leanebm.core.theorem import Theorem
 ACCEPTED_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
 """The axioms of Lean's own library that ordinary mathematics uses; a proof may rest on no other."""
 
+OUR_BACKENDS: Final = frozenset({"embedded", "native", "pantograph"})
+"""The backends that run leanebm's own way of asking Lean; any other is a program that the user names."""
+
 
 def _own_version() -> str:
     return version("leanebm")
@@ -57,6 +60,11 @@ class Certificate:
     """The version of leanebm whose certifier decided."""
 
     __repr__ = fitting_repr
+
+    @property
+    def vouched_for_by(self) -> str:
+        """Whose word the certificate is, in words: a program of the user's own can say anything."""
+        return "Lean, as leanebm runs it" if self.backend in OUR_BACKENDS else "a program of the user's own"
 
     @property
     def source_sha256(self) -> str:

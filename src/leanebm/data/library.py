@@ -21,7 +21,7 @@ from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import theorem_problems
 from leanebm.errors import ConfigError
-from leanebm.storage import write_atomically
+from leanebm.storage import open_regular, write_atomically
 
 _TRAIN_SHARE: Final = 0.8
 
@@ -160,7 +160,7 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
 
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        with pq.ParquetFile(path) as file:
+        with open_regular(path) as opened, pq.ParquetFile(opened) as file:
             _check_schema(path, file.schema_arrow)
             rows: list[dict[str, str]] = file.read(columns=_SCHEMA.names).to_pylist()
     except OSError as error:

@@ -35,7 +35,7 @@ from leanebm.data._reading import (
     theorem_problems,
 )
 from leanebm.errors import ConfigError
-from leanebm.storage import remove_scratch, write_atomically
+from leanebm.storage import open_regular, remove_scratch, write_atomically
 
 
 @attrs.frozen(kw_only=True)
@@ -94,7 +94,7 @@ def read_tactic_pairs(path: str | os.PathLike[str]) -> tuple[TacticPair, ...]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             pairs, problems = _read_lines(file)
     except OSError as error:
         raise ConfigError(f"cannot read the tactic pairs in {path}: {error.strerror or error}") from error

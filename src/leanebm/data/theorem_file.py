@@ -26,7 +26,7 @@ from leanebm.core import Theorem
 from leanebm.data._reading import BadLine, decode_line, fields_of, json_object, numbered_lines, theorem_problems
 from leanebm.data.library import read_library_file
 from leanebm.errors import ConfigError
-from leanebm.storage import write_atomically
+from leanebm.storage import open_regular, write_atomically
 
 _KEYS: Final = ("name", "statement", "copy_from", "header")
 
@@ -44,7 +44,7 @@ def read_theorems(path: str | os.PathLike[str]) -> tuple[Theorem, ...]:
     if path.suffix == ".parquet":
         return tuple(item.theorem for item in read_library_file(path))
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             theorems, problems = _read_lines(file, _parse_json if path.suffix == ".jsonl" else _parse_text)
     except OSError as error:
         raise ConfigError(f"cannot read the theorem file {path}: {error.strerror or error}") from error

@@ -34,7 +34,7 @@ from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, Checkpoi
 from leanebm.energy.config import EnergyHeadConfig
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EnergyError
-from leanebm.storage import SCRATCH_SUFFIX, write_atomically
+from leanebm.storage import MAX_DATA_BYTES, SCRATCH_SUFFIX, read_regular, write_atomically
 
 _T = TypeVar("_T")
 
@@ -222,7 +222,7 @@ def _read(folder: Path) -> tuple[CheckpointHeader, bytes, Path]:
         header, weights = _read_header(folder / HEADER_NAME)
         path = folder / Path(weights.name).name  # whatever it says, never outside the folder
         try:
-            data = path.read_bytes()
+            data = read_regular(path, max_bytes=MAX_DATA_BYTES)
         except FileNotFoundError:
             continue  # a writer may have put another checkpoint in place meanwhile
         except (OSError, ValueError) as error:  # ValueError: no file can have such a name
@@ -238,7 +238,7 @@ def _read(folder: Path) -> tuple[CheckpointHeader, bytes, Path]:
 
 def _read_header(path: Path) -> tuple[CheckpointHeader, WeightsFile]:
     try:
-        return header_from_json(path.read_text(encoding="utf-8"))
+        return header_from_json(read_regular(path).decode("utf-8"))
     except OSError as error:
         raise EnergyError(
             f"{path.parent} holds no energy head: {error}. Name the folder that `leanebm train-ebm --output-dir` wrote."

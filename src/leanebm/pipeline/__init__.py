@@ -24,6 +24,7 @@ from leanebm.pipeline.events import (
 )
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
+from leanebm.pipeline.proof_file_report import ProofFileReport
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, theorem_of
@@ -67,6 +68,7 @@ __all__ = [
     "ProbeResult",
     "ProbeRun",
     "ProofAttempt",
+    "ProofFileReport",
     "ProofRun",
     "Prover",
     "RunConfig",

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr, named_repr
-from leanebm.core import CertificationRejected, CertificationResult, Theorem
-from leanebm.errors import ConfigError
+from leanebm._shown import fitting_repr, named_repr, shown
+from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
+from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
+from leanebm.pipeline.proof_file_report import ProofFileReport
 from leanebm.pipeline.run_folder import CertificateRecord
 from leanebm.pipeline.workbench import prepare_lean
+from leanebm.storage import read_regular
 
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
+_MODULE_PART = r"(?:[^\W\d][\w'!?]*|«[^«»]+»)"
+_MODULE = re.compile(rf"{_MODULE_PART}(?:\.{_MODULE_PART})*")
+_MAX_MODULE_CHARACTERS = 256
+_SHOWN_IMPORTS = 3
+_MAX_FILE_BYTES = 2**20  # far more than the certifier takes, which says so better
 _THEOREM = re.compile(r"^theorem\s+(?P<name>\S+)\s*:(?P<rest>.*)", re.DOTALL | re.MULTILINE)
 _BY = re.compile(r":=\s*by\b")
 _LIBRARY = re.compile(r"type_of%\s*@(?P<name>\S+)")
@@ -56,15 +63,17 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     Lean is given its text, and a misreading ends in a rejection.
 
     Raises:
-        ConfigError: the file cannot be read, or is of another shape.
+        ConfigError: the file is no regular file, is larger than a MiB, cannot be read, or is of another shape.
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_regular(path, max_bytes=_MAX_FILE_BYTES)
         text = content.decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     imports, body = _split_imports(text)
+    if wrong := [name for name in imports if len(name) > _MAX_MODULE_CHARACTERS or not _MODULE.fullmatch(name)]:
+        raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
     found = _THEOREM.search(body)
     parts = None if found is None else _split_statement(found["rest"])
     if found is None or parts is None:
@@ -148,23 +157,39 @@ class CertificationRun:
 
     __repr__ = named_repr("_paths")
 
-    async def run(self) -> tuple[CertificationResult, ...]:
-        """One result per file, in the same order.
+    async def run(self) -> tuple[ProofFileReport, ...]:
+        """One report for each file, in the same order, whatever the other files are.
 
         Raises:
-            ConfigError: files or records cannot be read or are of another shape; all of them are listed.
-            LeanError: Lean broke; nothing is known about the files.
+            LeanInstallError: no usable Lean could be found or prepared, so that nothing is known about any file.
         """
-        claims = _read_all(self._paths)
-        await prepare_lean(self._config, self._observer)
-        results: dict[Path, CertificationResult] = {}
-        for imports in dict.fromkeys(claim.file.imports for claim in claims):
-            async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:
-                for claim in claims:
-                    if claim.file.imports == imports:
-                        with stage(self._observer, f"certifying {claim.file.path}"):
-                            results[claim.file.path] = await claim.decide(certifier)
-        return tuple(results[path] for path in self._paths)
+        claims = [_read_claim(path) for path in self._paths]
+        reports = {place: claim for place, claim in enumerate(claims) if isinstance(claim, ProofFileReport)}
+        open_claims = {place: claim for place, claim in enumerate(claims) if isinstance(claim, _Claim)}
+        if open_claims:
+            await prepare_lean(self._config, self._observer)
+        for imports in dict.fromkeys(claim.file.imports for claim in open_claims.values()):
+            together = {place: claim for place, claim in open_claims.items() if claim.file.imports == imports}
+            reports |= await self._decide(imports, together)
+        return tuple(reports[place] for place in range(len(claims)))
+
+    async def _decide(self, imports: tuple[str, ...], claims: Mapping[int, _Claim]) -> dict[int, ProofFileReport]:
+        reports: dict[int, ProofFileReport] = {}
+        failure: WorkerStartError | None = None
+        async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:
+            for place, claim in claims.items():
+                if failure is not None:  # it was tried several times, and is no different for this file
+                    reports[place] = claim.report(failure)
+                    continue
+                with stage(self._observer, f"certifying {claim.file.path}"):
+                    try:
+                        reports[place] = claim.report(await claim.decide(certifier))
+                    except WorkerStartError as error:
+                        failure = error
+                        reports[place] = claim.report(error)
+                    except (WorkerLost, CommandRefused) as error:
+                        reports[place] = claim.report(error)
+        return reports
 
 
 @attrs.frozen
@@ -180,17 +205,20 @@ class _Claim:
 
     async def decide(self, certifier: Certifier) -> CertificationResult:
         file, record = self.file, self.record
-        if record is not None and (objection := record.objection_to(file.content)) is not None:
-            return self._rejected(objection)
         result = await certifier.certify_text(self.theorem, file.body, name=file.declaration)
         # What was decided about is the file as it is, import lines and all.
         result = attrs.evolve(result, source=file.content.decode("utf-8"), tactics=(file.proof,))
         if record is None or isinstance(result, CertificationRejected):
             return result
         differences = list(record.differences(result))
-        return self._rejected("; ".join(differences)) if differences else result
+        return self.rejected("; ".join(differences)) if differences else result
 
-    def _rejected(self, message: str) -> CertificationRejected:
+    def report(self, result: CertificationResult | LeanEbmError) -> ProofFileReport:
+        record = self.record
+        told = record.unconfirmed(result) if record is not None and isinstance(result, Certificate) else ()
+        return ProofFileReport(path=self.file.path, result=result, record=record, unconfirmed=tuple(told))
+
+    def rejected(self, message: str) -> CertificationRejected:
         file = self.file
         return CertificationRejected(
             theorem=self.theorem,
@@ -201,14 +229,11 @@ class _Claim:
         )
 
 
-def _read_all(paths: Sequence[Path]) -> list[_Claim]:
-    claims: list[_Claim] = []
-    problems: list[str] = []
-    for path in paths:
-        try:
-            claims.append(_Claim(read_proof_file(path), CertificateRecord.read(path)))
-        except ConfigError as error:
-            problems += error.problems or [error.summary]
-    if problems:
-        raise ConfigError("these are not proof files that can be certified:", problems)
-    return claims
+def _read_claim(path: Path) -> _Claim | ProofFileReport:
+    """What Lean is to decide; or a report, where that can be told without it."""
+    try:
+        claim = _Claim(read_proof_file(path), CertificateRecord.read(path))
+    except ConfigError as error:
+        return ProofFileReport(path=path, result=error)
+    objection = None if claim.record is None else claim.record.objection_to(claim.file.content)
+    return claim if objection is None else claim.report(claim.rejected(objection))

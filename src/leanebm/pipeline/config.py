@@ -23,6 +23,7 @@ from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import BestFirstSearch, SearchConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
+from leanebm.storage import read_regular
 
 EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
 """Stands for the policy server that a run starts for itself; port 0, as ever, is one yet to be picked."""
@@ -196,9 +197,9 @@ def read_run_config(path: str | os.PathLike[str] | None = None, overrides: Seque
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read the settings in {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read the settings in {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the settings in {path}:", [f"{error} @ {path}"]) from error
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, shown
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.settings import structure_settings
-from leanebm.storage import remove_scratch, write_atomically
+from leanebm.storage import read_regular, remove_scratch, write_atomically
 from leanebm.trajectory import TRAJECTORY_FOLDER
 
 _FORMAT: Final = 1
@@ -26,6 +26,8 @@ _BY_MESSAGES: Final = "text."
 """How fingerprints begin that a backend without our REPL makes: of the statement's text, not of its meaning."""
 
 _SAME_FOR_THE_SAME_LEAN: Final = ("statement", "axioms", "constants", "trusted_constants")
+
+_WHO_FOUND_IT: Final = ("lean_version", "backend", "vouched_for_by", "leanebm_version")
 
 
 def record_path(proof_file: str | os.PathLike[str]) -> Path:
@@ -67,6 +69,9 @@ class CertificateRecord:
     backend: str
     """How that Lean was run."""
 
+    vouched_for_by: str
+    """Whose word this is: Lean's as leanebm runs it, or that of a program of the user's own."""
+
     leanebm_version: str
     """The leanebm whose certifier decided."""
 
@@ -90,7 +95,7 @@ class CertificateRecord:
         """
         path = record_path(proof_file)
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+            table = json.loads(read_regular(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -118,12 +123,31 @@ class CertificateRecord:
             )
         if self.imports != certificate.imports:
             yield f"it imports {', '.join(certificate.imports)}, recorded is {', '.join(self.imports)}"
-        # Another Lean may print otherwise, and knows other axioms behind the library's lemmas.
-        if (self.lean_version, self.backend) == (certificate.lean_version, certificate.backend):
-            for name in _SAME_FOR_THE_SAME_LEAN:
-                found, recorded = getattr(certificate, name), getattr(self, name)
-                if found != recorded:
-                    yield f"its {name.replace('_', ' ')}: {found!r}, recorded is {recorded!r}"
+        if self._is_of_the_same_lean(certificate):
+            for name in self._other_in(_SAME_FOR_THE_SAME_LEAN, certificate):
+                yield f"its {_spaced(name)}: {getattr(certificate, name)!r}, recorded is {getattr(self, name)!r}"
+
+    def unconfirmed(self, certificate: Certificate) -> Iterator[str]:
+        """What is recorded that this check neither found as well nor can refute, in words.
+
+        Another Lean may print otherwise, and knows other axioms behind the library's lemmas. But whoever made up a
+        record can say that it is another Lean's.
+        """
+        for name in self._other_in(_WHO_FOUND_IT, certificate):
+            yield f"{_spaced(name)} {shown(getattr(self, name))}"
+        if not self._is_of_the_same_lean(certificate):
+            for name in self._other_in(("fingerprint", *_SAME_FOR_THE_SAME_LEAN), certificate):
+                yield f"{_spaced(name)} {shown(getattr(self, name))}"
+
+    def _is_of_the_same_lean(self, certificate: Certificate) -> bool:
+        return (self.lean_version, self.backend) == (certificate.lean_version, certificate.backend)
+
+    def _other_in(self, names: Sequence[str], certificate: Certificate) -> Iterator[str]:
+        return (name for name in names if getattr(self, name) != getattr(certificate, name))
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 _MAX_STEM_BYTES = 200

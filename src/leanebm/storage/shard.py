@@ -22,6 +22,7 @@ from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
+from leanebm.storage.regular_file import open_regular
 from leanebm.storage.run_info import RunInfo
 
 SHARD_PATTERN: Final = "part-*.parquet"
@@ -164,7 +165,8 @@ class Shard(Generic[R, T]):
         """
         path = Path(path)
         try:
-            schema = pq.read_schema(path)
+            with open_regular(path) as file:
+                schema = pq.read_schema(file)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise TrajectoryError(
                 f"{path} cannot be read as Parquet: {str(error).rstrip('.')}. Restore it, or delete it."

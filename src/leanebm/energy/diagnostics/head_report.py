@@ -40,7 +40,7 @@ from leanebm.energy.diagnostics.sibling_figures import (
 )
 from leanebm.energy.diagnostics.siblings import SiblingSet
 from leanebm.errors import EnergyError
-from leanebm.storage import write_atomically
+from leanebm.storage import read_regular, write_atomically
 
 DIAGNOSIS_NAME: Final = "diagnosis.json"
 """The report's name in a head's folder."""
@@ -155,7 +155,7 @@ class HeadReport:
         """
         path = Path(folder) / DIAGNOSIS_NAME
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(read_regular(path))
         except FileNotFoundError:
             raise EnergyError(
                 f"{path} does not exist. `leanebm train-ebm --output-dir {folder}` writes it beside the head."

@@ -17,6 +17,7 @@ from leanebm.data import ContrastiveRecord, ReplayOutcome
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.audit import NegativeAudit
 from leanebm.pipeline.run_folder import write_text
+from leanebm.storage import read_regular
 
 
 @attrs.frozen(kw_only=True)
@@ -240,7 +241,7 @@ class ContrastiveFolder:
         if not self.report.exists():
             return None
         try:
-            report = json.loads(self.report.read_bytes())
+            report = json.loads(read_regular(self.report))
         except (OSError, ValueError, RecursionError) as error:
             way_out = "move it away to go on without the audit that it may hold"
             raise ConfigError(f"{self.report} cannot be read: {error}", [way_out]) from error

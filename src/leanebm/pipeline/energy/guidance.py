@@ -17,6 +17,7 @@ from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
+from leanebm.storage import read_regular
 
 if TYPE_CHECKING:
     from leanebm.energy import Calibration, CheckpointHeader
@@ -58,7 +59,7 @@ class EnergyConfig:
             return None
         header = self.path / "head.json"
         try:
-            return hashlib.sha256(header.read_bytes()).hexdigest()[:16]
+            return hashlib.sha256(read_regular(header)).hexdigest()[:16]
         except OSError as error:
             raise ConfigError(
                 f"there is no energy head in {self.path}: {error.strerror}: {header.name}. "

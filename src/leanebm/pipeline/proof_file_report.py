@@ -1,0 +1,36 @@
+"""What a check of one proof file found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from leanebm._shown import fitting_repr
+from leanebm.core import Certificate, CertificationResult
+from leanebm.errors import LeanEbmError
+from leanebm.pipeline.run_folder import CertificateRecord
+
+
+@attrs.frozen(kw_only=True)
+class ProofFileReport:
+    """What became of one proof file; what is wrong with it concerns no other file."""
+
+    path: Path
+    result: CertificationResult | LeanEbmError
+    """The verdict. Or why there is none: :class:`~leanebm.errors.ConfigError` where the file or its record cannot be
+    read, :class:`~leanebm.errors.LeanError` where Lean does not start over its imports or was lost to it."""
+
+    record: CertificateRecord | None = None
+    """The record beside it, which the verdict took into account."""
+
+    unconfirmed: tuple[str, ...] = ()
+    """What is recorded of a certified file and this Lean can neither confirm nor refute, in words: what another Lean,
+    or another leanebm, is said to have found."""
+
+    __repr__ = fitting_repr
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether the file is a proof, and nothing that is recorded of it is wrong."""
+        return isinstance(self.result, Certificate)
