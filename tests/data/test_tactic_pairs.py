@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,10 @@ def test_what_is_no_step_is_refused(field: str, value: Any, problem: str) -> Non
     TacticPair(theorem=theorem, **step)
     with pytest.raises(ValueError, match=problem):
         TacticPair(theorem=theorem, **step | {field: value})
+
+
+def test_a_pipe_is_not_waited_for_and_a_device_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(ConfigError, match=f"cannot read the tactic pairs in {path}: it is {kind}"):
+            read_tactic_pairs(path)

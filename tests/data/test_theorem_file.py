@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -309,3 +310,13 @@ def test_a_parquet_file_gives_library_theorems(tmp_path: Path) -> None:
 
 def test_the_bundled_file_can_be_given_as_a_theorem_file() -> None:
     assert read_theorems(BUNDLED_FILE) == bundled_theorems()
+
+
+@pytest.mark.parametrize("suffix", ["txt", "jsonl", "parquet"])
+def test_a_pipe_is_not_waited_for_and_a_device_not_read(tmp_path: Path, suffix: str) -> None:
+    pipe, device = (tmp_path / f"{name}.{suffix}" for name in ("pipe", "device"))
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path, kind in ((pipe, "a pipe"), (device, "a device")):
+        with pytest.raises(ConfigError, match=f"it is {kind}, and only regular files are read"):
+            read_theorems(path)

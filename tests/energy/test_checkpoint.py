@@ -29,9 +29,10 @@ from leanebm.energy import (
     load_checkpoint,
     save_checkpoint,
 )
-from leanebm.energy.checkpoint import WeightsFile, header_from_json, header_to_json
+from leanebm.energy.checkpoint import HEADER_NAME, WeightsFile, header_from_json, header_to_json
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.errors import EnergyError
+from leanebm.storage import MAX_TEXT_BYTES, read_regular
 
 ENCODER = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=8, dtype="float32")
 
@@ -320,15 +321,14 @@ def test_a_crash_at_any_step_leaves_the_old_or_the_new(
 
 def test_a_reader_meets_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path, seed=0)
-    read = Path.read_bytes
     pending = [1]
 
-    def read_after_a_writer(path: Path) -> bytes:
-        if pending:
+    def read_after_a_writer(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
+        if pending and path.name != HEADER_NAME:
             saved(tmp_path, seed=pending.pop())  # the header has been read, its weights are about to go
-        return read(path)
+        return read_regular(path, max_bytes=max_bytes)
 
-    monkeypatch.setattr(Path, "read_bytes", read_after_a_writer)
+    monkeypatch.setattr("leanebm.energy.checkpoint.read_regular", read_after_a_writer)
     assert load_checkpoint(tmp_path).header.training == {"step": 1}
 
 
@@ -502,3 +502,13 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
 def test_anything_else_is_refused_with_its_place(text: str, complaint: str) -> None:
     with pytest.raises((TypeError, ValueError), match=complaint):
         header_from_json(text)
+
+
+@pytest.mark.parametrize("of", ["head.json", "weights"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, of: str) -> None:
+    saved(tmp_path)
+    path = weights_in(tmp_path) if of == "weights" else tmp_path / of
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(EnergyError, match="it is a pipe, and only regular files are read"):
+        load_checkpoint(tmp_path)

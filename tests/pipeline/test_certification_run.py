@@ -21,7 +21,6 @@ from leanebm.pipeline import CertificateRecord, CertificationRun, record_path, w
 from leanebm.pipeline.certification_run import read_proof_file
 from leanebm.testing.fake_worker import fake_worker_argv
 
-
 FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
 
 
@@ -84,7 +83,7 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
     "pipe": (os.mkfifo, "it is a pipe, and only regular files are read"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "it is a device, and only regular files are read"),
     "folder": (Path.mkdir, "it is a folder, and only regular files are read"),
-    "missing": (lambda path: None, "No such file"),
+    "missing": (str, "No such file"),
     "large": (lambda path: path.write_bytes(bytes(2**20 + 1)), "and at most 1048576 are read"),
     "binary": (lambda path: path.write_bytes(b"\xff"), "can't decode byte 0xff"),
     "other": (lambda path: path.write_text("def x := 1"), "is not a proof file"),
@@ -175,11 +174,14 @@ async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
 ) -> None:
     assert embedded_lean.node.is_file()
     proofs = ["rfl", "sorry"]
+    unknown = write(tmp_path, "import No.Such\ntheorem t : 2 + 2 = 4 := by\n  rfl\n", "unknown.lean")
     paths = [
         write(tmp_path, f"theorem t : 2 + 2 = 4 := by\n  {proof}\n", f"{number}.lean")
         for number, proof in enumerate(proofs)
     ]
-    good, cheat = [report.result for report in await CertificationRun(LeanPoolConfig.embedded(), paths).run()]
+    reports = await CertificationRun(LeanPoolConfig.embedded(), [unknown, *paths]).run()
+    lost, good, cheat = [report.result for report in reports]
+    assert isinstance(lost, WorkerStartError)
     assert isinstance(good, Certificate)
     assert isinstance(cheat, CertificationRejected)
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
 from leanebm.pipeline import Override, RunConfig, read_run_config, structure_settings, to_toml
+from leanebm.pipeline.parts import FAMILIES
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
 
 
@@ -144,3 +147,14 @@ def test_a_mistake_in_a_key_is_told_without_the_key(tmp_path: Path, key: str) ->
         read_run_config(write(tmp_path, f"[policy]\napi_key = {key}"))
     assert "$.policy.api_key" in str(caught.value)
     assert "1234" not in str(caught.value)
+
+
+def test_settings_in_a_pipe_are_not_waited_for_and_a_device_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(ConfigError, match=f"it is {kind}, and only regular files are read"):
+            read_run_config(path)
+
+
+def test_certificates_tell_our_backends_from_a_program_of_the_users() -> None:
+    assert FAMILIES[LeanBackend].built_in.keys() - {"command"} == OUR_BACKENDS

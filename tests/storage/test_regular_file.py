@@ -20,7 +20,7 @@ ODD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (Path.mkdir, "it is a folder, and only regular files are read"),
     "socket": (_socket, "it is a socket, and only regular files are read"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "it is a device, and only regular files are read"),
-    "missing": (lambda path: None, "No such file"),
+    "missing": (str, "No such file"),
     "large": (lambda path: path.write_bytes(bytes(11)), "it has 11 bytes, and at most 10 are read"),
 }
 

@@ -33,7 +33,7 @@ def open_regular(path: str | os.PathLike[str], *, max_bytes: int = MAX_DATA_BYTE
     if "\0" in os.fspath(path):
         raise OSError("no file has a name with a NUL character in it")
     _check(os.stat(path), max_bytes)  # noqa: PTH116 - opening some devices has effects, so look first
-    with open(path, "rb", opener=_open_without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+    with open(path, "rb", opener=_open_without_waiting) as file:
         _check(os.fstat(file.fileno()), max_bytes)  # another may have taken its place
         yield file
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import attrs
@@ -122,4 +123,10 @@ def test_a_damaged_file_is_an_error_and_not_half_a_diagnosis(
 def test_a_file_nested_without_end_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "diagnosis.json").write_text(text)
     with pytest.raises(EnergyError, match=r"diagnosis\.json"):
+        HeadReport.read(tmp_path)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "diagnosis.json")
+    with pytest.raises(EnergyError, match="it is a pipe, and only regular files are read"):
         HeadReport.read(tmp_path)

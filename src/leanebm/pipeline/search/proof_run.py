@@ -96,7 +96,8 @@ class ProofAttempt:
             self.sentence,
             f"axioms: {', '.join(certificate.axioms) or 'none'}",
             *([f"library facts taken on trust of the package's hash: {trusted}"] if trusted else []),
-            f"checked by Lean {certificate.lean_version} ({certificate.backend}); vouched for by {certificate.vouched_for_by}",
+            f"checked by Lean {certificate.lean_version} ({certificate.backend})",
+            f"vouched for by {certificate.vouched_for_by}",
         ]
 
 
