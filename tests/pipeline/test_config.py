@@ -113,7 +113,10 @@ def test_a_key_is_not_saved() -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_named_once(tmp_path: Path) -> None:
-    for path, why in [(tmp_path / "absent.toml", "No such file or directory"), (tmp_path, "Is a directory")]:
+    for path, why in [
+        (tmp_path / "absent.toml", "No such file or directory"),
+        (tmp_path, "it is a folder, and only regular files are read"),
+    ]:
         with pytest.raises(ConfigError) as caught:
             read_run_config(path)
         assert str(caught.value) == f"cannot read the settings in {path}: {why}"

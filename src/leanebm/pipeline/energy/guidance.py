@@ -62,7 +62,7 @@ class EnergyConfig:
             return hashlib.sha256(read_regular(header)).hexdigest()[:16]
         except OSError as error:
             raise ConfigError(
-                f"there is no energy head in {self.path}: {error.strerror}: {header.name}. "
+                f"there is no energy head in {self.path}: {error.strerror or error}: {header.name}. "
                 "Name the folder that `leanebm train-ebm --output-dir` wrote"
             ) from error
 
