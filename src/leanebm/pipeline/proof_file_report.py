@@ -16,7 +16,7 @@ from leanebm.pipeline.run_folder import CertificateRecord
 class ProofFileReport:
     """What became of one proof file; what is wrong with it concerns no other file."""
 
-    path: Path
+    path: Path = attrs.field(converter=Path)
     result: CertificationResult | LeanEbmError
     """The verdict. Or why there is none: :class:`~leanebm.errors.ConfigError` where the file or its record cannot be
     read, :class:`~leanebm.errors.LeanError` where Lean does not start over its imports or was lost to it."""
