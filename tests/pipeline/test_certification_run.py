@@ -92,6 +92,14 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
         "imports what is no module: '--maxHeartbeats=7'",
     ),
     "path": (lambda path: path.write_text("import ../Evil\ntheorem t : P := by\n  done\n"), "no module: '../Evil'"),
+    "nul": (
+        lambda path: path.write_bytes("import «a\0b»\ntheorem t : P := by\n  done\n".encode()),
+        "imports what is no module",
+    ),
+    "wide": (
+        lambda path: path.write_text(f"import {'é' * 150}\ntheorem t : P := by\n  done\n", encoding="utf-8"),
+        "imports what is no module",
+    ),
     "long": (
         lambda path: path.write_text(f"import {'A' * 300}\ntheorem t : P := by\n  done\n"),
         "imports what is no module",
@@ -181,7 +189,8 @@ async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
     ]
     reports = await CertificationRun(LeanPoolConfig.embedded(), [unknown, *paths]).run()
     lost, good, cheat = [report.result for report in reports]
-    assert isinstance(lost, WorkerStartError)
+    assert isinstance(lost, ConfigError)
+    assert "No.Such" in str(lost)
     assert isinstance(good, Certificate)
     assert isinstance(cheat, CertificationRejected)
 

@@ -27,8 +27,8 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
     Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. Each is
     checked in a fresh process of whichever Lean is chosen. If there is a NAME.certificate.json beside NAME.lean,
     the file must also be the one it records, to the byte, and state what it records. Each file has a report of its
-    own, whatever the others are. The exit status is 0 only if every file is certified, 2 if one cannot be read,
-    and 3 if Lean broke.
+    own, whatever the others are. The exit status is 0 only if every file is certified, 2 if one cannot be read
+    or imports what Lean has not, and 3 if Lean broke.
     """
     with open_display() as display:
         reports = run_to_end(CertificationRun(config.lean, files, observer=display).run())

@@ -21,9 +21,9 @@ from leanebm.pipeline.workbench import prepare_lean
 from leanebm.storage import read_regular
 
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
-_MODULE_PART = r"(?:[^\W\d][\w'!?]*|«[^«»]+»)"
+_MODULE_PART = r"(?:[^\W\d][\w'!?]*|«[^«»/\\\s]+»)"
 _MODULE = re.compile(rf"{_MODULE_PART}(?:\.{_MODULE_PART})*")
-_MAX_MODULE_CHARACTERS = 256
+_MAX_MODULE_BYTES = 200  # a part of it becomes the name of a file
 _SHOWN_IMPORTS = 3
 _MAX_FILE_BYTES = 2**20  # far more than the certifier takes, which says so better
 _THEOREM = re.compile(r"^theorem\s+(?P<name>\S+)\s*:(?P<rest>.*)", re.DOTALL | re.MULTILINE)
@@ -72,7 +72,7 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     imports, body = _split_imports(text)
-    if wrong := [name for name in imports if len(name) > _MAX_MODULE_CHARACTERS or not _MODULE.fullmatch(name)]:
+    if wrong := [name for name in imports if not _is_module(name)]:
         raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
     found = _THEOREM.search(body)
     parts = None if found is None else _split_statement(found["rest"])
@@ -90,6 +90,10 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
         theorem=_theorem(found["name"], statement, header=_header(body[: found.start()])),
         proof=proof,
     )
+
+
+def _is_module(name: str) -> bool:
+    return len(name.encode()) <= _MAX_MODULE_BYTES and name.isprintable() and _MODULE.fullmatch(name) is not None
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
@@ -175,7 +179,7 @@ class CertificationRun:
 
     async def _decide(self, imports: tuple[str, ...], claims: Mapping[int, _Claim]) -> dict[int, ProofFileReport]:
         reports: dict[int, ProofFileReport] = {}
-        failure: WorkerStartError | None = None
+        failure: WorkerStartError | ConfigError | None = None
         async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:
             for place, claim in claims.items():
                 if failure is not None:  # it was tried several times, and is no different for this file
@@ -184,7 +188,7 @@ class CertificationRun:
                 with stage(self._observer, f"certifying {claim.file.path}"):
                     try:
                         reports[place] = claim.report(await claim.decide(certifier))
-                    except WorkerStartError as error:
+                    except (WorkerStartError, ConfigError) as error:
                         failure = error
                         reports[place] = claim.report(error)
                     except (WorkerLost, CommandRefused) as error:

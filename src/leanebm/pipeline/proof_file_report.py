@@ -19,7 +19,8 @@ class ProofFileReport:
     path: Path = attrs.field(converter=Path)
     result: CertificationResult | LeanEbmError
     """The verdict. Or why there is none: :class:`~leanebm.errors.ConfigError` where the file or its record cannot be
-    read, :class:`~leanebm.errors.LeanError` where Lean does not start over its imports or was lost to it."""
+    read or Lean has not what it imports, :class:`~leanebm.errors.LeanError` where Lean does not start over its imports
+    or was lost to it."""
 
     record: CertificateRecord | None = None
     """The record beside it, which the verdict took into account."""
