@@ -9,7 +9,7 @@ import pytest
 
 from leanebm.core import Leaf, Node, NodeStatus, SearchOutcome, SearchResult, SearchStatistics, Theorem
 from leanebm.errors import PartBroken, StatementError
-from leanebm.pipeline.oversight import IssuingCertifier, OverseenSearch
+from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
 from leanebm.search import BestFirstSearch
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 

@@ -14,10 +14,10 @@ from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSea
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.requests import lean_version
+from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
-from leanebm.pipeline.oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leanebm.energy.diagnostics import SiblingSet, sibling_pairwise
-from leanebm.energy.diagnostics.ruler import frontier_auc_by_length, pairwise_by_length, pairwise_same_length
+from leanebm.energy.diagnostics._ruler import frontier_auc_by_length, pairwise_by_length, pairwise_same_length
 
 from .planted import planted_energies, planted_frontiers, planted_groups
 

@@ -28,7 +28,7 @@ from leanebm.pipeline import (
     start_embedded_server,
     structure_settings,
 )
-from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
+from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import LOST, QED, ScriptedPolicy, ToyWorld

@@ -10,7 +10,7 @@ from leanebm.core import Candidate, Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof
 from leanebm.errors import PolicyError, PolicyUnavailable, PromptTooLong, WorkerDied
 from leanebm.pipeline import LogObserver, NegativesConfig, RunConfig
-from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
+from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
 from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToySession, ToyWorld
 
 ToyBench = Callable[..., Any]

@@ -4,7 +4,7 @@ import pytest
 
 from leanebm.core import Certificate, ProofAdvanced, SearchOutcome, Theorem
 from leanebm.errors import StaleState
-from leanebm.pipeline.contrastive.rerooted import RerootedCertifier, RerootedEnvironment, SessionEnvironment
+from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEnvironment, SessionEnvironment
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToyWorld

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from leanebm._shown import fitting_repr, shown
 from leanebm.energy.checkpoint_header import Calibration
+from leanebm.energy.diagnostics._ruler import frontier_auc_by_length, pairwise_by_length, pairwise_same_length
 from leanebm.energy.diagnostics.alarms import Alarm, Findings, raise_alarms
 from leanebm.energy.diagnostics.calibration_fit import (
     CalibrationBasis,
@@ -29,7 +30,6 @@ from leanebm.energy.diagnostics.calibration_fit import (
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean
 from leanebm.energy.diagnostics.frontiers import FrontierSet
 from leanebm.energy.diagnostics.promotion import PromotionGate, PromotionVerdict
-from leanebm.energy.diagnostics.ruler import frontier_auc_by_length, pairwise_by_length, pairwise_same_length
 from leanebm.energy.diagnostics.sibling_figures import (
     Slice,
     cross_theorem_pairwise,

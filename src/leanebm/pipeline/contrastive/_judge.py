@@ -28,8 +28,8 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
+from leanebm.pipeline.contrastive._rerooted import SessionEnvironment
 from leanebm.pipeline.contrastive.config import NegativesConfig
-from leanebm.pipeline.contrastive.rerooted import SessionEnvironment
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
 
 Verdict = Literal[TacticFate.CLOSED, TacticFate.PROVABLE] | Evidence

@@ -18,11 +18,11 @@ from leanebm.data import ContrastiveWriter, KnownProof, ReplayOutcome, read_cont
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
+from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEnvironment
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
-from leanebm.pipeline.contrastive.replay import ReplayedProof, replay_proof
-from leanebm.pipeline.contrastive.rerooted import RerootedCertifier, RerootedEnvironment
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 from leanebm.pipeline.run_folder import write_text

@@ -32,6 +32,7 @@ from leanebm.core import (
 from leanebm.errors import LeanEbmError, PartBroken
 
 _OURS: Final = (Path(leanebm.__file__).parent, Path(attr.__file__).parent)
+
 """Where no part's code is: attrs checks values in the name of whoever gives them."""
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-r"""How much of the head's skill a ruler would have, too.
+"""How much of the head's skill a ruler would have, too.
 
 Off-path states are often longer (or shorter) than on-path ones. A head that has learnt only that is worthless
 where it matters, and its accuracy looks fine. The ruler is the best linear score of log characters, goals and
@@ -21,9 +21,13 @@ from leanebm.energy.diagnostics.sibling_figures import sibling_pairwise
 from leanebm.energy.diagnostics.siblings import SiblingSet
 
 _FOLDS: Final = 5
+
 _NEWTON_STEPS: Final = 50
+
 _CONVERGED: Final = 1e-9
+
 _RIDGE: Final = 1e-3
+
 """Small, so that data which a ruler separates has an answer as well."""
 
 
