@@ -123,11 +123,13 @@ class LeanInstallError(LeanError):
 class WorkerStartError(LeanError):
     """A worker process ended, or stayed silent, before it said it was ready.
 
-    ``stderr_tail`` holds the last lines it wrote to standard error.
+    ``stderr_tail`` holds the last lines it wrote to standard error; ``is_lasting`` says that another start would
+    end the same way: a module that it is to import is not there, say.
     """
 
-    def __init__(self, message: str, *, stderr_tail: str = "") -> None:
+    def __init__(self, message: str, *, stderr_tail: str = "", is_lasting: bool = False) -> None:
         self.stderr_tail = stderr_tail
+        self.is_lasting = is_lasting
         super().__init__(_with_stderr(message, stderr_tail))
 
 

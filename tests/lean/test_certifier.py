@@ -149,6 +149,14 @@ async def test_without_any_worker_nothing_is_said_of_the_proof(fake_config: Fake
             await certifier.certify(_THEOREM, ["done"])
 
 
+async def test_a_start_that_can_only_fail_the_same_way_is_tried_once(fake_config: FakeConfig, tmp_path: Path) -> None:
+    complaint = "uncaught exception: unknown module prefix 'Mathlib'\n"
+    async with Certifier(fake_config(fail_starts=99, complaint=complaint)) as certifier:
+        with pytest.raises(WorkerStartError, match="no module Mathlib"):
+            await certifier.certify(_THEOREM, ["rfl"])
+    assert (tmp_path / "marker").read_bytes() == b"."
+
+
 async def test_no_worker_is_started_before_the_first_proof_and_it_is_replaced_in_time(
     fake_config: FakeConfig, tmp_path: Path
 ) -> None:

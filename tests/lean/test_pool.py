@@ -21,7 +21,7 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean import LeanPool, LeanPoolConfig, PoolStatistics, RetirementReason
+from leanebm.lean import CommandBackend, LeanPool, LeanPoolConfig, PoolStatistics, RetirementReason
 from leanebm.lean.requests import env_theorems, lean_version
 from leanebm.testing import check_environment
 
@@ -237,6 +237,25 @@ async def test_a_pool_that_cannot_start_says_so_on_entering(fake_config: FakeCon
     with pytest.raises(WorkerStartError, match="no such module"):
         async with LeanPool(config):
             pytest.fail("it was entered")
+
+
+async def test_a_start_that_can_only_fail_the_same_way_is_tried_once(fake_config: FakeConfig) -> None:
+    complaint = "uncaught exception: unknown module prefix 'Mathlib'\n"
+    pool = LeanPool(fake_config(fail_starts=99, complaint=complaint))
+    with pytest.raises(WorkerStartError, match="it has no module Mathlib; state the theorems over") as caught:
+        async with pool:
+            pytest.fail("it was entered")
+    assert caught.value.is_lasting
+    assert pool.statistics().start_failures == 1
+
+
+async def test_a_program_that_is_not_there_is_tried_once() -> None:
+    config = LeanPoolConfig(backend=CommandBackend(argv=("/no/such/program",)), num_workers=1)
+    pool = LeanPool(config)
+    with pytest.raises(WorkerStartError, match="cannot run '/no/such/program'"):
+        async with pool:
+            pytest.fail("it was entered")
+    assert pool.statistics().start_failures == 1
 
 
 async def test_a_pool_that_can_no_longer_start_tells_every_waiter(fake_config: FakeConfig, tmp_path: Path) -> None:

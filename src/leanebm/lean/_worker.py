@@ -22,7 +22,9 @@ from itertools import count
 from typing import Any, TypeVar
 
 from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
+from leanebm.lean._absent_modules import absent_modules, how_to_do_without
 from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of, within
+from leanebm.lean._guard import CANNOT_RUN
 from leanebm.lean._process import ChildProcess
 from leanebm.lean._replies import MalformedReplyError, ref_in
 from leanebm.lean._tasks import Servants, serving
@@ -255,7 +257,11 @@ class LeanWorker:
             ) from error
         except EOFError as error:
             await process.exited_within(_EXIT_GRACE_S)
-            raise self._start_error(f"ended before it was ready, {how_it_ended(process.returncode)}") from error
+            absent = absent_modules(process.stderr_tail)
+            raise self._start_error(
+                f"ended before it was ready, {how_it_ended(process.returncode)}{how_to_do_without(absent)}",
+                is_lasting=bool(absent) or process.returncode == CANNOT_RUN,
+            ) from error
         except (ValueError, CommandRefused) as error:
             raise self._start_error(f"does not speak the worker protocol: {error}") from error
         self.start_s = self.age_s
@@ -264,7 +270,8 @@ class LeanWorker:
         if self.rss_mib >= self._config.max_rss_mib:
             raise self._start_error(
                 f"needs {self.rss_mib:.0f} MiB before its first request, so max_rss_mib="
-                f"{self._config.max_rss_mib} would retire it at once; raise it"
+                f"{self._config.max_rss_mib} would retire it at once; raise it",
+                is_lasting=True,
             )
 
     async def _greet(self, process: ChildProcess) -> None:
@@ -279,9 +286,10 @@ class LeanWorker:
             process.write(exchange.line)
             await self._receive(process, exchange)
 
-    def _start_error(self, what: str) -> WorkerStartError:
+    def _start_error(self, what: str, *, is_lasting: bool = False) -> WorkerStartError:
         tail = "" if self._process is None else self._process.stderr_tail
-        return WorkerStartError(f"Lean worker {self.index} ({self.command.backend}) {what}", stderr_tail=tail)
+        who = f"Lean worker {self.index} ({self.command.backend})"
+        return WorkerStartError(f"{who} {what}", stderr_tail=tail, is_lasting=is_lasting)
 
     # --- serving ---
 

@@ -307,6 +307,8 @@ class Certifier:
                 return await LeanWorker.start(command, self.config, index=0, servants=servants)
             except WorkerStartError as failed:
                 failure = failed
+                if failed.is_lasting:
+                    break
             _log.warning("starting the certifier, attempt %d of %d: %s", attempt, _STARTS_PER_WORKER, failure)
         raise failure
 

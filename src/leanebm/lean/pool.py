@@ -244,7 +244,7 @@ class LeanPool:
         return await worker.wait_due()
 
     async def _fill(self, index: int, command: WorkerCommand, servants: Servants, failures: int = 0) -> _Post | None:
-        """Start a worker, trying again after ever longer pauses; ``None`` after too many failures in a row."""
+        """Start a worker, trying again after ever longer pauses; ``None`` after too many failures, or one that lasts."""
         while failures < self.config.max_start_failures:
             await asyncio.sleep(self._pause_s(failures))
             try:
@@ -252,10 +252,11 @@ class LeanPool:
                     command, self.config, index=index, servants=servants, on_end=self._announce
                 )
             except WorkerStartError as error:
-                failures += 1
+                failures = self.config.max_start_failures if error.is_lasting else failures + 1
                 self._start_failures += 1
                 self._start_error = error
-                _log.warning("start %d of at most %d failed: %s", failures, self.config.max_start_failures, error)
+                if not error.is_lasting:
+                    _log.warning("start %d of at most %d failed: %s", failures, self.config.max_start_failures, error)
             else:
                 self._starts += 1
                 self._posts.append(post := _Post(worker))
@@ -268,7 +269,8 @@ class LeanPool:
 
     def _give_up_place(self, index: int) -> None:
         self._places_kept -= 1
-        _log.error("Lean worker %d is given up: its starts failed %d times", index, self.config.max_start_failures)
+        if not self._start_error.is_lasting:
+            _log.error("Lean worker %d is given up: its starts failed %d times", index, self.config.max_start_failures)
         if self._places_kept == 0:
             self._end = self._start_error
             self._announce()

@@ -1,0 +1,36 @@
+"""Modules that Lean was to import and does not have: found in its complaint, and what to do about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_COMPLAINT: Final = re.compile(
+    r"unknown module prefix '(?P<prefix>[^'\n]+)'"
+    r"|object file '[^'\n]*' of module (?P<module>\S+) does not exist"
+    r"|unknown package '(?P<package>[^'\n]+)'"
+)
+
+WITHOUT_MATHLIB: Final = (
+    "state the theorems over Lean's own library (Nat for ℕ, Int for ℤ, Rat for ℚ), or build a Pantograph in a project "
+    "that has Mathlib and choose it with --lean (docs/backends.md says how far that goes)"
+)
+
+"""What to do where Mathlib is needed, and what Lean there is does not have it."""
+
+
+def absent_modules(complaint: str) -> tuple[str, ...]:
+    """The modules that a Lean that did not start says it does not have, each once."""
+    found = (match[match.lastgroup or 0] for match in _COMPLAINT.finditer(complaint))
+    return tuple(dict.fromkeys(found))
+
+
+def how_to_do_without(absent: Sequence[str]) -> str:
+    """A sentence to go behind a message: which modules are not there, and what to do. Empty if none is missing."""
+    if not absent:
+        return ""
+    advice = "correct the imports, or build these modules in the project"
+    if any(name.split(".")[0] == "Mathlib" for name in absent):
+        advice = WITHOUT_MATHLIB
+    return f": it has no module {', '.join(absent)}; {advice}"
