@@ -244,7 +244,7 @@ class LeanPool:
         return await worker.wait_due()
 
     async def _fill(self, index: int, command: WorkerCommand, servants: Servants, failures: int = 0) -> _Post | None:
-        """Start a worker, trying again after ever longer pauses; ``None`` after too many failures, or one that lasts."""
+        """Start a worker, with ever longer pauses after failures; ``None`` after too many, or one that lasts."""
         while failures < self.config.max_start_failures:
             await asyncio.sleep(self._pause_s(failures))
             try:
