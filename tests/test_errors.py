@@ -19,7 +19,13 @@ from leanebm.errors import LeanEbmError, MissingExtra, StatementError
 for _module in pkgutil.walk_packages(leanebm.__path__, "leanebm."):
     importlib.import_module(_module.name)
 
-_SAMPLES = {"str": "⊢ what happened", "int": 3, "float": 1.5, "Sequence[str]": ("one @ here", "two @ there")}
+_SAMPLES = {
+    "str": "⊢ what happened",
+    "int": 3,
+    "float": 1.5,
+    "Sequence[str]": ("one @ here", "two @ there"),
+    "object": int,
+}
 
 
 def _tree(root: type[LeanEbmError] = LeanEbmError) -> Iterator[type[LeanEbmError]]:

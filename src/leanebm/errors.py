@@ -84,6 +84,11 @@ class LeanEbmError(Exception):
         return _restored, (type(self), self.args, dict(self.__dict__))
 
 
+def what_it_says(value: object) -> object:
+    """What values compare of the errors that they hold: its kind and its words. What is no error stays as it is."""
+    return (type(value), str(value)) if isinstance(value, LeanEbmError) else value
+
+
 class ConfigError(LeanEbmError):
     """A setting or an input file is wrong; nothing has been started yet.
 

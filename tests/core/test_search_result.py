@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
-from leanebm.core import SearchOutcome, SearchResult, SearchStatistics, Theorem
-from leanebm.errors import WorkerStartError
+from leanebm.core import (
+    Edge,
+    Node,
+    NodeStatus,
+    ProofState,
+    SearchOutcome,
+    SearchResult,
+    SearchStatistics,
+    StateRef,
+    TacticFate,
+    Theorem,
+)
+from leanebm.errors import LeanError, StaleState, WorkerStartError
 
 
 def test_a_proof_that_could_not_be_opened_has_found_nothing() -> None:
@@ -37,3 +51,65 @@ def test_a_result_holds_what_it_says(field: str, value: Any) -> None:
     result = SearchResult.unopened(Theorem(name="t", statement="True"), None)
     with pytest.raises(TypeError, match=field):
         attrs.evolve(result, **{field: value})
+
+
+def _pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
+
+
+def _searched(depth: int, *, error: LeanError | None = None) -> SearchResult:
+    """A path of ``depth`` steps."""
+    nodes: list[Node] = []
+    for index in range(depth + 1):
+        state = ProofState(goals=(), key=f"state {index}", ref=StateRef(7, index))
+        parent = nodes[-1] if nodes else None
+        nodes.append(Node(index=index, state=state, parent=parent, depth=index, tactic=f"step {index}"))
+        if parent is not None:
+            kind = TacticFate.ADVANCED
+            parent.edges.append(Edge(tactic=f"step {index}", log_prob=-1.0, kind=kind, target=index, elapsed_s=0.1))
+    return attrs.evolve(
+        SearchResult.unopened(Theorem(name="t", statement="True"), error),
+        outcome=SearchOutcome.BUDGET_SPENT,
+        nodes=tuple(nodes),
+    )
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, _pickled])
+@pytest.mark.parametrize("depth", [0, 3, 2_000])
+def test_a_copy_of_a_result_is_equal_to_it_however_deep_the_tree(again: Callable[[Any], Any], depth: int) -> None:
+    result = _searched(depth, error=StaleState("its worker is gone"))
+    other = again(result)
+    assert other == result
+    assert hash(other) == hash(result)
+    assert [node.parent.index for node in other.nodes if node.parent is not None] == list(range(depth))
+
+
+def _change_status(result: SearchResult) -> None:
+    result.nodes[2].status = NodeStatus.DEAD
+
+
+def _hang_elsewhere(result: SearchResult) -> None:
+    result.nodes[2].parent = result.nodes[0]
+
+
+def _try_less(result: SearchResult) -> None:
+    result.nodes[0].edges.clear()
+
+
+@pytest.mark.parametrize("change", [_change_status, _hang_elsewhere, _try_less])
+def test_results_whose_nodes_say_otherwise_differ(change: Callable[[SearchResult], None]) -> None:
+    other = copy.deepcopy(_searched(3))
+    change(other)
+    assert other != _searched(3) == _searched(3)
+
+
+def test_results_differ_by_the_kind_of_their_errors_and_by_their_words() -> None:
+    assert _searched(1, error=LeanError("gone")) == _searched(1, error=LeanError("gone"))
+    for error in (LeanError("lost"), StaleState("gone"), None):
+        assert _searched(1, error=LeanError("gone")) != _searched(1, error=error)
+
+
+def test_a_node_is_equal_to_itself_alone() -> None:
+    node = _searched(1).nodes[1]
+    assert node == node
+    assert copy.deepcopy(node) != node

@@ -13,11 +13,26 @@ from leanebm.core.certificate import Certificate, CertificationRejected
 from leanebm.core.node import Node, NodeStatus
 from leanebm.core.outcome import SearchOutcome
 from leanebm.core.theorem import Theorem
-from leanebm.errors import LeanEbmError
+from leanebm.errors import LeanEbmError, what_it_says
 
 
 def _tuple_of(kind: type) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     return deep_iterable(instance_of(kind), iterable_validator=instance_of(tuple))
+
+
+def _node_values(nodes: tuple[Node, ...]) -> tuple[object, ...]:
+    """What the nodes say; a node by itself is equal to itself alone."""
+    return tuple(
+        (
+            *(getattr(node, name) for name in _NODE_VALUES),
+            None if node.parent is None else node.parent.index,
+            tuple(node.edges),
+        )
+        for node in nodes
+    )
+
+
+_NODE_VALUES = tuple(field.name for field in attrs.fields(Node) if field.name not in {"parent", "edges"})
 
 
 def _count(items: tuple[object, ...]) -> str:
@@ -83,12 +98,18 @@ class SearchResult:
     rejections: tuple[CertificationRejected, ...] = attrs.field(repr=_count, validator=_tuple_of(CertificationRejected))
     """Candidate proofs that the certifier did not accept, in the order they were found."""
 
-    nodes: tuple[Node, ...] = attrs.field(repr=_count, validator=_tuple_of(Node))
-    """Every node, in order of discovery; the root first. Empty if the proof could not be opened."""
+    nodes: tuple[Node, ...] = attrs.field(repr=_count, validator=_tuple_of(Node), eq=_node_values)
+    """Every node, in order of discovery; the root first. Empty if the proof could not be opened.
+
+    Results whose nodes say the same are equal, though a node by itself is equal to itself alone.
+    """
 
     statistics: SearchStatistics = attrs.field(validator=instance_of(SearchStatistics))
-    error: LeanEbmError | None = attrs.field(validator=optional(instance_of(LeanEbmError)))
-    """What broke, if something did. With outcome ``PROVED`` it broke after the proof was certified."""
+    error: LeanEbmError | None = attrs.field(validator=optional(instance_of(LeanEbmError)), eq=what_it_says)
+    """What broke, if something did. With outcome ``PROVED`` it broke after the proof was certified.
+
+    Errors of one kind that say the same count as equal.
+    """
 
     __repr__ = fitting_repr
 

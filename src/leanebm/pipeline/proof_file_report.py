@@ -8,7 +8,7 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Certificate, CertificationResult
-from leanebm.errors import LeanEbmError
+from leanebm.errors import LeanEbmError, what_it_says
 from leanebm.pipeline.run_folder import CertificateRecord
 
 
@@ -17,7 +17,7 @@ class ProofFileReport:
     """What became of one proof file; what is wrong with it concerns no other file."""
 
     path: Path = attrs.field(converter=Path)
-    result: CertificationResult | LeanEbmError
+    result: CertificationResult | LeanEbmError = attrs.field(eq=what_it_says)
     """The verdict. Or why there is none: :class:`~leanebm.errors.ConfigError` where the file or its record cannot be
     read or Lean has not what it imports, :class:`~leanebm.errors.LeanError` where Lean does not start over its imports
     or was lost to it."""

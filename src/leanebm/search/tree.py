@@ -25,9 +25,9 @@ from leanebm._shown import fitting_repr
 from leanebm.core import Candidate, Leaf, Node, NodeStatus, ProofState, Theorem
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Rival:
-    """Another path to a node that is already in the tree."""
+    """Another path to a node that is already in the tree. Like its nodes, it is equal to itself alone."""
 
     node: Node
     """The node both paths lead to."""

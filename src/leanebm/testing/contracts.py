@@ -35,10 +35,10 @@ from leanebm.core import (
     TacticRejected,
     Theorem,
 )
-from leanebm.errors import StaleState
+from leanebm.errors import LeanEbmError, StaleState
 
 
-class ContractBroken(AssertionError):
+class ContractBroken(LeanEbmError, AssertionError):
     """An implementation does not keep its interface's contract; ``problems`` lists how."""
 
     def __init__(self, subject: object, problems: Sequence[str]) -> None:

@@ -246,7 +246,7 @@ class ToySession:
         return ProofState(goals=goals, key=name, ref=ref, coupling=tuple(range(len(goals))))
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ToyCertifier:
     """Accepts a proof if, replayed from the start, it ends at :data:`QED` and no step is a cheat."""
 

@@ -12,7 +12,7 @@ import attrs
 
 from leanebm._shown import fitting_repr, one_line
 from leanebm.core import Certificate, Node, SearchOutcome, SearchResult, Theorem
-from leanebm.errors import StatementError
+from leanebm.errors import StatementError, what_it_says
 from leanebm.pipeline.events import Stage
 from leanebm.search import SearchProgress
 
@@ -28,7 +28,7 @@ class SearchedTheorem:
     proof: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """The certified proof's file, if there is one."""
 
-    error: StatementError | None = None
+    error: StatementError | None = attrs.field(default=None, eq=what_it_says)
     """Why Lean refused the statement, if it did."""
 
     __repr__ = fitting_repr
