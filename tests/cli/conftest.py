@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-import leanebm.cli.prove
-import leanebm.cli.search
 from leanebm.cli import main
 from leanebm.lean import EmbeddedBackend
 from leanebm.pipeline import ProofRun, SearchRun, WorkbenchOpener
@@ -40,6 +38,6 @@ def toy_lean(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> ToyWorld:
     """Lets commands search the countdown world, whose theorems are numbers."""
     world = ToyWorld.countdown(32)
     opening = toy_bench(world)
-    monkeypatch.setattr(leanebm.cli.search, "SearchRun", functools.partial(SearchRun, opening=opening))
-    monkeypatch.setattr(leanebm.cli.prove, "ProofRun", functools.partial(ProofRun, opening=opening))
+    monkeypatch.setattr("leanebm.pipeline.SearchRun", functools.partial(SearchRun, opening=opening))
+    monkeypatch.setattr("leanebm.pipeline.ProofRun", functools.partial(ProofRun, opening=opening))
     return world

@@ -9,7 +9,6 @@ import pytest
 from click.testing import Result
 
 import leanebm.cli.demo
-import leanebm.cli.search
 from leanebm.core import Theorem
 from leanebm.data import Level, bundled_set
 from leanebm.testing import ToyWorld
@@ -26,7 +25,7 @@ def _bundled_numbers(monkeypatch: pytest.MonkeyPatch, toy_lean: ToyWorld) -> Non
         assert sample is None
         return [Theorem(name=entry.theorem.name, statement="6") for entry in bundled_set()][:max_theorems]
 
-    monkeypatch.setattr(leanebm.cli.demo, "load_theorems", load)
+    monkeypatch.setattr("leanebm.pipeline.load_theorems", load)
 
 
 def test_it_proves_and_says_how_much_of_each_level_and_how_long(leanebm_command: Leanebm) -> None:
@@ -56,7 +55,6 @@ def test_its_settings_let_a_stopped_demo_be_resumed(leanebm_command: Leanebm, mo
     monkeypatch.setattr(leanebm.cli.demo, "run_search", listening)
     assert leanebm_command("demo", "--max-theorems", "2").exit_code == 0
     words = shlex.split(told[0])
-    monkeypatch.setattr(leanebm.cli.search, "load_theorems", vars(leanebm.cli.demo)["load_theorems"])
     resumed = leanebm_command(*words[1:])
     assert resumed.exit_code == 0
     assert "searching 0 theorems (2 done before)" in resumed.stderr

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-import leanebm.cli.extract_library
 from leanebm.data import LibrarySelection, LibraryTheorem
 from leanebm.lean import LeanPoolConfig
 
@@ -26,7 +25,7 @@ def test_it_says_what_was_kept_and_what_was_not(leanebm_command: Leanebm, monkey
             theorem = LibraryTheorem(name="Nat.add_comm", module="Init.Nat", statement="P", fingerprint="0")
             return LibrarySelection((theorem,), {"generated": 3, "too long": 1})
 
-    monkeypatch.setattr(leanebm.cli.extract_library, "LibraryRun", Canned)
+    monkeypatch.setattr("leanebm.pipeline.LibraryRun", Canned)
     result = leanebm_command("extract-library", "--output", "out.parquet", "--module", "Init.Nat")
     assert result.exit_code == 0
     assert asked == [(Path("out.parquet"), ("Init.Nat",))]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-import leanebm.cli.generate_negatives
 from leanebm.core import Theorem
 from leanebm.data import KnownProof, read_contrastive_set, write_tactic_pairs
 from leanebm.pipeline import ContrastiveRun, StageProgressed, WorkbenchOpener
@@ -42,7 +41,7 @@ def pairs(leanebm_command: Leanebm) -> Leanebm:
 def toy_generation(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> Callable[..., Any]:
     """Lets the command replay in the countdown world."""
     make = functools.partial(ContrastiveRun, opening=toy_bench(ToyWorld.countdown(32)))
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", make)
+    monkeypatch.setattr("leanebm.pipeline.ContrastiveRun", make)
     return make
 
 
@@ -119,13 +118,13 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
 
         return toy_generation(*arguments, observer=Interrupting(), **more)
 
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", interrupted_at_the_first)
+    monkeypatch.setattr("leanebm.pipeline.ContrastiveRun", interrupted_at_the_first)
     result = pairs(*COMMAND)
     assert result.exit_code == 130
     kept = read_contrastive_set("data/a/groups").records
     assert f"Kept: {len(kept)} proofs replayed, {sum(record.num_groups for record in kept)} groups." in result.stderr
     assert f"Go on with:  leanebm {' '.join(COMMAND)} --resume" in result.stderr
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", toy_generation)
+    monkeypatch.setattr("leanebm.pipeline.ContrastiveRun", toy_generation)
     assert "5 groups" in pairs(*COMMAND, "--resume").stdout
 
 
@@ -137,7 +136,7 @@ def test_stopped_before_it_began_there_is_nothing_to_resume(pairs: Leanebm, monk
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(leanebm.cli.generate_negatives, "ContrastiveRun", Stopped)
+    monkeypatch.setattr("leanebm.pipeline.ContrastiveRun", Stopped)
     result = pairs(*COMMAND)
     assert result.exit_code == 130
     assert "Stopped before replaying began; run the same command again." in result.stderr

@@ -49,15 +49,29 @@ def test_a_command_that_is_not_there_is_bad_input(leanebm_command: Leanebm) -> N
         assert "No such command" in result.stderr
 
 
-def test_the_list_of_commands_loads_none_of_them() -> None:
+def _loaded_by_help_of(*command: str) -> set[str]:
     code = (
-        "import json, sys; from leanebm.cli import main; main(['--help'], standalone_mode=False); "
-        "print(json.dumps([name for name in sys.modules if name.startswith(('leanebm.', 'rich', 'aiohttp'))]))"
+        f"import json, sys; from leanebm.cli import main; main([*{command!r}, '--help'], standalone_mode=False); "
+        "print(json.dumps(list(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    loaded = {name for name in _loaded_by_help_of() if name.startswith(("leanebm.", "rich", "aiohttp"))}
     own = {"leanebm.cli", *(f"leanebm.cli.{name}" for name in ("_main", "_echo", "_running"))}
     assert loaded <= own | {"leanebm._shown", "leanebm.errors"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_loads_nothing_that_does_its_work(name: str) -> None:
+    loaded = _loaded_by_help_of(name)
+    assert f"leanebm.cli.{name.replace('-', '_')}" in loaded
+    rooms = {module.name for module in pkgutil.iter_modules(leanebm.__path__) if module.ispkg} - {"cli", "core"}
+    assert {"pipeline", "policy", "data"} <= rooms
+    assert not loaded & {f"leanebm.{room}" for room in rooms}
+    assert not loaded & {"aiohttp", "numpy", "pyarrow", "torch", "transformers", "rich", "cattrs"}
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -3,14 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 import pytest
 from click.testing import CliRunner
 
+from leanebm.cli import main
 from leanebm.cli._options import lean_options, run_options
+from leanebm.energy.training import RankingLoss
 from leanebm.lean import EmbeddedBackend, NativeBackend
-from leanebm.pipeline import RunConfig
-from leanebm.policy import EncoderBackend
+from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, NegativesConfig, RunConfig
+from leanebm.pipeline.part_check import PART_KINDS
+from leanebm.policy import PROMPT_FORMATS, EncoderBackend
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +87,42 @@ def test_a_command_without_workers_of_its_own_does_not_ask_for_them() -> None:
 
     names = {parameter.name for parameter in command.params}
     assert names == {"config_file", "lean", "project"}
+
+
+def _option(command: str, parameter: str) -> click.Option:
+    found = main.get_command(click.Context(main), command)
+    assert found is not None
+    option = next(each for each in found.params if each.name == parameter)
+    assert isinstance(option, click.Option)
+    return option
+
+
+@pytest.mark.parametrize(
+    ("command", "parameter", "expected"),
+    [
+        ("search", "encoder", [each.value for each in EncoderBackend]),
+        ("train-ebm", "encoder", [each.value for each in EncoderBackend]),
+        ("search", "prompt_format", sorted(PROMPT_FORMATS)),
+        ("train-ebm", "loss", [each.value for each in RankingLoss]),
+        ("check", "kind", list(PART_KINDS)),
+    ],
+)
+def test_a_choice_has_the_words_that_the_library_knows(command: str, parameter: str, expected: list[str]) -> None:
+    """They are spelt out where options are declared, for to import them would load what does the work."""
+    choice = _option(command, parameter).type
+    assert isinstance(choice, click.Choice)
+    assert list(choice.choices) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "parameter", "expected"),
+    [
+        ("probe", "tactics", AUTOMATION),
+        ("extract-library", "modules", LIBRARY_MODULES),
+        *(("generate-negatives", field.name, field.default) for field in attrs.fields(NegativesConfig)),
+    ],
+)
+def test_an_option_has_the_default_that_the_library_has(command: str, parameter: str, expected: object) -> None:
+    option = _option(command, parameter)
+    context = click.Context(click.Command(command))
+    assert option.process_value(context, option.get_default(context)) == expected

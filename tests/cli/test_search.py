@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from click.testing import Result
 
-import leanebm.cli.search
+import leanebm.pipeline
 from leanebm.core import Theorem
 from leanebm.pipeline import SearchRun, WorkbenchOpener, read_run_config
 from leanebm.testing import LOST, ToyWorld
@@ -126,7 +126,7 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     key: list[str],
 ) -> None:
-    make: Callable[..., Any] = vars(leanebm.cli.search)["SearchRun"]
+    make: Callable[..., Any] = vars(leanebm.pipeline)["SearchRun"]
 
     class InterruptedAtTheThird:
         def open(self, theorem: Theorem) -> Any:
@@ -135,7 +135,7 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
             return toy_lean.open(theorem)
 
     opening = toy_bench(toy_lean, environment=InterruptedAtTheThird())
-    monkeypatch.setattr(leanebm.cli.search, "SearchRun", functools.partial(SearchRun, opening=opening))
+    monkeypatch.setattr("leanebm.pipeline.SearchRun", functools.partial(SearchRun, opening=opening))
     command = ["search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1", *key]
     result = leanebm_command(*command)
     assert result.exit_code == 130
@@ -143,7 +143,7 @@ def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(
     go_on = f"Go on with:  leanebm {' '.join(command)} --resume"
     assert go_on.replace("hunter2", "KEY") in result.stderr
     assert "hunter2" not in result.output
-    monkeypatch.setattr(leanebm.cli.search, "SearchRun", make)
+    monkeypatch.setattr("leanebm.pipeline.SearchRun", make)
     assert "3 of 3 theorems proved" in leanebm_command(*command, "--resume").stdout
 
 
@@ -157,7 +157,7 @@ def test_stopped_before_it_began_there_is_nothing_to_resume(
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(leanebm.cli.search, "SearchRun", Stopped)
+    monkeypatch.setattr("leanebm.pipeline.SearchRun", Stopped)
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
     assert result.exit_code == 130
     assert "Stopped before searching began; run the same command again." in result.stderr

@@ -5,14 +5,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 import click
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline import Override, part_table, read_run_config
-from leanebm.policy import PROMPT_FORMATS, EncoderBackend
+
+if TYPE_CHECKING:
+    from leanebm.pipeline import Override
+
+ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
+"""As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
+
+_PROMPT_FORMATS = ("prefix", "state_comment")
+"""As :data:`~leanebm.policy.PROMPT_FORMATS` has them."""
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -56,6 +63,12 @@ resume_anyway_option = click.option(
 )
 
 
+def _part(text: str) -> dict[str, Any]:
+    from leanebm.pipeline import part_table
+
+    return part_table(text)
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
@@ -69,7 +82,7 @@ _BACKEND = (
         str,
         "Which Lean: embedded, native, pantograph, auto for the best that is here, or your own.  [default: auto]",
         _KIND,
-        read=part_table,
+        read=_part,
     ),
     _Setting(
         "--project",
@@ -93,7 +106,7 @@ _PARTS = tuple(
         str,
         f"{what}: a word, or package.module:Name for your own.  [default: {default}]",
         _KIND,
-        read=part_table,
+        read=_part,
     )
     for option, path, what, default in (
         ("--scorer", "scorer", "What says which state is next", "length_normalised"),
@@ -116,7 +129,7 @@ _RUN = (
     _Setting(
         "--encoder",
         "policy.encoder.backend",
-        click.Choice([backend.value for backend in EncoderBackend]),
+        click.Choice(ENCODERS),
         "Which interface of it makes embeddings.  [default: encode_pooled]",
     ),
     _Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
@@ -133,7 +146,7 @@ _RUN = (
     _Setting(
         "--prompt-format",
         "policy.prompt_format",
-        click.Choice(sorted(PROMPT_FORMATS)),
+        click.Choice(_PROMPT_FORMATS),
         "How a state is shown to the policy.  [default: state_comment]",
     ),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
@@ -193,6 +206,8 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
 
 
 def _overrides(given: Mapping[_Setting, Any]) -> list[Override]:
+    from leanebm.pipeline import Override
+
     overrides, mistakes = [], []
     for setting, value in given.items():
         try:
@@ -209,6 +224,8 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
     def decorate(command: C) -> C:
         @functools.wraps(command)
         def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
+            from leanebm.pipeline import read_run_config
+
             given = {setting: parameters.pop(setting.parameter) for setting in settings}
             return command(config=read_run_config(config_file, _overrides(given)), **parameters)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from leanebm.core import SearchOutcome
-from leanebm.pipeline import RunSummary
-from leanebm.trajectory import TheoremRecord
+
+if TYPE_CHECKING:
+    from leanebm.pipeline import RunSummary
+    from leanebm.trajectory import TheoremRecord
 
 _ENDINGS = (
     (SearchOutcome.PROVED, "certified by Lean's kernel in a process that ran no search"),

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import attrs
 import click
 
-from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import BAD_INPUT, BROKEN, NOT_PROVED, run_to_end
 from leanebm.core import Certificate, CertificationRejected
 from leanebm.errors import ConfigError, LeanEbmError
-from leanebm.pipeline import CertificationRun, ProofFileReport, RunConfig
+
+if TYPE_CHECKING:
+    from leanebm.pipeline import ProofFileReport, RunConfig
 
 
 @click.command()
@@ -30,6 +30,9 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
     own, whatever the others are. The exit status is 0 only if every file is certified, 2 if one cannot be read
     or imports what Lean has not, and 3 if Lean broke.
     """
+    from leanebm.cli._display import open_display
+    from leanebm.pipeline import CertificationRun
+
     with open_display() as display:
         reports = run_to_end(CertificationRun(config.lean, files, observer=display).run())
     if as_json:
@@ -81,6 +84,8 @@ def _indented(text: str) -> str:
 
 
 def _as_json(report: ProofFileReport) -> dict[str, Any]:
+    import attrs
+
     told: dict[str, Any] = {"file": str(report.path), "certified": report.is_certified}
     result = report.result
     if isinstance(result, LeanEbmError):

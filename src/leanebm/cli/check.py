@@ -7,13 +7,14 @@ import click
 from leanebm.cli._echo import echo
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.errors import ConfigError
-from leanebm.pipeline.part_check import PART_KINDS, check_part
-from leanebm.pipeline.parts import part_table
+
+_KINDS = ("scorer", "policy", "search", "energy-model", "backend", "encoder", "environment", "certifier")
+"""As :data:`~leanebm.pipeline.part_check.PART_KINDS` has them; to import it would load what runs Lean."""
 
 
 @click.command()
 @click.argument("part", metavar="PART[:KEY=VALUE,…]")
-@click.option("--kind", type=click.Choice(PART_KINDS), help="What it is.  [default: as its methods say]")
+@click.option("--kind", type=click.Choice(_KINDS), help="What it is.  [default: as its methods say]")
 def check(*, part: str, kind: str | None) -> None:
     """Check a scorer, policy, search … of your own against its contract.
 
@@ -21,6 +22,9 @@ def check(*, part: str, kind: str | None) -> None:
     certifier are tried on a small theorem about natural numbers; nothing else needs Lean. Fails if the part
     breaks its contract.
     """
+    from leanebm.pipeline.part_check import check_part
+    from leanebm.pipeline.parts import part_table
+
     try:
         table = part_table(part)
     except ValueError as error:

@@ -7,14 +7,15 @@ import shlex
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from leanebm.cli._echo import echo
 from leanebm.cli.search import run_search
-from leanebm.core import SearchOutcome
-from leanebm.data import Level, bundled_set
-from leanebm.pipeline import BUNDLED, Override, RunFolder, RunSummary, load_theorems, read_run_config, summarise_run
+
+if TYPE_CHECKING:
+    from leanebm.pipeline import RunSummary
 
 _RUNS = Path("runs")
 
@@ -37,6 +38,8 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
     behind a real HTTP server. A `leanebm search` over the bundled theorems, with limits that let it end
     within minutes.
     """
+    from leanebm.pipeline import BUNDLED, Override, RunFolder, load_theorems, read_run_config, summarise_run
+
     started_s = time.monotonic()
     overrides = [Override(path, value, "demo") for path, value in _SETTINGS.items()]
     if budget is not None:
@@ -61,6 +64,9 @@ def demo(*, max_theorems: int | None, budget: int | None) -> None:
 
 def _by_level(summary: RunSummary) -> str:
     """How many theorems of each level of difficulty were proved."""
+    from leanebm.core import SearchOutcome
+    from leanebm.data import Level, bundled_set
+
     levels = {entry.theorem.name: entry.level for entry in bundled_set()}
     attempted = Counter(levels[record.theorem.name] for record in summary.records)
     proved = Counter(levels[record.theorem.name] for record in summary.ended(SearchOutcome.PROVED))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import attrs
-import click
-from rich.console import Console
-from rich.text import Text
+import enum
+from typing import TYPE_CHECKING
 
-from leanebm.cli._console import ClearConsole
+import click
+
 from leanebm.cli._echo import echo_json
 from leanebm.cli._running import BROKEN
-from leanebm.pipeline import Health, HealthCheck, examine
 
-_MARKS = {Health.GOOD: ("ok", "green"), Health.ABSENT: ("--", "dim"), Health.BAD: ("!!", "bold red")}
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from leanebm.pipeline import HealthCheck
 
 
 @click.command()
@@ -22,6 +23,11 @@ def doctor(*, as_json: bool) -> None:
 
     Looks only: nothing is installed or started. Fails if something stands in the way.
     """
+    import attrs
+
+    from leanebm.cli._console import ClearConsole
+    from leanebm.pipeline import Health, examine
+
     diagnoses = examine()
     if as_json:
         echo_json([attrs.asdict(each, value_serializer=_plain) for each in diagnoses])
@@ -34,11 +40,16 @@ def doctor(*, as_json: bool) -> None:
 
 
 def _print(console: Console, diagnosis: HealthCheck) -> None:
-    mark, style = _MARKS[diagnosis.verdict]
+    from rich.text import Text
+
+    from leanebm.pipeline import Health
+
+    marks = {Health.GOOD: ("ok", "green"), Health.ABSENT: ("--", "dim"), Health.BAD: ("!!", "bold red")}
+    mark, style = marks[diagnosis.verdict]
     console.print(Text.assemble((mark, style), f"  {diagnosis.subject:<14} {diagnosis.finding}"), soft_wrap=True)
     if diagnosis.advice:
         console.print(Text(f"{'':<19}→ {diagnosis.advice}"), soft_wrap=True)
 
 
 def _plain(_: object, __: object, value: object) -> object:
-    return value.value if isinstance(value, Health) else value
+    return value.value if isinstance(value, enum.Enum) else value

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from leanebm._extras import extra_needed
-from leanebm.cli._console import ClearConsole
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from leanebm.energy.diagnostics import HeadReport
 
 
@@ -24,6 +23,8 @@ def ebm_report(*, folder: Path) -> None:
     DIR is what train-ebm wrote. The page, DIR/report.html, says whether the head may steer a search, what is wrong
     with it, and the likely cause; it is one file and needs nothing beside it.
     """
+    from leanebm.cli._console import ClearConsole
+
     with extra_needed("energy", "the report on an energy head"):
         from leanebm.energy.diagnostics import HeadReport
         from leanebm.energy.diagnostics.report import write_report
@@ -33,6 +34,8 @@ def ebm_report(*, folder: Path) -> None:
 
 def print_diagnosis(console: Console, diagnosis: HeadReport, page: Path) -> None:
     """Print the verdict, what speaks against the head, and where the whole report is."""
+    from rich.text import Text
+
     verdict = diagnosis.verdict
     console.print(Text(f"{verdict.grade.value}: ", style="bold"), Text(verdict.summary), sep="", soft_wrap=True)
     for reason in verdict.reasons:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from leanebm.cli._echo import echo
-from leanebm.data import KnownProof, write_tactic_pairs
-from leanebm.pipeline import certified_proofs
+
+if TYPE_CHECKING:
+    from leanebm.data import KnownProof
 
 
 @click.command(name="export-pairs")
@@ -33,6 +35,9 @@ def export_pairs(*, trajectories: tuple[Path, ...], output: Path) -> None:
 
     Only certified proofs count. A theorem that was proved several times is written once, with its shortest proof.
     """
+    from leanebm.data import write_tactic_pairs
+    from leanebm.pipeline import certified_proofs
+
     proofs = certified_proofs(trajectories)
     write_tactic_pairs(output, [pair for proof in proofs for pair in proof.pairs])
     echo(f"{_as_text(proofs)}\nwritten to {output}")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
-from leanebm.data import LibrarySelection
-from leanebm.pipeline import LIBRARY_MODULES, LibraryRun, RunConfig
+
+if TYPE_CHECKING:
+    from leanebm.data import LibrarySelection
+    from leanebm.pipeline import RunConfig
+
+_MODULES = ("Init", "Std")
+"""As :data:`~leanebm.pipeline.LIBRARY_MODULES` has them; to import it would load what runs Lean."""
 
 
 @click.command(name="extract-library")
@@ -27,9 +32,9 @@ from leanebm.pipeline import LIBRARY_MODULES, LibraryRun, RunConfig
     "--module",
     "modules",
     multiple=True,
-    default=LIBRARY_MODULES,
+    default=_MODULES,
     metavar="M",
-    help=f"Take the theorems of M and everything below it; repeatable.  [default: {', '.join(LIBRARY_MODULES)}]",
+    help=f"Take the theorems of M and everything below it; repeatable.  [default: {', '.join(_MODULES)}]",
 )
 @lean_options(many=False)
 def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig) -> None:
@@ -38,6 +43,9 @@ def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig
     Keeps those a person would state, each statement once, and says which split (train, val or test) its
     module belongs to. A proof of one of them may not use the theorem itself.
     """
+    from leanebm.cli._display import open_display
+    from leanebm.pipeline import LibraryRun
+
     with open_display() as display:
         found = run_to_end(LibraryRun(config.lean, output, modules=modules, observer=display).run())
     echo(f"{_as_text(found)}\nwritten to {output}")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from leanebm.cli._console import ClearConsole
-from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo_json
 from leanebm.cli._options import lean_options, theorems_option
 from leanebm.cli._running import run_to_end
-from leanebm.pipeline import AUTOMATION, ProbeResult, ProbeRun, RunConfig, fit_imports, load_theorems
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from leanebm.pipeline import ProbeResult, RunConfig
+
+_TACTICS = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
+"""As :data:`~leanebm.pipeline.AUTOMATION` has them; to import it would load what runs Lean."""
 
 
 @click.command()
@@ -24,8 +28,8 @@ from leanebm.pipeline import AUTOMATION, ProbeResult, ProbeRun, RunConfig, fit_i
     "tactics",
     multiple=True,
     metavar="T",
-    default=AUTOMATION,
-    help=f"Tactic to try; repeatable.  [default: {', '.join(AUTOMATION)}]",
+    default=_TACTICS,
+    help=f"Tactic to try; repeatable.  [default: {', '.join(_TACTICS)}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @lean_options(many=True)
@@ -37,6 +41,10 @@ def probe(
     Each tactic is tried by itself, on the theorem as it stands and after `intros`. What is left needs a
     search. Nothing is certified here.
     """
+    from leanebm.cli._console import ClearConsole
+    from leanebm.cli._display import open_display
+    from leanebm.pipeline import ProbeRun, fit_imports, load_theorems
+
     chosen = load_theorems(theorems, max_theorems=max_theorems)
     config = fit_imports(config, theorems)
     with open_display() as display:
@@ -48,6 +56,8 @@ def probe(
 
 
 def _print(console: Console, results: tuple[ProbeResult, ...], tactics: tuple[str, ...]) -> None:
+    from rich.table import Table
+
     table = Table(box=None)
     table.add_column("theorem", overflow="fold")
     for tactic in tactics:

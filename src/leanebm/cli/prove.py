@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
-from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of, write_proof
+
+if TYPE_CHECKING:
+    from leanebm.pipeline import ProofAttempt, RunConfig
 
 
 @click.command()
@@ -43,6 +44,9 @@ def prove(
     kernel-checked once more, from its text, in a Lean process that ran no search. The exit status is 0 only
     for such a certified proof.
     """
+    from leanebm.cli._display import open_display
+    from leanebm.pipeline import ProofRun, theorem_of, write_proof
+
     theorem = theorem_of(statement, name=name, header=header)
     with open_display() as display:
         attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())

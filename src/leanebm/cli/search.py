@@ -5,19 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
-from leanebm.cli._console import ClearConsole
-from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options, theorems_option
-from leanebm.cli._report import print_summary
 from leanebm.cli._running import BROKEN, INTERRUPTED, Interrupted, run_to_end
-from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import TrajectoryError
-from leanebm.pipeline import RunConfig, RunFolder, SearchRun, fit_imports, load_theorems, summarise_run, to_toml
+
+if TYPE_CHECKING:
+    from leanebm.core import Theorem
+    from leanebm.pipeline import RunConfig
 
 
 @click.command()
@@ -57,6 +56,8 @@ def search(
     Writes every search tree, right and wrong turns, to OUTPUT/trajectory, and every certified proof to
     OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume.
     """
+    from leanebm.pipeline import fit_imports, load_theorems, to_toml
+
     chosen = load_theorems(theorems, max_theorems=max_theorems, sample=sample)
     config = fit_imports(config, theorems)
     if dry_run:
@@ -86,6 +87,14 @@ def run_search(
 
     Ends the program if the user stops it, or if something broke in every search, so that nothing is known.
     """
+    from rich.text import Text
+
+    from leanebm.cli._console import ClearConsole
+    from leanebm.cli._display import open_display
+    from leanebm.cli._report import print_summary
+    from leanebm.core import SearchOutcome
+    from leanebm.pipeline import SearchRun
+
     console = ClearConsole()
     try:
         with open_display() as display:
@@ -104,6 +113,8 @@ def run_search(
 
 
 def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
+    from leanebm.pipeline import RunFolder, summarise_run
+
     if not RunFolder(output).config.exists():
         return "\nStopped before searching began; run the same command again."
     try:

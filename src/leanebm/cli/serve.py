@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
-from leanebm.serve import Backend, HfBackend, HfConfig, PolicyServer, ServeConfig, TemplateBackend
+
+if TYPE_CHECKING:
+    from leanebm.serve import Backend, ServeConfig
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -73,6 +75,8 @@ def serve(
     load. The hf backend samples from a language model, and gives the states' embeddings that an energy head
     is trained on.
     """
+    from leanebm.serve import ServeConfig
+
     try:
         config = ServeConfig(host=host, port=port, allowed_hosts=allowed_hosts, api_key=api_key)
     except ValueError as error:
@@ -87,6 +91,8 @@ def serve(
 
 
 def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
+    from leanebm.serve import HfBackend, HfConfig, TemplateBackend
+
     if name == "template":
         if given:
             options = ", ".join(f"--{option.replace('_', '-')}" for option in sorted(given))
@@ -114,6 +120,8 @@ def _adapters(given: tuple[str, ...]) -> dict[str, str]:
 
 
 async def _serve(config: ServeConfig, backend: Backend) -> None:
+    from leanebm.serve import PolicyServer
+
     async with PolicyServer(config, backend) as server:
         echo(f"serving {backend.description.model_path} at {server.url}")
         echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}", err=True)

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from leanebm.cli._console import ClearConsole
 from leanebm.cli._echo import echo_json
-from leanebm.cli._report import print_summary
-from leanebm.pipeline import summarise_run
 
 
 @click.command()
@@ -23,6 +20,10 @@ from leanebm.pipeline import summarise_run
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def summary(*, trajectories: Path, as_json: bool) -> None:
     """Say what a run found and what it cost."""
+    from leanebm.cli._console import ClearConsole
+    from leanebm.cli._report import print_summary
+    from leanebm.pipeline import summarise_run
+
     found = summarise_run(trajectories)
     if as_json:
         echo_json(found.as_json())

@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._console import ClearConsole
-from leanebm.cli._display import open_display
 from leanebm.cli._echo import echo
+from leanebm.cli._options import ENCODERS
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
-from leanebm.cli.ebm_report import print_diagnosis
-from leanebm.pipeline import EMBEDDED_SERVER_URL, EnergySources, structure_settings
-from leanebm.policy import EncoderBackend
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
@@ -45,7 +41,7 @@ def _widths(text: str | None) -> list[int] | None:
               help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
 @click.option("--server-url", metavar="URL", help="Whose encoder to use; without it, the embedded one.")
 @click.option("--encode-url", metavar="URL", help="The encoder's server, if it is another one.")
-@click.option("--encoder", type=click.Choice([each.value for each in EncoderBackend]), help="How the encoder is asked.")
+@click.option("--encoder", type=click.Choice(ENCODERS), help="How the encoder is asked.")
 @click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N",
@@ -75,6 +71,11 @@ def train_ebm(
     calibration for the search, every figure about it, and report.html. Stop it with Ctrl-C at any time; the same
     command goes on.
     """
+    from leanebm.cli._console import ClearConsole
+    from leanebm.cli._display import open_display
+    from leanebm.cli.ebm_report import print_diagnosis
+    from leanebm.pipeline import EnergySources
+
     with extra_needed("energy", "training an energy head"):
         from leanebm.pipeline.energy.training_run import EnergyTrainingRun
     sources = EnergySources(
@@ -96,6 +97,7 @@ def train_ebm(
 
 def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     """The settings that were given, laid over the defaults."""
+    from leanebm.pipeline import EMBEDDED_SERVER_URL, structure_settings
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
     settings = {name: value for name, value in given.items() if value is not None}
