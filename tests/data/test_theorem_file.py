@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import Theorem
-from leanebm.core.limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS, objection_to_theorem
+from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS, objection_to_theorem
 from leanebm.data import (
     BUNDLED_FILE,
     LibraryTheorem,
@@ -125,7 +125,7 @@ def test_statements_that_only_look_odd_are_accepted(tmp_path: Path, statement: s
 @pytest.mark.parametrize(
     ("statement", "complaint"),
     [
-        ("True\n\naxiom oops : False", r"holds '\n'"),
+        ("True\n\naxiom oops : False", "'axiom' begins a command"),
         ("True\r\naxiom oops : False", r"holds '\r'"),
         ("True\u2028axiom oops : False", r"holds '\u2028'"),
         ("True\x0baxiom oops : False", r"holds '\x0b'"),
@@ -138,7 +138,7 @@ def test_statements_that_only_look_odd_are_accepted(tmp_path: Path, statement: s
         ("([1) = ]", "closes nothing"),
         ("⟨1, 2) = x", "closes nothing"),
         ("f (g (x) = 1", "a ) is missing"),
-        ("theorem foo : True", "without 'theorem'"),
+        ("theorem foo : True", "'theorem' begins a command"),
         ("True := by", "without ':='"),
         ("True := by sorry", "without ':='"),
         ("   ", "empty"),
@@ -163,6 +163,24 @@ def test_what_is_read_is_what_lean_is_given(tmp_path: Path, part: str, excess: i
     assert refused == bool(excess)
     path = json_file(tmp_path, {"name": "t", **parts})
     assert bool(problems_of(path)) if refused else read_theorems(path) == (Theorem(name="t", **parts),)
+
+
+CONTEXT = "def two : Nat :=\n  2\n\n-- a comment\nnamespace N"
+
+
+def test_a_context_is_kept(tmp_path: Path) -> None:
+    theorem = Theorem(name="t", statement="(h : 1 < two) : two = 2", header="open Nat", context=CONTEXT)
+    write_theorems(tmp_path / "theorems.jsonl", [theorem])
+    assert read_theorems(tmp_path / "theorems.jsonl") == (theorem,)
+
+
+@pytest.mark.parametrize(
+    ("context", "complaint"),
+    [("x" * (MAX_CONTEXT_CHARACTERS + 1), "context is too long"), ("def f := 1\x00", r"holds '\x00'")],
+)
+def test_a_context_that_lean_could_not_read_is_refused(tmp_path: Path, context: str, complaint: str) -> None:
+    (problem,) = problems_of(json_file(tmp_path, {"name": "t", "statement": "True", "context": context}))
+    assert complaint in problem
 
 
 # --- JSONL --------------------------------------------------------------------------------------
@@ -198,7 +216,8 @@ def test_an_object_gives_a_statement_with_a_header_or_a_library_name(tmp_path: P
         "universe",
         "universe u end Trap",
         "universe u section",
-        "set_option maxHeartbeats 0",
+        "set_option maxHeartbeats 0 in",
+        "set_option pp.all true axiom oops",
         "import Lean",
         "macro_rules | `(True) => `(False)",
         "open Nat\n" * 500,

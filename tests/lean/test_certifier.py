@@ -93,6 +93,17 @@ async def test_pantograph_is_not_given_a_header_that_it_cannot_check(fake_config
     assert result.reason == "forbidden"
 
 
+@pytest.mark.parametrize("change", [{"context": "def f := 1"}, {"statement": "(h : p) : p"}])
+async def test_pantograph_certifies_neither_contexts_nor_binders(
+    fake_config: FakeConfig, change: dict[str, str]
+) -> None:
+    theorem = attrs.evolve(_THEOREM, header="", **change)
+    async with Certifier(fake_config(dialect="pantograph")) as certifier:
+        result = await certifier.certify(theorem, ["done"])
+    assert isinstance(result, CertificationRejected)
+    assert result.reason == "forbidden"
+
+
 async def test_it_keeps_the_contract_of_a_certifier(fake_config: FakeConfig) -> None:
     async with Certifier(fake_config()) as certifier:
         await check_certifier(certifier, _THEOREM, proof=["sound", "done"])
@@ -238,6 +249,15 @@ def test_each_tactic_is_an_indented_block() -> None:
         "  | zero => rfl\n"
         "  | succ n ih =>\n"
         "    simp\n"
+    )
+
+
+def test_binders_stand_before_the_colon_and_the_context_before_the_theorem() -> None:
+    theorem = Theorem(
+        name="t", statement="(n : Nat) : n = n", header="open Nat", context="def f := 1\n\nvariable (m : Nat)"
+    )
+    assert assemble(theorem, ["rfl"]) == (
+        "open Nat\n\ndef f := 1\n\nvariable (m : Nat)\n\ntheorem leanebm_t (n : Nat) : n = n := by\n  rfl\n"
     )
 
 

@@ -244,6 +244,14 @@ async def test_pantograph_takes_universes_but_no_open_lines(fake_config: FakeCon
                 pytest.fail("it opened")
 
 
+async def test_pantograph_says_how_to_write_what_it_cannot_read(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(dialect="pantograph")) as pool:
+        with pytest.raises(StatementError, match=r"∀ \(h : p\), q"):
+            await pool.open(Theorem(name="t", statement="(h : p) : q"))
+        with pytest.raises(StatementError, match="another backend"):
+            await pool.open(Theorem(name="t", statement="p", context="def f := 1"))
+
+
 async def test_a_library_theorem_is_opened_by_name(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config()) as pool, pool.open(Theorem(name="t", copy_from="Nat.add_comm")) as proof:
         assert proof.root.text == "⊢ type of Nat.add_comm"

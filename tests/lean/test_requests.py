@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from leanebm.core import StateRef, Theorem
 from leanebm.lean import Dialect, requests
+from leanebm.lean.requests import goal_start, proof_certify
 
 _SCOPED = Theorem(name="t", statement="∀ α : Sort u, p", header="open Nat\nuniverse u v")
 
@@ -13,6 +14,12 @@ def test_a_theorem_is_started_with_its_header() -> None:
 
 def test_lean_is_told_when_to_give_a_statement_up() -> None:
     assert requests.goal_start(_SCOPED, epoch=1, timeout_s=1.5).payload["timeout"] == 1500
+
+
+def test_a_context_follows_the_header() -> None:
+    theorem = Theorem(name="t", statement="p", header="open Nat\n", context="\ndef f := 1\n")
+    assert goal_start(theorem, epoch=0).payload["header"] == "open Nat\n\ndef f := 1"
+    assert proof_certify(theorem, source="s", name="n").payload["header"] == "open Nat\n\ndef f := 1"
 
 
 def test_a_worker_without_headers_is_told_the_universes() -> None:

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 @click.argument("statement")
 @click.option("--tactic", "tactics", multiple=True, metavar="T", help="Replay this instead of searching; repeatable.")
 @click.option("--name", metavar="NAME", help="The theorem's name.  [default: made from the statement]")
-@click.option("--header", default="", metavar="LINES", help="`open` and `universe` lines in front of the theorem.")
+@click.option(
+    "--header", default="", metavar="LINES", help="`open`, `universe` and `set_option` lines in front of the theorem."
+)
+@click.option(
+    "--context",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file of definitions and other Lean commands that the statement needs.",
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -34,20 +42,21 @@ def prove(
     tactics: tuple[str, ...],
     name: str | None,
     header: str,
+    context: Path | None,
     output: Path | None,
     as_json: bool,
     config: RunConfig,
 ) -> None:
-    """Prove STATEMENT, a Lean proposition such as "∀ n : Nat, n + 0 = n".
+    """Prove STATEMENT, a Lean proposition such as "∀ n : Nat, n + 0 = n", or a whole theorem with its `sorry`.
 
     Searches for a proof, or replays the tactics given with --tactic. Whatever is found is elaborated and
     kernel-checked once more, from its text, in a Lean process that ran no search. The exit status is 0 only
     for such a certified proof.
     """
     from leanebm.cli._display import open_display
-    from leanebm.pipeline import ProofRun, theorem_of, write_proof
+    from leanebm.pipeline import ProofRun, read_context, theorem_of, write_proof
 
-    theorem = theorem_of(statement, name=name, header=header)
+    theorem = theorem_of(statement, name=name, header=header, context="" if context is None else read_context(context))
     with open_display() as display:
         attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())
     file = write_proof(attempt.certificate, output) if output is not None and attempt.certificate is not None else None

@@ -13,6 +13,7 @@ from typing import Final
 from leanebm.core.theorem import Theorem
 
 __all__ = [
+    "MAX_CONTEXT_CHARACTERS",
     "MAX_FILE_CHARACTERS",
     "MAX_HEADER_CHARACTERS",
     "MAX_TEXT_CHARACTERS",
@@ -28,9 +29,13 @@ MAX_HEADER_CHARACTERS: Final = 2**10
 
 """Longest header. Lean looks up every name that it opens in all namespaces that are open already."""
 
+MAX_CONTEXT_CHARACTERS: Final = 2**15
+
+"""Longest context: definitions and other commands in front of a theorem."""
+
 MAX_FILE_CHARACTERS: Final = 2**16
 
-"""Longest file that is certified: a header, a statement and all of its proof."""
+"""Longest file that is certified: a header, a context, a statement and all of its proof."""
 
 
 def objection_to_length(text: str, limit: int = MAX_TEXT_CHARACTERS, *, what: str = "text") -> str | None:
@@ -46,9 +51,10 @@ def objection_to_length(text: str, limit: int = MAX_TEXT_CHARACTERS, *, what: st
 
 
 def objection_to_theorem(theorem: Theorem) -> str | None:
-    """Why Lean is not asked about ``theorem``; ``None`` where its statement, name and header are short enough."""
+    """Why Lean is not asked about ``theorem``; ``None`` where all of its texts are short enough."""
     return (
         objection_to_length(theorem.statement or "", what="statement")
         or objection_to_length(theorem.copy_from or "", what="name")
         or objection_to_length(theorem.header, MAX_HEADER_CHARACTERS, what="header")
+        or objection_to_length(theorem.context, MAX_CONTEXT_CHARACTERS, what="context")
     )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from leanebm._shown import fitting_repr
+from leanebm.core.theorem_text import normalized, split_theorem, without_comments
+
+MAX_SPLIT_CHARACTERS: Final = 2**17
+
+"""Longest text that is looked through for a theorem; more than Lean is given."""
 
 
 @attrs.frozen(kw_only=True)
@@ -17,20 +22,26 @@ class Theorem:
     Exactly one of ``statement`` and ``copy_from`` is given.
 
     Raises:
-        ValueError: both or neither of ``statement`` and ``copy_from`` are given, or the name is blank.
+        ValueError: both or neither of ``statement`` and ``copy_from`` are given, the name is blank, or a library
+            theorem is given a context.
     """
 
     name: str
     """How results refer to it; unique within a theorem set."""
 
     statement: str | None = None
-    """A Lean proposition, as text, such as ``∀ n : Nat, n + 0 = n``."""
+    """A Lean proposition, as text, such as ``∀ n : Nat, n + 0 = n``. It may have binders before a colon, as in
+    ``(n : Nat) (h : 0 < n) : n ≠ 0``; a proof then starts with these introduced."""
 
     copy_from: str | None = None
     """The name of a library theorem whose type is the statement; its proof must not use itself."""
 
     header: str = ""
-    """Lean commands in front of the theorem: ``open …`` and ``universe …`` lines only."""
+    """Lines in front of the theorem: ``open …``, ``universe …`` and ``set_option …`` only."""
+
+    context: str = ""
+    """Lean commands after the header that the statement needs: definitions, instances, notations, lemmas with their
+    proofs, ``variable``, ``namespace`` … They are part of what the theorem says (see ``docs/soundness.md``)."""
 
     __repr__ = fitting_repr
 
@@ -39,20 +50,64 @@ class Theorem:
             raise ValueError("a theorem needs a name")
         if (self.statement is None) == (self.copy_from is None):
             raise ValueError(f"theorem {self.name!r} needs exactly one of statement and copy_from")
+        if self.copy_from is not None and self.context.strip():
+            raise ValueError(f"theorem {self.name!r} is a library theorem: it stands for itself, without a context")
 
     @classmethod
-    def of(cls, statement: str, *, name: str | None = None, header: str = "") -> Self:
-        """A theorem from a statement alone.
+    def of(cls, text: str, *, name: str | None = None, header: str = "", context: str = "") -> Self:
+        """A theorem from text as people write it.
 
         Args:
-            statement: a Lean proposition.
-            name: how results refer to it; made from the statement if ``None``, equal for equal statements.
-            header: ``open`` and ``universe`` lines.
+            text: a Lean proposition, with or without binders and a colon before it; or a whole ``theorem``, ``lemma``
+                or ``example``, with or without ``:= by sorry``, comments and attributes. What stands before it,
+                definitions for example, becomes its context.
+            name: how results refer to it. If ``None``, the text's own name, or one made from the statement, equal
+                for equal statements.
+            header: ``open``, ``universe`` and ``set_option`` lines.
+            context: commands that the text needs, before those that it begins with.
+
+        Raises:
+            ValueError: the text holds no theorem, several, or one that is proved already; every obstacle is named.
         """
-        digest = hashlib.sha256(statement.encode(errors="replace")).hexdigest()
-        return cls(name=f"statement_{digest[:8]}" if name is None else name, statement=statement, header=header)
+        if len(text) > MAX_SPLIT_CHARACTERS:  # will be refused for its length
+            return cls(name=_made_name(text) if name is None else name, statement=text, header=header, context=context)
+        parts = split_theorem(text)
+        problems = []
+        if parts.imports:
+            modules = ",".join(parts.imports)
+            problems.append(f"it imports {modules}: leave that out, and name the modules by --imports {modules}")
+        if parts.proof is not None and "sorry" not in without_comments(parts.proof):
+            problems.append("it has a proof already: write `:= by sorry` instead, or check it by `leanebm certify`")
+        if problems:
+            raise ValueError("; ".join(problems))
+        context = normalized(context)
+        before = _joined(header, parts.header)
+        # What the text opens comes after what was given, and a header comes first.
+        late = bool(context.strip() and parts.header.strip())
+        theorem = cls(
+            name=name or parts.name or "unnamed",
+            statement=parts.statement,
+            header=header if late else before,
+            context=_joined(context, parts.header if late else "", parts.context),
+        )
+        if name is None and parts.name is None:
+            return attrs.evolve(theorem, name=_made_name(theorem.preamble + parts.statement))
+        return theorem if name is None else attrs.evolve(theorem, name=name)
+
+    @property
+    def preamble(self) -> str:
+        """Everything in front of the theorem: its header, then its context."""
+        return _joined(self.header, self.context)
 
     @property
     def display(self) -> str:
         """The statement, or the library name: what a person recognises it by."""
         return self.statement if self.statement is not None else f"@{self.copy_from}"
+
+
+def _made_name(text: str) -> str:
+    return f"statement_{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part.strip("\n") for part in parts if part.strip())

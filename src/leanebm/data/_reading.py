@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, Final
 
 from leanebm._shown import shown_json
 from leanebm.core import Theorem
-from leanebm.core.limits import MAX_HEADER_CHARACTERS, objection_to_length
+from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, objection_to_length
+from leanebm.core.theorem_text import HEADER_LINE, command_word
 
 _MAX_NAME_CHARS: Final = 256
 
@@ -25,19 +26,6 @@ _MAX_SHOWN_CHARS: Final = 80
 _NAME: Final = re.compile(r"[\w'!?-]+(?:\.[\w'!?-]+)*")
 
 _LIBRARY_NAME: Final = re.compile(r"(?:[\w'!?]+|«[^«»/\\\s]+»)(?:\.(?:[\w'!?]+|«[^«»/\\\s]+»))*")
-
-# Every command of Lean starts with a lower-case keyword, and a line may hold several commands:
-# `open Nat namespace Trap` is two. So a namespace starts upper-case, and a universe is one letter
-# with an index; no command fits either.
-_NAMESPACE: Final = r"[A-ZΑ-Ω]\w*(?:\.[A-ZΑ-Ω]\w*)*"
-
-_HEADER_LINE: Final = re.compile(
-    rf"open(?: +scoped)?(?: +{_NAMESPACE})+"
-    rf"|open +{_NAMESPACE} +\([\w.'!? ]+\)"
-    r"|universe(?: +[a-z](?:_?\d+|[₀-₉]+|[α-ω])?)+"
-)
-
-_COMMAND: Final = re.compile(r"(?:theorem|lemma|example|def|abbrev|axiom|instance|import|namespace|variable)\b")
 
 _PROOF: Final = re.compile(r":=\s*(?:by)?\s*(?:sorry)?$")
 
@@ -56,7 +44,7 @@ _CLOSER_OF: Final = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 
 
 def theorem_problems(theorem: Theorem) -> Iterator[str]:
-    """What is wrong with a theorem's name, statement or library name, and header; nothing if all is well."""
+    """What is wrong with a theorem's name, statement or library name, header and context; nothing if all is well."""
     if theorem.name != theorem.copy_from:
         yield from _name_problems(theorem.name)
     if theorem.copy_from is not None:
@@ -64,6 +52,7 @@ def theorem_problems(theorem: Theorem) -> Iterator[str]:
     if theorem.statement is not None:
         yield from _statement_problems(theorem.statement)
     yield from _header_problems(theorem.header)
+    yield from _context_problems(theorem.context)
 
 
 def _name_problems(name: str) -> Iterator[str]:
@@ -84,16 +73,19 @@ def _statement_problems(statement: str) -> Iterator[str]:
         yield "the statement is empty"
     elif objection := objection_to_length(statement, what="statement"):
         yield objection
-    elif not statement.isprintable():
-        odd = next(char for char in statement if not char.isprintable())
-        yield f"the statement holds {odd!a}; write it on one line, with spaces only between its words"
+    elif odd := _odd_character(statement):
+        yield f"the statement holds {odd!a}; leave it out, or write a space"
     else:
         yield from _code_problems(statement)
 
 
+def _odd_character(text: str) -> str | None:
+    return next((char for char in text if not char.isprintable() and char != "\n"), None)
+
+
 def _code_problems(statement: str) -> Iterator[str]:
-    if match := _COMMAND.match(statement.lstrip()):
-        yield f"write the proposition alone, without {match.group()!r} and a name before it"
+    if word := command_word(statement):
+        yield f"{word!r} begins a command, which is no part of a proposition"
     if _PROOF.search(statement.rstrip()):
         yield "write the proposition alone, without ':=' and a proof after it"
     if problem := _bracket_problem(statement):
@@ -123,11 +115,18 @@ def _header_problems(header: str) -> Iterator[str]:
         yield objection
         return
     for line in header.split("\n"):  # for Lean, no other character ends a line; inside one, no such character matches
-        if line.strip(" ") and not _HEADER_LINE.fullmatch(line.strip(" ")):
+        if line.strip(" ") and not HEADER_LINE.fullmatch(line.strip(" ")):
             yield (
                 f"the header line {_shortened(line)} is not of the form 'open Nat List', 'open scoped Nat', "
-                "'open Nat (succ_le)' or 'universe u v'"
+                "'open Nat (succ_le)', 'universe u v' or 'set_option autoImplicit true'; other commands are a context"
             )
+
+
+def _context_problems(context: str) -> Iterator[str]:
+    if objection := objection_to_length(context, MAX_CONTEXT_CHARACTERS, what="context"):
+        yield objection
+    elif odd := _odd_character(context):
+        yield f"the context holds {odd!a}; leave it out, or write a space"
 
 
 def _shortened(text: str) -> str:

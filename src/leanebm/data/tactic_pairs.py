@@ -5,9 +5,10 @@ One JSON object per line, one line per step::
     {"theorem": "add_zero", "statement": "∀ n : Nat, n + 0 = n", "step": 0, "num_steps": 2,
      "state": "⊢ ∀ n : Nat, n + 0 = n", "tactic": "intro n"}
 
-``copy_from`` stands in place of ``statement`` where the theorem is the library's; ``header`` (``open`` and
-``universe`` lines) and ``module`` may be left out. All steps of a proof must be there, in any
-order of lines. Whatever else is known of a step may stand under ``meta``; any other key is a mistake.
+``copy_from`` stands in place of ``statement`` where the theorem is the library's; ``header`` (``open``,
+``universe`` and ``set_option`` lines), ``context`` (other commands) and ``module`` may be left out. All steps of a
+proof must be there, in any order of lines. Whatever else is known of a step may stand under ``meta``; any other key
+is a mistake.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class TacticPair:
 
 
 _KINDS: Final[dict[str, type]] = dict.fromkeys(
-    ("theorem", "statement", "copy_from", "header", "module", "state", "tactic"), str
+    ("theorem", "statement", "copy_from", "header", "context", "module", "state", "tactic"), str
 ) | dict.fromkeys(("step", "num_steps"), int)
 
 _REQUIRED: Final = ("theorem", "step", "num_steps", "state", "tactic")
@@ -152,7 +153,7 @@ def _parse(line: str) -> TacticPair:
     value = json_object(line, example=_EXAMPLE)
     given = fields_of(value, _KINDS, required=_REQUIRED)
     theorem = {"name": given.pop("theorem")}
-    theorem |= {key: given.pop(key) for key in ("statement", "copy_from", "header") if key in given}
+    theorem |= {key: given.pop(key) for key in ("statement", "copy_from", "header", "context") if key in given}
     try:
         return TacticPair(theorem=Theorem(**theorem), **given)
     except ValueError as error:
@@ -193,6 +194,7 @@ def _json_line(pair: TacticPair) -> bytes:
         "statement": theorem.statement,
         "copy_from": theorem.copy_from,
         "header": theorem.header or None,
+        "context": theorem.context or None,
         "module": pair.module or None,
         "step": pair.step,
         "num_steps": pair.num_steps,

@@ -3,10 +3,10 @@
 Three forms, distinguished by the file's suffix:
 
 ``.jsonl``
-    One JSON object per line: ``name`` and either ``statement`` (with an optional ``header`` of ``open``
-    and ``universe`` lines) or ``copy_from``, the name of a library theorem. Under ``meta`` may stand
-    whatever else a data set says of the theorem; any other key is a mistake, for a misspelt ``header``
-    would change what the statement means.
+    One JSON object per line: ``name`` and either ``statement`` (with an optional ``header`` of ``open``,
+    ``universe`` and ``set_option`` lines, and a ``context`` of other commands) or ``copy_from``,
+    the name of a library theorem. Under ``meta`` may stand whatever else a data set says of the theorem;
+    any other key is a mistake, for a misspelt ``header`` would change what the statement means.
 ``.parquet``
     A file of library theorems (:mod:`leanebm.data.library`).
 anything else
@@ -28,7 +28,7 @@ from leanebm.data.library import read_library_file
 from leanebm.errors import ConfigError
 from leanebm.storage import open_regular, write_atomically
 
-_KEYS: Final = ("name", "statement", "copy_from", "header")
+_KEYS: Final = ("name", "statement", "copy_from", "header", "context")
 
 
 def read_theorems(path: str | os.PathLike[str]) -> tuple[Theorem, ...]:

@@ -18,6 +18,7 @@ import re
 
 from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
+from leanebm.core.theorem_text import split_binders
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
 
 _RUNS_CODE = re.compile(
@@ -53,9 +54,11 @@ def audited(source: str, theorem: Theorem, name: str) -> str:
 def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply | None:
     """What speaks against processing ``source``, which declares ``name``, at all."""
     front, _, rest = source.partition(f"theorem {name}")
-    lines = [*theorem.header.splitlines(), *(line for line in front.splitlines() if not line.startswith("--"))]
+    lines = [*theorem.preamble.splitlines(), *(line for line in front.splitlines() if not line.startswith("--"))]
     if beyond := [line for line in lines if line.strip() and not _UNIVERSE.fullmatch(line.strip())]:
         return CertifyRejectedReply("forbidden", f"a header may hold only `universe` lines here, not {beyond[0]!r}")
+    if split_binders(theorem.statement or "")[0]:
+        return CertifyRejectedReply("forbidden", "binders before the statement's colon are not read here: write `∀`")
     if found := _RUNS_CODE.search(source):
         return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: it could run code")
     if found := _RUN_SETTING.search(rest):

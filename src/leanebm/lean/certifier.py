@@ -21,6 +21,7 @@ from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, Certification
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
 from leanebm.core.proof_script import Proof, indented, tactic_blocks
 from leanebm.core.theorem import Theorem
+from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import MISUSE, CertifiedReply, CertifyRejectedReply
@@ -70,7 +71,7 @@ def declaration_name(theorem: Theorem) -> str:
 
 
 def assemble(theorem: Theorem, proof: Proof, statement: str | None = None) -> str:
-    r"""The text of a proof, without import lines: header, statement, and one indented block per step.
+    r"""The text of a proof, without import lines: header and context, statement, and one indented block per step.
 
     Args:
         theorem: What was proved. One from the library is stated as ``type_of% @Name``, so that no
@@ -82,7 +83,7 @@ def assemble(theorem: Theorem, proof: Proof, statement: str | None = None) -> st
     theorem leanebm_two : 1 + 1 = 2 := by
       rfl
     """
-    blocks = [theorem.header.strip(), _claim(theorem, proof, statement)]
+    blocks = [theorem.preamble.strip(), _claim(theorem, proof, statement)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -101,7 +102,8 @@ def _claim(theorem: Theorem, proof: Proof, statement: str | None) -> str:
     stated = "\n" + indented(claim, 2 * _INDENT) if several else f" {claim.strip()}"
     # A comment at its end must not swallow what follows.
     by = f"\n{2 * _INDENT}:= by" if "--" in claim else " := by"
-    lines.append(f"theorem {declaration_name(theorem)} :{stated}{by}")
+    colon = "" if split_binders(claim)[0] else " :"
+    lines.append(f"theorem {declaration_name(theorem)}{colon}{stated}{by}")
     lines.extend(indented(block, _INDENT) for block in tactic_blocks(proof))
     return "\n".join(lines)
 
@@ -199,7 +201,7 @@ class Certifier:
 
         Args:
             theorem: What the text is said to prove.
-            text: Everything after the import lines: a header, and one theorem with its proof.
+            text: Everything after the import lines: the theorem's header and context, and the theorem with its proof.
             name: What the text calls the theorem.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -16,6 +16,7 @@ from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, Ta
 from leanebm.core.proof_script import on_goal
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
+from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
 from leanebm.lean._worker import LeanWorker
@@ -284,15 +285,19 @@ async def _printed(worker: LeanWorker, ref: StateRef) -> ProofState:
 
 
 def _check_header(theorem: Theorem, command: WorkerCommand) -> None:
+    """Refuse what only our REPL understands."""
     if command.dialect is Dialect.LEANEBM:
         return
-    beyond = _beyond_universes(theorem.header.splitlines())
-    if beyond:
+    lines = theorem.preamble.splitlines()
+    if beyond := [line for line in lines if line.strip() and line.split()[0] not in {"universe", "universes"}]:
         raise StatementError(
             "header",
-            f"the {command.backend} backend takes 'universe' lines only, not {beyond[0]!r}; use another backend",
+            f"the {command.backend} backend takes 'universe' lines only, not {shown(beyond[0])}; use another backend",
         )
-
-
-def _beyond_universes(lines: Iterable[str]) -> list[str]:
-    return [line for line in lines if line.strip() and line.split()[0] not in {"universe", "universes"}]
+    binders, proposition = split_binders(theorem.statement or "")
+    if binders:
+        raise StatementError(
+            "binders",
+            f"the {command.backend} backend takes propositions without binders before a colon: "
+            f"write {shown(f'∀ {binders}, {proposition}')}, or use another backend",
+        )

@@ -84,12 +84,12 @@ def goal_start(
 ) -> Request[ProofState | StateRef]:
     """Open a proof of ``theorem`` on the worker ``epoch``; Lean gives its statement up after ``timeout_s``.
 
-    Plain Pantograph takes no header and no time here; it takes the names of the universe levels instead.
+    Plain Pantograph takes no header, context or time here; it takes the names of the universe levels instead.
     """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
     scope: JsonObject = {"levels": universe_levels(theorem.header)}
     if dialect is Dialect.LEANEBM:
-        scope = {**_header(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
+        scope = {**_preamble(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
     payload = {**subject, **scope, "goals": True, "prop": True}
     return Request("goal.start", payload, partial(start_reply, epoch=epoch), makes_state=True)
 
@@ -116,7 +116,7 @@ def goal_delete(refs: Iterable[StateRef]) -> Request[None]:
 def proof_certify(theorem: Theorem, *, source: str, name: str) -> Request[CertifiedReply | CertifyRejectedReply]:
     """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``."""
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    payload = {"source": source, "name": name, **subject, **_header(theorem)}
+    payload = {"source": source, "name": name, **subject, **_preamble(theorem)}
     return Request("proof.certify", payload, certify_reply)
 
 
@@ -155,8 +155,8 @@ def universe_levels(header: str) -> list[str]:
     return [name for line in lines if line[:1] in (["universe"], ["universes"]) for name in line[1:]]
 
 
-def _header(theorem: Theorem) -> dict[str, str]:
-    return {"header": theorem.header} if theorem.header.strip() else {}
+def _preamble(theorem: Theorem) -> dict[str, str]:
+    return {"header": theorem.preamble} if theorem.preamble else {}
 
 
 def _timeout(timeout_s: float) -> dict[str, int]:

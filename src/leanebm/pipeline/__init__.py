@@ -27,7 +27,7 @@ from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
-from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, theorem_of
+from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, read_context, theorem_of
 from leanebm.pipeline.search.prover import Prover, prove
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem
@@ -94,6 +94,7 @@ __all__ = [
     "part_table",
     "probe",
     "prove",
+    "read_context",
     "read_run_config",
     "read_search_groups",
     "record_path",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
-from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, theorem_of
+from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, read_context, theorem_of
 from leanebm.pipeline.events import PipelineEvent, StageFinished, StageStarted
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
@@ -100,6 +101,21 @@ def test_everything_wrong_with_a_statement_is_told_at_once() -> None:
     assert len(caught.value.problems) >= 3
     with pytest.raises(ConfigError, match="name"):
         theorem_of("True", name=" ")
+
+
+def test_a_context_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "context.lean"
+    file.write_bytes(b"\xef\xbb\xbfdef f := 1\r\n")
+    assert read_context(file) == "def f := 1\n"
+    assert theorem_of("f = 1", context=read_context(file)).context == "def f := 1\n"
+    file.write_text("import Mathlib\nimport Std\ndef f := 1\n")
+    with pytest.raises(ConfigError, match="--imports") as caught:
+        read_context(file)
+    assert len(caught.value.problems) == 2
+    file.write_bytes(b"\xff")
+    for unreadable in (file, tmp_path, tmp_path / "absent"):
+        with pytest.raises(ConfigError, match="cannot read"):
+            read_context(unreadable)
 
 
 def test_what_an_attempt_shows_steers_no_terminal_and_no_page() -> None:

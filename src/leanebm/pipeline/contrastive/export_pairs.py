@@ -70,7 +70,7 @@ def _proof(certificate: Certificate, states: dict[int, str], path: Path) -> Know
 
 
 def _claim(theorem: Theorem) -> tuple[str, str]:
-    return theorem.header.strip(), theorem.display
+    return theorem.preamble.strip(), theorem.display
 
 
 def _size(proof: KnownProof) -> tuple[int, int]:

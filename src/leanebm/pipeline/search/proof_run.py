@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Sequence
 from typing import Final, final
 
 import attrs
 from attrs.validators import instance_of
 
-from leanebm._shown import cut, fitting_repr, named_repr, printable
+from leanebm._shown import cut, fitting_repr, named_repr, printable, shown
 from leanebm.core import (
     Certificate,
     CertificationRejected,
@@ -24,12 +25,14 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
+from leanebm.core.theorem_text import lean_commands, normalized
 from leanebm.data import theorem_problems
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchConfig, SearchProgress
+from leanebm.storage import read_regular
 
 _MAX_SHOWN_CHARS: Final = 20_000
 
@@ -101,24 +104,43 @@ class ProofAttempt:
         ]
 
 
-def theorem_of(statement: str, *, name: str | None = None, header: str = "") -> Theorem:
+def theorem_of(statement: str, *, name: str | None = None, header: str = "", context: str = "") -> Theorem:
     """A theorem from what a person typed.
 
     Args:
-        statement: a Lean proposition.
-        name: how results refer to it; made from the statement if ``None``, equal for equal statements.
-        header: ``open`` and ``universe`` lines.
+        statement: a Lean proposition, or a whole theorem (see :meth:`Theorem.of <leanebm.core.Theorem.of>`).
+        name: how results refer to it; the text's own if ``None``, or made from the statement.
+        header: ``open``, ``universe`` and ``set_option`` lines.
+        context: definitions and other commands that the statement needs.
 
     Raises:
         ConfigError: something is wrong that can be seen without Lean; everything is listed.
     """
     try:
-        theorem = Theorem.of(statement, name=name, header=header)
+        theorem = Theorem.of(statement, name=name, header=header, context=context)
     except ValueError as error:
         raise ConfigError(f"this cannot be proved: {error}") from error
     if problems := list(theorem_problems(theorem)):
         raise ConfigError("this cannot be proved:", problems)
     return theorem
+
+
+def read_context(path: str | os.PathLike[str]) -> str:
+    """The commands of a file, for a theorem's context.
+
+    Raises:
+        ConfigError: the file cannot be read, is no text, or imports modules.
+    """
+    try:
+        text = normalized(read_regular(path).decode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the context {os.fspath(path)}: {error}") from error
+    if imports := [command.text for command in lean_commands(text) if command.keyword == "import"]:
+        raise ConfigError(
+            f"the context {os.fspath(path)} imports modules: leave that out, and name them by --imports",
+            [f"{shown(line)} @ {os.fspath(path)}" for line in imports],
+        )
+    return text
 
 
 @final

@@ -92,14 +92,16 @@ class Prover:
         statement: str | Theorem,
         *,
         header: str = "",
+        context: str = "",
         tactics: Sequence[str] = (),
         budget: SearchBudget | None = None,
     ) -> ProofAttempt:
         """Search for a proof of ``statement``, or replay ``tactics``, and have what is found certified.
 
         Args:
-            statement: a Lean proposition, such as ``∀ n : Nat, n + 0 = n``, or a theorem.
-            header: ``open`` and ``universe`` lines in front of it; a theorem has its own.
+            statement: a Lean proposition, such as ``∀ n : Nat, n + 0 = n``, or a theorem, as text or as an object.
+            header: ``open``, ``universe`` and ``set_option`` lines in front of it; an object has its own.
+            context: definitions and other commands that it needs; an object has its own.
             tactics: are replayed instead of searching, if there are any.
             budget: how long to search; the configuration's if ``None``.
 
@@ -109,7 +111,7 @@ class Prover:
             LeanError, PolicyError: something broke; nothing is known about the statement.
             PoolClosed: the prover was closed.
         """
-        theorem = statement if isinstance(statement, Theorem) else theorem_of(statement, header=header)
+        theorem = statement if isinstance(statement, Theorem) else theorem_of(statement, header=header, context=context)
         search = self._config.search if budget is None else attrs.evolve(self._config.search, budget=budget)
         background = self._started()
         return background.call(
@@ -139,6 +141,7 @@ def prove(
     statement: str | Theorem,
     *,
     header: str = "",
+    context: str = "",
     tactics: Sequence[str] = (),
     budget: SearchBudget | None = None,
     config: RunConfig | None = None,
@@ -150,4 +153,4 @@ def prove(
     arguments, and what is raised, are :meth:`Prover.prove`'s.
     """
     with Prover(config) as prover:
-        return prover.prove(statement, header=header, tactics=tactics, budget=budget)
+        return prover.prove(statement, header=header, context=context, tactics=tactics, budget=budget)
