@@ -107,7 +107,7 @@ def test_a_context_is_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "context.lean"
     file.write_bytes(b"\xef\xbb\xbfdef f := 1\r\n")
     assert read_context(file) == "def f := 1\n"
-    assert theorem_of("f = 1", context=read_context(file)).context == "def f := 1\n"
+    assert theorem_of("f = 1", context=read_context(file)).context == "def f := 1"
     file.write_text("import Mathlib\nimport Std\ndef f := 1\n")
     with pytest.raises(ConfigError, match="--imports") as caught:
         read_context(file)
