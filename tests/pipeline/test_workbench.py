@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,16 @@ import attrs
 import pytest
 
 import leanebm.pipeline.workbench
-from leanebm.core import Goal, Node, ProofState, SearchOutcome, StateRef, Theorem
-from leanebm.errors import LeanInstallError
+from leanebm.core import Candidate, Goal, Leaf, Node, ProofState, SearchOutcome, StateEncoder, StateRef, Theorem
+from leanebm.errors import LeanInstallError, TrajectoryError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
+    Parts,
     ProofRun,
     RunConfig,
+    RunSummary,
+    SearchRun,
     StageFinished,
     StageProgressed,
     StageStarted,
@@ -28,6 +34,7 @@ from leanebm.pipeline import (
 from leanebm.pipeline.workbench import prepare_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchProgress
+from leanebm.testing import Answer, FakePolicyServer, sample_object
 from leanebm.testing.fake_worker import fake_worker_argv
 
 
@@ -157,3 +164,78 @@ async def test_what_is_wrong_is_raised(monkeypatch: pytest.MonkeyPatch, observer
     replace_install(monkeypatch, install)
     with pytest.raises(LeanInstallError, match="no network"):
         await prepare_lean(LeanPoolConfig.embedded(), observer)
+
+
+# --- which models answered is on record ---
+
+_SILENT: dict[str, Any] = {"is_generation": True}
+_ROUND_1 = {**_SILENT, "model_path": "prover", "weight_version": "round-1"}
+
+
+async def _searched(run: RunConfig, folder: Path, model: Mapping[str, Any], *names: str, **more: Any) -> RunSummary:
+    """Search with a server of its own, at an address of its own, that says it has ``model``."""
+    async with FakePolicyServer() as server:
+        server.offer_encoder()
+        server.script("/model_info", then=Answer(json=model))
+        server.script("/generate", then=Answer(json=[sample_object("no such tactic", -0.5)]))
+        there = attrs.evolve(run, policy=attrs.evolve(run.policy, url=server.url))
+        theorems = [Theorem(name=name, statement="anything") for name in names]
+        return await SearchRun(there, theorems, folder, **more).run()
+
+
+@pytest.mark.parametrize(
+    ("model", "difference"),
+    [
+        ({"model_path": "another"}, r"\$\.config\.served\.policy\.model: 'another', not 'prover'"),
+        ({"weight_version": "round-2"}, r"\$\.config\.served\.policy\.weights: 'round-2', not 'round-1'"),
+        ({"leanebm": {"adapters": {"sharp": "ad2"}}}, r"served\.policy\.adapter_weights: 'ad2', not 'ad1'"),
+    ],
+)
+async def test_a_run_is_not_resumed_with_another_model(
+    fake_lean: RunConfig, tmp_path: Path, model: dict[str, Any], difference: str
+) -> None:
+    run = attrs.evolve(fake_lean, policy=PolicyClientConfig(url="http://h:1", adapter="sharp"))
+    first = {**_ROUND_1, "leanebm": {"adapters": {"sharp": "ad1"}}}
+    await _searched(run, tmp_path, first, "a")
+    await _searched(run, tmp_path, first, "a", "b", resume=True)  # the same model elsewhere
+    with pytest.raises(TrajectoryError, match=difference):
+        await _searched(run, tmp_path, {**first, **model}, "a", "b", "c", resume=True)
+    summary = await _searched(run, tmp_path, {**first, **model}, "a", "b", "c", resume_anyway=True)
+    assert len(summary.records) == 3
+    assert re.search(difference, "\n".join(summary.resumed_despite))
+
+
+async def test_of_servers_that_say_nothing_each_is_another(fake_lean: RunConfig, tmp_path: Path) -> None:
+    await _searched(fake_lean, tmp_path, _SILENT, "a")
+    with pytest.raises(TrajectoryError, match=r"served\.policy\.url"):
+        await _searched(fake_lean, tmp_path, _SILENT, "a", "b", resume=True)
+
+
+async def test_the_encoder_that_a_part_asks_is_on_record(fake_lean: RunConfig) -> None:
+    class Encoded:
+        def __init__(self, encoder: StateEncoder) -> None:
+            self.encoder = encoder
+
+        async def energies(self, leaves: Sequence[Leaf]) -> list[float]:
+            return [0.0 for _ in leaves]
+
+    async with FakePolicyServer() as server:
+        server.offer_encoder(weight_version="w2", dim=4)
+        parts = Parts(energy_model=Encoded)
+        run = attrs.evolve(fake_lean, parts=parts, policy=PolicyClientConfig(url=server.url))
+        async with open_workbench(run) as bench:
+            served = bench.served
+        async with open_workbench(attrs.evolve(run, parts=Parts())) as bench:
+            assert set(bench.served) == {"policy"}
+    assert served["policy"] == {"model": None, "weights": "w2"}
+    assert (served["encoder"]["weights"], served["encoder"]["dim"]) == ("w2", 4)
+    assert json.loads(json.dumps(served)) == served
+
+
+async def test_a_run_that_asks_no_server_records_none(fake_lean: RunConfig) -> None:
+    class Silent:
+        async def propose(self, state: ProofState, n: int) -> list[Candidate]:  # noqa: ARG002
+            return []
+
+    async with open_workbench(attrs.evolve(fake_lean, parts=Parts(policy=Silent()))) as bench:
+        assert bench.served == {}

@@ -144,12 +144,18 @@ class RunConfig:
     @property
     def needs_server(self) -> bool:
         """Whether anything asks the policy server: for tactics, or for embeddings."""
-        parts = self.parts
-        return parts.policy is None or self.energy.path is not None or parts.want("encoder") or self._wraps_policy
+        return self.asks_server_for_tactics or self.asks_server_for_embeddings
 
     @property
-    def _wraps_policy(self) -> bool:
-        return isinstance(self.parts.policy, Part) and self.parts.policy.wants("policy")
+    def asks_server_for_tactics(self) -> bool:
+        """Whether tactics come from the policy server, by themselves or through a policy that wraps it."""
+        policy = self.parts.policy
+        return policy is None or (isinstance(policy, Part) and policy.wants("policy"))
+
+    @property
+    def asks_server_for_embeddings(self) -> bool:
+        """Whether an energy head, or a part of the user's own, takes embeddings from a server."""
+        return self.energy.path is not None or self.parts.want("encoder")
 
     @property
     def uses_embedded_server(self) -> bool:

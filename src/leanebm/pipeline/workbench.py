@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import attrs
 
@@ -89,6 +90,9 @@ class Workbench:
     lean_version: str
     """What the environment calls itself, for the record."""
 
+    served: Mapping[str, Any] = attrs.field(factory=dict)
+    """Which models answer, as the servers say it, for the record; JSON values, none where no server is asked."""
+
     make_search: SearchFactory = BestFirstSearch
     """Makes the search out of the other parts: the algorithm."""
 
@@ -139,6 +143,7 @@ async def open_workbench(config: RunConfig, observer: Observer | None = None) ->
     observer = LogObserver() if observer is None else observer
     async with AsyncExitStack() as stack:
         server = await _reach_server(config, observer, stack) if config.needs_server else None
+        served = {} if server is None else await _served_by(server, config)
         policy = await _enter_policy(config, observer, stack, server)
         scorer, energy = await _enter_energy(config, observer, stack, server=server, policy=policy)
         pool = await stack.enter_async_context(open_lean(config.lean, observer))
@@ -150,6 +155,7 @@ async def open_workbench(config: RunConfig, observer: Observer | None = None) ->
             certifier=certifier,
             energy=energy,
             lean_version=await pool.ask(lean_version()),
+            served=served,
             make_search=config.parts.search.build,
         )
 
@@ -165,6 +171,21 @@ async def _reach_server(config: RunConfig, observer: Observer, stack: AsyncExitS
         client = await stack.enter_async_context(PolicyClient(policy_config))
         await client.wait_ready(reaching.progressed)
     return client
+
+
+async def _served_by(server: PolicyClient, config: RunConfig) -> dict[str, Any]:
+    """Which models answer, of those that the run asks: an address may have another one tomorrow."""
+    served: dict[str, Any] = {}
+    if config.asks_server_for_tactics:
+        info = await server.model_info()
+        served["policy"] = {"model": info.model_path, "weights": info.weight_version}
+        if info.model_path is None and info.weight_version is None:
+            served["policy"]["url"] = config.policy.url  # all that tells a silent server's model from another's
+        if config.policy.adapter is not None:
+            served["policy"]["adapter_weights"] = info.adapters.get(config.policy.adapter)
+    if config.asks_server_for_embeddings:
+        served["encoder"] = attrs.asdict(await server.identity())
+    return served
 
 
 async def _enter_policy(

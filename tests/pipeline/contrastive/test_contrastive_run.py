@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from leanebm.pipeline import (
     StageFinished,
     StageProgressed,
     Workbench,
+    WorkbenchOpener,
     start_embedded_server,
     structure_settings,
 )
@@ -173,6 +175,23 @@ async def test_an_earlier_runs_folder_is_not_touched_without_resume_nor_with_oth
     other = attrs.evolve(generation, negatives=attrs.evolve(generation.negatives, target_negatives=3))
     with pytest.raises(TrajectoryError, match=r"\$\.config\.negatives\.target_negatives: 3, not 8"):
         await ContrastiveRun(other, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
+
+
+async def test_groups_of_two_models_are_not_pooled(
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    def serving(weights: str) -> WorkbenchOpener:
+        @asynccontextmanager
+        async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+            async with toy_bench(world)(config, observer) as bench:
+                yield attrs.evolve(bench, served={"policy": {"model": "prover", "weights": weights}})
+
+        return opening
+
+    await ContrastiveRun(generation, PROOFS[:2], tmp_path, opening=serving("round-1")).run()
+    with pytest.raises(TrajectoryError, match=r"\$\.config\.served\.policy\.weights: 'round-2', not 'round-1'"):
+        await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=serving("round-2")).run()
+    await ContrastiveRun(generation, PROOFS, tmp_path, resume_anyway=True, opening=serving("round-2")).run()
 
 
 async def test_proofs_that_are_all_too_short_are_bad_input(

@@ -176,7 +176,7 @@ class ContrastiveRun:
             backend=run.lean.backend.name,
             lean_version=bench.lean_version,
             leanebm_version=version("leanebm"),
-            config=_settings_that_matter(self._config),
+            config=_settings_that_matter(self._config) | {"served": bench.served},
         )
 
     def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None) -> ContrastiveReport:

@@ -220,7 +220,7 @@ class SearchRun:
             backend=self._config.lean.backend.name,
             lean_version=bench.lean_version,
             leanebm_version=version("leanebm"),
-            config=settings,
+            config={**settings, "served": bench.served},
         )
 
     async def _search_all(
