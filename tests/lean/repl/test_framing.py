@@ -15,6 +15,15 @@ def test_01_banner_is_the_first_line(repl: Any) -> None:
     assert repl.banner == b"ready.\n"
 
 
+def test_02_the_version_is_one_line_and_no_banner(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl("--version")
+    number, _, about = repl.banner.decode().partition(" ")
+    assert number.split(".")[:2] == ["0", "3"]
+    assert "leanebm's REPL, Lean 4." in about
+    assert repl.read_line() == b""
+    assert repl.close() == 0
+
+
 def test_03_unknown_module_ends_the_process_without_a_banner(new_repl: Callable[..., Any]) -> None:
     repl = new_repl("Init", "No.Such.Module")
     assert repl.banner == b""

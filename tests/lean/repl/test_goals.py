@@ -194,10 +194,32 @@ def test_43_a_tactic_that_drops_a_goal_does_not_finish_the_proof(repl: Any) -> N
     assert repl.tactic(state, "simpa [h] using And.imp_left h _").get("goals") != []
 
 
-def test_44_errors_say_where_in_bytes(repl: Any) -> None:
-    reply = repl.tactic(repl.start("∃ n : Nat, n = 1 ∧ True"), "exact ⟨0, by simp⟩")
-    assert not is_success(reply)
-    assert any("unsolved" in text or "simp" in text for text in errors(reply))
+@pytest.mark.parametrize(("before", "column"), [("", 12), ("skip\n", 17), ("have h : 1 ≤ 2 := by decide\n", 42)])
+def test_44_errors_say_where_in_bytes(repl: Any, before: str, column: int) -> None:
+    state = repl.after("∀ p : Nat → Prop, ∃ x, p (0 + x + 0)", "intro p")
+    (message,) = repl.tactic(state, f"{before}exact ⟨0, by simp⟩")["messages"]
+    assert message["data"].startswith("unsolved goals")
+    assert (message["pos"], message["fileName"]) == ({"line": 0, "column": column}, "<Pantograph>")
+    assert message["endPos"] == {"line": 0, "column": column + 7}
+
+
+def test_every_error_is_told(repl: Any) -> None:
+    tactic = "refine ⟨?_, ?_, ?_⟩\n· exact foo\n· trivial\n· exact bar"
+    reply = repl.tactic(repl.start("True ∧ True ∧ True"), tactic)
+    assert errors(reply) == ["Unknown identifier `foo`", "Unknown identifier `bar`"]
+    columns = [len(tactic.partition(word)[0].encode()) for word in ("foo", "bar")]
+    assert [message["pos"]["column"] for message in reply["messages"]] == columns
+
+
+def test_what_was_thrown_comes_before_what_was_logged(repl: Any) -> None:
+    reply = repl.tactic(repl.start("True ∧ False"), 'constructor\n· exact foo\nfail "the end"')
+    assert [text.splitlines()[0] for text in errors(reply)] == ["the end", "Unknown identifier `foo`"]
+
+
+def test_an_error_that_a_combinator_catches_is_none(repl: Any) -> None:
+    for tactic in ("first | exact foo | trivial", "try exact foo\ntrivial", "any_goals (first | fail | trivial)"):
+        reply = repl.tactic(repl.start("True"), tactic)
+        assert (reply["goals"], reply["messages"]) == ([], []), tactic
 
 
 def test_45_intro_takes_patterns(repl: Any) -> None:
@@ -223,6 +245,25 @@ def test_49_a_term_with_holes(repl: Any) -> None:
     assert targets(reply) == ["p → p"]
 
 
+def test_49_holes_are_named_or_numbered(repl: Any) -> None:
+    def names(expr: str, statement: str = "Nat ∧ Nat ∧ Nat") -> list[str | None]:
+        state = repl.start(statement.replace("Nat", "True"))
+        return [goal.get("userName") for goal in repl("goal.tactic", stateId=state, expr=expr)["goals"]]
+
+    assert names("⟨_, ?here, _⟩") == ["_1", "here", "_2"]
+    assert names("let b : Nat := _; _", "Nat") == ["_1", "_2"]
+    assert names("id ?_", "Nat") == [None]
+    reply = repl("goal.tactic", stateId=repl.start("True"), expr="let b : Nat := _; _")
+    (b,) = reply["goals"][1]["vars"]
+    assert b["value"]["pp"] == "?_1"
+
+
+def test_a_term_of_another_type_is_refused(repl: Any) -> None:
+    state = repl.start("1 = 2")
+    for expr in ("rfl", "trivial", "(rfl : 1 = 1)", "fun x => x"):
+        assert not is_success(repl("goal.tactic", stateId=state, expr=expr)), expr
+
+
 def test_50_have_and_let(repl: Any) -> None:
     state = repl.start("1 + 1 = 2")
     claimed = repl("goal.tactic", stateId=state, have="2 = 1 + 1", binderName="h")
@@ -230,7 +271,10 @@ def test_50_have_and_let(repl: Any) -> None:
     assert [variable["userName"] for variable in claimed["goals"][1]["vars"]] == ["h"]
     defined = repl("goal.tactic", stateId=state, let="Nat", binderName="n")
     assert targets(defined) == ["Nat", "1 + 1 = 2"]
-    assert "value" in defined["goals"][1]["vars"][0]
+    assert [goal.get("userName") for goal in defined["goals"]] == ["n", None]
+    assert defined["goals"][1]["vars"][0]["value"]["pp"] == "?n"
+    given = repl.tactic(defined["nextStateId"], "exact 5")
+    assert given["goals"][0]["vars"][0]["value"]["pp"] == "5"
 
 
 def test_54_dependent_metavariables(repl: Any) -> None:

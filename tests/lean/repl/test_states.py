@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -85,14 +86,105 @@ def test_env_inspect(repl: Any) -> None:
     assert reply["isUnsafe"] is False
     assert reply["module"].startswith("Init.")
     assert "HAdd.hAdd" in reply["typeDependency"]
-    assert repl("env.inspect", name="Nat")["inductInfo"]["ctors"] == ["Nat.zero", "Nat.succ"]
+    nat = repl("env.inspect", name="Nat")["inductInfo"]
+    assert nat["ctors"] == ["Nat.zero", "Nat.succ"]
+    assert (nat["isRec"], nat["isReflexive"], nat["isNested"]) == (True, False, False)
+    assert repl("env.inspect", name="Acc")["inductInfo"]["isReflexive"] is True
+    assert repl("env.inspect", name="Lean.Syntax")["inductInfo"]["isNested"] is True
     assert repl("env.inspect", name="Nat.succ")["constructorInfo"]["induct"] == "Nat"
     assert repl("env.inspect", name="No.such")["error"] == "index"
 
 
+def test_env_inspect_shows_the_rules_of_a_recursor(repl: Any) -> None:
+    zero, succ = repl("env.inspect", name="Nat.rec")["recursorInfo"]["rules"]
+    assert (zero["ctor"], zero["nFields"], zero["rhs"]["pp"]) == ("Nat.zero", 0, "fun motive zero succ => zero")
+    assert (succ["ctor"], succ["nFields"]) == ("Nat.succ", 1)
+    assert succ["rhs"]["pp"] == "fun motive zero succ n => succ n (Nat.rec zero succ n)"
+
+
 def test_env_catalog(repl: Any) -> None:
-    symbols = repl("env.catalog", modulePrefix="Init.Prelude")["symbols"]
-    assert {"iNat", "cNat.succ"} <= set(symbols)
+    reply = repl("env.catalog", modulePrefix="Init.Prelude")
+    prelude = set(reply["symbols"])
+    assert {"iNat", "cNat.succ"} <= prelude
+    assert reply["nSymbols"] == len(reply["symbols"])
+    others = set(repl("env.catalog", modulePrefix="Init.Prelude", invertFilter=True)["symbols"])
+    assert "tNat.add_comm" in others | prelude or "aNat.add_comm" in others
+    assert not prelude & others
+    assert prelude | others == set(repl("env.catalog")["symbols"])
+
+
+def test_env_catalog_writes_no_file_that_nobody_would_see(repl: Any) -> None:
+    reply = repl("env.catalog", filename="catalog.txt")
+    assert reply["error"] == "io"
+    assert "without `filename`" in reply["desc"]
+
+
+def test_env_module_read(repl: Any) -> None:
+    reply = repl("env.module_read", module="Init.Core")
+    assert reply["imports"] == ["Init.SizeOf"]
+    assert "Nat" not in reply["constNames"]
+    assert "Iff.intro" in reply["constNames"]
+    assert repl("env.module_read", module="No.Such")["error"] == "exception"
+
+
+@pytest.mark.parametrize(
+    ("text", "category", "head"),
+    [
+        ("intro x; apply a", "tactic", "intro x"),
+        ("  ∀ x, x = 1 := foo", "term", "  ∀ x, x = 1 "),
+        ("rfl", "tactic", "rfl"),
+    ],
+)
+def test_env_parse_takes_the_first_piece(repl: Any, text: str, category: str, head: str) -> None:
+    assert repl("env.parse", input=text, category=category) == {"pos": len(head.encode())}
+
+
+@pytest.mark.parametrize(("text", "category"), [("∀ x, (", "term"), ("", "tactic"), ("intro", "no_such_category")])
+def test_env_parse_refuses_the_rest(repl: Any, text: str, category: str) -> None:
+    assert repl("env.parse", input=text, category=category)["error"] == "parse"
+
+
+def test_64_added_definitions_can_be_looked_at_and_used(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl()
+    assert repl("env.add", name="twice", type="Nat → Int", value="fun a => a + a", isTheorem=False) == {}
+    shown = repl("env.inspect", name="twice", value=True)
+    assert (shown["type"]["pp"], shown["value"]["pp"]) == ("Nat → Int", "fun a => ↑a + ↑a")
+    assert "module" not in shown
+    pair = {"type": "(α : Type u) → α → α × α", "value": "fun α x => (x, x)"}
+    assert repl("env.add", name="pair", levels=["u"], isTheorem=False, **pair) == {}
+    assert repl("env.inspect", name="pair")["type"]["pp"] == "(α : Type u) → α → α × α"
+    assert repl("env.catalog", modulePrefix="Init", invertFilter=True)["symbols"] == ["dpair", "dtwice"]
+    assert repl.tactic(repl.start("twice 2 = 4"), "rfl")["goals"] == []
+    assert repl("env.add", name="four", type="twice 2 = 4", value="rfl", isTheorem=True) == {}
+    assert repl("goal.start", copyFrom="four", goals=True)["goals"][0]["target"]["pp"] == "twice 2 = 4"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "kind"),
+    [
+        ({"type": "Nat", "value": "true"}, "elab"),
+        ({"type": "1 = 2", "value": "rfl", "isTheorem": True}, "elab"),
+        ({"type": "Nat", "value": "3", "isTheorem": True}, "exception"),
+        ({"type": "Nat", "value": "_"}, "elab"),
+        ({"type": "List.{u} Nat", "value": "[]"}, "elab"),
+        ({"type": "Nat", "value": "("}, "parse"),
+        ({"type": "Nat", "value": "eval% 3"}, "elab"),
+        ({"type": "Nat", "value": "by run_tac pure ()"}, "elab"),
+        ({"name": "Nat.add", "type": "Nat", "value": "3"}, "exception"),
+        ({"type": "Nat"}, "command"),
+    ],
+)
+def test_64_what_does_not_hold_is_not_added(repl: Any, declaration: dict[str, Any], kind: str) -> None:
+    assert repl("env.add", **{"name": "added", "isTheorem": False} | declaration)["error"] == kind
+    assert repl("env.inspect", name="added")["error"] == "index"
+
+
+def test_no_certificate_rests_on_what_was_added(new_repl: Callable[..., Any]) -> None:
+    repl = new_repl()
+    assert repl("env.add", name="lie", type="1 = 2", value="sorry", isTheorem=True) == {}
+    certify = {"name": "t", "expr": "1 = 2"}
+    assert "rejected" in repl("proof.certify", source="theorem t : 1 = 2 := lie", **certify)
+    assert repl.tactic(repl.start("1 = 2"), "exact lie")["goals"] == []
 
 
 def test_env_theorems_pages_through_the_library(repl: Any) -> None:

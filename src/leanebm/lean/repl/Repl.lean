@@ -63,8 +63,16 @@ structure Watch where
   /-- Monotonic milliseconds, 0 for no limit. -/
   deadline : Nat
 
-structure Server where
+/-- The library and what `env.add` put on top of it. Proofs are started there; nothing is certified there. -/
+structure Session where
   env : Environment
+  /-- Newest first. -/
+  added : List Name := []
+
+structure Server where
+  /-- The library. -/
+  env : Environment
+  session : IO.Ref Session
   /-- Indexed by state id; a deleted state leaves `none`, so that ids are never given twice. -/
   states : IO.Ref (Array (Option StoredState))
   options : IO.Ref ReplOptions
@@ -270,8 +278,9 @@ def answer (fields : List (String × Json)) : ReplM := return ⟨.mkObj fields, 
 def refuse (kind description : String) : ReplM := return ⟨.null, some ⟨kind, description⟩⟩
 def refused (r : Refusal) : ReplM := return ⟨.null, some r⟩
 
+/-- A message's position in a step is line 0 and a column in bytes, as Pantograph has it: hence the map of one line. -/
 def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) : Core.Context :=
-  { fileName := "<Pantograph>", fileMap := default, currNamespace := scope.currNamespace,
+  { fileName := "<Pantograph>", fileMap := { source := "", positions := #[0] }, currNamespace := scope.currNamespace,
     openDecls := scope.openDecls, initHeartbeats := heartbeats,
     maxHeartbeats := limits.maxHeartbeats * 1000, maxRecDepth := limits.maxRecDepth, cancelTk? := some token }
 
@@ -843,10 +852,14 @@ def headerOnly (stx : Syntax) : Option String :=
   if memName stx.getKind headerKinds then none
   else some s!"a header may hold only `open` and `universe` commands, not `{nameText stx.getKind}`"
 
-/-- The state in which what follows a header is elaborated. Names that nothing declares are errors there, not new
-variables. -/
-def afterHeader (s : Server) (header : String) : IO (Except Rejection (IO.Ref Command.State)) := do
-  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} (autoImplicit.set {} false))
+def sessionEnv (s : Server) : IO Environment := do
+  let session ← ST.Prim.Ref.get s.session
+  return session.env
+
+/-- The state in which what follows a header on top of `env` is elaborated. Names that nothing declares are errors
+there, not new variables. -/
+def afterHeader (s : Server) (env : Environment) (header : String) : IO (Except Rejection (IO.Ref Command.State)) := do
+  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState env {} (autoImplicit.set {} false))
   if header.isEmpty then return .ok st
   match ← elabCommands s header headerOnly st {} [] with
   | .error e => return .error e
@@ -858,7 +871,7 @@ def scopeOf (st : Command.State) (levels : List Name) : ProofScope :=
 
 /-- Environment and scope after a header. -/
 def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except Rejection (Environment × ProofScope)) := do
-  match ← afterHeader s header with
+  match ← afterHeader s (← sessionEnv s) header with
   | .error e => return .error e
   | .ok st =>
     let cur : Command.State ← ST.Prim.Ref.get st
@@ -956,6 +969,7 @@ def messagesJson : List Message → Array Json → BaseIO (Array Json)
   | [], acc => pure acc
   | m :: ms, acc => do messagesJson ms (acc.push (← messageJson m))
 
+/-- What was thrown, or what we object to: it stands at the beginning of the step. -/
 def errorMessage (text : String) : Json :=
   .mkObj [("fileName", jstr "<Pantograph>"), ("pos", .mkObj [("line", jnat 0), ("column", jnat 0)]), ("endPos", .null),
     ("keepFullRange", .bool false), ("severity", jstr "error"), ("caption", jstr ""), ("data", jstr text),
@@ -993,24 +1007,35 @@ def atGoal {α : Type} (g : MVarId) (x : TermElabM α) : TermElabM α := do
   let decl ← g.getDecl
   underContext decl.lctx decl.localInstances x
 
-/-- Run a tactic block on a whole list of goals, as a `by` block would at this point. The first error is
-thrown, not recovered from. -/
-def runTactics (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) := do
+/-- Run a tactic block on a whole list of goals, as a `by` block would at this point. What goes on after an error only
+serves to say more of what is wrong: an error that is logged fails the step. -/
+def runTactic (goals : List MVarId) (collect : Tactic.TacticM (List MVarId)) : TermElabM (List MVarId) := do
   match goals with
   | [] => throwError "no goals"
   | g :: _ => atGoal g do
     let sr : IO.Ref Tactic.State ← IO.mkRef { goals }
-    let act : TermElabM (List MVarId) := evalAndCollect stx { elaborator := .anonymous, recover := false } sr
+    let act : TermElabM (List MVarId) := collect { elaborator := .anonymous } sr
     let after ← act
     Term.synthesizeSyntheticMVarsNoPostponing
     return after
 
+def runTactics (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) :=
+  runTactic goals (evalAndCollect stx)
+
 def newGoals (e : Expr) : MetaM (List MVarId) := do
   return (← getMVarsNoDelayed e).toList
 
-/-- Assign a term; its holes, named or not, become goals. -/
+/-- Assign a term; its holes become goals: those with names under their names, the others numbered. -/
+@[noinline] def assignAndCollect (g : MVarId) (stx : Syntax) : Tactic.TacticM (List MVarId) := do
+  let target ← instantiateMVars (← g.getDecl).type
+  let (e, holes) ← Tactic.elabTermWithHoles stx (some target) .anonymous true
+  if !(← g.checkedAssign e) then throwError "the term cannot be assigned to the goal: {e}"
+  return cat holes (← unsolved)
+
 def assignExpr (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) :=
-  runTactics goals (.node .none ``Parser.Tactic.refine' #[.atom .none "refine'", stx])
+  match goals with
+  | [] => throwError "no goals"
+  | g :: _ => runTactic goals (assignAndCollect g stx)
 
 /-- `have name : type`: two goals, the claim and the old target with the claim as a hypothesis. -/
 def introduceHave (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MVarId) := atGoal g do
@@ -1020,10 +1045,10 @@ def introduceHave (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MV
   let (_, main) ← main.intro1P
   return [claim.mvarId!, main]
 
-/-- `let name : type`: like `have`, but the value stays visible. -/
+/-- `let name : type`: like `have`, but the value stays visible, as `?name`. -/
 def introduceLet (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MVarId) := atGoal g do
   let type ← elabStatement stx
-  let value ← mkFreshExprSyntheticOpaqueMVar type
+  let value ← mkFreshExprSyntheticOpaqueMVar type name
   let main ← g.define name type value
   let (_, main) ← main.intro1P
   return [value.mvarId!, main]
@@ -1130,10 +1155,11 @@ def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (ste
   match ← attempt site.goals step with
   | .ok after => finishStep s o st site after
   | .error thrown =>
-    let messages ← messagesJson (← getThe Core.State).messages.toList #[]
-    match thrown with
-    | some text => failure (messages.push (errorMessage text))
-    | none => failure (if messages.size == 0 then #[errorMessage "the tactic gave up"] else messages)
+    let first := match thrown with
+      | some text => #[errorMessage text]
+      | none => #[]
+    let messages ← messagesJson (← getThe Core.State).messages.toList first
+    failure (if messages.size == 0 then #[errorMessage "the tactic gave up"] else messages)
 
 def parseStep (env : Environment) (p : Json) : Except Refusal (Except String Step) := do
   let tactic ← optStr p "tactic"
@@ -1289,8 +1315,9 @@ def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match reqStr p "expr", optStr p "type", optStrList p "levels" with
   | .ok text, .ok typeText, .ok levels =>
     let scope : ProofScope := { levelNames := toNames (levels.getD []) }
-    run s scope (emptyCore s.env) do
-      match parseTerm s.env text, parseExpected typeText with
+    let env ← sessionEnv s
+    run s scope (emptyCore env) do
+      match parseTerm env text, parseExpected env typeText with
       | .error e, _ => refuse "parse" e
       | _, .error e => refuse "parse" e
       | .ok stx, .ok typeStx =>
@@ -1301,11 +1328,11 @@ def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   | _, .error r, _ => return ⟨.null, some r⟩
   | _, _, .error r => return ⟨.null, some r⟩
 where
-  parseExpected (typeText : Option String) : Except String (Option Syntax) :=
+  parseExpected (env : Environment) (typeText : Option String) : Except String (Option Syntax) :=
     match typeText with
     | none => .ok none
     | some t =>
-      match parseTerm s.env t with
+      match parseTerm env t with
       | .ok stx => .ok (some stx)
       | .error e => .error e
   echo (stx : Syntax) (typeStx : Option Syntax) : ReplM := do
@@ -1382,13 +1409,15 @@ def catalogModule (env : Environment) : List Name → Array String → Array Str
       else catalogModule env ns (acc.push (kindLetter info ++ n.toString))
     | none => catalogModule env ns acc
 
-def catalog (env : Environment) (wanted : Option Name) : List (Name × ModuleData) → Array String → Array String
+/-- The modules to look into: those under `pre`, or with `invert` all others. -/
+def isWanted (pre : Option Name) (invert : Bool) (m : Name) : Bool :=
+  match pre with
+  | some p => p.isPrefixOf m != invert
+  | none => !invert
+
+def catalog (env : Environment) (wanted : Name → Bool) : List (Name × ModuleData) → Array String → Array String
   | [], acc => acc
-  | (m, data) :: rest, acc =>
-    let take := match wanted with
-      | some p => p.isPrefixOf m
-      | none => true
-    catalog env wanted rest (if take then catalogModule env data.constNames.toList acc else acc)
+  | (m, data) :: rest, acc => catalog env wanted rest (if wanted m then catalogModule env data.constNames.toList acc else acc)
 
 def zipModules : List Name → List ModuleData → List (Name × ModuleData)
   | n :: ns, d :: ds => (n, d) :: zipModules ns ds
@@ -1403,31 +1432,75 @@ def writeLines (h : IO.FS.Handle) : List String → IO Unit
     h.putStrLn s
     writeLines h ss
 
+def writeCatalog (path : String) (symbols : Array String) : IO Outcome := do
+  let act : IO Unit := do
+    let h ← IO.FS.Handle.mk path .write
+    writeLines h symbols.toList
+  match ← act.toBaseIO with
+  | .ok _ => return ⟨.mkObj [("nSymbols", jnat symbols.size)], none⟩
+  | .error e => return ⟨.null, some ⟨"io", e.toString⟩⟩
+
+/-- What was added lies in no module, which is to say: in none with the prefix. -/
 def envCatalog (s : Server) (p : Json) : IO Outcome := do
-  match optStr p "filename", optStr p "modulePrefix" with
-  | .ok file, .ok pre =>
-    let symbols := catalog s.env (pre.map String.toName) (modulesOf s.env) #[]
+  match optStr p "filename", optStr p "modulePrefix", boolD p "invertFilter" false with
+  | .ok file, .ok pre, .ok invert =>
+    let session ← ST.Prim.Ref.get s.session
+    let pre := pre.map String.toName
+    let added := if pre.isSome == invert then catalogModule session.env session.added #[] else #[]
+    let symbols := catalog session.env (isWanted pre invert) (modulesOf s.env) added
     match file with
-    | none => return ⟨.mkObj [("symbols", jstrs symbols.toList #[])], none⟩
+    | none => return ⟨.mkObj [("nSymbols", jnat symbols.size), ("symbols", jstrs symbols.toList #[])], none⟩
     | some path =>
-      let act : IO Unit := do
-        let h ← IO.FS.Handle.mk path .write
-        writeLines h symbols.toList
-      match ← act.toBaseIO with
-      | .ok _ => return ⟨.mkObj [("nSymbols", jnat symbols.size)], none⟩
-      | .error e => return ⟨.null, some ⟨"io", e.toString⟩⟩
+      if s.embedded then
+        return ⟨.null, some ⟨"io", "the embedded Lean writes no files; without `filename` the symbols are in the answer"⟩⟩
+      else writeCatalog path symbols
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
+def moduleIndex (wanted : Name) : List (Name × ModuleData) → Option ModuleData
+  | [] => none
+  | (m, data) :: rest => if m == wanted then some data else moduleIndex wanted rest
+
+def envModuleRead (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "module" with
+  | .error r => return ⟨.null, some r⟩
+  | .ok module =>
+    match moduleIndex module.toName (modulesOf s.env) with
+    | none => return ⟨.null, some ⟨"exception", s!"Module not found {module}"⟩⟩
+    | some data => return ⟨.mkObj [("imports", importNames data.imports.toList #[]),
+        ("constNames", jnames data.constNames.toList #[]), ("extraConstNames", jnames data.extraConstNames.toList #[])], none⟩
+
+/-- How many bytes of `input` its first piece of that category takes. -/
+def envParse (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "input", reqStr p "category" with
+  | .ok input, .ok category =>
+    let env ← sessionEnv s
+    let ictx := inputContext input "<Pantograph>"
+    let parser := Parser.andthenFn Parser.whitespace (Parser.categoryParserFn category.toName)
+    let end' := parser.run ictx { env, options := {} } (Parser.getTokenTable env) (Parser.mkParserState input)
+    if end'.allErrors.size != 0 then return ⟨.null, some ⟨"parse", end'.toErrorMsg ictx⟩⟩
+    else return ⟨.mkObj [("pos", jnat end'.pos.byteIdx)], none⟩
   | .error r, _ => return ⟨.null, some r⟩
   | _, .error r => return ⟨.null, some r⟩
 
-def kindFields (info : ConstantInfo) : List (String × Json) :=
+def rulesJson (o : ReplOptions) : List RecursorRule → Array Json → MetaM Json
+  | [], acc => pure (.arr acc)
+  | r :: rs, acc => do
+    let rule := .mkObj [("ctor", jname r.ctor), ("nFields", jnat r.nfields), ("rhs", ← exprJson o r.rhs)]
+    rulesJson o rs (acc.push rule)
+
+def kindFields (o : ReplOptions) (info : ConstantInfo) : MetaM (List (String × Json)) := do
   match info with
-  | .inductInfo v => [("inductInfo", .mkObj [("numParams", jnat v.numParams), ("numIndices", jnat v.numIndices),
-      ("all", jnames v.all #[]), ("ctors", jnames v.ctors #[]), ("isRec", .bool v.isRec)])]
-  | .ctorInfo v => [("constructorInfo", .mkObj [("induct", jname v.induct), ("cidx", jnat v.cidx),
+  | .inductInfo v => return [("inductInfo", .mkObj [("numParams", jnat v.numParams), ("numIndices", jnat v.numIndices),
+      ("all", jnames v.all #[]), ("ctors", jnames v.ctors #[]), ("isRec", .bool v.isRec),
+      ("isReflexive", .bool v.isReflexive), ("isNested", .bool v.isNested)])]
+  | .ctorInfo v => return [("constructorInfo", .mkObj [("induct", jname v.induct), ("cidx", jnat v.cidx),
       ("numParams", jnat v.numParams), ("numFields", jnat v.numFields)])]
-  | .recInfo v => [("recursorInfo", .mkObj [("all", jnames v.all #[]), ("numParams", jnat v.numParams),
-      ("numIndices", jnat v.numIndices), ("numMotives", jnat v.numMotives), ("numMinors", jnat v.numMinors), ("k", .bool v.k)])]
-  | _ => []
+  | .recInfo v => return [("recursorInfo", .mkObj [("all", jnames v.all #[]), ("numParams", jnat v.numParams),
+      ("numIndices", jnat v.numIndices), ("numMotives", jnat v.numMotives), ("numMinors", jnat v.numMinors), ("k", .bool v.k),
+      ("rules", ← rulesJson o v.rules #[])])]
+  | _ => return []
 
 def inspectFields (o : ReplOptions) (n : Name) (info : ConstantInfo) (showValue dependency : Bool) : ReplM := do
   let env ← getEnv
@@ -1446,22 +1519,92 @@ def inspectFields (o : ReplOptions) (n : Name) (info : ConstantInfo) (showValue 
   let public' := match privateToUserName? n with
     | some u => [("publicName", jname u)]
     | none => []
-  let more := cat value (cat home (cat public' (cat deps (kindFields info))))
+  let more := cat value (cat home (cat public' (cat deps (← kindFields o info))))
   answer (("type", ← exprJson o info.type) :: ("isUnsafe", .bool info.isUnsafe) :: more)
 
 def envInspect (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match reqStr p "name", optBool p "value", boolD p "dependency" false with
   | .ok name, .ok value, .ok dependency =>
-    match s.env.find? name.toName with
+    let env ← sessionEnv s
+    match env.find? name.toName with
     | none => return ⟨.null, some ⟨"index", s!"Symbol not found {name}"⟩⟩
     | some info =>
       let isDef := match info with
         | .defnInfo _ => true
         | _ => false
-      run s {} (emptyCore s.env) (inspectFields o name.toName info (value.getD isDef) dependency)
+      run s {} (emptyCore env) (inspectFields o name.toName info (value.getD isDef) dependency)
   | .error r, _, _ => return ⟨.null, some r⟩
   | _, .error r, _ => return ⟨.null, some r⟩
   | _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## env.add -/
+
+/-- Have the kernel check a declaration, with no limits. Newer versions of Lean have a limit more. -/
+def addChecked (env : Environment) (decl : Declaration) : Except Kernel.Exception Environment := by
+  first
+  | exact env.addDeclCore 0 decl none
+  | exact env.addDeclCore 0 0 decl none
+
+/-- What is to be declared. -/
+structure Addition where
+  name : Name
+  levels : List Name
+  type : Option Syntax
+  value : Syntax
+  isTheorem : Bool
+
+def additionOf (env : Environment) (p : Json) : Except Refusal Addition := do
+  let name ← reqStr p "name"
+  let levels ← optStrList p "levels"
+  let isTheorem ← boolD p "isTheorem" false
+  let value ← parsed (← reqStr p "value")
+  let type ← match ← optStr p "type" with
+    | none => pure none
+    | some text => pure (some (← parsed text))
+  return { name := name.toName, levels := toNames (levels.getD []), type, value, isTheorem }
+where
+  parsed (text : String) : Except Refusal Syntax :=
+    match parseTerm env text with
+    | .ok stx => .ok stx
+    | .error e => .error ⟨"parse", e⟩
+
+def elabAddition (a : Addition) : TermElabM Declaration := do
+  let expected ← match a.type with
+    | none => pure none
+    | some stx => pure (some (← Term.elabType stx))
+  let value ← match expected with
+    | none => Term.elabTerm a.value none
+    | some type => Term.elabTermEnsuringType a.value (some type)
+  Term.synthesizeSyntheticMVarsNoPostponing
+  let value ← instantiateMVars value
+  let type ← instantiateMVars (← match expected with
+    | some type => pure type
+    | none => inferType value)
+  if value.hasMVar || type.hasMVar then throwError "the declaration leaves something undetermined: {value} : {type}"
+  let name := a.name
+  let levelParams := a.levels
+  if a.isTheorem then return .thmDecl { name, levelParams, type, value }
+  else return .defnDecl { name, levelParams, type, value, hints := .regular 1, safety := .safe }
+
+/-- Declare something to start proofs with. No certificate rests on it: those are made on top of the library alone. -/
+def envAdd (s : Server) (p : Json) : IO Outcome := do
+  let session ← ST.Prim.Ref.get s.session
+  match additionOf session.env p with
+  | .error r => return ⟨.null, some r⟩
+  | .ok a =>
+    match objectionIn maxSyntaxDepth s.embedded (a.value :: a.type.toList) with
+    | some why => return ⟨.null, some ⟨"elab", why⟩⟩
+    | none =>
+      run s { levelNames := a.levels } (← freshCore s session.env) do
+        let decl ← try pure (Except.ok (← elabAddition a)) catch e => pure (Except.error (← e.toMessageData.toString))
+        match decl with
+        | .error why => refuse "elab" why
+        | .ok decl =>
+          match addChecked (← getEnv) decl with
+          | .error e => refuse "exception" (← (e.toMessageData {}).toString)
+          | .ok env => do
+            ST.Prim.Ref.set s.session { env, added := a.name :: session.added }
+            answer []
 
 /-! ## Fingerprints
 
@@ -1646,12 +1789,6 @@ def toDeclaration : ConstantInfo → Option Declaration
   | .defnInfo v => if v.safety == .safe then some (.defnDecl v) else none
   | .opaqueInfo v => if v.isUnsafe then none else some (.opaqueDecl v)
   | _ => none
-
-/-- Have the kernel check a declaration, with no limits. Newer versions of Lean have a limit more. -/
-def addChecked (env : Environment) (decl : Declaration) : Except Kernel.Exception Environment := by
-  first
-  | exact env.addDeclCore 0 decl none
-  | exact env.addDeclCore 0 0 decl none
 
 structure Replay where
   /-- The imported environment. -/
@@ -2099,7 +2236,7 @@ def askedFor (s : Server) (c : Claim) : IO (Except Rejection Asked) := do
     | some info => return .ok ⟨info.type, s.env, { levelNames := info.levelParams }⟩
     | none => return .error ⟨"elaboration", s!"unknown library theorem {nameText n}"⟩
   | none =>
-    match ← afterHeader s c.header with
+    match ← afterHeader s s.env c.header with
     | .error r => return .error r
     | .ok st =>
       let opened : Command.State ← ST.Prim.Ref.get st
@@ -2153,7 +2290,7 @@ def printed (s : Server) (asked : Asked) (options : Options) : IO String := do
 
 /-- Whether `text`, where the theorem stands, says what was asked for. -/
 def readsBack (s : Server) (c : Claim) (asked : Asked) (said : Expr) (text : String) : IO Bool := do
-  match ← afterHeader s c.header with
+  match ← afterHeader s s.env c.header with
   | .error _ => return false
   | .ok st => do
     let opened : Command.State ← ST.Prim.Ref.get st
@@ -2359,6 +2496,9 @@ def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outco
   | "env.catalog" => envCatalog s p
   | "env.inspect" => envInspect s o p
   | "env.theorems" => envTheorems s p
+  | "env.module_read" => envModuleRead s p
+  | "env.parse" => envParse s p
+  | "env.add" => envAdd s p
   | "stat" => return ⟨.mkObj [("nGoals", jnat (countStates (← ST.Prim.Ref.get s.states).toList))], none⟩
   | "reset" => do
     let n := countStates (← ST.Prim.Ref.get s.states).toList
@@ -2469,7 +2609,7 @@ where serveModules (limits : Limits) (modules : List String) : IO Unit := do
   enableInitializers
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
-    env, embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
+    env, session := ← IO.mkRef { env }, embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
     watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
   if !s.embedded then discard (IO.asTask (prio := .dedicated) (watch s))
   -- Answers are the only thing on standard output: whatever else prints there gets standard error.
@@ -2478,6 +2618,16 @@ where serveModules (limits : Limits) (modules : List String) : IO Unit := do
   output.flush
   loop s (← IO.getStdin) output
 
+/-- Pantograph's version whose protocol this is. -/
+def protocolVersion : String := "0.3.12"
+
+def sayVersion (key : String) : IO Unit := do
+  let output ← IO.getStdout
+  output.putStr (key ++ protocolVersion ++ s!" (leanebm's REPL, Lean {Lean.versionString})\n")
+  output.flush
+
 def main : List String → IO Unit
+  | ["--version"] => sayVersion ""
+  | ["--embedded", key, "--version"] => sayVersion key
   | "--embedded" :: key :: arguments => serve (some key) arguments
   | arguments => serve none arguments
