@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+from wires import SGLANG, Wire
 
 from leanebm.core import Goal, ProofState, StateRef
 from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
@@ -34,18 +35,25 @@ def time() -> ManualTime:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakePolicyServer]:
+def wire() -> Wire:
+    """SGLang's; a module whose tests hold for all of them has a fixture of its own."""
+    return SGLANG
+
+
+@pytest.fixture
+async def server(wire: Wire) -> AsyncIterator[FakePolicyServer]:
     async with FakePolicyServer() as fake:
+        wire.introduce(fake)
         yield fake
 
 
 @pytest.fixture
-def connect(server: FakePolicyServer, time: ManualTime) -> Callable[..., PolicyClient]:
+def connect(server: FakePolicyServer, time: ManualTime, wire: Wire) -> Callable[..., PolicyClient]:
     rng = random.Random(7)  # noqa: S311 - jitter
 
     def client(*, encoder: Mapping[str, Any] = MappingProxyType({}), **settings: Any) -> PolicyClient:
         settings["encoder"] = EncoderConfig(**encoder)
-        config = PolicyClientConfig(**{"url": server.url, **settings})
+        config = PolicyClientConfig(**{"url": server.url, "api": wire.api, **settings})
         return PolicyClient(config, clock=time.clock, sleep=time.sleep, rng=rng)
 
     return client

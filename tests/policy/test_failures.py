@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wires import SGLANG, WIRES, Wire
 
 from leanebm.core import ProofState
 from leanebm.errors import (
@@ -63,7 +64,14 @@ def test_every_case_has_a_test() -> None:
     assert {int(number) for number in re.findall(r"^async def test_case_(\d+)_", sources, re.MULTILINE)} == CASES.keys()
 
 
-GOOD = Answer(json=sample_object("simp", -0.5, -0.1))
+@pytest.fixture(params=WIRES, ids=[wire.api for wire in WIRES])
+def wire(request: pytest.FixtureRequest) -> Wire:
+    """Every API, for every case."""
+    wire: Wire = request.param
+    return wire
+
+
+ONLY_SGLANG = pytest.mark.parametrize("wire", [SGLANG], indirect=True, ids=["sglang"])
 
 
 def free_port() -> int:
@@ -90,9 +98,9 @@ async def test_case_1_a_name_that_does_not_resolve(connect: Connect, state: Proo
 
 
 async def test_case_2_a_dropped_connection_is_replaced_at_once(
-    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, time: Any
 ) -> None:
-    server.script("/generate", GOOD, HangUp(), GOOD)
+    server.script(wire.path, wire.good, HangUp(), wire.good)
     async with connect() as policy:
         await policy.propose(state, 1)
         candidates = await policy.propose(state, 1)
@@ -102,9 +110,9 @@ async def test_case_2_a_dropped_connection_is_replaced_at_once(
 
 
 async def test_case_2_after_the_first_it_is_an_outage(
-    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, time: Any
 ) -> None:
-    server.script("/generate", then=HangUp())
+    server.script(wire.path, then=HangUp())
     async with connect() as policy:
         with pytest.raises(PolicyUnavailable, match=r"closed the connection|broke the connection"):
             await policy.propose(state, 1)
@@ -114,19 +122,22 @@ async def test_case_2_after_the_first_it_is_an_outage(
 
 
 async def test_case_3_our_deadline_closes_the_connection(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
-    server.script("/generate", Stall())
+    server.script(wire.path, Stall())
     async with connect(deadline_s=0.05) as policy:
         with pytest.raises(PolicyTimeout, match=r"within 0\.05 s"):
             await policy.propose(state, 1)
         await server.client_left.wait()
-    assert len(server.received) == 1
+    assert len(server.bodies(wire.path)) == 1
 
 
-async def test_case_4_a_starting_server_is_waited_for(connect: Connect, server: FakePolicyServer, time: Any) -> None:
+async def test_case_4_a_starting_server_is_waited_for(
+    connect: Connect, server: FakePolicyServer, wire: Wire, time: Any
+) -> None:
     server.script("/health", Answer(status=503), Answer(status=503), Answer())
     server.script("/model_info", Answer(json={"model_path": "m", "is_generation": True}))
+    server.script(wire.path, wire.good)
     async with connect() as policy:
         info = await policy.wait_ready()
     assert info.model_path == "m"
@@ -176,18 +187,19 @@ async def test_case_4_a_server_that_is_restarted_gets_the_short_patience_anew(
 
 
 async def test_case_9_a_wrong_key_is_not_waited_for(connect: Connect, server: FakePolicyServer, time: Any) -> None:
-    server.script("/health", then=Answer(status=401))
+    for path in ("/health", "/model_info", "/v1/models"):
+        server.script(path, then=Answer(status=401))
     async with connect() as policy:
-        with pytest.raises(PolicyUnauthorized):
+        with pytest.raises(PolicyUnauthorized, match="--api-key"):
             await policy.wait_ready()
     assert time.pauses_s == []
 
 
 async def test_case_5_a_full_queue_lowers_the_limit_and_opens_no_circuit(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
     full = {"object": "error", "message": "The request queue is full.", "type": "503", "param": None, "code": 503}
-    server.script("/generate", *[Answer(status=503, json=full)] * 7, GOOD)
+    server.script(wire.path, *[Answer(status=503, json=full)] * 7, wire.good)
     async with connect(max_sequences_in_flight=64) as policy:
         assert len(await policy.propose(state, 1)) == 1
         statistics = policy.statistics()
@@ -196,8 +208,10 @@ async def test_case_5_a_full_queue_lowers_the_limit_and_opens_no_circuit(
     assert not statistics.is_circuit_open
 
 
-async def test_case_5_until_the_deadline(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
-    server.script("/generate", then=Answer(status=503, body=b"busy"))
+async def test_case_5_until_the_deadline(
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
+) -> None:
+    server.script(wire.path, then=Answer(status=503, body=b"busy"))
     async with connect(deadline_s=60.0) as policy:
         with pytest.raises(PolicyOverloaded, match="busy"):
             await policy.propose(state, 1)
@@ -205,9 +219,9 @@ async def test_case_5_until_the_deadline(connect: Connect, server: FakePolicySer
 
 
 async def test_case_5_retry_after_is_honoured(
-    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, time: Any
 ) -> None:
-    server.script("/generate", Answer(status=429, headers={"Retry-After": "7"}), GOOD)
+    server.script(wire.path, Answer(status=429, headers={"Retry-After": "7"}), wire.good)
     async with connect() as policy:
         await policy.propose(state, 1)
     assert time.pauses_s == [7.0]
@@ -215,9 +229,9 @@ async def test_case_5_retry_after_is_honoured(
 
 @pytest.mark.parametrize("status", [500, 502, 504])
 async def test_case_6_server_errors_are_retried_twice(
-    connect: Connect, server: FakePolicyServer, state: ProofState, status: int
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, status: int
 ) -> None:
-    server.script("/generate", then=Answer(status=status, body=b"<html>bad gateway</html>"))
+    server.script(wire.path, then=Answer(status=status, body=b"<html>bad gateway</html>"))
     async with connect() as policy:
         with pytest.raises(PolicyUnavailable, match=str(status)) as caught:
             await policy.propose(state, 1)
@@ -225,9 +239,9 @@ async def test_case_6_server_errors_are_retried_twice(
 
 
 async def test_case_6_many_in_a_row_open_the_circuit_until_a_probe_succeeds(
-    connect: Connect, server: FakePolicyServer, state: ProofState, time: Any
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, time: Any
 ) -> None:
-    server.script("/generate", *[Answer(status=500)] * 5, then=GOOD)
+    server.script(wire.path, *[Answer(status=500)] * 5, then=wire.good)
     server.script("/health", Answer(status=503), Answer())
     async with connect() as policy:
         for _ in range(2):
@@ -246,14 +260,14 @@ async def test_case_6_many_in_a_row_open_the_circuit_until_a_probe_succeeds(
 
 
 async def test_case_7_a_prompt_too_long_is_said_once(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
     said = "The input (40000 tokens) is longer than the model's context length (32768 tokens)."
-    server.script("/generate", Answer(status=400, json={"error": {"message": said}}))
+    server.script(wire.path, Answer(status=400, json={"error": {"message": said}}))
     async with connect() as policy:
         with pytest.raises(PromptTooLong, match="40000 tokens"):
             await policy.propose(state, 1)
-    assert len(server.received) == 1
+    assert len(server.bodies(wire.path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -267,9 +281,9 @@ async def test_case_7_a_prompt_too_long_is_said_once(
     ],
 )
 async def test_case_8_refusals_are_final_and_keep_the_servers_words(
-    connect: Connect, server: FakePolicyServer, state: ProofState, status: int, body: object
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, status: int, body: object
 ) -> None:
-    server.script("/generate", Answer(status=status, json=body))
+    server.script(wire.path, Answer(status=status, json=body))
     async with connect() as policy:
         with pytest.raises(PolicyBadRequest, match="temperature must be positive") as caught:
             await policy.propose(state, 1)
@@ -278,43 +292,50 @@ async def test_case_8_refusals_are_final_and_keep_the_servers_words(
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_case_9_a_wrong_key_fails_fast_and_is_never_shown(
-    connect: Connect, server: FakePolicyServer, state: ProofState, status: int, caplog: pytest.LogCaptureFixture
+    connect: Connect,
+    server: FakePolicyServer,
+    state: ProofState,
+    wire: Wire,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    server.script("/generate", Answer(status=status, json={"error": "Unauthorized: hunter2"}))
+    server.script(wire.path, Answer(status=status, json={"error": "Unauthorized: hunter2"}))
     async with connect(api_key="hunter2") as policy:
         with pytest.raises(PolicyUnauthorized) as caught:
             await policy.propose(state, 1)
-    assert server.received[0].headers["Authorization"] == "Bearer hunter2"
+    assert {request.headers["Authorization"] for request in server.received} == {"Bearer hunter2"}
     assert "hunter2" not in f"{caught.value}{caught.value.__cause__}{policy._config!r}{caplog.text}"
-    assert len(server.received) == 1
+    assert len(server.bodies(wire.path)) == 1
 
 
 async def test_case_9_a_key_echoed_in_a_refusal_is_blotted_out(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
-    server.script("/generate", Answer(status=400, json={"error": "header was Bearer hunter2"}))
+    server.script(wire.path, Answer(status=400, json={"error": "header was Bearer hunter2"}))
     async with connect(api_key="hunter2") as policy:
         with pytest.raises(PolicyBadRequest) as caught:
             await policy.propose(state, 1)
     assert "hunter2" not in str(caught.value)
 
 
+@ONLY_SGLANG
 async def test_case_10_older_servers_know_the_older_name(connect: Connect, server: FakePolicyServer) -> None:
     server.script("/get_model_info", Answer(json={"model_path": "old", "is_generation": True}))
     async with connect() as policy:
         assert (await policy.model_info()).model_path == "old"
 
 
+@ONLY_SGLANG
 async def test_case_10_and_some_know_neither(connect: Connect) -> None:
     async with connect() as policy:
         assert (await policy.model_info()).model_path is None
 
 
 async def test_case_11_aborted_samples_are_dropped(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
-    server.script("/generate", Answer(json=[sample_object("si", -0.1, finish="abort"), sample_object("rfl", -0.2)]))
+    server.script(wire.path, wire.answer(sample_object("si", -0.1, finish="abort"), sample_object("rfl", -0.2)))
     async with connect() as policy:
         candidates = await policy.propose(state, 2)
         assert policy.statistics().dropped_samples == 1
@@ -322,55 +343,61 @@ async def test_case_11_aborted_samples_are_dropped(
 
 
 async def test_case_11_if_all_are_aborted_it_is_tried_once_more(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
-    aborted = Answer(json=sample_object("", finish="abort"))
-    server.script("/generate", aborted, GOOD, aborted, aborted)
+    aborted = wire.answer(sample_object("", finish="abort"))
+    server.script(wire.path, aborted, wire.good, aborted, aborted)
     async with connect() as policy:
         assert len(await policy.propose(state, 1)) == 1
         with pytest.raises(PolicyUnavailable, match="aborted all 1"):
             await policy.propose(state, 1)
 
 
+SIMP = sample_object("simp", -0.1)
+
+
 @pytest.mark.parametrize(
-    "reply",
+    "second",
     [
-        [sample_object("simp", -0.1)],
-        [sample_object("simp", -0.1), {"text": "rfl", "meta_info": {"finish_reason": {"type": "stop"}}}],
-        [sample_object("simp", -0.1), sample_object("rfl", float("nan"))],
-        [sample_object("simp", -0.1), sample_object("rfl", None)],
-        [sample_object("simp", -0.1), sample_object("rfl", 0.5)],
-        [sample_object("simp", -0.1), sample_object("rfl")],
-        [sample_object("simp", -0.1), sample_object("rfl", -0.1, finish="tired")],
-        [sample_object("simp", -0.1), "rfl"],
+        [sample_object("rfl", -0.1)] * 2,
+        [sample_object("rfl", float("nan"))],
+        [sample_object("rfl", float("inf"))],
+        [sample_object("rfl", None)],
+        [sample_object("rfl", 0.5)],
+        [sample_object("rfl", "-0.1")],  # type: ignore[arg-type]
+        [sample_object("rfl", -0.1, finish="tired")],
+        [{**sample_object("rfl", -0.1), "text": 5}],
+        "rfl",
         {"error": "in a 200"},
+        {"choices": []},
+        {"choices": "rfl"},
         None,
     ],
 )
 async def test_case_12_answers_off_the_contract_are_retried_once_then_raised(
-    connect: Connect, server: FakePolicyServer, state: ProofState, reply: object
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, second: Any
 ) -> None:
-    server.script("/generate", then=Answer(json=reply))
+    server.script(wire.path, then=wire.answer(SIMP, *second) if isinstance(second, list) else Answer(json=second))
     async with connect() as policy:
         with pytest.raises(PolicyProtocolError) as caught:
             await policy.propose(state, 2)
     assert caught.value.attempts == 2
-    assert caught.value.url == f"{server.url}/generate"
+    assert caught.value.url == server.url + wire.path
 
 
 async def test_case_12_a_probability_of_zero_drops_the_sample(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
-    server.script("/generate", Answer(json=[sample_object("simp", -3.4e38), sample_object("rfl", -0.2)]))
+    server.script(wire.path, wire.answer(sample_object("simp", -3.4e38), sample_object("rfl", -0.2)))
     async with connect() as policy:
         assert [c.tactic for c in await policy.propose(state, 2)] == ["rfl"]
 
 
 async def test_case_13_samples_without_a_tactic_are_counted_not_returned(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
     texts = ("", "  \n", "sorry", "exact absurd h (by admit)", "exact sorryAx_free", "simp")
-    server.script("/generate", Answer(json=[sample_object(t, -0.1, ids=[i]) for i, t in enumerate(texts)]))
+    server.script(wire.path, wire.answer(*(sample_object(t, -0.1, ids=[i]) for i, t in enumerate(texts))))
     async with connect() as policy:
         candidates = await policy.propose(state, len(texts))
         assert policy.statistics().filtered_samples == 4
@@ -379,9 +406,9 @@ async def test_case_13_samples_without_a_tactic_are_counted_not_returned(
 
 @pytest.mark.parametrize("step", [Answer(body=b"<html>hello</html>"), Answer(body=b"[" * 100_000), Truncate()])
 async def test_case_14_bodies_that_are_not_json_are_retried_once(
-    connect: Connect, server: FakePolicyServer, state: ProofState, step: Any
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, step: Any
 ) -> None:
-    server.script("/generate", step, GOOD, step, step)
+    server.script(wire.path, step, wire.good, step, step)
     async with connect() as policy:
         assert len(await policy.propose(state, 1)) == 1
         with pytest.raises(PolicyProtocolError) as caught:
@@ -390,14 +417,15 @@ async def test_case_14_bodies_that_are_not_json_are_retried_once(
 
 
 async def test_case_14_a_body_beyond_the_cap_is_not_read(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
-    server.script("/generate", then=Answer(body=b" " * 10_000))
+    server.script(wire.path, then=Answer(body=b" " * 10_000))
     async with connect(max_response_bytes=1024) as policy:
         with pytest.raises(PolicyProtocolError, match="more than 1024 bytes"):
             await policy.propose(state, 1)
 
 
+@ONLY_SGLANG
 async def test_case_17_an_encoder_is_not_a_policy(connect: Connect, server: FakePolicyServer) -> None:
     server.script("/health", then=Answer())
     server.script("/model_info", then=Answer(json={"is_generation": False}))
@@ -407,18 +435,18 @@ async def test_case_17_an_encoder_is_not_a_policy(connect: Connect, server: Fake
 
 
 async def test_case_22_latencies_and_the_queue_are_reported(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
     let_go = asyncio.Event()
-    server.script("/generate", then=Answer(json=sample_object("simp", -0.1), wait_for=let_go))
+    server.script(wire.path, then=wire.answer(sample_object("simp", -0.1), wait_for=let_go))
     async with connect(max_sequences_in_flight=2) as policy:
         asking = [asyncio.create_task(policy.propose(state, 1)) for _ in range(5)]
-        while len(server.received) < 2:
+        while len(server.bodies(wire.path)) < 2:
             server.arrived.clear()
             await server.arrived.wait()
         statistics = policy.statistics()
         assert (statistics.in_flight, statistics.waiting) == (2, 3)
         let_go.set()
         await asyncio.gather(*asking)
-        assert len(server.received) == 5
+        assert len(server.bodies(wire.path)) == 5
         assert policy.statistics().latency_p50_s <= policy.statistics().latency_p95_s

@@ -1,7 +1,7 @@
 """Policies: the client of a policy server and of the encoder beside it, and prompts."""
 
 from leanebm.policy.client import PolicyClient
-from leanebm.policy.config import EncoderBackend, EncoderConfig, PolicyClientConfig
+from leanebm.policy.config import EncoderBackend, EncoderConfig, PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat, TacticBlock
 from leanebm.policy.statistics import PolicyStatistics
@@ -12,6 +12,7 @@ __all__ = [
     "EncoderBackend",
     "EncoderConfig",
     "ModelInfo",
+    "PolicyApi",
     "PolicyClient",
     "PolicyClientConfig",
     "PolicyStatistics",

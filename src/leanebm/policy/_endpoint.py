@@ -222,8 +222,9 @@ class Endpoint:
             late = PolicyTimeout(f"{self.url}/health did not answer within {_HEALTH_TIMEOUT_S:g} s", url=self.url)
             return AttemptFailed(Failure.TIMED_OUT, late)
         except AttemptFailed as failure:
-            # Any refusal, or a body we cannot read, still is a server that answers.
-            return None if failure.kind in (Failure.REFUSED, Failure.GARBLED) else failure
+            # Any refusal, or a body we cannot read, still is a server that answers. Whether the key is good, the
+            # next request shows: some want one, or another, for paths that they do not have.
+            return None if failure.kind in (Failure.REFUSED, Failure.GARBLED, Failure.UNAUTHORIZED) else failure
         return None
 
     async def _answer(self, call: _Call[_T]) -> _T:

@@ -69,4 +69,4 @@ class AttemptFailed(Exception):
 
 
 class NotOffered(PolicyBadRequest):
-    """404: the server has no such endpoint; older ones have it under another name, or not at all."""
+    """404 or 405: the server has no such endpoint; older ones have it under another name, or not at all."""

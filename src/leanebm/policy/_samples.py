@@ -1,22 +1,21 @@
-"""Answers of ``/generate`` to candidates. Pure: JSON in, values out."""
+"""Samples, whichever API they came through, to candidates. Pure: values in, values out."""
 
 from __future__ import annotations
 
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Self
 
 import attrs
 
 from leanebm._shown import shown
 from leanebm.core import Candidate
-from leanebm.errors import PolicyProtocolError, PolicyUnavailable
-from leanebm.policy._failure import AttemptFailed, Failure
+from leanebm.errors import PolicyProtocolError
 from leanebm.policy.prompt import PromptFormat, TacticBlock
 
-_IMPOSSIBLE: Final = -1e30
+_IMPOSSIBLE: Final = -9999.0
 """Servers write this, or less, for a probability of zero."""
 
 _TOLERANCE: Final = 1e-3
@@ -31,10 +30,12 @@ class Sample:
     """One completion with the tokens that make it up."""
 
     text: str
-    token_ids: tuple[int, ...]
+    tokens: tuple[int | bytes, ...]
+    """Which they are: ids, or their spelling where the server sends no ids."""
+
     log_probs: tuple[float, ...]
-    token_texts: tuple[str, ...] | None
-    """``None`` where the server does not send them."""
+    spelling: tuple[bytes, ...] | None
+    """The UTF-8 of each token, of which one may hold a part of a character; ``None`` where the server does not say."""
 
     is_cut_off: bool
     """Whether the length limit ended it."""
@@ -54,43 +55,45 @@ class SampleBatch:
     token_count_mismatches: int
     weight_version: str | None
 
+    @classmethod
+    def of(cls, samples: Sequence[Sample], *, asked: int, weight_version: str | None) -> Self:
+        """The samples that count, out of those that were ``asked`` for."""
+        possible = tuple(sample for sample in samples if min(sample.log_probs) > _IMPOSSIBLE)
+        return cls(
+            samples=possible,
+            dropped=asked - len(possible),
+            token_count_mismatches=sum(not sample.has_all_tokens for sample in samples),
+            weight_version=weight_version,
+        )
 
-def decode_samples(reply: object, n: int) -> SampleBatch:
-    """Read the answer to one prompt with ``n`` samples.
+
+def checked_log_prob(value: object) -> float:
+    """A token's log-probability, out of JSON.
 
     Raises:
-        PolicyProtocolError: anything is missing, of the wrong type or number. Nothing is aligned
-            by guessing.
-        AttemptFailed: every sample was aborted.
+        PolicyProtocolError: it is none: no number, not a number, or of a probability above 1.
     """
-    objects = _objects(reply, n)
-    finishes = [_finish_type(item) for item in objects]
-    samples = [_sample(item, finish) for item, finish in zip(objects, finishes, strict=True) if finish != "abort"]
-    if not samples:
-        raise AttemptFailed(Failure.ABORTED, PolicyUnavailable(f"the server aborted all {n} samples"))
-    possible = tuple(sample for sample in samples if min(sample.log_probs) > _IMPOSSIBLE)
-    return SampleBatch(
-        samples=possible,
-        dropped=n - len(possible),
-        token_count_mismatches=sum(not sample.has_all_tokens for sample in samples),
-        weight_version=next((v for item in objects if isinstance(v := _meta(item).get("weight_version"), str)), None),
-    )
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise PolicyProtocolError(f"{shown(value)} is not a log-probability")
+    if not -sys.float_info.max <= value <= _TOLERANCE and value != -math.inf:
+        raise PolicyProtocolError(f"{shown(value)} is not a log-probability")
+    return float(value)
 
 
 def candidates_of(samples: Iterable[Sample], prompt_format: PromptFormat) -> tuple[list[Candidate], int]:
     """The distinct tactics in some samples, the likeliest first, and how many samples held none.
 
-    The same token ids drawn twice are one tactic, drawn twice. The same tactic by different ids is
+    The same tokens drawn twice are one tactic, drawn twice. The same tactic by different tokens is
     one tactic whose probability is the sum of theirs.
     """
-    readings: dict[str, dict[tuple[int, ...], _Reading]] = {}
+    readings: dict[str, dict[tuple[int | bytes, ...], _Reading]] = {}
     filtered = 0
     for sample in samples:
         block = prompt_format.parse(sample.text)
         if block is None or _UNUSABLE.search(block.tactic):
             filtered += 1
             continue
-        readings.setdefault(block.tactic, {})[sample.token_ids] = _Reading.of(sample, block)
+        readings.setdefault(block.tactic, {})[sample.tokens] = _Reading.of(sample, block)
     candidates = [_merge(tactic, list(ways.values())) for tactic, ways in readings.items()]
     return sorted(candidates, key=lambda candidate: -candidate.log_prob), filtered
 
@@ -99,16 +102,16 @@ def candidates_of(samples: Iterable[Sample], prompt_format: PromptFormat) -> tup
 class _Reading:
     """One way to write a tactic: the part of a sample that is the tactic."""
 
-    token_ids: tuple[int, ...]
+    tokens: tuple[int | bytes, ...]
     log_prob: float
     is_truncated: bool
 
     @classmethod
     def of(cls, sample: Sample, block: TacticBlock) -> _Reading:
         is_whole = not sample.text[block.end :].strip()
-        used = len(sample.token_ids) if is_whole else _tokens_before(sample, block.end)
+        used = len(sample.tokens) if is_whole else _tokens_before(sample, block.end)
         return cls(
-            token_ids=sample.token_ids[:used],
+            tokens=sample.tokens[:used],
             log_prob=min(0.0, math.fsum(sample.log_probs[:used])),
             is_truncated=sample.is_cut_off and is_whole,
         )
@@ -117,80 +120,27 @@ class _Reading:
 def _tokens_before(sample: Sample, end: int) -> int:
     """Tokens that start before an offset of the text.
 
-    All of them, where the token texts are unknown or do not spell the completion (a character may
-    be split over tokens): the log-probability is then too low, never too high.
+    All of them, where their spelling is unknown or is not that of the completion: the log-probability
+    is then too low, never too high.
     """
-    if sample.token_texts is None or not "".join(sample.token_texts).startswith(sample.text[:end]):
-        return len(sample.token_ids)
+    spelt = sample.text[:end].encode(errors="surrogatepass")
+    if sample.spelling is None or not b"".join(sample.spelling).startswith(spelt):
+        return len(sample.tokens)
     position = 0
-    for index, text in enumerate(sample.token_texts):
-        if position >= end:
+    for index, token in enumerate(sample.spelling):
+        if position >= len(spelt):
             return index
-        position += len(text)
-    return len(sample.token_ids)
+        position += len(token)
+    return len(sample.tokens)
 
 
 def _merge(tactic: str, ways: Sequence[_Reading]) -> Candidate:
-    distinct = {way.token_ids: way for way in ways}.values()  # cutting may have made two of them equal
+    distinct = {way.tokens: way for way in ways}.values()  # cutting may have made two of them equal
     likeliest = max(distinct, key=lambda way: way.log_prob)
     total = likeliest.log_prob + math.log(math.fsum(math.exp(way.log_prob - likeliest.log_prob) for way in distinct))
     return Candidate(
         tactic,
         min(0.0, total),
-        num_tokens=max(1, len(likeliest.token_ids)),
+        num_tokens=max(1, len(likeliest.tokens)),
         is_truncated=all(way.is_truncated for way in distinct),
     )
-
-
-# --- reading JSON ---
-
-
-def _objects(reply: object, n: int) -> list[Mapping[str, object]]:
-    items: list[Any] = reply if isinstance(reply, list) else [reply]
-    if len(items) != n:
-        raise PolicyProtocolError(f"the server answered {len(items)} samples where {n} were asked for")
-    if not all(isinstance(item, Mapping) and isinstance(item.get("text"), str) for item in items):
-        raise PolicyProtocolError("a sample is not an object with a text")
-    return items
-
-
-def _meta(item: Mapping[str, object]) -> Mapping[str, object]:
-    meta = item.get("meta_info")
-    if not isinstance(meta, Mapping):
-        raise PolicyProtocolError("a sample has no meta_info")
-    return meta
-
-
-def _finish_type(item: Mapping[str, object]) -> str:
-    match _meta(item).get("finish_reason"):
-        case {"type": "stop" | "length" | "abort" as kind}:
-            return str(kind)
-        case other:
-            raise PolicyProtocolError(f"a sample finished for an unknown reason: {shown(other)}")
-
-
-def _sample(item: Mapping[str, object], finish: str) -> Sample:
-    entries = _meta(item).get("output_token_logprobs")
-    if not isinstance(entries, list) or not entries:
-        raise PolicyProtocolError("a sample has no output_token_logprobs")
-    triples = [_triple(entry) for entry in entries]
-    texts = tuple(text for _, _, text in triples if text is not None)
-    return Sample(
-        text=str(item["text"]),
-        token_ids=tuple(token_id for _, token_id, _ in triples),
-        log_probs=tuple(log_prob for log_prob, _, _ in triples),
-        token_texts=texts if len(texts) == len(triples) else None,
-        is_cut_off=finish == "length",
-        has_all_tokens=_meta(item).get("completion_tokens", len(triples)) == len(triples),
-    )
-
-
-def _triple(entry: object) -> tuple[float, int, str | None]:
-    match entry:
-        case [int() | float() as log_prob, int(token_id), *rest] if not isinstance(log_prob, bool):
-            if not -sys.float_info.max <= log_prob <= _TOLERANCE and log_prob != -math.inf:
-                raise PolicyProtocolError(f"{shown(log_prob)} is not a log-probability")
-            text = rest[0] if rest and isinstance(rest[0], str) else None
-            return float(log_prob), token_id, text
-        case _:
-            raise PolicyProtocolError(f"a log-probability entry is not [number, id, text]: {shown(entry)}")

@@ -30,9 +30,13 @@ _LONGEST_MESSAGE: Final = 500
 _LONGEST_RETRY_AFTER_S: Final = 60.0
 
 _TOO_LONG: Final = re.compile(
-    r"longer than the model'?s context|context[ _]length|maximum (context|sequence|input)|(input|prompt) is too long",
+    r"longer than the model'?s context|context[ _](length|size)|maximum (context|sequence|input)"
+    r"|(input|prompt) is too long|`inputs`.*must (be <=|have less than)",
     re.IGNORECASE,
 )
+
+_NOT_SO_MANY: Final = re.compile(r"only one completion choice|n_cmpl cannot be", re.IGNORECASE)
+"""What llama.cpp calls an error of its own (500), and is a request that it does not take."""
 
 
 def failure_of_status(status: int, body: str, headers: Mapping[str, str], *, url: str) -> AttemptFailed:
@@ -47,14 +51,15 @@ def _judge(status: int, said: str, url: str) -> tuple[Failure, PolicyError]:
     match status:
         case 401 | 403:
             return Failure.UNAUTHORIZED, PolicyUnauthorized(
-                f"{url} wants another API key (HTTP {status}): set api_key", url=url
+                f"{url} wants another API key (HTTP {status}): --api-key, LEANEBM_API_KEY, or api_key in the settings",
+                url=url,
             )
         case 429 | 503:
             return Failure.OVERLOADED, PolicyOverloaded(f"{url} is overloaded (HTTP {status}): {said}", url=url)
-        case _ if status >= 500:
+        case _ if status >= 500 and not _NOT_SO_MANY.search(said):
             return Failure.SERVER_ERROR, PolicyUnavailable(f"{url} failed (HTTP {status}): {said}", url=url)
-        case 404:
-            return Failure.REFUSED, NotOffered(f"{url} is not offered by this server (HTTP 404): {said}", url=url)
+        case 404 | 405:
+            return Failure.REFUSED, NotOffered(f"{url} is not offered by this server (HTTP {status}): {said}", url=url)
         case _ if 300 <= status < 400:
             return Failure.REFUSED, PolicyBadRequest(
                 f"{url} redirects (HTTP {status}), which is not followed: configure the final address", url=url

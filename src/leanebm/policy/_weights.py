@@ -10,21 +10,42 @@ from typing import Final, TypeVar, final
 
 import attrs
 
-from leanebm.errors import PolicyBadRequest, PolicyError, PolicyUnavailable
+from leanebm.errors import PolicyBadRequest, PolicyError, PolicyUnauthorized, PolicyUnavailable
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import NotOffered
+from leanebm.policy.config import PolicyApi
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.statistics import RequestMeter
 
 _log = logging.getLogger(__name__)
 
 
+_NATIVE: Final = ("/model_info", "/get_model_info")
+_MODELS: Final = "/v1/models"
+_ASKED: Final[Mapping[PolicyApi, tuple[str, ...]]] = {
+    PolicyApi.AUTO: (*_NATIVE, _MODELS),
+    PolicyApi.SGLANG: _NATIVE,
+    PolicyApi.OPENAI: (_MODELS,),
+    PolicyApi.OPENAI_CHAT: (_MODELS,),
+}
+
+
 @final
 class ModelWatch:
     """Remembers what a server said about its model until an answer shows that it has another one."""
 
-    def __init__(self, endpoint: Endpoint, *, meter: RequestMeter, stop_on_change: bool) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        meter: RequestMeter,
+        stop_on_change: bool,
+        api: PolicyApi = PolicyApi.AUTO,
+        model: str | None = None,
+    ) -> None:
         self._endpoint = endpoint
+        self._api = api
+        self._model = model
         self._meter = meter
         self._stop_on_change = stop_on_change
         self._info: ModelInfo | None = None
@@ -47,19 +68,32 @@ class ModelWatch:
             return self._info
 
     async def ask(self) -> ModelInfo:
-        """What the server says now: under the name of today, then under the old one.
+        """What the server says now: as SGLang does, under the name of today or the old one; or in a list of models.
 
-        A server that knows neither says nothing.
+        A server that knows none of these says nothing.
 
         Raises:
             PolicyError: the server could not answer.
         """
-        for path in ("/model_info", "/get_model_info"):
+        infos: list[ModelInfo] = []
+        refusals: list[PolicyUnauthorized] = []
+        for path in _ASKED[self._api]:
             try:
-                return ModelInfo.from_reply(await self._endpoint.get(path))
+                reply = await self._endpoint.get(path)
             except NotOffered:
                 continue
-        return ModelInfo()
+            except PolicyUnauthorized as refusal:  # for this path, which it may not have either
+                refusals.append(refusal)
+                continue
+            if path == _MODELS:
+                infos.append(ModelInfo.from_models(reply, wanted=self._model))
+            else:
+                infos.append(ModelInfo.from_reply(reply))
+            if infos[-1].api is not None:
+                return infos[-1]
+        if refusals:
+            raise refusals[-1]
+        return infos[0] if infos else ModelInfo()
 
     def note(self, version: str | None) -> None:
         """An answer was made with this version of the weights.

@@ -7,19 +7,21 @@ import logging
 import random
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, Self, final
 
 from leanebm._shown import named_repr
 from leanebm.core import Candidate, EncoderIdentity, ProofState
-from leanebm.errors import ConfigError, PolicyUnavailable
+from leanebm.errors import PolicyUnavailable
+from leanebm.policy._dialects import DIALECTS, Dialect
 from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import Failure
-from leanebm.policy._samples import SampleBatch, candidates_of, decode_samples
-from leanebm.policy._weights import AdapterLoader, ModelWatch, WeightUpdate
-from leanebm.policy.config import PolicyClientConfig
+from leanebm.policy._samples import SampleBatch, candidates_of
+from leanebm.policy._weights import ModelWatch, WeightUpdate
+from leanebm.policy.config import PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
 from leanebm.policy.statistics import PolicyStatistics, RequestMeter
@@ -52,7 +54,8 @@ class PolicyClient:
             await policy.wait_ready()
             candidates = await policy.propose(state, 16)
 
-    Any server that speaks SGLang's native API will do; ours is one. Requests have deadlines and are
+    A server that speaks SGLang's native API will do, such as ours, and an OpenAI-compatible one that gives
+    log-probabilities: :class:`~leanebm.policy.PolicyApi`. Requests have deadlines and are
     retried with jitter; a server that says it is full is asked for less at once, one that keeps
     failing is left alone for a while. Cancelling a call closes its connection.
     """
@@ -73,24 +76,23 @@ class PolicyClient:
             prompt_format: overrides ``config.prompt_format`` with one of your own.
             clock: seconds, monotonic.
             sleep: waits that many seconds.
-            rng: jitter of the pauses between retries.
+            rng: jitter of the pauses between retries, and seeds where the server wants one per sample.
         """
         self._config = config
         self._format = prompt_format or PROMPT_FORMATS[config.prompt_format]
         self._sleep = sleep
         self._clock = clock
         self._meter = RequestMeter()
-        random_source = rng or random.Random()  # noqa: S311 - jitter, not secrets
+        self._rng = random_source = rng or random.Random()  # noqa: S311 - jitter and sampling, not secrets
 
         def endpoint(url: str) -> Endpoint:
             return Endpoint(url, config, meter=self._meter, clock=clock, sleep=sleep, rng=random_source)
 
-        def watch(endpoint: Endpoint) -> ModelWatch:
-            return ModelWatch(endpoint, meter=self._meter, stop_on_change=config.stop_on_weight_change)
-
+        watch = partial(ModelWatch, meter=self._meter, stop_on_change=config.stop_on_weight_change)
         self._policy = endpoint(config.url)
-        self._watch = watch(self._policy)
-        self._adapter = AdapterLoader(self._policy, config.adapter, config.adapter_path)
+        self._watch = watch(self._policy, api=config.api, model=config.model)
+        self._dialect: Dialect | None = None
+        self._finding_out = asyncio.Lock()
         is_one_server = config.encoder.url in (None, config.url)
         self._encoder = self._policy if is_one_server else endpoint(str(config.encoder.url))
         encoder_watch = self._watch if is_one_server else watch(self._encoder)
@@ -134,6 +136,7 @@ class PolicyClient:
             Distinct candidates, the likeliest first.
 
         Raises:
+            ConfigError: the server's API, found out by the first call, offers no model that could be asked.
             PromptTooLong: the state does not fit the model's context; it cannot be expanded.
             PolicyError: the server could not answer; nothing is known about the state.
         """
@@ -141,46 +144,27 @@ class PolicyClient:
             raise ValueError(f"n must be at least 1, got {n}")
         if state.is_solved:
             return []
-        body = self._generate_body(self._format.render(self._shortened(state)), n)
-        batch = await self._adapter.call(lambda: self._sample(body, n))
+        dialect = await self._spoken()
+        batch = await dialect.sample(self._format.render(self._shortened(state)), n)
         self._watch.note(batch.weight_version)
         return self._candidates(batch)
 
-    async def _sample(self, body: Mapping[str, object], n: int) -> SampleBatch:
-        return await self._policy.post(
-            "/generate",
-            body,
-            weight=n,
-            decode=lambda reply: decode_samples(reply, n),
-            is_abortable=n == 1,  # of several samples, servers rename each
-        )
+    async def _spoken(self) -> Dialect:
+        """The server's API: as configured, or as its first answer shows."""
+        async with self._finding_out:
+            if self._dialect is None:
+                api = self._config.api
+                if api is PolicyApi.AUTO:
+                    api = (await self._watch.info()).api or PolicyApi.SGLANG
+                self._dialect = DIALECTS[api](
+                    self._config, self._policy, self._watch, stop=self._format.stop, rng=self._rng
+                )
+            return self._dialect
 
     def _shortened(self, state: ProofState) -> ProofState:
         shown = truncate_state(state, self._config.max_state_chars)
         self._meter.truncated_states += shown is not state
         return shown
-
-    def _generate_body(self, prompt: str, n: int) -> dict[str, object]:
-        config = self._config
-        sampling: dict[str, object] = {
-            "n": n,
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "max_new_tokens": config.max_tactic_tokens,
-            "stop": list(self._format.stop),
-        }
-        if config.sampling_seed is not None:
-            sampling["sampling_seed"] = config.sampling_seed
-        body: dict[str, object] = {
-            "text": prompt,
-            "sampling_params": sampling,
-            "return_logprob": True,
-            "logprob_start_len": -1,
-            "top_logprobs_num": 0,
-            "return_text_in_logprobs": True,  # tells which tokens a cut tactic consists of
-            "stream": False,
-        }
-        return body if config.adapter is None else {**body, "lora_path": config.adapter}
 
     def _candidates(self, batch: SampleBatch) -> list[Candidate]:
         candidates, filtered = candidates_of(batch.samples, self._format)
@@ -243,9 +227,8 @@ class PolicyClient:
             EncoderError: the encoder contradicts itself (asked here only if it is another server).
         """
         await self._wait_healthy(self._policy, tell)
+        await (await self._spoken()).check()
         info = await self.model_info()
-        if info.is_generation is False:
-            raise ConfigError(f"{self._policy.url} only makes embeddings: give the address of a server that generates")
         if self._encoder is not self._policy:
             await self._wait_healthy(self._encoder, tell)
             await self.identity()
@@ -305,8 +288,6 @@ class PolicyClient:
         started_s = unconnected_since_s = self._clock()
         told: Failure | None = None
         while (trouble := await endpoint.trouble()) is not None:
-            if trouble.kind is Failure.UNAUTHORIZED:
-                raise trouble.error
             now_s = self._clock()
             if trouble.kind is Failure.CONNECT:
                 since_s, patience_s, advice = unconnected_since_s, config.connect_patience_s, _NOT_THERE

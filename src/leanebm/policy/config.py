@@ -25,8 +25,27 @@ def http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
 
 
 def without_slash(url: str) -> str:
-    """The address in the form that paths are appended to."""
-    return url.rstrip("/")
+    """The address in the form that paths are appended to.
+
+    Without the ``/v1`` that clients of the OpenAI API are given, too: it is part of the paths here.
+    """
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+class PolicyApi(enum.Enum):
+    """How a policy server is spoken to; the value is its name in a configuration."""
+
+    AUTO = "auto"
+    """Found out: ``sglang`` where it answers ``/model_info``, ``openai`` where it lists its models. The default."""
+
+    SGLANG = "sglang"
+    """SGLang's native ``/generate``, which ``leanebm serve`` speaks, too."""
+
+    OPENAI = "openai"
+    """``/v1/completions`` as vLLM, llama.cpp and many others offer it: the model goes on with the prompt."""
+
+    OPENAI_CHAT = "openai-chat"
+    """``/v1/chat/completions``: the prompt is a message, which the server puts into the model's chat template."""
 
 
 class EncoderBackend(enum.Enum):
@@ -130,16 +149,29 @@ class PolicyClientConfig:
     api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
     """Sent as ``Authorization: Bearer …`` to both servers; never logged and never in an error."""
 
+    api: PolicyApi = attrs.field(default=PolicyApi.AUTO, converter=PolicyApi)
+    """How the policy server is spoken to."""
+
+    model: str | None = attrs.field(default=None, validator=optional(min_len(1)))
+    """Which model to ask for, on an OpenAI-compatible server; ``None`` takes the only one it lists."""
+
     adapter: str | None = attrs.field(default=None, validator=optional(min_len(1)))
-    """Name of the LoRA adapter that tactics are sampled with; ``None`` is the base model."""
+    """Name of the LoRA adapter that tactics are sampled with; ``None`` is the base model.
+
+    An OpenAI-compatible server serves an adapter as a ``model``.
+    """
 
     adapter_path: str | None = attrs.field(default=None, validator=optional(min_len(1)))
-    """Where the *server* finds that adapter: a server that does not know it is told to load it, once per call."""
+    """Where an SGLang *server* finds that adapter: if it does not know it, it is told to load it, once per call."""
 
     # --- sampling ---
 
     temperature: float = attrs.field(default=1.0, validator=ge(0.0))
-    """0 asks for the likeliest tactic only; log-probabilities are those at this temperature."""
+    """0 asks for the likeliest tactic only.
+
+    Log-probabilities are those at this temperature where the server has it so: SGLang and ours do, vLLM with
+    ``--logprobs-mode processed_logprobs``; llama.cpp gives those at temperature 1.
+    """
 
     top_p: float = attrs.field(default=1.0, validator=[_POSITIVE, le(1.0)])
     """Nucleus mass in (0, 1]."""
@@ -148,10 +180,13 @@ class PolicyClientConfig:
     """Longest completion, in tokens; longer ones come back marked as truncated."""
 
     prompt_format: str = attrs.field(default="state_comment", validator=in_(tuple(PROMPT_FORMATS)))
-    """How a state is shown: ``state_comment`` or ``prefix``."""
+    """How a state is shown: a name of :data:`~leanebm.policy.PROMPT_FORMATS`."""
 
     sampling_seed: int | None = None
-    """Passed on as it is; only our own server and deterministic ones honour it. ``None`` sends none."""
+    """Passed on; SGLang honours it only with ``--enable-deterministic-inference``. ``None`` sends none.
+
+    Where each sample is a request of its own, the next numbers are used, too.
+    """
 
     # --- patience ---
 
@@ -205,3 +240,9 @@ class PolicyClientConfig:
     """Whether new weights on the server end the run; otherwise they are logged and caches emptied."""
 
     __repr__ = fitting_repr
+
+    def __attrs_post_init__(self) -> None:
+        if self.api in (PolicyApi.OPENAI, PolicyApi.OPENAI_CHAT) and (self.adapter or self.adapter_path):
+            raise ValueError("an OpenAI-compatible server serves an adapter as a model: set model instead of adapter")
+        if self.api is PolicyApi.SGLANG and self.model is not None:
+            raise ValueError("a server of SGLang's API has one model: leave model out")

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import EncoderIdentity
+from leanebm.policy.config import PolicyApi
 
 _T = TypeVar("_T")
+
+_MODEL_INFO: Final = frozenset({"model_path", "is_generation", "weight_version", "leanebm"})
+"""Of these, a ``/model_info`` has at least one."""
 
 
 @attrs.frozen(kw_only=True)
 class ModelInfo:
     """Everything is ``None`` where the server does not say."""
 
+    api: PolicyApi | None = None
+    """``SGLANG`` or ``OPENAI``, by which of the two APIs this was said; ``None`` if nothing was."""
+
     model_path: str | None = None
+    """Where the model is, or what it is called: on an OpenAI-compatible server, the ``id`` that is asked for."""
+
     weight_version: str | None = None
     is_generation: bool | None = None
     """``False`` for a server that only makes embeddings."""
@@ -30,6 +39,12 @@ class ModelInfo:
 
     max_encode_batch: int | None = None
     """Most texts it takes in one ``/encode`` request."""
+
+    models: tuple[str, ...] = ()
+    """What an OpenAI-compatible server lists, adapters included."""
+
+    made_by: str | None = None
+    """Whose server it is, in the word of its list of models: ``vllm``, ``llamacpp``, ``sglang`` …"""
 
     adapters: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Loaded LoRA adapters by name, each with a hash of its weights; empty where the server does not say."""
@@ -44,6 +59,7 @@ class ModelInfo:
         ours = ours if isinstance(ours, Mapping) else {}
         encode = ours.get("encode")
         info = cls(
+            api=PolicyApi.SGLANG if _MODEL_INFO & said.keys() else None,
             model_path=_as(str, said.get("model_path")),
             weight_version=_as(str, said.get("weight_version")),
             is_generation=_as(bool, said.get("is_generation")),
@@ -54,6 +70,27 @@ class ModelInfo:
             return info
         most = _as(int, encode.get("max_batch"))
         return attrs.evolve(info, encoder=_identity(encode, info), max_encode_batch=most if most and most > 0 else None)
+
+    @classmethod
+    def from_models(cls, reply: object, *, wanted: str | None) -> Self:
+        """Read ``/v1/models``; what is no list of models says nothing.
+
+        Args:
+            reply: the answer.
+            wanted: the model to ask for; ``None`` takes the only one that is no adapter of another.
+        """
+        listed = reply.get("data") if isinstance(reply, Mapping) else None
+        models = [model for model in listed if isinstance(model, Mapping)] if isinstance(listed, list) else []
+        names = {name: model for model in models if (name := _as(str, model.get("id")))}
+        if not names:
+            return cls()
+        alone = [name for name, model in names.items() if not model.get("parent")]
+        return cls(
+            api=PolicyApi.OPENAI,
+            model_path=wanted or (alone[0] if len(alone) == 1 else None),
+            models=tuple(names),
+            made_by=_as(str, models[0].get("owned_by")),
+        )
 
 
 def _identity(encode: Mapping[str, object], info: ModelInfo) -> EncoderIdentity | None:
