@@ -366,7 +366,7 @@ SIMP = sample_object("simp", -0.1)
         [sample_object("rfl", 0.5)],
         [sample_object("rfl", "-0.1")],  # type: ignore[arg-type]
         [sample_object("rfl", -0.1, finish="tired")],
-        [{**sample_object("rfl", -0.1), "text": 5}],
+        [{**sample_object("rfl", -0.1, token_texts=["rfl"]), "text": 5}],
         "rfl",
         {"error": "in a 200"},
         {"choices": []},

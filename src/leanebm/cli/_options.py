@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
 """As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
 
+_APIS = ("auto", "sglang", "openai", "openai-chat")
+"""As :class:`~leanebm.policy.PolicyApi` has them."""
+
 _PROMPT_FORMATS = ("prefix", "state_comment")
 """As :data:`~leanebm.policy.PROMPT_FORMATS` has them."""
 
@@ -124,6 +127,16 @@ _RUN = (
     ),
     _Setting(
         "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
+    ),
+    _Setting(
+        "--api",
+        "policy.api",
+        click.Choice(_APIS),
+        "What the policy server speaks: SGLang's API, or OpenAI's completions or chat, as vLLM and llama.cpp do.  "
+        "[default: auto]",
+    ),
+    _Setting(
+        "--model", "policy.model", str, "Which of an OpenAI-compatible server's models, if it has several.", "NAME"
     ),
     _Setting("--encode-url", "policy.encoder.url", str, "The encoder's server, if it is another one.", "URL"),
     _Setting(

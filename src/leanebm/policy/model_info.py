@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 import attrs
 
@@ -12,9 +12,6 @@ from leanebm.core import EncoderIdentity
 from leanebm.policy.config import PolicyApi
 
 _T = TypeVar("_T")
-
-_MODEL_INFO: Final = frozenset({"model_path", "is_generation", "weight_version", "leanebm"})
-"""Of these, a ``/model_info`` has at least one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,13 +56,15 @@ class ModelInfo:
         ours = ours if isinstance(ours, Mapping) else {}
         encode = ours.get("encode")
         info = cls(
-            api=PolicyApi.SGLANG if _MODEL_INFO & said.keys() else None,
             model_path=_as(str, said.get("model_path")),
             weight_version=_as(str, said.get("weight_version")),
             is_generation=_as(bool, said.get("is_generation")),
             contract=_as(int, ours.get("contract")),
             adapters=_texts(ours.get("adapters")),
         )
+        if info == cls():
+            return info
+        info = attrs.evolve(info, api=PolicyApi.SGLANG)
         if not isinstance(encode, Mapping):
             return info
         most = _as(int, encode.get("max_batch"))

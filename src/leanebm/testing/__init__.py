@@ -13,6 +13,7 @@ from leanebm.testing.contracts import (
 )
 from leanebm.testing.fake_policy_server import FakePolicyServer, ReceivedRequest
 from leanebm.testing.fake_worker import fake_worker_argv
+from leanebm.testing.openai_rules import END_TOKEN, OpenAIRules
 from leanebm.testing.policy_steps import (
     Answer,
     Compute,
@@ -32,6 +33,7 @@ from leanebm.testing.search_contract import check_search
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ManualClock, ToyCertifier, ToySession, ToyWorld
 
 __all__ = [
+    "END_TOKEN",
     "LOST",
     "QED",
     "SAMPLE_LEAVES",
@@ -43,6 +45,7 @@ __all__ = [
     "FakePolicyServer",
     "HangUp",
     "ManualClock",
+    "OpenAIRules",
     "Raw",
     "ReceivedRequest",
     "ScriptedPolicy",

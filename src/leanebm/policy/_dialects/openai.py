@@ -171,10 +171,16 @@ class _OpenAI(Dialect):
         if info.made_by == "llamacpp":
             body["n_probs"] = 1  # its own word for it; releases before 2025 know no other on this path
         return await self.endpoint.post(
-            self.path, body, weight=n, decode=lambda reply: self._decode(reply, n), decode_in_thread=n > 1
+            self.path, body, weight=n, decode=lambda reply: self.decode(reply, n), decode_in_thread=n > 1
         )
 
-    def _decode(self, reply: object, n: int) -> SampleBatch:
+    def decode(self, reply: object, n: int) -> SampleBatch:
+        """Read the answer to one prompt with ``n`` samples.
+
+        Raises:
+            PolicyProtocolError: anything is missing, of the wrong type or number.
+            AttemptFailed: every sample was aborted; or the server is of no use as it is set up.
+        """
         choices = _choices(reply)
         if len(choices) == 1 < n and not self._has_taken_n:
             raise self._unsuitable("answers one sample, however many are asked for")
@@ -265,7 +271,7 @@ class OpenAIChat(_OpenAI):
         match choice:
             case {"message": {"content": str(text)}}:
                 return text
-            case {"message": {"role": "assistant"}}:
+            case {"message": {**message}} if message.get("content") is None:
                 return ""
             case _:
                 raise PolicyProtocolError("a choice has no message with a content")

@@ -14,7 +14,7 @@ from leanebm.errors import ConfigError
 from leanebm.policy._embeddings import EmbeddingBatch, decode_embeddings, encode_body
 from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._weights import ModelWatch
-from leanebm.policy.config import EncoderConfig
+from leanebm.policy.config import EncoderConfig, PolicyApi
 from leanebm.policy.model_info import ModelInfo
 
 
@@ -85,14 +85,8 @@ class EncodePooled(BatchEncoder):
         """
         info = await self.watch.info()
         if info.encoder is None:
-            advice = (
-                "a stock embedding server needs 'sglang_encode'"
-                if info.is_generation is False
-                else "give the address of a server with an encoder, or choose another backend"
-            )
             raise ConfigError(
-                f"{self.endpoint.url} does not say that it makes embeddings, and how:",
-                [f"{advice} @ policy.encoder.backend"],
+                f"{self.endpoint.url} does not say that it makes embeddings, and how:", [_where_to_turn(info)]
             )
         return attrs.evolve(
             info.encoder,
@@ -114,3 +108,14 @@ class EncodePooled(BatchEncoder):
         name = self.config.adapter
         weights = info.adapters.get(name) if name is not None else None
         return name if weights is None else f"{name}@{weights}"
+
+
+def _where_to_turn(info: ModelInfo) -> str:
+    if info.api is PolicyApi.OPENAI:
+        return (
+            "give the address of another server that does, such as a `leanebm serve --backend hf` with the same model: "
+            "--encode-url @ policy.encoder.url"
+        )
+    if info.is_generation is False:
+        return "a stock embedding server needs 'sglang_encode' @ policy.encoder.backend"
+    return "give the address of a server with an encoder, or choose another backend @ policy.encoder.backend"
