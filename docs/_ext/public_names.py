@@ -24,7 +24,12 @@ import leanebm
 
 logger = logging.getLogger(__name__)
 
-_NOT_AN_API = ("leanebm.cli", "leanebm.policy._encoders", "leanebm.serve.backends.template._rules")
+_NOT_AN_API = (
+    "leanebm.cli",
+    "leanebm.policy._dialects",
+    "leanebm.policy._encoders",
+    "leanebm.serve.backends.template._rules",
+)
 """Commands have a page that is generated from them; how the client words its requests to each kind of encoder,
 and the template policy's rules, are their own affair."""
 

@@ -432,6 +432,7 @@ async def test_case_17_an_encoder_is_not_a_policy(connect: Connect, server: Fake
     async with connect() as policy:
         with pytest.raises(ConfigError, match="only makes embeddings"):
             await policy.wait_ready()
+        assert (await policy.wait_ready(tactics=False)).is_generation is False
 
 
 async def test_case_22_latencies_and_the_queue_are_reported(

@@ -135,9 +135,7 @@ _RUN = (
         "What the policy server speaks: SGLang's API, or OpenAI's completions or chat, as vLLM and llama.cpp do.  "
         "[default: auto]",
     ),
-    _Setting(
-        "--model", "policy.model", str, "Which of an OpenAI-compatible server's models, if it has several.", "NAME"
-    ),
+    _Setting("--model", "policy.model", str, "Which model of an OpenAI-compatible server.", "NAME"),
     _Setting("--encode-url", "policy.encoder.url", str, "The encoder's server, if it is another one.", "URL"),
     _Setting(
         "--encoder",

@@ -210,11 +210,12 @@ class PolicyClient:
 
     # --- the server ---
 
-    async def wait_ready(self, tell: Callable[[str], None] = lambda _: None) -> ModelInfo:
+    async def wait_ready(self, tell: Callable[[str], None] = lambda _: None, *, tactics: bool = True) -> ModelInfo:
         """Wait until the servers are healthy, then check that they are the right kind.
 
         Args:
             tell: is told why a server is waited for, and for how long; once per reason.
+            tactics: whether tactics will be asked for, so that the policy server has to be able to make them.
 
         Returns:
             What the policy server says about its model.
@@ -227,7 +228,8 @@ class PolicyClient:
             EncoderError: the encoder contradicts itself (asked here only if it is another server).
         """
         await self._wait_healthy(self._policy, tell)
-        await (await self._spoken()).check()
+        if tactics:
+            await (await self._spoken()).check()
         info = await self.model_info()
         if self._encoder is not self._policy:
             await self._wait_healthy(self._encoder, tell)

@@ -56,10 +56,18 @@ def rules(request: pytest.FixtureRequest) -> Callable[..., OpenAIRules]:
 # --- what is asked, and what comes of it ---
 
 
+@pytest.mark.parametrize(
+    ("owned_by", "own"),
+    [
+        ("a-service", {}),
+        ("vllm", {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}),
+        ("llamacpp", {"top_k": 0, "min_p": 0.0, "n_probs": 1}),
+    ],
+)
 async def test_it_sends_these_fields_and_no_others(
-    connect: Connect, server: FakePolicyServer, state: ProofState
+    connect: Connect, server: FakePolicyServer, state: ProofState, owned_by: str, own: dict[str, Any]
 ) -> None:
-    OpenAIRules.vllm(SIMP, takes_unknown_fields=False).govern(server)
+    OpenAIRules.vllm(SIMP, owned_by=owned_by, takes_unknown_fields=bool(own)).govern(server)
     async with connect(temperature=0.7, top_p=0.95, max_tactic_tokens=64) as policy:
         await policy.propose(state, 2)
     (body,) = server.bodies("/v1/completions")
@@ -73,16 +81,19 @@ async def test_it_sends_these_fields_and_no_others(
         "stop": ["\n```", "\n\n"],
         "logprobs": 1,
         "stream": False,
+        **own,
     }
 
 
 async def test_chat_sends_the_prompt_as_one_message(
     connect: Connect, server: FakePolicyServer, state: ProofState
 ) -> None:
-    OpenAIRules.vllm(SIMP, takes_unknown_fields=False).govern(server)
-    async with connect(api="openai-chat") as policy:
+    OpenAIRules.hosted(SIMP).govern(server)
+    async with connect(api="openai-chat", model="small") as policy:
+        await policy.wait_ready()
         assert await policy.propose(state, 1) == [Candidate("simp", -0.875, num_tokens=3)]
-    (body,) = server.bodies("/v1/chat/completions")
+    check, body = server.bodies("/v1/chat/completions")
+    assert check["max_tokens"] == 16
     (message,) = body["messages"]
     assert message["role"] == "user"
     assert message["content"].endswith("```lean4\n")
@@ -396,6 +407,12 @@ async def test_weights_that_change_behind_the_api_are_noticed_where_it_says_so(
             await policy.propose(state, 1)
         assert policy.statistics().weight_changes == 1
     assert "from 'a' to 'b'" in caplog.text
+
+
+async def test_a_server_that_only_embeds_may_be_waited_for(connect: Connect, server: FakePolicyServer) -> None:
+    OpenAIRules.vllm(SIMP, paths=frozenset()).govern(server)
+    async with connect(api="auto") as policy:
+        assert (await policy.wait_ready(tactics=False)).api is PolicyApi.OPENAI
 
 
 async def test_a_policy_server_that_embeds_nothing_says_where_an_encoder_is_to_be_had(

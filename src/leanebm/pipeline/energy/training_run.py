@@ -201,7 +201,7 @@ class EnergyTrainingRun:
             return
         with stage(self._observer, "reaching the encoder", f"of {config.url}") as reaching:
             async with PolicyClient(config) as client:
-                await client.wait_ready(reaching.progressed)
+                await client.wait_ready(reaching.progressed, tactics=False)
         yield config
 
     async def _encode(self, encoder: PolicyClient, texts: Sequence[str]) -> Embeddings:

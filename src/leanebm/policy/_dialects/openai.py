@@ -47,6 +47,17 @@ _FINISHES: Final[Mapping[object, str]] = {
     "content_filter": "abort",
 }
 
+_PLAIN: Final[Mapping[str, object]] = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+
+_OWN_WORDS: Final[Mapping[str, Mapping[str, object]]] = {
+    "vllm": _PLAIN,
+    "sglang": _PLAIN,
+    "llamacpp": {"top_k": 0, "min_p": 0.0, "n_probs": 1},
+}
+"""Fields of these servers' own: no filter but the one that is asked for, where they, or the model's
+``generation_config``, have others by default. And llama.cpp's word for log-probabilities, without which its releases
+before 2025 give none in completions."""
+
 _NO_LOG_PROBS: Final = (
     "gives no log-probabilities, without which a search cannot rank tactics. vLLM: start it with --max-logprobs 1 "
     "or more. llama.cpp: update llama-server, which must know n_probs on this path. TGI: it gives them in chat only, "
@@ -168,8 +179,7 @@ class _OpenAI(Dialect):
             body["n"] = n
         if (seed := config.sampling_seed if seed is None else seed) is not None:
             body["seed"] = seed
-        if info.made_by == "llamacpp":
-            body["n_probs"] = 1  # its own word for it; releases before 2025 know no other on this path
+        body |= _OWN_WORDS.get(info.made_by or "", {})
         return await self.endpoint.post(
             self.path, body, weight=n, decode=lambda reply: self.decode(reply, n), decode_in_thread=n > 1
         )
