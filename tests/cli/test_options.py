@@ -14,7 +14,7 @@ from leanebm.energy.training import RankingLoss
 from leanebm.lean import EmbeddedBackend, NativeBackend
 from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, NegativesConfig, RunConfig
 from leanebm.pipeline.part_check import PART_KINDS
-from leanebm.policy import PROMPT_FORMATS, EncoderBackend
+from leanebm.policy import PROMPT_FORMATS, EncoderBackend, PolicyApi
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,8 @@ def test_without_options_the_defaults_hold() -> None:
         (["--prompt-format", "prefix"], lambda config: config.policy.prompt_format, "prefix"),
         (["--patience", "3"], lambda config: config.policy.connect_patience_s, 3.0),
         (["--server-url", "http://h:1/"], lambda config: config.policy.url, "http://h:1"),
+        (["--api", "openai-chat"], lambda config: config.policy.api, PolicyApi.OPENAI_CHAT),
+        (["--model", "prover"], lambda config: config.policy.model, "prover"),
         (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
         (["--encode-url", "http://h:2"], lambda config: config.policy.encoder.url, "http://h:2"),
         (["--ebm-device", "cuda:1"], lambda config: config.energy.device, "cuda:1"),
@@ -102,6 +104,7 @@ def _option(command: str, parameter: str) -> click.Option:
     [
         ("search", "encoder", [each.value for each in EncoderBackend]),
         ("train-ebm", "encoder", [each.value for each in EncoderBackend]),
+        ("search", "api", [each.value for each in PolicyApi]),
         ("search", "prompt_format", sorted(PROMPT_FORMATS)),
         ("train-ebm", "loss", [each.value for each in RankingLoss]),
         ("check", "kind", list(PART_KINDS)),

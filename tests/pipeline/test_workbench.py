@@ -227,7 +227,7 @@ async def test_the_encoder_that_a_part_asks_is_on_record(fake_lean: RunConfig) -
             served = bench.served
         async with open_workbench(attrs.evolve(run, parts=Parts())) as bench:
             assert set(bench.served) == {"policy"}
-    assert served["policy"] == {"model": None, "weights": "w2"}
+    assert served["policy"] == {"api": "sglang", "model": None, "weights": "w2"}
     assert (served["encoder"]["weights"], served["encoder"]["dim"]) == ("w2", 4)
     assert json.loads(json.dumps(served)) == served
 

@@ -169,7 +169,7 @@ async def _reach_server(config: RunConfig, observer: Observer, stack: AsyncExitS
     where = "" if config.uses_embedded_server else f"at {policy_config.url}"
     with stage(observer, "reaching the policy server", where) as reaching:
         client = await stack.enter_async_context(PolicyClient(policy_config))
-        await client.wait_ready(reaching.progressed)
+        await client.wait_ready(reaching.progressed, tactics=config.asks_server_for_tactics)
     return client
 
 
@@ -178,7 +178,11 @@ async def _served_by(server: PolicyClient, config: RunConfig) -> dict[str, Any]:
     served: dict[str, Any] = {}
     if config.asks_server_for_tactics:
         info = await server.model_info()
-        served["policy"] = {"model": info.model_path, "weights": info.weight_version}
+        served["policy"] = {
+            "api": info.api.value if info.api is not None else None,
+            "model": info.model_path,
+            "weights": info.weight_version,
+        }
         if info.model_path is None and info.weight_version is None:
             served["policy"]["url"] = config.policy.url  # all that tells a silent server's model from another's
         if config.policy.adapter is not None:
