@@ -98,3 +98,15 @@ def test_what_a_file_says_cannot_draw_a_verdict(certify: Leanebm) -> None:
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", result.output)
     [verdict] = [line for line in certify("evil").stdout.splitlines() if not line.startswith(" ")]
     assert verdict.startswith("rejected   evil.lean")
+
+
+def test_a_folder_stands_for_the_proofs_in_it(certify: Leanebm, leanebm_command: Leanebm) -> None:
+    assert certify("good").exit_code == 0
+    result = leanebm_command("certify", ".", "--config", "fake.toml")
+    assert result.exit_code == 1
+    assert [line.split()[:2] for line in result.stdout.splitlines() if line[:1].strip()] == [
+        ["rejected", "bad.lean"],
+        ["certified", "good.lean"],
+    ]
+    Path("empty").mkdir()
+    assert "there is no proof in empty" in leanebm_command("certify", "empty").stderr

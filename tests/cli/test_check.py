@@ -55,3 +55,9 @@ def test_what_is_wrong_input_is_said_so(scorers: Leanebm, part: str) -> None:
 def test_a_word_of_ours_needs_its_kind(scorers: Leanebm) -> None:
     assert scorers("check", "breadth_first").exit_code == 2
     assert scorers("check", "breadth_first", "--kind", "scorer").exit_code == 0
+
+
+def test_mistakes_in_a_parts_settings_are_named_as_they_were_typed(scorers: Leanebm) -> None:
+    result = scorers("check", "leanebm.search.scorers:LengthNormalisedLogProb:alpha=x,b=3")
+    assert "expected a number, got 'x' @ PART:alpha\n" in result.stderr
+    assert "unknown setting b (known here: alpha) @ PART\n" in result.stderr

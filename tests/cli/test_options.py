@@ -53,7 +53,7 @@ def test_without_options_the_defaults_hold() -> None:
         (["--model", "prover"], lambda config: config.policy.model, "prover"),
         (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
         (["--encode-url", "http://h:2"], lambda config: config.policy.encoder.url, "http://h:2"),
-        (["--ebm-device", "cuda:1"], lambda config: config.energy.device, "cuda:1"),
+        (["--ebm-device", "cuda:1", "--ebm-path", "/"], lambda config: config.energy.device, "cuda:1"),
         (["--temperature", "0.7"], lambda config: config.policy.temperature, 0.7),
         (["--max-tactic-tokens", "64"], lambda config: config.policy.max_tactic_tokens, 64),
         (["--imports", "Init, Std"], lambda config: config.lean.imports, ("Init", "Std")),

@@ -90,7 +90,8 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(leanebm_command: Leane
     [
         ["--budget", "7"],
         ["--theorems", "library:val", "--max-theorems", "2"],
-        ["--server-url", "http://localhost:1", "--encoder", "sglang_encode", "--without", "grind,omega"],
+        ["--server-url", "http://localhost:1", "--encoder", "sglang_encode"],
+        ["--without", "grind,omega"],
     ],
 )
 def test_what_a_dry_run_prints_can_be_given_back_as_it_is(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_settings_that_make_no_sense_are_named(
 ) -> None:
     result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "h", option, value)
     assert result.exit_code == 2
-    assert f"'{setting}' must be" in result.stderr
+    assert re.search(rf"'{setting}' must be .* @ {option}$", result.stderr, re.MULTILINE)
     assert not Path("h").exists()
 
 

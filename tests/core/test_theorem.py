@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from leanebm.core import Theorem
@@ -19,3 +21,16 @@ def test_a_statement_may_be_given_a_name_and_a_header() -> None:
     assert (theorem.name, theorem.header, theorem.display) == ("mine", "open Nat", "p")
     with pytest.raises(ValueError, match="needs a name"):
         Theorem.of("p", name=" ")
+
+
+def test_text_and_theorems_are_read_alike() -> None:
+    theorem = Theorem.of("1 + 1 = 2")
+    assert Theorem.read("1 + 1 = 2") == theorem
+    assert Theorem.read(theorem) is theorem
+
+
+@pytest.mark.parametrize("given", [5, None, b"True", ["True"]])
+def test_what_is_neither_is_named(given: Any) -> None:
+    for read in (Theorem.read, Theorem.of):
+        with pytest.raises(TypeError, match=r"expected a theorem, or its text such as '1 \+ 1 = 2', got "):
+            read(given)

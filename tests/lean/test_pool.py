@@ -349,3 +349,12 @@ def test_statistics_are_frozen(fake_config: FakeConfig) -> None:
         statistics.requests = 7
     with pytest.raises(TypeError):
         statistics.retirements[RetirementReason.AGE] = 7
+
+
+async def test_a_statement_is_a_theorem(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool:
+        async with pool.open("p") as proof:
+            assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
+        for given in (5, None, ["p"]):
+            with pytest.raises(TypeError, match="expected a theorem, or its text"):
+                pool.open(given)  # type: ignore[arg-type]

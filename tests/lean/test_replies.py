@@ -81,10 +81,19 @@ def test_older_servers_send_bare_strings(reply: dict[str, Any]) -> None:
     assert tactic_reply(reply) == TacticFailed("oh")
 
 
-def test_text_that_does_not_parse_is_a_failed_tactic() -> None:
-    assert tactic_reply({"parseError": "<Pantograph>:1:1: expected", **_FLAGS}) == TacticFailed(
-        "<Pantograph>:1:1: expected"
-    )
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("<Pantograph>:1:1: expected", "expected"),
+        ("<Pantograph>:12:34: one\n<Pantograph>:2:1: other", "one\nother"),
+        ("of <Pantograph>:1:1: nothing", "of <Pantograph>:1:1: nothing"),
+    ],
+)
+def test_text_that_does_not_parse_is_a_failed_tactic_without_places_that_nobody_has_seen(said: str, shown: str) -> None:
+    assert tactic_reply({"parseError": said, **_FLAGS}) == TacticFailed(shown)
+    with pytest.raises(CommandRefused) as caught:
+        _replies.refuse_if_error({"error": "elab", "desc": said}, "goal.start")
+    assert caught.value.description == shown
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
-from leanebm.pipeline import Override, RunConfig, read_run_config, structure_settings, to_toml
+from leanebm.pipeline import Override, RunConfig, RunFolder, read_run_config, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
 
@@ -113,12 +114,13 @@ def test_a_key_is_not_saved() -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
     for path, why in [
         (tmp_path / "absent.toml", "No such file or directory"),
-        (tmp_path, "it is a folder, and only regular files are read"),
+        (tmp_path / "config.toml", "it is a folder, and only regular files are read"),
     ]:
         with pytest.raises(ConfigError) as caught:
-            read_run_config(path)
+            read_run_config(path if path.name == "absent.toml" else tmp_path)
         assert str(caught.value) == f"cannot read the settings in {path}: {why}"
 
 
@@ -161,3 +163,34 @@ def test_settings_in_a_pipe_are_not_waited_for_and_a_device_not_read(tmp_path: P
 
 def test_certificates_tell_our_backends_from_a_program_of_the_users() -> None:
     assert FAMILIES[LeanBackend].built_in.keys() - {"command"} == OUR_BACKENDS
+
+
+def test_a_runs_folder_stands_for_its_settings(tmp_path: Path) -> None:
+    config = RunConfig(seed=3)
+    RunFolder(tmp_path).config.write_text(to_toml(config))
+    assert read_run_config(tmp_path) == config
+    with pytest.raises(ConfigError, match=r"nothing/config\.toml|cannot read the settings in .*nothing"):
+        read_run_config(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([Override("energy.beta", 1.0, "--beta")], "beta to shape.* @ --beta$"),
+        (
+            [Override("energy.beta", 1.0, "--beta"), Override("energy.device", "cuda", "--ebm-device")],
+            "beta and device to shape.* @ --beta, --ebm-device$",
+        ),
+        ([Override("without", ["gring"], "--without")], "did you mean 'grind'.* @ --without$"),
+        (
+            [Override("without", ["grind"], "--without"), Override("policy.url", "http://h:1", "--server-url")],
+            r"leave out --without \(without\)$",
+        ),
+        ([Override("parts.search", {"kind": "best_first", "x": 1}, "--search")], "known here: none.* @ --search$"),
+    ],
+)
+def test_what_would_have_no_effect_is_told_with_its_options(overrides: list[Override], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_run_config(None, overrides)
+    (problem,) = caught.value.problems
+    assert re.search(told, problem)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import CertificateRecord, record_path
-from leanebm.pipeline.run_folder import RunFolder, _file_stem, write_proof, write_text
+from leanebm.pipeline.run_folder import RunFolder, _file_stem, proof_files, write_proof, write_text
 
 
 def certificate(name: str) -> Certificate:
@@ -144,3 +145,19 @@ def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
     record_path(tmp_path / "a.lean").write_text(json.dumps(told))
     with pytest.raises(ConfigError, match="lean_version"):
         CertificateRecord.read(tmp_path / "a.lean")
+
+
+def test_a_folder_stands_for_the_proofs_in_it(tmp_path: Path) -> None:
+    proofs = RunFolder(tmp_path).proofs
+    proofs.mkdir()
+    for name in ("b.lean", "a.lean", "a.certificate.json"):
+        (proofs / name).touch()
+    both = (proofs / "a.lean", proofs / "b.lean")
+    assert proof_files(tmp_path) == proof_files(os.fspath(proofs)) == both
+    assert proof_files(proofs / "b.lean") == both[1:]
+    assert proof_files(tmp_path / "none.lean") == (tmp_path / "none.lean",)
+
+
+def test_a_folder_without_proofs_is_told_where_they_were_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no proof in .*proofs$"):
+        proof_files(tmp_path)

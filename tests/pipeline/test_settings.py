@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from leanebm.core import ProofState, SearchOutcome
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
-from leanebm.pipeline import ContrastiveConfig, Part
+from leanebm.pipeline import ContrastiveConfig, EnergyConfig, Part, RunConfig
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
 from leanebm.policy import EncoderBackend
 from leanebm.search import BestFirstSearch
@@ -222,6 +222,7 @@ SPECIAL: dict[str, Any] = {
     "policy": Part(ScriptedPolicy, {"script": {}}),
     "search": Part(OtherSearch),
     "energy_model": Part(OtherEnergies),
+    "without": ("grind",),
     "scorer": WeightedSum((WeightedTerm(scorer=BreadthFirst()),)),
 }
 """Other values of fields that a rule of thumb would not find one for."""
@@ -278,7 +279,9 @@ PLACES = list(places(ContrastiveConfig()))
 
 @pytest.mark.parametrize("path", PLACES, ids=".".join)
 def test_every_setting_matters_unless_its_field_says_otherwise(path: tuple[str, ...]) -> None:
-    config = ContrastiveConfig()
+    # Without a head, what shapes one is a mistake; and a run has a head or an energy model.
+    needs_head = path[:2] == ("run", "energy") and path[-1] != "path"
+    config = ContrastiveConfig(run=RunConfig(energy=EnergyConfig(path="head" if needs_head else None)))
     changed, is_marked = flipped(config, path)
     is_secret = path[-1] == "api_key"
     stays_absent = path[-1] in {"model", "pooling"}  # which only go with another backend

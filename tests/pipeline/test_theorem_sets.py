@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,3 +42,20 @@ def test_a_sample_is_always_the_same_and_grows_by_adding() -> None:
     assert more[:20] == few
     assert few != load_theorems("library:val", max_theorems=20)
     assert len({theorem.name for theorem in more}) == 50
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("librry:train", "library:train"), ("library.val", "library:val"), ("bundeled", "bundled")],
+)
+def test_a_misspelt_set_is_told_with_the_close_one(tmp_path: Path, monkeypatch: Any, typed: str, meant: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"no file {typed}.*did you mean {meant}\?"):
+        load_theorems(typed)
+    Path(typed).write_text("True\n")
+    assert load_theorems(typed)[0].statement == "True"
+
+
+def test_a_missing_file_is_like_no_set(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_theorems(tmp_path / "mine.txt")

@@ -243,8 +243,8 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
         decorated: Any = with_config
         for setting in reversed(settings):
             decorated = setting.decorate(decorated)
-        path = click.Path(dir_okay=False, path_type=Path)
-        help_ = "Settings in TOML; options given here outweigh it."
+        path = click.Path(path_type=Path)
+        help_ = "Settings in TOML, or the folder of a run that was made with them; options given here outweigh them."
         decorated = click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(decorated)
         return cast("C", decorated)
 

@@ -18,23 +18,24 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE|FOLDER...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list; progress goes to standard error.")
 @lean_options(many=False)
 def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> None:
     """Check proof files again: elaborate each from its text, kernel-check it, collect its axioms.
 
-    Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. Each is
-    checked in a fresh process of whichever Lean is chosen. If there is a NAME.certificate.json beside NAME.lean,
-    the file must also be the one it records, to the byte, and state what it records. Each file has a report of its
-    own, whatever the others are. The exit status is 0 only if every file is certified, 2 if one cannot be read
-    or imports what Lean has not, and 3 if Lean broke.
+    Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. A folder, such
+    as a run's, stands for the proofs in it. Each is checked in a fresh process of whichever Lean is chosen. If there
+    is a NAME.certificate.json beside NAME.lean, the file must also be the one it records, to the byte, and state
+    what it records. Each file has a report of its own, whatever the others are. The exit status is 0 only if
+    every file is certified, 2 if one cannot be read or imports what Lean has not, and 3 if Lean broke.
     """
     from leanebm.cli._display import open_display
-    from leanebm.pipeline import CertificationRun
+    from leanebm.pipeline import CertificationRun, proof_files
 
+    found = [file for path in files for file in proof_files(path)]
     with open_display() as display:
-        reports = run_to_end(CertificationRun(config.lean, files, observer=display).run())
+        reports = run_to_end(CertificationRun(config.lean, found, observer=display).run())
     if as_json:
         echo_json([_as_json(report) for report in reports])
     else:

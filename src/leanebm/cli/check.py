@@ -29,7 +29,10 @@ def check(*, part: str, kind: str | None) -> None:
         table = part_table(part)
     except ValueError as error:
         raise ConfigError(f"{error} @ PART") from error
-    report = run_to_end(check_part(table, kind=kind))
+    try:
+        report = run_to_end(check_part(table, kind=kind))
+    except ConfigError as error:
+        raise ConfigError(error.summary, [_in_part(problem) for problem in error.problems]) from None
     article = "an" if report.kind[0] in "aeiou" else "a"
     echo(f"{table['kind']} was checked as {article} {report.kind.replace('-', ' ')}: that {report.checked}")
     if not report.problems:
@@ -39,3 +42,9 @@ def check(*, part: str, kind: str | None) -> None:
     for problem in report.problems:
         echo(f"  - {problem}")
     raise click.exceptions.Exit(NOT_PROVED)
+
+
+def _in_part(problem: str) -> str:
+    """A mistake in the part's settings, which are written after its name: ``… @ PART:width``."""
+    sentence, at, path = problem.rpartition(" @ ")
+    return f"{sentence}{at}PART{path[1:].replace('.', ':', 1)}" if path.startswith("$") else problem

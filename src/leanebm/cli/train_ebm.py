@@ -95,27 +95,33 @@ def train_ebm(
     print_diagnosis(console, diagnosis, output_dir / "report.html")
 
 
+_SETTINGS = {
+    "hidden": "hidden",
+    "dropout": "dropout",
+    "threads": "threads",
+    "steps": "trainer.max_steps",
+    "learning_rate": "trainer.learning_rate",
+    "seed": "trainer.seed",
+    "device": "trainer.device",
+    "loss": "trainer.objective.loss",
+    "server_url": "policy.url",
+    "api_key": "policy.api_key",
+    "encode_url": "policy.encoder.url",
+    "encoder": "policy.encoder.backend",
+    "embedding_cache": "policy.encoder.cache_file",
+}
+"""Where each option's value stands among the settings."""
+
+
 def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     """The settings that were given, laid over the defaults."""
-    from leanebm.pipeline import EMBEDDED_SERVER_URL, structure_settings
+    from leanebm.pipeline import EMBEDDED_SERVER_URL, Override, structure_with
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
-    settings = {name: value for name, value in given.items() if value is not None}
-
-    def taken(**options: str) -> dict[str, Any]:
-        """The settings of some options, by the names that they have in their table."""
-        return {name: settings[option] for name, option in options.items() if option in settings}
-
-    table = {
-        **taken(hidden="hidden", dropout="dropout", threads="threads"),
-        "trainer": {
-            **taken(max_steps="steps", learning_rate="learning_rate", seed="seed", device="device"),
-            "objective": taken(loss="loss"),
-        },
-        "policy": {
-            "url": EMBEDDED_SERVER_URL,
-            **taken(url="server_url", api_key="api_key"),
-            "encoder": taken(url="encode_url", backend="encoder", cache_file="embedding_cache"),
-        },
-    }
-    return structure_settings(table, EnergyTrainingConfig, source="the command line")
+    overrides = [
+        Override(_SETTINGS[name], value, f"--{name.replace('_', '-')}")
+        for name, value in given.items()
+        if value is not None
+    ]
+    table = {"policy": {"url": EMBEDDED_SERVER_URL}}
+    return structure_with(overrides, table, EnergyTrainingConfig)

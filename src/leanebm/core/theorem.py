@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, shown
 from leanebm.core.theorem_text import normalized, split_theorem, without_comments
 
 MAX_SPLIT_CHARACTERS: Final = 2**17
@@ -67,8 +67,11 @@ class Theorem:
             context: commands that the text needs, before those that it begins with.
 
         Raises:
+            TypeError: it is no text.
             ValueError: the text holds no theorem, several, or one that is proved already; every obstacle is named.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"expected a theorem, or its text such as '1 + 1 = 2', got {shown(text)}")
         if len(text) > MAX_SPLIT_CHARACTERS:  # will be refused for its length
             return cls(name=_made_name(text) if name is None else name, statement=text, header=header, context=context)
         parts = split_theorem(text)
@@ -93,6 +96,16 @@ class Theorem:
         if name is None and parts.name is None:
             return attrs.evolve(theorem, name=_made_name(theorem.preamble + parts.statement))
         return theorem if name is None else attrs.evolve(theorem, name=name)
+
+    @classmethod
+    def read(cls, given: Theorem | str) -> Theorem:
+        """``given`` itself, or the theorem that its text states: for whatever takes either.
+
+        Raises:
+            TypeError: it is neither.
+            ValueError: as :meth:`of`.
+        """
+        return given if isinstance(given, Theorem) else cls.of(given)
 
     @property
     def preamble(self) -> str:

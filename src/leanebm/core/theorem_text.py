@@ -66,7 +66,9 @@ _MODIFIERS: Final = frozenset(
 )
 
 # Between these lines, a line break or an indentation means something.
-_LAYOUT: Final = frozenset({"by", "calc", "do", "fun", "have", "haveI", "let", "letI", "match", "show", "suffices", "λ"})
+_LAYOUT: Final = frozenset(
+    {"by", "calc", "do", "fun", "have", "haveI", "let", "letI", "match", "show", "suffices", "λ"}
+)
 
 _TAKES_A_VALUE: Final = frozenset({"let", "letI", "have", "haveI", "let_fun"})
 
@@ -109,6 +111,7 @@ HEADER_LINE: Final = re.compile(
 )
 
 """A line of a header, which holds no more than that one command."""
+
 
 @attrs.frozen
 class LeanCommand:
@@ -212,10 +215,9 @@ def _command_starts(text: str) -> list[tuple[str, int, int]]:
         last = starts[-1][0] if starts else ""
         if token.kind in {"word", "hash"} and previous == "in" and last in _BEFORE_IN and _is_keyword(text, token):
             starts[-1] = (token.text, starts[-1][1], at)  # `open Nat in theorem …` is one command
-        elif token.text in _ANYWHERE and previous != "class":
-            starts.append((token.text, at if prefix is None else prefix, at))
-        # Indented within a proof, `open … in` and its like are tactics.
-        elif is_first and _is_keyword(text, token) and (not column or prefix is not None or last in _ONE_LINERS):
+        elif (token.text in _ANYWHERE and previous != "class") or (
+            is_first and _is_keyword(text, token) and (not column or prefix is not None or last in _ONE_LINERS)
+        ):
             starts.append((token.text, at if prefix is None else prefix, at))
         prefix, previous = None, token.text
     return starts

@@ -7,6 +7,7 @@ command's shapes is malformed: nothing is guessed, least of all a proof.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -169,6 +170,14 @@ class UnitMessages:
     """Where each command begins, in bytes of the text."""
 
 
+_PLACE: Final = re.compile(r"^<Pantograph>:\d+:\d+: ", re.MULTILINE)
+
+
+def _in_words(message: str) -> str:
+    """``message`` without places in text that the worker wrapped ours in, which nobody has seen."""
+    return _PLACE.sub("", message)
+
+
 # --- decoders ---
 
 
@@ -179,7 +188,7 @@ def refuse_if_error(reply: JsonObject, command: str) -> None:
         CommandRefused: the reply is ``{"error": kind, "desc": description}``.
     """
     if "error" in reply:
-        raise CommandRefused(expect(reply, "error", str), expect(reply, "desc", str), command=command)
+        raise CommandRefused(expect(reply, "error", str), _in_words(expect(reply, "desc", str)), command=command)
 
 
 def start_reply(reply: JsonObject, epoch: int) -> ProofState | StateRef:
@@ -210,7 +219,7 @@ def tactic_reply(reply: JsonObject, epoch: int) -> ProofState | UnusableState | 
         state, objection = _state(reply, ref), _objection(reply)
         return state if objection is None else UnusableState(ref, objection)
     if (parse_error := optional(reply, "parseError", str)) is not None:
-        return TacticFailed(parse_error)
+        return TacticFailed(_in_words(parse_error))
     errors = _errors(reply) or _texts(reply, "tacticErrors")
     if not errors:
         raise MalformedReplyError(f"neither a new state nor a reason why there is none, only {sorted(reply)}")

@@ -67,7 +67,7 @@ class BlockingLeanPool:
         """End every worker, the loop and the thread. May be repeated."""
         self._background.stop()
 
-    def open(self, theorem: Theorem) -> BlockingProof:
+    def open(self, theorem: Theorem | str) -> BlockingProof:
         """Start a proof: for a ``with`` block, or to keep and to close. Raises as ``LeanPool.open``."""
         pool = self._background.value
 

@@ -183,7 +183,7 @@ class Certifier:
         self._servants = None
         await self._life.aclose()
 
-    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+    async def certify(self, theorem: Theorem | str, proof: Proof) -> CertificationResult:
         """Decide whether ``proof``, a list of tactics or a tree of steps, proves ``theorem``.
 
         A worker that is lost meanwhile says nothing about the proof, for it may have been killed from outside:
@@ -194,6 +194,7 @@ class Certifier:
             WorkerStartError: no worker could be started.
             LeanInstallError: the backend is not usable.
         """
+        theorem = Theorem.read(theorem)
         return await self._decide(_Claim(theorem, tactic_blocks(proof), declaration_name(theorem)))
 
     async def certify_text(self, theorem: Theorem, text: str, *, name: str) -> CertificationResult:

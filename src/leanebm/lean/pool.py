@@ -131,15 +131,20 @@ class LeanPool:
 
     # --- use ---
 
-    def open(self, theorem: Theorem) -> Opening[ProofHandle, ProofHandleOwned]:
+    def open(self, theorem: Theorem | str) -> Opening[ProofHandle, ProofHandleOwned]:
         """Start a proof on the least loaded worker: for an ``async with`` block, or ``await`` it and close it yourself.
 
+        Args:
+            theorem: a theorem, or its text, such as ``"1 + 1 = 2"``.
+
         Raises:
+            TypeError, ValueError: it is neither, or the text states no theorem.
             StatementError: the statement or header does not elaborate.
             WorkerLost: the worker broke under the statement.
             WorkerStartError: no worker is left and none can be started.
             PoolClosed: outside the pool's ``async with``.
         """
+        theorem = Theorem.read(theorem)
         return Opening(partial(self._open, theorem, ProofHandle), partial(self._open, theorem, ProofHandleOwned))
 
     async def ask(self, request: Request[R], *, deadline_s: float | None = None) -> R:

@@ -48,8 +48,9 @@ class ReplayingEnvironment:
 
     __repr__ = named_repr("_pool")
 
-    def open(self, theorem: Theorem) -> Opening[ReplayingProof, ReplayingProof]:
+    def open(self, theorem: Theorem | str) -> Opening[ReplayingProof, ReplayingProof]:
         """Start a proof of ``theorem``: for an ``async with`` block, or ``await`` it. Raises as ``LeanPool.open``."""
+        theorem = Theorem.read(theorem)
         return Opening(partial(self._open, theorem), partial(self._open, theorem))
 
     async def _open(self, theorem: Theorem) -> ReplayingProof:

@@ -1,7 +1,7 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
 from leanebm.pipeline.certification_run import CertificationRun
-from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config, structure_with
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
 from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, ContrastiveConfig, ContrastiveRun
@@ -25,7 +25,7 @@ from leanebm.pipeline.events import (
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
-from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, record_path, write_proof
+from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, proof_files, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, read_context, theorem_of
 from leanebm.pipeline.search.prover import Prover, prove
@@ -93,6 +93,7 @@ __all__ = [
     "open_workbench",
     "part_table",
     "probe",
+    "proof_files",
     "prove",
     "read_context",
     "read_run_config",
@@ -101,6 +102,7 @@ __all__ = [
     "stage",
     "start_embedded_server",
     "structure_settings",
+    "structure_with",
     "summarise_run",
     "theorem_of",
     "to_toml",

@@ -86,8 +86,7 @@ class OverseenSearch:
             PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
                 certified, answers something else than it was asked, or gives a tree that is none.
         """
-        if isinstance(theorem, str):
-            theorem = Theorem.of(theorem)
+        theorem = Theorem.read(theorem)
         try:
             result = await self.search.run(copy.deepcopy(theorem))
         except LeanEbmError:

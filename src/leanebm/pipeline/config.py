@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from attrs.validators import ge, instance_of
@@ -19,11 +19,15 @@ from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend, LeanPoolConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.parts import FAMILIES, Part
+from leanebm.pipeline.run_folder import RunFolder
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import BestFirstSearch, SearchConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
+from leanebm.serve import TemplateBackend
 from leanebm.storage import read_regular
+
+T = TypeVar("T")
 
 EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
 """Stands for the policy server that a run starts for itself; port 0, as ever, is one yet to be picked."""
@@ -47,6 +51,10 @@ def _is_scorer(_: object, __: attrs.Attribute[Any], value: Any) -> None:
         name = getattr(value.factory if isinstance(value, Part) else value, "__qualname__", "that class")
         raise TypeError(f"a scorer is the object itself, not its class or a Part: call {name}(…)")
     FAMILIES[StateScorer].check(value)
+
+
+def _are_words_of_the_embedded_policy(_: object, __: attrs.Attribute[Any], words: tuple[str, ...]) -> None:
+    TemplateBackend(without=words)
 
 
 def _is_still_to_be_made(_: object, __: attrs.Attribute[Any], value: Any) -> None:
@@ -102,9 +110,9 @@ class RunConfig:
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Seed of the embedded policy server; another server has its own."""
 
-    without: tuple[str, ...] = ()
-    """Words, such as ``grind``, whose tactics the embedded policy server never proposes; another server
-    is asked as it is."""
+    without: tuple[str, ...] = attrs.field(default=(), validator=_are_words_of_the_embedded_policy)
+    """Words, such as ``grind``, whose tactics the embedded policy server never proposes. Another policy is asked as it
+    is, so beside one they are a mistake."""
 
     max_failures_in_a_row: int = attrs.field(default=20, validator=[instance_of(int), ge(1)], metadata=SAME_RESULTS)
     """Theorems that may be lost to infrastructure one after the other before the run stops, at least 1."""
@@ -133,6 +141,8 @@ class RunConfig:
     def __attrs_post_init__(self) -> None:
         if self.energy.path is not None and self.parts.energy_model is not None:
             raise ValueError("energy.path and parts.energy_model are both given: a run has one energy model")
+        if self.without and not (self.asks_server_for_tactics and self.uses_embedded_server):
+            raise ValueError("this run asks another policy than the embedded one, so leave out --without (without)")
         backend = self.lean.backend
         ours = FAMILIES[LeanBackend].built_in.get(backend.name)
         if ours is not None and type(backend) is not ours:
@@ -186,19 +196,41 @@ class Override:
 
 
 def read_run_config(path: str | os.PathLike[str] | None = None, overrides: Sequence[Override] = ()) -> RunConfig:
-    """Read the settings of a run; ``path=None`` for the defaults.
+    """Read the settings of a run: of a TOML file, or of a run's folder; ``path=None`` for the defaults.
 
     Raises:
         ConfigError: the file cannot be read, or settings are wrong; every mistake is listed.
     """
     table: dict[str, Any] = {"policy": {"url": EMBEDDED_SERVER_URL}}
-    _overlay(table, _read_toml(Path(path)) if path is not None else {})
+    if path is not None:
+        path = RunFolder(path).config if Path(path).is_dir() else path
+        _overlay(table, _read_toml(Path(path)))
+    return structure_with(overrides, table, RunConfig, source=None if path is None else str(path))
+
+
+def structure_with(
+    overrides: Sequence[Override], table: dict[str, Any], kind: type[T], *, source: str | None = None
+) -> T:
+    """``table`` with ``overrides`` laid over it, as a ``kind``; mistakes in these are named by their options.
+
+    Args:
+        overrides: what was typed.
+        table: the settings below it.
+        kind: the config class to build.
+        source: the file that ``table`` is from, if it is from one.
+
+    Raises:
+        ConfigError: with every mistake, as ``problem @ --option`` or ``problem @ $.path``.
+    """
     for override in overrides:
         _overlay(table, _nested(override.path.split("."), override.value))
     try:
-        return structure_settings(table, RunConfig, source=str(path) if path is not None else "the command line")
+        return structure_settings(table, kind, source=source or "the command line")
     except ConfigError as error:
-        raise ConfigError(error.summary, [_name_option(problem, overrides) for problem in error.problems]) from None
+        problems = [_name_option(problem, overrides) for problem in error.problems]
+        if source is None:
+            problems = [problem.removesuffix(" @ $") for problem in problems]
+        raise ConfigError(error.summary, problems) from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -225,6 +257,9 @@ def _nested(keys: Sequence[str], value: object) -> dict[str, Any]:
 
 def _name_option(problem: str, overrides: Sequence[Override]) -> str:
     sentence, _, path = problem.rpartition(" @ ")
+    below = [each.option for each in overrides if f"$.{each.path}".startswith(f"{path}.") and path != "$"]
+    if below:  # a rule that spans several settings
+        return f"{sentence} @ {', '.join(below)}"
     for override in reversed(overrides):
         place = f"$.{override.path}"
         if path == place or path.startswith((f"{place}.", f"{place}[")):

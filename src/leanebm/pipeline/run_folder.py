@@ -195,6 +195,21 @@ class RunFolder:
         return write_proof(certificate, self.proofs)
 
 
+def proof_files(path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """``path`` itself if it is a file; the proofs of a run's folder, or of any other folder with proofs in it.
+
+    Raises:
+        ConfigError: a folder has none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return (path,)
+    found = sorted(RunFolder(path).proofs.glob("*.lean")) or sorted(path.glob("*.lean"))
+    if not found:
+        raise ConfigError(f"there is no proof in {path}: no .lean file, neither there nor in {RunFolder(path).proofs}")
+    return tuple(found)
+
+
 def write_proof(certificate: Certificate, folder: str | os.PathLike[str]) -> Path:
     """Write the certified proof and its record into ``folder``; two theorems' names never share a file."""
     path = Path(folder) / f"{_file_stem(certificate.theorem.name)}.lean"

@@ -260,11 +260,17 @@ def _structured(table: Mapping[str, object], factory: Factory, parameters: Param
             mistakes.append(error)
     unknown = {key: value for key, value in table.items() if key not in known}
     if unknown and not parameters.takes_more:
-        mistake = f"unknown setting {', '.join(sorted(unknown))} (known here: {', '.join(known) or 'none'})"
+        settable = ", ".join(_settable(parameters)) or "none"
+        mistake = f"unknown setting {', '.join(sorted(unknown))} (known here: {settable})"
         mistakes.append(ValueError(mistake))
     if mistakes:
         raise _all_of(mistakes, factory)
     return given | {key: _structure_plain(value, Any) for key, value in unknown.items()}
+
+
+def _settable(parameters: Parameters) -> list[str]:
+    """The names that a file can give; a function, such as a clock, is given in Python only."""
+    return [each.name for each in parameters.parameters if get_origin(each.type) is not Callable]
 
 
 def _all_of(mistakes: Sequence[Exception], factory: Factory) -> ClassValidationError:

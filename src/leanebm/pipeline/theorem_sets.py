@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from pathlib import Path
@@ -22,6 +23,8 @@ BUNDLED = "bundled"
 _LIBRARY = "library:"
 
 _SPLITS = ("train", "val", "test")
+
+_SETS = (BUNDLED, *(f"{_LIBRARY}{split}" for split in _SPLITS))
 
 
 def load_theorems(
@@ -63,4 +66,6 @@ def _load(source: str) -> tuple[Theorem, ...]:
         if split not in _SPLITS:
             raise ConfigError(f"there is no split {split!r} of the library", [f"choose one of {', '.join(_SPLITS)}"])
         return tuple(item.theorem for item in library_theorems(split))
+    if not Path(source).exists() and (close := difflib.get_close_matches(source, _SETS, n=1)):
+        raise ConfigError(f"there is no file {source}, and no theorem set of that name: did you mean {close[0]}?")
     return tuple(read_theorems(Path(source)))

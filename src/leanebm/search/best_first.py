@@ -119,7 +119,7 @@ class BestFirstSearch:
             StatementError: the theorem's statement or header does not elaborate.
         """
         return await conduct_search(
-            Theorem.of(theorem) if isinstance(theorem, str) else theorem,
+            Theorem.read(theorem),
             self.environment,
             self._search,
             budget=self.config.budget,

@@ -6,6 +6,7 @@ import logging
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -153,3 +154,10 @@ def test_a_digest_tells_heads_apart_wherever_they_stand(folder: Path, tmp_path: 
     assert EnergyConfig(path=folder).digest == EnergyConfig(path=copy).digest
     assert EnergyConfig(path=folder).digest != EnergyConfig(path=other).digest
     assert EnergyConfig().digest is None
+
+
+@pytest.mark.parametrize("idle", [{"beta": 0.0}, {"freeze_spectral": True}, {"device": "cuda"}])
+def test_what_shapes_a_head_is_a_mistake_without_one(idle: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"no energy head for {next(iter(idle))} to shape.*--ebm-path"):
+        EnergyConfig(**idle)
+    assert EnergyConfig(path="head", **idle).path == Path("head")

@@ -5,12 +5,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
-from leanebm.pipeline import ProofAttempt, ProofRun, RunConfig, read_context, theorem_of
+from leanebm.pipeline import EnergyConfig, Observer, Parts, ProofAttempt, ProofRun, RunConfig, read_context, theorem_of
 from leanebm.pipeline.events import PipelineEvent, StageFinished, StageStarted
+from leanebm.policy import PolicyClientConfig
+from leanebm.search import BestFirstSearch
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -124,3 +127,32 @@ def test_what_an_attempt_shows_steers_no_terminal_and_no_page() -> None:
     for shown in (str(evil), repr(evil), evil._repr_html_()):
         assert not any(each in shown for each in "\x1b\u202e")
         assert "rfl -- " in shown
+
+
+async def test_a_replay_starts_no_server_and_no_part_of_a_search(
+    config: RunConfig, world: ToyWorld, toy_bench: ToyBench, tmp_path: Path
+) -> None:
+    opened: list[RunConfig] = []
+
+    def opening(given: RunConfig, observer: Observer) -> Any:
+        opened.append(given)
+        return toy_bench(world)(given, observer)
+
+    asked = attrs.evolve(
+        config,
+        policy=PolicyClientConfig(url="http://nobody.invalid:1"),
+        energy=EnergyConfig(path=tmp_path, beta=1.0),
+        parts=Parts(search=BestFirstSearch),
+    )
+    tactics = ["halve", "halve", "halve", "done"]
+    assert (await ProofRun(asked, EIGHT, tactics=tactics, opening=opening).run()).is_proved
+    assert (
+        await ProofRun(attrs.evolve(config, without=("grind",)), EIGHT, tactics=tactics, opening=opening).run()
+    ).is_proved
+    assert [(each.needs_server, each.energy.path) for each in opened] == [(False, None)] * 2
+
+
+async def test_a_run_takes_a_statement(config: RunConfig, world: ToyWorld, toy_bench: ToyBench) -> None:
+    assert (await ProofRun(config, "8", opening=toy_bench(world)).run()).is_proved
+    with pytest.raises(TypeError, match="got 8"):
+        ProofRun(config, 8)  # type: ignore[arg-type]

@@ -84,6 +84,8 @@ def test_errors_are_those_of_the_proof(opening: WorkbenchOpener) -> None:
             prover.prove("(")
         with pytest.raises(StatementError):
             prover.prove("no number")
+        with pytest.raises(TypeError, match=r"expected a theorem, or its text such as '1 \+ 1 = 2', got 5"):
+            prover.prove(5)  # type: ignore[arg-type]
         assert prover.prove("8").is_proved, "an error ends one proof, not the prover"
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leanebm._shown import fitting_repr
+from leanebm.core import Evidence
 from leanebm.energy.diagnostics.estimate import Estimate, Floats, macro_mean
 from leanebm.energy.diagnostics.siblings import SiblingSet
 
@@ -141,8 +142,8 @@ def _parts(siblings: SiblingSet) -> Iterator[tuple[str, str, SiblingSet]]:
         yield "depth", label, siblings.take(np.flatnonzero(bucket == index))
     for source in np.unique(siblings.source).tolist():
         yield "source", source, siblings.take(np.flatnonzero(siblings.source == source))
-    yield "evidence", "dead", siblings.keeping(siblings.is_dead)
-    yield "evidence", "unknown", siblings.keeping(~siblings.is_dead)
+    yield "evidence", Evidence.DEAD.value, siblings.keeping(siblings.is_dead)
+    yield "evidence", Evidence.UNKNOWN.value, siblings.keeping(~siblings.is_dead)
 
 
 def _compare(

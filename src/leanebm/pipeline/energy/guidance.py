@@ -48,6 +48,15 @@ class EnergyConfig:
 
     __repr__ = fitting_repr
 
+    def __attrs_post_init__(self) -> None:
+        fields = attrs.fields_dict(type(self))
+        idle = [name for name in ("beta", "freeze_spectral", "device") if getattr(self, name) != fields[name].default]
+        if self.path is None and idle:
+            raise ValueError(
+                f"there is no energy head for {' and '.join(idle)} to shape: name the folder of one "
+                "(--ebm-path, or path in the settings)"
+            )
+
     @property
     def digest(self) -> str | None:
         """Tells one trained head from another, wherever its folder stands; ``None`` without a head.

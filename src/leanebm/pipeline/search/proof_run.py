@@ -12,6 +12,7 @@ from attrs.validators import instance_of
 
 from leanebm._shown import cut, fitting_repr, named_repr, printable, shown
 from leanebm.core import (
+    Candidate,
     Certificate,
     CertificationRejected,
     Node,
@@ -28,7 +29,8 @@ from leanebm.core import (
 from leanebm.core.theorem_text import lean_commands, normalized
 from leanebm.data import theorem_problems
 from leanebm.errors import ConfigError
-from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.config import Parts, RunConfig
+from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchConfig, SearchProgress
@@ -149,7 +151,7 @@ class ProofRun:
 
     Args:
         config: how to search; one Lean worker is started, whatever it says.
-        theorem: what to prove; :func:`theorem_of` makes one from a statement.
+        theorem: what to prove, a theorem or its text; :func:`theorem_of` says more of what may be wrong with a text.
         tactics: are replayed instead of searching, if there are any.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier.
@@ -158,14 +160,14 @@ class ProofRun:
     def __init__(
         self,
         config: RunConfig,
-        theorem: Theorem,
+        theorem: Theorem | str,
         *,
         tactics: Sequence[str] = (),
         observer: Observer | None = None,
         opening: WorkbenchOpener = open_workbench,
     ) -> None:
-        self._config = for_one_proof(config)
-        self._theorem = theorem
+        self._config = for_one_proof(_without_search(config) if tactics else config)
+        self._theorem = Theorem.read(theorem)
         self._tactics = tactics
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
@@ -188,6 +190,19 @@ class ProofRun:
 def for_one_proof(config: RunConfig) -> RunConfig:
     """``config`` with one Lean worker: one proof lives on one worker, and a second would only cost its start."""
     return attrs.evolve(config, lean=attrs.evolve(config.lean, num_workers=1))
+
+
+def _without_search(config: RunConfig) -> RunConfig:
+    """``config`` without anything that only a search asks: a replay waits for no server and loads no head."""
+    return attrs.evolve(config, parts=Parts(policy=_NeverAsked()), energy=EnergyConfig(), without=())
+
+
+@attrs.frozen
+class _NeverAsked:
+    """The policy of a replay."""
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        raise AssertionError(f"a replay asks no policy, and this one was asked for {n} tactics on {state}")
 
 
 async def attempt(

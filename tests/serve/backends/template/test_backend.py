@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanebm.data import bundled_set
 from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve import Completion, SamplingParams, TemplateBackend
 from leanebm.serve.backends.template._rules import Proposal
@@ -243,3 +244,24 @@ def test_a_narrowed_draw_keeps_the_log_probabilities_of_the_whole() -> None:
 @pytest.mark.parametrize("logits", [[-1e300, 1e300], [0.0], [1e5, 1e5 + 1]])
 def test_the_softmax_neither_overflows_nor_exceeds_certainty(logits: list[float]) -> None:
     assert all(value <= 0.0 for value in log_softmax(logits))
+
+
+@pytest.mark.parametrize(("word", "meant"), [("gring", "grind"), ("simp-all", "simp_all"), ("Omega", "omega")])
+def test_a_misspelt_word_is_refused_with_the_close_one(word: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=rf"no tactic with the word '{word}': did you mean '{meant}'\?"):
+        TemplateBackend(without=["rfl", word])
+
+
+def test_a_word_that_is_like_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no tactic with the word 'qqq'; .*'zzz'$"):
+        TemplateBackend(without=["zzz", "qqq"])
+
+
+async def test_every_word_that_begins_a_tactic_can_be_taken_away() -> None:
+    first = {
+        tactic.text.split()[0]
+        for entry in bundled_set()[:40]
+        for tactic in await complete(f"/- tactic state:\n⊢ {entry.theorem.statement}\n-/", n=64)
+    }
+    assert {"intro", "simp", "rfl"} <= first
+    TemplateBackend(without=first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import hashlib
 import heapq
 import math
@@ -13,7 +14,7 @@ from typing import Final, Literal, Self, final
 
 import attrs
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, shown
 from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve.backends.base import (
     Backend,
@@ -27,7 +28,7 @@ from leanebm.serve.backends.base import (
 )
 from leanebm.serve.backends.template._encoder import DIM, ENCODER_VERSION, embed
 from leanebm.serve.backends.template._goal import PrintedGoal, find_state, parse_goal
-from leanebm.serve.backends.template._rules import RULES, Proposal, propose_all
+from leanebm.serve.backends.template._rules import RULES, Proposal, propose_all, words_of_rules
 
 EOS_ID: Final = 0
 _FIRST_ARGUMENT_ID: Final = 1000
@@ -51,11 +52,16 @@ class TemplateBackend(Backend):
         seed: of sampling.
         without: words, such as ``grind``; tactics in whose text one occurs are never proposed. Taking
             the strong automation away makes proofs longer, which is what a search is to be tried on.
+
+    Raises:
+        ValueError: a word of ``without`` is none that the rules write tactics with; a close one is named.
     """
 
     def __init__(self, *, seed: int = 0, without: Iterable[str] = ()) -> None:
         self._seed = seed
         self._without = frozenset(without)
+        if unknown := sorted(self._without - words_of_rules()):
+            raise ValueError("; ".join(map(_no_word, unknown)))
 
     __repr__ = named_repr("_seed")
 
@@ -296,3 +302,9 @@ def log_softmax(logits: Sequence[float]) -> list[float]:
 
 def _gumbel(rng: random.Random) -> float:
     return -math.log(rng.expovariate(1.0) or 5e-324)
+
+
+def _no_word(word: str) -> str:
+    close = difflib.get_close_matches(word, words_of_rules(), n=1)
+    hint = f": did you mean {close[0]!r}?" if close else ""
+    return f"the symbolic policy has no tactic with the word {shown(word)}{hint}"

@@ -1,5 +1,8 @@
 """The rules, one family per module; a new family is a new module and a line here."""
 
+import ast
+import functools
+import inspect
 from typing import Final
 
 from leanebm.serve.backends.template._rules import (
@@ -13,9 +16,9 @@ from leanebm.serve.backends.template._rules import (
     simplification,
     witnesses,
 )
-from leanebm.serve.backends.template._rules.base import Proposal, Rule, propose_all
+from leanebm.serve.backends.template._rules.base import WORD, Proposal, Rule, propose_all
 
-__all__ = ["RULES", "Proposal", "Rule", "propose_all"]
+__all__ = ["RULES", "Proposal", "Rule", "propose_all", "words_of_rules"]
 
 RULES: Final[tuple[Rule, ...]] = (
     *introduction.RULES,
@@ -30,3 +33,20 @@ RULES: Final[tuple[Rule, ...]] = (
     *introduction.EXTENSIONAL,
 )
 """In a fixed order: a rule's place is its token id."""
+
+_MODULES: Final = (introduction, automation, apply, logic, witnesses, cases, induction, rewriting, simplification)
+
+
+@functools.cache
+def words_of_rules() -> frozenset[str]:
+    """Every word that the rules themselves write into a tactic; the goal's own names come on top.
+
+    Read from their source, where a tactic is spelt once.
+    """
+    words: set[str] = set()
+    for module in _MODULES:
+        nodes = list(ast.walk(ast.parse(inspect.getsource(module))))
+        prose = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        texts = (node.value for node in nodes if isinstance(node, ast.Constant) and node not in prose)
+        words.update(word for text in texts if isinstance(text, str) for word in WORD.findall(text))
+    return frozenset(words)

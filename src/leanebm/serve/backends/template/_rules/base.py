@@ -48,7 +48,8 @@ class Proposal:
 _MOST_VARIABLES = 64
 """Rules look at each variable, some at each pair of them; the newest are the likeliest to matter."""
 
-_WORD = re.compile(r"[^\W\d][\w.'?!]*")
+WORD = re.compile(r"[^\W\d][\w.'?!]*")
+"""A word of a tactic, as ``without`` means it."""
 
 
 def propose_all(rules: Iterable[Rule], goal: PrintedGoal, *, without: frozenset[str] = frozenset()) -> list[Proposal]:
@@ -62,7 +63,7 @@ def propose_all(rules: Iterable[Rule], goal: PrintedGoal, *, without: frozenset[
     for rule_id, rule in enumerate(rules):
         fresh: dict[str, float] = {}
         for tactic, weight in rule.propose(goal):
-            if tactic not in seen and without.isdisjoint(_WORD.findall(tactic)):
+            if tactic not in seen and without.isdisjoint(WORD.findall(tactic)):
                 seen.add(tactic)
                 fresh[tactic] = weight
         if fresh:
