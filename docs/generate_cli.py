@@ -19,7 +19,7 @@ then from options; `leanebm search --dry-run` prints them all, in the form that 
 
 ## Completion
 
-Your shell completes commands and options, once it is told how. In Bash, add this line to `~/.bashrc`:
+Your shell can complete commands and options. In Bash, add this line to `~/.bashrc`:
 
 ```sh
 eval "$(_LEANEBM_COMPLETE=bash_source leanebm)"
