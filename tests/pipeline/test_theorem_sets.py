@@ -46,7 +46,7 @@ def test_a_sample_is_always_the_same_and_grows_by_adding() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("librry:train", "library:train"), ("library.val", "library:val"), ("bundeled", "bundled")],
+    [("librry:train", "library:train"), ("library.val", "library:val"), ("bundle_d", "bundled")],
 )
 def test_a_misspelt_set_is_told_with_the_close_one(tmp_path: Path, monkeypatch: Any, typed: str, meant: str) -> None:
     monkeypatch.chdir(tmp_path)
