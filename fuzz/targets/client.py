@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from fuzz.target import Finding, Target, refusals
 from leanebm.errors import EncoderError, PolicyProtocolError
+from leanebm.policy._dialects.sglang import decode_samples
 from leanebm.policy._embeddings import cosine, decode_embeddings
 from leanebm.policy._failure import AttemptFailed
-from leanebm.policy._samples import candidates_of, decode_samples
+from leanebm.policy._samples import candidates_of
 from leanebm.policy._transport import failure_of_status
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS
