@@ -16,7 +16,7 @@ from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
 from leanebm.pipeline import ContrastiveConfig, EnergyConfig, Part, RunConfig
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
-from leanebm.policy import EncoderBackend
+from leanebm.policy import EncoderBackend, PolicyApi
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
 from leanebm.testing import ScriptedPolicy
@@ -218,6 +218,7 @@ SPECIAL: dict[str, Any] = {
     "required_pooling": "last",
     "device": "cuda:3",
     "top_p": 0.5,
+    "api": PolicyApi.OPENAI,
     "prompt_format": "prefix",
     "policy": Part(ScriptedPolicy, {"script": {}}),
     "search": Part(OtherSearch),

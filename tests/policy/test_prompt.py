@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from leanebm.core import Goal, Hypothesis, ProofState, StateRef
-from leanebm.policy import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat
-from leanebm.policy.prompt import first_tactic_block
+from leanebm.policy import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat, TemplateFormat
 
 FIRST = Goal(
     text="case inl\nn : Nat\nh : n =\n    0\n⊢ n + 0 = n",
@@ -46,57 +43,91 @@ def test_a_single_line_break_is_no_stop_and_answers_are_read_back(prompt_format:
     assert block.tactic == "simp"
 
 
+TEXT = "case inl\nn : Nat\nh : n =\n    0\n⊢ n + 0 = n\n\n⊢ True"
+
+
 @pytest.mark.parametrize(
-    ("completion", "tactic"),
+    ("name", "prompt"),
     [
-        ("simp", "simp"),
-        ("simp [foo]\n```", "simp [foo]"),
-        ("```lean4\nintro n\n```\nand so on", "intro n"),
-        ("intro n\nsimp", "intro n"),
-        ("  intro n\n  simp", "intro n"),
-        ("\n\n  omega\n", "omega"),
-        ("have h : a = b := by\n  simp\n  rfl\nexact h", "have h : a = b := by\n  simp\n  rfl"),
-        ("cases n with\n| zero => rfl\n| succ n => simp\ndone", "cases n with\n| zero => rfl\n| succ n => simp"),
-        ("constructor\n<;> simp\nrfl", "constructor\n<;> simp"),
-        ("exact foo (by\nsimp)\nrfl", "exact foo (by\nsimp)"),
-        ("refine ⟨_,\n?_⟩\nrfl", "refine ⟨_,\n?_⟩"),
-        ("-- first simplify\nsimp", "simp"),
-        ("/- a thought\nover lines -/\nsimp", "simp"),
-        ("theorem foo : a = b := by\n  simp\n  rfl", "simp"),
-        ("theorem foo :\n    a = b := by\n  simp", "simp"),
-        ("by\n  simp", "simp"),
-        ("simp```", "simp"),
-        ("constructor\n· simp\n· rfl", "constructor"),
-        ("calc a = b := h\n  _ = c := k\nrfl", "calc a = b := h\n  _ = c := k"),
+        (
+            "chat",
+            (
+                "Give the next tactic for the following Lean 4 proof state: one tactic, in a code block, "
+                f"and no other words.\n\n```lean4\n/- tactic state:\n{TEXT}\n-/\n```\n"
+            ),
+        ),
+        ("bfs_prover", f"{TEXT}:::"),
+        ("llmstep", f"[GOAL]{TEXT}[PROOFSTEP]"),
+        ("reprover", TEXT),
+        (
+            "ntp",
+            (
+                "/- You are proving a theorem in Lean 4.\nYou are given the following information:\n"
+                "- The current proof state, inside [STATE]...[/STATE]\n\n"
+                "Your task is to generate the next tactic in the proof.\n"
+                "Put the next tactic inside [TAC]...[/TAC]\n-/\n"
+                f"[STATE]\n{TEXT}\n[/STATE]\n[TAC]\n"
+            ),
+        ),
+        (
+            "internlm2_math",
+            (
+                f"<|im_start|>user\nMy LEAN 4 state is:\n```lean\n{TEXT}```\n"
+                "Please predict a possible tactic to help me prove the theorem.<|im_end|>\n<|im_start|>assistant\n"
+            ),
+        ),
+        (
+            "internlm2_step",
+            f"<|im_start|>user\nDECL \nGOAL {TEXT}\n<|im_end|>\n<|im_start|>assistant\n",
+        ),
+        (
+            "internlm2_5_step",
+            (
+                "<|im_start|>user\n---\nNAME: \n\n---\nPROOF_BEFORE: \n\n"
+                f"---\nSTATE_BEFORE: {TEXT}\n\n---\nTACTIC: <|im_end|>\n<|im_start|>assistant\n"
+            ),
+        ),
     ],
 )
-def test_the_first_tactic_is_cut_out(completion: str, tactic: str) -> None:
-    block = first_tactic_block(completion)
-    assert block is not None
-    assert block.tactic == tactic
+def test_public_step_provers_are_asked_as_their_authors_publish_it(name: str, prompt: str) -> None:
+    assert PROMPT_FORMATS[name].render(STATE) == prompt
 
 
 @pytest.mark.parametrize(
-    "completion", ["", "   \n\n", "```", "-- only a thought", "theorem foo : a := by", "/- no end"]
+    ("name", "completion", "tactic", "end"),
+    [
+        ("bfs_prover", "simp [h]", "simp [h]", 8),
+        ("llmstep", " intro n", "intro n", 8),
+        ("reprover", "rw [<a>Nat.add_comm</a>]\nsimp", "rw [Nat.add_comm]", 24),
+        ("ntp", "let s := 1\n", "let s := 1", 10),
+        ("internlm2_math", "Here it is:\n```lean\nsimp\n```", "simp", 24),
+        ("internlm2_step", "PROOFSTEP induction n with t Ht", "induction n with t Ht", 31),
+        ("internlm2_5_step", "rw [← Nat.mod_add_div n 8]", "rw [← Nat.mod_add_div n 8]", 26),
+        ("ntp", "simp\n[/TAC]", "simp", 4),
+        ("bfs_prover", "obtain ⟨a, h⟩ := h\n:::", "obtain ⟨a, h⟩ := h", 18),
+        ("chat", "```lean4\nintro n\nsimp\n```", "intro n", 16),
+        ("chat", "We simplify.\n\n```\nsimp\n```\nDone.", "simp", 22),
+        ("chat", "simp", "simp", 4),
+        ("internlm2_math", "```lean\nhave h : a := by\n  simp\n", "have h : a := by\n  simp", 31),
+    ],
 )
-def test_there_may_be_none(completion: str) -> None:
-    assert first_tactic_block(completion) is None
-
-
-def test_the_prompt_may_have_indented_the_first_line_already() -> None:
-    block = first_tactic_block("have h := by\n    simp\n  exact h", first_line_indent=2)
+def test_and_answer_as_these_do(name: str, completion: str, tactic: str, end: int) -> None:
+    block = PROMPT_FORMATS[name].parse(completion)
     assert block is not None
-    assert block.tactic == "have h := by\n  simp"
+    assert (block.tactic, block.end) == (tactic, end)
 
 
-@given(st.text(alphabet="ab·|(){}⟨⟩ \n-/`", max_size=60))
-def test_the_end_is_in_the_text_and_cutting_there_changes_nothing(completion: str) -> None:
-    block = first_tactic_block(completion)
-    if block is None:
-        return
-    assert 0 < block.end <= len(completion)
-    assert block.tactic.strip()
-    assert not block.tactic.startswith((" ", "\n"))
-    again = first_tactic_block(completion[: block.end])
-    assert again is not None
-    assert again.tactic == block.tactic
+def test_braces_of_a_state_are_its_own() -> None:
+    state = ProofState((Goal(text="⊢ {x | x = {state}}", target=""),), "k", StateRef(0, 0))
+    assert PROMPT_FORMATS["bfs_prover"].render(state) == "⊢ {x | x = {state}}:::"
+
+
+@pytest.mark.parametrize("template", ["", "no place", "{state} and {state}"])
+def test_a_template_has_one_place_for_the_state(template: str) -> None:
+    with pytest.raises(ValueError, match="once"):
+        TemplateFormat(template=template, stop=(), source="here")
+
+
+def test_marks_alone_are_no_tactic() -> None:
+    assert PROMPT_FORMATS["reprover"].parse("<a></a>") is None
+    assert PROMPT_FORMATS["reprover"].parse("") is None

@@ -21,7 +21,18 @@ ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_em
 _APIS = ("auto", "sglang", "openai", "openai-chat")
 """As :class:`~leanebm.policy.PolicyApi` has them."""
 
-_PROMPT_FORMATS = ("prefix", "state_comment")
+_PROMPT_FORMATS = (
+    "bfs_prover",
+    "chat",
+    "internlm2_5_step",
+    "internlm2_math",
+    "internlm2_step",
+    "llmstep",
+    "ntp",
+    "prefix",
+    "reprover",
+    "state_comment",
+)
 """As :data:`~leanebm.policy.PROMPT_FORMATS` has them."""
 
 C = TypeVar("C", bound=Callable[..., Any])

@@ -3,8 +3,15 @@
 from leanebm.policy.client import PolicyClient
 from leanebm.policy.config import EncoderBackend, EncoderConfig, PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
-from leanebm.policy.prompt import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat, TacticBlock
+from leanebm.policy.prompt import (
+    PROMPT_FORMATS,
+    PrefixFormat,
+    PromptFormat,
+    StateCommentFormat,
+    TemplateFormat,
+)
 from leanebm.policy.statistics import PolicyStatistics
+from leanebm.policy.tactic_block import TacticBlock
 from leanebm.policy.truncation import truncate_state, truncate_text
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "PromptFormat",
     "StateCommentFormat",
     "TacticBlock",
+    "TemplateFormat",
     "truncate_state",
     "truncate_text",
 ]

@@ -13,7 +13,8 @@ import attrs
 from leanebm._shown import shown
 from leanebm.core import Candidate
 from leanebm.errors import PolicyProtocolError
-from leanebm.policy.prompt import PromptFormat, TacticBlock
+from leanebm.policy.prompt import PromptFormat
+from leanebm.policy.tactic_block import TacticBlock
 
 _IMPOSSIBLE: Final = -9999.0
 """Servers write this, or less, for a probability of zero."""

@@ -12,7 +12,7 @@ from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
 from leanebm._fields import SAME_RESULTS, check_api_key
 from leanebm._shown import fitting_repr
-from leanebm.policy.prompt import PROMPT_FORMATS
+from leanebm.policy.prompt import PROMPT_FORMATS, TemplateFormat
 
 
 def http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
@@ -246,3 +246,6 @@ class PolicyClientConfig:
             raise ValueError("an OpenAI-compatible server serves an adapter as a model: set model instead of adapter")
         if self.api is PolicyApi.SGLANG and self.model is not None:
             raise ValueError("a server of SGLang's API has one model: leave model out")
+        shown_as = PROMPT_FORMATS[self.prompt_format]
+        if self.api is PolicyApi.OPENAI_CHAT and isinstance(shown_as, TemplateFormat) and shown_as.has_chat_markup:
+            raise ValueError(f"{self.prompt_format} holds the model's chat markup already: set api to 'openai'")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, final
 
@@ -11,106 +11,7 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Goal, ProofState
-
-_DECLARATION: Final = re.compile(r"(theorem|lemma|example|def|import|open|set_option|noncomputable|variable)\b")
-
-_OPENING: Final = "([{⟨"
-
-_CLOSING: Final = ")]}⟩"
-
-_CONTINUING: Final = ("|", "<;>", ")", "]", "}", "⟩")
-
-"""What may start a line at the tactic's own indentation and still belong to it."""
-
-
-@attrs.frozen
-class TacticBlock:
-    """A tactic and where it ends in the completion it was cut from."""
-
-    tactic: str
-    """One tactic, perhaps of several lines, with its first line at column 0."""
-
-    end: int
-    """Offset just after it; less than the completion's length if something was cut off."""
-
-    __repr__ = fitting_repr
-
-
-@attrs.frozen
-class _Line:
-    start: int
-    text: str
-
-    @property
-    def indent(self) -> int:
-        return len(self.text) - len(self.text.lstrip(" "))
-
-    @property
-    def content(self) -> str:
-        return self.text.strip()
-
-
-def first_tactic_block(completion: str, *, first_line_indent: int = 0) -> TacticBlock | None:
-    """The first tactic of a completion, or ``None``.
-
-    Fences, comments and the header of a declaration in front of it are skipped, because a model
-    that was not fine-tuned likes to restate the theorem. A tactic goes on over lines that are
-    indented deeper, that start with ``|`` or ``<;>``, or that stand inside an open bracket.
-
-    Args:
-        completion: what the model wrote.
-        first_line_indent: columns that the prompt has already put before the first line.
-    """
-    lines = _skip_preamble(list(_lines(completion)))
-    if not lines:
-        return None
-    first = lines[0]
-    base = first.indent + (first_line_indent if first.start == 0 else 0)
-    kept = [first]
-    depth = _bracket_balance(first.content)
-    for line in lines[1:]:
-        belongs = line.indent > base or (line.indent == base and line.content.startswith(_CONTINUING))
-        if not line.content or line.content.startswith("```") or not (belongs or depth > 0):
-            break
-        kept.append(line)
-        depth += _bracket_balance(line.content)
-    head = first.content.partition("```")[0].rstrip()
-    texts = [head, *(line.text[min(base, line.indent) :].rstrip() for line in kept[1:])]
-    last = kept[-1]
-    end = last.start + len(last.text) if len(kept) > 1 else first.start + first.indent + len(head)
-    return TacticBlock("\n".join(texts), end) if head else None
-
-
-def _lines(text: str) -> Iterator[_Line]:
-    start = 0
-    for line in text.split("\n"):
-        yield _Line(start, line)
-        start += len(line) + 1
-
-
-def _skip_preamble(lines: list[_Line]) -> list[_Line]:
-    index = 0
-    while index < len(lines):
-        content = lines[index].content
-        if not content or content.startswith(("```", "--")) or content == "by":
-            index += 1
-        elif content.startswith("/-"):
-            index = _line_after(lines, index, "-/")
-        elif _DECLARATION.match(content) and any(line.content.endswith(":= by") for line in lines[index:]):
-            index = _line_after(lines, index, ":= by")
-        else:
-            break
-    return lines[index:]
-
-
-def _line_after(lines: list[_Line], index: int, ending: str) -> int:
-    while index < len(lines) and not lines[index].content.endswith(ending):
-        index += 1
-    return index + 1
-
-
-def _bracket_balance(text: str) -> int:
-    return sum((char in _OPENING) - (char in _CLOSING) for char in text)
+from leanebm.policy.tactic_block import TacticBlock, first_tactic_block
 
 
 class PromptFormat(Protocol):
@@ -174,8 +75,8 @@ class StateCommentFormat:
 class PrefixFormat:
     """An unfinished proof that the model continues: the goal as an ``example``, then the state.
 
-    This is the form that whole-proof models were trained to complete, so it suits a model that
-    was not fine-tuned on single tactics.
+    This is the form that whole-proof models were trained to complete, DeepSeek-Prover-V1.5 for one, so it suits a
+    model that was not fine-tuned on single tactics.
     """
 
     stop: tuple[str, ...] = _COMPLETION_STOPS
@@ -193,11 +94,132 @@ class PrefixFormat:
         return first_tactic_block(completion, first_line_indent=2)
 
 
+def _has_one_state(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if value.count("{state}") != 1:
+        raise ValueError(f"{attribute.name} must hold {{state}} once, got {value!r}")
+
+
+@final
+@attrs.frozen(kw_only=True)
+class TemplateFormat:
+    """A prompt with one place for the state: the form in which public step provers are published."""
+
+    template: str = attrs.field(validator=_has_one_state)
+    """The prompt, with ``{state}`` where Lean's printed goals stand."""
+
+    stop: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+    """What the model puts into a tactic, and Lean does not want."""
+
+    is_fenced: bool = False
+    """Whether the tactic comes in a code block, perhaps after some words, which then count as its tokens, too."""
+
+    source: str
+    """Where its authors say so, and in what it differs here."""
+
+    __repr__ = fitting_repr
+
+    @property
+    def has_chat_markup(self) -> bool:
+        """Whether it is a whole conversation already, which a server's chat template must not wrap once more."""
+        return "<|im_start|>" in self.template
+
+    def render(self, state: ProofState) -> str:
+        """Put all goals, the one to work on first, into the template."""
+        return self.template.replace("{state}", state.text)
+
+    def parse(self, completion: str) -> TacticBlock | None:
+        """The first tactic, without fences, comments and marks."""
+        fence = _FENCE.search(completion) if self.is_fenced else None
+        start = fence.end() if fence is not None else 0
+        block = first_tactic_block(completion[start:])
+        if block is None:
+            return None
+        tactic = block.tactic
+        for mark in self.marks:
+            tactic = tactic.replace(mark, "")
+        return TacticBlock(tactic, start + block.end) if tactic.strip() else None
+
+
+_FENCE: Final = re.compile(r"^```\w*\n", re.MULTILINE)
+
+_USER: Final = "<|im_start|>user\n"
+_ASSISTANT: Final = "<|im_end|>\n<|im_start|>assistant\n"
+
+_TEMPLATES: Final = {
+    "chat": TemplateFormat(
+        template=(
+            "Give the next tactic for the following Lean 4 proof state: one tactic, in a code block, "
+            "and no other words.\n\n```lean4\n/- tactic state:\n{state}\n-/\n```\n"
+        ),
+        stop=(),
+        is_fenced=True,
+        source="ours, for models that were trained to converse; use it with the API openai-chat",
+    ),
+    "bfs_prover": TemplateFormat(
+        template="{state}:::",
+        stop=("\n\n", ":::"),
+        source="model cards of ByteDance-Seed/BFS-Prover-V1-7B and -V2-7B; the stops are ours",
+    ),
+    "llmstep": TemplateFormat(
+        template="[GOAL]{state}[PROOFSTEP]",
+        stop=("\n\n", "[GOAL]"),
+        source="model card of wellecks/llmstep-mathlib4-pythia2.8b; the stops are ours",
+    ),
+    "reprover": TemplateFormat(
+        template="{state}",
+        stop=("\n\n",),
+        marks=("<a>", "</a>"),
+        source="lean-dojo/ReProver, common.py: the generator without retrieval; the stop is ours",
+    ),
+    "ntp": TemplateFormat(
+        template=(
+            "/- You are proving a theorem in Lean 4.\n"
+            "You are given the following information:\n"
+            "- The current proof state, inside [STATE]...[/STATE]\n\n"
+            "Your task is to generate the next tactic in the proof.\n"
+            "Put the next tactic inside [TAC]...[/TAC]\n"
+            "-/\n"
+            "[STATE]\n{state}\n[/STATE]\n[TAC]\n"
+        ),
+        stop=("[/TAC]",),
+        source="cmu-l3/ntp-toolkit, scripts/instruction_tuning.py, which made l3lab/ntp-mathlib-instruct-st",
+    ),
+    "internlm2_math": TemplateFormat(
+        template=(
+            f"{_USER}My LEAN 4 state is:\n```lean\n{{state}}```\n"
+            f"Please predict a possible tactic to help me prove the theorem.{_ASSISTANT}"
+        ),
+        stop=("<|im_end|>",),
+        is_fenced=True,
+        source="InternLM/InternLM-Math, minif2f/proofsearch_internLM2-plus.py",
+    ),
+    "internlm2_step": TemplateFormat(
+        template=f"{_USER}DECL \nGOAL {{state}}\n{_ASSISTANT}",
+        stop=("\n\n", "<|im_end|>"),
+        marks=("PROOFSTEP ",),
+        source=(
+            "InternLM/InternLM-Math, minif2f/proofsearch_internLM2-StepProver.py. DECL stays empty, since a policy is "
+            "shown a state and not whose; the first stop is ours"
+        ),
+    ),
+    "internlm2_5_step": TemplateFormat(
+        template=(
+            f"{_USER}---\nNAME: \n\n---\nPROOF_BEFORE: \n\n---\nSTATE_BEFORE: {{state}}\n\n---\nTACTIC: {_ASSISTANT}"
+        ),
+        stop=("\n\n", "<|im_end|>"),
+        source=(
+            "InternLM/InternLM-Math, minif2f/proofsearch_internLM2.5-StepProver.py. NAME and PROOF_BEFORE stay empty, "
+            "since a policy is shown a state and not how it came about; the first stop is ours"
+        ),
+    ),
+}
+
 PROMPT_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
-    {"state_comment": StateCommentFormat(), "prefix": PrefixFormat()}
+    {"state_comment": StateCommentFormat(), "prefix": PrefixFormat(), **_TEMPLATES}
 )
 
-"""The formats that a configuration can name."""
+"""The formats that a configuration can name: three of ours, then those of public step provers."""
 
 
 def _state_comment(state: ProofState, *, indent: str) -> str:

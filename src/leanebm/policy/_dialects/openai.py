@@ -58,11 +58,16 @@ _OWN_WORDS: Final[Mapping[str, Mapping[str, object]]] = {
 ``generation_config``, have others by default. And llama.cpp's word for log-probabilities, without which its releases
 before 2025 give none in completions."""
 
-_NO_LOG_PROBS: Final = (
-    "gives no log-probabilities, without which a search cannot rank tactics. vLLM: start it with --max-logprobs 1 "
-    "or more. llama.cpp: update llama-server, which must know n_probs on this path. TGI: it gives them in chat only, "
-    "--api openai-chat. A hosted service: take a model with logprobs; many have them in chat only"
-)
+_NO_LOG_PROBS: Final = "gives no log-probabilities, without which a search cannot rank tactics: "
+
+_HOW_TO_GET_THEM: Final[Mapping[str, str]] = {
+    "vllm": "start vLLM with --max-logprobs 1 or more",
+    "llamacpp": "update llama-server, which must know n_probs or logprobs on this path",
+    "": "with vLLM, start it with --max-logprobs 1 or more; with llama.cpp, update llama-server, which must know "
+    "n_probs on this path; with TGI, only chat has them, --api openai-chat; with a service, take a model with "
+    "logprobs, of which many have them in chat only",
+}
+"""By what the server calls itself; the last is for all others."""
 
 _THINKS: Final = (
     "writes down thoughts before its answer, so that its log-probabilities are not the tactic's. Turn that off: "
@@ -119,7 +124,7 @@ class _OpenAI(Dialect):
             raise ConfigError(str(lacking)) from lacking
         except PolicyBadRequest as refusal:
             if "logprobs" in str(refusal):
-                raise ConfigError(f"{refusal}. {self.endpoint.url} {_NO_LOG_PROBS}") from refusal
+                raise ConfigError(f"{refusal}. {self._how_to_get_log_probs()}") from refusal
             raise
         _log.info("%s serves %s (%s)", self.endpoint.url, info.model_path, info.made_by or "by an unknown server")
 
@@ -215,7 +220,7 @@ class _OpenAI(Dialect):
         if not entries:
             if not text.strip():
                 return None
-            raise self._unsuitable(_NO_LOG_PROBS)
+            raise self._unsuitable(_NO_LOG_PROBS + self._how_to_get_log_probs())
         spelling = tuple(token for token, _ in entries)
         return Sample(
             text=text,
@@ -226,6 +231,10 @@ class _OpenAI(Dialect):
             has_all_tokens=b"".join(spelling).startswith(text.encode(errors="surrogatepass")),
         )
 
+    def _how_to_get_log_probs(self) -> str:
+        made_by = self._info.made_by if self._info is not None else None
+        return _HOW_TO_GET_THEM.get(made_by or "", _HOW_TO_GET_THEM[""])
+
     def _unsuitable(self, why: str) -> AttemptFailed:
         url = self.endpoint.url + self.path
         return AttemptFailed(Failure.REFUSED, _Unsuitable(f"{url} {why}", url=url))
@@ -233,6 +242,11 @@ class _OpenAI(Dialect):
     async def _model(self) -> ModelInfo:
         if self._info is None:
             info = await self.watch.info()
+            if self.config.adapter is not None:
+                raise ConfigError(
+                    f"{self.endpoint.url} speaks OpenAI's API, where an adapter is a model: "
+                    f"--model {self.config.adapter} instead of --adapter"
+                )
             listed = ", ".join(printable(name) for name in info.models[:_MOST_MODELS_NAMED])
             more = f" and {len(info.models) - _MOST_MODELS_NAMED} more" if len(info.models) > _MOST_MODELS_NAMED else ""
             wanted = self.config.model
