@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -184,3 +185,44 @@ async def test_a_search_that_found_nothing_may_say_so() -> None:
 
     certifier = IssuingCertifier(ToyCertifier(WORLD))
     assert (await OverseenSearch(Lazy(), certifier).run(FIVE)).outcome is SearchOutcome.BUDGET_SPENT
+
+
+@attrs.define
+class Deaf:
+    """A search that swallows its cancellation, and then goes on or returns."""
+
+    inner: BestFirstSearch
+    goes_on: bool
+    waiting: asyncio.Event = attrs.field(factory=asyncio.Event)
+    set_free: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        self.waiting.set()
+        while not self.set_free.is_set():
+            try:
+                await self.set_free.wait()
+            except asyncio.CancelledError:
+                if not self.goes_on:
+                    break
+        return await self.inner.run(theorem)
+
+
+async def test_a_search_that_goes_on_although_it_was_cancelled_is_waited_for_only_so_long() -> None:
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    deaf = Deaf(honest(certifier), goes_on=True)
+    running = asyncio.ensure_future(OverseenSearch(deaf, certifier, cancellation_s=0.01).run(FIVE))
+    await deaf.waiting.wait()
+    running.cancel()
+    with pytest.raises(PartBroken, match=r"'five' goes on, 0\.01 s after .* in Deaf\.run \(.*test_oversight\.py, line"):
+        await running
+    deaf.set_free.set()
+
+
+async def test_a_search_that_answers_when_it_is_cancelled_does_not_make_the_run_go_on() -> None:
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    deaf = Deaf(honest(certifier), goes_on=False)
+    running = asyncio.ensure_future(OverseenSearch(deaf, certifier).run(FIVE))
+    await deaf.waiting.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

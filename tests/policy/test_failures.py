@@ -170,6 +170,19 @@ async def test_case_1_where_nothing_listens_the_wait_is_short_and_its_reason_is_
     assert "--patience" in str(refused.value)
 
 
+async def test_case_1_an_encoder_that_is_not_there_is_not_called_the_policy(
+    connect: Connect, server: FakePolicyServer
+) -> None:
+    server.offer_encoder()
+    async with FakePolicyServer() as gone:
+        url = gone.url
+    told: list[str] = []
+    async with connect(encoder={"url": url}) as policy:
+        with pytest.raises(PolicyUnavailable, match=f"^the encoder's server: {url}/health cannot be reached"):
+            await policy.wait_ready(told.append, tactics=False)
+    assert [reason.partition(": http")[0] for reason in told] == ["the encoder's server"]
+
+
 async def test_case_4_a_server_that_is_restarted_gets_the_short_patience_anew(
     connect: Connect, server: FakePolicyServer, time: Any
 ) -> None:

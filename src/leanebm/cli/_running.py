@@ -6,13 +6,16 @@ import asyncio
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
 
 from leanebm.cli._echo import echo
+from leanebm.cli._grace import GRACE_S, Grace
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
 T = TypeVar("T")
@@ -40,23 +43,60 @@ class Interrupted(Exception):
     """The user stopped the command; everything has been closed in good order."""
 
 
-def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run ``coroutine``; Ctrl-C and SIGTERM cancel it, and it is waited for.
+def run_to_end(coroutine: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -> T:
+    """Run ``coroutine``; Ctrl-C and SIGTERM cancel it, and it is waited for, but not for ever.
+
+    Args:
+        coroutine: what the command does.
+        grace_s: seconds that closing may take, after which the program is ended by force.
 
     Raises:
         Interrupted: it was stopped so.
     """
+    graces: list[Grace] = []
 
-    async def terminable() -> T:
-        task = asyncio.current_task()
-        if task is not None and sys.platform != "win32":
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await coroutine
+    async def stoppable() -> T:
+        grace = Grace(asyncio.get_running_loop(), status=BROKEN, grace_s=grace_s)
+        graces.append(grace)
+        try:
+            with _stopped_by_signals(grace):
+                return await coroutine
+        finally:
+            grace.begin()  # what is left running must end, too, before asyncio.run returns
 
     try:
-        return asyncio.run(terminable())
+        return asyncio.run(stoppable())
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise Interrupted from None
+    finally:
+        for grace in graces:
+            grace.over()
+
+
+@contextmanager
+def _stopped_by_signals(grace: Grace) -> Iterator[None]:
+    """Signals cancel the running task and begin ``grace``, also while code keeps the event loop busy."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    interrupt = signal.getsignal(signal.SIGINT)  # asyncio's own, unless someone said otherwise
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        grace.begin()
+        if number == signal.SIGINT and callable(interrupt):
+            interrupt(number, frame)
+        elif task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    numbers = [signal.SIGTERM] if sys.platform != "win32" else []
+    numbers += [signal.SIGINT] if callable(interrupt) else []
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -7,17 +7,17 @@ here; ``leanebm certify`` checks the written proofs again, in processes that nev
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 import traceback
-from pathlib import Path
 from typing import Final
 
-import attr
 import attrs
 
-import leanebm
 from leanebm._shown import sentence
+from leanebm._uninterrupted import uninterrupted
+from leanebm._whereabouts import is_ours, where_task_is
 from leanebm.core import (
     Certificate,
     CertificationResult,
@@ -31,9 +31,8 @@ from leanebm.core import (
 )
 from leanebm.errors import LeanEbmError, PartBroken
 
-_OURS: Final = (Path(leanebm.__file__).parent, Path(attr.__file__).parent)
-
-"""Where no part's code is: attrs checks values in the name of whoever gives them."""
+CANCELLATION_S: Final = 20.0
+"""What a search may take to end once it is cancelled: its proof is closed, and Lean is asked for that."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +40,7 @@ _log = logging.getLogger(__name__)
 def _place(error: Exception) -> str:
     """Where ``error`` comes from: the innermost code that is not ours, or ours where there is no other."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith("<") and not any(map(Path(frame.filename).is_relative_to, _OURS))
-    ]
+    theirs = [frame for frame in frames if not frame.filename.startswith("<") and not is_ours(frame.filename)]
     place = (theirs or frames)[-1]
     return f"{place.filename}, line {place.lineno}"
 
@@ -78,17 +73,21 @@ class OverseenSearch:
     certifier: IssuingCertifier
     """The one that ``search`` was given."""
 
+    cancellation_s: float = CANCELLATION_S
+    """Seconds that it may take to end once it is cancelled."""
+
     async def run(self, theorem: Theorem | str) -> SearchResult:
         """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
 
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
             PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
-                certified, answers something else than it was asked, or gives a tree that is none.
+                certified, answers something else than it was asked, gives a tree that is none, or goes on although
+                it was cancelled.
         """
         theorem = Theorem.read(theorem)
         try:
-            result = await self.search.run(copy.deepcopy(theorem))
+            result = await self._run(copy.deepcopy(theorem))
         except LeanEbmError:
             raise
         except Exception as error:
@@ -107,6 +106,23 @@ class OverseenSearch:
             ) from None
         # What is recorded is the certifier's own copy, whatever the search sent.
         return attrs.evolve(result, theorem=theorem, certificate=certificate)
+
+    async def _run(self, theorem: Theorem) -> SearchResult:
+        """Run the search. Once cancelled it may not go on: not for ever, and not with the next theorem."""
+        task = asyncio.ensure_future(self.search.run(theorem))
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await uninterrupted(asyncio.wait({task}, timeout=self.cancellation_s))
+            if task.done():
+                raise  # whatever it says now: who cancelled it does not ask any more
+            place = where_task_is(task)
+            raise PartBroken(
+                f"the search for a proof of {theorem.name!r} goes on, {self.cancellation_s:g} s after it was cancelled"
+                f"{f', in {place}' if place else ''}. Parts must let asyncio.CancelledError through"
+            ) from None
+        return task.result()
 
     def _certificate(self, result: object, theorem: Theorem) -> Certificate | None:
         """The certificate that ``result`` rests on.

@@ -167,6 +167,8 @@ async def _reach_server(config: RunConfig, observer: Observer, stack: AsyncExitS
             url = await stack.enter_async_context(start_embedded_server(seed=config.seed, without=config.without))
             policy_config = attrs.evolve(policy_config, url=url)
     where = "" if config.uses_embedded_server else f"at {policy_config.url}"
+    if config.policy.encoder.url not in (None, policy_config.url):
+        where = f"{where} and the encoder's at {config.policy.encoder.url}".lstrip()
     with stage(observer, "reaching the policy server", where) as reaching:
         client = await stack.enter_async_context(PolicyClient(policy_config))
         await client.wait_ready(reaching.progressed, tactics=config.asks_server_for_tactics)

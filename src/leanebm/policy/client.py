@@ -289,6 +289,7 @@ class PolicyClient:
         config = self._config
         started_s = unconnected_since_s = self._clock()
         told: Failure | None = None
+        who = "" if endpoint is self._policy else "the encoder's server: "
         while (trouble := await endpoint.trouble()) is not None:
             now_s = self._clock()
             if trouble.kind is Failure.CONNECT:
@@ -298,7 +299,7 @@ class PolicyClient:
                 unconnected_since_s = now_s
             if trouble.kind is not told:
                 told = trouble.kind
-                tell(f"{trouble.error}; it is tried for {patience_s:g} s")
+                tell(f"{who}{trouble.error}; it is tried for {patience_s:g} s")
             if now_s - since_s >= patience_s:
-                raise PolicyUnavailable(f"{trouble.error}; {advice.format(patience_s)}", url=endpoint.url)
+                raise PolicyUnavailable(f"{who}{trouble.error}; {advice.format(patience_s)}", url=endpoint.url)
             await self._sleep(_READY_POLL_S)
