@@ -105,7 +105,7 @@ def test_what_a_dry_run_prints_can_be_given_back_as_it_is(
 
 
 def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theorems: str) -> None:
-    Path(theorems).write_text("3\n(8\ntheorem x : True\n")
+    Path(theorems).write_text("3\n(8\n8)\n")
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
     assert result.exit_code == 2
     assert "theorems.txt:2" in result.stderr

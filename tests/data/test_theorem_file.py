@@ -72,11 +72,6 @@ def test_every_bad_line_is_reported_with_its_number(tmp_path: Path) -> None:
     assert all(complaint in problem for complaint, problem in zip(complaints, problems, strict=True))
 
 
-def test_a_json_array_is_no_statement(tmp_path: Path) -> None:
-    (problem,) = problems_of(text_file(tmp_path, '[{"statement": "1 = 1"}]'))
-    assert "one object per line, in a file that ends in .jsonl" in problem
-
-
 def test_an_over_long_line_does_not_hide_the_lines_after_it(tmp_path: Path) -> None:
     path = text_file(tmp_path, b"x" * (3 * MAX_LINE_BYTES) + b"\nTrue\n)\n")
     assert [problem.rsplit(":", 1)[1] for problem in problems_of(path)] == ["1", "3"]
@@ -138,9 +133,6 @@ def test_statements_that_only_look_odd_are_accepted(tmp_path: Path, statement: s
         ("([1) = ]", "closes nothing"),
         ("⟨1, 2) = x", "closes nothing"),
         ("f (g (x) = 1", "a ) is missing"),
-        ("theorem foo : True", "'theorem' begins a command"),
-        ("True := by", "without ':='"),
-        ("True := by sorry", "without ':='"),
         ("   ", "empty"),
         ("", "empty"),
         ("x" * (MAX_TEXT_CHARACTERS + 1), "the statement is too long for Lean: 16385 characters"),
@@ -151,6 +143,14 @@ def test_statements_that_would_not_stay_in_their_place_are_refused(
 ) -> None:
     (problem,) = problems_of(json_file(tmp_path, {"name": "bad", "statement": statement}))
     assert complaint in problem
+
+
+@pytest.mark.parametrize(
+    "text", ["theorem foo : True", "True := by", "True := by sorry", "lemma foo : -- so it is\n  True := by\n  sorry"]
+)
+def test_a_whole_theorem_is_taken_for_what_it_states(tmp_path: Path, text: str) -> None:
+    path = json_file(tmp_path, {"name": "mine", "statement": text})
+    assert read_theorems(path) == (Theorem(name="mine", statement="True"),)
 
 
 @pytest.mark.parametrize("excess", [0, 1])

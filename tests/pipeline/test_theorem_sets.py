@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from leanebm.data import FileReading
 from leanebm.errors import ConfigError
 from leanebm.pipeline import RunConfig, fit_imports, load_theorems, read_run_config
 
@@ -59,3 +60,51 @@ def test_a_misspelt_set_is_told_with_the_close_one(tmp_path: Path, monkeypatch: 
 def test_a_missing_file_is_like_no_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_theorems(tmp_path / "mine.txt")
+
+
+_PUBLISHED = """import Mathlib.Tactic
+import Std.Data.HashMap
+def x : Nat := sorry
+theorem a : 1 = 1 := sorry
+theorem b : x = 1 := sorry
+"""
+
+
+def test_what_a_file_was_taken_for_and_wants_imported_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.lean"
+    path.write_text(_PUBLISHED)
+    told: list[str] = []
+    (theorem,) = load_theorems(path, imports=("Init", "Std"), tell=told.append)
+    assert theorem.name == "a"
+    taken, absent, refused = told
+    assert taken == f"{path}: 1 theorems; 2 theorems that hold a sorry"
+    assert absent.startswith(f"{path}: theorems want modules that this run does not import: Mathlib.Tactic (1). ")
+    assert "state the theorems over Lean's own library (Nat for ℕ" in absent
+    assert refused.startswith(f"{path}: 1 are left out, for they cannot be stated: 'x' is left as sorry")
+
+
+def test_modules_that_lean_has_are_named_with_the_option_that_imports_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.lean"
+    path.write_text("import Std.Data.HashMap\nimport Lean.Meta\ntheorem a : 1 = 1 := sorry\n")
+    told: list[str] = []
+    load_theorems(path, tell=told.append)
+    assert told[1].endswith("to mend that, say --imports Init,Std.Data.HashMap,Lean.Meta")
+    load_theorems(path, imports=("Init", "Lean"), tell=told.append)
+    assert len(told) == 3
+
+
+def test_a_file_of_our_own_is_read_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("True\n")
+    told: list[str] = []
+    load_theorems(path, tell=told.append)
+    assert told == []
+
+
+def test_a_set_that_is_no_file_is_read_in_one_way_only(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="bundled is no file"):
+        load_theorems("bundled", reading=FileReading(split="test"))
+    assert load_theorems("bundled", reading=FileReading()) == load_theorems("bundled")
+    path = tmp_path / "mine.txt"
+    path.write_text('[{"name": "t", "formal_statement": "1 = 1"}]')
+    assert [theorem.name for theorem in load_theorems(path, reading=FileReading(format="json"))] == ["t"]

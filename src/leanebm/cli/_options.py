@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import attrs
 import click
 
+from leanebm.cli._echo import echo
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -214,17 +215,64 @@ def lean_options(*, many: bool) -> Callable[[C], C]:
     return _options((*_LEAN, _CONCURRENCY) if many else _BACKEND)
 
 
+FORMATS = ("text", "jsonl", "json", "csv", "parquet", "lean")
+"""As :class:`~leanebm.data.FileFormat` has them; to import it would load what reads Parquet."""
+
+
+_READING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--format", "file_format", type=click.Choice(FORMATS), help="How the file is written.  [default: by its suffix]"
+    ),
+    click.option(
+        "--field",
+        multiple=True,
+        metavar="PART=COLUMN",
+        help="The column that holds the statement, name, header, context or split; repeatable.",
+    ),
+    click.option("--split", metavar="NAME", help="Take only the rows of this split."),
+)
+
+
 def theorems_option(**more: Any) -> Callable[[C], C]:
-    """Add ``--theorems``."""
-    return click.option(
+    """Add ``--theorems``, and :func:`reading_options`."""
+    option = click.option(
         "--theorems",
         metavar="FILE",
         default="bundled",
         show_default=True,
-        help="What to prove: a file of statements (one per line), of JSON lines (name, statement, optional header) "
-        "or of library names; or 'bundled', or 'library:train', 'library:val', 'library:test'.",
+        help="What to prove: a file (one statement per line, Lean source, JSON, CSV or Parquet, also as data sets are "
+        "published); or 'bundled', or 'library:train', 'library:val', 'library:test'.",
         **more,
     )
+    return lambda command: option(reading_options(command))
+
+
+def reading_options(command: C) -> C:
+    """Add the options that say how a file of theorems is read; the command gets them as ``reading``."""
+
+    @functools.wraps(command)
+    def with_reading(*, file_format: str | None, field: tuple[str, ...], split: str | None, **parameters: Any) -> Any:
+        from leanebm.data import FileFormat, FileReading
+
+        chosen = None if file_format is None else FileFormat(file_format)
+        return command(reading=FileReading(format=chosen, fields=_fields(field), split=split), **parameters)
+
+    decorated: Any = with_reading
+    for option in reversed(_READING):
+        decorated = option(decorated)
+    return cast("C", decorated)
+
+
+def _fields(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if wrong := [text for text, (part, _, column) in zip(given, pairs, strict=True) if not (part and column)]:
+        raise ConfigError("the command line is wrong:", [f"{text!r} is not PART=COLUMN @ --field" for text in wrong])
+    return {part.strip(): column for part, _, column in pairs}
+
+
+def tell(sentence: str) -> None:
+    """Print what a person should know of the input to standard error."""
+    echo(sentence, err=True)
 
 
 def _overrides(given: Mapping[_Setting, Any]) -> list[Override]:

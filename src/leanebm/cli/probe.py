@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import lean_options, theorems_option
+from leanebm.cli._options import lean_options, tell, theorems_option
 from leanebm.cli._running import run_to_end
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from leanebm.data import FileReading
     from leanebm.pipeline import ProbeResult, RunConfig
 
 _TACTICS = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
@@ -34,7 +35,13 @@ _TACTICS = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @lean_options(many=True)
 def probe(
-    *, theorems: str, max_theorems: int | None, tactics: tuple[str, ...], as_json: bool, config: RunConfig
+    *,
+    theorems: str,
+    reading: FileReading,
+    max_theorems: int | None,
+    tactics: tuple[str, ...],
+    as_json: bool,
+    config: RunConfig,
 ) -> None:
     """Say which theorems fall to a single automation tactic.
 
@@ -45,8 +52,8 @@ def probe(
     from leanebm.cli._display import open_display
     from leanebm.pipeline import ProbeRun, fit_imports, load_theorems
 
-    chosen = load_theorems(theorems, max_theorems=max_theorems)
     config = fit_imports(config, theorems)
+    chosen = load_theorems(theorems, max_theorems=max_theorems, reading=reading, imports=config.lean.imports, tell=tell)
     with open_display() as display:
         results = run_to_end(ProbeRun(config, chosen, tactics=tactics, observer=display).run())
     if as_json:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo
-from leanebm.cli._options import resume_anyway_option, run_options, theorems_option
+from leanebm.cli._options import resume_anyway_option, run_options, tell, theorems_option
 from leanebm.cli._running import BROKEN, INTERRUPTED, Interrupted, run_to_end
 from leanebm.errors import TrajectoryError
 
 if TYPE_CHECKING:
     from leanebm.core import Theorem
+    from leanebm.data import FileReading
     from leanebm.pipeline import RunConfig
 
 
@@ -43,6 +44,7 @@ def search(
     context: click.Context,
     *,
     theorems: str,
+    reading: FileReading,
     output: Path,
     max_theorems: int | None,
     sample: int | None,
@@ -58,8 +60,10 @@ def search(
     """
     from leanebm.pipeline import fit_imports, load_theorems, to_toml
 
-    chosen = load_theorems(theorems, max_theorems=max_theorems, sample=sample)
     config = fit_imports(config, theorems)
+    chosen = load_theorems(
+        theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
+    )
     if dry_run:
         echo(_plan(chosen, output), err=True)
         echo(to_toml(config), nl=False)

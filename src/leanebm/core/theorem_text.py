@@ -6,6 +6,7 @@ file; what a cut gets wrong, Lean's own parser refuses later.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -19,7 +20,9 @@ __all__ = [
     "LeanCommand",
     "TheoremText",
     "command_word",
+    "endings",
     "lean_commands",
+    "mentioned",
     "normalized",
     "split_binders",
     "split_theorem",
@@ -137,7 +140,7 @@ class LeanCommand:
     @property
     def holds_sorry(self) -> bool:
         """Whether the word ``sorry`` stands in its code."""
-        return any(token.text in {"sorry", "admit"} for token in _code(self.text))
+        return _holds_sorry(self.text)
 
     @property
     def declared(self) -> str | None:
@@ -252,6 +255,30 @@ def _code(text: str) -> Iterator[_Token]:
     return (token for token in _tokens(text) if token.kind not in {"comment", "block", "doc"})
 
 
+# What stands before a file's last theorem stood before all the others, too.
+@functools.lru_cache(maxsize=1024)
+def _holds_sorry(text: str) -> bool:
+    return any(token.text in {"sorry", "admit"} for token in _code(text))
+
+
+@functools.lru_cache(maxsize=1024)
+def mentioned(text: str) -> frozenset[str]:
+    """The words of ``text`` that may be names, each whole and from each of its dots on, as a namespace shortens it."""
+    words = {token.text for token in _code(text) if token.kind == "word"}
+    return frozenset(ending for word in words for ending in endings(word))
+
+
+def endings(name: str) -> tuple[str, ...]:
+    """What ``name`` may be called inside its namespaces, itself first.
+
+    >>> endings("Nat.Prime.pos")
+    ('Nat.Prime.pos', 'Prime.pos', 'pos')
+    """
+    parts = name.split(".")
+    return tuple(".".join(parts[first:]) for first in range(len(parts)))
+
+
+@functools.lru_cache(maxsize=1024)
 def without_comments(text: str) -> str:
     """``text`` with a blank for each comment."""
     pieces, at = [], 0

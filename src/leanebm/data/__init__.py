@@ -1,6 +1,7 @@
 """Theorems to prove, proofs to learn from, and the contrastive groups that are made of them."""
 
 from leanebm.data._reading import theorem_problems
+from leanebm.data._records import FileFormat
 from leanebm.data.bundled_theorem import BUNDLED_FILE, BundledTheorem, Level, bundled_set, bundled_theorems
 from leanebm.data.contrastive import (
     CONTRASTIVE_FORMAT,
@@ -12,6 +13,7 @@ from leanebm.data.contrastive import (
     ReplayOutcome,
     read_contrastive_set,
 )
+from leanebm.data.file_reading import FileReading
 from leanebm.data.known_proof import KnownProof, proofs_of
 from leanebm.data.library import (
     SHIPPED_LIBRARY,
@@ -27,7 +29,7 @@ from leanebm.data.library import (
     write_library_file,
 )
 from leanebm.data.tactic_pairs import TacticPair, read_tactic_pairs, write_tactic_pairs
-from leanebm.data.theorem_file import read_theorems, write_theorems
+from leanebm.data.theorem_file import TheoremFile, read_theorem_file, read_theorems, write_theorems
 
 __all__ = [
     "BUNDLED_FILE",
@@ -39,6 +41,8 @@ __all__ = [
     "ContrastiveRecord",
     "ContrastiveSet",
     "ContrastiveWriter",
+    "FileFormat",
+    "FileReading",
     "KnownProof",
     "Level",
     "LibrarySelection",
@@ -46,6 +50,7 @@ __all__ = [
     "ReplayOutcome",
     "Split",
     "TacticPair",
+    "TheoremFile",
     "bundled_set",
     "bundled_theorems",
     "is_statement_worthy",
@@ -55,6 +60,7 @@ __all__ = [
     "read_contrastive_set",
     "read_library_file",
     "read_tactic_pairs",
+    "read_theorem_file",
     "read_theorems",
     "split_of",
     "theorem_problems",

@@ -19,7 +19,7 @@ from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, objection_to_length
 from leanebm.core.theorem_text import HEADER_LINE, command_word
 
-_MAX_NAME_CHARS: Final = 256
+MAX_NAME_CHARACTERS: Final = 256
 
 _MAX_SHOWN_CHARS: Final = 80
 
@@ -56,15 +56,15 @@ def theorem_problems(theorem: Theorem) -> Iterator[str]:
 
 
 def _name_problems(name: str) -> Iterator[str]:
-    if len(name) > _MAX_NAME_CHARS or not _NAME.fullmatch(name):
+    if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         yield (
-            f"the name {_shortened(name)} should be at most {_MAX_NAME_CHARS} letters, digits and _ ' ! ? -, "
+            f"the name {_shortened(name)} should be at most {MAX_NAME_CHARACTERS} letters, digits and _ ' ! ? -, "
             "in parts joined by single dots"
         )
 
 
 def _library_name_problems(name: str) -> Iterator[str]:
-    if len(name) > _MAX_NAME_CHARS or not _LIBRARY_NAME.fullmatch(name):
+    if len(name) > MAX_NAME_CHARACTERS or not _LIBRARY_NAME.fullmatch(name):
         yield f"{_shortened(name)} cannot be the name of a library theorem, such as Nat.add_comm"
 
 
@@ -146,8 +146,33 @@ MAX_LINE_BYTES: Final = 1024 * 1024
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
+NumberedTheorem = tuple[int, Theorem]
+"""A theorem, and the number of its line or row."""
+
+Problem = tuple[int, str]
+"""What is wrong with which line or row."""
+
+
 class BadLine(ValueError):
-    """A line that is not as it should be; the message says why."""
+    """A line, or a whole file, that is not as it should be; the message says why."""
+
+
+_WHOLE: Final = re.compile(r"\s*(?:theorem|lemma|example)\b|.*:=\s*(?:by\b\s*)?(?:sorry)?\s*", re.DOTALL)
+
+
+def theorem_from(**fields: str) -> Theorem:
+    """The theorem of these fields; the statement may be a whole theorem's text.
+
+    Raises:
+        BadLine: they are no theorem's.
+    """
+    try:
+        theorem = Theorem(**fields)
+        if theorem.statement is None or not _WHOLE.match(theorem.statement):
+            return theorem
+        return Theorem.of(theorem.statement, name=theorem.name, header=theorem.header, context=theorem.context)
+    except ValueError as error:
+        raise BadLine(str(error)) from error
 
 
 def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -175,18 +200,27 @@ def decode_line(line: bytes) -> str:
         raise BadLine(f"byte {error.start + 1} of the line is not UTF-8") from error
 
 
+def json_value(text: str) -> object:
+    """The JSON value that a text holds.
+
+    Raises:
+        BadLine: it holds something else, or an object with a key given twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique_keys)
+    except BadLine:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"not JSON: {error}") from error
+
+
 def json_object(line: str, *, example: str) -> dict[str, object]:
     """The JSON object that a line holds.
 
     Raises:
         BadLine: it holds something else, or an object with a key given twice; the message shows ``example``.
     """
-    try:
-        value = json.loads(line, object_pairs_hook=_unique_keys)
-    except BadLine:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON: {error}") from error
+    value = json_value(line)
     if not isinstance(value, dict):
         raise BadLine(f"not a JSON object, such as {example}")
     return value

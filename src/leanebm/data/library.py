@@ -138,6 +138,15 @@ def read_library_file(path: str | os.PathLike[str]) -> tuple[LibraryTheorem, ...
     return tuple(LibraryTheorem(**{field: row[field] for field in _FIELDS}) for row in rows)
 
 
+def is_library_file(path: Path) -> bool:
+    """Whether a Parquet file says that it is one of library theorems, of whatever schema version."""
+    try:
+        with open_regular(path) as file:
+            return _VERSION_KEY in (pq.read_schema(file).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False  # whoever reads it says what is wrong
+
+
 def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryTheorem]) -> None:
     """Write library theorems atomically; :func:`read_library_file` gives them back equal.
 

@@ -1,14 +1,15 @@
 """Files of theorems: what ``--theorems`` reads.
 
-Three forms, distinguished by the file's suffix:
+The file's suffix says how it is written, in any letter case, or ``--format`` does.
 
-``.jsonl``
-    One JSON object per line: ``name`` and either ``statement`` (with an optional ``header`` of ``open``,
-    ``universe`` and ``set_option`` lines, and a ``context`` of other commands) or ``copy_from``,
-    the name of a library theorem. Under ``meta`` may stand whatever else a data set says of the theorem;
-    any other key is a mistake, for a misspelt ``header`` would change what the statement means.
-``.parquet``
-    A file of library theorems (:mod:`leanebm.data.library`).
+``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.parquet``
+    A table. Our own has the columns ``name`` and either ``statement`` (with an optional ``header`` and ``context``) or
+    ``copy_from``, the name of a library theorem. Under ``meta`` may stand whatever else a data set says of the theorem;
+    any other key is a mistake, for a misspelt ``header`` would change what the statement means. A table that has a
+    column of a published data set, such as ``formal_statement``, is read by the columns that such sets have, and its
+    others are left aside. A Parquet file of library theorems (:mod:`leanebm.data.library`) is one of ours, too.
+``.lean``
+    Lean source: every theorem, lemma and example that holds a ``sorry``, with the commands before it.
 anything else
     One statement per line, named after its line (``line_17``), or ``@`` and the name of a library
     theorem (``@Nat.add_comm``). Blank lines and lines starting with ``--`` or ``#`` are skipped.
@@ -18,44 +19,76 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import attrs
+
+from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
-from leanebm.data._reading import BadLine, decode_line, fields_of, json_object, numbered_lines, theorem_problems
-from leanebm.data.library import read_library_file
+from leanebm.data._published import PublishedTheorems, published_in_lean, published_in_table
+from leanebm.data._reading import META, BadLine, NumberedTheorem, Problem, fields_of, theorem_from, theorem_problems
+from leanebm.data._records import FileFormat, format_of, problem_list, read_opened, read_records, whole_text
+from leanebm.data._shapes import find_shape
+from leanebm.data._text_lines import read_text_lines
+from leanebm.data.file_reading import FileReading
+from leanebm.data.library import is_library_file, read_library_file
 from leanebm.errors import ConfigError
-from leanebm.storage import open_regular, write_atomically
+from leanebm.storage import write_atomically
 
 _KEYS: Final = ("name", "statement", "copy_from", "header", "context")
 
+_NOUN: Final = "theorem file"
 
-def read_theorems(path: str | os.PathLike[str]) -> tuple[Theorem, ...]:
+
+@attrs.frozen(kw_only=True)
+class TheoremFile:
+    """What was found in a file of theorems."""
+
+    theorems: tuple[Theorem, ...]
+
+    recognised: str = ""
+    """What a published form was taken for, in a phrase; empty for a form of our own."""
+
+    refused: tuple[str, ...] = ()
+    """Theorems of a published form that cannot be stated, each as ``what @ file:row N``."""
+
+    imports: Mapping[str, int] = attrs.field(factory=dict)
+    """The modules that the theorems want imported, and how many want them."""
+
+    __repr__ = fitting_repr
+
+
+def read_theorems(path: str | os.PathLike[str], reading: FileReading | None = None) -> tuple[Theorem, ...]:
     """The theorems of a file, in its order.
 
     Lean is not asked: a statement that reads well here may still fail to elaborate.
 
     Raises:
-        ConfigError: the file cannot be read, holds no theorem, or holds mistakes; every one of them is
-            listed as ``what @ file:line``.
+        ConfigError: as :func:`read_theorem_file`.
     """
-    path = Path(path)
-    if path.suffix == ".parquet":
-        return tuple(item.theorem for item in read_library_file(path))
-    try:
-        with open_regular(path) as file:
-            theorems, problems = _read_lines(file, _parse_json if path.suffix == ".jsonl" else _parse_text)
-    except OSError as error:
-        raise ConfigError(f"cannot read the theorem file {path}: {error.strerror or error}") from error
-    if problems:
-        raise ConfigError(
-            f"the theorem file {path} holds mistakes ({len(problems)}); mend them and start again",
-            [f"{what} @ {path}:{number}" for number, what in problems],
-        )
-    if not theorems:
-        raise ConfigError(f"the theorem file {path} holds no theorem")
-    return theorems
+    return read_theorem_file(path, reading).theorems
+
+
+def read_theorem_file(path: str | os.PathLike[str], reading: FileReading | None = None) -> TheoremFile:
+    """The theorems of a file, in its order, with what it was taken for.
+
+    Raises:
+        ConfigError: the file cannot be read, holds no theorem, or is of our own form and holds mistakes; every one of
+            them is listed as ``what @ file:line``.
+    """
+    path, reading = Path(path), reading or FileReading()
+    file_format = reading.format or format_of(path)
+    if file_format is FileFormat.PARQUET and is_library_file(path):
+        found = _library(path, reading)
+    else:
+        parquet = file_format is FileFormat.PARQUET
+        found = read_opened(path, _NOUN, partial(_read, path, file_format, reading), is_parquet=parquet)
+    if not found.theorems:
+        raise ConfigError(f"the theorem file {path} holds no theorem that can be stated", found.refused)
+    return found
 
 
 def write_theorems(path: str | os.PathLike[str], theorems: Iterable[Theorem]) -> None:
@@ -77,52 +110,63 @@ def write_theorems(path: str | os.PathLike[str], theorems: Iterable[Theorem]) ->
     write_atomically(path, b"".join(_json_line(theorem) for _, theorem in numbered))
 
 
-def _read_lines(
-    file: BinaryIO, parse: Callable[[int, str], Theorem | None]
-) -> tuple[tuple[Theorem, ...], list[tuple[int, str]]]:
-    """The theorems, and what is wrong with which line, by line number."""
-    numbered: list[tuple[int, Theorem]] = []
-    problems: list[tuple[int, str]] = []
-    for number, line in numbered_lines(file):
+def _read(path: Path, file_format: FileFormat, reading: FileReading, file: BinaryIO) -> TheoremFile:
+    if file_format in {FileFormat.TEXT, FileFormat.LEAN}:
+        if reading.fields or reading.split is not None:
+            raise BadLine("it is no table, and so has no columns or splits that could be chosen")
+        if file_format is FileFormat.TEXT:
+            return _own(path, *read_text_lines(file))
+        return _published(path, published_in_lean(whole_text(file)))
+    found = read_records(file, file_format)
+    shape = find_shape(found.columns, own=(*_KEYS, META), fields=reading.fields)
+    if shape is not None:
+        return _published(path, published_in_table(found, shape, reading.split))
+    if reading.split is not None:
+        raise BadLine("it has no column of splits")
+    numbered: list[NumberedTheorem] = []
+    problems = list(found.problems)
+    for record in found.records:
         try:
-            theorem = parse(number, decode_line(line))
+            theorem = theorem_from(**fields_of(record.values, dict.fromkeys(_KEYS, str), required=["name"]))
         except BadLine as error:
-            problems.append((number, str(error)))
+            problems.append((record.number, str(error)))
         else:
-            if theorem is not None:
-                numbered.append((number, theorem))
-    problems += _problems(numbered)
-    problems.sort(key=lambda problem: problem[0])
-    return tuple(theorem for _, theorem in numbered), problems
+            numbered.append((record.number, theorem))
+    return _own(path, numbered, problems, place=found.place)
 
 
-def _parse_text(number: int, line: str) -> Theorem | None:
-    is_comment = line.startswith("--") or (line.startswith("#") and not line.startswith("#["))  # #[1, 2] is an array
-    if not line or is_comment:
-        return None
-    if line.startswith(('{"', '[{"')):
-        raise BadLine("this looks like JSON; write one object per line, in a file that ends in .jsonl")
-    if line.startswith("@"):
-        library_name = line[1:].strip()
-        return _theorem(name=library_name, copy_from=library_name)
-    return _theorem(name=f"line_{number}", statement=line)
+def _own(
+    path: Path, numbered: Sequence[NumberedTheorem], problems: Sequence[Problem], *, place: str = ""
+) -> TheoremFile:
+    """Theorems in a form of our own, in which every mistake is to be mended."""
+    found = [*problems, *_problems(numbered)]
+    if found:
+        raise ConfigError(
+            f"the theorem file {path} holds mistakes ({len(found)}); mend them and start again",
+            problem_list(path, found, place=place),
+        )
+    return TheoremFile(theorems=tuple(theorem for _, theorem in numbered))
 
 
-def _parse_json(_: int, line: str) -> Theorem | None:
-    if not line:
-        return None
-    value = json_object(line, example='{"name": …, "statement": …}')
-    return _theorem(**fields_of(value, dict.fromkeys(_KEYS, str), required=["name"]))
+def _published(path: Path, found: PublishedTheorems) -> TheoremFile:
+    """Theorems in a form of others, of which those that cannot be stated are left out and told of."""
+    return TheoremFile(
+        theorems=tuple(theorem for _, theorem in found.theorems),
+        recognised=found.recognised,
+        refused=tuple(problem_list(path, found.problems, place=found.place)),
+        imports=found.imports,
+    )
 
 
-def _theorem(**fields: str) -> Theorem:
-    try:
-        return Theorem(**fields)
-    except ValueError as error:
-        raise BadLine(str(error)) from error
+def _library(path: Path, reading: FileReading) -> TheoremFile:
+    wanted = reading.split
+    theorems = tuple(item.theorem for item in read_library_file(path) if wanted in {None, item.split})
+    if not theorems:
+        raise ConfigError(f"the library file {path} has no theorem of the split {wanted!r}")
+    return TheoremFile(theorems=theorems)
 
 
-def _problems(numbered: Iterable[tuple[int, Theorem]]) -> Iterator[tuple[int, str]]:
+def _problems(numbered: Iterable[NumberedTheorem]) -> Iterator[Problem]:
     first_use: dict[str, int] = {}
     for number, theorem in numbered:
         for problem in theorem_problems(theorem):

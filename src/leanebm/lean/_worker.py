@@ -22,12 +22,12 @@ from itertools import count
 from typing import Any, TypeVar
 
 from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
-from leanebm.lean._absent_modules import absent_modules, how_to_do_without
 from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of, within
 from leanebm.lean._guard import CANNOT_RUN
 from leanebm.lean._process import ChildProcess
 from leanebm.lean._replies import MalformedReplyError, ref_in
 from leanebm.lean._tasks import Servants, serving
+from leanebm.lean.absent_modules import absent_modules, how_to_do_without
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import Request, options_set, stat
@@ -258,8 +258,9 @@ class LeanWorker:
         except EOFError as error:
             await process.exited_within(_EXIT_GRACE_S)
             absent = absent_modules(process.stderr_tail)
+            told = f": it has no module {', '.join(absent)}; {how_to_do_without(absent)}" if absent else ""
             raise self._start_error(
-                f"ended before it was ready, {how_it_ended(process.returncode)}{how_to_do_without(absent)}",
+                f"ended before it was ready, {how_it_ended(process.returncode)}{told}",
                 is_lasting=bool(absent) or process.returncode == CANNOT_RUN,
             ) from error
         except (ValueError, CommandRefused) as error:

@@ -33,7 +33,7 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
-from leanebm.pipeline.theorem_sets import BUNDLED, fit_imports, load_theorems
+from leanebm.pipeline.theorem_sets import BUNDLED, find_theorems, fit_imports, load_theorems, notes_on
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, start_embedded_server
 
 __all__ = [
@@ -86,10 +86,12 @@ __all__ = [
     "WorkbenchOpener",
     "certified_proofs",
     "examine",
+    "find_theorems",
     "fit_imports",
     "groups_from_trajectory",
     "guided_scorer",
     "load_theorems",
+    "notes_on",
     "open_workbench",
     "part_table",
     "probe",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from leanebm.core import Theorem
-from leanebm.data import bundled_theorems, library_theorems, read_theorems
+from leanebm.data import FileReading, TheoremFile, bundled_theorems, library_theorems, read_theorem_file
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
+from leanebm.lean.absent_modules import WITHOUT_MATHLIB
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 
@@ -26,9 +30,19 @@ _SPLITS = ("train", "val", "test")
 
 _SETS = (BUNDLED, *(f"{_LIBRARY}{split}" for split in _SPLITS))
 
+_MAX_SHOWN: Final = 3
+
+_log = logging.getLogger(__name__)
+
 
 def load_theorems(
-    source: str | os.PathLike[str], *, max_theorems: int | None = None, sample: int | None = None
+    source: str | os.PathLike[str],
+    *,
+    max_theorems: int | None = None,
+    sample: int | None = None,
+    reading: FileReading | None = None,
+    imports: Sequence[str] = ("Init",),
+    tell: Callable[[str], None] = _log.info,
 ) -> tuple[Theorem, ...]:
     """Load a theorem set.
 
@@ -37,11 +51,18 @@ def load_theorems(
         max_theorems: how many to take, from the front; all if ``None``.
         sample: how many to take from all over the set, by a hash of their names: always the same ones,
             and a larger sample holds a smaller one. All, in their order, if ``None``.
+        reading: how a file is to be read, where it does not tell by itself.
+        imports: the modules that the theorems will be stated over.
+        tell: is called with a sentence for each thing that a person should know of the file: what it was taken for,
+            what of it cannot be stated, and which modules it wants imported besides ``imports``.
 
     Raises:
         ConfigError: there is no such set, or lines of the file are wrong; every one is listed.
     """
-    theorems = _load(os.fspath(source))
+    found = find_theorems(source, reading)
+    for note in [*notes_on(found, imports), *_about_refused(found)]:
+        tell(f"{os.fspath(source)}: {note}")
+    theorems = found.theorems
     if sample is not None:
         theorems = tuple(sorted(theorems, key=lambda theorem: _scatter(theorem.name))[:sample])
     return theorems[:max_theorems]
@@ -58,14 +79,58 @@ def fit_imports(config: RunConfig, source: str) -> RunConfig:
     return config
 
 
-def _load(source: str) -> tuple[Theorem, ...]:
+def find_theorems(source: str | os.PathLike[str], reading: FileReading | None = None) -> TheoremFile:
+    """A theorem set as a file holds it; for what comes with leanebm, as if a file held it.
+
+    Raises:
+        ConfigError: as :func:`load_theorems`.
+    """
+    name = os.fspath(source)
+    if name != BUNDLED and not name.startswith(_LIBRARY):
+        if not Path(source).exists() and (close := difflib.get_close_matches(name, _SETS, n=1)):
+            raise ConfigError(f"there is no file {name}, and no theorem set of that name: did you mean {close[0]}?")
+        return read_theorem_file(Path(source), reading)
+    if reading is not None and reading != FileReading():
+        raise ConfigError(f"{name} is no file", ["--format, --field and --split say how a file is read"])
+    return TheoremFile(theorems=_of_ours(name))
+
+
+def _of_ours(source: str) -> tuple[Theorem, ...]:
     if source == BUNDLED:
         return tuple(bundled_theorems())
-    if source.startswith(_LIBRARY):
-        split = source.removeprefix(_LIBRARY)
-        if split not in _SPLITS:
-            raise ConfigError(f"there is no split {split!r} of the library", [f"choose one of {', '.join(_SPLITS)}"])
-        return tuple(item.theorem for item in library_theorems(split))
-    if not Path(source).exists() and (close := difflib.get_close_matches(source, _SETS, n=1)):
-        raise ConfigError(f"there is no file {source}, and no theorem set of that name: did you mean {close[0]}?")
-    return tuple(read_theorems(Path(source)))
+    split = source.removeprefix(_LIBRARY)
+    if split not in _SPLITS:
+        raise ConfigError(f"there is no split {split!r} of the library", [f"choose one of {', '.join(_SPLITS)}"])
+    return tuple(item.theorem for item in library_theorems(split))
+
+
+def notes_on(found: TheoremFile, imports: Sequence[str]) -> list[str]:
+    """What a person should know of a file whose theorems are to be stated over ``imports``: a sentence each."""
+    taken = [f"{len(found.theorems)} theorems; {found.recognised}"] if found.recognised else []
+    absent = {name: count for name, count in found.imports.items() if not is_covered(name, imports)}
+    return [*taken, *([_about_imports(absent, imports)] if absent else [])]
+
+
+def _about_refused(found: TheoremFile) -> list[str]:
+    if not found.refused:
+        return []
+    more = f" … and {len(found.refused) - _MAX_SHOWN} more" if len(found.refused) > _MAX_SHOWN else ""
+    listed = "; ".join(found.refused[:_MAX_SHOWN])
+    return [f"{len(found.refused)} are left out, for they cannot be stated: {listed}{more}"]
+
+
+def is_covered(module: str, imports: Sequence[str]) -> bool:
+    """Whether a run over ``imports`` has ``module``, as far as their names tell."""
+    given = {"Init", *imports, *(("Std",) if "Lean" in imports else ())}
+    parts = module.split(".")
+    return any(".".join(parts[:length]) in given for length in range(1, len(parts) + 1))
+
+
+def _about_imports(absent: Mapping[str, int], imports: Sequence[str]) -> str:
+    wanted = ", ".join(f"{name} ({count})" for name, count in absent.items())
+    ours = all(name.split(".")[0] in {"Std", "Lean"} for name in absent)
+    advice = f"say --imports {','.join([*imports, *absent])}" if ours else WITHOUT_MATHLIB
+    return (
+        f"theorems want modules that this run does not import: {wanted}. They are tried without, and those that need "
+        f"them will not elaborate; to mend that, {advice}"
+    )

@@ -8,6 +8,7 @@ from typing import final
 import attrs
 
 from leanebm.errors import ConfigError
+from leanebm.lean.absent_modules import how_to_do_without
 from leanebm.lean.backends.base import WorkerCommand
 
 
@@ -34,7 +35,7 @@ class EmbeddedBackend:
         lean = install()
         if absent := lean.absent(imports):
             raise ConfigError(
-                f"the embedded Lean has no module {', '.join(absent)}: it has Init, Std, Lean and what they hold. "
-                "Correct the imports, or choose another Lean with --lean or lean.backend in the settings"
+                f"the embedded Lean has no module {', '.join(absent)}: it has Init, Std, Lean and what they hold; "
+                f"{how_to_do_without(absent)}"
             )
         return lean.worker_command(imports)

@@ -27,10 +27,7 @@ def absent_modules(complaint: str) -> tuple[str, ...]:
 
 
 def how_to_do_without(absent: Sequence[str]) -> str:
-    """A sentence to go behind a message: which modules are not there, and what to do. Empty if none is missing."""
-    if not absent:
-        return ""
-    advice = "correct the imports, or build these modules in the project"
+    """What to do where these modules, of which there is at least one, are needed."""
     if any(name.split(".")[0] == "Mathlib" for name in absent):
-        advice = WITHOUT_MATHLIB
-    return f": it has no module {', '.join(absent)}; {advice}"
+        return WITHOUT_MATHLIB
+    return "correct the imports, or choose a Lean that has them with --lean or lean.backend in the settings"

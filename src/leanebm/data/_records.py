@@ -1,0 +1,283 @@
+"""The records of a file: named values, whatever the file's format is. Nothing here knows what they mean."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final, TypeVar
+
+import attrs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leanebm.data._reading import MAX_LINE_BYTES, BadLine, decode_line, json_object, json_value, numbered_lines
+from leanebm.errors import ConfigError
+from leanebm.storage import open_regular
+
+T = TypeVar("T")
+
+
+class FileFormat(enum.StrEnum):
+    """How a file of theorems or tactic pairs is written."""
+
+    TEXT = "text"
+    """One statement per line."""
+
+    JSONL = "jsonl"
+    """One JSON object per line."""
+
+    JSON = "json"
+    """A JSON array of objects, or an object that holds them by name or by split."""
+
+    CSV = "csv"
+    """A table under a line of column names; separated by tabs if there is one in that line, else by commas."""
+
+    PARQUET = "parquet"
+
+    LEAN = "lean"
+    """Lean source."""
+
+
+_SUFFIXES: Final[Mapping[str, FileFormat]] = {
+    ".jsonl": FileFormat.JSONL,
+    ".ndjson": FileFormat.JSONL,
+    ".json": FileFormat.JSON,
+    ".csv": FileFormat.CSV,
+    ".tsv": FileFormat.CSV,
+    ".parquet": FileFormat.PARQUET,
+    ".lean": FileFormat.LEAN,
+}
+
+_PARQUET: Final = b"PAR1"
+
+_OTHER_KINDS: Final[Mapping[bytes, str]] = {
+    b"\x1f\x8b": "it is compressed (gzip); unpack it first",
+    b"\x28\xb5\x2f\xfd": "it is compressed (zstd); unpack it first",
+    b"BZh": "it is compressed (bzip2); unpack it first",
+    b"PK\x03\x04": "it is an archive or a spreadsheet; unpack it, or export it as CSV",
+    b"\xff\xfe": "it is written in UTF-16; save it as UTF-8",
+    b"\xfe\xff": "it is written in UTF-16; save it as UTF-8",
+    b"version https://git-lfs": "it only stands for a file that git-lfs has not fetched yet (git lfs pull)",
+}
+
+MAX_WHOLE_BYTES: Final = 256 * 2**20
+"""Largest file that is read as a whole: JSON that is not in lines, CSV, Lean; and most that Parquet may unpack to."""
+
+_EXAMPLE: Final = '{"name": …, "statement": …}'
+
+
+def format_of(path: Path) -> FileFormat:
+    """The format that a file's name says it has; text where the name says nothing."""
+    return _SUFFIXES.get(path.suffix.lower(), FileFormat.TEXT)
+
+
+@attrs.frozen
+class Record:
+    """Named values, and the number of their line or row. One that is missing and one that is ``None`` are alike."""
+
+    number: int
+    values: Mapping[str, object]
+
+
+@attrs.frozen
+class Records:
+    """What a file holds, and what could not be read of it, by line or row."""
+
+    records: Sequence[Record]
+    problems: Sequence[tuple[int, str]] = ()
+    place: str = ""
+    """What stands before a number, to say where it is: nothing for a line."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names that any record has."""
+        return tuple(dict.fromkeys(key for record in self.records for key in record.values))
+
+
+def problem_list(path: Path, problems: Collection[tuple[int, str]], *, place: str = "") -> list[str]:
+    """Problems as they are shown, in the file's order."""
+    ordered = sorted(problems, key=lambda problem: problem[0])
+    return [f"{what} @ {path}:{place}{number}" for number, what in ordered]
+
+
+def read_opened(path: Path, noun: str, read: Callable[[BinaryIO], T], *, is_parquet: bool = False) -> T:
+    """What ``read`` makes of the opened file.
+
+    Args:
+        path: the file, which must be a regular one.
+        noun: what it is called in messages.
+        read: raises :class:`BadLine` for a file that cannot be read any further.
+        is_parquet: whether it is expected to be a Parquet file.
+
+    Raises:
+        ConfigError: it cannot be opened or read, or is something else.
+    """
+    try:
+        with open_regular(path) as file:
+            lead = file.read(max(map(len, _OTHER_KINDS)))
+            file.seek(0)
+            _check_kind(lead, is_parquet=is_parquet)
+            return read(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read the {noun} {path}: {error.strerror or error}") from error
+    except BadLine as error:
+        raise ConfigError(f"cannot read the {noun} {path}: {error}") from error
+
+
+def _check_kind(lead: bytes, *, is_parquet: bool) -> None:
+    for mark, objection in _OTHER_KINDS.items():
+        if lead.startswith(mark):
+            raise BadLine(objection)
+    if lead.startswith(_PARQUET) and not is_parquet:
+        raise BadLine("it is a Parquet file; give it a name that ends in .parquet, or say --format parquet")
+
+
+def read_records(file: BinaryIO, file_format: FileFormat) -> Records:
+    """The records of an opened JSON, CSV or Parquet file.
+
+    Raises:
+        BadLine: it cannot be read any further.
+    """
+    match file_format:
+        case FileFormat.PARQUET:
+            return _parquet_rows(file)
+        case FileFormat.CSV:
+            return _csv_rows(file)
+        case FileFormat.JSON:
+            return _json_rows(file)
+        case _:
+            return _json_lines(file)
+
+
+def whole_text(file: BinaryIO) -> str:
+    """All of a file, without a byte order mark.
+
+    Raises:
+        BadLine: it is too large, or not UTF-8.
+    """
+    data = file.read(MAX_WHOLE_BYTES + 1)
+    if len(data) > MAX_WHOLE_BYTES:
+        raise BadLine(f"it is larger than {MAX_WHOLE_BYTES} bytes; JSON lines and Parquet may be larger")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadLine(f"byte {error.start + 1}, in line {line}, is not UTF-8") from error
+
+
+def _json_lines(file: BinaryIO) -> Records:
+    records: list[Record] = []
+    problems: list[tuple[int, str]] = []
+    for number, line in numbered_lines(file):
+        try:
+            text = decode_line(line)
+            if text:
+                records.append(Record(number, json_object(text, example=_EXAMPLE)))
+        except BadLine as error:
+            problems.append((number, str(error)))
+    return Records(records, problems)
+
+
+def _json_rows(file: BinaryIO) -> Records:
+    text = whole_text(file)
+    try:
+        value = json_value(text)
+    except BadLine:
+        first = text.lstrip().partition("\n")[0]
+        if not first.startswith("{") or not _is_json(first):
+            raise
+        file.seek(0)
+        return _json_lines(file)  # JSON lines under another name
+    records = [Record(number, row) for number, row in enumerate(_rows_in(value), start=1)]
+    return Records(records, place="row ")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json_value(text)
+    except BadLine:
+        return False
+    return True
+
+
+def _rows_in(value: object) -> Iterator[Mapping[str, object]]:
+    """The rows of a JSON value: an array of them, or an object in one of the forms in which people keep a table."""
+    if isinstance(value, list):
+        yield from map(_row, value)
+    elif not isinstance(value, dict):
+        raise BadLine(f"it holds neither a JSON array nor a JSON object, such as [{_EXAMPLE}]")
+    elif value and all(map(_is_table, value.values())):  # by split; one alone is named by whoever wrapped it
+        for split, rows in value.items():
+            yield from ({"split": split, **row} if len(value) > 1 else row for row in rows)
+    elif value and all(isinstance(each, list) for each in value.values()) and len(set(map(len, value.values()))) == 1:
+        yield from (dict(zip(value, cells, strict=True)) for cells in zip(*value.values(), strict=True))
+    elif value and all(isinstance(each, dict) for each in value.values()):
+        yield from ({"name": name, **row} for name, row in value.items())
+    else:
+        yield value
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _row(value: object) -> Mapping[str, object]:
+    match value:
+        case dict():
+            return value
+        case str():
+            return {"formal_statement": value}
+        case _:
+            raise BadLine(f"its array holds something else than objects such as {_EXAMPLE}")
+
+
+def _csv_rows(file: BinaryIO) -> Records:
+    text = whole_text(file)
+    separator = "\t" if "\t" in text.partition("\n")[0] else ","
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    records: list[Record] = []
+    problems: list[tuple[int, str]] = []
+    usual_limit = csv.field_size_limit(MAX_LINE_BYTES)
+    try:
+        names = next(lines, [])
+        if len(set(names)) < len(names):
+            raise BadLine(f"a column is named twice, among {', '.join(names)}")
+        for number, cells in enumerate(lines, start=1):
+            if len(cells) > len(names):
+                problems.append((number, f"the row has {len(cells)} cells, and there are {len(names)} columns"))
+            elif any(cell.strip() for cell in cells):
+                given = {name: cell for name, cell in zip(names, cells, strict=False) if cell.strip()}
+                records.append(Record(number, given))
+    except csv.Error as error:
+        raise BadLine(f"it is not CSV, in line {lines.line_num}: {error}") from error
+    finally:
+        csv.field_size_limit(usual_limit)
+    return Records(records, problems, "row ")
+
+
+def _parquet_rows(file: BinaryIO) -> Records:
+    try:
+        with pq.ParquetFile(file) as table:
+            wanted = [field.name for field in table.schema_arrow if _is_scalar(field.type)]
+            size = sum(_unpacked_bytes(table, group, set(wanted)) for group in range(table.num_row_groups))
+            if size > MAX_WHOLE_BYTES:
+                raise BadLine(f"its columns of text unpack to {size} bytes, and at most {MAX_WHOLE_BYTES} are read")
+            rows = table.read(columns=wanted).to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
+        raise BadLine(f"it is damaged, or not a Parquet file: {error}") from error
+    return Records([Record(number, row) for number, row in enumerate(rows, start=1)], place="row ")
+
+
+def _is_scalar(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
+
+
+def _unpacked_bytes(table: pq.ParquetFile, group: int, wanted: set[str]) -> int:
+    columns = table.metadata.row_group(group)
+    parts = [columns.column(index) for index in range(columns.num_columns)]
+    return sum(part.total_uncompressed_size for part in parts if part.path_in_schema in wanted)
