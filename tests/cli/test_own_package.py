@@ -127,13 +127,13 @@ def test_a_part_that_was_edited_since_is_not_resumed_unless_one_insists(
     refused = installed.leanebm(*searching(theorems, changed, "--resume"))
     assert refused.returncode == 3
     for part in ("scorer", "parts.search", "parts.policy"):
-        assert f"$.config.part_origins.{part}.source_sha256" in refused.stderr
+        assert f"$.config.part_origins.{part}.sources.ladder_search/parts.py: " in refused.stderr
     assert "--resume-anyway" in refused.stderr
     assert len(ended(changed)) == 4
     insisted = installed.leanebm(*searching(theorems, changed, "--resume-anyway"))
     assert insisted.returncode == 0, insisted.stderr
     assert "unlike runs, pooled by --resume-anyway" in insisted.stdout
-    assert "source_sha256" in installed.leanebm("summary", "--trajectories", str(changed)).stdout
+    assert ".sources.ladder_search/parts.py" in installed.leanebm("summary", "--trajectories", str(changed)).stdout
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import re
 import sys
 import tomllib
 import zipfile
@@ -251,10 +252,10 @@ def test_a_script_is_found_by_the_name_of_its_file(plugged: Any, monkeypatch: py
 
 def test_a_run_says_which_code_a_part_was(plugged: Any) -> None:
     origins = settings_that_matter(RunConfig(scorer=plugged.Fancy(), parts=Parts(policy=plugged.Steps)))["part_origins"]
-    source = hashlib.sha256(Path(plugged.__file__).read_bytes()).hexdigest()
+    sources = {"plugged_parts.py": hashlib.sha256(Path(plugged.__file__).read_bytes()).hexdigest()}
     assert origins == {
-        "scorer": {"kind": "plugged_parts:Fancy", "package": "none", "source_sha256": source},
-        "parts.policy": {"kind": "plugged_parts:Steps", "package": "none", "source_sha256": source},
+        "scorer": {"kind": "plugged_parts:Fancy", "package": "none", "sources": sources},
+        "parts.policy": {"kind": "plugged_parts:Steps", "package": "none", "sources": sources},
     }
     assert "part_origins" not in settings_that_matter(RunConfig(scorer=BreadthFirst()))
 
@@ -273,6 +274,15 @@ def test_only_fields_that_matter_are_compared(plugged: Any) -> None:
     assert matter(weight=3.0) != matter()
 
 
+@pytest.mark.parametrize(
+    ("module", "beside"),
+    [
+        ("changing_scorer", "changing_scorer.py"),
+        ("changing_package.parts.scorer", "changing_package/parts/scorer.py"),
+        ("changing_house.parts.scorer", "changing_house/helper.py"),
+        ("changing_namespace.scorer", "changing_namespace/helper.py"),
+    ],
+)
 async def test_a_part_whose_source_changed_is_not_resumed_unless_one_insists(
     tmp_path: Path,
     config: RunConfig,
@@ -280,22 +290,31 @@ async def test_a_part_whose_source_changed_is_not_resumed_unless_one_insists(
     numbers: Numbers,
     toy_bench: ToyBench,
     monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    beside: str,
 ) -> None:
-    source = tmp_path / "changing_scorer.py"
-    source.write_text("class Mine:\n    async def score(self, leaves):\n        return [0.0 for _ in leaves]\n")
+    file = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    changing = tmp_path / beside
+    if file.parent.name == "parts":
+        (file.parent / "__init__.py").touch()
+        (file.parent.parent / "__init__.py").touch()
+    changing.touch()
+    file.write_text("class Mine:\n    async def score(self, leaves):\n        return [0.0 for _ in leaves]\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    config = attrs.evolve(config, scorer=importlib.import_module("changing_scorer").Mine())
+    config = attrs.evolve(config, scorer=importlib.import_module(module).Mine())
     await SearchRun(config, numbers(1), tmp_path / "run", opening=toy_bench(world)).run()
-    source.write_text(source.read_text() + "# changed\n")
-    with pytest.raises(TrajectoryError, match=r"\$\.config\.part_origins\.scorer\.source_sha256") as caught:
+    changing.write_text(changing.read_text() + "# changed\n")
+    with pytest.raises(TrajectoryError, match=re.escape(f"$.config.part_origins.scorer.sources.{beside}: ")) as caught:
         await SearchRun(config, numbers(1, 2), tmp_path / "run", resume=True, opening=toy_bench(world)).run()
     assert "--resume-anyway" in str(caught.value)
-    assert hashlib.sha256(source.read_bytes()).hexdigest() in str(caught.value)
+    assert str(caught.value).count(".sources.") == 1
+    assert hashlib.sha256(changing.read_bytes()).hexdigest() in str(caught.value)
     summary = await SearchRun(
         config, numbers(1, 2), tmp_path / "run", resume_anyway=True, opening=toy_bench(world)
     ).run()
     assert summary.totals.proved == 2
-    assert "source_sha256" in summary.resumed_despite[0]
+    assert beside in summary.resumed_despite[0]
 
 
 # --- policies and energy models -----------------------------------------------------------------

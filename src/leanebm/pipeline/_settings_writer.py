@@ -68,8 +68,9 @@ class Origin:
     package: str
     """The installed package and its version, or ``none`` for a file of your own."""
 
-    source_sha256: str
-    """SHA-256 of its source file, in hexadecimal."""
+    sources: Mapping[str, str]
+    """SHA-256, in hexadecimal, of each source file of its top-level package, by its path there; of the one file where
+    it is a module by itself."""
 
 
 @functools.cache
@@ -85,10 +86,10 @@ def origin_of(factory: object) -> Origin | None:
         ValueError: no later run could find it, or it has no file.
     """
     module = str(getattr(factory, "__module__", ""))
-    package = module.partition(".")[0]
-    if package == __name__.partition(".")[0]:
+    if _top(module) == _top(__name__):
         return None
     kind = import_path(factory)
+    package = _top(kind.partition(":")[0])  # of the program that runs, too, which is called __main__
     file = getattr(sys.modules[module], "__file__", None)
     if file is None or not Path(file).is_file():  # built in, or packed into an archive
         raise ValueError(
@@ -98,8 +99,23 @@ def origin_of(factory: object) -> Origin | None:
     return Origin(
         kind=kind,
         package=f"{distributions[0]} {version(distributions[0])}" if distributions else "none",
-        source_sha256=hashlib.sha256(Path(file).read_bytes()).hexdigest(),
+        sources=_sources(package, Path(file)),
     )
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _sources(package: str, file: Path) -> dict[str, str]:
+    """The hashes of what a part may import of its own: the helper beside it decides as much as its class."""
+    folders = [Path(folder) for folder in getattr(sys.modules.get(package), "__path__", ())]
+    files = {f"{package}/{each.relative_to(top).as_posix()}": each for top in folders for each in top.rglob("*.py")}
+    return {
+        name: hashlib.sha256(each.read_bytes()).hexdigest()
+        for name, each in sorted((files or {file.name: file}).items())
+        if each.is_file()  # editors leave links to nowhere
+    }
 
 
 NONE_WORD = "none"
