@@ -22,6 +22,7 @@ for _module in pkgutil.walk_packages(leanebm.__path__, "leanebm."):
 _SAMPLES = {
     "str": "⊢ what happened",
     "int": 3,
+    "bool": True,
     "float": 1.5,
     "Sequence[str]": ("one @ here", "two @ there"),
     "object": int,

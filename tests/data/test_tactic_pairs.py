@@ -74,6 +74,15 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, steps: list
     assert proofs_of(read_tactic_pairs(path)) == (proof,)
 
 
+def test_carriage_returns_end_lines_as_line_feeds_do() -> None:
+    theorem = ADD_ZERO.theorem
+    state, tactic = "n : Nat\r\n⊢ n = n\r", "skip\rrfl\r\n"
+    pair = TacticPair(theorem=theorem, step=0, num_steps=1, state=state, tactic=tactic)
+    assert (pair.state, pair.tactic) == ("n : Nat\n⊢ n = n\n", "skip\nrfl\n")
+    (proof,) = proofs_of([pair])
+    assert proof == KnownProof(theorem=theorem, tactics=("skip\rrfl\r",), states=("n : Nat\r⊢ n = n\r",))
+
+
 def test_every_bad_line_is_listed(tmp_path: Path) -> None:
     path = lines(
         tmp_path / "pairs.jsonl",

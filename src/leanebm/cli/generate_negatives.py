@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm.cli._echo import echo
-from leanebm.cli._options import resume_anyway_option, run_options
+from leanebm.cli._options import resume_anyway_option, run_options, tell
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.cli.search import how_to_go_on
 from leanebm.errors import TrajectoryError
@@ -27,7 +27,8 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Known proofs as JSON lines, one step per line; `export-pairs` writes such files.",
+    help="Known proofs, one step per row: as `export-pairs` writes them, or as others publish pairs (LeanDojo's "
+    "traced_tactics; state and tactic).",
 )
 @click.option(
     "--output",
@@ -138,7 +139,7 @@ def generate_negatives(
     from leanebm.data import proofs_of, read_tactic_pairs
     from leanebm.pipeline import ContrastiveConfig, ContrastiveRun, NegativesConfig
 
-    proofs = proofs_of(read_tactic_pairs(tactic_pairs))[:max_theorems]
+    proofs = proofs_of(read_tactic_pairs(tactic_pairs, tell=tell))[:max_theorems]
     console = ClearConsole()
     try:
         with open_display() as display:

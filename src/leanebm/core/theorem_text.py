@@ -27,6 +27,7 @@ __all__ = [
     "split_binders",
     "split_theorem",
     "theorem_of_command",
+    "with_line_feeds",
     "without_comments",
 ]
 
@@ -180,7 +181,12 @@ class _Token:
 
 def normalized(text: str) -> str:
     """``text`` without byte order mark, carriage returns and tabs, which Lean does not read."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").expandtabs(2)
+    return with_line_feeds(text.removeprefix("\ufeff")).expandtabs(2)
+
+
+def with_line_feeds(text: str) -> str:
+    """``text`` with line feeds in place of carriage returns, which end no line for Lean."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def lean_commands(text: str) -> tuple[LeanCommand, ...]:

@@ -200,6 +200,15 @@ def decode_line(line: bytes) -> str:
         raise BadLine(f"byte {error.start + 1} of the line is not UTF-8") from error
 
 
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it; JSON's escapes can spell more than that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def json_value(text: str) -> object:
     """The JSON value that a text holds.
 

@@ -66,7 +66,7 @@ _OTHER_KINDS: Final[Mapping[bytes, str]] = {
 MAX_WHOLE_BYTES: Final = 256 * 2**20
 """Largest file that is read as a whole: JSON that is not in lines, CSV, Lean; and most that Parquet may unpack to."""
 
-_EXAMPLE: Final = '{"name": …, "statement": …}'
+THEOREM_EXAMPLE: Final = '{"name": …, "statement": …}'
 
 
 def format_of(path: Path) -> FileFormat:
@@ -135,8 +135,8 @@ def _check_kind(lead: bytes, *, is_parquet: bool) -> None:
         raise BadLine("it is a Parquet file; give it a name that ends in .parquet, or say --format parquet")
 
 
-def read_records(file: BinaryIO, file_format: FileFormat) -> Records:
-    """The records of an opened JSON, CSV or Parquet file.
+def read_records(file: BinaryIO, file_format: FileFormat, *, example: str = THEOREM_EXAMPLE) -> Records:
+    """The records of an opened JSON, CSV or Parquet file; any other is read as JSON lines, such as ``example``.
 
     Raises:
         BadLine: it cannot be read any further.
@@ -147,9 +147,9 @@ def read_records(file: BinaryIO, file_format: FileFormat) -> Records:
         case FileFormat.CSV:
             return _csv_rows(file)
         case FileFormat.JSON:
-            return _json_rows(file)
+            return _json_rows(file, example)
         case _:
-            return _json_lines(file)
+            return _json_lines(file, example)
 
 
 def whole_text(file: BinaryIO) -> str:
@@ -168,20 +168,20 @@ def whole_text(file: BinaryIO) -> str:
         raise BadLine(f"byte {error.start + 1}, in line {line}, is not UTF-8") from error
 
 
-def _json_lines(file: BinaryIO) -> Records:
+def _json_lines(file: BinaryIO, example: str) -> Records:
     records: list[Record] = []
     problems: list[tuple[int, str]] = []
     for number, line in numbered_lines(file):
         try:
             text = decode_line(line)
             if text:
-                records.append(Record(number, json_object(text, example=_EXAMPLE)))
+                records.append(Record(number, json_object(text, example=example)))
         except BadLine as error:
             problems.append((number, str(error)))
     return Records(records, problems)
 
 
-def _json_rows(file: BinaryIO) -> Records:
+def _json_rows(file: BinaryIO, example: str) -> Records:
     text = whole_text(file)
     try:
         value = json_value(text)
@@ -190,8 +190,8 @@ def _json_rows(file: BinaryIO) -> Records:
         if not first.startswith("{") or not _is_json(first):
             raise
         file.seek(0)
-        return _json_lines(file)  # JSON lines under another name
-    records = [Record(number, row) for number, row in enumerate(_rows_in(value), start=1)]
+        return _json_lines(file, example)  # JSON lines under another name
+    records = [Record(number, row) for number, row in enumerate(_rows_in(value, example), start=1)]
     return Records(records, place="row ")
 
 
@@ -203,12 +203,12 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _rows_in(value: object) -> Iterator[Mapping[str, object]]:
+def _rows_in(value: object, example: str) -> Iterator[Mapping[str, object]]:
     """The rows of a JSON value: an array of them, or an object in one of the forms in which people keep a table."""
     if isinstance(value, list):
-        yield from map(_row, value)
+        yield from (_row(each, example) for each in value)
     elif not isinstance(value, dict):
-        raise BadLine(f"it holds neither a JSON array nor a JSON object, such as [{_EXAMPLE}]")
+        raise BadLine(f"it holds neither a JSON array nor a JSON object, such as [{example}]")
     elif value and all(map(_is_table, value.values())):  # by split; one alone is named by whoever wrapped it
         for split, rows in value.items():
             yield from ({"split": split, **row} if len(value) > 1 else row for row in rows)
@@ -224,14 +224,14 @@ def _is_table(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _row(value: object) -> Mapping[str, object]:
+def _row(value: object, example: str) -> Mapping[str, object]:
     match value:
         case dict():
             return value
         case str():
             return {"formal_statement": value}
         case _:
-            raise BadLine(f"its array holds something else than objects such as {_EXAMPLE}")
+            raise BadLine(f"its array holds something else than objects such as {example}")
 
 
 def _csv_rows(file: BinaryIO) -> Records:

@@ -9,7 +9,12 @@ from attrs.validators import min_len
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
+from leanebm.core.theorem_text import with_line_feeds
 from leanebm.data.tactic_pairs import TacticPair
+
+
+def _texts(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(with_line_feeds, texts))
 
 
 @attrs.frozen(kw_only=True)
@@ -24,8 +29,8 @@ class KnownProof:
     module: str = ""
     """The library module the theorem was taken from; empty if it is from no library."""
 
-    tactics: tuple[str, ...] = attrs.field(validator=min_len(1))
-    states: tuple[str, ...]
+    tactics: tuple[str, ...] = attrs.field(validator=min_len(1), converter=_texts)
+    states: tuple[str, ...] = attrs.field(converter=_texts)
     """What Lean printed before each of them."""
 
     __repr__ = fitting_repr

@@ -9,14 +9,20 @@ One JSON object per line, one line per step::
 ``universe`` and ``set_option`` lines), ``context`` (other commands) and ``module`` may be left out. All steps of a
 proof must be there, in any order of lines. Whatever else is known of a step may stand under ``meta``; any other key
 is a mistake.
+
+A file may also be a JSON array, CSV or Parquet, as its suffix says. Pairs as others publish them are taken, too:
+LeanDojo's ``traced_tactics``, and rows of a ``state`` and a ``tactic`` without the number of their step. Such a proof
+is that of the library theorem it has the name of; without a name, of what its first state shows.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,17 +32,14 @@ from attrs.validators import ge, min_len
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
-from leanebm.data._reading import (
-    MAX_LINE_BYTES,
-    BadLine,
-    decode_line,
-    fields_of,
-    json_object,
-    numbered_lines,
-    theorem_problems,
-)
+from leanebm.core.theorem_text import with_line_feeds
+from leanebm.data._published_pairs import PublishedProof, are_published_pairs, published_proofs
+from leanebm.data._reading import MAX_LINE_BYTES, BadLine, fields_of, is_text, theorem_problems
+from leanebm.data._records import FileFormat, format_of, problem_list, read_opened, read_records
 from leanebm.errors import ConfigError
-from leanebm.storage import open_regular, remove_scratch, write_atomically
+from leanebm.storage import remove_scratch, write_atomically
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -57,10 +60,10 @@ class TacticPair:
     num_steps: int = attrs.field(validator=ge(1))
     """Steps of the whole proof."""
 
-    state: str = attrs.field(validator=min_len(1))
-    """All goals before the tactic, as Lean prints them."""
+    state: str = attrs.field(validator=min_len(1), converter=with_line_feeds)
+    """All goals before the tactic, as Lean prints them; line feeds end its lines."""
 
-    tactic: str
+    tactic: str = attrs.field(converter=with_line_feeds)
 
     __repr__ = fitting_repr
 
@@ -86,24 +89,23 @@ _Numbered = tuple[int, TacticPair]
 """A pair and the number of its line."""
 
 
-def read_tactic_pairs(path: str | os.PathLike[str]) -> tuple[TacticPair, ...]:
+def read_tactic_pairs(
+    path: str | os.PathLike[str], *, tell: Callable[[str], None] = _log.info
+) -> tuple[TacticPair, ...]:
     """The pairs of a file, in its order; :func:`~leanebm.data.proofs_of` makes proofs of them.
 
+    Args:
+        path: the file.
+        tell: is called with a sentence about what a file of a published form was taken for, and what was left out.
+
     Raises:
-        ConfigError: the file cannot be read, holds no pair, or holds mistakes; every one of them is
-            listed as ``what @ file:line``.
+        ConfigError: the file cannot be read, holds no pair, or is of our own form and holds mistakes; every one of them
+            is listed as ``what @ file:line``.
     """
     path = Path(path)
-    try:
-        with open_regular(path) as file:
-            pairs, problems = _read_lines(file)
-    except OSError as error:
-        raise ConfigError(f"cannot read the tactic pairs in {path}: {error.strerror or error}") from error
-    if problems:
-        raise ConfigError(
-            f"the tactic pairs in {path} hold mistakes ({len(problems)}); mend them and start again",
-            [f"{what} @ {path}:{number}" for number, what in problems],
-        )
+    file_format = format_of(path)
+    is_parquet = file_format is FileFormat.PARQUET
+    pairs = read_opened(path, "tactic pairs in", partial(_read, path, file_format, tell), is_parquet=is_parquet)
     if not pairs:
         raise ConfigError(f"{path} holds no tactic pair")
     return pairs
@@ -133,25 +135,49 @@ def write_tactic_pairs(path: str | os.PathLike[str], pairs: Iterable[TacticPair]
     write_atomically(path, b"".join(lines))
 
 
-def _read_lines(file: BinaryIO) -> tuple[tuple[TacticPair, ...], list[tuple[int, str]]]:
-    """The pairs, and what is wrong with which line, by line number."""
+def _read(path: Path, file_format: FileFormat, tell: Callable[[str], None], file: BinaryIO) -> tuple[TacticPair, ...]:
+    found = read_records(file, file_format, example=_EXAMPLE)
+    if are_published_pairs(found.columns):
+        proofs, problems = published_proofs(found)
+        tell(_about(path, proofs, problem_list(path, problems, place=found.place)))
+        return tuple(pair for proof in proofs for pair in _pairs(proof))
     numbered: list[_Numbered] = []
-    problems: list[tuple[int, str]] = []
-    for number, line in numbered_lines(file):
+    problems = list(found.problems)
+    for record in found.records:
         try:
-            text = decode_line(line)
-            if text:
-                numbered.append((number, _parse(text)))
+            numbered.append((record.number, _parse(record.values)))
         except BadLine as error:
-            problems.append((number, str(error)))
+            problems.append((record.number, str(error)))
     if not problems:  # where lines could not be read, which steps are missing says nothing
-        problems = sorted(_problems(numbered))
-    return tuple(pair for _, pair in numbered), problems
+        problems = list(_problems(numbered))
+    if problems:
+        raise ConfigError(
+            f"the tactic pairs in {path} hold mistakes ({len(problems)}); mend them and start again",
+            problem_list(path, problems, place=found.place),
+        )
+    return tuple(pair for _, pair in numbered)
 
 
-def _parse(line: str) -> TacticPair:
-    value = json_object(line, example=_EXAMPLE)
-    given = fields_of(value, _KINDS, required=_REQUIRED)
+def _about(path: Path, proofs: Sequence[PublishedProof], refused: Sequence[str]) -> str:
+    of_library = sum(proof.theorem.copy_from is not None for proof in proofs)
+    told = f"{path}: {len(proofs)} proofs, {of_library} of them of library theorems that Lean must have"
+    return f"{told}; {len(refused)} are left out, such as: {refused[0]}" if refused else told
+
+
+def _pairs(proof: PublishedProof) -> Iterator[TacticPair]:
+    for step, (state, tactic) in enumerate(proof.steps):
+        yield TacticPair(
+            theorem=proof.theorem,
+            module=proof.module,
+            step=step,
+            num_steps=len(proof.steps),
+            state=state,
+            tactic=tactic,
+        )
+
+
+def _parse(values: Mapping[str, object]) -> TacticPair:
+    given = fields_of(values, _KINDS, required=_REQUIRED)
     theorem = {"name": given.pop("theorem")}
     theorem |= {key: given.pop(key) for key in ("statement", "copy_from", "header", "context") if key in given}
     try:
@@ -168,7 +194,8 @@ def _problems(numbered: Sequence[_Numbered]) -> Iterator[tuple[int, str]]:
         number, first = steps[0]
         for problem in theorem_problems(first.theorem):
             yield number, problem
-        yield from ((at, "a text holds a lone surrogate") for at, pair in steps if not _is_text(pair))
+        garbled = (at for at, pair in steps if not is_text(f"{pair.state}{pair.tactic}{pair.module}"))
+        yield from ((at, "a text holds a lone surrogate") for at in garbled)
         for number, pair in steps[1:]:
             if (pair.theorem, pair.module, pair.num_steps) != (first.theorem, first.module, first.num_steps):
                 yield number, f"{name!r} has another statement, module or number of steps than at {steps[0][0]}"
@@ -203,12 +230,3 @@ def _json_line(pair: TacticPair) -> bytes:
     }
     given = {key: value for key, value in values.items() if value is not None}
     return json.dumps(given, ensure_ascii=False).encode(errors="replace") + b"\n"
-
-
-def _is_text(pair: TacticPair) -> bool:
-    """Whether UTF-8 can hold it; JSON's escapes can spell more than that."""
-    try:
-        f"{pair.state}{pair.tactic}{pair.module}".encode()
-    except UnicodeEncodeError:
-        return False
-    return True
