@@ -42,6 +42,16 @@ def test_a_person_is_told_in_words(leanebm_command: Leanebm, run: str) -> None:
     result = leanebm_command("summary", "--trajectories", run)
     assert "of 2 theorems proved and certified" in result.stdout
     assert "a larger --budget may help" in result.stdout
+    assert "tactics of a proof" not in result.stdout
+
+
+def test_smaller_budgets_and_depth_are_told(leanebm_command: Leanebm, run: str) -> None:
+    assert run
+    assert leanebm_command("search", "--theorems", "theorems.txt", "--output", "more", "--budget", "64").exit_code == 0
+    said = leanebm_command("summary", "--trajectories", "more").stdout
+    assert "proved within so many expansions: 1: 0, 2: 0, 4: " in said
+    assert "64: 2\n" in said
+    assert "of 2 are one tactic" in said
 
 
 def test_no_trajectory_is_told_in_one_message(leanebm_command: Leanebm) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         ),
         soft_wrap=True,
     )
+    _print_curve(console, summary)
     if summary.resumed_despite:
         console.print(
             Text("These results are of unlike runs, pooled by --resume-anyway. A later run had:", style="bold")
@@ -58,6 +60,20 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
     if folder is not None:
         console.print(Text(f"proofs:       {folder / 'proofs'}"), soft_wrap=True)
         console.print(Text(f"search trees: {summary.path}"), soft_wrap=True)
+
+
+def _print_curve(console: Console, summary: RunSummary) -> None:
+    """How many theorems smaller budgets would have proved, and how deep the proofs are."""
+    lengths = summary.proof_lengths
+    if not lengths:
+        return
+    curve = ", ".join(f"{budget:g}: {proved}" for budget, proved in summary.curve)
+    if curve:
+        console.print(Text(f"proved within so many expansions: {curve}"), soft_wrap=True)
+    tactics = f"{statistics.median(lengths):g} in the median, {lengths[-1]} at most"
+    console.print(
+        Text(f"tactics of a proof: {tactics}; {lengths.count(1)} of {len(lengths)} are one tactic"), soft_wrap=True
+    )
 
 
 def _print_reasons(console: Console, records: tuple[TheoremRecord, ...]) -> None:

@@ -1,6 +1,14 @@
 """Whole jobs, made of the other layers: the only place that knows them all."""
 
 from leanebm.pipeline.certification_run import CertificationRun
+from leanebm.pipeline.comparison.comparison import (
+    AreaDifference,
+    BudgetComparison,
+    DepthComparison,
+    RunComparison,
+    compare_runs,
+)
+from leanebm.pipeline.comparison.page import write_comparison_page
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config, structure_with
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
@@ -43,7 +51,9 @@ __all__ = [
     "CLOSERS",
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
+    "AreaDifference",
     "AuditedNegative",
+    "BudgetComparison",
     "CertificateRecord",
     "CertificationRun",
     "ChosenNegative",
@@ -51,6 +61,7 @@ __all__ = [
     "ContrastiveFolder",
     "ContrastiveReport",
     "ContrastiveRun",
+    "DepthComparison",
     "EnergyConfig",
     "EnergySources",
     "Health",
@@ -71,6 +82,7 @@ __all__ = [
     "ProofFileReport",
     "ProofRun",
     "Prover",
+    "RunComparison",
     "RunConfig",
     "RunFolder",
     "RunSummary",
@@ -85,6 +97,7 @@ __all__ = [
     "Workbench",
     "WorkbenchOpener",
     "certified_proofs",
+    "compare_runs",
     "examine",
     "find_theorems",
     "fit_imports",
@@ -109,5 +122,6 @@ __all__ = [
     "theorem_of",
     "to_toml",
     "unstructure_settings",
+    "write_comparison_page",
     "write_proof",
 ]

@@ -1,5 +1,6 @@
 """What searches leave behind: versioned Parquet, one row per node, in atomic shards."""
 
+from leanebm.trajectory.cost import AnytimeCurve, Cost, doublings
 from leanebm.trajectory.record import MAX_MESSAGE_CHARS, Attempt, TheoremRecord, TrajectoryRow
 from leanebm.trajectory.schema import (
     SCHEMA,
@@ -18,12 +19,15 @@ __all__ = [
     "SCHEMA_VERSION",
     "TRAJECTORY_FOLDER",
     "TRAJECTORY_FORMAT",
+    "AnytimeCurve",
     "Attempt",
+    "Cost",
     "TheoremRecord",
     "Trajectory",
     "TrajectoryRow",
     "TrajectorySummary",
     "TrajectoryWriter",
+    "doublings",
     "read_trajectory",
     "summarise",
 ]

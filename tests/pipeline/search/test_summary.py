@@ -30,3 +30,26 @@ async def test_theorems_are_told_apart_by_how_they_ended(
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError):
         summarise_run(tmp_path)
+
+
+async def test_the_curve_counts_what_smaller_budgets_would_have_proved(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    await SearchRun(config, numbers(1, 2, 7, 31), tmp_path, opening=toy_bench(world)).run()
+    found = summarise_run(tmp_path)
+    proofs = {record.theorem.name: record for record in found.ended(SearchOutcome.PROVED)}
+    assert set(proofs) == {"n1", "n2", "n7", "n31"}
+    assert [budget for budget, _ in found.curve] == [1, 2, 4, 8, 16, 32, 64, 128, 200]
+    for budget, proved in found.curve:
+        assert proved == sum(record.expansions <= budget for record in proofs.values())
+    assert len(found.proof_lengths) == 4
+    assert found.as_json()["curve"] == [list(point) for point in found.curve]
+    assert found.as_json()["one_tactic_proofs"] == found.proof_lengths.count(1)
+
+
+async def test_a_run_without_a_proof_has_no_length(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    stuck = ToyWorld(moves={**world.moves, "9": {"negate": "-9"}})
+    await SearchRun(config, numbers(9), tmp_path, opening=toy_bench(stuck)).run()
+    assert summarise_run(tmp_path).as_json()["median_proof_length"] is None

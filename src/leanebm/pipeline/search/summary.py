@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,23 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import SearchOutcome
-from leanebm.trajectory import TheoremRecord, TrajectorySummary, read_trajectory, summarise
+from leanebm.storage import RunInfo
+from leanebm.trajectory import (
+    AnytimeCurve,
+    TheoremRecord,
+    TrajectorySummary,
+    doublings,
+    read_trajectory,
+    summarise,
+)
+
+
+def expansions_allowed(run: RunInfo) -> int | None:
+    """The budget of a run's searches; ``None`` if it does not say."""
+    allowed: Any = run.config
+    for key in ("search", "budget", "max_expansions"):
+        allowed = allowed.get(key) if isinstance(allowed, Mapping) else None
+    return allowed if isinstance(allowed, int) else None
 
 
 @attrs.frozen(kw_only=True)
@@ -27,15 +45,38 @@ class RunSummary:
     resumed_despite: tuple[str, ...] = ()
     """What differs between the runs that were pooled, if somebody resumed one all the same."""
 
+    budgets: tuple[float, ...] = ()
+    """Budgets of 1, 2, 4 … expansions up to the run's own; none if it does not say."""
+
     __repr__ = fitting_repr
+
+    @property
+    def curve(self) -> tuple[tuple[float, int], ...]:
+        """How many theorems were proved within each of ``budgets``."""
+        curve = AnytimeCurve.of(self.records)
+        return tuple((budget, curve.proved_within(budget)) for budget in self.budgets)
+
+    @property
+    def proof_lengths(self) -> tuple[int, ...]:
+        """How many tactics each proof has, the shortest first."""
+        return tuple(sorted(len(record.certificate.tactics) for record in self.records if record.certificate))
 
     def ended(self, outcome: SearchOutcome) -> tuple[TheoremRecord, ...]:
         """The theorems whose search ended so."""
         return tuple(record for record in self.records if record.outcome is outcome)
 
     def as_json(self) -> dict[str, Any]:
-        """The totals as plain values; the keys are the fields of :class:`~leanebm.trajectory.TrajectorySummary`."""
-        return attrs.asdict(self.totals)
+        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and three more.
+
+        ``curve`` holds ``[expansions, proved]``; ``one_tactic_proofs`` and ``median_proof_length`` say how deep
+        the proofs are, in tactics.
+        """
+        lengths = self.proof_lengths
+        return attrs.asdict(self.totals) | {
+            "curve": [list(point) for point in self.curve],
+            "one_tactic_proofs": lengths.count(1),
+            "median_proof_length": statistics.median(lengths) if lengths else None,
+        }
 
 
 def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
@@ -45,9 +86,11 @@ def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
     shards = read_trajectory(path)
+    allowed = expansions_allowed(shards.runs[-1])
     return RunSummary(
         path=shards.path,
         totals=summarise(shards.path),
         records=shards.records,
+        budgets=() if allowed is None else doublings(allowed),
         resumed_despite=tuple(line for run in shards.runs for line in run.resumed_despite),
     )

@@ -1,0 +1,105 @@
+"""``leanebm compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leanebm.cli._echo import echo_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from leanebm.pipeline import RunComparison
+
+_COSTS = {"expansions": "expansions", "tactic-calls": "tactic_calls", "seconds": "wall_s"}
+"""As :class:`~leanebm.trajectory.Cost` has them."""
+
+_RUN = click.Path(exists=True, path_type=Path)
+
+
+def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    """The numbers of ``8,16``."""
+    try:
+        return None if text is None else tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 8,16") from None
+
+
+@click.command()
+@click.option("--baseline", required=True, type=_RUN, metavar="RUN", help="A run's folder: what is compared with.")
+@click.option(
+    "--experiment",
+    "experiments",
+    required=True,
+    multiple=True,
+    type=_RUN,
+    metavar="RUN",
+    help="Another; may be repeated.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(list(_COSTS)),
+    default="expansions",
+    show_default=True,
+    help="In what budgets are counted. Seconds depend on what else the machine did.",
+)
+@click.option("--budgets", callback=_numbers, metavar="A,B", help="At which ones.  [default: 1, 2, 4 … the runs' own]")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with curves."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def compare(
+    *, baseline: Path, experiments: tuple[Path, ...], by: str, budgets: tuple[float, ...] | None, html: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Set runs beside a baseline, theorem by theorem.
+
+    The runs must agree in theorems, Lean, candidates and budget. At each budget: how many theorems each had
+    proved, how many only one of them had, and the exact two-sided McNemar test of that split.
+    """
+    from leanebm.cli._console import ClearConsole
+    from leanebm.pipeline import compare_runs, write_comparison_page
+    from leanebm.trajectory import Cost
+
+    found = [compare_runs(baseline, experiment, cost=Cost(_COSTS[by]), budgets=budgets) for experiment in experiments]
+    if html is not None:
+        write_comparison_page(html, found)
+    if as_json:
+        echo_json([comparison.as_json() for comparison in found])
+        return
+    for comparison in found:
+        print_comparison(ClearConsole(), comparison)
+
+
+def print_comparison(console: Console, comparison: RunComparison) -> None:
+    """Print the figures of one comparison."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print()
+    console.print(Text(f"{comparison.experiment} beside {comparison.baseline}", style="bold"), soft_wrap=True)
+    for difference in comparison.differences:
+        console.print(Text(f"  {difference}", style="dim"), soft_wrap=True)
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    for heading in (comparison.cost.value, "baseline", "experiment", "only baseline", "only experiment", "p"):
+        table.add_column(heading.replace("_", " "), justify="right")
+    for row in comparison.budgets:
+        counts = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
+        table.add_row(f"{row.budget:g}", *map(str, counts), f"{row.p:.2g}")
+    console.print(table)
+    area = comparison.area
+    console.print(
+        Text(
+            f"{comparison.theorems} theorems; area under the curve {area.value:+.3f} "
+            f"(95 % interval {area.low:+.3f} to {area.high:+.3f})"
+        ),
+        soft_wrap=True,
+    )
+    if comparison.depths:
+        proved = ", ".join(f"{row.depth}: {row.baseline} and {row.experiment}" for row in comparison.depths)
+        console.print(Text(f"proved, by tactics of the shortest proof: {proved}"), soft_wrap=True)
+    if comparison.left_out:
+        console.print(Text(f"left out, because a search broke: {', '.join(comparison.left_out)}"), soft_wrap=True)

@@ -1,0 +1,262 @@
+"""Two runs on the same theorems, paired theorem by theorem."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from leanebm._shown import fitting_repr, shown
+from leanebm.errors import ConfigError
+from leanebm.pipeline.search.summary import expansions_allowed
+from leanebm.storage import RunInfo
+from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, doublings, read_trajectory
+
+_MUST_AGREE: Final = ("$.lean_version", "$.backend", "$.config.lean", "$.config.search")
+"""Settings without which two runs are no comparison of what guides the search."""
+
+_RESAMPLES: Final = 2000
+
+_MOST_LISTED: Final = 10
+
+_DEEPEST: Final = 8
+"""Proofs of this many tactics and more share a row."""
+
+
+def _count(items: Sized) -> str:
+    return f"<{len(items)}>"
+
+
+@attrs.frozen(kw_only=True)
+class BudgetComparison:
+    """What two runs had proved within one budget."""
+
+    budget: float
+    baseline: int
+    """Theorems that the baseline had proved."""
+
+    experiment: int
+    only_baseline: int
+    """Of these, the ones that the other run had not."""
+
+    only_experiment: int
+
+    @property
+    def p(self) -> float:
+        """Two-sided exact McNemar test: how probable a split at least as uneven is if neither run is better.
+
+        McNemar (1947), with the binomial distribution itself in place of its approximation.
+        """
+        fewer = min(self.only_baseline, self.only_experiment)
+        discordant = self.only_baseline + self.only_experiment
+        tail = sum(math.comb(discordant, k) for k in range(fewer + 1))
+        return min(1.0, float(2 * tail / 2**discordant))  # whole numbers, so exact until the division
+
+
+@attrs.frozen(kw_only=True)
+class DepthComparison:
+    """What two runs proved of the theorems whose shortest known proof has one length."""
+
+    depth: int
+    """Tactics of the shortest proof that either run found; the largest stands for longer ones, too."""
+
+    baseline: int
+    experiment: int
+
+
+@attrs.frozen(kw_only=True)
+class AreaDifference:
+    """How much more of the area under its curve the experiment has, per theorem, with a 95 % interval.
+
+    The curve is the share of theorems proved, over the logarithm of the budget from the smallest to the largest one
+    compared, so the area lies between 0 and 1 and each doubling counts as much as the next.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@attrs.frozen(kw_only=True)
+class RunComparison:
+    """An experiment beside its baseline, on the theorems of which both say something."""
+
+    baseline: Path = attrs.field(converter=Path)
+    experiment: Path = attrs.field(converter=Path)
+    differences: tuple[str, ...]
+    """The settings that differ, each as ``$.path: experiment's, not baseline's``."""
+
+    cost: Cost
+    theorems: int
+    """Theorems compared."""
+
+    left_out: tuple[str, ...]
+    """Theorems of which one of the runs says nothing, because its search broke."""
+
+    budgets: tuple[BudgetComparison, ...]
+    """The smallest first."""
+
+    area: AreaDifference
+    only_baseline: tuple[str, ...] = attrs.field(repr=_count)
+    """Theorems that only the baseline proved, within the largest budget."""
+
+    only_experiment: tuple[str, ...] = attrs.field(repr=_count)
+    depths: tuple[DepthComparison, ...]
+
+    __repr__ = fitting_repr
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; the keys are the fields of the classes here."""
+        values = attrs.asdict(
+            self, value_serializer=lambda _, __, value: str(value) if isinstance(value, Path) else value
+        )
+        for row, budget in zip(values["budgets"], self.budgets, strict=True):
+            row["p"] = budget.p
+        return values
+
+
+def compare_runs(
+    baseline: str | os.PathLike[str],
+    experiment: str | os.PathLike[str],
+    *,
+    cost: Cost = Cost.EXPANSIONS,
+    budgets: Sequence[float] | None = None,
+    seed: int = 0,
+) -> RunComparison:
+    """Set two runs side by side, theorem by theorem.
+
+    Args:
+        baseline: a run's folder.
+        experiment: another one's.
+        cost: in what budgets are counted.
+        budgets: at which ones to compare; by default 1, 2, 4 … up to what the runs had.
+        seed: of the bootstrap over theorems.
+
+    Raises:
+        ConfigError: the runs are not comparable: they differ in theorems, Lean, candidates or budget; all is listed.
+        TrajectoryError: one cannot be read.
+    """
+    before, after = read_trajectory(baseline), read_trajectory(experiment)
+    differences = _latest(after).differences(_latest(before))
+    _check(before, after, differences)
+    pairs = _pairs(before, after)
+    known = {name: pair for name, pair in pairs.items() if all(record.is_final for record in pair)}
+    if not known:
+        raise ConfigError(
+            f"{experiment} and {baseline} cannot be compared:",
+            ["there is no theorem of which both say something; search again what broke, with --resume"],
+        )
+    curves = [AnytimeCurve.of((pair[side] for pair in known.values()), cost) for side in (0, 1)]
+    chosen = _budgets(budgets, curves, _latest(before), cost)
+    rows = tuple(_at(budget, *curves) for budget in chosen)
+    proved = {name: tuple(curve.spent[name] <= chosen[-1] for curve in curves) for name in known}
+    return RunComparison(
+        baseline=Path(baseline),
+        experiment=Path(experiment),
+        differences=tuple(differences),
+        cost=cost,
+        theorems=len(known),
+        left_out=tuple(name for name in pairs if name not in known),
+        budgets=rows,
+        area=_area(*curves, smallest=chosen[0], largest=chosen[-1], seed=seed),
+        only_baseline=tuple(name for name, is_proved in proved.items() if is_proved == (True, False)),
+        only_experiment=tuple(name for name, is_proved in proved.items() if is_proved == (False, True)),
+        depths=tuple(_depths(known)),
+    )
+
+
+_Pair = tuple[TheoremRecord, TheoremRecord]
+
+
+def _latest(run: Trajectory) -> RunInfo:
+    return run.runs[-1]
+
+
+def _pairs(before: Trajectory, after: Trajectory) -> dict[str, _Pair]:
+    others = {record.theorem.name: record for record in after.records}
+    return {record.theorem.name: (record, others[record.theorem.name]) for record in before.records}
+
+
+def _check(before: Trajectory, after: Trajectory, differences: Sequence[str]) -> None:
+    problems = [line for line in differences if line.startswith(_MUST_AGREE)]
+    ours = {record.theorem.name: record.theorem for record in after.records}
+    theirs = {record.theorem.name: record.theorem for record in before.records}
+    problems += _few("only the baseline searched", [name for name in theirs if name not in ours])
+    problems += _few("only the experiment searched", [name for name in ours if name not in theirs])
+    shared = [name for name in ours if name in theirs]
+    problems += _few("stated differently:", [name for name in shared if ours[name] != theirs[name]])
+    if problems:
+        raise ConfigError(
+            f"{after.path} is not comparable with {before.path}, the baseline:",
+            problems,
+        )
+
+
+def _few(what: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return [f"{what} {', '.join(map(shown, names[:_MOST_LISTED]))}{more}"]
+
+
+def _budgets(
+    given: Sequence[float] | None, curves: Sequence[AnytimeCurve], info: RunInfo, cost: Cost
+) -> tuple[float, ...]:
+    if given is not None:
+        if not given or not all(math.isfinite(budget) and budget > 0.0 for budget in given):
+            raise ConfigError("budgets to compare at are numbers above 0:", [f"got {shown(list(given))} @ budgets"])
+        return tuple(sorted(set(map(float, given))))
+    allowed = expansions_allowed(info)
+    if cost is Cost.EXPANSIONS and allowed is not None:
+        return doublings(allowed)
+    proofs = [spent for curve in curves for spent in curve.spent.values() if math.isfinite(spent)]
+    return doublings(max(1.0, *map(math.ceil, proofs))) if proofs else (1.0,)
+
+
+def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve) -> BudgetComparison:
+    proved = [(before.spent[name] <= budget, after.spent[name] <= budget) for name in before.spent]
+    return BudgetComparison(
+        budget=budget,
+        baseline=before.proved_within(budget),
+        experiment=after.proved_within(budget),
+        only_baseline=proved.count((True, False)),
+        only_experiment=proved.count((False, True)),
+    )
+
+
+def _area(before: AnytimeCurve, after: AnytimeCurve, *, smallest: float, largest: float, seed: int) -> AreaDifference:
+    def area(spent: float) -> float:
+        if spent > largest:
+            return 0.0
+        return 1.0 if smallest == largest else math.log(largest / max(spent, smallest)) / math.log(largest / smallest)
+
+    gains = [area(after.spent[name]) - area(spent) for name, spent in before.spent.items()]
+    rng = random.Random(seed)  # noqa: S311 - a bootstrap, not a secret
+    means = sorted(math.fsum(rng.choices(gains, k=len(gains))) / len(gains) for _ in range(_RESAMPLES))
+    return AreaDifference(
+        value=math.fsum(gains) / len(gains),
+        low=means[round(0.025 * _RESAMPLES)],
+        high=means[round(0.975 * _RESAMPLES) - 1],
+    )
+
+
+def _depths(pairs: Mapping[str, _Pair]) -> Iterator[DepthComparison]:
+    lengths = [tuple(_length(record) for record in pair) for pair in pairs.values()]
+    proved = [pair for pair in lengths if min(pair) < math.inf]
+    rows = sorted({min(_DEEPEST, min(pair)) for pair in proved})
+    for depth in rows:
+        here = [pair for pair in proved if min(_DEEPEST, min(pair)) == depth]
+        yield DepthComparison(
+            depth=int(depth),
+            baseline=sum(pair[0] < math.inf for pair in here),
+            experiment=sum(pair[1] < math.inf for pair in here),
+        )
+
+
+def _length(record: TheoremRecord) -> float:
+    return math.inf if record.certificate is None else len(record.certificate.tactics)

@@ -1,0 +1,62 @@
+"""Comparisons on one page, with their curves."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from leanebm._extras import extra_needed
+from leanebm._shown import printable
+from leanebm.pipeline.comparison.comparison import RunComparison
+from leanebm.storage import write_atomically
+
+_WIDTH, _HEIGHT = 640, 280
+"""Of the plot's inner part, in pixels."""
+
+
+def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[RunComparison]) -> Path:
+    """Write one HTML file with the curves and the tables of ``comparisons``; it needs nothing beside it.
+
+    Args:
+        path: the file.
+        comparisons: at least one; all with one baseline and one kind of cost.
+
+    Raises:
+        MissingExtra: jinja2 is not installed; it comes with the extra ``energy``.
+        OSError: the file cannot be written.
+    """
+    with extra_needed("energy", "a page with curves"):
+        import jinja2
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leanebm.pipeline.comparison"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    first = comparisons[0]
+    curves = [(first.baseline, [(row.budget, row.baseline) for row in first.budgets])]
+    curves += [(each.experiment, [(row.budget, row.experiment) for row in each.budgets]) for each in comparisons]
+    page = environment.get_template("page.html.j2").render(
+        comparisons=comparisons,
+        cost=first.cost.value.replace("_", " "),
+        width=_WIDTH,
+        height=_HEIGHT,
+        curves=[(str(name), _polyline(points, first.theorems)) for name, points in curves],
+        ticks=[(f"{row.budget:g}", _x(row.budget, first.budgets[-1].budget)) for row in first.budgets],
+    )
+    path = Path(path)
+    write_atomically(path, printable(page).encode())
+    return path
+
+
+def _polyline(points: Sequence[tuple[float, int]], theorems: int) -> str:
+    largest = points[-1][0]
+    return " ".join(f"{_x(budget, largest):.1f},{_HEIGHT * (1 - proved / theorems):.1f}" for budget, proved in points)
+
+
+def _x(budget: float, largest: float) -> float:
+    """Where a budget is drawn: each doubling is as wide as the next."""
+    return _WIDTH * math.log2(max(budget, 1.0)) / math.log2(largest) if largest > 1.0 else float(_WIDTH)

@@ -1,0 +1,70 @@
+"""What a proof cost, and how many theorems are proved within a budget."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable, Mapping, Sized
+from typing import Self
+
+import attrs
+
+from leanebm._shown import fitting_repr
+from leanebm.core import SearchOutcome
+from leanebm.trajectory.record import TheoremRecord
+
+
+class Cost(enum.StrEnum):
+    """In what a budget is counted. The values are fields of :class:`TheoremRecord`."""
+
+    EXPANSIONS = "expansions"
+    """Nodes about which the policy was asked."""
+
+    TACTIC_CALLS = "tactic_calls"
+    """Tactics that Lean ran."""
+
+    SECONDS = "wall_s"
+    """Wall time; it depends on the machine and on what else that does."""
+
+
+def doublings(limit: float) -> tuple[float, ...]:
+    """The budgets 1, 2, 4 … up to ``limit``, and ``limit`` itself, which is at least 1."""
+    powers = [2.0**exponent for exponent in range(math.floor(math.log2(limit)) + 1)]
+    return (*powers, limit) if powers[-1] < limit else tuple(powers)
+
+
+def _count(items: Sized) -> str:
+    return f"<{len(items)}>"
+
+
+@attrs.frozen(kw_only=True)
+class AnytimeCurve:
+    """How many theorems a run had proved within each budget.
+
+    A search with budget B begins as one with a larger budget does, so one run at the largest tells all the others.
+    """
+
+    cost: Cost
+    spent: Mapping[str, float] = attrs.field(repr=_count)
+    """What the proof of each theorem cost, by name; infinite where there is none. Theorems whose search broke, of which
+    nothing is known, are left out."""
+
+    __repr__ = fitting_repr
+
+    @classmethod
+    def of(cls, records: Iterable[TheoremRecord], cost: Cost = Cost.EXPANSIONS) -> Self:
+        """The curve of a run's records."""
+        return cls(
+            cost=cost,
+            spent={
+                record.theorem.name: float(getattr(record, cost))
+                if record.outcome is SearchOutcome.PROVED
+                else math.inf
+                for record in records
+                if record.is_final
+            },
+        )
+
+    def proved_within(self, budget: float) -> int:
+        """Theorems whose proof cost at most ``budget``."""
+        return sum(spent <= budget for spent in self.spent.values())

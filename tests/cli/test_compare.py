@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from leanebm.cli.compare import _COSTS
+from leanebm.trajectory import Cost
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def runs(leanebm_command: Leanebm, toy_lean: object) -> tuple[str, str]:
+    assert toy_lean is not None
+    Path("theorems.txt").write_text("3\n31\n7\n")
+    for folder, scorer in (("plain", "length_normalised"), ("broad", "breadth_first")):
+        options = ["--output", folder, "--budget", "8", "--scorer", scorer]
+        assert leanebm_command("search", "--theorems", "theorems.txt", *options).exit_code == 0
+    return "plain", "broad"
+
+
+def test_a_person_sees_both_runs_and_what_differs(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
+    result = leanebm_command("compare", "--baseline", runs[0], "--experiment", runs[1])
+    assert result.exit_code == 0
+    assert "broad beside plain" in result.stdout
+    assert "$.config.scorer" in result.stdout
+    assert "3 theorems; area under the curve" in result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines() if line.strip()[:1].isdigit()][:4] == [
+        "1",
+        "2",
+        "4",
+        "8",
+    ]
+
+
+def test_json_lists_each_experiment(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
+    experiments = ["--experiment", runs[1], "--experiment", runs[0]]
+    found = json.loads(leanebm_command("compare", "--baseline", runs[0], *experiments, "--json").stdout)
+    assert [comparison["experiment"] for comparison in found] == [runs[1], runs[0]]
+    assert found[1]["area"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_budgets_and_costs_are_chosen(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
+    pair = ["--baseline", runs[0], "--experiment", runs[1]]
+    options = ["--budgets", "2,6", "--by", "tactic-calls", "--json"]
+    [found] = json.loads(leanebm_command("compare", *pair, *options).stdout)
+    assert found["cost"] == "tactic_calls"
+    assert [row["budget"] for row in found["budgets"]] == [2, 6]
+    assert leanebm_command("compare", *pair, "--budgets", "2;6").exit_code == 2
+
+
+def test_a_page_is_written(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
+    pytest.importorskip("jinja2")
+    pair = ["--baseline", runs[0], "--experiment", runs[1]]
+    assert leanebm_command("compare", *pair, "--html", "page.html").exit_code == 0
+    assert "<svg" in Path("page.html").read_text()
+
+
+def test_runs_of_other_theorems_are_refused(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
+    Path("fewer.txt").write_text("3\n")
+    assert leanebm_command("search", "--theorems", "fewer.txt", "--output", "fewer", "--budget", "8").exit_code == 0
+    result = leanebm_command("compare", "--baseline", runs[0], "--experiment", "fewer")
+    assert result.exit_code == 2
+    assert "only the baseline searched" in result.stderr
+
+
+def test_its_costs_are_all_there_are() -> None:
+    assert set(_COSTS.values()) == set(Cost)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import SearchOutcome, Theorem
+from leanebm.errors import ConfigError
+from leanebm.pipeline import BudgetComparison, RunConfig, SearchRun, compare_runs
+from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
+from leanebm.testing import LOST, ToyWorld
+from leanebm.trajectory import AnytimeCurve, Cost, read_trajectory
+
+Numbers = Callable[..., tuple[Theorem, ...]]
+Search = Callable[..., Any]
+
+
+@pytest.fixture
+def search(tmp_path: Path, config: RunConfig, world: ToyWorld, toy_bench: Callable[..., Any]) -> Search:
+    """Search some theorems into a folder; returns it."""
+
+    async def run(
+        name: str, theorems: Sequence[Theorem], *, moves: dict[str, Any] | None = None, **settings: Any
+    ) -> Path:
+        bench = toy_bench(ToyWorld(moves={**world.moves, **(moves or {})}))
+        await SearchRun(attrs.evolve(config, **settings), theorems, tmp_path / name, opening=bench).run()
+        return tmp_path / name
+
+    return run
+
+
+def spent(folder: Path) -> dict[str, float]:
+    return dict(AnytimeCurve.of(read_trajectory(folder).records).spent)
+
+
+async def test_a_run_beside_itself_differs_in_nothing(search: Search, numbers: Numbers) -> None:
+    run = await search("one", numbers(*range(1, 20)))
+    found = compare_runs(run, run)
+    assert found.theorems == 19
+    assert found.differences == found.left_out == found.only_baseline == found.only_experiment == ()
+    assert (found.area.value, found.area.low, found.area.high) == (0.0, 0.0, 0.0)
+    assert all(row.baseline == row.experiment and row.p == 1.0 for row in found.budgets)
+    assert [row.budget for row in found.budgets] == [1, 2, 4, 8, 16, 32, 64, 128, 200]
+
+
+async def test_counts_are_those_of_the_two_runs_at_each_budget(search: Search, numbers: Numbers) -> None:
+    theorems = numbers(*range(1, 20))
+    one = await search("one", theorems)
+    other = await search("other", theorems, scorer=BreadthFirst())
+    found, before, after = compare_runs(one, other), spent(one), spent(other)
+    for row in found.budgets:
+        assert row.baseline == sum(cost <= row.budget for cost in before.values())
+        assert row.experiment == sum(cost <= row.budget for cost in after.values())
+        assert row.only_baseline == sum(before[name] <= row.budget < after[name] for name in before)
+        assert row.only_experiment == sum(after[name] <= row.budget < before[name] for name in before)
+    assert before != after
+    assert any("scorer" in line for line in found.differences)
+    assert found.area.low <= found.area.value <= found.area.high
+
+
+async def test_an_experiment_that_proves_more_is_better_by_every_figure(search: Search, numbers: Numbers) -> None:
+    theorems = numbers(*range(1, 9))
+    stuck: dict[str, Any] = {str(number): {} for number in range(1, 5)}
+    worse = await search("worse", theorems, moves=stuck)
+    better = await search("better", theorems)
+    found = compare_runs(worse, better)
+    last = found.budgets[-1]
+    assert (last.baseline, last.experiment, last.only_baseline) == (0, 8, 0)
+    assert set(found.only_experiment) == {theorem.name for theorem in theorems}
+    assert found.area.low > 0.0
+    assert sum(row.experiment for row in found.depths) == 8
+    assert sum(row.baseline for row in found.depths) == 0
+    backwards = compare_runs(better, worse)
+    assert backwards.area.value == -found.area.value
+    assert backwards.only_baseline == found.only_experiment
+
+
+async def test_a_theorem_whose_search_broke_is_left_out_of_both(search: Search, numbers: Numbers) -> None:
+    theorems = numbers(2, 3, 5, 9)
+    whole = await search("whole", theorems)
+    broken = await search("broken", theorems, moves={"9": {"decrement": LOST}})
+    found = compare_runs(whole, broken)
+    lost = {record.theorem.name for record in read_trajectory(broken).records if not record.is_final}
+    assert "n9" in found.left_out
+    assert set(found.left_out) == lost
+    assert found.theorems == 4 - len(lost) > 0
+    assert found.only_baseline == ()
+
+
+async def test_runs_that_are_not_comparable_are_refused_with_every_reason(search: Search, numbers: Numbers) -> None:
+    one = await search("one", numbers(1, 2, 3))
+    wide = SearchConfig(budget=SearchBudget(max_expansions=50), candidates_per_state=3)
+    other = await search("other", numbers(2, 3, 4), search=wide)
+    with pytest.raises(ConfigError) as refused:
+        compare_runs(one, other)
+    text = str(refused.value)
+    for reason in (
+        "max_expansions",
+        "candidates_per_state",
+        "only the baseline searched 'n1'",
+        "experiment searched 'n4'",
+    ):
+        assert reason in text
+
+
+async def test_a_statement_that_changed_is_another_theorem(search: Search, numbers: Numbers) -> None:
+    one = await search("one", numbers(1, 2))
+    other = await search("other", [*numbers(1), Theorem(name="n2", statement="3")])
+    with pytest.raises(ConfigError, match="stated differently: 'n2'"):
+        compare_runs(one, other)
+
+
+@pytest.mark.parametrize("budgets", [[], [0.0], [-1.0, 2.0], [math.nan], [math.inf]])
+async def test_budgets_that_are_none_are_refused(search: Search, numbers: Numbers, budgets: list[float]) -> None:
+    run = await search("one", numbers(1))
+    with pytest.raises(ConfigError, match="above 0"):
+        compare_runs(run, run, budgets=budgets)
+
+
+async def test_other_costs_and_chosen_budgets(search: Search, numbers: Numbers) -> None:
+    run = await search("one", numbers(*range(1, 9)))
+    records = read_trajectory(run).records
+    found = compare_runs(run, run, cost=Cost.TACTIC_CALLS)
+    most = max(record.tactic_calls for record in records if record.outcome is SearchOutcome.PROVED)
+    assert found.budgets[-1].budget == most
+    assert found.budgets[-1].baseline == 8
+    assert [row.budget for row in compare_runs(run, run, budgets=[16, 4, 4]).budgets] == [4, 16]
+
+
+async def test_it_is_json(search: Search, numbers: Numbers) -> None:
+    run = await search("one", numbers(*range(1, 5)))
+    values = json.loads(json.dumps(compare_runs(run, run).as_json()))
+    assert values["theorems"] == 4
+    assert values["budgets"][0]["p"] == 1.0
+    assert values["baseline"] == str(run)
+
+
+@pytest.mark.parametrize(
+    ("only_baseline", "only_experiment", "p"),
+    [
+        (0, 0, 1.0),
+        (3, 3, 1.0),
+        (0, 1, 1.0),
+        (0, 5, 2 / 2**5),
+        (1, 9, 2 * (1 + 10) / 2**10),
+        (4, 36, 2 * (1 + 40 + 780 + 9880 + 91390) / 2**40),
+    ],
+)
+def test_the_exact_test(only_baseline: int, only_experiment: int, p: float) -> None:
+    row = BudgetComparison(
+        budget=1, baseline=0, experiment=0, only_baseline=only_baseline, only_experiment=only_experiment
+    )
+    assert row.p == pytest.approx(p, rel=1e-4)
+    assert attrs.evolve(row, only_baseline=only_experiment, only_experiment=only_baseline).p == row.p
+
+
+def test_the_exact_test_of_thousands() -> None:
+    row = BudgetComparison(budget=1, baseline=0, experiment=0, only_baseline=1900, only_experiment=2100)
+    assert row.p == pytest.approx(0.00164, abs=1e-4)
