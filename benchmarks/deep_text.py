@@ -253,7 +253,7 @@ def _library_name(text: str) -> list[Request[Any]]:
 
 
 def _file(text: str) -> list[Request[Any]]:
-    return [proof_certify(_TRUE, source=text, name="t")]
+    return [proof_certify(_TRUE, source=text, name="t", timeout_s=120)]
 
 
 def _framed(texts: dict[str, Text], before: str) -> dict[str, Text]:

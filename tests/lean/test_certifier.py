@@ -22,7 +22,7 @@ from leanebm.core import (
     Theorem,
 )
 from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
-from leanebm.errors import PoolClosed, WorkerDied, WorkerLost, WorkerStartError
+from leanebm.errors import CommandRefused, PoolClosed, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
 from leanebm.lean.certifier import assemble, audit, declaration_name, lean_file
@@ -53,7 +53,8 @@ async def test_a_proof_is_certified(fake_config: FakeConfig, tmp_path: Path) -> 
     body = "open Nat\n\ntheorem leanebm_my_theorem : p := by\n  intro x\n  done\n"
     assert result.source == "\n" + body
     (request,) = _requests(log, "proof.certify")
-    assert request == {"source": body, "name": "leanebm_my_theorem", "expr": "p", "header": "open Nat"}
+    scope = {"expr": "p", "header": "open Nat"}
+    assert request == {"source": body, "name": "leanebm_my_theorem", "timeout": 120_000, **scope}
 
 
 async def test_a_library_theorem_is_certified_by_its_name(fake_config: FakeConfig, tmp_path: Path) -> None:
@@ -102,6 +103,27 @@ async def test_pantograph_certifies_neither_contexts_nor_binders(
         result = await certifier.certify(theorem, ["done"])
     assert isinstance(result, CertificationRejected)
     assert result.reason == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "limit"),
+    [("ours", r"7 s \(deadline_s of the certifier\)"), ("pantograph", r"3 s \(tactic_timeout_s\)")],
+)
+async def test_a_proof_that_lean_had_no_time_for_is_not_rejected(
+    fake_config: FakeConfig, dialect: str, limit: str
+) -> None:
+    theorem = Theorem(name="long", statement="p")
+    async with Certifier(fake_config(dialect=dialect, tactic_timeout_s=3.0), deadline_s=7.0) as certifier:
+        with pytest.raises(CommandRefused, match=rf"the proof of 'long' was not checked within {limit}"):
+            await certifier.certify(theorem, ["-- out of time", "done"])
+        assert isinstance(await certifier.certify(theorem, ["done"]), Certificate)
+
+
+async def test_a_proof_that_costs_its_workers_is_named(fake_config: FakeConfig) -> None:
+    config = fake_config(tactic_grace_s=0.1)
+    async with Certifier(config, deadline_s=0.2) as certifier:
+        with pytest.raises(WorkerLost, match=r"\(deadline_s of the certifier\) during proof\.certify 'my theorem'"):
+            await certifier.certify(_THEOREM, ["-- certify hang", "done"])
 
 
 async def test_it_keeps_the_contract_of_a_certifier(fake_config: FakeConfig) -> None:

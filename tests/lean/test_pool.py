@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -43,6 +44,53 @@ async def _full(config: LeanPoolConfig) -> AsyncIterator[LeanPool]:
     async with LeanPool(config) as pool:
         await _until(pool, lambda s: len(s.workers) == config.num_workers)
         yield pool
+
+
+# --- library searches ---
+
+
+def _times_made_ready(log: Path) -> int:
+    return sum(json.loads(line)["cmd"] == "warm" for line in log.read_bytes().splitlines())
+
+
+async def test_a_successor_gets_ready_while_it_waits(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool:
+        proof = await pool.open(_THEOREM)
+        await proof.run_tactic(proof.root, "exact?")
+        with pytest.raises(WorkerDied):
+            await proof.run_tactic(proof.root, "die")
+        await proof.aclose()
+        await _until(pool, lambda s: s.starts == 2 and len(s.workers) == 1)
+        assert await pool.ask(lean_version()) == "4.0.0-fake"
+        assert _times_made_ready(log) == 2
+    async with LeanPool(fake_config(log=log)) as pool:
+        assert await pool.ask(lean_version()) == "4.0.0-fake"
+    assert _times_made_ready(log) == 2
+
+
+async def test_the_others_get_ready_when_they_have_no_proofs(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with _full(fake_config(log=log, num_workers=2)) as pool:
+        first, second = await pool.open(_THEOREM), await pool.open(_THEOREM)
+        await first.run_tactic(first.root, "exact?")
+        await second.run_tactic(second.root, "step")
+        assert _times_made_ready(log) == 1
+        await second.aclose()
+        await pool.ask(lean_version())
+        await first.aclose()
+        await pool.ask(lean_version())
+    assert _times_made_ready(log) == 2
+
+
+async def test_what_was_begun_for_a_caller_that_left_is_ready(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        running = asyncio.ensure_future(proof.run_tactic(proof.root, "exact?"))
+        await asyncio.sleep(0)
+        running.cancel()
+        await proof.run_tactic(proof.root, "exact?")
+        assert _times_made_ready(log) == 1
 
 
 # --- life ---

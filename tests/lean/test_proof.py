@@ -20,7 +20,7 @@ from leanebm.core import (
     Theorem,
 )
 from leanebm.core.limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
-from leanebm.errors import CommandRefused, StaleState, StatementError
+from leanebm.errors import CommandRefused, StaleState, StatementError, WorkerTimeout
 from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle, ProofHandleOwned
 
 FakeConfig = Callable[..., LeanPoolConfig]
@@ -227,11 +227,44 @@ async def test_a_statement_that_does_not_elaborate_is_an_error(fake_config: Fake
 
 async def test_a_statement_that_lean_had_no_time_for_is_not_called_a_bad_one(fake_config: FakeConfig) -> None:
     async with LeanPool(fake_config(request_deadline_s=5.0)) as pool:
-        with pytest.raises(CommandRefused, match=r"within 2\.5 s, half of request_deadline_s") as caught:
+        with pytest.raises(CommandRefused, match=r"'slow' .* within 2\.5 s, half of request_deadline_s") as caught:
             await pool.open(Theorem(name="t", statement="slow"))
         assert not isinstance(caught.value, StatementError)
         assert pool.statistics().open_proofs == 0
         assert not pool.statistics().retirements
+
+
+async def test_pantograph_has_a_tactics_time_for_a_statement(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(dialect="pantograph", tactic_timeout_s=3.0)) as pool:
+        with pytest.raises(CommandRefused, match=r"'slow' was not elaborated within 3 s, tactic_timeout_s"):
+            await pool.open(Theorem(name="t", statement="slow"))
+
+
+async def test_a_statement_that_costs_its_worker_is_named(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(request_deadline_s=0.2)) as pool:
+        with pytest.raises(WorkerTimeout, match=r"within 0\.2 s \(request_deadline_s\) during goal\.start 'hang'"):
+            await pool.open(Theorem(name="t", statement="hang"))
+
+
+def _asked(log: Path) -> list[str]:
+    requests = [json.loads(line) for line in log.read_bytes().splitlines()]
+    return [request["payload"].get("tactic") or request["cmd"] for request in requests]
+
+
+async def test_the_library_is_made_ready_before_a_tactic_searches_it(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        for tactic in ("step", "apply?", "exact?", "rw?"):
+            await proof.run_tactic(proof.root, tactic)
+        assert _asked(log) == ["stat", "goal.start", "step", "exact?", "apply?", "exact?", "rw?", "rw?"]
+
+
+async def test_pantograph_makes_nothing_ready(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    theorem = Theorem(name="t", statement="p")
+    async with LeanPool(fake_config(dialect="pantograph", log=log)) as pool, pool.open(theorem) as proof:
+        await proof.run_tactic(proof.root, "exact?")
+        assert _asked(log).count("exact?") == 1
 
 
 async def test_pantograph_takes_universes_but_no_open_lines(fake_config: FakeConfig, tmp_path: Path) -> None:

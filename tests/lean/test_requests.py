@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from leanebm.core import StateRef, Theorem
 from leanebm.lean import Dialect, requests
 from leanebm.lean.requests import goal_start, proof_certify
@@ -19,7 +21,7 @@ def test_lean_is_told_when_to_give_a_statement_up() -> None:
 def test_a_context_follows_the_header() -> None:
     theorem = Theorem(name="t", statement="p", header="open Nat\n", context="\ndef f := 1\n")
     assert goal_start(theorem, epoch=0).payload["header"] == "open Nat\n\ndef f := 1"
-    assert proof_certify(theorem, source="s", name="n").payload["header"] == "open Nat\n\ndef f := 1"
+    assert proof_certify(theorem, source="s", name="n", timeout_s=1.0).payload["header"] == "open Nat\n\ndef f := 1"
 
 
 def test_a_worker_without_headers_is_told_the_universes() -> None:
@@ -47,5 +49,28 @@ def test_every_flag_of_the_frontend_is_sent() -> None:
 
 
 def test_certification_names_the_claim() -> None:
-    payload = requests.proof_certify(_SCOPED, source="s", name="n").payload
-    assert payload == {"source": "s", "name": "n", "expr": _SCOPED.statement, "header": _SCOPED.header}
+    payload = requests.proof_certify(_SCOPED, source="s", name="n", timeout_s=2.0).payload
+    scope = {"expr": _SCOPED.statement, "header": _SCOPED.header}
+    assert payload == {"source": "s", "name": "n", "timeout": 2000, **scope}
+
+
+@pytest.mark.parametrize(
+    ("tactic", "indexes"),
+    [
+        ("exact?", ["exact?"]),
+        ("intro n\n  apply? using h", ["exact?"]),
+        ("first | rw? | exact?", ["exact?", "rw?"]),
+        ("have? using h", ["exact?"]),
+        ("rw [foo?]", []),
+        ("exact h", []),
+        ("exact foo.exact?", []),
+        ("simp?", []),
+    ],
+)
+def test_a_tactic_says_what_it_needs_of_the_library(tactic: str, indexes: list[str]) -> None:
+    assert [index.value for index in requests.indexes_for(tactic)] == indexes
+
+
+def test_an_index_is_asked_for_by_the_tactic_that_needs_it() -> None:
+    request = requests.warm(requests.LibraryIndex.TERMS, timeout_s=60.0)
+    assert (request.command, request.payload) == ("warm", {"tactic": "exact?", "timeout": 60_000})

@@ -108,7 +108,8 @@ async def test_noise_that_nobody_asked_for_ends_the_worker(fake_config: FakeConf
 
 async def test_a_worker_that_does_not_answer_in_time_is_killed(fake_config: FakeConfig) -> None:
     async with _worker(fake_config()) as worker:
-        with pytest.raises(WorkerTimeout, match=r"0\.2 s during goal\.tactic") as caught:
+        told = r"within 0\.2 s \(tactic_timeout_s \+ tactic_grace_s, or request_deadline_s\) during goal\.tactic 'hang'"
+        with pytest.raises(WorkerTimeout, match=told) as caught:
             await worker.request(_tactic("hang"), deadline_s=0.2)
         assert caught.value.elapsed_s >= 0.2
         assert await worker.wait_due() is RetirementReason.TIMEOUT

@@ -145,7 +145,7 @@ class ProofCertifier(Protocol):
             proof: A list of tactics, or a tree of :class:`~leanebm.core.ProofStep`.
 
         Raises:
-            WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+            WorkerLost, CommandRefused: the certifier broke or had no time; the proof is neither accepted nor rejected.
         """
         ...
 

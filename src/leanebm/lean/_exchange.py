@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from leanebm._shown import shown
 from leanebm.errors import ProtocolError, WorkerDied, WorkerLost, WorkerTimeout
 from leanebm.lean._replies import JsonObject, MalformedReplyError
 from leanebm.lean.requests import Request
@@ -173,12 +174,13 @@ def loss_of(
         stderr_tail: The last of its standard error.
     """
     command = "" if culprit is None else culprit.request.command
-    during = f" during {command}" if command else " while idle"
+    about = "" if culprit is None or not culprit.request.about else f" {shown(culprit.request.about)}"
+    during = f" during {command}{about}" if command else " while idle"
     kind: type[WorkerLost]
     match breakage:
         case TimeoutError():
-            seconds = 0.0 if culprit is None else culprit.deadline_s
-            kind, what = WorkerTimeout, f"gave no answer within {seconds:g} s{during}; it was killed"
+            limit = "" if culprit is None else f" within {culprit.deadline_s:g} s ({culprit.request.limit})"
+            kind, what = WorkerTimeout, f"gave no answer{limit}{during}; it was killed"
         case EOFError() if doom is not None:
             kind, what = WorkerDied, f"{doom}{during}; it was killed"
         case EOFError():

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import partial
@@ -30,7 +30,7 @@ from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.absent_modules import absent_modules, how_to_do_without
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import Request, options_set, stat
+from leanebm.lean.requests import LibraryIndex, Request, options_set, stat, warm
 from leanebm.lean.statistics import RetirementReason
 
 _epochs = count(1)
@@ -59,6 +59,8 @@ class LeanWorker:
         """How its process was started."""
         self.requests = 0
         """Requests answered."""
+        self.indexes: set[LibraryIndex] = set()
+        """What it was told to make ready of the library."""
         self.rss_mib = 0.0
         """Resident memory in MiB, as last sampled."""
         self.start_s = 0.0
@@ -184,12 +186,25 @@ class LeanWorker:
             exchange.abandon()
             raise
 
-    def post(self, request: Request[R]) -> None:
+    def post(self, request: Request[R], *, deadline_s: float | None = None) -> None:
         """Send ``request`` when its turn comes, and do not care what becomes of it."""
         if self._end is None:
-            exchange = self._enqueue(request, None, None)
+            exchange = self._enqueue(request, deadline_s, None)
             # Looking at the exception is what keeps asyncio from reporting it as never looked at.
             exchange.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+
+    def make_ready(self, indexes: Iterable[LibraryIndex]) -> None:
+        """Have ``indexes`` of the library made, each once, before anything that is asked for later.
+
+        A search of the library that had to make its index would run out of a tactic's time, and leave none for the next
+        one: an index that is interrupted is lost. So it gets a worker's time to start, whoever waits for it.
+        """
+        if self.command.dialect is Dialect.LEANEBM:
+            deadline_s = self._config.startup_deadline_s
+            for index in indexes:
+                if index not in self.indexes:
+                    self.indexes.add(index)
+                    self.post(warm(index, timeout_s=deadline_s / 2), deadline_s=deadline_s)
 
     def _enqueue(
         self, request: Request[R], deadline_s: float | None, on_abandoned: Callable[[R], None] | None

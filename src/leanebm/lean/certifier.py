@@ -16,7 +16,7 @@ from typing import Self
 
 import attrs
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, shown
 from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
 from leanebm.core.proof_script import Proof, indented, tactic_blocks
@@ -24,12 +24,13 @@ from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean._frontend_certificate import audited, objection, verdict
-from leanebm.lean._replies import MISUSE, CertifiedReply, CertifyRejectedReply
+from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
+    CERTIFIER_LIMIT,
     expr_echo,
     frontend_process,
     lean_version,
@@ -191,6 +192,7 @@ class Certifier:
 
         Raises:
             WorkerLost: the second worker was lost, too; the proof is neither accepted nor rejected.
+            CommandRefused: of kind ``timeout``: Lean did not get through with it in time; nothing is known, either.
             WorkerStartError: no worker could be started.
             LeanInstallError: the backend is not usable.
         """
@@ -206,7 +208,7 @@ class Certifier:
             name: What the text calls the theorem.
 
         Raises:
-            WorkerLost, WorkerStartError, LeanInstallError: as :meth:`certify`.
+            WorkerLost, CommandRefused, WorkerStartError, LeanInstallError: as :meth:`certify`.
         """
         return await self._decide(_Claim(theorem, (), name, text))
 
@@ -241,6 +243,8 @@ class Certifier:
         except CommandRefused as refusal:
             if refusal.kind in MISUSE:
                 raise
+            if refusal.description == INTERRUPTED:
+                raise self._out_of_time(worker, theorem, refusal.command) from refusal
             reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
         if isinstance(reply, CertifyRejectedReply):
             return self._rejection(claim, source, reply)
@@ -251,8 +255,9 @@ class Certifier:
     ) -> CertifiedReply | CertifyRejectedReply:
         if worker.command.dialect is Dialect.PANTOGRAPH:
             return await self._read_messages(worker, claim, source, statement)
-        request = proof_certify(claim.theorem, source=source, name=claim.name)
-        return await worker.request(request, deadline_s=self._deadline_s)
+        request = proof_certify(claim.theorem, source=source, name=claim.name, timeout_s=self._deadline_s)
+        # Lean, interrupted, is given time to say so before its worker is given up.
+        return await worker.request(request, deadline_s=self._deadline_s + self.config.tactic_grace_s)
 
     async def _read_messages(
         self, worker: LeanWorker, claim: _Claim, source: str, statement: str
@@ -266,6 +271,19 @@ class Certifier:
         said = await worker.request(frontend_process(audited(source, theorem, claim.name)), deadline_s=self._deadline_s)
         version = await worker.request(lean_version())
         return verdict(said, theorem, claim.name, source=source, statement=statement, lean_version=version)
+
+    def _out_of_time(self, worker: LeanWorker, theorem: Theorem, command: str) -> CommandRefused:
+        is_ours = worker.command.dialect is Dialect.LEANEBM
+        # Plain Pantograph has one limit for every command.
+        limit_s, limit = (
+            (self._deadline_s, CERTIFIER_LIMIT) if is_ours else (self.config.tactic_timeout_s, "tactic_timeout_s")
+        )
+        return CommandRefused(
+            "timeout",
+            f"the proof of {shown(theorem.name)} was not checked within {limit_s:g} s ({limit}), so it is neither "
+            "accepted nor rejected. Raise that if the machine is slow or busy; else the proof asks too much of Lean",
+            command=command,
+        )
 
     def _rejection(self, claim: _Claim, source: str, reply: CertifyRejectedReply) -> CertificationRejected:
         return CertificationRejected(

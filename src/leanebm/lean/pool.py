@@ -5,6 +5,9 @@ A worker that has served long enough is replaced in good order: its successor is
 first, then takes over the place, and the old one takes no new proofs and waits for its open ones. Only
 one worker at a time is in that condition, so a pool never has more than ``num_workers + 1`` processes.
 A worker that broke is replaced at once; the pause between starts doubles only while starts fail.
+
+The first search of the library costs a worker seconds (:class:`~leanebm.lean.requests.LibraryIndex`). Once the pool has
+seen one, a new worker gets ready for the next while it waits for its first proof, and another when it has none.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
-from leanebm.lean.requests import Request
+from leanebm.lean.requests import LibraryIndex, Request
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
 _log = logging.getLogger(__name__)
@@ -85,6 +88,7 @@ class LeanPool:
         self._change = asyncio.Event()
         self._has_spare = False
         self._start_error = WorkerStartError("every Lean worker ended before it answered a single request")
+        self._indexes: set[LibraryIndex] = set()
         self._waiting = 0
         self._starts = 0
         self._start_failures = 0
@@ -209,7 +213,14 @@ class LeanPool:
 
     def _leave(self, post: _Post) -> None:
         post.open_proofs -= 1
+        if not post.open_proofs:
+            self._make_ready(post.worker)
         self._announce()
+
+    def _make_ready(self, worker: LeanWorker) -> None:
+        """Have a worker without proofs make what was needed of the library so far."""
+        self._indexes.update(*(post.worker.indexes for post in self._posts))
+        worker.make_ready(self._indexes)
 
     def _announce(self) -> None:
         """Wake everyone who waits for a worker, or for a worker to be free of proofs."""
@@ -264,6 +275,7 @@ class LeanPool:
                     _log.warning("start %d of at most %d failed: %s", failures, self.config.max_start_failures, error)
             else:
                 self._starts += 1
+                self._make_ready(worker)
                 self._posts.append(post := _Post(worker))
                 self._announce()
                 return post
@@ -294,6 +306,7 @@ class LeanPool:
 
     async def _dismiss(self, post: _Post, reason: RetirementReason) -> None:
         """Take a worker out of the pool and end it."""
+        self._indexes |= post.worker.indexes
         self._posts.remove(post)
         self._requests_of_the_past += post.worker.requests
         self._retirements[reason] += 1

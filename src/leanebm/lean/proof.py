@@ -22,7 +22,7 @@ from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFaile
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic
+from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic, indexes_for
 
 
 class ProofHandle:
@@ -76,7 +76,11 @@ class ProofHandle:
             raise StatementError("length", objection)
         _check_header(theorem, worker.command)
         # Half of the time, so that Lean, interrupted, can say so before the worker is given up.
-        timeout_s = config.request_deadline_s / 2
+        timeout_s, limit = (
+            (config.request_deadline_s / 2, "half of request_deadline_s")
+            if worker.command.dialect is Dialect.LEANEBM
+            else (config.tactic_timeout_s, "tactic_timeout_s")
+        )
         request = goal_start(theorem, worker.command.dialect, epoch=worker.epoch, timeout_s=timeout_s)
         try:
             started = await worker.request(request, on_abandoned=partial(_forget, worker))
@@ -88,7 +92,7 @@ class ProofHandle:
             if refusal.description == INTERRUPTED:
                 raise CommandRefused(
                     "timeout",
-                    f"the statement was not elaborated within {timeout_s:g} s, half of request_deadline_s. "
+                    f"the statement {shown(request.about)} was not elaborated within {timeout_s:g} s, {limit}. "
                     "Raise that if the machine is slow or busy; else the statement asks too much of Lean",
                     command=refusal.command,
                 ) from refusal
@@ -128,6 +132,7 @@ class ProofHandle:
             text = on_goal(goal, tactic)
         if (objection := objection_to_length(text, what="tactic")) is not None:
             return TacticRejected(objection, 0.0)
+        self._worker.make_ready(indexes_for(tactic))
         request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s)
         try:
             reply, elapsed_s = await self._worker.timed_request(

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -34,6 +36,8 @@ from leanebm.lean._replies import (
 from leanebm.lean.backends.base import Dialect
 
 __all__ = [
+    "CERTIFIER_LIMIT",
+    "LibraryIndex",
     "Request",
     "env_theorems",
     "expr_echo",
@@ -42,11 +46,13 @@ __all__ = [
     "goal_print",
     "goal_start",
     "goal_tactic",
+    "indexes_for",
     "lean_version",
     "options_set",
     "printed_type",
     "proof_certify",
     "stat",
+    "warm",
 ]
 
 R = TypeVar("R")
@@ -67,6 +73,12 @@ class Request(Generic[R]):
 
     makes_state: bool = False
     """Whether the state that a reply is about was not there before."""
+
+    about: str = ""
+    """What the command is asked of, such as the tactic's text, for messages; empty where that says nothing."""
+
+    limit: str = "request_deadline_s"
+    """What the seconds that an answer may take are called where they are set."""
 
 
 def stat() -> Request[None]:
@@ -91,7 +103,8 @@ def goal_start(
     if dialect is Dialect.LEANEBM:
         scope = {**_preamble(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
     payload = {**subject, **scope, "goals": True, "prop": True}
-    return Request("goal.start", payload, partial(start_reply, epoch=epoch), makes_state=True)
+    decode = partial(start_reply, epoch=epoch)
+    return Request("goal.start", payload, decode, makes_state=True, about=next(iter(subject.values())) or "")
 
 
 def goal_tactic(
@@ -99,7 +112,14 @@ def goal_tactic(
 ) -> Request[ProofState | UnusableState | TacticFailed | LimitReached]:
     """Run ``tactic`` on the first goal of the state at ``ref``; Lean gives it up after ``timeout_s``."""
     payload = {"stateId": ref.state_id, "tactic": tactic, **_timeout(timeout_s)}
-    return Request("goal.tactic", payload, partial(tactic_reply, epoch=ref.epoch), makes_state=True)
+    return Request(
+        "goal.tactic",
+        payload,
+        partial(tactic_reply, epoch=ref.epoch),
+        makes_state=True,
+        about=tactic,
+        limit="tactic_timeout_s + tactic_grace_s, or request_deadline_s",
+    )
 
 
 def goal_print(ref: StateRef) -> Request[ProofState]:
@@ -113,18 +133,55 @@ def goal_delete(refs: Iterable[StateRef]) -> Request[None]:
     return _acknowledged("goal.delete", {"stateIds": sorted(ref.state_id for ref in refs)})
 
 
-def proof_certify(theorem: Theorem, *, source: str, name: str) -> Request[CertifiedReply | CertifyRejectedReply]:
-    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``."""
+class LibraryIndex(StrEnum):
+    """What Lean makes once per process, the first time that a tactic searches the library; it takes seconds."""
+
+    TERMS = "exact?"
+    """For ``exact?``, ``apply?`` and their like."""
+
+    REWRITES = "rw?"
+    """For ``rw?``."""
+
+
+_SEARCHES = {
+    LibraryIndex.TERMS: re.compile(r"(?<![\w.])(exact|apply|have|observe)\?"),
+    LibraryIndex.REWRITES: re.compile(r"(?<![\w.])rw\?|rw_search"),
+}
+
+
+def indexes_for(tactic: str) -> tuple[LibraryIndex, ...]:
+    """The indexes that ``tactic`` may look into, as far as its words tell."""
+    return tuple(index for index, searches in _SEARCHES.items() if searches.search(tactic))
+
+
+def warm(index: LibraryIndex, *, timeout_s: float) -> Request[None]:
+    """Have ``index`` made now; Lean gives that up after ``timeout_s``."""
+    payload = {"tactic": index.value, **_timeout(timeout_s)}
+    decode = _acknowledged("warm", payload).decode
+    return Request("warm", payload, decode, about=index.value, limit="startup_deadline_s")
+
+
+CERTIFIER_LIMIT = "deadline_s of the certifier"
+
+
+def proof_certify(
+    theorem: Theorem, *, source: str, name: str, timeout_s: float
+) -> Request[CertifiedReply | CertifyRejectedReply]:
+    """Check a whole text, without its import lines, that declares ``name`` to be ``theorem``.
+
+    Lean gives its elaboration up after ``timeout_s``.
+    """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    payload = {"source": source, "name": name, **subject, **_preamble(theorem)}
-    return Request("proof.certify", payload, certify_reply)
+    payload = {"source": source, "name": name, **subject, **_preamble(theorem), **_timeout(timeout_s)}
+    return Request("proof.certify", payload, certify_reply, about=theorem.name, limit=CERTIFIER_LIMIT)
 
 
 def frontend_process(source: str) -> Request[UnitMessages]:
     """Process a whole text, without its import lines, and throw the resulting environment away."""
     # Every flag is sent: Lean's derived decoders do not know a field's default.
     flags = ("readHeader", "inheritEnv", "newConstants", "sorrys", "typeErrorsAsGoals")
-    return Request("frontend.process", {"file": source, **dict.fromkeys(flags, False)}, units_reply)
+    payload = {"file": source, **dict.fromkeys(flags, False)}
+    return Request("frontend.process", payload, units_reply, limit=CERTIFIER_LIMIT)
 
 
 def printed_type(name: str) -> Request[str]:

@@ -109,7 +109,7 @@ class SearchProgress:
         """Let ``certifier`` decide on the path to ``node``, which is finished.
 
         Raises:
-            WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+            WorkerLost, CommandRefused: the certifier broke or had no time; the proof is neither accepted nor rejected.
         """
         node.status = NodeStatus.FINISHED
         is_certified = await self.certify_proof(node.steps, certifier)
@@ -119,7 +119,7 @@ class SearchProgress:
         """Let ``certifier`` decide on ``proof``, which may be a tree; returns whether it was certified.
 
         Raises:
-            WorkerLost: the certifier broke; the proof is neither accepted nor rejected.
+            WorkerLost, CommandRefused: the certifier broke or had no time; the proof is neither accepted nor rejected.
         """
         with self.timed("certify"):
             verdict = await certifier.certify(self.theorem, proof)

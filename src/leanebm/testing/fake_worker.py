@@ -32,7 +32,8 @@ are tactics:
 
 Followed by ``once``, a tactic misbehaves the first time only (of all workers that share a ``marker``
 file) and is a ``step`` ever after. ``proof.certify`` accepts a text without ``sorry`` that ends with
-``done``; a line ``-- certify T`` in it makes certification do what the tactic ``T`` does.
+``done``; a line ``-- certify T`` in it makes certification do what the tactic ``T`` does, and ``-- out of time``
+has it, and ``frontend.process``, interrupted.
 """
 
 from __future__ import annotations
@@ -228,6 +229,8 @@ class FakeWorker:
     def proof_certify(self, payload: Json) -> Json:
         """Accept what ends with ``done``."""
         source = payload["source"]
+        if "-- out of time" in source:
+            return refusal("io", "interrupt")
         for line in source.splitlines():
             if line.strip().startswith("-- certify "):
                 self.misbehave(line.strip().removeprefix("-- certify "))
@@ -382,6 +385,8 @@ def refusal(kind: str, description: str) -> Json:
 def process_file(payload: Json) -> Json:
     """Pantograph's frontend: elaborates nothing, looks for ``done``, ``sorry`` and ``-- axiom`` lines."""
     source = payload["file"]
+    if "-- out of time" in source:
+        return refusal("io", "interrupt")
     name = source.partition("theorem ")[2].partition(" ")[0]
     axioms = [line.split()[-1] for line in source.splitlines() if line.strip().startswith("-- axiom ")]
     listing = f"depends on axioms: [{', '.join(axioms)}]" if axioms else "does not depend on any axioms"

@@ -39,6 +39,17 @@ structure ProofScope where
   openDecls : List OpenDecl := []
   levelNames : List Name := []
 
+/-- A `conv` or `calc` block that is written step by step. -/
+inductive Fragment where
+  /-- On the goal whose target is rewritten: what it becomes, and the equation that proves it. -/
+  | conv (rhs equation : MVarId)
+  /-- On a goal inside such a block. -/
+  | inConv (parent : MVarId)
+  /-- On what is left of a goal: the right-hand side of the last step. -/
+  | calc (previous : Option Expr)
+
+abbrev Fragments := List (MVarId × Fragment)
+
 /-- One stored proof state. -/
 structure StoredState where
   cst : Core.State
@@ -51,6 +62,7 @@ structure StoredState where
   dormant : List MVarId
   /-- The goals that the last tactic acted on; empty in a start state. -/
   parents : List MVarId
+  fragments : Fragments
 
 /-- Deterministic limits on one command, from `--maxHeartbeats=…` and `--maxRecDepth=…`. -/
 structure Limits where
@@ -144,6 +156,10 @@ def Table.add {α : Type} (e : Expr) (a : α) : Table α → Table α
     if e.hash == hash then .node smaller hash ((e, a) :: entries) greater
     else if e.hash < hash then .node (smaller.add e a) hash entries greater
     else .node smaller hash entries (greater.add e a)
+
+def argumentsOf : Expr → List Expr → List Expr
+  | .app f a, args => argumentsOf f (a :: args)
+  | _, args => args
 
 /-! ## Text
 
@@ -278,9 +294,9 @@ def answer (fields : List (String × Json)) : ReplM := return ⟨.mkObj fields, 
 def refuse (kind description : String) : ReplM := return ⟨.null, some ⟨kind, description⟩⟩
 def refused (r : Refusal) : ReplM := return ⟨.null, some r⟩
 
-/-- A message's position in a step is line 0 and a column in bytes, as Pantograph has it: hence the map of one line. -/
-def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) : Core.Context :=
-  { fileName := "<Pantograph>", fileMap := { source := "", positions := #[0] }, currNamespace := scope.currNamespace,
+/-- A message's position in `text` is line 0 and a column in bytes, as Pantograph has it: hence the map of one line. -/
+def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) (text : String) : Core.Context :=
+  { fileName := "<Pantograph>", fileMap := { source := text, positions := #[0] }, currNamespace := scope.currNamespace,
     openDecls := scope.openDecls, initHeartbeats := heartbeats,
     maxHeartbeats := limits.maxHeartbeats * 1000, maxRecDepth := limits.maxRecDepth, cancelTk? := some token }
 
@@ -288,11 +304,11 @@ def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token
 def metaContext : Meta.Context :=
   { keyedConfig := Meta.Config.toConfigWithKey { foApprox := true, ctxApprox := true, quasiPatternApprox := true } }
 
-/-- Run `x` in its own monad stack. Runtime exceptions (heartbeats, recursion, interruption) and
+/-- Run `x`, which elaborates `text`, in its own monad stack. Runtime exceptions (heartbeats, recursion, interruption) and
 uncaught Lean exceptions come back as an `io` refusal: the server stays usable. -/
-def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) : IO Outcome := do
+def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) (text : String := "") : IO Outcome := do
   let watch ← ST.Prim.Ref.get s.watch
-  let ctx := coreContext s.limits scope (← IO.getNumHeartbeats) watch.token
+  let ctx := coreContext s.limits scope (← IO.getNumHeartbeats) watch.token text
   let tr : IO.Ref Term.State ← IO.mkRef { levelNames := scope.levelNames }
   let mr : IO.Ref Meta.State ← IO.mkRef {}
   let cr : IO.Ref Core.State ← IO.mkRef core
@@ -362,6 +378,15 @@ def parseTerm (env : Environment) (input : String) : Except String Syntax :=
 def memStr (s : String) : List String → Bool
   | [] => false
   | x :: xs => x == s || memStr s xs
+
+def memMVar (m : MVarId) : List MVarId → Bool
+  | [] => false
+  | g :: gs => g == m || memMVar m gs
+
+/-- The second list without what is in the first. -/
+def without (goals : List MVarId) : List MVarId → List MVarId
+  | [] => []
+  | m :: ms => if memMVar m goals then without goals ms else m :: without goals ms
 
 def memName (n : Name) : List Name → Bool
   | [] => false
@@ -558,22 +583,31 @@ def targetJson (o : ReplOptions) (text : String) (type : Expr) : MetaM Json := d
     | some target => return .mkObj [("pp", jstr target)]
     | none => exprJson o type
 
-def goalJson (o : ReplOptions) (g : MVarId) : MetaM Json := do
+def fragmentOf (g : MVarId) : Fragments → Option Fragment
+  | [] => none
+  | (m, f) :: fs => if m == g then some f else fragmentOf g fs
+
+def fragmentName : Option Fragment → String
+  | none => "tactic"
+  | some (.calc _) => "calc"
+  | some _ => "conv"
+
+def goalJson (o : ReplOptions) (fragments : Fragments) (g : MVarId) : MetaM Json := do
   let decl ← g.getDecl
   let text := (← Meta.ppGoal g).pretty
   let lctx := sanitized decl.lctx (← getOptions)
   inContext lctx decl.localInstances do
     let vars ← variablesJson o lctx (.bvar 0, .null) lctx.getFVarIds.toList #[]
     let target ← targetJson o text decl.type
-    let base := [("name", jname g.name), ("fragment", jstr "tactic"), ("target", target),
+    let base := [("name", jname g.name), ("fragment", jstr (fragmentName (fragmentOf g fragments))), ("target", target),
       ("vars", .arr vars), ("ppGoal", jstr text)]
     match decl.userName with
     | .anonymous => return .mkObj base
     | n => return .mkObj (("userName", jname n.eraseMacroScopes) :: base)
 
-def goalsJson (o : ReplOptions) : List MVarId → Array Json → MetaM Json
+def goalsJson (o : ReplOptions) (fragments : Fragments) : List MVarId → Array Json → MetaM Json
   | [], acc => pure (.arr acc)
-  | g :: gs, acc => do goalsJson o gs (acc.push (← goalJson o g))
+  | g :: gs, acc => do goalsJson o fragments gs (acc.push (← goalJson o fragments g))
 
 /-! ## Goals that hang together
 
@@ -751,8 +785,8 @@ def stateKey (goals : List MVarId) : MetaM String := do
   return s!"{hexDigits closed.hash}.{hexDigits shape}"
 
 /-- What a reply says of a state's goals. -/
-def goalsFields (o : ReplOptions) (goals : List MVarId) : MetaM (List (String × Json)) := do
-  return [("goals", ← goalsJson o goals #[]), ("groups", numbersJson (← groupsOf goals 0 {}) #[]), ("key", jstr (← stateKey goals))]
+def goalsFields (o : ReplOptions) (fragments : Fragments) (goals : List MVarId) : MetaM (List (String × Json)) := do
+  return [("goals", ← goalsJson o fragments goals #[]), ("groups", numbersJson (← groupsOf goals 0 {}) #[]), ("key", jstr (← stateKey goals))]
 
 /-! ## Stored states -/
 
@@ -761,12 +795,13 @@ def lookup (s : Server) (id : Nat) : IO (Option StoredState) := do
   if h : id < a.size then return a[id] else return none
 
 /-- Store the current monad state under a new id. -/
-def save (s : Server) (scope : ProofScope) (root : MVarId) (goals dormant parents : List MVarId) : TermElabM Nat := do
+def save (s : Server) (scope : ProofScope) (root : MVarId) (goals dormant parents : List MVarId) (fragments : Fragments := []) :
+    TermElabM Nat := do
   let a ← ST.Prim.Ref.get s.states
   let cst : Core.State ← getThe Core.State
   let mst : Meta.State ← getThe Meta.State
   let tst : Term.State ← getThe Term.State
-  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, dormant, parents⟩))
+  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, dormant, parents, fragments⟩))
   return a.size
 
 /-- Continue where `st` stopped, with no messages of earlier tactics. -/
@@ -907,7 +942,7 @@ def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr)
   let g := root.mvarId!
   let id ← save s scope g [g] [] []
   let base := [("stateId", jnat id), ("root", jname g.name)]
-  if withGoals then answer (cat base (← goalsFields o [g])) else answer base
+  if withGoals then answer (cat base (← goalsFields o [] [g])) else answer base
 
 def startType (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (prop withGoals : Bool) : ReplM := do
   if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
@@ -987,6 +1022,17 @@ inductive Step where
   | expr (stx : Syntax)
   | haveStep (type : Syntax) (name : Name)
   | letStep (type : Syntax) (name : Name)
+  | draft (stx : Syntax)
+  | enterConv
+  | convStep (stx : Syntax)
+  | enterCalc
+  | calcStep (stx : Syntax)
+  | leaveFragment
+
+/-- What a step leaves. -/
+structure Left where
+  goals : List MVarId
+  fragments : Fragments
 
 /-- Kept apart so that the interpreter need not look inside `TacticM`'s specialised code. -/
 @[noinline] def evalTacticSyntax (stx : Syntax) : Tactic.TacticM Unit := do
@@ -1025,17 +1071,15 @@ def runTactics (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) :=
 def newGoals (e : Expr) : MetaM (List MVarId) := do
   return (← getMVarsNoDelayed e).toList
 
+def assignTo (g : MVarId) (e : Expr) : MetaM Unit := do
+  if !(← g.checkedAssign e) then throwError "the term cannot be assigned to the goal: {e}"
+
 /-- Assign a term; its holes become goals: those with names under their names, the others numbered. -/
 @[noinline] def assignAndCollect (g : MVarId) (stx : Syntax) : Tactic.TacticM (List MVarId) := do
   let target ← instantiateMVars (← g.getDecl).type
   let (e, holes) ← Tactic.elabTermWithHoles stx (some target) .anonymous true
-  if !(← g.checkedAssign e) then throwError "the term cannot be assigned to the goal: {e}"
+  assignTo g e
   return cat holes (← unsolved)
-
-def assignExpr (goals : List MVarId) (stx : Syntax) : TermElabM (List MVarId) :=
-  match goals with
-  | [] => throwError "no goals"
-  | g :: _ => runTactic goals (assignAndCollect g stx)
 
 /-- `have name : type`: two goals, the claim and the old target with the claim as a hypothesis. -/
 def introduceHave (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MVarId) := atGoal g do
@@ -1053,18 +1097,226 @@ def introduceLet (g : MVarId) (stx : Syntax) (name : Name) : TermElabM (List MVa
   let (_, main) ← main.intro1P
   return [value.mvarId!, main]
 
-def runStep (goals : List MVarId) : Step → TermElabM (List MVarId)
-  | .tactics stx => runTactics goals stx
-  | .expr stx => assignExpr goals stx
-  | .haveStep stx n => onFirst goals (fun g => introduceHave g stx n)
-  | .letStep stx n => onFirst goals (fun g => introduceLet g stx n)
-where
-  onFirst (goals : List MVarId) (f : MVarId → TermElabM (List MVarId)) : TermElabM (List MVarId) :=
-    match goals with
-    | [] => throwError "no goals"
-    | g :: gs => do
-      let new ← f g
-      return cat new gs
+/-! ### Drafts -/
+
+structure Draft where
+  e : Expr
+  holes : List MVarId
+
+def typeOfSorry (args : List Expr) : Expr :=
+  match args with
+  -- One that knows its place is a function of that.
+  | .forallE _ _ type _ :: _ :: _ :: _ => type
+  | type :: _ => type
+  | [] => .sort .zero
+
+def sorryHole (args : List Expr) (holes : List MVarId) : MetaM Draft := do
+  let type := typeOfSorry args
+  if type.hasSorry then throwError "a goal of a draft may not depend on another one's sorry: {type}"
+  let hole ← mkFreshExprSyntheticOpaqueMVar type
+  return ⟨hole, cat holes [hole.mvarId!]⟩
+
+def inMetaContext (lctx : LocalContext) (x : MetaM Draft) : MetaM Draft :=
+  fun ctx ref => x { ctx with lctx } ref
+
+mutual
+/-- `e` with a new goal for each `sorry` in it. -/
+partial def draftOf (e : Expr) (holes : List MVarId) : MetaM Draft := do
+  if !e.hasSorry then return ⟨e, holes⟩
+  match e with
+  | .mdata m b => do
+    let b ← draftOf b holes
+    return ⟨.mdata m b.e, b.holes⟩
+  | .proj n i b => do
+    let b ← draftOf b holes
+    return ⟨.proj n i b.e, b.holes⟩
+  | .lam n t b i => do
+    let t ← draftOf t holes
+    draftUnder (← fresh) n t none b i
+  | .letE n t v b nondep => do
+    let t ← draftOf t holes
+    let v ← draftOf v t.holes
+    if nondep then
+      let b ← draftUnder (← fresh) n ⟨t.e, v.holes⟩ none b .default
+      match b.e with
+      | .lam _ _ body _ => return ⟨.letE n t.e v.e body true, b.holes⟩
+      | _ => throwError "a draft could not be put together"
+    else draftUnder (← fresh) n ⟨t.e, v.holes⟩ (some v.e) b .default
+  | .app f a => if e.isSorry then sorryHole (argumentsOf e []) holes else do
+    let f ← draftOf f holes
+    let a ← draftOf a f.holes
+    return ⟨.app f.e a.e, a.holes⟩
+  | _ => return ⟨e, holes⟩
+where fresh : MetaM FVarId := do
+  let e ← mkFreshExprMVar (some (.sort .zero))
+  return ⟨e.mvarId!.name⟩
+
+/-- Below a binder. -/
+partial def draftUnder (x : FVarId) (n : Name) (t : Draft) (value : Option Expr) (b : Expr) (i : BinderInfo) : MetaM Draft := do
+  let lctx ← getLCtx
+  let lctx := match value with
+    | some v => lctx.mkLetDecl x n t.e v
+    | none => lctx.mkLocalDecl x n t.e i
+  inMetaContext lctx do
+    let b ← draftOf (b.instantiate1 (.fvar x)) t.holes
+    match value with
+    | some _ => return ⟨← mkLetFVars #[.fvar x] b.e (usedLetOnly := false), b.holes⟩
+    | none => return ⟨← mkLambdaFVars #[.fvar x] b.e, b.holes⟩
+end
+
+/-- Assign a term with `sorry`s, each of which becomes a goal, behind those of its holes. -/
+@[noinline] def draftAndCollect (g : MVarId) (stx : Syntax) : Tactic.TacticM (List MVarId) := do
+  let target ← instantiateMVars (← g.getDecl).type
+  let (e, holes) ← Tactic.elabTermWithHoles stx (some target) .anonymous true
+  let draft ← draftOf (← instantiateMVars e) []
+  assignTo g draft.e
+  return cat holes (cat draft.holes (← unsolved))
+
+/-! ### `conv` and `calc`, step by step -/
+
+def withoutFragment (g : MVarId) : Fragments → Fragments
+  | [] => []
+  | (m, f) :: fs => if m == g then withoutFragment g fs else (m, f) :: withoutFragment g fs
+
+def goalsInConv (parent : MVarId) : Fragments → List MVarId
+  | [] => []
+  | (m, .inConv p) :: fs => if p == parent then m :: goalsInConv parent fs else goalsInConv parent fs
+  | _ :: fs => goalsInConv parent fs
+
+def withoutGoals (goals : List MVarId) : Fragments → Fragments
+  | [] => []
+  | (m, f) :: fs => if memMVar m goals then withoutGoals goals fs else (m, f) :: withoutGoals goals fs
+
+def stillOpen : List MVarId → MetaM (List MVarId)
+  | [] => pure []
+  | g :: gs => do
+    let rest ← stillOpen gs
+    if ← g.isAssignedOrDelayedAssigned then return rest else return g :: rest
+
+def enterConv (g : MVarId) (fragments : Fragments) : TermElabM Left := atGoal g do
+  let target ← instantiateMVars (← g.getDecl).type
+  let (rhs, equation) ← Tactic.Conv.mkConvGoalFor target
+  return ⟨[equation.mvarId!], (g, .conv rhs.mvarId! equation.mvarId!) :: (equation.mvarId!, .inConv g) :: fragments⟩
+
+def closeByRefl (g : MVarId) : TermElabM Unit := do
+  try g.refl catch _ => try g.inferInstance catch _ => pure ()
+
+/-- As at the end of a `conv` block of Lean's. -/
+def afterConv (main : MVarId) : TermElabM (List MVarId) := do
+  match parseTactics (← getEnv) "with_reducible rfl" with
+  | .error _ => return [main]
+  | .ok stx => try runTactics [main] stx catch _ => return [main]
+
+def closeAllByRefl : List MVarId → TermElabM Unit
+  | [] => pure ()
+  | g :: gs => do
+    closeByRefl g
+    closeAllByRefl gs
+
+/-- End a `conv` block: its goals are closed by `rfl`, and `parent` goes on with what its target has become. -/
+def leaveConv (parent rhs equation : MVarId) (goals : List MVarId) (fragments : Fragments) : TermElabM Left := atGoal parent do
+  let inside := goalsInConv parent fragments
+  closeAllByRefl (← stillOpen inside)
+  if !(none? (← stillOpen inside)) then throwError "the `conv` block has goals that `rfl` does not close"
+  let main ← parent.replaceTargetEq (← instantiateMVars (.mvar rhs)) (← instantiateMVars (.mvar equation))
+  let goals := cat (← afterConv main) (← stillOpen (without inside goals))
+  return ⟨goals, withoutFragment parent (withoutGoals inside fragments)⟩
+
+def leaveFragment (g : MVarId) (goals : List MVarId) (fragments : Fragments) : TermElabM Left := do
+  match fragmentOf g fragments with
+  | some (.calc _) => return ⟨goals, withoutFragment g fragments⟩
+  | some (.inConv parent) =>
+    match fragmentOf parent fragments with
+    | some (.conv rhs equation) => leaveConv parent rhs equation goals fragments
+    | _ => throwError "the goal's `conv` block is gone"
+  | _ => throwError "Goal does not have a fragment"
+
+/-- The goals that a step of a `conv` block made and that are inside it. -/
+def newInConv (parent : MVarId) (old : List MVarId) : List MVarId → MetaM Fragments
+  | [] => pure []
+  | g :: gs => do
+    let rest ← newInConv parent old gs
+    if memMVar g old then return rest
+    match isLHSGoal? (← g.getDecl).type with
+    | some _ => return (g, .inConv parent) :: rest
+    | none => return rest
+
+/-- One step of a `conv` block. With its last goal the block ends. -/
+def convStep (g : MVarId) (goals : List MVarId) (stx : Syntax) (fragments : Fragments) : TermElabM Left := do
+  match fragmentOf g fragments with
+  | some (.inConv parent) => do
+    let after ← runTactics goals stx
+    let made ← newInConv parent goals after
+    let fragments := cat made (withoutFragment g fragments)
+    if none? (← stillOpen (goalsInConv parent fragments)) then
+      match fragmentOf parent fragments with
+      | some (.conv rhs equation) => leaveConv parent rhs equation after fragments
+      | _ => throwError "the goal's `conv` block is gone"
+    else return ⟨after, fragments⟩
+  | _ => throwError "Goal does not have a fragment"
+
+/-- `lhs ~ rhs`, as `~`, `lhs` and `rhs`. -/
+def relationOf (e : Expr) : MetaM (Expr × Expr × Expr) := do
+  match e.consumeMData with
+  | .app (.app r lhs) rhs => return (r, lhs, rhs)
+  | e => throwError "not a relation: {e}"
+
+/-- The type of a `calc` step; its left-hand side may be `_`. -/
+def calcType (previous : Option Expr) (stx : Syntax) : TermElabM Expr := do
+  let stx ← match previous with
+    | some e => pure (← Term.annotateFirstHoleWithType ⟨stx⟩ (← inferType e)).raw
+    | none => pure stx
+  let type ← Term.elabType stx
+  let (_, lhs, _) ← relationOf (← instantiateMVars type)
+  match previous with
+  | some e => if !(← isDefEq lhs e) then throwError "this `calc` step begins with {lhs}, and the last one ended with {e}"
+  | none => pure ()
+  Term.synthesizeSyntheticMVarsNoPostponing
+  instantiateMVars type
+
+/-- One step of a `calc` block: a goal for the step, and one for what is left. -/
+def calcStep (g : MVarId) (rest : List MVarId) (previous : Option Expr) (stx : Syntax) (fragments : Fragments) :
+    TermElabM Left := atGoal g do
+  let decl ← g.getDecl
+  let target ← instantiateMVars decl.type
+  let type ← calcType previous stx
+  let step ← mkFreshExprSyntheticOpaqueMVar type (decl.userName ++ `calc)
+  let fragments := withoutFragment g fragments
+  if ← isDefEq type target then
+    assignTo g step
+    return ⟨step.mvarId! :: rest, fragments⟩
+  let (_, _, rhs) ← relationOf type
+  let (relation, _, last) ← relationOf target
+  let lastType := mkApp2 relation rhs last
+  let lastGoal ← mkFreshExprSyntheticOpaqueMVar lastType decl.userName
+  let (proof, proved) ← Term.mkCalcTrans step type lastGoal lastType
+  if !(← isDefEq proved target) then throwError "this `calc` step leads to {proved}, not to {target}"
+  assignTo g proof
+  return ⟨step.mvarId! :: lastGoal.mvarId! :: rest, (lastGoal.mvarId!, .calc (some rhs)) :: fragments⟩
+
+/-! ### Any step -/
+
+/-- Run a step on the first of the goals. -/
+def runStep (goals : List MVarId) (fragments : Fragments) (step : Step) : TermElabM Left := do
+  match goals with
+  | [] => throwError "no goals"
+  | g :: gs =>
+    match step with
+    | .tactics stx => return ⟨← runTactics goals stx, fragments⟩
+    | .expr stx => return ⟨← runTactic goals (assignAndCollect g stx), fragments⟩
+    | .draft stx => return ⟨← runTactic goals (draftAndCollect g stx), fragments⟩
+    | .haveStep stx n => return ⟨cat (← introduceHave g stx n) gs, fragments⟩
+    | .letStep stx n => return ⟨cat (← introduceLet g stx n) gs, fragments⟩
+    | .enterConv => do
+      let left ← enterConv g fragments
+      return ⟨cat left.goals gs, left.fragments⟩
+    | .enterCalc => return ⟨goals, (g, .calc none) :: fragments⟩
+    | .convStep stx => convStep g goals stx fragments
+    | .calcStep stx =>
+      match fragmentOf g fragments with
+      | some (.calc previous) => calcStep g gs previous stx fragments
+      | _ => throwError "Goal does not have a fragment"
+    | .leaveFragment => leaveFragment g goals fragments
 
 /-- The goals the step may see and those set aside. -/
 structure Site where
@@ -1123,25 +1375,25 @@ def hasError : List Message → Bool
 /-- A function that is defined by recursion is there only after the whole declaration has been elaborated. -/
 def noLetRec : String := "`let rec` cannot be a step of a proof: what it defines is there only when the whole proof is. Use `have` and `induction`."
 
-def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (after : List MVarId) : ReplM := do
+def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (left : Left) : ReplM := do
   let messages := (← getThe Core.State).messages.toList
   let texts ← messagesJson messages #[]
   if hasError messages then failure texts
   else if !(none? (← getThe Term.State).letRecsToLift) then failure (texts.push (errorMessage noLetRec))
   else
-    let after ← if none? after then lostGoals st.root site.dormant else pure after
+    let after ← if none? left.goals then lostGoals st.root site.dormant else pure left.goals
     let parents ← assignedOnly site.goals
     let (hasSorry, hasUnsafe) ← assignedFlags parents
-    let id ← save s st.scope st.root after site.dormant parents
-    answer (("nextStateId", jnat id) :: cat (← goalsFields o after)
+    let id ← save s st.scope st.root after site.dormant parents left.fragments
+    answer (("nextStateId", jnat id) :: cat (← goalsFields o left.fragments after)
       [("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)])
 
 /-- The goals left, or what Lean throws. An internal exception has no words of its own: it says that the
 error has been logged already. -/
-def attempt (goals : List MVarId) (step : Step) : TermElabM (Except (Option String) (List MVarId)) := do
+def attempt (goals : List MVarId) (fragments : Fragments) (step : Step) : TermElabM (Except (Option String) Left) := do
   try
-    let after ← runStep goals step
-    return Except.ok after
+    let left ← runStep goals fragments step
+    return Except.ok left
   catch e =>
     match e with
     | .error _ _ => do
@@ -1152,8 +1404,8 @@ def attempt (goals : List MVarId) (step : Step) : TermElabM (Except (Option Stri
 /-- Ordinary exceptions are a failed tactic; runtime ones pass through to `run`. -/
 def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (step : Step) : ReplM := do
   restore st
-  match ← attempt site.goals step with
-  | .ok after => finishStep s o st site after
+  match ← attempt site.goals st.fragments step with
+  | .ok left => finishStep s o st site left
   | .error thrown =>
     let first := match thrown with
       | some text => #[errorMessage text]
@@ -1161,22 +1413,40 @@ def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (ste
     let messages ← messagesJson (← getThe Core.State).messages.toList first
     failure (if messages.size == 0 then #[errorMessage "the tactic gave up"] else messages)
 
-def parseStep (env : Environment) (p : Json) : Except Refusal (Except String Step) := do
+/-- Enter or leave a `conv` or `calc` block. -/
+def modeStep (fragment : Option Fragment) : String → Except Refusal Step
+  | "tactic" => if fragment.isSome then .ok .leaveFragment else .error ⟨"invalid", "Goal does not have a fragment"⟩
+  | "conv" =>
+    match fragment with
+    | none => .ok .enterConv
+    | some (.calc _) => .error ⟨"invalid", "Goal already has a fragment"⟩
+    | some _ => .error ⟨"invalid", "Already in conv state"⟩
+  | "calc" => if fragment.isSome then .error ⟨"invalid", "Goal already has a fragment"⟩ else .ok .enterCalc
+  | mode => .error ⟨"command", s!"Invalid mode {mode}"⟩
+
+/-- A `tactic`, as the block that its goal is in has it. -/
+def parseTacticStep (env : Environment) (fragment : Option Fragment) (text : String) : Except String Step :=
+  match fragment with
+  | none => do return .tactics (← parseTactics env text)
+  | some (.calc _) => do return .calcStep (← parseTerm env text)
+  | some _ => do return .convStep (← Parser.runParserCategory env `conv text "<Pantograph>")
+
+def parseStep (env : Environment) (fragment : Option Fragment) (p : Json) : Except Refusal (Except String Step) := do
   let tactic ← optStr p "tactic"
+  let mode ← optStr p "mode"
   let expr ← optStr p "expr"
   let have' ← optStr p "have"
   let let' ← optStr p "let"
-  let binder ← optStr p "binderName"
-  let mode ← optStr p "mode"
   let draft ← optStr p "draft"
-  if mode.isSome || draft.isSome then .error ⟨"command", "This server has no `mode` and no `draft`"⟩
-  let name := (binder.getD "this").toName
-  match tactic, expr, have', let' with
-  | some t, none, none, none => return step (parseTactics env t) Step.tactics
-  | none, some e, none, none => return step (parseTerm env e) Step.expr
-  | none, none, some t, none => return step (parseTerm env t) (fun stx => Step.haveStep stx name)
-  | none, none, none, some t => return step (parseTerm env t) (fun stx => Step.letStep stx name)
-  | _, _, _, _ => .error ⟨"command", "Exactly one of {tactic, mode, expr, have, let, draft} must be supplied"⟩
+  let name := ((← optStr p "binderName").getD "this").toName
+  match tactic, mode, expr, have', let', draft with
+  | some t, none, none, none, none, none => return parseTacticStep env fragment t
+  | none, some m, none, none, none, none => return .ok (← modeStep fragment m)
+  | none, none, some e, none, none, none => return step (parseTerm env e) Step.expr
+  | none, none, none, some t, none, none => return step (parseTerm env t) (fun stx => Step.haveStep stx name)
+  | none, none, none, none, some t, none => return step (parseTerm env t) (fun stx => Step.letStep stx name)
+  | none, none, none, none, none, some d => return step (parseTerm env d) Step.draft
+  | _, _, _, _, _, _ => .error ⟨"command", "Exactly one of {tactic, mode, expr, have, let, draft} must be supplied"⟩
 where
   step (parsed : Except String Syntax) (f : Syntax → Step) : Except String Step :=
     match parsed with
@@ -1184,10 +1454,20 @@ where
     | .error e => .error e
 
 def stepSyntax : Step → Syntax
-  | .tactics stx => stx
-  | .expr stx => stx
-  | .haveStep stx _ => stx
-  | .letStep stx _ => stx
+  | .tactics stx | .expr stx | .haveStep stx _ | .letStep stx _ | .draft stx | .convStep stx | .calcStep stx => stx
+  | .enterConv | .enterCalc | .leaveFragment => .missing
+
+def textAt (p : Json) : List String → String
+  | [] => ""
+  | key :: keys =>
+    match field? p key with
+    | some (.str text) => text
+    | _ => textAt p keys
+
+def actingFragment (st : StoredState) (goalId : Option Nat) : Option Fragment :=
+  match nth? st.goals (goalId.getD 0) with
+  | some g => fragmentOf g st.fragments
+  | none => none
 
 def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match reqNat p "stateId", optNat p "goalId", optBool p "autoResume" with
@@ -1195,10 +1475,10 @@ def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     match ← lookup s id with
     | none => return ⟨.null, some (badState id)⟩
     | some st =>
-      match selectSite st goalId (autoResume.getD o.automaticMode), parseStep st.cst.env p with
+      match selectSite st goalId (autoResume.getD o.automaticMode), parseStep st.cst.env (actingFragment st goalId) p with
       | .error r, _ => return ⟨.null, some r⟩
       | _, .error r => return ⟨.null, some r⟩
-      | .ok site, .ok parsed => run s st.scope st.cst do
+      | .ok site, .ok parsed => run s st.scope st.cst (text := textAt p ["tactic", "expr", "have", "let", "draft"]) do
         match parsed with
         | .error e => parseFailure e
         | .ok step =>
@@ -1219,22 +1499,14 @@ def inScope : List MVarId → MetaM (List MVarId × List String)
     | none => return (known, g.name.toString :: missing)
     | some _ => if ← g.isAssignedOrDelayedAssigned then return (known, missing) else return (g :: known, missing)
 
-def without (goals : List MVarId) : List MVarId → List MVarId
-  | [] => []
-  | m :: ms => if memMVar m goals then without goals ms else m :: without goals ms
-where
-  memMVar (m : MVarId) : List MVarId → Bool
-    | [] => false
-    | g :: gs => g == m || memMVar m gs
-
 /-- Go on with `goals`, in place of the state's own. -/
 def resumed (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVarId) : ReplM := do
   restore st
   let (goals, missing) ← inScope goals
   if !(none? missing) then refuse "structure" s!"Goals {joinLines missing} are not in scope"
   else
-    let id ← save s st.scope st.root goals (without goals (cat st.goals st.dormant)) []
-    answer (("nextStateId", jnat id) :: (← goalsFields o goals))
+    let id ← save s st.scope st.root goals (without goals (cat st.goals st.dormant)) [] st.fragments
+    answer (("nextStateId", jnat id) :: (← goalsFields o st.fragments goals))
 
 def named (names : List String) : List MVarId :=
   match names with
@@ -1301,7 +1573,7 @@ def goalPrint (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     | some st, .ok extra => run s st.scope st.cst do
       restore st
       let parentFields ← if parents then pure [("parentExprs", ← exprsJson o st.parents #[])] else pure []
-      let goalsFields ← if goals then goalsFields o st.goals else pure [("goals", .arr #[]), ("key", jstr (← stateKey st.goals))]
+      let goalsFields ← if goals then goalsFields o st.fragments st.goals else pure [("goals", .arr #[]), ("key", jstr (← stateKey st.goals))]
       let fields ← rootFields o st root
       answer (cat goalsFields <| ("extraMVars", ← exprsJson o (named (extra.getD [])) #[]) :: (cat parentFields fields))
   | .error r, _, _, _ => return ⟨.null, some r⟩
@@ -1694,10 +1966,6 @@ structure Speller where
 /-- Stands before a proposition for any proof of it: proofs are equal, whatever found them. No declaration has this
 name. -/
 def proofOf : Expr := .const (Name.mkNum `proof 0) []
-
-def argumentsOf : Expr → List Expr → List Expr
-  | .app f a, args => argumentsOf f (a :: args)
-  | _, args => args
 
 /-- What a lemma says of its arguments. -/
 def sayingOf : Expr → List Expr → Expr
@@ -2338,13 +2606,20 @@ def certifyText (s : Server) (c : Claim) (asked : Asked) (source : String) : IO 
     let final : Command.State ← ST.Prim.Ref.get st
     judge s c asked final.env
 
+def wasInterrupted (s : Server) : IO Bool := do
+  let watch ← ST.Prim.Ref.get s.watch
+  watch.token.isSet
+
 /-- The verdict on a text. -/
 def certified (s : Server) (c : Claim) (source : String) : IO Outcome := do
   match ← askedFor s c with
   | .error r => return ⟨rejectedReply r, none⟩
   | .ok asked =>
     match ← certifyText s c asked source with
-    | .error r => return ⟨rejectedReply r, none⟩
+    | .error r =>
+      -- What is said of a text that was given up says nothing about it.
+      if ← wasInterrupted s then return ⟨.null, some ⟨"io", "interrupt"⟩⟩
+      return ⟨rejectedReply r, none⟩
     | .ok (r, report) => do
       let said ← saying s.env asked.env asked.type
       let statement ← readableStatement s c asked said printings
@@ -2364,6 +2639,27 @@ def proofCertify (s : Server) (p : Json) : IO Outcome := do
   | _, .error r, _, _ => return ⟨.null, some r⟩
   | _, _, .error r, _ => return ⟨.null, some r⟩
   | _, _, _, .error r => return ⟨.null, some r⟩
+
+/-! ## warm
+
+The first search of the library makes an index of all that is in it, which takes seconds, and is lost with an
+interruption. To have it made is a request of its own, so that no tactic's time goes into it. -/
+
+def warmingTactics : String → Option String
+  | "exact?" => some "exact?"
+  | "rw?" => some "intro n; rw?"
+  | _ => none
+
+def warm (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "tactic" with
+  | .error r => return ⟨.null, some r⟩
+  | .ok tactic =>
+    match warmingTactics tactic, parseTerm s.env "∀ n : Nat, n + 0 = n" with
+    | some tactics, .ok stx =>
+      run s {} (← freshCore s s.env) do
+        discard (isProvedBy (← elabStatement stx) tactics)
+        answer []
+    | _, _ => return ⟨.null, some ⟨"command", s!"nothing is made ready for {tactic}"⟩⟩
 
 /-! ## env.theorems: what the library states -/
 
@@ -2496,6 +2792,7 @@ def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outco
   | "env.catalog" => envCatalog s p
   | "env.inspect" => envInspect s o p
   | "env.theorems" => envTheorems s p
+  | "warm" => warm s p
   | "env.module_read" => envModuleRead s p
   | "env.parse" => envParse s p
   | "env.add" => envAdd s p
