@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 
 import attrs
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leanebm._shown import fitting_repr, named_repr, one_line, printable, shown, shown_json
+from leanebm._shown import fitting_repr, named_repr, one_line, printable, reason, shown, shown_json
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1.5, "a", [1, "b"], {"k": [None]}, 10**30])
@@ -90,3 +91,9 @@ def test_a_value_is_shown_on_one_short_line() -> None:
 
 def test_a_service_is_known_by_its_attributes() -> None:
     assert repr(Service()) == "<Service: 'runs/a', '…'>"
+
+
+def test_the_operating_systems_reason_stands_without_its_number_and_path() -> None:
+    assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "a.lean")) == "No such file or directory"
+    assert reason(OSError("not a regular file")) == "not a regular file"
+    assert reason(ValueError("no JSON")) == "no JSON"

@@ -71,6 +71,11 @@ def sentence(error: BaseException) -> str:
     return str(error.args[0]) if error.args else str(error)
 
 
+def reason(error: Exception) -> str:
+    """Why something could not be read: what the operating system said, without its number and the path again."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def cut(text: str, most: int) -> str:
     """``text``, or its first ``most`` characters and a sign that there were more."""
     return text if len(text) <= most else f"{text[:most]}…"

@@ -30,8 +30,8 @@ def test_the_proofs_of_several_runs_become_one_file(leanebm_command: Leanebm) ->
 
 def test_a_folder_without_a_run_is_named(leanebm_command: Leanebm) -> None:
     result = leanebm_command("export-pairs", "--trajectories", "nowhere", "--output", "pairs.jsonl")
-    assert result.exit_code == 3
-    assert "nowhere does not exist" in result.stderr
+    assert result.exit_code == 2
+    assert "'--trajectories': Path 'nowhere' does not exist" in result.stderr
 
 
 @pytest.mark.usefixtures("toy_lean")

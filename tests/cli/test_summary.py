@@ -56,5 +56,5 @@ def test_smaller_budgets_and_depth_are_told(leanebm_command: Leanebm, run: str) 
 
 def test_no_trajectory_is_told_in_one_message(leanebm_command: Leanebm) -> None:
     result = leanebm_command("summary", "--trajectories", "nowhere")
-    assert result.exit_code == 3
-    assert result.stderr.startswith("leanebm: nowhere does not exist")
+    assert result.exit_code == 2
+    assert "'--trajectories': Path 'nowhere' does not exist" in result.stderr

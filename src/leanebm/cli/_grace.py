@@ -6,13 +6,10 @@ import asyncio
 import os
 import sys
 import threading
-from typing import Final, final
+from typing import final
 
 from leanebm._whereabouts import where_task_is, where_thread_is
 from leanebm.cli._echo import echo
-
-GRACE_S: Final = 30.0
-"""What closing may take: workers end, and what was found is written."""
 
 
 @final

@@ -10,15 +10,21 @@ import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from leanebm.cli._echo import echo
-from leanebm.cli._grace import GRACE_S, Grace
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
+if TYPE_CHECKING:
+    from leanebm.cli._grace import Grace
+
 T = TypeVar("T")
+
+GRACE_S = 30.0
+
+"""Seconds that closing may take: workers end, and what was found is written."""
 
 NOT_PROVED = 1
 
@@ -53,6 +59,8 @@ def run_to_end(coroutine: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -
     Raises:
         Interrupted: it was stopped so.
     """
+    from leanebm.cli._grace import Grace
+
     graces: list[Grace] = []
 
     async def stoppable() -> T:

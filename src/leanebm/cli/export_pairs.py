@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "--trajectories",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     metavar="FOLDER",
     help="A run's folder, its trajectory, or one shard of it; repeatable.",
 )

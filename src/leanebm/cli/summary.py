@@ -13,7 +13,7 @@ from leanebm.cli._echo import echo_json
 @click.option(
     "--trajectories",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     metavar="FOLDER",
     help="A run's folder, its trajectory, or one shard of it.",
 )

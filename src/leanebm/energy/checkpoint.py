@@ -28,7 +28,7 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
 from torch import Tensor
 
-from leanebm._shown import fitting_repr, sentence, shown, shown_json
+from leanebm._shown import fitting_repr, reason, sentence, shown, shown_json
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar
 from leanebm.energy.config import EnergyHeadConfig
@@ -226,7 +226,9 @@ def _read(folder: Path) -> tuple[CheckpointHeader, bytes, Path]:
         except FileNotFoundError:
             continue  # a writer may have put another checkpoint in place meanwhile
         except (OSError, ValueError) as error:  # ValueError: no file can have such a name
-            raise EnergyError(f"{shown(str(path))}, the weights of {folder}, cannot be read: {error}.") from error
+            raise EnergyError(
+                f"{shown(str(path))}, the weights of {folder}, cannot be read: {reason(error)}."
+            ) from error
         if (digest := hashlib.sha256(data).hexdigest()) != weights.sha256:
             raise EnergyError(
                 f"{path} is damaged: its SHA-256 is {digest}, but {HEADER_NAME} says {weights.sha256}. "
@@ -241,7 +243,8 @@ def _read_header(path: Path) -> tuple[CheckpointHeader, WeightsFile]:
         return header_from_json(read_regular(path).decode("utf-8"))
     except OSError as error:
         raise EnergyError(
-            f"{path.parent} holds no energy head: {error}. Name the folder that `leanebm train-ebm --output-dir` wrote."
+            f"{path.parent} holds no energy head ({path.name}: {reason(error)}). "
+            "Name the folder that `leanebm train-ebm --output-dir` wrote."
         ) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise EnergyError(f"{path} cannot be used: {error}.") from error

@@ -10,7 +10,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr, named_repr, shown
+from leanebm._shown import fitting_repr, named_repr, reason, shown
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
@@ -70,7 +70,7 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
         content = read_regular(path, max_bytes=_MAX_FILE_BYTES)
         text = content.decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+        raise ConfigError(f"cannot read {path}: {reason(error)}") from error
     imports, body = _split_imports(text)
     if wrong := [name for name in imports if not _is_module(name)]:
         raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from leanebm._shown import fitting_repr, shown
+from leanebm._shown import fitting_repr, reason, shown
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.settings import structure_settings
@@ -99,7 +99,7 @@ class CertificateRecord:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"cannot read {path}: {error}") from error
+            raise ConfigError(f"cannot read {path}: {reason(error)}") from error
         return structure_settings(table, cls, source=str(path))
 
     def to_json(self) -> str:
@@ -227,7 +227,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         write_atomically(path, text.encode())
     except OSError as error:
-        raise TrajectoryError(f"{path} could not be written: {error}") from error
+        raise TrajectoryError(f"{path} could not be written: {reason(error)}") from error
 
 
 def _file_stem(name: str) -> str:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cattrs.preconf.json import make_converter
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, reason
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
@@ -193,7 +193,7 @@ class Shard(Generic[R, T]):
             table = pq.read_table(self.path, schema=self.format.schema, page_checksum_verification=True)
             table.validate(full=True)  # text that is not UTF-8, lists that reach beyond their end …
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-            raise TrajectoryError(f"{self.path} cannot be read: {error}") from error
+            raise TrajectoryError(f"{self.path} cannot be read: {reason(error)}") from error
         return table
 
 

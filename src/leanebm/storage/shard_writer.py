@@ -16,7 +16,7 @@ import pyarrow as pa
 from attrs.validators import ge
 from filelock import FileLock, Timeout
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, reason
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
@@ -161,7 +161,7 @@ class ShardWriter(Generic[R, T]):
         except Timeout as error:
             raise TrajectoryError(f"another process is writing to {self._path}; wait for it, or stop it") from error
         except OSError as error:
-            raise TrajectoryError(f"{self._path} cannot be written to: {error}") from error
+            raise TrajectoryError(f"{self._path} cannot be written to: {reason(error)}") from error
         try:
             for leftover in self._path.glob(TEMPORARY_PATTERN):
                 leftover.unlink()
@@ -237,7 +237,8 @@ class ShardWriter(Generic[R, T]):
             await asyncio.get_running_loop().run_in_executor(thread, write)
         except (OSError, pa.ArrowException) as error:
             failure = TrajectoryError(
-                f"{path} could not be written: {error}. What is there already is whole; go on when there is room"
+                f"{path} could not be written: {reason(error)}. What is there already is whole; "
+                "go on when there is room"
             )
             failure.__cause__ = error
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this shard

@@ -17,7 +17,7 @@ from cattrs import transform_error
 from cattrs.preconf.json import make_converter
 from numpy.typing import NDArray
 
-from leanebm._shown import fitting_repr, shown
+from leanebm._shown import fitting_repr, reason, shown
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics._ruler import frontier_auc_by_length, pairwise_by_length, pairwise_same_length
 from leanebm.energy.diagnostics.alarms import Alarm, Findings, raise_alarms
@@ -161,7 +161,9 @@ class HeadReport:
                 f"{path} does not exist. `leanebm train-ebm --output-dir {folder}` writes it beside the head."
             ) from None
         except (OSError, ValueError, RecursionError) as error:
-            raise EnergyError(f"{path} cannot be read: {error}. Train the head again, or restore the file.") from error
+            raise EnergyError(
+                f"{path} cannot be read: {reason(error)}. Train the head again, or restore the file."
+            ) from error
         version = document.pop("schema_version", None) if isinstance(document, dict) else None
         if version != DIAGNOSIS_SCHEMA_VERSION:
             raise EnergyError(

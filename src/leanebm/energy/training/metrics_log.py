@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, reason
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
@@ -110,7 +110,7 @@ def _read(path: Path, keep_to: int) -> list[dict[str, float]]:
     try:
         rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise EnergyError(f"{path} belongs to an unfinished training and cannot be read: {error}") from error
+        raise EnergyError(f"{path} belongs to an unfinished training and cannot be read: {reason(error)}") from error
     return [{name: value for name, value in row.items() if value is not None} for row in rows if row["step"] <= keep_to]
 
 

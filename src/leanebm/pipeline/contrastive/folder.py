@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, reason
 from leanebm.core import ContrastiveGroup, Evidence, TacticFate
 from leanebm.data import ContrastiveRecord, ReplayOutcome
 from leanebm.errors import ConfigError
@@ -244,6 +244,6 @@ class ContrastiveFolder:
             report = json.loads(read_regular(self.report))
         except (OSError, ValueError, RecursionError) as error:
             way_out = "move it away to go on without the audit that it may hold"
-            raise ConfigError(f"{self.report} cannot be read: {error}", [way_out]) from error
+            raise ConfigError(f"{self.report} cannot be read: {reason(error)}", [way_out]) from error
         audit = report.get("audit") if isinstance(report, Mapping) else report
         return None if audit is None else NegativeAudit.from_json(audit, source=str(self.report))

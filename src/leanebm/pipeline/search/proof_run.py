@@ -10,7 +10,7 @@ from typing import Final, final
 import attrs
 from attrs.validators import instance_of
 
-from leanebm._shown import cut, fitting_repr, named_repr, printable, shown
+from leanebm._shown import cut, fitting_repr, named_repr, printable, reason, shown
 from leanebm.core import (
     Candidate,
     Certificate,
@@ -136,7 +136,7 @@ def read_context(path: str | os.PathLike[str]) -> str:
     try:
         text = normalized(read_regular(path).decode())
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the context {os.fspath(path)}: {error}") from error
+        raise ConfigError(f"cannot read the context {os.fspath(path)}: {reason(error)}") from error
     if imports := [command.text for command in lean_commands(text) if command.keyword == "import"]:
         raise ConfigError(
             f"the context {os.fspath(path)} imports modules: leave that out, and name them by --imports",
