@@ -21,8 +21,9 @@ def _bundled_numbers(monkeypatch: pytest.MonkeyPatch, toy_lean: ToyWorld) -> Non
     """The demo's theorems keep their names and levels, and state numbers of the toy world."""
     assert toy_lean.moves
 
-    def load(_: str, *, max_theorems: int | None, sample: int | None = None) -> list[Theorem]:
+    def load(_: str, *, max_theorems: int | None, sample: int | None = None, **reading: object) -> list[Theorem]:
         assert sample is None
+        assert reading.keys() <= {"reading", "imports", "tell"}, "a bundled theorem is read in one way"
         return [Theorem(name=entry.theorem.name, statement="6") for entry in bundled_set()][:max_theorems]
 
     monkeypatch.setattr("leanebm.pipeline.load_theorems", load)
