@@ -156,7 +156,8 @@ def _collapse(found: Findings) -> str | None:
 
 @_rule(
     "duplicate embeddings",
-    cause="texts are cut off before they differ, or a cache mixes states up",
+    cause="texts are cut off before they differ, the encoder does not see in what they differ, or a cache mixes "
+    "states up",
     remedy="raise the encoder's length limit; delete the file given as --embedding-cache",
 )
 def _duplicate_embeddings(found: Findings) -> str | None:

@@ -74,7 +74,11 @@ class PromotionGate:
             return PromotionVerdict(grade=Grade.UNSOUND, summary=summary, reasons=fatal)
         if pairwise.value is None or pairwise.low is None or pairwise.count < self.min_theorems:
             summary = "Too few held-out theorems to tell whether it helps. It gets no say in the search."
-            reason = f"{pairwise.count} theorems with ranked decision points, at least {self.min_theorems} are needed"
+            held_out = "theorem has" if pairwise.count == 1 else "theorems have"
+            reason = (
+                f"{pairwise.count} held-out {held_out} ranked decision points, {self.min_theorems} are needed: "
+                "search more theorems, and name their folders, too (--trajectories, --val-trajectories)"
+            )
             return PromotionVerdict(grade=Grade.UNTESTED, summary=summary, reasons=(reason,))
         shown = f"sibling pairwise accuracy {pairwise.value:.3f} [{pairwise.low:.3f}, {pairwise.high:.3f}]"
         if not pairwise.is_above(0.5):
