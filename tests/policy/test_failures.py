@@ -97,6 +97,14 @@ async def test_case_1_a_name_that_does_not_resolve(connect: Connect, state: Proo
             await policy.propose(state, 1)
 
 
+async def test_case_1_an_address_with_encryption_where_there_is_none(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    async with connect(url=server.url.replace("http:", "https:"), max_attempts=1) as policy:
+        with pytest.raises(PolicyUnavailable, match=r"no encrypted connection .*starts with http://"):
+            await policy.propose(state, 1)
+
+
 async def test_case_2_a_dropped_connection_is_replaced_at_once(
     connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire, time: Any
 ) -> None:

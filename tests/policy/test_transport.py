@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import ssl
+from unittest.mock import Mock
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.errors import PolicyBadRequest, PromptTooLong
-from leanebm.policy._failure import Failure
-from leanebm.policy._transport import failure_of_status, message_of
+from leanebm.policy._failure import AttemptFailed, Failure
+from leanebm.policy._transport import failure_of_status, message_of, translated_errors
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,15 @@ def test_every_status_has_a_verdict(status: int, body: str) -> None:
     assert failure.error.url == "http://h/generate"
     assert (failure.kind is Failure.OVERLOADED) == (status in (429, 503))
     assert failure.kind.value.trips_breaker == (status >= 500 and status != 503)
+
+
+def test_a_certificate_that_is_not_trusted_is_told_as_that_and_not_as_the_systems_error_of_that_number() -> None:
+    refusal = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refusal.verify_message = "self-signed certificate"
+    with pytest.raises(AttemptFailed) as failed, translated_errors("https://h"):
+        raise aiohttp.ClientConnectorCertificateError(Mock(), refusal)
+    assert failed.value.kind is Failure.CONNECT
+    assert "certificate is not trusted (self-signed certificate); the variable SSL_CERT_FILE" in str(failed.value.error)
 
 
 def test_redirects_are_not_followed_silently() -> None:

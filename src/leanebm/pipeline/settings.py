@@ -281,7 +281,7 @@ def _structure_field(parameter: Parameter, value: object, factory: Factory) -> o
     try:
         return _read(parameter, value)
     except _MISTAKES as error:
-        secret = ValueError("is not what it should be; it is a secret, so it is not shown")
+        secret = ValueError("does not fit; it is a secret, so it is not shown: is there a space or a line break in it?")
         raise _noted(secret if parameter.is_secret else error, parameter, factory) from None
 
 

@@ -140,6 +140,12 @@ def translated_errors(url: str) -> Iterator[None]:
 
 
 def _reason(error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        # Before the next: its number is OpenSSL's, which as one of the system's means something else.
+        why = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+        return f"its certificate is not trusted ({why}); the variable SSL_CERT_FILE names a file of others to trust"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return f"no encrypted connection ({error.os_error.strerror}); an address without encryption starts with http://"
     if isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno or 0) > 0:
         return os.strerror(number).lower()  # "connection refused"; aiohttp's own text repeats the address twice
     return str(error) or type(error).__name__
@@ -225,7 +231,8 @@ class Transport:
                 return await asyncio.to_thread(json.loads, body)
             return json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise _garbled(url, f"answered with something that is not JSON ({error})") from error
+            what = "a web page: is the address right?" if body.lstrip()[:1] == b"<" else f"something else ({error})"
+            raise _garbled(url, f"answered not with JSON but with {what}") from error
 
     async def _error_text(self, response: aiohttp.ClientResponse) -> str:
         text = (await _read_up_to(response, _LONGEST_ERROR_BODY)).decode(errors="replace")

@@ -10,7 +10,7 @@ from typing import Final, TypeVar, final
 
 import attrs
 
-from leanebm.errors import PolicyBadRequest, PolicyError, PolicyUnauthorized, PolicyUnavailable
+from leanebm.errors import PolicyBadRequest, PolicyError, PolicyProtocolError, PolicyUnauthorized, PolicyUnavailable
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import NotOffered
 from leanebm.policy.config import PolicyApi
@@ -76,13 +76,14 @@ class ModelWatch:
             PolicyError: the server could not answer.
         """
         infos: list[ModelInfo] = []
-        refusals: list[PolicyUnauthorized] = []
+        refusals: list[PolicyError] = []
         for path in _ASKED[self._api]:
             try:
                 reply = await self._endpoint.get(path)
             except NotOffered:
                 continue
-            except PolicyUnauthorized as refusal:  # for this path, which it may not have either
+            except (PolicyUnauthorized, PolicyBadRequest, PolicyProtocolError) as refusal:
+                # For this path, which it may not have either: some redirect, or show a web page, for any other.
                 refusals.append(refusal)
                 continue
             if path == _MODELS:

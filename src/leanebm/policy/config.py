@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,12 +25,16 @@ def http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
         raise ValueError(f"{attribute.name} must be an address only; the key goes into api_key")
 
 
+_OPENAI_PATH: Final = re.compile(r"/v1(/(chat/)?completions|/embeddings|/models)?$")
+
+
 def without_slash(url: str) -> str:
     """The address in the form that paths are appended to.
 
-    Without the ``/v1`` that clients of the OpenAI API are given, too: it is part of the paths here.
+    Without the ``/v1`` that clients of the OpenAI API are given, or the whole path that its examples show: here they
+    are parts of the paths.
     """
-    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+    return _OPENAI_PATH.sub("", url.rstrip("/")).rstrip("/")
 
 
 class PolicyApi(enum.Enum):

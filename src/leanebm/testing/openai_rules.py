@@ -152,6 +152,8 @@ class OpenAIRules:
             few = "Only one completion choice is allowed"
             many = "n_cmpl cannot be greater than the number of slots, please increase -np"
             raise _Refused(self.refuses_n_with, few if self.max_n == 1 else many)
+        if body.get("stop") == [] and not self.takes_unknown_fields:
+            raise _Refused(400, "[] is too short - 'stop'")
         if body["temperature"] == 0 and n > 1 and not self.may_be_greedy_many_times:
             raise _Refused(400, f"n must be 1 when using greedy sampling, got {n}.")
         wanted = body.get("top_logprobs", body.get("logprobs", 0))
@@ -183,7 +185,7 @@ def _written(draw: Draw, body: Mapping[str, Any]) -> tuple[str, Draw, int, str]:
         if piece == END_TOKEN:
             return text, draw[:count], 0, "stop"
         text += piece
-        for stop in body["stop"]:
+        for stop in body.get("stop", ()):
             kept, found, _ = text.partition(stop)
             if found:
                 drawn = [len("".join(one for one, _ in draw[:upto])) for upto in range(1, count + 1)]

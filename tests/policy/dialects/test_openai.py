@@ -85,6 +85,15 @@ async def test_it_sends_these_fields_and_no_others(
     }
 
 
+async def test_no_stops_are_no_field_since_some_refuse_an_empty_list(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    fenced = (("```lean4\n", -0.1), ("simp", -0.5), ("\n```", -0.1), (END_TOKEN, -0.1))
+    OpenAIRules.hosted(fenced).govern(server)
+    async with connect(api="openai-chat", model="small", prompt_format="chat") as policy:
+        assert [found.tactic for found in await policy.propose(state, 1)] == ["simp"]
+
+
 async def test_chat_sends_the_prompt_as_one_message(
     connect: Connect, server: FakePolicyServer, state: ProofState
 ) -> None:
@@ -303,7 +312,7 @@ async def test_without_a_wait_the_first_request_finds_it_out(
     assert asked == ["/model_info", "/get_model_info", "/v1/models", *["/v1/completions"] * 3]
 
 
-@pytest.mark.parametrize("status", [401, 404, 405])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405])
 async def test_a_service_that_refuses_unknown_paths_in_its_own_way_is_found_out_all_the_same(
     connect: Connect, server: FakePolicyServer, status: int
 ) -> None:
@@ -314,11 +323,31 @@ async def test_a_service_that_refuses_unknown_paths_in_its_own_way_is_found_out_
         assert (await policy.wait_ready()).api is PolicyApi.OPENAI
 
 
-async def test_the_address_may_end_as_clients_of_that_api_write_it(
+async def test_a_web_page_for_every_path_that_is_not_there_does_not_hide_the_api(
     connect: Connect, server: FakePolicyServer, state: ProofState
 ) -> None:
     OpenAIRules.vllm(SIMP).govern(server)
-    async with connect(url=f"{server.url}/v1/") as policy:
+    for path in ("/health", "/model_info", "/get_model_info"):
+        server.script(path, then=Answer(body=b"<!doctype html><p>Chat with us"))
+    async with connect(api="auto") as policy:
+        assert (await policy.wait_ready()).api is PolicyApi.OPENAI
+        assert len(await policy.propose(state, 1)) == 1
+
+
+async def test_an_address_of_web_pages_is_told_so(connect: Connect, server: FakePolicyServer) -> None:
+    for path in ("/health", "/model_info", "/get_model_info", "/v1/models"):
+        server.script(path, then=Answer(body=b"\n<html>Welcome"))
+    async with connect(api="auto") as policy:
+        with pytest.raises(PolicyProtocolError, match=r"/v1/models .* a web page: is the address right"):
+            await policy.wait_ready()
+
+
+@pytest.mark.parametrize("end", ["/v1", "/v1/", "/v1/completions", "/v1/chat/completions/", "/v1/models"])
+async def test_the_address_may_end_as_clients_of_that_api_write_it(
+    connect: Connect, server: FakePolicyServer, state: ProofState, end: str
+) -> None:
+    OpenAIRules.vllm(SIMP).govern(server)
+    async with connect(url=server.url + end) as policy:
         await policy.wait_ready()
         assert len(await policy.propose(state, 1)) == 1
 
@@ -348,6 +377,14 @@ async def test_a_key_that_is_wrong_is_told_before_work_begins(connect: Connect, 
         (OpenAIRules.vllm(SIMP, thoughts="Hm."), {"api": "openai-chat"}, "thoughts before its answer"),
         (OpenAIRules.vllm((("<think>", -1.0), ("Hm", -1.0))), {}, "thoughts before its answer"),
         (OpenAIRules.vllm(SIMP), {"api": "sglang"}, "leave --api sglang out"),
+        (OpenAIRules.hosted(SIMP), {"model": "small"}, "leave --api openai out, or set --api openai-chat"),
+        (OpenAIRules.hosted(SIMP), {"api": "auto", "model": "small"}, r"\(HTTP 404\): \{\}; set --api openai-chat"),
+        (OpenAIRules.vllm(SIMP, paths=frozenset({OPENAI.path})), {"api": "openai-chat"}, "or set --api openai "),
+        (
+            OpenAIRules.hosted(SIMP, paths_with_log_probs=frozenset()),
+            {"api": "openai-chat", "model": "small"},
+            "take a model, or a service, that has them",
+        ),
     ],
 )
 async def test_what_cannot_work_is_told_before_work_begins(

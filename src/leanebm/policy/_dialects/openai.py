@@ -27,6 +27,7 @@ from leanebm.errors import (
 from leanebm.policy._dialects.base import Dialect
 from leanebm.policy._failure import AttemptFailed, Failure, NotOffered
 from leanebm.policy._samples import Sample, SampleBatch, checked_log_prob
+from leanebm.policy.config import PolicyApi
 from leanebm.policy.model_info import ModelInfo
 
 _log = logging.getLogger(__name__)
@@ -41,10 +42,13 @@ _FINISHES: Final[Mapping[object, str]] = {
     "stop": "stop",
     "eos_token": "stop",  # TGI's own words
     "stop_sequence": "stop",
+    "eos": "stop",  # and those of services
     "length": "length",
+    "model_length": "length",
     "abort": "abort",
     "error": "abort",
     "content_filter": "abort",
+    "insufficient_system_resource": "abort",
 }
 
 _PLAIN: Final[Mapping[str, object]] = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -63,11 +67,8 @@ _NO_LOG_PROBS: Final = "gives no log-probabilities, without which a search canno
 _HOW_TO_GET_THEM: Final[Mapping[str, str]] = {
     "vllm": "start vLLM with --max-logprobs 1 or more",
     "llamacpp": "update llama-server, which must know n_probs or logprobs on this path",
-    "": "with vLLM, start it with --max-logprobs 1 or more; with llama.cpp, update llama-server, which must know "
-    "n_probs on this path; with TGI, only chat has them, --api openai-chat; with a service, take a model with "
-    "logprobs, of which many have them in chat only",
 }
-"""By what the server calls itself; the last is for all others."""
+"""By what the server calls itself."""
 
 _THINKS: Final = (
     "writes down thoughts before its answer, so that its log-probabilities are not the tactic's. Turn that off: "
@@ -86,6 +87,9 @@ class _OpenAI(Dialect):
     path: str
     other: str
     """The other API's name, for who has chosen the wrong one."""
+
+    elsewhere: str
+    """How log-probabilities are had of a server that does not say whose it is."""
 
     _takes_n = True
     """Whether several samples may still be asked for in one request."""
@@ -119,7 +123,8 @@ class _OpenAI(Dialect):
         try:
             await self._ask(_PROBE, 1, max_tokens=min(_PROBE_TOKENS, self.config.max_tactic_tokens))
         except NotOffered as missing:
-            raise ConfigError(f"{missing}: is it --api {self.other} (policy.api in the settings)?") from missing
+            found_out = "" if self.config.api is PolicyApi.AUTO else f"leave --api {self.config.api.value} out, or "
+            raise ConfigError(f"{missing}; {found_out}set --api {self.other} (policy.api in the settings)") from missing
         except _Unsuitable as lacking:
             raise ConfigError(str(lacking)) from lacking
         except PolicyBadRequest as refusal:
@@ -177,9 +182,10 @@ class _OpenAI(Dialect):
             "temperature": config.temperature,
             "top_p": config.top_p,
             "max_tokens": max_tokens or config.max_tactic_tokens,
-            "stop": self.stop,
             "stream": False,
         }
+        if self.stop:  # some refuse an empty list
+            body["stop"] = self.stop
         if n > 1:
             body["n"] = n
         if (seed := config.sampling_seed if seed is None else seed) is not None:
@@ -233,7 +239,7 @@ class _OpenAI(Dialect):
 
     def _how_to_get_log_probs(self) -> str:
         made_by = self._info.made_by if self._info is not None else None
-        return _HOW_TO_GET_THEM.get(made_by or "", _HOW_TO_GET_THEM[""])
+        return _HOW_TO_GET_THEM.get(made_by or "", self.elsewhere)
 
     def _unsuitable(self, why: str) -> AttemptFailed:
         url = self.endpoint.url + self.path
@@ -254,7 +260,10 @@ class _OpenAI(Dialect):
                 raise ConfigError(f"{self.endpoint.url} has no model {wanted!r}; it has {listed}{more}")
             if info.model_path is None and wanted is None:
                 has = f"lists several models ({listed}{more})" if info.models else "does not list its models"
-                raise ConfigError(f"{self.endpoint.url} {has}: name one with --model (policy.model in the settings)")
+                api = "" if info.models else f", and leave --api {self.config.api.value} out if it speaks another API"
+                raise ConfigError(
+                    f"{self.endpoint.url} {has}: name one with --model (policy.model in the settings){api}"
+                )
             self._info = info if info.model_path else attrs.evolve(info, model_path=wanted)
         return self._info
 
@@ -265,6 +274,10 @@ class OpenAICompletions(_OpenAI):
 
     path = "/v1/completions"
     other = "openai-chat"
+    elsewhere = (
+        "TGI and many services have them in chat only, --api openai-chat; "
+        "vLLM is started with --max-logprobs 1 or more, llama-server has to know n_probs on this path"
+    )
 
     def _prompt(self, prompt: str) -> dict[str, object]:
         return {"prompt": prompt, "logprobs": 1}
@@ -285,6 +298,7 @@ class OpenAIChat(_OpenAI):
 
     path = "/v1/chat/completions"
     other = "openai"
+    elsewhere = "take a model, or a service, that has them; vLLM is started with --max-logprobs 1 or more"
 
     def _prompt(self, prompt: str) -> dict[str, object]:
         return {"messages": [{"role": "user", "content": prompt}], "logprobs": True, "top_logprobs": 1}
