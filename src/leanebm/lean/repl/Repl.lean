@@ -392,25 +392,53 @@ def memName (n : Name) : List Name → Bool
   | [] => false
   | m :: ms => m == n || memName n ms
 
+def hasPrefix (pre : List Name) (m : Name) : Bool :=
+  match pre with
+  | [] => false
+  | p :: ps => p.isPrefixOf m || hasPrefix ps m
+
 /-! ## What is not elaborated at all
 
 An elaborator that is asked to may compile a piece of the text and run it, in this process: it could print
-an answer to the request, or change what later requests find. Elaborated text is therefore looked at first.
+an answer to the request, or change what later requests find. Elaborated text is therefore looked at first:
+where its syntax comes from, and then the few words of Lean's own language that run code.
 The kernel and the axiom check stand behind this, and do not rely on it. -/
+
+def moduleOf? (env : Environment) (n : Name) : Option Name :=
+  match env.getModuleIdxFor? n with
+  | some i => env.header.moduleNames[i.toNat]?
+  | none => none
+
+/-- Those of Lean's own modules whose syntax proofs are written in. The others have tactics that test the server, and
+syntax that makes tactics. -/
+def proofModules : List Name := [`Lean.Parser, `Lean.Data]
+
+/-- A project is trusted, and with it what it adds to the language. -/
+def isProofModule (m : Name) : Bool :=
+  hasPrefix proofModules m || !(hasPrefix [`Lean, `Lake] m)
+
+/-- What is wrong with a kind of syntax. One that no module has comes with the parser itself or is the text's own. -/
+def objectionToKind (env : Environment) (kind : Name) (word : String) : Option String :=
+  match moduleOf? env kind with
+  | none => none
+  | some m =>
+    if isProofModule m then none
+    else some s!"`{word}` is not allowed: it is no part of the language of proofs, but of {nameText m}"
 
 /-- Words that run code, read files, start programs, print or wait, or change how text is understood. Some are
 Lake's and Mathlib's: a project of the user's may hold more. -/
 def refusedWords : List String :=
   ["run_tac", "by_elab", "run_elab", "run_meta", "run_cmd", "run_io", "eval%", "include_str", "native_decide",
-   "set_option", "@[", "implemented_by", "extern", "dbg_trace", "sleep", "bv_check", "bv_decide?", "plausible",
-   "slim_check", "polyrith"]
+   "set_option", "@[", "implemented_by", "extern", "dbg_trace", "sleep", "bv_check", "bv_decide", "bv_decide?",
+   "plausible", "slim_check", "polyrith"]
 
 /-- Names that have the compiler decide a proposition, by the last part of the name. -/
 def compiledNames : List String :=
   ["native", "reduceBool", "reduceNat", "ofReduceBool", "ofReduceNat"]
 
-/-- Start threads, which the embedded Lean does not have: it would stop for good. -/
-def threadedWords : List String := ["try?", "attempt_all_par", "first_par"]
+/-- Start threads, which the embedded Lean does not have: it would stop for good. `∎` is `try?`, which is a setting of
+`exact?`, too. -/
+def threadedWords : List String := ["try?", "∎", "attempt_all_par", "first_par"]
 
 /-- What may stand in a tactic's settings, which are compiled and run: literals and plain names. No `⟨false, true⟩`:
 a field set by its place escapes the look at its name, and `decide` runs the proposition if one field is true. -/
@@ -474,43 +502,53 @@ def isCommandWord (word : String) : Bool :=
   | '#' :: c :: _ => c.isAlpha && !word.endsWith "["
   | _ => false
 
-def objectionToWord (embedded : Bool) (word : String) : Option String :=
+def objectionToThreads (s : Server) (word : String) : Option String :=
+  if s.embedded && memStr word threadedWords then some s!"`{word}` is not available: it needs threads" else none
+
+def objectionToWord (s : Server) (word : String) : Option String :=
   if memStr word refusedWords || isCommandWord word then
     some s!"`{word}` is not allowed: a proof may not run code or change options"
-  else if embedded && memStr word threadedWords then some s!"`{word}` is not available: it needs threads"
-  else none
+  else objectionToThreads s word
 
-def objectionToName (n : Name) : Option String :=
+def objectionToName (s : Server) (n : Name) : Option String :=
   if n.getNumParts > maxNameParts then some "a name has too many parts"
   else if memStr (lastPart n) compiledNames then some s!"`{nameText n}` is not allowed: what the compiler computes is no proof"
-  else none
+  else objectionToThreads s (lastPart n)
+
+/-- The first word of a piece of syntax, or else what kind it is. -/
+def wordOf (kind : Name) : List Syntax → String
+  | .atom _ text :: _ => trimmed text
+  | _ => nameText kind
 
 mutual
 /-- Why a text may not be elaborated; `none` for nearly every text. It may be `depth` levels deep. -/
-partial def objectionWithin (depth : Nat) (embedded : Bool) : Syntax → Option String
+partial def objectionWithin (depth : Nat) (s : Server) : Syntax → Option String
   | .missing => none
-  | .ident _ _ n _ => objectionToName n.eraseMacroScopes
-  | .atom _ text => objectionToWord embedded (trimmed text)
+  | .ident _ _ n _ => objectionToName s n.eraseMacroScopes
+  | .atom _ text => objectionToWord s (trimmed text)
   | .node _ kind args =>
     let parts := args.toList
     if kind == ``Parser.Term.unsafe then some "`unsafe` is not allowed: a proof may not run code or change options"
     else if isRunSetting kind parts && !(allLiteral (afterAssignment parts)) then
       some "a tactic's settings are not allowed to hold more than literals: they would be run"
-    else objectionIn depth embedded parts
+    else
+      match objectionToKind s.env kind (wordOf kind parts) with
+      | some why => some why
+      | none => objectionIn depth s parts
 
-partial def objectionIn (depth : Nat) (embedded : Bool) : List Syntax → Option String
+partial def objectionIn (depth : Nat) (s : Server) : List Syntax → Option String
   | [] => none
   | x :: xs =>
     match depth with
     | 0 => some tooDeep
     | depth' + 1 =>
-      match objectionWithin depth' embedded x with
+      match objectionWithin depth' s x with
       | some why => some why
-      | none => objectionIn depth embedded xs
+      | none => objectionIn depth s xs
 end
 
-def objectionTo (embedded : Bool) (stx : Syntax) : Option String :=
-  objectionWithin maxSyntaxDepth embedded stx
+def objectionTo (s : Server) (stx : Syntax) : Option String :=
+  objectionWithin maxSyntaxDepth s stx
 
 /-! ## Printing goals -/
 
@@ -952,7 +990,7 @@ def startExpr (s : Server) (o : ReplOptions) (scope : ProofScope) (text : String
   match parseTerm (← getEnv) text with
   | .error e => refuse "parse" e
   | .ok stx =>
-    match objectionTo s.embedded stx with
+    match objectionTo s stx with
     | some why => refuse "elab" why
     | none =>
       try
@@ -1482,7 +1520,7 @@ def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
         match parsed with
         | .error e => parseFailure e
         | .ok step =>
-          match objectionTo s.embedded (stepSyntax step) with
+          match objectionTo s (stepSyntax step) with
           | some why => failure #[errorMessage why]
           | none => tryStep s o st site step
   | .error r, _, _ => return ⟨.null, some r⟩
@@ -1593,7 +1631,7 @@ def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
       | .error e, _ => refuse "parse" e
       | _, .error e => refuse "parse" e
       | .ok stx, .ok typeStx =>
-        match objectionIn maxSyntaxDepth s.embedded (stx :: typeStx.toList) with
+        match objectionIn maxSyntaxDepth s (stx :: typeStx.toList) with
         | some why => refuse "elab" why
         | none => try echo stx typeStx catch e => refuse "elab" (← e.toMessageData.toString)
   | .error r, _, _ => return ⟨.null, some r⟩
@@ -1647,14 +1685,19 @@ def importNames : List Import → Array Json → Json
   | [], acc => .arr acc
   | i :: is, acc => importNames is (acc.push (jname i.module))
 
+def refusedKinds (env : Environment) : List Name → Array Json → Array Json
+  | [], acc => acc
+  | k :: ks, acc => refusedKinds env ks (if (objectionToKind env k "").isSome then acc.push (jname k) else acc)
+
+/-- How many kinds of syntax the parser knows, and which of them no proof may hold. -/
+def syntaxJson (env : Environment) : Json :=
+  let kinds := Parser.getSyntaxNodeKinds env
+  .mkObj [("kinds", jnat (len kinds)), ("refused", .arr (refusedKinds env kinds #[]))]
+
 def envDescribe (s : Server) : Json :=
   .mkObj [("imports", importNames s.env.header.imports.toList #[]),
-    ("modules", jnames s.env.header.moduleNames.toList #[]), ("leanVersion", jstr Lean.versionString)]
-
-def moduleOf? (env : Environment) (n : Name) : Option Name :=
-  match env.getModuleIdxFor? n with
-  | some i => env.header.moduleNames[i.toNat]?
-  | none => none
+    ("modules", jnames s.env.header.moduleNames.toList #[]), ("syntax", syntaxJson s.env),
+    ("leanVersion", jstr Lean.versionString)]
 
 /-- One letter for the kind of a constant, as Pantograph's catalogue has it. -/
 def kindLetter : ConstantInfo → String
@@ -1666,11 +1709,6 @@ def kindLetter : ConstantInfo → String
   | .inductInfo _ => "i"
   | .ctorInfo _ => "c"
   | .recInfo _ => "r"
-
-def hasPrefix (pre : List Name) (m : Name) : Bool :=
-  match pre with
-  | [] => false
-  | p :: ps => p.isPrefixOf m || hasPrefix ps m
 
 def catalogModule (env : Environment) : List Name → Array String → Array String
   | [], acc => acc
@@ -2041,8 +2079,8 @@ where
     | [] => true
     | x :: xs => x.getNumArgs == 0 && allEmpty xs
 
-def certifiable (embedded : Bool) (name : Name) (stx : Syntax) : Option String :=
-  match objectionTo embedded stx with
+def certifiable (s : Server) (name : Name) (stx : Syntax) : Option String :=
+  match objectionTo s stx with
   | some why => some why
   | none =>
     if memName stx.getKind headerKinds || isPlainTheorem name stx then none
@@ -2511,7 +2549,7 @@ def askedFor (s : Server) (c : Claim) : IO (Except Rejection Asked) := do
       match parseTerm opened.env (c.expr.getD "") with
       | .error e => return .error ⟨"elaboration", e⟩
       | .ok stx =>
-        match objectionTo s.embedded stx with
+        match objectionTo s stx with
         | some why => return .error ⟨"forbidden", why⟩
         | none => elabAsTheorem s c.name stx st
 
@@ -2566,7 +2604,7 @@ def readsBack (s : Server) (c : Claim) (asked : Asked) (said : Expr) (text : Str
     match parseTerm opened.env text with
     | .error _ => return false
     | .ok stx =>
-      if (objectionTo s.embedded stx).isSome then return false
+      if (objectionTo s stx).isSome then return false
       match ← elabAsTheorem s c.name stx st with
       | .error _ => return false
       | .ok again => return (← saying s.env again.env again.type) == said
@@ -2600,7 +2638,7 @@ where
 
 def certifyText (s : Server) (c : Claim) (asked : Asked) (source : String) : IO (Except Rejection (Replay × AxiomReport)) := do
   let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
-  match ← elabCommands s source (certifiable s.embedded c.name) st {} [] with
+  match ← elabCommands s source (certifiable s c.name) st {} [] with
   | .error r => return .error r
   | .ok _ =>
     let final : Command.State ← ST.Prim.Ref.get st
