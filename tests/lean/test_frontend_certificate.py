@@ -86,6 +86,8 @@ def test_a_proof_that_goes_on_to_another_command_is_rejected() -> None:
     [
         "run_tac pure ()",
         "native_decide",
+        "bv_decide",
+        "bv_decide?",
         "decide +native",
         'simp (config := dbgTrace "" fun _ => {})',
         'simp (maxSteps := (unsafeIO (IO.println "")).toOption.getD 1)',

@@ -16,7 +16,7 @@ def _socket(path: Path) -> None:
 
 
 ODD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "pipe": (os.mkfifo, "it is a pipe, and only regular files are read"),
+    "pipe": (os.mkfifo, "it is a pipe, and only regular files are read; save what comes out of it, and name"),
     "folder": (Path.mkdir, "it is a folder, and only regular files are read"),
     "socket": (_socket, "it is a socket, and only regular files are read"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "it is a device, and only regular files are read"),

@@ -24,7 +24,7 @@ from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMess
 _RUNS_CODE = re.compile(
     r"""@\[ | (?<![\w.])(
         run_\w+ | by_elab | eval% | include_str | native_decide | set_option | implemented_by | extern | sleep
-      | unsafe\w* | dbg\w* | bv_check | bv_decide\? | polyrith | native | (of)?[rR]educe(Bool|Nat) | IO | EIO | BaseIO
+      | unsafe\w* | dbg\w* | bv_check | bv_decide\?? | polyrith | native | (of)?[rR]educe(Bool|Nat) | IO | EIO | BaseIO
       | println! | _root_
     )(?![\w]) | \.(of)?[rR]educe(Bool|Nat)\b""",
     re.VERBOSE,

@@ -58,7 +58,8 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _check(found: os.stat_result, max_bytes: int) -> None:
     kind = stat.S_IFMT(found.st_mode)
     if kind != stat.S_IFREG:
-        raise OSError(f"it is {_OTHER_KINDS.get(kind, 'something else')}, and only regular files are read")
+        remedy = "; save what comes out of it, and name that file" if kind == stat.S_IFIFO else ""
+        raise OSError(f"it is {_OTHER_KINDS.get(kind, 'something else')}, and only regular files are read{remedy}")
     if found.st_size > max_bytes:
         raise OSError(_too_large(str(found.st_size), max_bytes))
 

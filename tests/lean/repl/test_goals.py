@@ -352,6 +352,9 @@ def test_keys_ignore_names_of_bound_and_inaccessible_variables(repl: Any) -> Non
         ("∃ n : Nat, n = 3 ∧ n = 3", "refine ⟨?n, ?_, ?_⟩; rotate_left", [0, 0, 0]),
         # Only hypotheses speak of it.
         ("∃ n : Nat, n = n → True ∧ True", "refine ⟨?n, fun h => ⟨?_, ?_⟩⟩", [0, 0, 0]),
+        # Only a hypothesis' universe is unknown.
+        ("True ∧ True", "refine (fun (x : ULift Nat) => ?_) ⟨3⟩; constructor", [0, 0]),
+        ("True ∧ True", "refine (fun (x : ULift.{0} Nat) => ?_) ⟨3⟩; constructor", [0, 1]),
     ],
 )
 def test_goals_that_share_an_unknown_are_one_group(repl: Any, statement: str, tactic: str, groups: list[int]) -> None:

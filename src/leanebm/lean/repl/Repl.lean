@@ -1902,7 +1902,7 @@ def envAdd (s : Server) (p : Json) : IO Outcome := do
   match additionOf session.env p with
   | .error r => return ⟨.null, some r⟩
   | .ok a =>
-    match objectionIn maxSyntaxDepth s.embedded (a.value :: a.type.toList) with
+    match objectionIn maxSyntaxDepth s (a.value :: a.type.toList) with
     | some why => return ⟨.null, some ⟨"elab", why⟩⟩
     | none =>
       run s { levelNames := a.levels } (← freshCore s session.env) do
