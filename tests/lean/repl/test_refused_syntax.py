@@ -10,6 +10,7 @@ import pytest
 from leanebm.lean.embedded import EmbeddedLean
 
 from .conftest import Repl
+from .honest_proofs import HONEST_PROOFS
 
 pytestmark = pytest.mark.lean
 
@@ -125,3 +126,22 @@ def test_their_neighbours_are_not(repl: Any, tactic: str) -> None:
 def test_normalising_bit_vectors_is_allowed(whole_lean: Any) -> None:
     reply = whole_lean.tactic(whole_lean.start("∀ x : BitVec 8, x &&& x = x"), "intro x; bv_normalize")
     assert reply["goals"] == []
+
+
+def _proves(repl: Any, statement: str, proof: str) -> None:
+    reply = repl.tactic(repl.start(statement), proof)
+    assert reply.get("goals") == [], reply
+    lines = proof.replace("\n", "\n  ")
+    source = f"theorem claim : {statement} := by\n  {lines}\n"
+    reply = repl("proof.certify", source=source, name="claim", expr=statement)
+    assert "certificate" in reply, reply
+
+
+@pytest.mark.parametrize("name", HONEST_PROOFS)
+def test_what_people_prove_with_is_taken(repl: Any, name: str) -> None:
+    _proves(repl, *HONEST_PROOFS[name])
+
+
+@pytest.mark.parametrize("name", HONEST_PROOFS)
+def test_it_is_taken_where_all_of_lean_is_imported(whole_lean: Any, name: str) -> None:
+    _proves(whole_lean, *HONEST_PROOFS[name])
