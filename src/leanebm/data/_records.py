@@ -152,6 +152,15 @@ def read_records(file: BinaryIO, file_format: FileFormat, *, example: str = THEO
             return _json_lines(file, example)
 
 
+def has_metadata(path: Path, key: bytes) -> bool:
+    """Whether it is a Parquet file whose metadata has ``key``, by which our own kinds are told apart."""
+    try:
+        with open_regular(path) as file:
+            return key in (pq.read_schema(file).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False  # whoever reads it says what is wrong
+
+
 def whole_text(file: BinaryIO) -> str:
     """All of a file, without a byte order mark.
 

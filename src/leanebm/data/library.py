@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import theorem_problems
+from leanebm.data._records import has_metadata
 from leanebm.errors import ConfigError
 from leanebm.storage import open_regular, write_atomically
 
@@ -140,11 +141,7 @@ def read_library_file(path: str | os.PathLike[str]) -> tuple[LibraryTheorem, ...
 
 def is_library_file(path: Path) -> bool:
     """Whether a Parquet file says that it is one of library theorems, of whatever schema version."""
-    try:
-        with open_regular(path) as file:
-            return _VERSION_KEY in (pq.read_schema(file).metadata or {})
-    except (OSError, pa.ArrowException):
-        return False  # whoever reads it says what is wrong
+    return has_metadata(path, _VERSION_KEY)
 
 
 def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryTheorem]) -> None:

@@ -7,7 +7,8 @@ The file's suffix says how it is written, in any letter case, or ``--format`` do
     ``copy_from``, the name of a library theorem. Under ``meta`` may stand whatever else a data set says of the theorem;
     any other key is a mistake, for a misspelt ``header`` would change what the statement means. A table that has a
     column of a published data set, such as ``formal_statement``, is read by the columns that such sets have, and its
-    others are left aside. A Parquet file of library theorems (:mod:`leanebm.data.library`) is one of ours, too.
+    others are left aside. A Parquet file of library theorems (:mod:`leanebm.data.library`) or of conjectures
+    (:mod:`leanebm.data.conjectures`) is one of ours, too.
 ``.lean``
     Lean source: every theorem, lemma and example that holds a ``sorry``, with the commands before it.
 anything else
@@ -33,8 +34,10 @@ from leanebm.data._reading import META, BadLine, NumberedTheorem, Problem, field
 from leanebm.data._records import FileFormat, format_of, problem_list, read_opened, read_records, whole_text
 from leanebm.data._shapes import find_shape
 from leanebm.data._text_lines import read_text_lines
+from leanebm.data.conjectures.conjecture import Conjecture
+from leanebm.data.conjectures.conjecture_file import is_conjecture_file, read_conjecture_file
 from leanebm.data.file_reading import FileReading
-from leanebm.data.library import is_library_file, read_library_file
+from leanebm.data.library import LibraryTheorem, is_library_file, read_library_file
 from leanebm.errors import ConfigError
 from leanebm.storage import write_atomically
 
@@ -81,8 +84,8 @@ def read_theorem_file(path: str | os.PathLike[str], reading: FileReading | None 
     """
     path, reading = Path(path), reading or FileReading()
     file_format = reading.format or format_of(path)
-    if file_format is FileFormat.PARQUET and is_library_file(path):
-        found = _library(path, reading)
+    if file_format is FileFormat.PARQUET and (is_library_file(path) or is_conjecture_file(path)):
+        found = _in_splits(path, reading.split)
     else:
         parquet = file_format is FileFormat.PARQUET
         found = read_opened(path, _NOUN, partial(_read, path, file_format, reading), is_parquet=parquet)
@@ -158,11 +161,13 @@ def _published(path: Path, found: PublishedTheorems) -> TheoremFile:
     )
 
 
-def _library(path: Path, reading: FileReading) -> TheoremFile:
-    wanted = reading.split
-    theorems = tuple(item.theorem for item in read_library_file(path) if wanted in {None, item.split})
+def _in_splits(path: Path, wanted: str | None) -> TheoremFile:
+    """Theorems of a file that says of each which split it is for."""
+    items: Sequence[LibraryTheorem | Conjecture]
+    items = read_library_file(path) if is_library_file(path) else read_conjecture_file(path).conjectures
+    theorems = tuple(item.theorem for item in items if wanted in {None, item.split})
     if not theorems:
-        raise ConfigError(f"the library file {path} has no theorem of the split {wanted!r}")
+        raise ConfigError(f"the theorem file {path} has no theorem of the split {wanted!r}")
     return TheoremFile(theorems=theorems)
 
 

@@ -10,6 +10,7 @@ from leanebm.pipeline.comparison.comparison import (
 )
 from leanebm.pipeline.comparison.page import write_comparison_page
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config, structure_with
+from leanebm.pipeline.conjecture_run import ConjectureCounts, ConjectureRun
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
 from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, ContrastiveConfig, ContrastiveRun
@@ -57,6 +58,8 @@ __all__ = [
     "CertificateRecord",
     "CertificationRun",
     "ChosenNegative",
+    "ConjectureCounts",
+    "ConjectureRun",
     "ContrastiveConfig",
     "ContrastiveFolder",
     "ContrastiveReport",

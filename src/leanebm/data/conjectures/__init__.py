@@ -1,0 +1,43 @@
+"""New statements, true as far as one can tell without Lean, in families with a knob for difficulty."""
+
+from leanebm.data.conjectures.conjecture import (
+    MAX_DIFFICULTY,
+    Conjecture,
+    ConjectureFamily,
+    ConjectureSplit,
+    split_of_skeleton,
+)
+from leanebm.data.conjectures.conjecture_file import (
+    CONJECTURE_SCHEMA,
+    CONJECTURE_SCHEMA_VERSION,
+    ConjectureFile,
+    read_conjecture_file,
+    write_conjecture_file,
+)
+from leanebm.data.conjectures.expression import OPERATORS, Expression, World, evaluate, exists, forall, implies, local
+from leanebm.data.conjectures.factory import ConjectureFactory
+from leanebm.data.conjectures.families import FAMILIES, HELD_OUT
+
+__all__ = [
+    "CONJECTURE_SCHEMA",
+    "CONJECTURE_SCHEMA_VERSION",
+    "FAMILIES",
+    "HELD_OUT",
+    "MAX_DIFFICULTY",
+    "OPERATORS",
+    "Conjecture",
+    "ConjectureFactory",
+    "ConjectureFamily",
+    "ConjectureFile",
+    "ConjectureSplit",
+    "Expression",
+    "World",
+    "evaluate",
+    "exists",
+    "forall",
+    "implies",
+    "local",
+    "read_conjecture_file",
+    "split_of_skeleton",
+    "write_conjecture_file",
+]

@@ -68,6 +68,9 @@ class Conjecture:
     flavour: str = ""
     """``intuitionistic`` or ``classical`` where the family can tell: whether it holds without excluded middle."""
 
+    closed_by: str = ""
+    """An automation tactic that proves it by itself although it was kept; empty for nearly all."""
+
     __repr__ = fitting_repr
 
     @classmethod

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -68,8 +69,10 @@ class Operator:
     """The level that each argument must have to stand without parentheses."""
 
     meaning: Callable[..., Any]
-    is_relation: bool = False
-    """Whether its value is a proposition's truth, and not a ``Bool`` of Lean."""
+    """On values; a connective's is on bit sets of worlds, where bits beyond the last world do not count."""
+
+    kind: Literal["term", "relation", "connective"] = "term"
+    """A relation makes a proposition of terms, and a connective one of propositions."""
 
 
 def _infix(symbol: str, level: int, left: int, right: int, meaning: Callable[..., Any]) -> Operator:
@@ -77,7 +80,7 @@ def _infix(symbol: str, level: int, left: int, right: int, meaning: Callable[...
 
 
 def _relation(symbol: str, meaning: Callable[..., Any]) -> Operator:
-    return Operator(f"{{}} {symbol} {{}}", 50, (51, 51), meaning, is_relation=True)
+    return Operator(f"{{}} {symbol} {{}}", 50, (51, 51), meaning, kind="relation")
 
 
 def _method(name: str, meaning: Callable[..., Any], arguments: int = 0) -> Operator:
@@ -90,46 +93,36 @@ def _constant(text: str, value: Any) -> Operator:
     return Operator(text, _ATOMIC, (), lambda: value)
 
 
-def _connective(symbol: str, level: int, left: int, right: int) -> Operator:
-    return _infix(symbol, level, left, right, lambda *_: NotImplemented)  # truth is computed in many worlds at once
+def _connective(symbol: str, level: int, left: int, right: int, meaning: Callable[[int, int], int]) -> Operator:
+    return attrs.evolve(_infix(symbol, level, left, right, meaning), kind="connective")
 
 
 def _divides(a: int, b: int) -> bool:
     return b == 0 if a == 0 else b % a == 0
 
 
-def _joined(a: Any, b: Any) -> Any:
-    return a + b
-
-
 OPERATORS: Final[Mapping[str, Operator]] = {
-    "True": Operator("True", _ATOMIC, (), lambda: True, is_relation=True),
-    "False": Operator("False", _ATOMIC, (), lambda: False, is_relation=True),
-    "¬": Operator("¬{}", _ATOMIC, (40,), lambda _: NotImplemented),
-    "∧": _connective("∧", 35, 36, 35),
-    "∨": _connective("∨", 30, 31, 30),
-    "→": _connective("→", 25, 26, 25),
-    "↔": _connective("↔", 20, 21, 21),
+    "False": Operator("False", _ATOMIC, (), lambda: False, kind="relation"),
+    "¬": Operator("¬{}", 40, (40,), operator.invert, kind="connective"),
+    "∧": _connective("∧", 35, 36, 35, operator.and_),
+    "∨": _connective("∨", 30, 31, 30, operator.or_),
+    "→": _connective("→", 25, 26, 25, lambda a, b: ~a | b),
+    "↔": _connective("↔", 20, 21, 21, lambda a, b: ~(a ^ b)),
     "=": _relation("=", lambda a, b: a == b),
-    "≠": _relation("≠", lambda a, b: a != b),
     "≤": _relation("≤", lambda a, b: a <= b),
     "<": _relation("<", lambda a, b: a < b),
     "∣": _relation("∣", _divides),
-    "+": _infix("+", 65, 65, 66, _joined),
+    "+": _infix("+", 65, 65, 66, operator.add),
     "-": _infix("-", 65, 65, 66, lambda a, b: max(a - b, 0)),
     "int-": _infix("-", 65, 65, 66, lambda a, b: a - b),
     "neg": Operator("-{}", 75, (_ATOMIC,), lambda a: -a),
     "*": _infix("*", 70, 70, 71, lambda a, b: a * b),
-    "^2": Operator("{} ^ 2", 75, (76,), lambda a: a * a),
     "min": Operator("min {} {}", _ATOMIC - 1, (_ATOMIC, _ATOMIC), min),
     "max": Operator("max {} {}", _ATOMIC - 1, (_ATOMIC, _ATOMIC), max),
-    "true": _constant("true", value=True),
-    "false": _constant("false", value=False),
-    "not": Operator("!{}", _ATOMIC - 1, (_ATOMIC,), lambda a: not a),
+    "not": Operator("!{}", 39, (_ATOMIC,), lambda a: not a),  # Lean reads `!a = b` as `!(a = b)`
     "&&": _infix("&&", 35, 35, 36, lambda a, b: a and b),
     "||": _infix("||", 30, 30, 31, lambda a, b: a or b),
     "xor": _infix("^^", 33, 33, 34, lambda a, b: a != b),
-    "none": _constant("none", ()),
     "some": Operator("some {}", _ATOMIC - 1, (_ATOMIC,), lambda a: (a,)),
     "option_or": _method("or", lambda a, b: a or b, 1),
     "option_map": _method("map", lambda a, f: tuple(map(f, a)), 1),
@@ -138,7 +131,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "get_or": _method("getD", lambda a, b: a[0] if a else b, 1),
     "[]": _constant("[]", ()),
     "::": _infix("::", 67, 68, 67, lambda a, b: (a, *b)),
-    "++": _infix("++", 65, 65, 66, _joined),
+    "++": _infix("++", 65, 65, 66, operator.add),
     "reverse": _method("reverse", lambda a: a[::-1]),
     "length": _method("length", len),
     "sum": _method("sum", sum),
@@ -147,8 +140,6 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "take": _method("take", lambda a, n: a[:n], 1),
     "drop": _method("drop", lambda a, n: a[n:], 1),
     "tail": _method("tail", lambda a: a[1:]),
-    "head?": _method("head?", lambda a: a[:1]),
-    "getLast?": _method("getLast?", lambda a: a[-1:]),
     "count": _method("count", lambda a, x: a.count(x), 1),
     "filterMap": _method("filterMap", lambda a, f: tuple(y for x in a for y in f(x)), 1),
 }
@@ -202,20 +193,11 @@ def evaluate(expression: Expression, world: World) -> Any:
     if expression.binder is not None:
         return _quantified(expression, *expression.binder, world)
     args = [evaluate(arg, world) for arg in expression.args]
-    match expression.head:
-        case "¬":
-            return world.full & ~args[0]
-        case "∧":
-            return args[0] & args[1]
-        case "∨":
-            return args[0] | args[1]
-        case "→":
-            return (world.full & ~args[0]) | args[1]
-        case "↔":
-            return world.full & ~(args[0] ^ args[1])
-    if (operator := OPERATORS.get(expression.head)) is not None:
-        value = operator.meaning(*args)
-        return (world.full if value else 0) if operator.is_relation else value
+    if (known := OPERATORS.get(expression.head)) is not None:
+        value = known.meaning(*args)
+        if known.kind == "term":
+            return value
+        return world.full & value if known.kind == "connective" else world.full * value
     if expression.head.isdigit():
         return int(expression.head)
     value = world.values[expression.head]
@@ -237,9 +219,9 @@ def _show(expression: Expression, level: int) -> str:
     if expression.binder is not None:
         name, type_ = expression.binder
         text, own = f"{expression.head} {name} : {type_}, {_show(expression.args[0], 0)}", _QUANTIFIER_LEVEL
-    elif (operator := OPERATORS.get(expression.head)) is not None:
-        parts = [_show(arg, slot) for arg, slot in zip(expression.args, operator.slots, strict=True)]
-        text, own = operator.template.format(*parts), operator.level
+    elif (known := OPERATORS.get(expression.head)) is not None:
+        parts = [_show(arg, slot) for arg, slot in zip(expression.args, known.slots, strict=True)]
+        text, own = known.template.format(*parts), known.level
     elif expression.args:
         text, own = " ".join([expression.head, *(_show(arg, _ATOMIC) for arg in expression.args)]), _ATOMIC - 1
     else:

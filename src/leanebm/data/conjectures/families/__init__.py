@@ -12,10 +12,8 @@ from leanebm.data.conjectures.families.equations import BOOL, INT, LIST, NAT, OP
 from leanebm.data.conjectures.families.logic import FirstOrderFamily, PropositionalFamily
 from leanebm.data.conjectures.families.order import OrderFamily
 
-__all__ = ["FAMILIES", "HELD_OUT"]
-
 _PREDICATES: Final = {"P": "α → Prop", "Q": "α → Prop", "R": "α → α → Prop", "p": "Prop"}
-_WITH_FUNCTIONS: Final = {"P": "α → Prop", "R": "α → α → Prop", "f": "α → α", "g": "α → α"}
+_WITH_FUNCTIONS: Final = {"P": "α → Prop", "R": "α → α → Prop", "f": "α → α", "g": "α → α", "a": "α"}
 _FUNCTIONS: Final = {"f": "Nat → Nat", "P": "Nat → Bool", "φ": "Nat → Option Nat"}
 _OPTIONS: Final = {"o": "Option Nat", "o'": "Option Nat", "n": "Nat", **_FUNCTIONS}
 _LISTS: Final = {"xs": "List Nat", "ys": "List Nat", "n": "Nat", **_FUNCTIONS}

@@ -10,16 +10,14 @@ from leanebm.data.conjectures.expression import Expression, World, evaluate
 
 _WORLDS_PER_BATCH: Final = 1024
 _SIZES: Final = (0, 1, 2, 3, 4, 5)
-_SIZES_WITH_FUNCTIONS: Final = (1, 2, 2, 2, *(3,) * 6, *(4,) * 4, 5, 5)
+_SIZES_WITH_FUNCTIONS: Final = (0, 1, 2, 2, 2, *(3,) * 6, *(4,) * 4, 5, 5)
 """Sizes of the domains tried; functions are the same in all worlds of a batch."""
 
 
 def truth_table(atoms: Sequence[str]) -> World:
     """All ways in which the atoms can be true or false."""
     rows = 1 << len(atoms)
-    masks = {
-        atom: sum(1 << row for row in range(rows) if row >> place & 1) for place, atom in enumerate(atoms)
-    }
+    masks = {atom: sum(1 << row for row in range(rows) if row >> place & 1) for place, atom in enumerate(atoms)}
     return World(values=masks, full=(1 << rows) - 1)
 
 
@@ -27,7 +25,8 @@ def random_models(params: Mapping[str, str], *, seed: int = 0) -> tuple[World, .
     """Small models of first-order logic: some thousand ways to read predicates over each of a few domains ``α``.
 
     Args:
-        params: the variables, of the types ``Prop``, ``α → Prop``, ``α → α → Prop`` and ``α → α``.
+        params: the variables, of the types ``Prop``, ``α``, ``α → Prop``, ``α → α → Prop`` and ``α → α``. In the model
+            without elements, those of type ``α`` have no value.
         seed: of the models.
     """
     rng = random.Random(f"models {seed} {sorted(params.items())}")  # noqa: S311 - mathematics, not secrets
@@ -50,6 +49,8 @@ def _model(rng: random.Random, params: Mapping[str, str], size: int) -> World:
         match type_:
             case "Prop":
                 values[name] = truth()
+            case "α" if size:
+                values[name] = rng.randrange(size)
             case "α → α":
                 values[name] = _table([rng.randrange(size) for _ in domain])
             case "α → Prop":

@@ -10,7 +10,7 @@ import attrs
 from leanebm.data.conjectures.conjecture import Conjecture
 from leanebm.data.conjectures.expression import Expression, World, implies
 from leanebm.data.conjectures.families._worlds import is_tight
-from leanebm.data.conjectures.families.equations import Signature, Terms
+from leanebm.data.conjectures.families.equations import Signature, Terms, is_plain
 
 _TRIES: Final = 80
 _VARIABLES: Final = "abcd"
@@ -33,13 +33,20 @@ class ArithmeticFamily:
         for _ in range(_TRIES):
             premises = [self._relation(rng, terms, 0, rng.randrange(2)) for _ in range(1 + rng.randrange(3))]
             conclusion = self._relation(rng, terms, rng.randrange(1 + difficulty), 1 + rng.randrange(1 + difficulty))
-            if len(set(premises)) == len(premises) and is_tight(premises, conclusion, few):
-                if is_tight(premises, conclusion, many):
-                    return Conjecture.of(self.name, params, implies(premises, conclusion), difficulty=difficulty)
+            if len(set(premises)) < len(premises) or not all(map(_is_worthy, (*premises, conclusion))):
+                continue
+            if is_tight(premises, conclusion, few) and is_tight(premises, conclusion, many):
+                return Conjecture.of(self.name, params, implies(premises, conclusion), difficulty=difficulty)
         return None
 
     def _relation(self, rng: random.Random, terms: Terms, left: int, right: int) -> Expression:
         return Expression(rng.choice(self.relations), (terms.term("Nat", left), terms.term("Nat", right)))
+
+
+def _is_worthy(formula: Expression) -> bool:
+    """Whether a person would write it: without ``0``, which makes relations trivial, and ``a`` once if ``a ∼ a``."""
+    sides = formula.args
+    return sides[0] != sides[1] and all(is_plain(node) and node.head != "0" for node in formula.walk())
 
 
 def _worlds(rng: random.Random, names: list[str], number: int, largest: int) -> tuple[World, ...]:

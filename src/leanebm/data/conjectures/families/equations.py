@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -17,7 +18,7 @@ Signature = tuple[str, tuple[str, ...], str]
 
 _TERMS: Final = 150
 _FEW_INPUTS: Final = 16
-_MANY_INPUTS: Final = 120
+_MANY_INPUTS: Final = 600
 
 NAT: Final[tuple[Signature, ...]] = (
     ("+", ("Nat", "Nat"), "Nat"),
@@ -100,9 +101,7 @@ class EquationFamily:
 class Terms:
     """Draws terms over variables and operators."""
 
-    def __init__(
-        self, rng: random.Random, leaves: Iterable[tuple[str, str]], operators: Sequence[Signature]
-    ) -> None:
+    def __init__(self, rng: random.Random, leaves: Iterable[tuple[str, str]], operators: Sequence[Signature]) -> None:
         self._rng = rng
         self._operators: dict[str, list[Signature]] = {}
         for operator in operators:
@@ -115,7 +114,7 @@ class Terms:
         """With at most about ``size`` operators. A type must have a leaf: a variable, or a numeral for ``Nat``."""
         rng = self._rng
         operators = self._operators.get(type_, [])
-        if size <= 0 or not operators or rng.randrange(6) == 0:
+        if size <= 0 or not operators or rng.randrange(6) < (4 if type_ == "argument" else 1):
             leaves = self._leaves.get(type_, [])
             if not leaves or (type_ in ("Nat", "Int") and rng.randrange(5) == 0):
                 return Expression("[]") if type_.startswith("List") else Expression(str(rng.randrange(3)))
@@ -128,7 +127,13 @@ class Terms:
 
 
 def find_equation(
-    rng: random.Random, terms: Terms, type_: str, size: int, inputs: Sequence[World], *, about: frozenset[str] = frozenset()
+    rng: random.Random,
+    terms: Terms,
+    type_: str,
+    size: int,
+    inputs: Sequence[World],
+    *,
+    about: frozenset[str] = frozenset(),
 ) -> Expression | None:
     """An equation between two of many random terms that agree on all inputs, or ``None`` if no two do.
 
@@ -138,7 +143,7 @@ def find_equation(
     found: dict[tuple[Any, ...], list[Expression]] = {}
     for _ in range(_TERMS):
         term = terms.term(type_, rng.randrange(1, size + 1))
-        if not all(map(_is_plain, term.walk())):
+        if not all(map(is_plain, term.walk())):
             continue
         values = tuple(evaluate(term, world) for world in inputs[:_FEW_INPUTS])
         alike = found.setdefault(values, [])
@@ -156,15 +161,14 @@ def find_equation(
 
 
 _IDEMPOTENT: Final = frozenset({"min", "max", "-", "int-", "&&", "||", "xor", "option_or"})
-_WITH_NEUTRAL: Final = frozenset({"+", "-", "int-", "*", "min", "max", "++"})
-_NEUTRAL: Final = frozenset({Expression("0"), Expression("[]")})
+_WITH_NEUTRAL: Final = frozenset({"+", "-", "int-", "*", "min", "max"})
 
 
-def _is_plain(node: Expression) -> bool:
+def is_plain(node: Expression) -> bool:
     """Whether nobody would write the operation shorter at sight, as ``0 + n`` or ``min n n``."""
-    if node.head in _WITH_NEUTRAL and not _NEUTRAL.isdisjoint(node.args):
+    if node.head in _WITH_NEUTRAL and Expression("0") in node.args:
         return False
-    if node.head == "*" and Expression("1") in node.args:
+    if (node.head == "*" and Expression("1") in node.args) or (node.head != "::" and Expression("[]") in node.args):
         return False
     return not (node.head in _IDEMPOTENT and node.args[0] == node.args[1])
 
@@ -206,17 +210,32 @@ def _function(result: str) -> Callable[[random.Random], Callable[[Any], Any]]:
 
 
 _VALUES: Final[Mapping[str, Callable[[random.Random], Any]]] = {
-    "Nat": lambda rng: rng.randrange(6),
-    "Int": lambda rng: rng.randrange(-4, 5),
+    "Nat": lambda rng: rng.randrange(rng.choice((2, 4, 12))),
+    "Int": lambda rng: rng.choice((-1, 1)) * rng.randrange(rng.choice((2, 4, 12))),
     "Bool": lambda rng: rng.randrange(2) == 1,
     "Option Nat": lambda rng: () if rng.randrange(3) == 0 else (rng.randrange(6),),
-    "List Nat": lambda rng: tuple(rng.randrange(4) for _ in range(rng.randrange(5))),
+    "List Nat": lambda rng: tuple(
+        rng.randrange(rng.choice((2, 4))) for _ in range(rng.randrange(rng.choice((2, 5, 14))))
+    ),
     "Nat → Nat": _function("Nat"),
     "List Nat → Nat": _function("Nat"),
     "Nat → Bool": _function("Bool"),
     "Bool → Bool": _function("Bool"),
     "Nat → Option Nat": _function("Option Nat"),
 }
+
+
+_ARGUMENTS: Final[Mapping[str, tuple[Signature, ...]]] = {
+    "Nat": (("+", ("argument", "argument"), "argument"),),
+    "List Nat": (
+        ("++", ("argument", "argument"), "argument"),
+        ("reverse", ("argument",), "argument"),
+        ("::", ("Nat", "argument"), "argument"),
+        ("length", ("argument",), "Nat"),
+        ("sum", ("argument",), "Nat"),
+    ),
+}
+"""What arguments of a recursive function are made of: not of its values, which may be large."""
 
 
 @final
@@ -232,14 +251,17 @@ class RecursionFamily:
         """Difficulty makes the recursive equations and the sides larger."""
         functions = {"f": _Recursion.draw(rng, self.over, difficulty)}
         if rng.randrange(3):
-            functions["g"] = functions["f"].varied(rng) if rng.randrange(2) else _Recursion.draw(rng, self.over, difficulty)
+            functions["g"] = (
+                functions["f"].varied(rng) if rng.randrange(2) else _Recursion.draw(rng, self.over, difficulty)
+            )
         variables = {"n": "Nat", "m": "Nat"} if self.over == "Nat" else {"xs": "List Nat", "ys": "List Nat", "n": "Nat"}
         applied: list[Signature] = [(name, ("argument",), "Nat") for name in functions]
-        joined: Signature = ("+" if self.over == "Nat" else "++", ("argument", "argument"), "argument")
         arguments = [(name, "argument") for name, type_ in variables.items() if type_ == self.over]  # not f (f n)
-        terms = Terms(rng, [*variables.items(), *arguments], (*applied, *applied, joined, *NAT[:2]))
+        terms = Terms(rng, [*variables.items(), *arguments], (*applied, *applied, *_ARGUMENTS[self.over], *NAT[:2]))
         inputs = [
-            World(values=_input(rng, variables).values | {name: spec.function() for name, spec in functions.items()})
+            World(
+                values={**_input(rng, variables).values, **{name: spec.function() for name, spec in functions.items()}}
+            )
             for _ in range(_MANY_INPUTS // 2)
         ]
         equation = find_equation(rng, terms, "Nat", 1 + difficulty, inputs, about=frozenset(functions))
@@ -252,7 +274,6 @@ class RecursionFamily:
                 equation = forall(name, type_, equation)
         params = dict.fromkeys(functions, f"{self.over} → Nat")
         return Conjecture.of(self.name, params, implies(premises, equation), difficulty=difficulty)
-
 
     def _holds_for_all_functions(
         self, rng: random.Random, equation: Expression, variables: Mapping[str, str], names: Iterable[str]
@@ -282,7 +303,8 @@ class _Recursion:
         for _ in range(1 + rng.randrange(1 + difficulty // 2)):
             other = terms.term("Nat", rng.randrange(2))
             operator = rng.choice(("+", "+", "*"))
-            step = Expression(operator, (other, step) if rng.randrange(2) else (step, other))
+            longer = Expression(operator, (other, step) if rng.randrange(2) else (step, other))
+            step = longer if all(map(is_plain, longer.walk())) else step
         return cls(over, Expression(str(rng.randrange(3))), step)
 
     def varied(self, rng: random.Random) -> _Recursion:
@@ -295,6 +317,7 @@ class _Recursion:
         return _Recursion(self.over, self.start, vary(self.step))
 
     def function(self) -> Callable[[Any], int]:
+        @functools.cache
         def call(argument: Any) -> int:
             elements = range(argument) if self.over == "Nat" else argument[::-1]
             value: int = evaluate(self.start, World(values={}))

@@ -14,6 +14,9 @@ from leanebm.data.conjectures.expression import Expression, World, evaluate, exi
 from leanebm.data.conjectures.families._worlds import is_contingent, is_tight, random_models, truth_table
 
 _TRIES: Final = 60
+_SEEDS_OF_MORE: Final = range(8, 16)
+"""Of the models that a statement must hold in, too, once it holds in those that it was looked for in."""
+
 _CONNECTIVES: Final = ("→",) * 5 + ("∧",) * 4 + ("∨",) * 4 + ("¬",) * 2 + ("↔",)
 
 
@@ -30,8 +33,12 @@ class PropositionalFamily:
         worlds = (truth_table(atoms),)
         for _ in range(_TRIES):
             sizes = [1 + rng.randrange(1 + difficulty) for _ in range(1 + rng.randrange(3))]
-            *premises, conclusion = [_proposition(rng, size, atoms) for size in [*sizes, 1 + rng.randrange(2 + difficulty)]]
-            if all(_is_alive(part, worlds) for part in (*premises, conclusion)) and is_tight(premises, conclusion, worlds):
+            *premises, conclusion = [
+                _proposition(rng, size, atoms) for size in [*sizes, 1 + rng.randrange(2 + difficulty)]
+            ]
+            if all(_is_alive(part, worlds) for part in (*premises, conclusion)) and is_tight(
+                premises, conclusion, worlds
+            ):
                 body = implies(premises, conclusion)
                 flavour = "intuitionistic" if holds_intuitionistically(body) else "classical"
                 return Conjecture.of(
@@ -52,8 +59,19 @@ def _proposition(rng: random.Random, size: int, atoms: Sequence[str]) -> Express
 
 def _is_alive(formula: Expression, worlds: Sequence[World]) -> bool:
     """Whether no part of it is always true, always false, or joins a formula with itself."""
+    return _repeats_nothing(formula) and all(is_contingent(node, worlds) for node in formula.walk() if node.args)
+
+
+def _repeats_nothing(formula: Expression) -> bool:
+    """Whether no connective joins a formula with itself, also across an associative one's own arguments."""
+
+    def parts(node: Expression, head: str) -> list[Expression]:
+        return [part for arg in node.args for part in parts(arg, head)] if node.head == head else [node]
+
     return all(
-        is_contingent(node, worlds) and len(set(node.args)) == len(node.args) for node in formula.walk() if node.args
+        len(set(parts(node, node.head))) == len(parts(node, node.head))
+        for node in formula.walk()
+        if node.head in ("∧", "∨", "→", "↔")
     )
 
 
@@ -125,24 +143,23 @@ class FirstOrderFamily:
 
     name: str
     params: Mapping[str, str]
-    axioms: tuple[Expression, ...] = ()
-    """Premises of every statement; those that it does not need are left out."""
-
     max_premises: int = 3
-    has_quantifiers: bool = True
-    """Whether premises and conclusion quantify; without, they are about ``α``'s named elements."""
 
     def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
-        """Up to :attr:`max_premises` premises beside the axioms; difficulty adds connectives and quantifiers."""
-        worlds, more_worlds = (_cached_models(tuple(self.params.items()), seed) for seed in (rng.randrange(8), 8))
+        """Up to :attr:`max_premises` premises; difficulty adds connectives and quantifiers."""
+        params = tuple(self.params.items())
+        worlds = _cached_models(params, rng.randrange(8))
+        more_worlds = [world for seed in _SEEDS_OF_MORE for world in _cached_models(params, seed)]
         for _ in range(_TRIES):
             premises = [self._formula(rng, difficulty) for _ in range(1 + rng.randrange(self.max_premises))]
             conclusion = self._formula(rng, difficulty)
-            given = self._needed([*self.axioms, *premises], conclusion, worlds)
+            if not all(map(_repeats_nothing, (*premises, conclusion))):
+                continue
+            given = self._needed(premises, conclusion, worlds)
             if not given or conclusion in given or not self._follows(given, conclusion, more_worlds):
                 continue
-            if set(self.axioms[:1]) <= set(given) and all(
-                is_contingent(self._closed(part), worlds) for part in (*given, conclusion)
+            if self._can_hold(given, worlds) and all(
+                is_contingent(part, self._fitting(part, worlds)) for part in (*given, conclusion)
             ):
                 return Conjecture.of(self.name, self.params, implies(given, conclusion), difficulty=difficulty)
         return None
@@ -158,18 +175,23 @@ class FirstOrderFamily:
         return given
 
     def _follows(self, given: Sequence[Expression], conclusion: Expression, worlds: Iterable[World]) -> bool:
-        body = self._closed(implies(given, conclusion))
-        return all(evaluate(body, world) == world.full for world in worlds)
+        body = implies(given, conclusion)
+        return all(evaluate(body, world) == world.full for world in self._fitting(body, worlds))
 
-    def _closed(self, body: Expression) -> Expression:
-        for name, type_ in self.params.items():
-            if type_ == "α" and any(node.head == name for node in body.walk()):
-                body = forall(name, type_, body)
-        return body
+    def _fitting(self, body: Expression, worlds: Iterable[World]) -> list[World]:
+        """The worlds that have every element that is named. A type may be empty in Lean, so others count, too."""
+        named = {node.head for node in body.walk() if self.params.get(node.head) == "α"}
+        return [world for world in worlds if named <= world.values.keys()]
+
+    def _can_hold(self, given: Sequence[Expression], worlds: Iterable[World]) -> bool:
+        """Whether all premises hold in some world that has elements."""
+        together = implies(given, Expression("False"))
+        fitting = self._fitting(together, worlds)
+        return any(evaluate(together, world) != world.full for world in fitting if world.domains["α"])
 
     def _formula(self, rng: random.Random, difficulty: int) -> Expression:
         size = 1 + rng.randrange(1 + difficulty)
-        return _Grammar(rng, self.params, self.has_quantifiers).formula(size, ())
+        return _Grammar(rng, self.params).formula(size, ())
 
 
 @lru_cache(maxsize=64)
@@ -181,18 +203,17 @@ def _cached_models(params: tuple[tuple[str, str], ...], seed: int) -> tuple[Worl
 class _Grammar:
     """Draws formulas over the parameters of one family."""
 
-    def __init__(self, rng: random.Random, params: Mapping[str, str], has_quantifiers: bool) -> None:
+    def __init__(self, rng: random.Random, params: Mapping[str, str]) -> None:
         self._rng = rng
         self._of_type: dict[str, list[str]] = {}
         for name, type_ in params.items():
             self._of_type.setdefault(type_, []).append(name)
-        self._has_quantifiers = has_quantifiers
 
     def formula(self, size: int, bound: tuple[str, ...]) -> Expression:
         """With about ``size`` connectives and quantifiers, about the elements in sight."""
         rng = self._rng
-        must_bind = self._has_quantifiers and not bound and "α" not in self._of_type
-        if self._has_quantifiers and len(bound) < 3 and (rng.randrange(3) == 0 or must_bind):
+        bound_or_named = (*bound, *self._of_type.get("α", []))
+        if not bound_or_named or (len(bound) < 3 and rng.randrange(3 if bound else 2) == 0):
             name = "xyz"[len(bound)]
             quantify = forall if rng.randrange(5) < 3 else exists
             return quantify(name, "α", self._about(name, max(size - 1, 0), (*bound, name)))
@@ -217,8 +238,9 @@ class _Grammar:
         return local(self._rng.choice(self._of_type[type_]), *(self._term(bound) for _ in range(arguments)))
 
     def _term(self, bound: tuple[str, ...]) -> Expression:
-        term = local(self._rng.choice([*bound, *self._of_type.get("α", [])]))
+        term = local(self._rng.choice((*bound, *self._of_type.get("α", []))))
         functions = self._of_type.get("α → α", [])
-        while functions and self._rng.randrange(5) < 2:
-            term = local(self._rng.choice(functions), term)
+        for _ in range(2):
+            if functions and self._rng.randrange(5) < 2:
+                term = local(self._rng.choice(functions), term)
         return term

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Final, final
 
 import attrs
@@ -26,7 +27,7 @@ class OrderFamily:
         steps = 1 + rng.randrange(1 + difficulty) + (not functions)
         around = [rng.choice(functions) for _ in range(rng.randrange(2 + difficulty // 2))] if functions else []
         facts: list[Expression] = []
-        for here, there in zip(_ELEMENTS, _ELEMENTS[1 : steps + 1], strict=False):
+        for here, there in pairwise(_ELEMENTS[: steps + 1]):
             inside = around[rng.randrange(len(around) + 1) :] if around else []
             facts += self._fact(rng, _wrapped(inside, here), _wrapped(inside, there), facts)
         conclusion = _related(_wrapped(around, _ELEMENTS[0]), _wrapped(around, _ELEMENTS[steps]))
@@ -50,7 +51,7 @@ class OrderFamily:
                 return [Expression("∨", (fact, _related(there, here))), implies([_related(there, here)], fact)]
             case 1 if facts:
                 return [implies([rng.choice(facts)], fact)]
-            case 2:
+            case 2 | 3 | 4:
                 middle = forall("x", "α", implies([_related(here, local("x"))], _related(local("x"), there)))
                 return [middle, Expression("∃", (_related(here, local("x")),), ("x", "α"))]
         return [fact]

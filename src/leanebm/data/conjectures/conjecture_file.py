@@ -1,0 +1,146 @@
+"""The Parquet file of conjectures: one row per statement, under a versioned schema."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leanebm._shown import fitting_repr
+from leanebm.data._reading import theorem_problems
+from leanebm.data._records import has_metadata
+from leanebm.data.conjectures.conjecture import Conjecture, ConjectureSplit
+from leanebm.errors import ConfigError
+from leanebm.storage import open_regular, write_atomically
+
+CONJECTURE_SCHEMA_VERSION: Final = 1
+
+_VERSION_KEY: Final = "leanebm.conjecture_schema_version"
+_PREFIX: Final = "leanebm."
+
+
+def _column(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
+    return pa.field(name, type_, nullable=False, metadata={"meaning": meaning})
+
+
+CONJECTURE_SCHEMA: Final = pa.schema(
+    [
+        _column("name", pa.string(), "family and a hash of the statement; unique in the file"),
+        _column("statement", pa.string(), "a Lean proposition over Init"),
+        _column("family", pa.string(), "which family made it"),
+        _column("skeleton", pa.string(), "the statement with every name as _ and every numeral as 0"),
+        _column("difficulty", pa.int8(), "the knob it was made with; 1 is easiest"),
+        _column("flavour", pa.string(), "intuitionistic or classical; empty where the family cannot tell"),
+        _column("closed_by", pa.string(), "an automation tactic that proves it although it was kept; mostly empty"),
+        _column("split", pa.string(), "train, val, test, or unseen for families that are held out"),
+    ]
+)
+"""What each column means stands in its metadata."""
+
+
+@attrs.frozen
+class ConjectureFile:
+    """What a file of conjectures holds."""
+
+    conjectures: tuple[Conjecture, ...] = attrs.field(repr=False)
+
+    provenance: Mapping[str, str]
+    """How they were made: ``command``, ``seed``, ``lean_version`` …"""
+
+    __repr__ = fitting_repr
+
+
+def is_conjecture_file(path: Path) -> bool:
+    """Whether a Parquet file says that it is one of conjectures, of whatever schema version."""
+    return has_metadata(path, _VERSION_KEY.encode())
+
+
+def read_conjecture_file(path: str | os.PathLike[str]) -> ConjectureFile:
+    """All conjectures of a file that :func:`write_conjecture_file` wrote, in its order.
+
+    Raises:
+        ConfigError: the file cannot be read, is of another schema, holds nothing, or holds mistakes; every one of
+            them is listed as ``what @ file:row N``.
+    """
+    path = Path(path)
+    try:
+        with open_regular(path) as opened, pq.ParquetFile(opened) as file:
+            metadata = _checked_metadata(path, file.schema_arrow)
+            rows: list[dict[str, Any]] = file.read(columns=CONJECTURE_SCHEMA.names).to_pylist()
+    except OSError as error:
+        raise ConfigError(f"cannot read the conjecture file {path}: {error.strerror or error}") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is damaged, or not a Parquet file: {error}") from error
+    if problems := [f"{what} @ {path}:row {number}" for number, what in _problems(rows)]:
+        raise ConfigError(f"the conjecture file {path} holds mistakes ({len(problems)})", problems)
+    if not rows:
+        raise ConfigError(f"the conjecture file {path} holds no conjecture")
+    return ConjectureFile(tuple(map(_conjecture, rows)), metadata)
+
+
+def write_conjecture_file(path: str | os.PathLike[str], file: ConjectureFile) -> None:
+    """Write conjectures atomically; :func:`read_conjecture_file` gives them back equal.
+
+    Raises:
+        ConfigError: two are the same, or there is nothing to write.
+        OSError: the file cannot be written.
+    """
+    rows = [_row(conjecture) for conjecture in file.conjectures]
+    if not rows:
+        raise ConfigError(f"there are no conjectures to write to {path}")
+    if problems := [f"{what} @ conjecture {number}" for number, what in _problems(rows)]:
+        raise ConfigError(f"{path} was not written: not all conjectures could be read back from it", problems)
+    told = {f"{_PREFIX}{key}": value for key, value in file.provenance.items()}
+    schema = CONJECTURE_SCHEMA.with_metadata({_VERSION_KEY: str(CONJECTURE_SCHEMA_VERSION), **told})
+    buffer = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=schema),
+        buffer,
+        compression="zstd",
+        compression_level=19,
+        row_group_size=1 << 20,
+    )
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def _checked_metadata(path: Path, schema: pa.Schema) -> dict[str, str]:
+    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    version = metadata.pop(_VERSION_KEY, "")
+    if version != str(CONJECTURE_SCHEMA_VERSION) or not schema.equals(CONJECTURE_SCHEMA):
+        raise ConfigError(
+            f"{path} has the columns {', '.join(schema.names)} in schema version {version or '(none)'}; a conjecture "
+            f"file has {', '.join(CONJECTURE_SCHEMA.names)} in version {CONJECTURE_SCHEMA_VERSION}"
+        )
+    return {key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)}
+
+
+def _row(conjecture: Conjecture) -> dict[str, Any]:
+    return {"name": conjecture.name, **attrs.asdict(conjecture), "split": str(conjecture.split)}
+
+
+def _conjecture(row: Mapping[str, Any]) -> Conjecture:
+    values = {name: value for name, value in row.items() if name != "name"}
+    return Conjecture(**values | {"split": ConjectureSplit(row["split"])})
+
+
+def _problems(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
+    first_use: dict[str, int] = {}
+    split_of: dict[str, str] = {}
+    for number, row in enumerate(rows, start=1):
+        if row["split"] not in list(ConjectureSplit):
+            yield number, f"there is no split {row['split']!r}"
+            continue
+        conjecture = _conjecture(row)
+        yield from ((number, problem) for problem in theorem_problems(conjecture.theorem))
+        if row["name"] != conjecture.name:
+            yield number, f"the name is {row['name']!r}, but the statement's is {conjecture.name!r}"
+        if (first := first_use.setdefault(conjecture.name, number)) != number:
+            yield number, f"the statement stands already in row {first}"
+        if split_of.setdefault(conjecture.skeleton, row["split"]) != row["split"]:
+            yield number, f"its skeleton is already in the split {split_of[conjecture.skeleton]}"
