@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
+import time
 from collections.abc import Sequence
 
 from fuzz.target import Finding, Target, refusals
 from leanebm.errors import EncoderError, PolicyProtocolError
+from leanebm.policy import PolicyClientConfig
+from leanebm.policy._dialects.openai import OpenAIChat, OpenAICompletions
 from leanebm.policy._dialects.sglang import decode_samples
 from leanebm.policy._embeddings import cosine, decode_embeddings
+from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._failure import AttemptFailed
 from leanebm.policy._samples import candidates_of
 from leanebm.policy._transport import failure_of_status
+from leanebm.policy._weights import ModelWatch
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS
+from leanebm.policy.statistics import RequestMeter
 
 __all__ = ["TARGETS", "fuzz_completion", "fuzz_error_body", "fuzz_server_reply"]
+
+
+def _speaking(dialect: type[OpenAICompletions] | type[OpenAIChat]) -> OpenAICompletions | OpenAIChat:
+    config, meter, rng = PolicyClientConfig(url="http://server"), RequestMeter(), random.Random(0)  # noqa: S311 - jitter
+    endpoint = Endpoint(config.url, config, meter=meter, clock=time.monotonic, sleep=asyncio.sleep, rng=rng)
+    return dialect(config, endpoint, ModelWatch(endpoint, meter=meter, stop_on_change=False), stop=[], rng=rng)
+
+
+_READERS = (decode_samples, _speaking(OpenAICompletions).decode, _speaking(OpenAIChat).decode)
 
 
 def fuzz_server_reply(data: bytes) -> None:
@@ -25,17 +42,21 @@ def fuzz_server_reply(data: bytes) -> None:
     except (ValueError, RecursionError):  # the transport's to tell
         return
     count = len(reply) if isinstance(reply, list) else 1
-    with refusals(PolicyProtocolError, AttemptFailed):
-        batch = decode_samples(reply, count)
-        for prompt_format in PROMPT_FORMATS.values():
-            for candidate in candidates_of(batch.samples, prompt_format)[0]:
-                candidate.tactic.encode()  # it goes to Lean, and into Parquet files
-                if not candidate.log_prob <= 0.0:
-                    raise Finding(f"a probability above 1: {candidate}")
+    for read in _READERS:
+        with refusals(PolicyProtocolError, AttemptFailed):
+            batch = read(reply, count)
+            for prompt_format in PROMPT_FORMATS.values():
+                for candidate in candidates_of(batch.samples, prompt_format)[0]:
+                    candidate.tactic.encode()  # it goes to Lean, and into Parquet files
+                    if not candidate.log_prob <= 0.0:
+                        raise Finding(f"a probability above 1: {candidate}")
     with refusals(PolicyProtocolError, EncoderError):
         vectors = decode_embeddings(reply, count, dim=None).vectors
         if vectors and not -1.001 <= cosine(vectors[0], vectors[-1]) <= 1.001:
             raise Finding(f"no cosine: {vectors!r:.500}")
+    for name in ModelInfo.from_models(reply, wanted=None).models:
+        if not name or not isinstance(name, str):
+            raise Finding(f"no model: {name!r:.500}")
     info = ModelInfo.from_reply(reply)
     if info.encoder is not None:
         info.encoder.differences(ModelInfo.from_reply(reply).encoder or info.encoder)
@@ -73,7 +94,14 @@ def _reply_seeds() -> Sequence[bytes]:
     }  # fmt: skip
     embedding = {"embedding": [0.5, -1.0, 2.0], "meta_info": {"weight_version": "w"}}
     info = {"model_path": "m", "weight_version": "w", "is_generation": True}
+    content = [{"token": "simp", "logprob": -0.5, "bytes": [115]}, {"token": "", "logprob": -0.1, "bytes": None}]
+    worded = {"tokens": ["simp", "⟩"], "token_logprobs": [-0.5, -9999.0]}
+    message = {"content": "simp", "reasoning_content": None}
     replies: list[object] = [
+        {"choices": [{"text": "simp", "logprobs": worded, "finish_reason": "stop"}], "usage": {"completion_tokens": 2}},
+        {"choices": [{"text": "simp", "logprobs": {"content": content}, "finish_reason": "length"}]},
+        {"choices": [{"message": message, "logprobs": {"content": content}, "finish_reason": "eos"}]},
+        {"data": [{"id": "m", "owned_by": "vllm"}, {"id": "a", "parent": "m"}]},
         sample,
         [sample, fenced],
         embedding,
@@ -103,7 +131,11 @@ def _completion_seeds() -> Sequence[bytes]:
 
 
 TARGETS = (
-    Target(fuzz_server_reply, _reply_seeds, ('"meta_info"', '"output_token_logprobs"', '"embedding"', '"leanebm"')),
+    Target(
+        fuzz_server_reply,
+        _reply_seeds,
+        ('"meta_info"', '"output_token_logprobs"', '"embedding"', '"leanebm"', '"choices"', '"logprobs"', '"message"'),
+    ),
     Target(fuzz_error_body, _error_seeds, ('"detail"', '"loc"', '"msg"', '"error"', '"message"')),
     Target(fuzz_completion, _completion_seeds, ("```", "by\n", "/-", "-/", "--", "theorem ", ":=", "sorry", "  ", "·")),
 )

@@ -108,6 +108,8 @@ def test_public_step_provers_are_asked_as_their_authors_publish_it(name: str, pr
         ("chat", "```lean4\nintro n\nsimp\n```", "intro n", 16),
         ("chat", "We simplify.\n\n```\nsimp\n```\nDone.", "simp", 22),
         ("chat", "simp", "simp", 4),
+        ("chat", "1. So:\r\n   ```lean \r\n   omega\r\n   ```", "omega", 29),
+        ("chat", "```lean4\nexample (n : Nat) : n + 0 = n := by\n  simp\n```", "simp", 51),
         ("internlm2_math", "```lean\nhave h : a := by\n  simp\n", "have h : a := by\n  simp", 31),
     ],
 )

@@ -141,7 +141,7 @@ class TemplateFormat:
         return TacticBlock(tactic, start + block.end) if tactic.strip() else None
 
 
-_FENCE: Final = re.compile(r"^```\w*\n", re.MULTILINE)
+_FENCE: Final = re.compile(r"^[ \t]*```\w*[ \t\r]*\n", re.MULTILINE)
 
 _USER: Final = "<|im_start|>user\n"
 _ASSISTANT: Final = "<|im_end|>\n<|im_start|>assistant\n"
