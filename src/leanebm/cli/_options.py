@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -290,6 +291,52 @@ def _overrides(given: Mapping[_Setting, Any]) -> list[Override]:
     return overrides
 
 
+def arm_options(command: C) -> C:
+    """Add ``--arm``, and the options that shape every arm's search; the command gets the settings as ``arms``."""
+    settings = (*_RUN, _CONCURRENCY)
+
+    @functools.wraps(command)
+    def with_arms(*, config_file: Path | None, arm: tuple[str, ...], **parameters: Any) -> Any:
+        from leanebm.pipeline import read_run_config
+
+        shared = _overrides({setting: parameters.pop(setting.parameter) for setting in settings})
+        own = dict(map(_named_arm, arm))
+        if len(own) < len(arm):
+            raise click.BadParameter("two arms have one name", param_hint="--arm")
+        arms = {
+            name: read_run_config(config_file, [*shared, *_overrides(_parsed(name, options, settings))])
+            for name, options in own.items()
+        }
+        return command(arms=arms, **parameters)
+
+    help_ = "An arm: its name, and the options of `search` that are its own, in quotes. May be repeated."
+    decorated: Any = _with_settings(with_arms, settings)
+    option = click.option("--arm", required=True, multiple=True, metavar="NAME=OPTIONS", help=help_)
+    return cast("C", option(decorated))
+
+
+def _named_arm(text: str) -> tuple[str, str]:
+    name, separator, options = text.partition("=")
+    if not separator:
+        raise click.BadParameter(
+            f"{text!r} is not NAME=OPTIONS, such as 'deep=--scorer length_normalised:alpha=1'", param_hint="--arm"
+        )
+    return name.strip(), options
+
+
+def _parsed(name: str, options: str, settings: tuple[_Setting, ...]) -> dict[_Setting, Any]:
+    """What an arm's options say; those that it leaves out are ``None``."""
+    decorated: Any = lambda **given: given  # noqa: E731 - the command that hands back what it is given
+    for setting in reversed(settings):
+        decorated = setting.decorate(decorated)
+    command = click.command(f"--arm {name}", add_help_option=False)(decorated)
+    try:
+        given = command.main(shlex.split(options), prog_name=f"--arm {name}", standalone_mode=False)
+    except ValueError as error:  # a quote that is not closed
+        raise click.BadParameter(f"{options!r}: {error}", param_hint=f"--arm {name}") from None
+    return {setting: given[setting.parameter] for setting in settings}
+
+
 def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
     def decorate(command: C) -> C:
         @functools.wraps(command)
@@ -299,12 +346,15 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
             given = {setting: parameters.pop(setting.parameter) for setting in settings}
             return command(config=read_run_config(config_file, _overrides(given)), **parameters)
 
-        decorated: Any = with_config
-        for setting in reversed(settings):
-            decorated = setting.decorate(decorated)
-        path = click.Path(path_type=Path)
-        help_ = "Settings in TOML, or the folder of a run that was made with them; options given here outweigh them."
-        decorated = click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(decorated)
-        return cast("C", decorated)
+        return cast("C", _with_settings(with_config, settings))
 
     return decorate
+
+
+def _with_settings(command: Any, settings: tuple[_Setting, ...]) -> Any:
+    """``command``, with an option per setting and with ``--config``."""
+    for setting in reversed(settings):
+        command = setting.decorate(command)
+    path = click.Path(path_type=Path)
+    help_ = "Settings in TOML, or the folder of a run that was made with them; options given here outweigh them."
+    return click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(command)

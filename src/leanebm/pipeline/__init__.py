@@ -20,6 +20,9 @@ from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
 from leanebm.pipeline.energy.guidance import EnergyConfig, guided_scorer
 from leanebm.pipeline.energy.sources import EnergySources
+from leanebm.pipeline.evaluation.answer_file import AnswerFile
+from leanebm.pipeline.evaluation.arena import Arena
+from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun, Headroom
 from leanebm.pipeline.events import (
     LogObserver,
     Observer,
@@ -43,7 +46,14 @@ from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
 from leanebm.pipeline.theorem_sets import BUNDLED, find_theorems, fit_imports, load_theorems, notes_on
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, start_embedded_server
+from leanebm.pipeline.workbench import (
+    LeanParts,
+    Workbench,
+    WorkbenchOpener,
+    open_lean_parts,
+    open_workbench,
+    start_embedded_server,
+)
 
 __all__ = [
     "AUDIT_FACTOR",
@@ -52,7 +62,9 @@ __all__ = [
     "CLOSERS",
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
+    "AnswerFile",
     "AreaDifference",
+    "Arena",
     "AuditedNegative",
     "BudgetComparison",
     "CertificateRecord",
@@ -67,9 +79,13 @@ __all__ = [
     "DepthComparison",
     "EnergyConfig",
     "EnergySources",
+    "Evaluation",
+    "EvaluationRun",
+    "Headroom",
     "Health",
     "HealthCheck",
     "LabelConflicts",
+    "LeanParts",
     "LibraryRun",
     "LogObserver",
     "NegativeAudit",
@@ -108,6 +124,7 @@ __all__ = [
     "guided_scorer",
     "load_theorems",
     "notes_on",
+    "open_lean_parts",
     "open_workbench",
     "part_table",
     "probe",

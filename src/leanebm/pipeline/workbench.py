@@ -125,13 +125,37 @@ WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Wo
 """Starts a workbench; :func:`open_workbench` is the real one."""
 
 
+@attrs.frozen(kw_only=True)
+class LeanParts:
+    """What of a workbench is Lean."""
+
+    environment: ProofEnvironment
+    certifier: ProofCertifier
+    lean_version: str
+    """What the environment calls itself."""
+
+    __repr__ = fitting_repr
+
+
 @asynccontextmanager
-async def open_workbench(config: RunConfig, observer: Observer | None = None) -> AsyncIterator[Workbench]:
+async def open_lean_parts(config: LeanPoolConfig, observer: Observer) -> AsyncIterator[LeanParts]:
+    """Start the Lean workers and the certifier. Raises as :func:`open_workbench`."""
+    async with open_lean(config, observer) as pool, Certifier(config) as certifier:
+        yield LeanParts(
+            environment=ReplayingEnvironment(pool), certifier=certifier, lean_version=await pool.ask(lean_version())
+        )
+
+
+@asynccontextmanager
+async def open_workbench(
+    config: RunConfig, observer: Observer | None = None, *, lean: LeanParts | None = None
+) -> AsyncIterator[Workbench]:
     """Start the policy server (if the run has its own), the Lean workers and the certifier.
 
     Args:
         config: which ones.
         observer: is told what happens; by default, the log is.
+        lean: one that runs already, as ``config.lean`` says; it is left running.
 
     Raises:
         LeanInstallError: no usable Lean could be found or prepared.
@@ -146,15 +170,15 @@ async def open_workbench(config: RunConfig, observer: Observer | None = None) ->
         served = {} if server is None else await _served_by(server, config)
         policy = await _enter_policy(config, observer, stack, server)
         scorer, energy = await _enter_energy(config, observer, stack, server=server, policy=policy)
-        pool = await stack.enter_async_context(open_lean(config.lean, observer))
-        certifier = await stack.enter_async_context(Certifier(config.lean))
+        if lean is None:
+            lean = await stack.enter_async_context(open_lean_parts(config.lean, observer))
         yield Workbench(
             policy=policy,
             scorer=scorer,
-            environment=ReplayingEnvironment(pool),
-            certifier=certifier,
+            environment=lean.environment,
+            certifier=lean.certifier,
             energy=energy,
-            lean_version=await pool.ask(lean_version()),
+            lean_version=lean.lean_version,
             served=served,
             make_search=config.parts.search.build,
         )

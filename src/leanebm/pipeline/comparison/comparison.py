@@ -20,6 +20,9 @@ from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, do
 _MUST_AGREE: Final = ("$.lean_version", "$.backend", "$.config.lean", "$.config.search")
 """Settings without which two runs are no comparison of what guides the search."""
 
+REMEMBERED: Final = "answers_remembered"
+"""What a run says of itself, beside the models it asked, if its answers may come from another search."""
+
 _RESAMPLES: Final = 2000
 
 _MOST_LISTED: Final = 10
@@ -144,6 +147,11 @@ def compare_runs(
     before, after = read_trajectory(baseline), read_trajectory(experiment)
     differences = _latest(after).differences(_latest(before))
     _check(before, after, differences)
+    if cost is Cost.SECONDS and any(_is_remembered(_latest(run)) for run in (before, after)):
+        raise ConfigError(
+            f"{experiment} and {baseline} cannot be compared by seconds:",
+            ["their answers were remembered from one another, so a search waited for some of them only @ --by"],
+        )
     pairs = _pairs(before, after)
     known = {name: pair for name, pair in pairs.items() if all(record.is_final for record in pair)}
     if not known:
@@ -175,6 +183,11 @@ _Pair = tuple[TheoremRecord, TheoremRecord]
 
 def _latest(run: Trajectory) -> RunInfo:
     return run.runs[-1]
+
+
+def _is_remembered(run: RunInfo) -> bool:
+    served = run.config.get("served")
+    return isinstance(served, Mapping) and REMEMBERED in served
 
 
 def _pairs(before: Trajectory, after: Trajectory) -> dict[str, _Pair]:

@@ -1,0 +1,116 @@
+"""``leanebm eval``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leanebm.cli._echo import echo, echo_json
+from leanebm.cli._options import arm_options, tell, theorems_option
+from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli.compare import print_comparison
+from leanebm.cli.search import how_to_go_on
+
+if TYPE_CHECKING:
+    from leanebm.data import FileReading
+    from leanebm.pipeline import Evaluation, RunConfig
+
+
+@click.command()
+@theorems_option()
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the arms' runs go, and the answers that they share.",
+)
+@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
+)
+@click.option(
+    "--headroom",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="K",
+    help="Search the baseline with K times the budget first, to see what there is to gain; 1 leaves that out.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@arm_options
+@click.pass_context
+def eval(  # noqa: A001 - the command's name
+    context: click.Context,
+    *,
+    theorems: str,
+    reading: FileReading,
+    output: Path,
+    max_theorems: int | None,
+    sample: int | None,
+    headroom: int,
+    resume: bool,
+    as_json: bool,
+    arms: Mapping[str, RunConfig],
+) -> None:
+    """Try several ways to guide a search on the same theorems, with the same answers.
+
+    Each --arm NAME=OPTIONS is a search with these options on top of the others; the first one is the baseline.
+    Arms may differ in what orders the search: --scorer, --ebm-path, --beta, --search, --energy-model. Lean and the
+    policy answer each question once, so a further arm costs little, and differs in order alone. Each arm is a run
+    of its own, in OUTPUT/arms/NAME.
+    """
+    from leanebm.cli._console import ClearConsole
+    from leanebm.cli._display import open_display
+    from leanebm.pipeline import EvaluationRun, fit_imports, load_theorems
+
+    configs = {name: fit_imports(config, theorems) for name, config in arms.items()}
+    imports = next(iter(configs.values())).lean.imports
+    chosen = load_theorems(
+        theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=imports, tell=tell
+    )
+    try:
+        with open_display() as display:
+            run = EvaluationRun(configs, chosen, output, headroom=headroom, resume=resume, observer=display)
+            found = run_to_end(run.run())
+    except Interrupted:
+        echo(f"\nStopped. What is searched is kept.\nGo on with:  {how_to_go_on(context, '--resume')}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    if as_json:
+        echo_json(_as_json(found))
+        return
+    console = ClearConsole()
+    for comparison in found.comparisons:
+        print_comparison(console, comparison)
+    for line in _lines(found):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _lines(found: Evaluation) -> list[str]:
+    proved = ", ".join(f"{name} {summary.totals.proved}" for name, summary in found.summaries.items())
+    lines = ["", f"proved: {proved}; of {max(summary.totals.attempted for summary in found.summaries.values())}"]
+    if found.headroom is not None:
+        lines.append(f"headroom: {found.headroom.sentence}")
+    lines.append(
+        f"tactics: Lean ran {found.tactics_asked:,}, and {found.tactics_remembered:,} answers were there already"
+    )
+    lines.append(f"runs: {found.folder / 'arms'}")
+    return lines
+
+
+def _as_json(found: Evaluation) -> dict[str, object]:
+    import attrs
+
+    return {
+        "arms": {name: summary.as_json() for name, summary in found.summaries.items()},
+        "comparisons": [comparison.as_json() for comparison in found.comparisons],
+        "headroom": None
+        if found.headroom is None
+        else attrs.asdict(found.headroom) | {"points": found.headroom.points},
+        "tactics_asked": found.tactics_asked,
+        "tactics_remembered": found.tactics_remembered,
+    }

@@ -1,0 +1,1 @@
+"""Several ways to guide a search, tried on the same answers."""

@@ -1,0 +1,242 @@
+"""Several ways to guide a search, on the same theorems, with the same answers from Lean and the policy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final, final
+
+import attrs
+
+from leanebm._shown import fitting_repr, named_repr, shown
+from leanebm.core import Theorem
+from leanebm.errors import ConfigError
+from leanebm.pipeline.comparison.comparison import REMEMBERED, RunComparison, compare_runs
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.evaluation.answer_file import AnswerFile
+from leanebm.pipeline.evaluation.arena import Arena
+from leanebm.pipeline.events import LogObserver, Observer, stage
+from leanebm.pipeline.search.search_run import SearchRun
+from leanebm.pipeline.search.summary import RunSummary
+from leanebm.pipeline.settings import settings_that_matter
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean_parts, open_workbench
+from leanebm.storage import settings_leaves
+from leanebm.trajectory import AnytimeCurve
+
+_GUIDANCE: Final = ("$.scorer", "$.energy", "$.parts.search", "$.parts.energy_model", "$.part_origins")
+"""Settings in which arms may differ: they decide on the order, not on the answers."""
+
+_BUDGET: Final = "$.search.budget"
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+HEADROOM_POINTS: Final = 10.0
+"""If the baseline gains fewer percentage points by several times the budget, there is little for any order to gain."""
+
+
+@attrs.frozen(kw_only=True)
+class Headroom:
+    """What the baseline proves with more budget: how much a better order of the same candidates could gain."""
+
+    factor: int
+    """The larger budget, in times of the smaller one."""
+
+    theorems: int
+    proved: int
+    """Within the budget of the evaluation."""
+
+    proved_with_more: int
+
+    __repr__ = fitting_repr
+
+    @property
+    def points(self) -> float:
+        """The difference in percentage points of the theorems."""
+        return 100.0 * (self.proved_with_more - self.proved) / self.theorems if self.theorems else 0.0
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        more = "" if self.points >= HEADROOM_POINTS else ": little headroom, so hardly any order can show a gain here"
+        return (
+            f"the baseline proves {self.proved} of {self.theorems} theorems, and {self.proved_with_more} with "
+            f"{self.factor} times the budget ({self.points:+.1f} points){more}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    folder: Path
+    summaries: Mapping[str, RunSummary]
+    """What each arm found, in their order; the first is the baseline."""
+
+    comparisons: tuple[RunComparison, ...]
+    """Each other arm beside the baseline."""
+
+    headroom: Headroom | None
+    tactics_asked: int
+    """Tactics that Lean had to run for all of it."""
+
+    tactics_remembered: int
+    """Tactics whose answer another arm, or an earlier invocation, had got already."""
+
+    __repr__ = fitting_repr
+
+
+@final
+class EvaluationRun:
+    """One invocation that tries several arms on one set of theorems.
+
+    An arm is a run of its own, in a folder of its own: ``summary``, ``compare`` and ``train-ebm`` take it like any
+    other. All arms get the same answers (:class:`Arena`), so their seconds are no measure of what they cost alone.
+
+    Args:
+        arms: what to try, by name; the first is what the others are compared with. They may differ in scorer, energy
+            and search only.
+        theorems: what to search; names must be unique.
+        folder: where everything goes: ``arms/NAME`` for each arm, and ``answers.sqlite``.
+        headroom: with how many times the budget the baseline is searched first, to see what there is to gain; 1
+            leaves that out.
+        resume: whether the folder may hold an earlier invocation's results, which are then kept.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier of an arm; by default all arms share one Lean.
+    """
+
+    def __init__(
+        self,
+        arms: Mapping[str, RunConfig],
+        theorems: Sequence[Theorem],
+        folder: str | os.PathLike[str],
+        *,
+        headroom: int = 4,
+        resume: bool = False,
+        observer: Observer | None = None,
+        opening: WorkbenchOpener | None = None,
+    ) -> None:
+        self._arms = dict(arms)
+        self._theorems = theorems
+        self._folder = Path(folder)
+        self._headroom = headroom
+        self._resume = resume
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = opening
+
+    __repr__ = named_repr("_folder")
+
+    async def run(self) -> Evaluation:
+        """Search every arm, the baseline first, and compare; arms that are done stay done.
+
+        Raises:
+            ConfigError: an arm's name or settings will not do, or the folder holds another evaluation.
+            LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
+        """
+        self._check()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        answers, about = self._folder / "answers.sqlite", _about(next(iter(self._arms.values())))
+        with AnswerFile.open(answers, about) as file:
+            arena = Arena(file)
+            async with self._open_lean() as lean:
+                opening = _remembering(lean, arena)
+                headroom = await self._measure_headroom(opening)
+                summaries = {
+                    name: await self._search(config, self._folder_of(name), opening)
+                    for name, config in self._arms.items()
+                }
+            baseline, *others = (self._folder_of(name) for name in self._arms)
+            return Evaluation(
+                folder=self._folder,
+                summaries=summaries,
+                comparisons=tuple(compare_runs(baseline, other) for other in others),
+                headroom=headroom,
+                tactics_asked=arena.asked,
+                tactics_remembered=arena.remembered,
+            )
+
+    def _check(self) -> None:
+        problems = [
+            f"{shown(name)} is no name for an arm: letters, digits, _ . + -"
+            for name in self._arms
+            if not _NAME.fullmatch(name)
+        ]
+        if not self._arms:
+            problems.append("there is no arm to try")
+        if self._headroom < 1:
+            problems.append(f"headroom is measured at a multiple of the budget, at least 1, not {self._headroom}")
+        (first, baseline), *others = [(name, _shared(config)) for name, config in self._arms.items()] or [("", {})]
+        for name, settings in others:
+            problems += [
+                f"{name} has {settings.get(path)!r}, {first} has {baseline.get(path)!r} @ {path}"
+                for path in sorted({*settings, *baseline})
+                if settings.get(path) != baseline.get(path)
+            ]
+        if problems:
+            raise ConfigError("these arms cannot be tried side by side:", problems)
+
+    def _folder_of(self, name: str) -> Path:
+        return self._folder / "arms" / name
+
+    @asynccontextmanager
+    async def _open_lean(self) -> AsyncIterator[WorkbenchOpener]:
+        if self._opening is not None:
+            yield self._opening
+            return
+        config = next(iter(self._arms.values()))
+        async with open_lean_parts(config.lean, self._observer) as lean:
+            yield partial(open_workbench, lean=lean)
+
+    async def _measure_headroom(self, opening: WorkbenchOpener) -> Headroom | None:
+        if self._headroom == 1:
+            return None
+        config = next(iter(self._arms.values()))
+        budget = config.search.budget
+        more = attrs.evolve(budget, max_expansions=self._headroom * budget.max_expansions)
+        config = attrs.evolve(config, search=attrs.evolve(config.search, budget=more))
+        summary = await self._search(config, self._folder / "headroom", opening)
+        found = Headroom(
+            factor=self._headroom,
+            theorems=sum(record.is_final for record in summary.records),
+            proved=AnytimeCurve.of(summary.records).proved_within(budget.max_expansions),
+            proved_with_more=summary.totals.proved,
+        )
+        with stage(self._observer, "measuring headroom", found.sentence):
+            return found
+
+    async def _search(self, config: RunConfig, folder: Path, opening: WorkbenchOpener) -> RunSummary:
+        return await SearchRun(
+            config, self._theorems, folder, resume=self._resume, observer=self._observer, opening=opening
+        ).run()
+
+
+def _shared(config: RunConfig) -> dict[str, object]:
+    """The settings, by their paths, in which all arms must agree."""
+    leaves = settings_leaves("$", settings_that_matter(config))
+    return {path: value for path, value in leaves if not path.startswith(_GUIDANCE)}
+
+
+def _about(config: RunConfig) -> dict[str, object]:
+    """The settings on which answers depend."""
+    return {path: value for path, value in _shared(config).items() if not path.startswith(_BUDGET)}
+
+
+def _remembering(opening: WorkbenchOpener, arena: Arena) -> WorkbenchOpener:
+    """``opening``, with parts that look into ``arena`` first."""
+
+    @asynccontextmanager
+    async def open_arm(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        async with opening(config, observer) as bench:
+            arena.answers.require({"lean_version": bench.lean_version, "policy": bench.served.get("policy")})
+            yield attrs.evolve(
+                bench,
+                policy=arena.policy(bench.policy),
+                environment=arena.environment(bench.environment),
+                certifier=arena.certifier(bench.certifier),
+                served={**bench.served, REMEMBERED: True},
+            )
+
+    return open_arm

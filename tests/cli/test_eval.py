@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from leanebm.pipeline import EvaluationRun, WorkbenchOpener, summarise_run
+from leanebm.testing import ToyWorld
+
+Leanebm = Callable[..., Result]
+
+PLAIN = "plain=--scorer length_normalised"
+BROAD = "broad=--scorer breadth_first"
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch, toy_bench: Callable[..., WorkbenchOpener], leanebm_command: Leanebm) -> None:
+    assert callable(leanebm_command)  # it has changed the folder
+    Path("theorems.txt").write_text("3\n31\n7\n12\n")
+    opening = toy_bench(ToyWorld.countdown(32))
+    monkeypatch.setattr("leanebm.pipeline.EvaluationRun", functools.partial(EvaluationRun, opening=opening))
+
+
+def evaluate(leanebm_command: Leanebm, *options: str) -> Result:
+    return leanebm_command("eval", "--theorems", "theorems.txt", "--output", "out", "--budget", "16", *options)
+
+
+def test_a_person_sees_comparisons_headroom_and_where_the_runs_are(leanebm_command: Leanebm) -> None:
+    result = evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD)
+    assert result.exit_code == 0
+    assert "out/arms/broad beside out/arms/plain" in result.stdout
+    assert "proved: plain " in result.stdout
+    assert "headroom: the baseline proves" in result.stdout
+    assert "answers were there already" in result.stdout
+    assert summarise_run("out/arms/plain").totals.attempted == 4
+
+
+def test_json_has_every_arm(leanebm_command: Leanebm) -> None:
+    found = json.loads(evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD, "--headroom", "1", "--json").stdout)
+    assert list(found["arms"]) == ["plain", "broad"]
+    assert len(found["comparisons"]) == 1
+    assert found["headroom"] is None
+    assert found["tactics_asked"] > 0
+
+
+def test_options_of_the_command_hold_for_every_arm_and_its_own_outweigh_them(leanebm_command: Leanebm) -> None:
+    arms = ["--arm", "all=", "--arm", "own=--scorer cumulative"]
+    assert evaluate(leanebm_command, "--scorer", "breadth_first", *arms).exit_code == 0
+    for name, kind in (("all", "breadth_first"), ("own", "cumulative")):
+        assert f'"{kind}"' in Path("out", "arms", name, "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        ([], "Missing option '--arm'"),
+        (["plain"], "is not NAME=OPTIONS"),
+        ([PLAIN, PLAIN], "two arms have one name"),
+        (["a=--scorer 'unclosed"], "--arm a"),
+        (["a=--no-such-option 1"], "No such option"),
+        (["a=--scorer nonsense"], "@ --scorer"),
+        (["a=--beta 1"], "there is no energy head"),
+        ([PLAIN, "b=--candidates 3"], "candidates_per_state"),
+        ([PLAIN, "b=--budget 3"], "max_expansions"),
+        (["../a="], "is no name for an arm"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(leanebm_command: Leanebm, arms: list[str], says: str) -> None:
+    result = evaluate(leanebm_command, *(word for arm in arms for word in ("--arm", arm)))
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not Path("out").exists()
+
+
+def test_it_goes_on_where_it_is_told_to(leanebm_command: Leanebm) -> None:
+    assert evaluate(leanebm_command, "--arm", PLAIN).exit_code == 0
+    again = evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD)
+    assert again.exit_code == 2
+    assert "--resume" in again.stderr
+    assert evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD, "--resume").exit_code == 0

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leanebm.core import (
+    CertificationResult,
+    Proof,
+    ProofAdvanced,
+    ProofFinished,
+    TacticRejected,
+    TacticTimedOut,
+    Theorem,
+)
+from leanebm.errors import StaleState, StatementError, WorkerLost
+from leanebm.pipeline import AnswerFile, Arena
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
+from leanebm.testing import (
+    LOST,
+    TIMEOUT,
+    ScriptedPolicy,
+    ToyCertifier,
+    ToyWorld,
+    check_environment,
+    check_policy,
+)
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[Arena]:
+    with AnswerFile.open(tmp_path / "answers.sqlite", {"lean": "toy"}) as answers:
+        yield Arena(answers)
+
+
+@pytest.fixture
+def world() -> ToyWorld:
+    return ToyWorld.countdown(32)
+
+
+def theorem(start: str) -> Theorem:
+    return Theorem(name=f"n{start}", statement=start)
+
+
+async def test_it_keeps_the_contracts_of_what_it_stands_before(arena: Arena, world: ToyWorld) -> None:
+    for _ in range(2):  # the second time from the file
+        await check_environment(arena.environment(world), theorem("2"), proof=["decrement", "done"], rejected="done")
+        await check_policy(arena.policy(ScriptedPolicy.over(world)))
+
+
+async def test_what_is_remembered_is_not_asked_again(arena: Arena, world: ToyWorld) -> None:
+    broken = ToyWorld(moves={"8": {}})  # knows the theorem, and no move of it
+    for environment in (world, broken):
+        async with arena.environment(environment).open(theorem("8")) as proof:
+            halved = await proof.run_tactic(proof.root, "halve")
+            assert isinstance(halved, ProofAdvanced)
+            assert halved.state.goals[0].target == "4"
+            refused = await proof.run_tactic(halved.state, "no such")
+            assert isinstance(refused, TacticRejected)
+            assert refused.message
+    assert (arena.asked, arena.remembered) == (2, 2)
+
+
+async def test_a_theorem_whose_answers_are_all_there_is_not_opened(arena: Arena, world: ToyWorld) -> None:
+    async with arena.environment(world).open(theorem("2")) as proof:
+        await proof.run_tactic(proof.root, "decrement")
+    nothing = ToyWorld(moves={})
+    async with arena.environment(nothing).open(theorem("2")) as proof:
+        assert isinstance(await proof.run_tactic(proof.root, "decrement"), ProofAdvanced)
+    with pytest.raises(StatementError):
+        async with arena.environment(nothing).open(theorem("3")):
+            pass
+
+
+async def test_a_missing_answer_is_got_by_the_tactics_that_lead_there(arena: Arena, world: ToyWorld) -> None:
+    async with arena.environment(world).open(theorem("12")) as proof:
+        half = await proof.run_tactic(proof.root, "halve")
+        assert isinstance(half, ProofAdvanced)
+        quarter = await proof.run_tactic(half.state, "halve")
+        assert isinstance(quarter, ProofAdvanced)
+        await proof.free([proof.root, half.state, quarter.state])
+    async with arena.environment(world).open(theorem("12")) as proof:
+        half = await proof.run_tactic(proof.root, "halve")
+        assert isinstance(half, ProofAdvanced)
+        quarter = await proof.run_tactic(half.state, "halve")
+        assert isinstance(quarter, ProofAdvanced)
+        await proof.free([proof.root, half.state])
+        new = await proof.run_tactic(quarter.state, "decrement")
+        assert isinstance(new, ProofAdvanced)
+        assert new.state.goals[0].target == "2"
+        assert isinstance(await proof.run_tactic(new.state, "halve"), ProofAdvanced)
+        with pytest.raises(StaleState):
+            await proof.run_tactic(half.state, "halve")
+
+
+async def test_answers_outlive_the_process_that_got_them(tmp_path: Path, world: ToyWorld) -> None:
+    for asked in (1, 0):
+        with AnswerFile.open(tmp_path / "answers.sqlite", {}) as answers:
+            arena = Arena(answers)
+            async with arena.environment(world).open(theorem("1")) as proof:
+                assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
+            assert arena.asked == asked
+
+
+async def test_limits_are_answers_and_lost_workers_are_none(arena: Arena) -> None:
+    world = ToyWorld(moves={"a": {"slow": TIMEOUT, "fatal": LOST}})
+    for _ in range(2):
+        async with arena.environment(world).open(theorem("a")) as proof:
+            assert isinstance(await proof.run_tactic(proof.root, "slow"), TacticTimedOut)
+            with pytest.raises(WorkerLost):
+                await proof.run_tactic(proof.root, "fatal")
+    assert arena.asked == 3  # "slow" once, "fatal" twice
+
+
+async def test_an_answer_that_lean_contradicts_is_told(arena: Arena, world: ToyWorld) -> None:
+    async with arena.environment(world).open(theorem("8")) as proof:
+        await proof.run_tactic(proof.root, "halve")
+    other = ToyWorld(moves={"8": {"halve": "5"}, "5": {}, "4": {}})
+    async with arena.environment(other).open(theorem("8")) as proof:
+        halved = await proof.run_tactic(proof.root, "halve")
+        assert isinstance(halved, ProofAdvanced)
+        with pytest.raises(StaleState, match="led elsewhere"):
+            await proof.run_tactic(halved.state, "decrement")
+
+
+async def test_a_search_finds_the_same_as_without_an_arena(arena: Arena, world: ToyWorld) -> None:
+    async def nodes(*, within: bool) -> list[tuple[object, ...]]:
+        search = BestFirstSearch(
+            policy=arena.policy(ScriptedPolicy.over(world)) if within else ScriptedPolicy.over(world),
+            environment=arena.environment(world) if within else world,
+            certifier=arena.certifier(ToyCertifier(world)),
+            config=SearchConfig(budget=SearchBudget(max_expansions=50)),
+        )
+        result = await search.run(theorem("29"))
+        return [
+            (node.index, node.state.key, node.tactic, node.status, node.priority, node.expansion)
+            for node in result.nodes
+        ]
+
+    plain = await nodes(within=False)
+    assert len(plain) > 5
+    assert await nodes(within=True) == plain
+    asked = arena.asked
+    assert await nodes(within=True) == plain
+    assert arena.asked == asked
+
+
+async def test_a_proof_is_certified_once_and_never_from_the_file(tmp_path: Path, world: ToyWorld) -> None:
+    calls = []
+
+    class Counting(ToyCertifier):
+        async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+            calls.append(proof)
+            return await super().certify(theorem, proof)
+
+    for number in (1, 2):
+        with AnswerFile.open(tmp_path / "answers.sqlite", {}) as answers:
+            certifier = Arena(answers).certifier(Counting(world))
+            for _ in range(3):
+                await certifier.certify(theorem("1"), ("done",))
+        assert len(calls) == number

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import StateScorer, Theorem
+from leanebm.errors import ConfigError
+from leanebm.pipeline import (
+    EvaluationRun,
+    PipelineEvent,
+    RunConfig,
+    SearchRun,
+    StageStarted,
+    compare_runs,
+    summarise_run,
+)
+from leanebm.search import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, SearchBudget, SearchConfig
+from leanebm.testing import ScriptedPolicy, ToyWorld
+from leanebm.trajectory import AnytimeCurve, Cost
+
+Numbers = Callable[..., tuple[Theorem, ...]]
+
+
+@pytest.fixture
+def arms(config: RunConfig) -> dict[str, RunConfig]:
+    small = attrs.evolve(config, search=SearchConfig(budget=SearchBudget(max_expansions=16)))
+    scorers: dict[str, StateScorer] = {
+        "plain": LengthNormalisedLogProb(),
+        "sum": CumulativeLogProb(),
+        "broad": BreadthFirst(),
+    }
+    return {name: attrs.evolve(small, scorer=scorer) for name, scorer in scorers.items()}
+
+
+async def test_each_arm_is_the_run_that_it_would_be_alone(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    theorems = numbers(*range(1, 25))
+    found = await EvaluationRun(arms, theorems, tmp_path / "all", opening=toy_bench(world)).run()
+    assert list(found.summaries) == ["plain", "sum", "broad"]
+    for name, config in arms.items():
+        alone = await SearchRun(config, theorems, tmp_path / name, opening=toy_bench(world)).run()
+        together = summarise_run(tmp_path / "all" / "arms" / name)
+        assert AnytimeCurve.of(together.records) == AnytimeCurve.of(alone.records)
+        assert together.totals.tactic_calls == alone.totals.tactic_calls
+    assert [comparison.experiment.name for comparison in found.comparisons] == ["sum", "broad"]
+    assert found.tactics_remembered > found.tactics_asked > 0
+
+
+async def test_a_further_arm_asks_only_what_is_new(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    theorems, policy = numbers(*range(1, 25)), ScriptedPolicy.over(world)
+    opening = toy_bench(world, policy=policy)
+    first = {"plain": arms["plain"]}
+    await EvaluationRun(first, theorems, tmp_path, opening=opening, headroom=1).run()
+    asked = len(policy.asked)
+    again = {**first, "same": arms["plain"]}
+    found = await EvaluationRun(again, theorems, tmp_path, opening=opening, headroom=1, resume=True).run()
+    assert len(policy.asked) == asked
+    assert found.tactics_asked == 0
+    assert found.comparisons[0].only_baseline == found.comparisons[0].only_experiment == ()
+
+
+async def test_headroom_is_measured_before_any_arm(
+    tmp_path: Path,
+    arms: dict[str, RunConfig],
+    world: ToyWorld,
+    numbers: Numbers,
+    toy_bench: Callable[..., Any],
+    observer: Any,
+) -> None:
+    tight = {
+        name: attrs.evolve(arm, search=SearchConfig(budget=SearchBudget(max_expansions=3)))
+        for name, arm in arms.items()
+    }
+    theorems = numbers(*range(1, 25))
+    run = EvaluationRun(tight, theorems, tmp_path, opening=toy_bench(world), observer=observer, headroom=8)
+    headroom = (await run.run()).headroom
+    assert headroom is not None
+    assert headroom.theorems == 24
+    assert headroom.proved == summarise_run(tmp_path / "arms" / "plain").totals.proved
+    assert headroom.proved_with_more == summarise_run(tmp_path / "headroom").totals.proved > headroom.proved
+    assert headroom.points == pytest.approx(100 * (headroom.proved_with_more - headroom.proved) / 24)
+    details = [event.detail for event in observer.events if isinstance(event, StageStarted)]
+    told = [number for number, detail in enumerate(details) if "times the budget" in detail]
+    searches = [number for number, detail in enumerate(details) if "theorems into" in detail]
+    assert len(searches) == 4
+    assert searches[0] < told[0] < searches[1]
+
+
+@pytest.mark.parametrize(("gained", "is_little"), [(9, True), (10, False), (0, True)])
+def test_little_headroom_is_said(gained: int, is_little: bool) -> None:
+    from leanebm.pipeline import Headroom
+
+    sentence = Headroom(factor=4, theorems=100, proved=50, proved_with_more=50 + gained).sentence
+    assert ("little headroom" in sentence) is is_little
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"seed": 7}, r"\$\.seed"),
+        ({"search": SearchConfig(budget=SearchBudget(max_expansions=5))}, "max_expansions"),
+        ({"search": SearchConfig(candidates_per_state=5)}, "candidates_per_state"),
+        ({"without": ("simp",)}, "without"),
+    ],
+)
+async def test_arms_that_differ_in_more_than_the_order_are_refused_before_any_work(
+    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, change: dict[str, Any], path: str
+) -> None:
+    arms["odd"] = attrs.evolve(arms["plain"], **change)
+    with pytest.raises(ConfigError, match=path):
+        await EvaluationRun(arms, numbers(1), tmp_path / "out").run()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "a b"])
+async def test_a_name_that_is_no_folder_is_refused(
+    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, name: str
+) -> None:
+    with pytest.raises(ConfigError, match="no name for an arm"):
+        await EvaluationRun({name: arms["plain"]}, numbers(1), tmp_path).run()
+
+
+async def test_without_an_arm_there_is_nothing_to_do(tmp_path: Path, numbers: Numbers) -> None:
+    with pytest.raises(ConfigError, match="no arm"):
+        await EvaluationRun({}, numbers(1), tmp_path).run()
+
+
+async def test_it_may_be_stopped_anywhere_and_goes_on(
+    tmp_path: Path,
+    arms: dict[str, RunConfig],
+    world: ToyWorld,
+    numbers: Numbers,
+    toy_bench: Callable[..., Any],
+    observer: Any,
+) -> None:
+    theorems = numbers(*range(1, 15))
+    whole = await EvaluationRun(arms, theorems, tmp_path / "whole", opening=toy_bench(world)).run()
+    bench = toy_bench(world)
+
+    async def cut_after(events: int) -> bool:
+        """Whether the run came to its end before so many events."""
+        seen = 0
+
+        def stop(_: PipelineEvent) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == events:
+                task.cancel()
+
+        observer.react = stop
+        run = EvaluationRun(arms, theorems, tmp_path / "cut", opening=bench, observer=observer, resume=True)
+        task = asyncio.ensure_future(run.run())
+        await asyncio.wait([task])
+        return not task.cancelled()
+
+    ends = [await cut_after(events) for events in (2, 5, 9, 14, 20, 40)]
+    assert ends.count(False) > 3
+    found = await EvaluationRun(arms, theorems, tmp_path / "cut", opening=bench, resume=True).run()
+    for name in arms:
+        ours, theirs = found.summaries[name], whole.summaries[name]
+        assert AnytimeCurve.of(ours.records) == AnytimeCurve.of(theirs.records)
+
+
+async def test_an_earlier_evaluation_is_not_mixed_in_unasked(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
+    with pytest.raises(ConfigError, match="resume"):
+        await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
+
+
+async def test_seconds_of_arms_are_not_compared(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
+    with pytest.raises(ConfigError, match="seconds"):
+        compare_runs(tmp_path / "arms" / "plain", tmp_path / "arms" / "broad", cost=Cost.SECONDS)
