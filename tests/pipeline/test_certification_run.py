@@ -36,6 +36,14 @@ def write(tmp_path: Path, text: str, name: str = "proof.lean") -> Path:
         Theorem(name="two", statement="1 + 1 = 2"),
         Theorem(name="comm", statement="∀ a b : Nat, a + b = b + a", header="open Nat\nuniverse u"),
         Theorem(name="Nat_add_comm", copy_from="Nat.add_comm"),
+        Theorem(name="pos", statement="(n : Nat) (h : 0 < n) : n ≠ 0", header="set_option maxRecDepth 1000"),
+        Theorem(
+            name="with_context",
+            statement="∀ n, double n = 2 * n",
+            header="open Nat",
+            context="def double (n : Nat) := n + n\n\n"
+            "theorem leanebm_first : ∀ n : Nat, (fun x : Nat => by exact x) n = n := by simp\n\nnamespace Nat",
+        ),
     ],
 )
 @pytest.mark.parametrize("tactics", [["rfl"], ["intro a b", "induction a with\n| zero => simp\n| succ n ih => omega"]])
@@ -71,9 +79,7 @@ def test_imports_default_to_init(tmp_path: Path) -> None:
     assert read_proof_file(write(tmp_path, "theorem t : True := by\n  trivial\n")).imports == ("Init",)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "theorem t : True := trivial", "def x := 1", "theorem t (n : Nat) : n = n := by\n  rfl"]
-)
+@pytest.mark.parametrize("text", ["", "theorem t : True := trivial", "def x := 1", "example : True := by\n  trivial"])
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="not a proof file"):
         read_proof_file(write(tmp_path, text))

@@ -36,6 +36,7 @@ class Attack:
 
     statement: str = "1 = 2"
     header: str = ""
+    context: str = ""
     copy_from: str | None = None
     """A library theorem to prove instead of ``statement``."""
 
@@ -44,7 +45,7 @@ class Attack:
         """What the attack pretends to prove."""
         if self.copy_from is not None:
             return Theorem(name=NAME, copy_from=self.copy_from)
-        return Theorem(name=NAME, statement=self.statement, header=self.header)
+        return Theorem(name=NAME, statement=self.statement, header=self.header, context=self.context)
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .attack import Attack, ForgedText, Step
+from .context_attacks import CONTEXT_ATTACKS
 
 R, L, B, N = Step.REFUSED, Step.OPEN, Step.BELIEVED, Step.NO_STATEMENT
 
@@ -447,7 +448,18 @@ STATEMENTS = [
     Attack("statement", "binds what it does not name", "rfl", "elaboration", N, statement="n = n"),
     Attack("statement", "an undeclared universe", "intro α; rfl", "elaboration", N, statement="∀ α : Sort u, α = α"),
     Attack("statement", "an undetermined type", "intro x; rfl", "elaboration", N, statement="∀ x, x = x"),
-    Attack("statement", "binders before the colon", "exact h.elim", "elaboration", N, statement="(h : False) : 1 = 2"),
+    Attack("statement", "a second colon", "exact h.elim", "elaboration", N, statement="(h : False) : True : 1 = 2"),
+    Attack("statement", "goes on as a proof", "trivial", "elaboration", N, statement="(h : True) : True := h"),
+    Attack(
+        "statement",
+        "a binder that runs code",
+        "rfl",
+        "forbidden",
+        N,
+        statement="(h : True := by run_tac pure ()) : 1 = 2",
+    ),
+    Attack("statement", "a binder that leaves out", "rfl", "sorry", N, statement="(h : (sorry : Prop)) : 1 = 2"),
+    Attack("statement", "a binder that is not used", "exact h", "elaboration", R, statement="(h : 2 = 2) : 1 = 2"),
     Attack("statement", "byte order mark", "trivial", "elaboration", N, statement="\ufeffTrue"),
     Attack("statement", "look-alike equals sign", "rfl", "elaboration", N, statement="1 ＝ 1"),
     Attack("statement", "NUL", "trivial", "elaboration", N, statement="True\0"),
@@ -484,7 +496,9 @@ HEADERS = [
     Attack("header", "variable", "exact h.elim", "forbidden", N, header="variable (h : False)"),
     Attack("header", "namespace", "trivial", "forbidden", N, statement="True", header="namespace Evil"),
     Attack("header", "section", "trivial", "forbidden", N, statement="True", header="section"),
-    Attack("header", "set_option", "trivial", "forbidden", N, statement="True", header="set_option autoImplicit true"),
+    Attack(
+        "header", "set_option", "trivial", "forbidden", N, statement="True", header="set_option debug.skipKernelTC true"
+    ),
     Attack("header", "attribute", "simp", "forbidden", N, statement="True", header="attribute [simp] Nat.add_comm"),
     Attack("header", "definition", "rfl", "forbidden", N, statement="x = 1", header="open Nat\ndef x := 1"),
     Attack("header", "export", "trivial", "forbidden", N, statement="True", header="export Nat (add)"),
@@ -810,7 +824,19 @@ LIBRARY = [
     ),
 ]
 
-ATTACKS = [*SORRY, *COMPILER, *CODE, *INJECTION, *UNICODE, *GOALS, *LOGIC, *STATEMENTS, *HEADERS, *LIBRARY]
+ATTACKS = [
+    *SORRY,
+    *COMPILER,
+    *CODE,
+    *INJECTION,
+    *UNICODE,
+    *GOALS,
+    *LOGIC,
+    *STATEMENTS,
+    *HEADERS,
+    *CONTEXT_ATTACKS,
+    *LIBRARY,
+]
 
 TEXTS = [
     ForgedText("text", "an easier statement", "1 = 2", "theorem t : 1 = 1 := by\n  rfl\n", "type_mismatch"),
@@ -825,7 +851,7 @@ TEXTS = [
     ForgedText(
         "text", "a hypothesis more", "1 = 2", "theorem t : ∀ h : False, 1 = 2 := by\n  nofun\n", "type_mismatch"
     ),
-    ForgedText("text", "a binder", "1 = 2", "theorem t (h : False) : 1 = 2 := by\n  nofun\n", "forbidden"),
+    ForgedText("text", "a binder", "1 = 2", "theorem t (h : False) : 1 = 2 := by\n  exact h.elim\n", "type_mismatch"),
     ForgedText("text", "a universe", "True", "theorem t.{u} : True := by\n  trivial\n", "forbidden"),
     ForgedText(
         "text",

@@ -45,6 +45,9 @@ def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> Non
         raise click.exceptions.Exit(status)
 
 
+_ABOUT_CONTEXT = "(after the definitions and other commands in the file, which are part of what it says)"
+
+
 def _status(report: ProofFileReport) -> int:
     match report.result:
         case Certificate():
@@ -71,6 +74,7 @@ def _certified(name: str, certificate: Certificate, report: ProofFileReport) -> 
     lines = [
         f"certified  {name} ({how}; Lean {certificate.lean_version.partition(',')[0]}, {certificate.backend})",
         _indented(certificate.statement),
+        *([_ABOUT_CONTEXT] if certificate.theorem.context else []),
         f"axioms: {', '.join(certificate.axioms) or 'none'}",
         f"vouched for by {certificate.vouched_for_by}",
     ]

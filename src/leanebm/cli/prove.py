@@ -89,6 +89,8 @@ def _as_json(attempt: ProofAttempt, file: Path | None) -> dict[str, Any]:
     return {
         "name": attempt.theorem.name,
         "statement": attempt.theorem.display,
+        "header": attempt.theorem.header,
+        "context": attempt.theorem.context,
         "outcome": attempt.outcome,
         "message": attempt.sentence,
         "certified": attempt.is_proved,

@@ -101,7 +101,7 @@ def goal_start(
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
     scope: JsonObject = {"levels": universe_levels(theorem.header)}
     if dialect is Dialect.LEANEBM:
-        scope = {**_preamble(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
+        scope = {**_in_front(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
     payload = {**subject, **scope, "goals": True, "prop": True}
     decode = partial(start_reply, epoch=epoch)
     return Request("goal.start", payload, decode, makes_state=True, about=next(iter(subject.values())) or "")
@@ -172,7 +172,7 @@ def proof_certify(
     Lean gives its elaboration up after ``timeout_s``.
     """
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    payload = {"source": source, "name": name, **subject, **_preamble(theorem), **_timeout(timeout_s)}
+    payload = {"source": source, "name": name, **subject, **_in_front(theorem), **_timeout(timeout_s)}
     return Request("proof.certify", payload, certify_reply, about=theorem.name, limit=CERTIFIER_LIMIT)
 
 
@@ -212,8 +212,9 @@ def universe_levels(header: str) -> list[str]:
     return [name for line in lines if line[:1] in (["universe"], ["universes"]) for name in line[1:]]
 
 
-def _preamble(theorem: Theorem) -> dict[str, str]:
-    return {"header": theorem.preamble} if theorem.preamble else {}
+def _in_front(theorem: Theorem) -> dict[str, str]:
+    texts = {"header": theorem.header, "context": theorem.context}
+    return {name: text for name, text in texts.items() if text.strip()}
 
 
 def _timeout(timeout_s: float) -> dict[str, int]:

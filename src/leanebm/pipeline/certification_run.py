@@ -12,6 +12,7 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr, reason, shown
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
+from leanebm.core.theorem_text import lean_commands, theorem_of_command
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
@@ -26,7 +27,7 @@ _MODULE = re.compile(rf"{_MODULE_PART}(?:\.{_MODULE_PART})*")
 _MAX_MODULE_BYTES = 200  # a part of it becomes the name of a file
 _SHOWN_IMPORTS = 3
 _MAX_FILE_BYTES = 2**20  # far more than the certifier takes, which says so better
-_THEOREM = re.compile(r"^theorem\s+(?P<name>\S+)\s*:(?P<rest>.*)", re.DOTALL | re.MULTILINE)
+_THEOREM = re.compile(r"theorem\s+(?P<name>[^\s:]+)\s*(?P<rest>.*)", re.DOTALL)
 _BY = re.compile(r":=\s*by\b")
 _LIBRARY = re.compile(r"type_of%\s*@(?P<name>\S+)")
 _OUR_PREFIX = "leanebm_"
@@ -58,7 +59,7 @@ class ProofFile:
 def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     """Take apart a file of the shape that leanebm writes.
 
-    That is: ``import`` lines, ``open`` and ``universe`` lines, and one ``theorem name : statement := by``
+    That is: ``import`` lines, a header and a context, and at the end ``theorem name : statement := by``
     with its proof. Comments may stand between them. What is read here only says what to expect of the file:
     Lean is given its text, and a misreading ends in a rejection.
 
@@ -74,20 +75,23 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     imports, body = _split_imports(text)
     if wrong := [name for name in imports if not _is_module(name)]:
         raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
-    found = _THEOREM.search(body)
+    commands = lean_commands(body)
+    place = max((place for place, command in enumerate(commands) if command.keyword == "theorem"), default=-1)
+    found = None if place < 0 else _THEOREM.match(body, commands[place].keyword_start)
     parts = None if found is None else _split_statement(found["rest"])
     if found is None or parts is None:
         raise ConfigError(
             f"{path} is not a proof file", [f"expected `theorem name : statement := by` and a proof @ {path}"]
         )
     statement, proof = parts
+    before = theorem_of_command(commands, place)
     return ProofFile(
         path=path,
         content=content,
         imports=imports or ("Init",),
         body=body,
         declaration=found["name"],
-        theorem=_theorem(found["name"], statement, header=_header(body[: found.start()])),
+        theorem=_theorem(found["name"], statement, header=before.header, context=before.context),
         proof=proof,
     )
 
@@ -121,21 +125,17 @@ def _split_statement(text: str) -> tuple[str, str] | None:
             elif closing and character == closing[-1]:
                 closing.pop()
         if not closing:
-            return text[: cut.start()].strip(), text[cut.end() :]
+            return text[: cut.start()].removeprefix(":").strip(), text[cut.end() :]
         read = cut.start()
     return None
 
 
-def _header(text: str) -> str:
-    return "\n".join(line for line in text.split("\n") if line.strip() and not line.startswith("--"))
-
-
-def _theorem(declaration: str, statement: str, header: str) -> Theorem:
+def _theorem(declaration: str, statement: str, *, header: str, context: str) -> Theorem:
     name = declaration.removeprefix(_OUR_PREFIX) or declaration
-    if library := _LIBRARY.fullmatch(statement):
+    if (library := _LIBRARY.fullmatch(statement)) and not context:
         # Told apart so that certification can refuse a proof that uses the theorem itself.
         return Theorem(name=name, copy_from=library["name"], header=header)
-    return Theorem(name=name, statement=statement, header=header)
+    return Theorem(name=name, statement=statement, header=header, context=context)
 
 
 @final

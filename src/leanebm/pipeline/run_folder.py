@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
@@ -33,6 +33,20 @@ _WHO_FOUND_IT: Final = ("lean_version", "backend", "vouched_for_by", "leanebm_ve
 def record_path(proof_file: str | os.PathLike[str]) -> Path:
     """Where the record of ``proof_file`` is: ``NAME.certificate.json`` beside ``NAME.lean``."""
     return Path(proof_file).with_suffix(".certificate.json")
+
+
+def refuse_restated(theorems: Iterable[Theorem], done: Mapping[str, Theorem]) -> None:
+    """Refuse to go on with a run in which theorems of these names say something else.
+
+    Raises:
+        ConfigError: a statement, header or context is not the one that was worked on.
+    """
+    if names := [theorem.name for theorem in theorems if done.get(theorem.name, theorem) != theorem]:
+        raise ConfigError(
+            "the earlier run worked on other theorems of these names; give them other names, choose another folder, or "
+            "keep what was found with --resume-anyway:",
+            [f"another statement, header or context @ {name}" for name in names],
+        )
 
 
 @attrs.frozen(kw_only=True)

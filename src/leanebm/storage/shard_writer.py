@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from filelock import FileLock, Timeout
 
 from leanebm._shown import named_repr, reason
 from leanebm._uninterrupted import uninterrupted
+from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
-from leanebm.storage.shard import SHARD_PATTERN, TEMPORARY_PATTERN, R, Shard, ShardFormat, T, shard_path
+from leanebm.storage.shard import SHARD_PATTERN, TEMPORARY_PATTERN, R, Shard, ShardFormat, StoredRecord, T, shard_path
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,10 @@ class _Pending(Generic[R, T]):
     record: R
     rows: Sequence[T]
     is_durable: asyncio.Future[None]
+
+
+def _finished(records: Iterable[StoredRecord]) -> dict[str, Theorem]:
+    return {record.theorem.name: record.theorem for record in records if record.is_final}
 
 
 class ShardWriter(Generic[R, T]):
@@ -74,7 +79,7 @@ class ShardWriter(Generic[R, T]):
         self._pools_unlike_runs = pool_unlike_runs
         self._lock = FileLock(self._path / ".lock", thread_local=False)
         self._next_number = 0
-        self._completed: set[str] = set()
+        self._completed: dict[str, Theorem] = {}
         self._written: set[str] = set()
         # Unbounded, but each caller waits for its own theorem, so it holds one for each of them at most.
         self._queue: asyncio.Queue[_Pending[R, T] | None] = asyncio.Queue()
@@ -110,12 +115,12 @@ class ShardWriter(Generic[R, T]):
             self._committer = None
             self._lock.release()
 
-    def completed(self) -> frozenset[str]:
-        """Names of the theorems on the disk that need not be worked on again.
+    def completed(self) -> Mapping[str, Theorem]:
+        """The theorems on the disk that need not be worked on again, by their names.
 
         A theorem that was lost to an infrastructure failure is not among them.
         """
-        return frozenset(self._completed)
+        return dict(self._completed)
 
     async def write(self, record: R, rows: Sequence[T]) -> None:
         """Append one theorem, and return when it is on the disk.
@@ -174,7 +179,7 @@ class ShardWriter(Generic[R, T]):
         shards = [Shard.open(path, self._format) for path in paths]
         self._compare([shard.run for shard in shards])
         for shard in shards:
-            self._completed.update(record.theorem.name for record in shard.records if record.is_final)
+            self._completed.update(_finished(shard.records))
             if shard.run.run_id == self._run.run_id:
                 self._written.update(record.theorem.name for record in shard.records)
         if paths:
@@ -245,7 +250,7 @@ class ShardWriter(Generic[R, T]):
             failure = error
         else:
             self._next_number += 1
-            self._completed.update(record.theorem.name for record in records if record.is_final)
+            self._completed.update(_finished(records))
         if failure is not None:
             names = [record.theorem.name for record in records]
             self._written.difference_update(names)

@@ -100,11 +100,10 @@ def test_headers_cannot_smuggle(repl: Any, header: str) -> None:
     assert reason(certify(repl, "True", "trivial", file_header=header)) == "forbidden"
 
 
-def test_modifiers_and_binders_are_not_plain(repl: Any) -> None:
+def test_modifiers_are_not_plain(repl: Any) -> None:
     for source in (
         "private theorem claim : True := by trivial",
         "@[simp] theorem claim : True := by trivial",
-        "theorem claim (h : False) : True := by trivial",
         "theorem claim.{u} : True := by trivial",
         "theorem other : True := by trivial",
         "example : True := by trivial",

@@ -239,6 +239,21 @@ async def test_going_on_all_the_same_is_written_down_and_then_goes_on_by_itself(
         await SearchRun(config, numbers(1, 2, 3, 4), tmp_path, resume=True, opening=toy_bench(world)).run()
 
 
+@pytest.mark.parametrize("change", [{"context": "def x := 1"}, {"header": "open Nat"}, {"statement": "3"}])
+async def test_a_theorem_that_says_something_else_is_not_taken_for_done(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, change: dict[str, str]
+) -> None:
+    (theorem,) = numbers(1)
+    await SearchRun(config, [theorem], tmp_path, opening=toy_bench(world)).run()
+    theorems = [attrs.evolve(theorem, **change), *numbers(2)]
+    with pytest.raises(ConfigError, match="other theorems of these names") as refused:
+        await SearchRun(config, theorems, tmp_path, resume=True, opening=toy_bench(world)).run()
+    assert list(refused.value.problems) == ["another statement, header or context @ n1"]
+    assert outcomes(tmp_path) == {"n1": "proved"}
+    await SearchRun(config, theorems, tmp_path, resume_anyway=True, opening=toy_bench(world)).run()
+    assert outcomes(tmp_path) == {"n1": "proved", "n2": "proved"}
+
+
 async def test_names_must_be_unique(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench
 ) -> None:

@@ -33,11 +33,12 @@ structure ReplOptions where
   /-- Milliseconds a command may take, 0 for no limit. -/
   timeout : Nat := 0
 
-/-- Where a proof's text is understood: opened namespaces and declared universe levels. -/
+/-- Where a proof's text is understood: opened namespaces, declared universe levels and options. -/
 structure ProofScope where
   currNamespace : Name := .anonymous
   openDecls : List OpenDecl := []
   levelNames : List Name := []
+  options : Options := {}
 
 /-- A `conv` or `calc` block that is written step by step. -/
 inductive Fragment where
@@ -81,10 +82,28 @@ structure Session where
   /-- Newest first. -/
   added : List Name := []
 
+/-- What stands in front of a theorem. -/
+structure Front where
+  /-- `open`, `universe` and `set_option` lines. -/
+  header : String := ""
+  /-- Any commands that a context may hold. -/
+  context : String := ""
+
+/-- The text in front of a theorem, and the state of Lean's that it leads to. -/
+structure Preamble where
+  front : Front
+  /-- How many constants `env.add` had put below it. -/
+  added : Nat
+  state : Command.State
+  /-- Its commands but for those of a header, in their order. -/
+  commands : List Syntax
+
 structure Server where
   /-- The library. -/
   env : Environment
   session : IO.Ref Session
+  /-- The preambles that were elaborated last, the latest first. -/
+  preambles : IO.Ref (List Preamble)
   /-- Indexed by state id; a deleted state leaves `none`, so that ids are never given twice. -/
   states : IO.Ref (Array (Option StoredState))
   options : IO.Ref ReplOptions
@@ -297,8 +316,13 @@ def refused (r : Refusal) : ReplM := return ⟨.null, some r⟩
 /-- A message's position in `text` is line 0 and a column in bytes, as Pantograph has it: hence the map of one line. -/
 def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) (text : String) : Core.Context :=
   { fileName := "<Pantograph>", fileMap := { source := text, positions := #[0] }, currNamespace := scope.currNamespace,
-    openDecls := scope.openDecls, initHeartbeats := heartbeats,
-    maxHeartbeats := limits.maxHeartbeats * 1000, maxRecDepth := limits.maxRecDepth, cancelTk? := some token }
+    openDecls := scope.openDecls, initHeartbeats := heartbeats, options := scope.options,
+    maxHeartbeats := natOption scope.options `maxHeartbeats limits.maxHeartbeats * 1000,
+    maxRecDepth := natOption scope.options `maxRecDepth limits.maxRecDepth, cancelTk? := some token }
+where
+  /-- What a context set it to, or `default`. -/
+  natOption (options : Options) (name : Name) (default : Nat) : Nat :=
+    if options.contains name then options.getNat name default else default
 
 /-- How terms are unified in a command of Lean's: with approximations, without which fewer terms elaborate. -/
 def metaContext : Meta.Context :=
@@ -855,10 +879,11 @@ def countStates : List (Option StoredState) → Nat
   | none :: xs => countStates xs
   | some _ :: xs => countStates xs + 1
 
-/-! ## Headers
+/-! ## Contexts
 
-`open …` and `universe …` commands in front of a theorem. Anything else is refused: a header must not be
-able to change what the statement means to a reader of core Lean. -/
+The commands in front of a theorem: `open …` and `universe …` lines, and the definitions, instances, notations, lemmas
+… that its statement needs. They are part of what the theorem says. What would have Lean run code of the text's own while
+it reads it is refused by name, and so is what would be believed without a proof. -/
 
 def headerKinds : List Name := [``Parser.Command.open, ``Parser.Command.universe]
 
@@ -869,6 +894,12 @@ def topScope (st : Command.State) : Command.Scope :=
   match st.scopes with
   | scope :: _ => scope
   | [] => { header := "" }
+
+/-- The state before the first command of a text. The embedded Lean lacks what its compiler would need of the library:
+there, nothing is compiled. -/
+def beforeCommands (s : Server) (env : Environment) : Command.State :=
+  let st := Command.mkState env {} {}
+  { st with scopes := [{ topScope st with isNoncomputable := s.embedded }] }
 
 def errorTexts : List Message → Array String → BaseIO (Array String)
   | [], acc => pure acc
@@ -886,23 +917,223 @@ def commandErrors (messages : MessageLog) : BaseIO (Option String) := do
   let texts ← errorTexts messages.toList #[]
   if texts.size == 0 then return none else return some (joinLines texts.toList)
 
-/-- Run one command; what it throws or logs as an error. Each command begins with an empty log, so that the log
-after the last one says nothing about those before it. -/
-def elabCommand1 (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option String) := do
+/-- Commands that only say where the text after them is understood. -/
+def scopeKinds : List Name :=
+  [``Parser.Command.open, ``Parser.Command.universe, ``Parser.Command.namespace, ``Parser.Command.section,
+   ``Parser.Command.end, ``Parser.Command.variable, ``Parser.Command.export, ``Parser.Command.include,
+   ``Parser.Command.omit, ``Parser.Command.moduleDoc, ``Parser.Command.set_option]
+
+/-- Commands that declare something, or change how a name is used. -/
+def declaringKinds : List Name :=
+  [``Parser.Command.abbrev, ``Parser.Command.definition, ``Parser.Command.theorem, ``Parser.Command.instance,
+   ``Parser.Command.example, ``Parser.Command.inductive, ``Parser.Command.classInductive, ``Parser.Command.structure,
+   ``Parser.Command.opaque, ``Parser.Command.mutual, ``Parser.Command.deriving, ``Parser.Command.attribute,
+   ``Parser.Command.notation, ``Parser.Command.mixfix, `lemma]
+
+/-- Attributes that are read by Lean's own tactics and elaborators, and run no code that the text holds. -/
+def plainAttributes : List String :=
+  ["simp", "ext", "grind", "instance", "reducible", "irreducible", "semireducible", "implicit_reducible", "inline",
+   "noinline", "always_inline", "macro_inline", "specialize", "nospecialize", "expose", "match_pattern", "refl", "symm",
+   "trans", "congr", "coe", "norm_cast", "default_instance", "class", "elab_as_elim", "elab_without_expected_type",
+   "induction_eliminator", "cases_eliminator", "deprecated", "inherit_doc", "pp_nodot", "spec", "defeq",
+   "simps", "to_additive", "mono", "gcongr", "fun_prop", "aesop", "nolint", "push_cast"]
+
+/-- Classes whose instances Lean derives by its own means. -/
+def derivedClasses : List String :=
+  ["DecidableEq", "BEq", "ReflBEq", "LawfulBEq", "Repr", "Inhabited", "Nonempty", "Ord", "Hashable", "LawfulHashable",
+   "ToString", "ToExpr", "SizeOf", "Fintype", "Encodable", "Countable", "Add", "Sub", "Mul", "Neg", "Zero",
+   "One", "LT", "LE", "Min", "Max", "Append", "Membership", "OfNat"]
+
+/-- Settings that a text may choose; by their first part, or whole. -/
+def plainSettings : List Name :=
+  [`pp, `linter, `backward, `autoImplicit, `relaxedAutoImplicit, `maxHeartbeats, `maxRecDepth, `synthInstance.maxHeartbeats,
+   `synthInstance.maxSize, `exponentiation.threshold, `smartUnfolding, `structureDiamondWarning, `tactic.hygienic,
+   `tactic.simp.trace, `quotPrecheck, `hygiene, `warn.classDefReducibility]
+
+mutual
+partial def firstWord : Syntax → Option String
+  | .missing => none
+  | .atom _ text => some (trimmed text)
+  | .ident _ _ n _ => some (nameText n)
+  | .node _ _ args => firstWordOf args.toList
+
+partial def firstWordOf : List Syntax → Option String
+  | [] => none
+  | x :: xs =>
+    match firstWord x with
+    | some word => some word
+    | none => firstWordOf xs
+end
+
+mutual
+partial def firstName : Syntax → Option Name
+  | .ident _ _ n _ => some n
+  | .node _ _ args => firstNameOf args.toList
+  | _ => none
+
+partial def firstNameOf : List Syntax → Option Name
+  | [] => none
+  | x :: xs =>
+    match firstName x with
+    | some n => some n
+    | none => firstNameOf xs
+end
+
+def isAntiquotation : Name → Bool
+  | .str _ part => part.startsWith "antiquot"
+  | _ => false
+
+def attributeWord (stx : Syntax) : String :=
+  -- `local`, `scoped` and `-` stand before the attribute's own word.
+  let named := if stx.isOfKind ``Parser.Term.attrInstance || stx.isOfKind ``Parser.Command.eraseAttr then stx[1] else stx
+  (firstWord named).getD ""
+
+def objectionToAttributes (s : Server) : List Syntax → Option String
+  | [] => none
+  | stx :: rest =>
+    match stx with
+    | .atom .. => objectionToAttributes s rest
+    | _ =>
+      let word := attributeWord stx
+      if !(memStr word plainAttributes) then some s!"the attribute `{word}` is not allowed in a context: it can run code"
+      else
+        match objectionTo s stx with
+        | some why => some why
+        | none => objectionToAttributes s rest
+
+/-- A word that a command of a context may not hold, and why. -/
+def refusedPart (kind : Name) (parts : List Syntax) : Option String :=
+  if kind == ``Parser.Command.unsafe then some "`unsafe` is not allowed in a context: Lean's logic says nothing of it"
+  else if kind == ``Parser.Command.partial then
+    some "`partial` is not allowed in a context: Lean's logic does not know what such a function computes. Show that it ends, with `termination_by` if need be"
+  else if kind == `Lean.Parser.Command.meta || kind == `Lean.Parser.Command.computedFields then
+    some s!"`{(firstWordOf parts).getD ""}` is not allowed in a context: it runs code"
+  else if isAntiquotation kind then some "`$` is not allowed in a context: it runs code"
+  else if kind == `Lean.Parser.Command.derivingClass then
+    let name := (firstNameOf (match parts with | _ :: rest => rest | [] => [])).getD .anonymous
+    if memStr (lastPart name) derivedClasses then none
+    else some s!"`deriving {nameText name}` is not allowed in a context: it can run code. Known are {", ".intercalate derivedClasses}"
+  else none
+
+def settingKinds : List Name := [``Parser.Command.set_option, ``Parser.Term.set_option, ``Parser.Tactic.set_option]
+
+/-- Recursion within which the stack is known to suffice. -/
+def maxSetRecDepth : Nat := 10000
+
+mutual
+/-- `stx` without the attributes and settings that a context may hold, or what else it holds. -/
+partial def withoutPermitted (s : Server) (stx : Syntax) : Except String Syntax :=
+  match stx with
+  | .node info kind args =>
+    let parts := args.toList
+    match refusedPart kind parts with
+    | some why => .error why
+    | none =>
+      if kind == ``Parser.Term.attributes then
+        match objectionToAttributes s stx[1].getArgs.toList with
+        | some why => .error why
+        | none => .ok (.node info nullKind #[])
+      else if memName kind settingKinds then
+        let setting := (firstName stx[1]).getD .anonymous
+        if !(hasPrefix plainSettings setting) then .error s!"`set_option {nameText setting}` is not allowed in a context"
+        else if setting == `maxRecDepth && (stx[3].isNatLit?.getD 0) > maxSetRecDepth then
+          .error s!"`set_option maxRecDepth` may set at most {maxSetRecDepth} in a context: deeper, Lean runs out of stack"
+        else withoutPermittedNode s info nullKind (match parts with | _ :: _ :: rest => rest | _ => [])
+      else withoutPermittedNode s info kind parts
+  | _ => .ok stx
+
+partial def withoutPermittedNode (s : Server) (info : SourceInfo) (kind : Name) (parts : List Syntax) : Except String Syntax :=
+  match withoutPermittedAll s parts #[] with
+  | .ok args => .ok (.node info kind args)
+  | .error why => .error why
+
+partial def withoutPermittedAll (s : Server) : List Syntax → Array Syntax → Except String (Array Syntax)
+  | [], acc => .ok acc
+  | x :: xs, acc =>
+    match withoutPermitted s x with
+    | .ok y => withoutPermittedAll s xs (acc.push y)
+    | .error why => .error why
+end
+
+def unknownCommand (stx : Syntax) : String :=
+  s!"`{(firstWord stx).getD (nameText stx.getKind)}` is not allowed in a context: it could run code, or be believed without a proof"
+
+mutual
+/-- Why a command may not stand in front of a theorem, by its kind alone. -/
+partial def objectionToCommandKind (stx : Syntax) : Option String :=
+  let kind := stx.getKind
+  if kind == ``Parser.Command.declaration then objectionToCommandKind stx[1]
+  else if kind == ``Parser.Command.in then objectionToCommandKinds [stx[0], stx[2]]
+  else if kind == ``Parser.Command.mutual then objectionToCommandKinds stx[1].getArgs.toList
+  else if kind == ``Parser.Command.opaque && stx[3].getNumArgs == 0 then
+    some "`opaque` without a value is not allowed in a context"
+  else if kind == ``Parser.Command.axiom then
+    some "`axiom` is not allowed in a context: it would be believed without a proof. Make it a hypothesis of the theorem"
+  else if memName kind scopeKinds || memName kind declaringKinds then none
+  else some (unknownCommand stx)
+
+partial def objectionToCommandKinds : List Syntax → Option String
+  | [] => none
+  | x :: xs =>
+    match objectionToCommandKind x with
+    | some why => some why
+    | none => objectionToCommandKinds xs
+end
+
+/-- Why a command may not stand in front of a theorem. -/
+def objectionToCommand (s : Server) (stx : Syntax) : Option String :=
+  match objectionToCommandKind stx with
+  | some why => some why
+  | none =>
+    if stx.isOfKind ``Parser.Command.attribute then objectionToAttributes s stx[2].getArgs.toList
+    else
+      match withoutPermitted s stx with
+      | .error why => some why
+      | .ok rest => objectionTo s rest
+
+def objectionToHeader (s : Server) (stx : Syntax) : Option String :=
+  if memName stx.getKind headerKinds || stx.isOfKind ``Parser.Command.set_option then objectionToCommand s stx
+  else some s!"a header may hold only `open`, `universe` and `set_option` lines, not `{(firstWord stx).getD ""}`: that belongs into the theorem's context"
+
+/-- Whether a message says that a declaration uses `sorry`. -/
+def tellsOfSorry : List Message → BaseIO Bool
+  | [] => pure false
+  | m :: ms => do
+    match (← m.data.toString).splitOn "declaration uses" with
+    | [_] => tellsOfSorry ms
+    | _ => pure true
+
+/-- Run one command; why it is rejected. Each command begins with an empty log, so that the log after the last one
+says nothing about those before it. -/
+def elabCommand1 (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option Rejection) := do
   let watch ← ST.Prim.Ref.get s.watch
   let command : Command.CommandElabM Unit := Command.elabCommandTopLevel stx
   let act : EIO Exception Unit := command (commandContext source watch.token) st
   match ← act.toBaseIO with
   | .ok _ => do
     let after : Command.State ← ST.Prim.Ref.get st
-    commandErrors after.messages
-  | .error e => pure (some (← e.toMessageData.toString))
+    match ← commandErrors after.messages with
+    | some e => return some ⟨"elaboration", e⟩
+    | none => return none
+  | .error e => return some ⟨"elaboration", ← e.toMessageData.toString⟩
+
+def leftOut (stx : Syntax) : Rejection :=
+  let what := match firstName stx[1] with
+    | some n => s!"`{nameText n}`"
+    | none => s!"a command, `{(firstWord stx).getD ""} …`,"
+  ⟨"sorry", s!"{what} is left as sorry in the context: a definition needs its value there, and a lemma its proof"⟩
+
+/-- A command that was run, and the namespace in which it stood. -/
+structure Ran where
+  stx : Syntax
+  currNamespace : Name
 
 /-- Read a whole text as commands. Each must be accepted by `allowed`; the state after the last is kept.
-What does not parse or run is rejected for `elaboration`, what is not allowed as `forbidden`. -/
-partial def elabCommands (s : Server) (source : String) (allowed : Syntax → Option String)
-    (st : IO.Ref Command.State) (mps : Parser.ModuleParserState) (seen : List Syntax) :
-    IO (Except Rejection (List Syntax)) := do
+What does not parse or run is rejected for `elaboration`, what is not allowed as `forbidden`, and what leaves
+something out for `sorry` if the text is to be `whole`. The last command comes first. -/
+partial def elabCommands (s : Server) (source : String) (whole : Bool) (allowed : Syntax → Option String)
+    (st : IO.Ref Command.State) (mps : Parser.ModuleParserState) (ran : List Ran) :
+    IO (Except Rejection (List Ran)) := do
   let cur : Command.State ← ST.Prim.Ref.get st
   let ictx := inputContext source "<source>"
   let scope := topScope cur
@@ -912,43 +1143,187 @@ partial def elabCommands (s : Server) (source : String) (allowed : Syntax → Op
   match ← commandErrors messages with
   | some e => return .error ⟨"elaboration", e⟩
   | none =>
-    if stx.isOfKind ``Parser.Command.eoi then return .ok seen
+    if stx.isOfKind ``Parser.Command.eoi then return .ok ran
     else
       match allowed stx with
       | some why => return .error ⟨"forbidden", why⟩
       | none =>
         match ← elabCommand1 s source st stx with
-        | some e => return .error ⟨"elaboration", e⟩
-        | none => elabCommands s source allowed st mps (stx :: seen)
+        | some why => return .error why
+        | none =>
+          let after : Command.State ← ST.Prim.Ref.get st
+          if whole && (← tellsOfSorry after.messages.toList) then return .error (leftOut stx)
+          elabCommands s source whole allowed st mps (⟨stx, scope.currNamespace⟩ :: ran)
 
-def headerOnly (stx : Syntax) : Option String :=
-  if memName stx.getKind headerKinds then none
-  else some s!"a header may hold only `open` and `universe` commands, not `{nameText stx.getKind}`"
+def isHeader (stx : Syntax) : Bool := memName stx.getKind headerKinds
+
+/-- The commands that are no `open` or `universe` lines; of a list in reverse, in order. -/
+def contextOf : List Ran → List Syntax → List Syntax
+  | [], acc => acc
+  | r :: rs, acc => contextOf rs (if isHeader r.stx then acc else r.stx :: acc)
+
+def firstFew {α : Type} : Nat → List α → List α
+  | n + 1, x :: xs => x :: firstFew n xs
+  | _, _ => []
+
+def frontOf (p : Json) : Except Refusal Front :=
+  match optStr p "header", optStr p "context" with
+  | .ok header, .ok context => .ok ⟨header.getD "", context.getD ""⟩
+  | .error r, _ => .error r
+  | _, .error r => .error r
+
+/-- Where a preamble begins: in the library, or in what `env.add` made of it. -/
+structure Ground where
+  env : Environment
+  /-- How many constants were added. -/
+  added : Nat := 0
+
+def library (s : Server) : Ground := { env := s.env }
 
 def sessionEnv (s : Server) : IO Environment := do
   let session ← ST.Prim.Ref.get s.session
   return session.env
 
-/-- The state in which what follows a header on top of `env` is elaborated. Names that nothing declares are errors
-there, not new variables. -/
-def afterHeader (s : Server) (env : Environment) (header : String) : IO (Except Rejection (IO.Ref Command.State)) := do
-  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState env {} (autoImplicit.set {} false))
-  if header.isEmpty then return .ok st
-  match ← elabCommands s header headerOnly st {} [] with
-  | .error e => return .error e
-  | .ok _ => return .ok st
+def ofSession (s : Server) : IO Ground := do
+  let session ← ST.Prim.Ref.get s.session
+  return ⟨session.env, len session.added⟩
+
+def isPreamble (ground : Ground) (front : Front) (p : Preamble) : Bool :=
+  p.added == ground.added && p.front.header == front.header && p.front.context == front.context
+
+def findPreamble (ground : Ground) (front : Front) : List Preamble → Option Preamble
+  | [] => none
+  | p :: ps => if isPreamble ground front p then some p else findPreamble ground front ps
+
+def dropPreamble (ground : Ground) (front : Front) : List Preamble → List Preamble
+  | [] => []
+  | p :: ps => if isPreamble ground front p then ps else p :: dropPreamble ground front ps
+
+/-- Preambles that are kept: a search works on many theorems at once. -/
+def maxPreambles : Nat := 16
+
+def elabPreamble (s : Server) (ground : Ground) (front : Front) : IO (Except Rejection Preamble) := do
+  let st : IO.Ref Command.State ← IO.mkRef (beforeCommands s ground.env)
+  match ← elabCommands s front.header true (objectionToHeader s) st {} [] with
+  | .error why => return .error why
+  | .ok ran =>
+    match ← elabCommands s front.context true (objectionToCommand s) st {} ran with
+    | .error why => return .error why
+    | .ok ran => do
+      let state : Command.State ← ST.Prim.Ref.get st
+      return .ok { front, added := ground.added, state := { state with messages := {} }, commands := contextOf ran [] }
+
+/-- What leads from the library, or from what was added to it, to a theorem. -/
+def preamble (s : Server) (ground : Ground) (front : Front) : IO (Except Rejection Preamble) := do
+  let known ← ST.Prim.Ref.get s.preambles
+  match findPreamble ground front known with
+  | some p => do
+    ST.Prim.Ref.set s.preambles (p :: dropPreamble ground front known)
+    return .ok p
+  | none =>
+    match ← elabPreamble s ground front with
+    | .error why => return .error why
+    | .ok p => do
+      ST.Prim.Ref.set s.preambles (firstFew maxPreambles (p :: known))
+      return .ok p
+
+mutual
+/-- The names of universes in a piece of syntax. -/
+partial def universesIn (stx : Syntax) : List Name :=
+  match stx with
+  | .node _ kind args =>
+    if kind == ``Parser.Term.type || kind == ``Parser.Term.sort then namesIn args.toList
+    else if kind == ``Parser.Term.explicitUniv then cat (universesIn stx[0]) (namesIn [stx[2]])
+    else universesInAll args.toList
+  | _ => []
+
+partial def universesInAll : List Syntax → List Name
+  | [] => []
+  | x :: xs => cat (universesIn x) (universesInAll xs)
+
+partial def namesIn : List Syntax → List Name
+  | [] => []
+  | .ident _ _ n _ :: xs => n :: namesIn xs
+  | .node _ _ args :: xs => cat (namesIn args.toList) (namesIn xs)
+  | _ :: xs => namesIn xs
+end
+
+def withNames (known : List Name) : List Name → List Name
+  | [] => known
+  | n :: ns => withNames (if memName n known then known else n :: known) ns
+
+/-- Names that nothing declares are errors in a statement, not new variables, unless its context wants them to be. The
+universes that the context's variables live in are known. -/
+def forStatement (scope : Command.Scope) : Command.Scope :=
+  if scope.opts.contains `autoImplicit then scope
+  else
+    let levelNames := withNames scope.levelNames (universesInBinders scope.varDecls.toList)
+    { scope with opts := autoImplicit.set scope.opts false, levelNames }
+where
+  universesInBinders : List (TSyntax ``Parser.Term.bracketedBinder) → List Name
+    | [] => []
+    | x :: xs => cat (universesIn x.raw) (universesInBinders xs)
+
+/-- A state of its own in which what follows a preamble is elaborated. -/
+def afterPreamble (p : Preamble) : IO (IO.Ref Command.State) :=
+  match p.state.scopes with
+  | scope :: scopes => IO.mkRef { p.state with scopes := forStatement scope :: scopes }
+  | [] => IO.mkRef p.state
 
 def scopeOf (st : Command.State) (levels : List Name) : ProofScope :=
   let scope := topScope st
-  ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames⟩
+  ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames, scope.opts⟩
 
-/-- Environment and scope after a header. -/
-def openHeader (s : Server) (header : String) (levels : List Name) : IO (Except Rejection (Environment × ProofScope)) := do
-  match ← afterHeader s (← sessionEnv s) header with
-  | .error e => return .error e
-  | .ok st =>
-    let cur : Command.State ← ST.Prim.Ref.get st
-    return .ok (cur.env, scopeOf cur levels)
+/-! ## Statements -/
+
+/-- A statement, read: `binders : type`, or a type alone. -/
+structure Statement where
+  binders : List Syntax
+  type : Syntax
+
+def parseWhole (env : Environment) (p : Parser.ParserFn) (input : String) : Except (Nat × String) Syntax :=
+  let ictx := inputContext input "<Pantograph>"
+  let s := (Parser.andthenFn Parser.whitespace p).run ictx { env, options := {} } (Parser.getTokenTable env) (Parser.mkParserState input)
+  let place := s.pos.byteIdx
+  if s.allErrors.size != 0 then .error (place, s.toErrorMsg ictx)
+  else if ictx.atEnd s.pos then .ok s.stxStack.back
+  else .error (place, (s.mkError "end of input").toErrorMsg ictx)
+
+/-- A term, or else what a theorem has after its name. Nothing is both. -/
+def parseStatement (env : Environment) (input : String) : Except String Statement :=
+  match parseWhole env (Parser.categoryParserFn `term) input with
+  | .ok stx => .ok ⟨[], stx⟩
+  | .error (place, e) =>
+    match parseWhole env Parser.Command.declSig.fn input with
+    | .ok stx => .ok ⟨stx[0].getArgs.toList, stx[1][1]⟩
+    | .error (place', e') => .error (if place' > place then e' else e)
+
+def arrayOf {α : Type} : List α → Array α → Array α
+  | [], acc => acc
+  | x :: xs, acc => arrayOf xs (acc.push x)
+
+def nodeOf (kind : Name) (parts : List Syntax) : Syntax := .node .none kind (arrayOf parts #[])
+
+def symbol (text : String) : Syntax := .atom .none text
+
+/-- `∀ binders, type` -/
+def overBinders (binders : List Syntax) (type : Syntax) : Syntax :=
+  match binders with
+  | [] => type
+  | _ => nodeOf ``Parser.Term.forall [symbol "∀", nodeOf nullKind binders, nodeOf nullKind [], symbol ",", type]
+
+/-- Variables that a binder binds. -/
+def numBound (binder : Syntax) : Nat :=
+  if binder.isOfKind ``Parser.Term.explicitBinder || binder.isOfKind ``Parser.Term.implicitBinder ||
+      binder.isOfKind ``Parser.Term.strictImplicitBinder then binder[1].getNumArgs
+  else 1
+
+def numBoundBy : List Syntax → Nat
+  | [] => 0
+  | b :: bs => numBound b + numBoundBy bs
+
+def objectionToStatement (s : Server) (stated : Statement) : Option String :=
+  objectionIn maxSyntaxDepth s (stated.type :: stated.binders)
 
 /-! ## goal.start -/
 
@@ -975,53 +1350,29 @@ def elabStatement (stx : Syntax) : TermElabM Expr := do
   if type.hasExprMVar then throwError "the statement leaves something undetermined: {type}"
   return type
 
-def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (withGoals : Bool) : ReplM := do
+/-- Introduce the first `n` variables of a goal. -/
+def introduced (g : MVarId) : Nat → MetaM MVarId
+  | 0 => pure g
+  | n + 1 => do
+    let (_, g) ← g.intro1P
+    introduced g n
+
+/-- A proof of `type`, whose first `n` variables are introduced. -/
+def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (n : Nat) (withGoals : Bool) : ReplM := do
   let root ← mkFreshExprSyntheticOpaqueMVar type
-  let g := root.mvarId!
-  let id ← save s scope g [g] [] []
-  let base := [("stateId", jnat id), ("root", jname g.name)]
+  let g ← introduced root.mvarId! n
+  let id ← save s scope root.mvarId! [g] [] []
+  let base := [("stateId", jnat id), ("root", jname root.mvarId!.name)]
   if withGoals then answer (cat base (← goalsFields o [] [g])) else answer base
 
-def startType (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (prop withGoals : Bool) : ReplM := do
+def startType (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (n : Nat) (prop withGoals : Bool) : ReplM := do
   if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
-  else storeStart s o scope type withGoals
-
-def startExpr (s : Server) (o : ReplOptions) (scope : ProofScope) (text : String) (prop withGoals : Bool) : ReplM := do
-  match parseTerm (← getEnv) text with
-  | .error e => refuse "parse" e
-  | .ok stx =>
-    match objectionTo s stx with
-    | some why => refuse "elab" why
-    | none =>
-      try
-        let type ← elabStatement stx
-        if type.hasSorry then refuse "elab" "the statement uses sorry, so that it says nothing"
-        else startType s o scope type prop withGoals
-      catch e => refuse "elab" (← e.toMessageData.toString)
+  else storeStart s o scope type n withGoals
 
 def startCopy (s : Server) (o : ReplOptions) (scope : ProofScope) (name : String) (prop withGoals : Bool) : ReplM := do
   match (← getEnv).find? name.toName with
   | none => refuse "index" s!"Symbol not found: {name}"
-  | some info => startType s o { scope with levelNames := cat scope.levelNames info.levelParams } info.type prop withGoals
-
-def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
-  match optStr p "expr", optStr p "copyFrom", optStrList p "levels", optStr p "header" with
-  | .ok expr, .ok copyFrom, .ok levels, .ok header =>
-    match boolD p "goals" false, boolD p "prop" false with
-    | .ok withGoals, .ok prop =>
-      match ← openHeader s (header.getD "") (toNames (levels.getD [])) with
-      | .error r => return ⟨.null, some ⟨"header", r.message⟩⟩
-      | .ok (env, scope) =>
-        match expr, copyFrom with
-        | some e, none => run s scope (← freshCore s env) (startExpr s o scope e prop withGoals)
-        | none, some n => run s scope (← freshCore s env) (startCopy s o scope n prop withGoals)
-        | _, _ => return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
-    | .error r, _ => return ⟨.null, some r⟩
-    | _, .error r => return ⟨.null, some r⟩
-  | .error r, _, _, _ => return ⟨.null, some r⟩
-  | _, .error r, _, _ => return ⟨.null, some r⟩
-  | _, _, .error r, _ => return ⟨.null, some r⟩
-  | _, _, _, .error r => return ⟨.null, some r⟩
+  | some info => startType s o { scope with levelNames := cat scope.levelNames info.levelParams } info.type 0 prop withGoals
 
 /-! ## goal.tactic -/
 
@@ -1996,6 +2347,7 @@ of one statement differ in those names. Statements are compared with all of that
 
 /-- How statements are spelled out: without names of what was declared on the way. -/
 structure Speller where
+  /-- Its constants are what they are called: those of the library, and of the statement's context. -/
   library : Environment
   /-- With all that elaboration declared. -/
   full : Environment
@@ -2051,7 +2403,7 @@ partial def spellParts (s : Speller) (e : Expr) : IO Expr := do
 partial def spellDeclared (s : Speller) (info : ConstantInfo) (levels : List Level) : IO Expr := do
   match info with
   | .defnInfo v => spellOut s (v.value.instantiateLevelParams v.levelParams levels)
-  | _ => throw (IO.userError s!"the statement itself declares {nameText info.name}, which is neither a definition nor a proof")
+  | _ => return .const info.name levels
 end
 
 /-- What a type says, in a form in which it can be compared. -/
@@ -2059,32 +2411,128 @@ def saying (library full : Environment) (type : Expr) : IO Expr := do
   let s : Speller := { library, full, spelled := ← IO.mkRef .empty }
   return canonicalType (← spellOut s type)
 
+/-! ### What a context declares
+
+Constants of a context are compared by their names, and then by what they are. -/
+
+/-- What a constant is made of. Two proofs of one proposition are equal. -/
+def madeOf (info : ConstantInfo) : List Name :=
+  let inType := info.type.getUsedConstants.toList
+  match info with
+  | .thmInfo _ => inType
+  | .inductInfo v => cat v.ctors inType
+  | .ctorInfo v => v.induct :: inType
+  | .recInfo v => cat v.all inType
+  | _ =>
+    match info.value? (allowOpaque := true) with
+    | some v => cat inType v.getUsedConstants.toList
+    | none => inType
+
+def sameRules : List RecursorRule → List RecursorRule → Bool
+  | [], [] => true
+  | a :: as, b :: bs => a.ctor == b.ctor && a.nfields == b.nfields && a.rhs == b.rhs && sameRules as bs
+  | _, _ => false
+
+/-- Two constants of one name are the same. -/
+def sameConstant (a b : ConstantInfo) : Bool :=
+  if !(a.levelParams == b.levelParams && a.type == b.type) then false
+  else
+    match a, b with
+    | .thmInfo _, .thmInfo _ => true
+    | .defnInfo v, .defnInfo w => v.value == w.value
+    | .opaqueInfo v, .opaqueInfo w => v.value == w.value
+    | .inductInfo v, .inductInfo w => v.numParams == w.numParams && v.numIndices == w.numIndices && v.all == w.all && v.ctors == w.ctors
+    | .ctorInfo v, .ctorInfo w => v.induct == w.induct && v.cidx == w.cidx && v.numParams == w.numParams && v.numFields == w.numFields
+    | .recInfo v, .recInfo w => v.all == w.all && v.k == w.k && sameRules v.rules w.rules
+    | .axiomInfo _, .axiomInfo _ => true
+    | _, _ => false
+
+/-- The constants beyond the library that a list of them is made of, in the order in which they are met. -/
+partial def declaredBelow (library full : Environment) : List Name → NameSet → List ConstantInfo → List ConstantInfo
+  | [], _, found => found
+  | n :: ns, seen, found =>
+    if seen.contains n || library.contains n then declaredBelow library full ns seen found
+    else
+      let seen := seen.insert n
+      match full.find? n with
+      | none => declaredBelow library full ns seen found
+      | some info => declaredBelow library full (cat (madeOf info) ns) seen (info :: found)
+
+/-- The first of these constants that is another one in `full`. -/
+def firstOther (full : Environment) : List ConstantInfo → Option Name
+  | [] => none
+  | info :: infos =>
+    match full.find? info.name with
+    | some other => if sameConstant info other then firstOther full infos else some info.name
+    | none => some info.name
+
+def declaredText (info : ConstantInfo) : String :=
+  let levels := canonicalLevels info.levelParams 0
+  let written (e : Expr) : String := (write (e.instantiateLevelParams info.levelParams levels) {}).text
+  let value := match info with
+    | .thmInfo _ => ""
+    | .inductInfo v => s!"{v.numParams} {joinLines (nameTexts v.ctors)}"
+    | .recInfo _ => ""
+    | _ => match info.value? (allowOpaque := true) with
+      | some v => written v
+      | none => ""
+  s!"\n{kindOf info} {nameText info.name} {len info.levelParams} {written info.type} {value}"
+where
+  nameTexts : List Name → List String
+    | [] => []
+    | n :: ns => nameText n :: nameTexts ns
+  kindOf : ConstantInfo → String
+    | .thmInfo _ => "theorem"
+    | .defnInfo _ => "def"
+    | .opaqueInfo _ => "opaque"
+    | .inductInfo _ => "inductive"
+    | .ctorInfo _ => "constructor"
+    | .recInfo _ => "recursor"
+    | _ => "constant"
+
+def declaredTexts : List ConstantInfo → String → String
+  | [], acc => acc
+  | info :: infos, acc => declaredTexts infos (acc ++ declaredText info)
+
+/-- The fingerprint of a statement, and of everything in its context that it is made of. -/
+def fingerprintOver (library full : Environment) (said : Expr) : String :=
+  match declaredBelow library full said.getUsedConstants.toList {} [] with
+  | [] => fingerprint said
+  | declared =>
+    let text := declaredTexts declared (write said {}).text
+    hexDigits (hash text) ++ hexDigits (hash ("leanebm" ++ text))
+
 /-! ## proof.certify
 
-Text in, verdict out. The text is a header and exactly one theorem; it is elaborated by Lean's own
+Text in, verdict out. The text is the theorem's context and exactly one theorem; it is elaborated by Lean's own
 command elaborator. Nothing the elaborator says is then taken on trust: the declaration and every helper
 it made are handed once more to the kernel, on top of the imported environment alone. -/
 
 def rejectedReply (r : Rejection) : Json :=
   .mkObj [("rejected", .mkObj [("reason", jstr r.reason), ("message", jstr r.message)])]
 
-/-- `theorem name : statement := by …`, with no modifiers. -/
+/-- `theorem name … : statement := by …`, with no modifiers. -/
 def isPlainTheorem (name : Name) (stx : Syntax) : Bool :=
   stx.isOfKind ``Parser.Command.declaration && stx[0].getNumArgs > 0 && isEmptyModifiers stx[0] &&
-  stx[1].isOfKind ``Parser.Command.theorem && stx[1][1][0].getId == name && stx[1][1][1].getNumArgs == 0 &&
-  stx[1][2][0].getNumArgs == 0
+  stx[1].isOfKind ``Parser.Command.theorem && stx[1][1][0].getId == name && stx[1][1][1].getNumArgs == 0
 where
   isEmptyModifiers (m : Syntax) : Bool := allEmpty m.getArgs.toList
   allEmpty : List Syntax → Bool
     | [] => true
     | x :: xs => x.getNumArgs == 0 && allEmpty xs
 
-def certifiable (s : Server) (name : Name) (stx : Syntax) : Option String :=
-  match objectionTo s stx with
+def isAmong (stx : Syntax) : List Syntax → Bool
+  | [] => false
+  | x :: xs => x.structEq stx || isAmong stx xs
+
+/-- `context` are the commands that the theorem was asked for with. -/
+def certifiable (s : Server) (name : Name) (context : List Syntax) (stx : Syntax) : Option String :=
+  if isAmong stx context then objectionToCommand s stx
+  else match objectionTo s stx with
   | some why => some why
   | none =>
-    if memName stx.getKind headerKinds || isPlainTheorem name stx then none
-    else some s!"only `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{nameText stx.getKind}`"
+    if isHeader stx || isPlainTheorem name stx then none
+    else some s!"only the theorem's context, `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{(firstWord stx).getD ""}`"
 
 def trueAxioms : List Name := [``propext, ``Classical.choice, ``Quot.sound]
 /-- By their plain names: not every version of Lean has them all. -/
@@ -2110,6 +2558,45 @@ def usedBy (info : ConstantInfo) : List Name :=
   | some v => cat inType v.getUsedConstants.toList
   | none => inType
 
+def otherThan (group : List Name) : List Name → List Name
+  | [] => []
+  | n :: ns => if memName n group then otherThan group ns else n :: otherThan group ns
+
+/-- An inductive type and those it was declared with, their constructors, and what these are made of. -/
+structure Family where
+  types : List InductiveType := []
+  names : List Name := []
+  needs : List Name := []
+
+def constructorsOf (full : Environment) : List Name → List Constructor × List Name
+  | [] => ([], [])
+  | n :: ns =>
+    let (ctors, needs) := constructorsOf full ns
+    match full.find? n with
+    | some info => (⟨n, info.type⟩ :: ctors, cat info.type.getUsedConstants.toList needs)
+    | none => (ctors, needs)
+
+def familyOf (full : Environment) : List Name → Family
+  | [] => {}
+  | n :: ns =>
+    let rest := familyOf full ns
+    match full.find? n with
+    | some (.inductInfo v) =>
+      let (ctors, needs) := constructorsOf full v.ctors
+      { types := ⟨n, v.type, ctors⟩ :: rest.types, names := n :: cat v.ctors rest.names,
+        needs := cat v.type.getUsedConstants.toList (cat needs rest.needs) }
+    | _ => rest
+
+/-- What `n` is in both environments is the same: a constructor or recursor is made by the kernel, and no word of the
+elaborator's is taken for it. -/
+def checkMade (full : Environment) (n : Name) (r : Replay) : Replay :=
+  match full.find? n, r.env.find? n with
+  | some a, some b => if sameConstant a b then r else wrong r
+  | _, _ => wrong r
+where
+  wrong (r : Replay) : Replay :=
+    if r.rejection.isSome then r else { r with rejection := some ⟨"kernel", s!"{nameText n} is not what the kernel makes of its type"⟩ }
+
 mutual
 /-- Give `n` and all helpers below it to the kernel, helpers first. -/
 partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Replay := do
@@ -2119,14 +2606,27 @@ partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Rep
   match full.find? n with
   | none => return { r with rejection := some ⟨"kernel", s!"unknown constant {nameText n}"⟩ }
   | some info =>
-    match toDeclaration info with
-    | none => return { r with rejection := some ⟨"forbidden", s!"the proof declares {nameText n}, which is neither a theorem nor a safe definition"⟩ }
-    | some decl =>
-      let r ← replayConstants full r (usedBy info)
-      if r.rejection.isSome then return r
-      match addChecked r.env decl with
-      | .ok env => return { r with env }
-      | .error e => return { r with rejection := some ⟨"kernel", ← (e.toMessageData {}).toString⟩ }
+    match info with
+    | .inductInfo v => replayFamily full r v
+    | .ctorInfo v => return checkMade full n (← replayConstant full r v.induct)
+    | .recInfo v => return checkMade full n (← replayConstants full r v.all)
+    | _ =>
+      match toDeclaration info with
+      | none => return { r with rejection := some ⟨"forbidden", s!"the proof declares {nameText n}, which is neither a theorem nor a safe definition"⟩ }
+      | some decl => addDeclaration decl (← replayConstants full r (usedBy info))
+
+partial def addDeclaration (decl : Declaration) (r : Replay) : IO Replay := do
+  if r.rejection.isSome then return r
+  match addChecked r.env decl with
+  | .ok env => return { r with env }
+  | .error e => return { r with rejection := some ⟨"kernel", ← (e.toMessageData {}).toString⟩ }
+
+partial def replayFamily (full : Environment) (r : Replay) (v : InductiveVal) : IO Replay := do
+  if v.isUnsafe then return { r with rejection := some ⟨"forbidden", s!"the proof declares {nameText v.name}, which is unsafe"⟩ }
+  let family := familyOf full v.all
+  let r ← replayConstants full r (otherThan family.names family.needs)
+  let r ← addDeclaration (.inductDecl v.levelParams v.numParams family.types false) r
+  return checkMade full v.name r
 
 partial def replayConstants (full : Environment) (r : Replay) : List Name → IO Replay
   | [] => pure r
@@ -2499,76 +2999,101 @@ structure Claim where
   name : Name
   expr : Option String
   copyFrom : Option Name
-  header : String
+  front : Front
 
 /-- What was asked for, and the environment in which it was elaborated. -/
 structure Asked where
   type : Expr
   env : Environment
   scope : ProofScope
+  /-- The theorem's context, and where that leads to. -/
+  context : List Syntax := []
+  before : Environment
+  /-- Names and kinds of the variables that a proof of it starts with. -/
+  variables : List (Name × BinderInfo) := []
 
-/-- `theorem name : statement := sorry`. The statement has been parsed as one whole term: no text is put together. -/
-def declarationOf (env : Environment) (name : Name) (statement : Syntax) : Except String Syntax :=
+/-- `theorem name : statement := sorry`. The statement has been parsed as a whole: no text is put together. In the
+library's own syntax, which no context changes. -/
+def declarationOf (env : Environment) (name : Name) (stated : Statement) : Except String Syntax :=
   match Parser.runParserCategory env `command "theorem t : True := sorry" with
   | .error e => .error e
   | .ok stx =>
     let thm := stx[1]
     let named := thm.setArg 1 (thm[1].setArg 0 (mkIdent name))
-    let typed := named.setArg 2 (named[2].setArg 1 (named[2][1].setArg 1 statement))
+    let bound := named.setArg 2 (named[2].setArg 0 (nodeOf nullKind stated.binders))
+    let typed := bound.setArg 2 (bound[2].setArg 1 (bound[2][1].setArg 1 stated.type))
     .ok (stx.setArg 1 typed)
 
+/-- What a proof is a function of, until its first step. -/
+def variablesOf : Expr → List (Name × BinderInfo)
+  | .lam n _ b info => (n, info) :: variablesOf b
+  | _ => []
+
 /-- Elaborate a statement by the way that a certified theorem's takes: as what a theorem of that name says. -/
-def elabAsTheorem (s : Server) (name : Name) (statement : Syntax) (st : IO.Ref Command.State) : IO (Except Rejection Asked) := do
+def elabAsTheorem (s : Server) (name : Name) (stated : Statement) (st : IO.Ref Command.State) : IO (Except Rejection Asked) := do
   let before : Command.State ← ST.Prim.Ref.get st
-  match declarationOf before.env name statement with
+  match declarationOf s.env name stated with
   | .error e => return .error ⟨"elaboration", e⟩
   | .ok stx =>
     match ← elabCommand1 s "" st stx with
-    | some e => return .error ⟨"elaboration", e⟩
+    | some why => return .error why
     | none =>
       let after : Command.State ← ST.Prim.Ref.get st
-      match after.env.find? name with
-      | none => return .error ⟨"elaboration", "the statement does not elaborate"⟩
+      let scope := topScope before
+      match after.env.find? (scope.currNamespace ++ name) with
+      | none => return .error ⟨"elaboration", "the statement does not elaborate: it, or a variable of its context, uses a name that nothing declares"⟩
       | some info =>
         if info.type.hasSorry then return .error ⟨"sorry", "the statement uses sorry"⟩
-        let scope := topScope before
-        return .ok ⟨info.type, after.env, ⟨scope.currNamespace, scope.openDecls, info.levelParams⟩⟩
+        let variables := match info.value? (allowOpaque := true) with
+          | some v => variablesOf v
+          | none => []
+        let stands : ProofScope := ⟨scope.currNamespace, scope.openDecls, info.levelParams, scope.opts⟩
+        return .ok { type := info.type, env := after.env, scope := stands, before := before.env, variables }
 
 /-- What was asked for, elaborated apart from the proof. -/
 def askedFor (s : Server) (c : Claim) : IO (Except Rejection Asked) := do
   match c.copyFrom with
   | some n =>
     match s.env.find? n with
-    | some info => return .ok ⟨info.type, s.env, { levelNames := info.levelParams }⟩
+    | some info => return .ok { type := info.type, env := s.env, scope := { levelNames := info.levelParams }, before := s.env }
     | none => return .error ⟨"elaboration", s!"unknown library theorem {nameText n}"⟩
   | none =>
-    match ← afterHeader s s.env c.header with
+    match ← preamble s (library s) c.front with
     | .error r => return .error r
-    | .ok st =>
-      let opened : Command.State ← ST.Prim.Ref.get st
-      match parseTerm opened.env (c.expr.getD "") with
+    | .ok p =>
+      match parseStatement p.state.env (c.expr.getD "") with
       | .error e => return .error ⟨"elaboration", e⟩
-      | .ok stx =>
-        match objectionTo s stx with
+      | .ok stated =>
+        match objectionToStatement s stated with
         | some why => return .error ⟨"forbidden", why⟩
-        | none => elabAsTheorem s c.name stx st
+        | none =>
+          match ← elabAsTheorem s c.name stated (← afterPreamble p) with
+          | .error r => return .error r
+          | .ok asked => return .ok { asked with context := p.commands }
 
-/-- Everything after elaboration: type, kernel, axioms, self-reference. -/
-def judge (s : Server) (c : Claim) (asked : Asked) (full : Environment) : IO (Except Rejection (Replay × AxiomReport)) := do
-  match full.find? c.name with
+/-- Why the file's theorem does not say what was asked for. -/
+def otherSaying (s : Server) (asked : Asked) (full : Environment) (type : Expr) : IO (Option String) := do
+  let said ← saying asked.before asked.env asked.type
+  if (← saying asked.before full type) != said then return some "the file's theorem does not say what was asked for"
+  match firstOther full (declaredBelow s.env asked.env said.getUsedConstants.toList {} []) with
+  | some n => return some s!"{nameText n}, of which the statement is made, is another one in the file than what was asked for"
+  | none => return none
+
+/-- Everything after elaboration: type, kernel, axioms, self-reference. `name` is the theorem's, with its namespace. -/
+def judge (s : Server) (c : Claim) (name : Name) (asked : Asked) (full : Environment) : IO (Except Rejection (Replay × AxiomReport)) := do
+  match full.find? name with
   | none => return .error ⟨"elaboration", s!"the file declares no theorem {nameText c.name}"⟩
   | some info =>
     match info with
     | .thmInfo v =>
       if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
         return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
-      if (← saying s.env full v.type) != (← saying s.env asked.env asked.type) then
-        return .error ⟨"type_mismatch", "the file's theorem does not say what was asked for"⟩
-      let r ← replayConstant full { library := s.env, env := s.env } c.name
+      if let some why ← otherSaying s asked full v.type then return .error ⟨"type_mismatch", why⟩
+      let r ← replayConstant full { library := s.env, env := s.env } name
       match r.rejection with
       | some why => return .error why
       | none =>
-        let report := judgeAxioms r.env s.embedded (allAxioms r.env c.name) {}
+        let report := judgeAxioms r.env s.embedded (allAxioms r.env name) {}
         match report.rejection, c.copyFrom with
         | some why, _ => return .error why
         | none, none => return .ok (r, report)
@@ -2596,18 +3121,21 @@ def printed (s : Server) (asked : Asked) (options : Options) : IO String := do
 
 /-- Whether `text`, where the theorem stands, says what was asked for. -/
 def readsBack (s : Server) (c : Claim) (asked : Asked) (said : Expr) (text : String) : IO Bool := do
-  match ← afterHeader s s.env c.header with
+  match ← preamble s (library s) c.front with
   | .error _ => return false
-  | .ok st => do
+  | .ok p => do
+    let st ← afterPreamble p
     let opened : Command.State ← ST.Prim.Ref.get st
-    ST.Prim.Ref.set st { opened with scopes := [{ topScope opened with levelNames := asked.scope.levelNames }] }
+    -- What is printed names all that it is about.
+    let scope := { topScope opened with levelNames := asked.scope.levelNames, varDecls := #[], varUIds := #[], includedVars := [], omittedVars := [] }
+    ST.Prim.Ref.set st { opened with scopes := [scope] }
     match parseTerm opened.env text with
     | .error _ => return false
     | .ok stx =>
       if (objectionTo s stx).isSome then return false
-      match ← elabAsTheorem s c.name stx st with
+      match ← elabAsTheorem s c.name ⟨[], stx⟩ st with
       | .error _ => return false
-      | .ok again => return (← saying s.env again.env again.type) == said
+      | .ok again => return (← saying again.before again.env again.type) == said
 
 /-- The text that was asked for, which says itself. -/
 def ownText (c : Claim) : String :=
@@ -2636,13 +3164,32 @@ where
     | [] => []
     | n :: ns => if r.used.contains n then n :: keepUsed ns else keepUsed ns
 
+/-- Why a file's commands, but for header lines, are not the context that was asked for and then the theorem. -/
+def otherThanAsked (name : Name) : List Syntax → List Syntax → Option String
+  | a :: as, f :: fs =>
+    if a.structEq f then otherThanAsked name as fs
+    else some s!"the file's commands are not the context that was asked for, from `{(firstWord f).getD ""} …` on"
+  | a :: _, [] => some s!"the file lacks a command of the context: `{(firstWord a).getD ""} …`"
+  | [], f :: g :: _ =>
+    let other := if isPlainTheorem name f then g else f
+    some s!"`{(firstWord other).getD ""} …` is not in the context that was asked for"
+  | [], _ => none
+
+/-- The namespace in which the theorem stands; the last command comes first. -/
+def namespaceOf (name : Name) : List Ran → Name
+  | [] => .anonymous
+  | r :: rs => if isPlainTheorem name r.stx then r.currNamespace else namespaceOf name rs
+
 def certifyText (s : Server) (c : Claim) (asked : Asked) (source : String) : IO (Except Rejection (Replay × AxiomReport)) := do
-  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
-  match ← elabCommands s source (certifiable s c.name) st {} [] with
+  let st : IO.Ref Command.State ← IO.mkRef (beforeCommands s s.env)
+  match ← elabCommands s source false (certifiable s c.name asked.context) st {} [] with
   | .error r => return .error r
-  | .ok _ =>
-    let final : Command.State ← ST.Prim.Ref.get st
-    judge s c asked final.env
+  | .ok ran =>
+    match otherThanAsked c.name asked.context (contextOf ran []) with
+    | some why => return .error ⟨"forbidden", why⟩
+    | none =>
+      let final : Command.State ← ST.Prim.Ref.get st
+      judge s c (namespaceOf c.name ran ++ c.name) asked final.env
 
 def wasInterrupted (s : Server) : IO Bool := do
   let watch ← ST.Prim.Ref.get s.watch
@@ -2659,19 +3206,19 @@ def certified (s : Server) (c : Claim) (source : String) : IO Outcome := do
       if ← wasInterrupted s then return ⟨.null, some ⟨"io", "interrupt"⟩⟩
       return ⟨rejectedReply r, none⟩
     | .ok (r, report) => do
-      let said ← saying s.env asked.env asked.type
+      let said ← saying asked.before asked.env asked.type
       let statement ← readableStatement s c asked said printings
-      run s {} (emptyCore s.env) (certificateReply s statement (fingerprint said) r report)
+      run s {} (emptyCore s.env) (certificateReply s statement (fingerprintOver s.env asked.env said) r report)
 
 def proofCertify (s : Server) (p : Json) : IO Outcome := do
   match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
   | .ok source, .ok name, .ok expr, .ok copyFrom =>
-    match optStr p "header" with
+    match frontOf p with
     | .error r => return ⟨.null, some r⟩
-    | .ok header =>
+    | .ok front =>
       if expr.isSome == copyFrom.isSome then
         return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
-      let claim : Claim := ⟨name.toName, expr, copyFrom.map String.toName, header.getD ""⟩
+      let claim : Claim := ⟨name.toName, expr, copyFrom.map String.toName, front⟩
       certified s claim source
   | .error r, _, _, _ => return ⟨.null, some r⟩
   | _, .error r, _, _ => return ⟨.null, some r⟩
@@ -2698,6 +3245,112 @@ def warm (s : Server) (p : Json) : IO Outcome := do
         discard (isProvedBy (← elabStatement stx) tactics)
         answer []
     | _, _ => return ⟨.null, some ⟨"command", s!"nothing is made ready for {tactic}"⟩⟩
+/-! ## goal.start
+
+A statement is elaborated as a term, for what it is made of must be there for the proof, and nothing else. Which of a
+context's variables it is about is what Lean makes of it as a theorem. -/
+
+/-- The first `n` variables that a statement is about, the last one first, and the rest. -/
+def takenOff : Nat → Expr → List (Name × Expr × BinderInfo) → List (Name × Expr × BinderInfo) × Expr
+  | n + 1, .forallE x t b info, acc => takenOff n b ((x, t, info) :: acc)
+  | _, e, acc => (acc, e)
+
+def reverseVariables : List (Name × BinderInfo) → List (Name × BinderInfo) → List (Name × BinderInfo)
+  | [], acc => acc
+  | x :: xs, acc => reverseVariables xs (x :: acc)
+
+def dropLast (n : Nat) (xs : List (Name × BinderInfo)) : List (Name × BinderInfo) :=
+  dropFirst n (reverseVariables xs [])
+where
+  dropFirst : Nat → List (Name × BinderInfo) → List (Name × BinderInfo)
+    | 0, xs => xs
+    | _, [] => []
+    | n + 1, _ :: xs => dropFirst n xs
+
+/-- Leave out the variables that `wanted` does not list; both lists have the last one first. What the rest depends on
+stays. All ways in which the names fit, the likeliest first. -/
+partial def keepVariables : List (Name × Expr × BinderInfo) → List (Name × BinderInfo) → Expr → List Expr
+  | [], [], e => [e]
+  | [], _ :: _, _ => []
+  | (x, t, info) :: rest, wanted, e =>
+    let kept := match wanted with
+      | (n, info') :: ws => if n.eraseMacroScopes == x.eraseMacroScopes && info == info' then keepVariables rest ws (.forallE x t e info) else []
+      | [] => []
+    if e.hasLooseBVar 0 then kept else cat kept (keepVariables rest wanted (e.lowerLooseBVars 1 1))
+
+def firstSaying (library full : Environment) (said : Expr) : List Expr → IO (Option Expr)
+  | [] => return none
+  | e :: es => do if (← saying library full e) == said then return some e else firstSaying library full said es
+
+def noVariables : String :=
+  "it cannot be told which of the context's variables the statement is about; write them as binders: (x : …) : …"
+
+/-- Start a proof of a statement. `asked` is what it says as a theorem, where the context has variables. -/
+def startStated (s : Server) (o : ReplOptions) (scope : ProofScope) (stated : Statement) (variables : List Syntax)
+    (asked : Option Asked) (prop withGoals : Bool) : ReplM := do
+  try
+    let type ← elabStatement (overBinders (cat variables stated.binders) stated.type)
+    if type.hasSorry then refuse "elab" "the statement uses sorry, so that it says nothing"
+    else
+      match asked with
+      | none => startType s o scope type (numBoundBy stated.binders) prop withGoals
+      | some asked =>
+        let (all, rest) := takenOff (numBoundBy variables) type []
+        let wanted := dropLast (numBoundBy stated.binders) asked.variables
+        let said ← saying asked.before asked.env asked.type
+        match ← firstSaying asked.before (← getEnv) said (keepVariables all wanted rest) with
+        | some type => startType s o scope type (len asked.variables) prop withGoals
+        | none => refuse "elab" noVariables
+  catch e => refuse "elab" (← e.toMessageData.toString)
+
+/-- Why a statement is refused; what is said of a text that was given up says nothing about it. -/
+def notStarted (s : Server) (r : Refusal) : IO Outcome := do
+  if ← wasInterrupted s then return ⟨.null, some ⟨"io", "interrupt"⟩⟩ else return ⟨.null, some r⟩
+
+def startText (s : Server) (o : ReplOptions) (p : Preamble) (levels : List Name) (text : String) (prop withGoals : Bool) : IO Outcome := do
+  let st ← afterPreamble p
+  let state : Command.State ← ST.Prim.Ref.get st
+  let scope := scopeOf state levels
+  match parseStatement state.env text with
+  | .error e => return ⟨.null, some ⟨"parse", e⟩⟩
+  | .ok stated =>
+    match objectionToStatement s stated with
+    | some why => return ⟨.null, some ⟨"elab", why⟩⟩
+    | none =>
+      let variables := (topScope state).varDecls.toList
+      if none? variables then
+        run s scope (← freshCore s state.env) (startStated s o scope stated [] none prop withGoals)
+      else
+        match ← elabAsTheorem s `leanebm_statement stated st with
+        | .error r => notStarted s ⟨"elab", r.message⟩
+        | .ok asked =>
+          run s scope (← freshCore s state.env) (startStated s o scope stated (syntaxOf variables) (some asked) prop withGoals)
+where
+  syntaxOf : List (TSyntax ``Parser.Term.bracketedBinder) → List Syntax
+    | [] => []
+    | x :: xs => x.raw :: syntaxOf xs
+
+def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match optStr p "expr", optStr p "copyFrom", optStrList p "levels", frontOf p with
+  | .ok expr, .ok copyFrom, .ok levels, .ok front =>
+    match boolD p "goals" false, boolD p "prop" false with
+    | .ok withGoals, .ok prop =>
+      match ← preamble s (← ofSession s) front with
+      | .error r => notStarted s ⟨if front.context.isEmpty then "header" else "context", r.message⟩
+      | .ok before =>
+        let levels := toNames (levels.getD [])
+        match expr, copyFrom with
+        | some e, none => startText s o before levels e prop withGoals
+        | none, some n =>
+          let scope := scopeOf before.state levels
+          run s scope (← freshCore s before.state.env) (startCopy s o scope n prop withGoals)
+        | _, _ => return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
+    | .error r, _ => return ⟨.null, some r⟩
+    | _, .error r => return ⟨.null, some r⟩
+  | .error r, _, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _, _ => return ⟨.null, some r⟩
+  | _, _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, _, .error r => return ⟨.null, some r⟩
 
 /-! ## env.theorems: what the library states -/
 
@@ -2944,7 +3597,7 @@ where serveModules (limits : Limits) (modules : List String) : IO Unit := do
   enableInitializers
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
-    env, session := ← IO.mkRef { env }, embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
+    env, session := ← IO.mkRef { env }, preambles := ← IO.mkRef [], embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
     watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
   if !s.embedded then discard (IO.asTask (prio := .dedicated) (watch s))
   -- Answers are the only thing on standard output: whatever else prints there gets standard error.

@@ -25,7 +25,7 @@ from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
-from leanebm.pipeline.run_folder import write_text
+from leanebm.pipeline.run_folder import refuse_restated, write_text
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
@@ -139,6 +139,8 @@ class ContrastiveRun:
             remove_scratch(self._folder.path)
             write_text(self._folder.config, toml)
             done = writer.completed()
+            if not self._resume_anyway:
+                refuse_restated((proof.theorem for proof in self._long_enough), done)
             waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]
             with stage(self._observer, "replaying", self._detail(len(waiting))) as replaying:
                 tally = _Tally(stage=replaying, total=len(waiting))

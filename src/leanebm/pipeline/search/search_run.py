@@ -21,7 +21,7 @@ from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline._concurrently import for_each, together
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, stage
-from leanebm.pipeline.run_folder import RunFolder, write_text
+from leanebm.pipeline.run_folder import RunFolder, refuse_restated, write_text
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
@@ -176,6 +176,8 @@ class SearchRun:
                 self._folder.sweep()
                 write_text(self._folder.config, toml)
                 done = writer.completed()
+                if not self._resume_anyway:
+                    refuse_restated(self._theorems, done)
                 waiting = [theorem for theorem in self._theorems if theorem.name not in done]
                 recorder = _Recorder(self._folder, info, writer)
                 with stage(self._observer, "searching", self._detail(len(waiting))) as searching:
