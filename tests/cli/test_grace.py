@@ -11,6 +11,7 @@ import pytest
 
 PART = """
 import asyncio
+import time
 
 class Part:
     async def wait(self):
@@ -29,6 +30,10 @@ class Part:
     async def leave_behind(self):
         self.task = asyncio.create_task(self.wait())
         await asyncio.sleep(0)
+
+    async def read(self):
+        print("ready", flush=True)
+        await asyncio.to_thread(time.sleep, 3600)
 
     async def close(self):
         try:
@@ -83,6 +88,16 @@ def test_what_a_part_leaves_running_does_not_hold_the_program(tmp_path: Path) ->
         _, errors = program.communicate()
     assert program.returncode == 3
     assert "Part.wait (" in errors
+
+
+def test_a_thread_that_cannot_be_cancelled_is_nobodys_mistake(tmp_path: Path) -> None:
+    with start(tmp_path, "read", 0.2) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate()
+    assert program.returncode == 130
+    assert "a computation went on. What was reported is kept" in errors
 
 
 def test_what_closes_in_good_order_is_not_ended_by_force(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import final
 
 from leanebm._whereabouts import where_task_is, where_thread_is
 from leanebm.cli._echo import echo
+from leanebm.cli._running import BROKEN
 
 
 @final
@@ -21,21 +22,25 @@ class Grace:
 
     Args:
         loop: where the work is done; this thread runs it.
-        status: to end with.
         grace_s: seconds that closing may take.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, status: int, grace_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, grace_s: float) -> None:
         self._loop = loop
-        self._status = status
+        self._status = BROKEN
         self._grace_s = grace_s
         self._timer = threading.Timer(grace_s, self._end)
         self._timer.daemon = True
         self._thread = threading.get_ident()
 
-    def begin(self) -> None:
-        """Start the clock; again has no effect."""
+    def begin(self, status: int) -> None:
+        """Start the clock; again has no effect.
+
+        Args:
+            status: to end with, unless there is a part to blame.
+        """
         if self._timer.ident is None:
+            self._status = status
             self._timer.start()
 
     def over(self) -> None:
@@ -44,12 +49,10 @@ class Grace:
 
     def _end(self) -> None:
         try:
-            place = self._still_in()
-            why = (
-                f"{place} goes on although it was cancelled; asyncio.CancelledError must be let through"
-                if place is not None
-                else "something did not end"
-            )
+            why = "a computation went on"
+            if (place := self._still_in()) is not None:
+                self._status = BROKEN
+                why = f"{place} goes on although it was cancelled; asyncio.CancelledError must be let through"
             echo(
                 f"leanebm: ended by force, {self._grace_s:g} s after it should have stopped: {why}. "
                 "What was reported is kept",

@@ -64,13 +64,13 @@ def run_to_end(coroutine: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -
     graces: list[Grace] = []
 
     async def stoppable() -> T:
-        grace = Grace(asyncio.get_running_loop(), status=BROKEN, grace_s=grace_s)
+        grace = Grace(asyncio.get_running_loop(), grace_s=grace_s)
         graces.append(grace)
         try:
             with _stopped_by_signals(grace):
                 return await coroutine
         finally:
-            grace.begin()  # what is left running must end, too, before asyncio.run returns
+            grace.begin(BROKEN)  # what is left running must end, too, before asyncio.run returns
 
     try:
         return asyncio.run(stoppable())
@@ -91,7 +91,7 @@ def _stopped_by_signals(grace: Grace) -> Iterator[None]:
     interrupt = signal.getsignal(signal.SIGINT)  # asyncio's own, unless someone said otherwise
 
     def stop(number: int, frame: FrameType | None) -> None:
-        grace.begin()
+        grace.begin(INTERRUPTED)
         if number == signal.SIGINT and callable(interrupt):
             interrupt(number, frame)
         elif task is not None:
