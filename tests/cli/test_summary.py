@@ -58,3 +58,16 @@ def test_no_trajectory_is_told_in_one_message(leanebm_command: Leanebm) -> None:
     result = leanebm_command("summary", "--trajectories", "nowhere")
     assert result.exit_code == 2
     assert "'--trajectories': Path 'nowhere' does not exist" in result.stderr
+
+
+def test_conjectures_are_told_by_family(leanebm_command: Leanebm, toy_lean: object) -> None:
+    assert toy_lean is not None
+    rows = [
+        {"name": f"countdown_{'0123456789'[::step]}", "statement": str(number)} for step, number in ((1, 3), (-1, 31))
+    ]
+    Path("made.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert leanebm_command("search", "--theorems", "made.jsonl", "--output", "made", "--budget", "4").exit_code == 0
+    lines = leanebm_command("summary", "--trajectories", "made").stdout.splitlines()
+    heading = next(number for number, line in enumerate(lines) if line.split()[:2] == ["family", "of"])
+    assert lines[heading].split() == ["family", "of", "at", "1", "at", "2", "at", "4"]
+    assert lines[heading + 1].split()[:2] == ["countdown", "2"]

@@ -51,6 +51,7 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         soft_wrap=True,
     )
     _print_curve(console, summary)
+    _print_families(console, summary)
     if summary.resumed_despite:
         console.print(
             Text("These results are of unlike runs, pooled by --resume-anyway. A later run had:", style="bold")
@@ -74,6 +75,18 @@ def _print_curve(console: Console, summary: RunSummary) -> None:
     console.print(
         Text(f"tactics of a proof: {tactics}; {lengths.count(1)} of {len(lengths)} are one tactic"), soft_wrap=True
     )
+
+
+def _print_families(console: Console, summary: RunSummary) -> None:
+    """What smaller budgets would have proved, by family of conjectures."""
+    if not (families := summary.by_family):
+        return
+    table = Table("family", box=None)
+    for heading in ("of", *(f"at {budget:g}" for budget in summary.budgets)):
+        table.add_column(heading, justify="right")
+    for family, curve in families.items():
+        table.add_row(family, str(len(curve.spent)), *(str(curve.proved_within(budget)) for budget in summary.budgets))
+    console.print(table)
 
 
 def _print_reasons(console: Console, records: tuple[TheoremRecord, ...]) -> None:

@@ -53,3 +53,20 @@ async def test_a_run_without_a_proof_has_no_length(
     stuck = ToyWorld(moves={**world.moves, "9": {"negate": "-9"}})
     await SearchRun(config, numbers(9), tmp_path, opening=toy_bench(stuck)).run()
     assert summarise_run(tmp_path).as_json()["median_proof_length"] is None
+
+
+async def test_conjectures_are_counted_by_family(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, toy_bench: Callable[..., Any]
+) -> None:
+    names = {"even_0123456789": "2", "even_abcdef0123": "14", "odd_way_0123456789": "7", "line_4": "3"}
+    theorems = tuple(Theorem(name=name, statement=number) for name, number in names.items())
+    await SearchRun(config, theorems, tmp_path, opening=toy_bench(world)).run()
+    found = summarise_run(tmp_path)
+    assert {family: set(curve.spent) for family, curve in found.by_family.items()} == {
+        "even": {"even_0123456789", "even_abcdef0123"},
+        "odd_way": {"odd_way_0123456789"},
+    }
+    told = found.as_json()["by_family"]["even"]
+    assert told["attempted"] == 2
+    assert told["curve"][-1] == [200, 2]
+    assert told["curve"][0] == [1, found.by_family["even"].proved_within(1)]

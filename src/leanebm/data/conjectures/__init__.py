@@ -5,6 +5,7 @@ from leanebm.data.conjectures.conjecture import (
     Conjecture,
     ConjectureFamily,
     ConjectureSplit,
+    family_of,
     split_of_skeleton,
 )
 from leanebm.data.conjectures.conjecture_file import (
@@ -34,6 +35,7 @@ __all__ = [
     "World",
     "evaluate",
     "exists",
+    "family_of",
     "forall",
     "implies",
     "local",

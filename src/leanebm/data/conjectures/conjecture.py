@@ -132,6 +132,12 @@ class ConjectureFamily(Protocol):
         ...
 
 
+def family_of(name: str) -> str:
+    """The family in a conjecture's name; empty if the name is another theorem's."""
+    found = re.fullmatch(r"(.+)_[0-9a-f]{10}", name)
+    return found[1] if found else ""
+
+
 def _renamed(body: Expression, named: Mapping[str, str]) -> Expression:
     """With new names for what is in sight, and for a bound variable the first one that is not in sight there."""
     if body.binder is None:

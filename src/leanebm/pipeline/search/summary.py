@@ -12,6 +12,7 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import SearchOutcome
+from leanebm.data.conjectures import family_of
 from leanebm.storage import RunInfo
 from leanebm.trajectory import (
     AnytimeCurve,
@@ -57,6 +58,15 @@ class RunSummary:
         return tuple((budget, curve.proved_within(budget)) for budget in self.budgets)
 
     @property
+    def by_family(self) -> Mapping[str, AnytimeCurve]:
+        """The curve of each family of conjectures, by the theorems' names; empty for other theorems."""
+        families: dict[str, list[TheoremRecord]] = {}
+        for record in self.records:
+            if family := family_of(record.theorem.name):
+                families.setdefault(family, []).append(record)
+        return {family: AnytimeCurve.of(families[family]) for family in sorted(families)}
+
+    @property
     def proof_lengths(self) -> tuple[int, ...]:
         """How many tactics each proof has, the shortest first."""
         return tuple(sorted(len(record.certificate.tactics) for record in self.records if record.certificate))
@@ -66,14 +76,22 @@ class RunSummary:
         return tuple(record for record in self.records if record.outcome is outcome)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and three more.
+        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and four more.
 
         ``curve`` holds ``[expansions, proved]``; ``one_tactic_proofs`` and ``median_proof_length`` say how deep
-        the proofs are, in tactics.
+        the proofs are, in tactics; ``by_family`` holds a curve and the number ``attempted`` of each family of
+        conjectures.
         """
         lengths = self.proof_lengths
         return attrs.asdict(self.totals) | {
             "curve": [list(point) for point in self.curve],
+            "by_family": {
+                family: {
+                    "attempted": len(curve.spent),
+                    "curve": [[budget, curve.proved_within(budget)] for budget in self.budgets],
+                }
+                for family, curve in self.by_family.items()
+            },
             "one_tactic_proofs": lengths.count(1),
             "median_proof_length": statistics.median(lengths) if lengths else None,
         }
