@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 
@@ -11,8 +12,11 @@ from leanebm.errors import EnergyError
 from leanebm.search import (
     BreadthFirst,
     CumulativeLogProb,
+    DepthFirst,
     LengthNormalisedLogProb,
     NegativeEnergy,
+    RandomOrder,
+    ShortestState,
     WeightedSum,
     WeightedTerm,
 )
@@ -22,7 +26,10 @@ SCORERS: list[StateScorer] = [
     CumulativeLogProb(),
     LengthNormalisedLogProb(),
     BreadthFirst(),
+    DepthFirst(),
     NegativeEnergy(),
+    RandomOrder(seed=3),
+    ShortestState(),
     WeightedSum((WeightedTerm(scorer=CumulativeLogProb(), weight=0.3), WeightedTerm(scorer=BreadthFirst()))),
 ]
 
@@ -82,3 +89,31 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         WeightedTerm(scorer=BreadthFirst(), scale=0.0)
     with pytest.raises(ValueError, match="terms"):
         WeightedSum(())
+
+
+async def test_depth_first_is_breadth_first_turned_round() -> None:
+    deep = await DepthFirst().score(SAMPLE_LEAVES)
+    assert [-score for score in deep] == list(await BreadthFirst().score(SAMPLE_LEAVES))
+
+
+async def test_the_shortest_state_is_the_one_with_fewest_characters() -> None:
+    scores = await ShortestState().score(SAMPLE_LEAVES)
+    assert list(scores) == [-len(leaf.state.text) for leaf in SAMPLE_LEAVES]
+
+
+async def test_a_random_order_is_the_seeds_alone() -> None:
+    scores = await RandomOrder(seed=1).score(SAMPLE_LEAVES)
+    assert list(await RandomOrder(seed=1).score(SAMPLE_LEAVES[::-1])) == list(scores)[::-1]
+    assert list(await RandomOrder(seed=2).score(SAMPLE_LEAVES)) != list(scores)
+    assert len(set(scores)) == len(SAMPLE_LEAVES)
+    state = attrs.evolve(SAMPLE_LEAVES[0].state, key="fixed")
+    [fixed] = await RandomOrder().score([attrs.evolve(SAMPLE_LEAVES[0], state=state)])
+    assert math.isclose(fixed, int.from_bytes(hashlib.sha256(b"0/fixed").digest()[:6]) / 2**48)
+
+
+async def test_random_numbers_are_spread_evenly() -> None:
+    states = [attrs.evolve(SAMPLE_LEAVES[0].state, key=str(number)) for number in range(2000)]
+    scores = await RandomOrder().score([attrs.evolve(SAMPLE_LEAVES[0], state=state) for state in states])
+    assert 0.0 <= min(scores) < 0.01
+    assert 0.99 < max(scores) < 1.0
+    assert abs(sum(scores) / len(scores) - 0.5) < 0.03

@@ -34,7 +34,16 @@ from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.search import BestFirstSearch
-from leanebm.search.scorers import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
+from leanebm.search.scorers import (
+    BreadthFirst,
+    CumulativeLogProb,
+    DepthFirst,
+    LengthNormalisedLogProb,
+    NegativeEnergy,
+    RandomOrder,
+    ShortestState,
+    WeightedSum,
+)
 
 T = TypeVar("T")
 
@@ -88,8 +97,11 @@ FAMILIES: Final[Mapping[Any, Family]] = {
         built_in={
             "breadth_first": BreadthFirst,
             "cumulative": CumulativeLogProb,
+            "depth_first": DepthFirst,
             "length_normalised": LengthNormalisedLogProb,
             "negative_energy": NegativeEnergy,
+            "random": RandomOrder,
+            "shortest_state": ShortestState,
             "weighted_sum": WeightedSum,
         },
     ),

@@ -6,15 +6,21 @@ search can rely on it.
 
 from leanebm.search.scorers.breadth_first import BreadthFirst
 from leanebm.search.scorers.cumulative_log_prob import CumulativeLogProb
+from leanebm.search.scorers.depth_first import DepthFirst
 from leanebm.search.scorers.length_normalised import LengthNormalisedLogProb
 from leanebm.search.scorers.negative_energy import NegativeEnergy
+from leanebm.search.scorers.random_order import RandomOrder
+from leanebm.search.scorers.shortest_state import ShortestState
 from leanebm.search.scorers.weighted_sum import WeightedSum, WeightedTerm
 
 __all__ = [
     "BreadthFirst",
     "CumulativeLogProb",
+    "DepthFirst",
     "LengthNormalisedLogProb",
     "NegativeEnergy",
+    "RandomOrder",
+    "ShortestState",
     "WeightedSum",
     "WeightedTerm",
 ]
