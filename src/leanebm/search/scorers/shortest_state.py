@@ -12,7 +12,7 @@ from leanebm.core import Leaf
 
 @attrs.frozen
 class ShortestState:
-    """``-characters`` of the state's text: the simplest rule that looks at the state, so what a learnt one has to beat."""
+    """``-characters`` of the state's text: the simplest rule that looks at the state. A learnt one has to beat it."""
 
     reads_energy: ClassVar[bool] = False
 
