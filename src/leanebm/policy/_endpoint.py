@@ -275,7 +275,9 @@ class Endpoint:
             async with asyncio.timeout(max(deadline - started, 0.0)):
                 reply = await self._transport.send(call.method, call.path, body, fresh=fresh)
         except TimeoutError as error:
-            late = PolicyTimeout(f"{url} did not answer within {call.deadline_s:g} s", url=url)
+            setting = "deadline_s" if call.deadline_s == self._config.deadline_s else "startup_deadline_s"
+            limit = f"{call.deadline_s:g} s ({setting} of the policy client)"
+            late = PolicyTimeout(f"{url} did not answer within {limit}", url=url)
             raise AttemptFailed(Failure.TIMED_OUT, late) from error
         except asyncio.CancelledError:
             if rid is not None and self._aborts is not None:
