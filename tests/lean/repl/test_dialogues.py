@@ -193,6 +193,25 @@ def test_coupled_goals_go_on_once_the_unknown_is_given(repl: Any) -> None:
     assert targets(rest) == ["2 ≤ 3", "3 ≤ 5"]
 
 
+def test_goals_set_aside_twice_are_resumed_level_by_level(repl: Any) -> None:
+    state = repl.after("∀ p q r s : Prop, p → q → r → s → (p ∧ q) ∧ (r ∧ s)", "intro p q r s hp hq hr hs")
+    pairs = repl.tactic(state, "constructor", autoResume=False)
+    inner = repl.tactic(pairs["nextStateId"], "constructor", goalId=0, autoResume=False)
+    assert targets(inner) == ["p", "q"]
+    first = repl.tactic(inner["nextStateId"], "exact hp", goalId=0, autoResume=False)
+    assert first["goals"] == []
+    second = repl("goal.continue", target=first["nextStateId"], branch=inner["nextStateId"])
+    assert targets(second) == ["q"]
+    left = repl.tactic(second["nextStateId"], "exact hq", autoResume=False)
+    assert left["goals"] == []
+    right = repl("goal.continue", target=left["nextStateId"], branch=pairs["nextStateId"])
+    assert targets(right) == ["r ∧ s"]
+    end = repl.tactic(right["nextStateId"], "exact ⟨hr, hs⟩", autoResume=False)
+    whole = repl("goal.print", stateId=end["nextStateId"], rootExpr=True)
+    assert (end["goals"], whole["rootHasMVar"]) == ([], False)
+    assert whole["root"]["pp"] == "fun p q r s hp hq hr hs => ⟨⟨hp, hq⟩, ⟨hr, hs⟩⟩"
+
+
 def test_goals_of_two_states_are_resumed_together(repl: Any) -> None:
     three = repl.tactic(repl.start("(2: Nat) ≤ 5"), "apply Nat.le_trans")
     unknown = repl.tactic(three["nextStateId"], "apply Nat.succ", goalId=2, autoResume=False)
