@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leanebm._shown import fitting_repr, named_repr, one_line, printable, reason, shown, shown_json
+from leanebm._shown import counted, fitting_repr, named_repr, one_line, printable, reason, shown, shown_json
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1.5, "a", [1, "b"], {"k": [None]}, 10**30])
@@ -97,3 +97,7 @@ def test_the_operating_systems_reason_stands_without_its_number_and_path() -> No
     assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "a.lean")) == "No such file or directory"
     assert reason(OSError("not a regular file")) == "not a regular file"
     assert reason(ValueError("no JSON")) == "no JSON"
+
+
+def test_one_of_a_thing_is_not_many() -> None:
+    assert [counted(number, "node") for number in (0, 1, 1204)] == ["0 nodes", "1 node", "1,204 nodes"]

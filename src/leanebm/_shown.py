@@ -76,6 +76,11 @@ def reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 node``, ``1,204 nodes``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def cut(text: str, most: int) -> str:
     """``text``, or its first ``most`` characters and a sign that there were more."""
     return text if len(text) <= most else f"{text[:most]}…"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leanebm._shown import one_line
+from leanebm._shown import counted, one_line
 from leanebm.core import Evidence, TacticFate
 from leanebm.data import ReplayOutcome
 from leanebm.pipeline import AUDIT_FACTOR, ContrastiveFolder, ContrastiveReport, NegativeAudit
@@ -99,8 +99,8 @@ def _trust_lines(report: ContrastiveReport) -> list[str]:
         f"({report.conflicts.rate:.2%}), {report.conflicts.conflicting} of {report.conflicts.states} states by key"
     )
     cost = (
-        f"cost: {report.tactic_calls:,} tactic calls, {report.wall_s:.1f} s (Lean {report.lean_s:.1f} s, policy "
-        f"{report.policy_s:.1f} s, certification {report.certify_s:.1f} s), summed over theorems"
+        f"cost: {counted(report.tactic_calls, 'tactic call')}, {report.wall_s:.1f} s (Lean {report.lean_s:.1f} s, "
+        f"policy {report.policy_s:.1f} s, certification {report.certify_s:.1f} s), summed over theorems"
     )
     return [evidence, tiers, conflicts, cost]
 

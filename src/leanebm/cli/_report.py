@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leanebm._shown import counted
 from leanebm.core import SearchOutcome
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         _print_reasons(console, summary.ended(outcome))
     console.print(
         Text(
-            f"{totals.nodes:,} nodes, {totals.expansions:,} expansions, {totals.tactic_calls:,} tactic calls in "
+            f"{counted(totals.nodes, 'node')}, {counted(totals.expansions, 'expansion')}, "
+            f"{counted(totals.tactic_calls, 'tactic call')} in "
             f"{totals.wall_s:.1f} s of search (Lean {totals.lean_s:.1f} s, policy {totals.policy_s:.1f} s, "
             f"scores {totals.score_s:.1f} s, certification {totals.certify_s:.1f} s), summed over theorems"
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leanebm._shown import counted
 from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options, tell, theorems_option
 from leanebm.cli._running import BROKEN, INTERRUPTED, Interrupted, run_to_end
@@ -133,8 +134,7 @@ def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
 def _plan(theorems: Sequence[Theorem], output: Path) -> str:
     first = "\n".join(f"  {theorem.name}: {theorem.display}" for theorem in theorems[:5])
     more = f"\n  … and {len(theorems) - 5} more" if len(theorems) > 5 else ""
-    number = "1 theorem" if len(theorems) == 1 else f"{len(theorems)} theorems"
-    return f"would search {number} into {output}:\n{first}{more}\nwith these settings:"
+    return f"would search {counted(len(theorems), 'theorem')} into {output}:\n{first}{more}\nwith these settings:"
 
 
 def how_to_go_on(context: click.Context, flag: str) -> str:

@@ -63,7 +63,7 @@ async def test_a_search_that_runs_is_counted_before_it_ends_and_not_twice(observ
     calls = [sum(tried for _, tried in expanded[:number]) for number in range(len(expanded) + 1)]
     counts = [event.counts.splitlines()[0] for event in observer.events]
     assert [count.split(" · ")[2].split()[0] for count in counts] == [str(number) for number in calls]
-    assert counts[0] == "proved 0 · not proved 0    1 nodes · 0 tactic calls"
+    assert counts[0] == "proved 0 · not proved 0    1 node · 0 tactic calls"
     assert all(count.endswith(" · 2 calls/s") for count in counts[1:])
     statistics = found.result.statistics
     assert counts[-1].startswith(f"proved 1 · not proved 0    {statistics.nodes} nodes · {statistics.tactic_calls} ")

@@ -10,7 +10,7 @@ from typing import Final, final
 import attrs
 from attrs.validators import instance_of
 
-from leanebm._shown import cut, fitting_repr, named_repr, printable, reason, shown
+from leanebm._shown import counted, cut, fitting_repr, named_repr, printable, reason, shown
 from leanebm.core import (
     Candidate,
     Certificate,
@@ -71,7 +71,7 @@ class ProofAttempt:
     @property
     def cost(self) -> str:
         """What it took, in words."""
-        return f"{self.nodes} nodes, {self.tactic_calls} tactic calls, {self.wall_s:.1f} s"
+        return f"{counted(self.nodes, 'node')}, {counted(self.tactic_calls, 'tactic call')}, {self.wall_s:.1f} s"
 
     def __str__(self) -> str:
         """The proof as a Lean file, or why there is none; with axioms and cost."""
@@ -224,7 +224,7 @@ class _Reporter:
     def on_expansion(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002 - no figure depends on it
         """Report nodes and tactic calls so far."""
         nodes, calls = len(progress.tree.nodes), progress.meter.tactic_calls
-        self.searching.progressed(counts=f"{nodes:,} nodes · {calls:,} tactic calls")
+        self.searching.progressed(counts=f"{counted(nodes, 'node')} · {counted(calls, 'tactic call')}")
 
 
 def _attempt_of(result: SearchResult) -> ProofAttempt:

@@ -10,7 +10,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr, one_line
+from leanebm._shown import counted, fitting_repr, one_line
 from leanebm.core import Certificate, Node, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import StatementError, what_it_says
 from leanebm.pipeline.events import Stage
@@ -98,7 +98,9 @@ class SearchTally:
         calls = self._tactic_calls + sum(search.meter.tactic_calls for search in self._running.values())
         elapsed_s = self.clock() - self._started_s
         rate = f" · {calls / elapsed_s:.0f} calls/s" if elapsed_s > 0.0 else ""
-        return f"{ended}{broken}    {nodes:,} nodes · {calls:,} tactic calls{rate}{self._newest_proof()}"
+        return (
+            f"{ended}{broken}    {counted(nodes, 'node')} · {counted(calls, 'tactic call')}{rate}{self._newest_proof()}"
+        )
 
     def _newest_proof(self) -> str:
         result = self._newest.result if self._newest is not None else None
