@@ -248,6 +248,18 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
     return lambda command: option(reading_options(command))
 
 
+def numbers_option(name: str, help_: str) -> Callable[[C], C]:
+    """Add an option that takes numbers such as ``8,16``; the command gets a tuple, or ``None``."""
+
+    def read(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+        try:
+            return None if text is None else tuple(float(number) for number in text.split(","))
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not a list of numbers such as 8,16") from None
+
+    return click.option(name, callback=read, metavar="A,B", help=help_)
+
+
 def reading_options(command: C) -> C:
     """Add the options that say how a file of theorems is read; the command gets them as ``reading``."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
+from leanebm.cli._options import numbers_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,14 +19,6 @@ _COSTS = {"expansions": "expansions", "tactic-calls": "tactic_calls", "seconds":
 """As :class:`~leanebm.trajectory.Cost` has them."""
 
 _RUN = click.Path(exists=True, path_type=Path)
-
-
-def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[float, ...] | None:
-    """The numbers of ``8,16``."""
-    try:
-        return None if text is None else tuple(float(number) for number in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 8,16") from None
 
 
 @click.command()
@@ -46,7 +39,7 @@ def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[f
     show_default=True,
     help="In what budgets are counted. Seconds depend on what else the machine did.",
 )
-@click.option("--budgets", callback=_numbers, metavar="A,B", help="At which ones.  [default: 1, 2, 4 … the runs' own]")
+@numbers_option("--budgets", "At which ones.  [default: 1, 2, 4 … the runs' own]")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with curves."
 )

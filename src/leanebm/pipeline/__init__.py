@@ -23,6 +23,7 @@ from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun, Headroom
+from leanebm.pipeline.evaluation.tuning_run import ALPHAS, BETAS, TunedArm, Tuning, TuningRun
 from leanebm.pipeline.events import (
     LogObserver,
     Observer,
@@ -56,8 +57,10 @@ from leanebm.pipeline.workbench import (
 )
 
 __all__ = [
+    "ALPHAS",
     "AUDIT_FACTOR",
     "AUTOMATION",
+    "BETAS",
     "BUNDLED",
     "CLOSERS",
     "EMBEDDED_SERVER_URL",
@@ -113,6 +116,9 @@ __all__ = [
     "StageProgressed",
     "StageStarted",
     "TierCounts",
+    "TunedArm",
+    "Tuning",
+    "TuningRun",
     "Workbench",
     "WorkbenchOpener",
     "certified_proofs",

@@ -68,3 +68,19 @@ class AnytimeCurve:
     def proved_within(self, budget: float) -> int:
         """Theorems whose proof cost at most ``budget``."""
         return sum(spent <= budget for spent in self.spent.values())
+
+    def areas(self, smallest: float, largest: float) -> dict[str, float]:
+        """Each theorem's part of the area under the curve of shares, between two budgets and over their logarithm.
+
+        Between 0, for a theorem that ``largest`` does not prove, and 1, for one that ``smallest`` proves. Each doubling
+        of the budget counts as much as the next.
+        """
+
+        def area(spent: float) -> float:
+            if spent > largest:
+                return 0.0
+            if spent <= smallest:
+                return 1.0
+            return math.log(largest / spent) / math.log(largest / smallest)
+
+        return {name: area(spent) for name, spent in self.spent.items()}

@@ -97,6 +97,18 @@ def test_units_that_do_not_fit_are_refused() -> None:
         guided_scorer(POLICY, None, beta=1.0)
 
 
+async def test_another_exponent_keeps_the_unit_and_needs_a_weight_of_its_own(folder: Path) -> None:
+    leaf = attrs.evolve(SAMPLE_LEAVES[3], path_log_prob=-6.0, depth=4, energy=2.0)
+    mean = LengthNormalisedLogProb(alpha=1.0)
+    expected = (-6.0 / 4) / 2.0 - 0.75 * (2.0 - 1.5) / 0.5
+    assert await priority(guided_scorer(mean, CALIBRATION, beta=0.75), leaf) == pytest.approx(expected)
+    async with open_guidance(EnergyConfig(path=folder, beta=0.75), mean, Encoder()) as guidance:
+        assert guidance.scorer == guided_scorer(mean, CALIBRATION, beta=0.75)
+    with pytest.raises(ConfigError, match=r"0\.75 at alpha = 0\.5; at 1, give one of your own @ --beta"):
+        async with open_guidance(EnergyConfig(path=folder), mean, Encoder()):
+            pass
+
+
 async def test_a_folder_becomes_an_energy_model_and_a_scorer(folder: Path) -> None:
     async with open_guidance(EnergyConfig(path=folder, freeze_spectral=True), POLICY, Encoder()) as guidance:
         energies = await guidance.energy.energies(STATES)

@@ -243,12 +243,8 @@ def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve) -> BudgetCompa
 
 
 def _area(before: AnytimeCurve, after: AnytimeCurve, *, smallest: float, largest: float, seed: int) -> AreaDifference:
-    def area(spent: float) -> float:
-        if spent > largest:
-            return 0.0
-        return 1.0 if smallest == largest else math.log(largest / max(spent, smallest)) / math.log(largest / smallest)
-
-    gains = [area(after.spent[name]) - area(spent) for name, spent in before.spent.items()]
+    areas = after.areas(smallest, largest)
+    gains = [areas[name] - area for name, area in before.areas(smallest, largest).items()]
     rng = random.Random(seed)  # noqa: S311 - a bootstrap, not a secret
     means = sorted(math.fsum(rng.choices(gains, k=len(gains))) / len(gains) for _ in range(_RESAMPLES))
     return AreaDifference(

@@ -108,7 +108,9 @@ async def open_guidance(
     head = checkpoint.head.to(device)
     if config.freeze_spectral:
         head.freeze_spectral()
-    scorer = guided_scorer(policy_scorer, checkpoint.header.calibration, beta=_weight(config, checkpoint.header))
+    scorer = guided_scorer(
+        policy_scorer, checkpoint.header.calibration, beta=_weight(config, checkpoint.header, policy_scorer)
+    )
     async with HeadEnergyModel(head, encoder) as energy:
         yield Guidance(energy=energy, scorer=scorer)
 
@@ -116,6 +118,7 @@ async def open_guidance(
 def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *, beta: float) -> StateScorer:
     """``policy_scorer`` minus ``beta`` times the energy, each in standard deviations over open validation nodes.
 
+    The policy's unit is the one at the exponent that was calibrated, also where ``policy_scorer`` has another one.
     With ``beta = 0`` the priorities are ``policy_scorer``'s, to the last bit. A scorer that says that it
     ``reads_energy`` stays alone: it has the energy in it already.
 
@@ -131,8 +134,8 @@ def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *
             "the energy head has no calibration, so there are no units to weigh it in:",
             ["leave the weight out, or train with validation theorems that have open nodes @ --beta"],
         )
-    fitted = LengthNormalisedLogProb(alpha=calibration.alpha)
-    if policy_scorer != fitted:
+    if not isinstance(policy_scorer, LengthNormalisedLogProb):
+        fitted = LengthNormalisedLogProb(alpha=calibration.alpha)
         raise ConfigError(
             "the energy head was calibrated beside another scorer:",
             [f"it is to be added to {fitted}, not to {policy_scorer}; or give it weight 0 @ scorer"],
@@ -144,8 +147,14 @@ def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *
     return WeightedSum((policy, energy))
 
 
-def _weight(config: EnergyConfig, header: CheckpointHeader) -> float:
+def _weight(config: EnergyConfig, header: CheckpointHeader, policy_scorer: StateScorer) -> float:
     fitted = header.calibration.beta if header.calibration is not None else 0.0
+    exponents = (getattr(policy_scorer, "alpha", None), header.calibration.alpha if header.calibration else None)
+    if config.beta is None and fitted != 0.0 and None not in exponents and exponents[0] != exponents[1]:
+        raise ConfigError(
+            "the energy head's weight was fitted beside another exponent:",
+            [f"it is {fitted:g} at alpha = {exponents[1]:g}; at {exponents[0]:g}, give one of your own @ --beta"],
+        )
     if config.beta is None and fitted == 0.0:
         _log.warning(
             "the energy head in %s gets weight 0: its training found it no better than chance on siblings, or had too "

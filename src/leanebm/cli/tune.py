@@ -1,0 +1,92 @@
+"""``leanebm tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leanebm.cli._echo import echo, echo_json
+from leanebm.cli._options import numbers_option, run_options, tell, theorems_option
+from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli.search import how_to_go_on
+
+if TYPE_CHECKING:
+    from leanebm.data import FileReading
+    from leanebm.pipeline import RunConfig, TunedArm
+
+
+@click.command()
+@theorems_option()
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the runs and tuned.toml go.",
+)
+@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
+)
+@numbers_option("--alphas", "Exponents of the path's length to try.  [default: 0,0.5,1,1.5]")
+@numbers_option("--betas", "Weights of the energy to try, with --ebm-path.  [default: 0.25,0.5,0.75,1,1.5]")
+@click.option("--resume", is_flag=True, help="Go on with the tuning in the output folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@run_options(many=True)
+@click.pass_context
+def tune(
+    context: click.Context,
+    *,
+    theorems: str,
+    reading: FileReading,
+    output: Path,
+    max_theorems: int | None,
+    sample: int | None,
+    alphas: tuple[float, ...] | None,
+    betas: tuple[float, ...] | None,
+    resume: bool,
+    as_json: bool,
+    config: RunConfig,
+) -> None:
+    """Choose how much length and energy count, by what is proved.
+
+    Searches validation theorems with every choice, all with the same answers from Lean and the policy, and writes the
+    settings of the best to OUTPUT/tuned.toml. The best has the largest area under the curve of theorems proved, over
+    the logarithm of the budget. Report no result on these theorems: the choice was made on them.
+    """
+    from leanebm.cli._display import open_display
+    from leanebm.pipeline import ALPHAS, BETAS, TuningRun, fit_imports, load_theorems
+
+    config = fit_imports(config, theorems)
+    chosen = load_theorems(
+        theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
+    )
+    try:
+        with open_display() as display:
+            run = TuningRun(
+                config,
+                chosen,
+                output,
+                alphas=alphas or ALPHAS,
+                betas=betas or BETAS,
+                resume=resume,
+                observer=display,
+            )
+            found = run_to_end(run.run())
+    except Interrupted:
+        echo(f"\nStopped. What is searched is kept.\nGo on with:  {how_to_go_on(context, '--resume')}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    if as_json:
+        arms = [_as_json(arm) for arm in found.arms]
+        echo_json({"arms": arms, "best": found.best.name, "settings": str(found.settings)})
+        return
+    for arm in found.arms:
+        mark = "  best" if arm is found.best else ""
+        echo(f"{arm.name:<20} proved {arm.proved:>5}   area {arm.area:.3f}{mark}")
+    echo(f"settings: {found.settings}")
+
+
+def _as_json(arm: TunedArm) -> dict[str, object]:
+    return {"name": arm.name, "alpha": arm.alpha, "beta": arm.beta, "proved": arm.proved, "area": arm.area}

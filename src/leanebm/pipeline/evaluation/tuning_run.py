@@ -1,0 +1,164 @@
+"""The weights of a search's parts, chosen by what is proved."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+import attrs
+
+from leanebm._shown import fitting_repr, named_repr
+from leanebm.core import Theorem
+from leanebm.errors import ConfigError
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.evaluation.evaluation_run import EvaluationRun
+from leanebm.pipeline.events import Observer
+from leanebm.pipeline.search.summary import RunSummary
+from leanebm.pipeline.settings import to_toml
+from leanebm.pipeline.workbench import WorkbenchOpener
+from leanebm.search import LengthNormalisedLogProb
+from leanebm.storage import write_atomically
+from leanebm.trajectory import AnytimeCurve
+
+ALPHAS = (0.0, 0.5, 1.0, 1.5)
+"""Exponents of the path's length that are tried by default."""
+
+BETAS = (0.25, 0.5, 0.75, 1.0, 1.5)
+"""Weights of the energy that are tried by default, in standard units."""
+
+SETTINGS_NAME = "tuned.toml"
+
+
+@attrs.frozen(kw_only=True)
+class TunedArm:
+    """One choice of weights, and what it proved."""
+
+    name: str
+    alpha: float
+    beta: float | None
+    """``None`` without an energy head."""
+
+    config: RunConfig = attrs.field(repr=False)
+    proved: int
+    """Within the whole budget."""
+
+    area: float
+    """Under the curve of shares over the logarithm of the budget: between 0 and 1."""
+
+    __repr__ = fitting_repr
+
+
+@attrs.frozen(kw_only=True)
+class Tuning:
+    """All choices that were tried, in their order, and the best."""
+
+    arms: tuple[TunedArm, ...]
+    best: TunedArm
+    """The one of the largest area; of equal ones, the first."""
+
+    settings: Path
+    """The best one's settings, for ``--config``."""
+
+    __repr__ = fitting_repr
+
+
+@final
+class TuningRun:
+    """One invocation that chooses α, and an energy head's β, on theorems that no result is claimed for.
+
+    The choice is by the area under the curve of theorems proved, so by solves at every budget up to the given one,
+    and not by how well a scorer orders states.
+
+    Args:
+        config: the search; its scorer is replaced, and its energy head is tried at every β, and left out as well.
+        theorems: validation theorems; names must be unique.
+        folder: where the arms' runs go, and ``tuned.toml``.
+        alphas: exponents of :class:`~leanebm.search.LengthNormalisedLogProb` to try.
+        betas: weights of the energy to try, if there is a head.
+        resume: whether the folder may hold an earlier invocation's results, which are then kept.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier of an arm; by default all arms share one Lean.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        theorems: Sequence[Theorem],
+        folder: str | os.PathLike[str],
+        *,
+        alphas: Sequence[float] = ALPHAS,
+        betas: Sequence[float] = BETAS,
+        resume: bool = False,
+        observer: Observer | None = None,
+        opening: WorkbenchOpener | None = None,
+    ) -> None:
+        self._config = config
+        self._theorems = theorems
+        self._folder = Path(folder)
+        self._alphas = tuple(dict.fromkeys(alphas))
+        self._betas = tuple(dict.fromkeys(betas))
+        self._resume = resume
+        self._observer = observer
+        self._opening = opening
+
+    __repr__ = named_repr("_folder")
+
+    async def run(self) -> Tuning:
+        """Try every choice, write the best one's settings, and say how each did.
+
+        Raises:
+            ConfigError: there is nothing to try, a weight is negative, or the folder holds earlier results.
+            LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
+        """
+        choices = self._choices()
+        evaluation = await EvaluationRun(
+            {name: config for name, (_, _, config) in choices.items()},
+            self._theorems,
+            self._folder,
+            headroom=1,
+            resume=self._resume,
+            observer=self._observer,
+            opening=self._opening,
+        ).run()
+        arms = tuple(
+            self._arm(name, alpha, beta, config, evaluation.summaries[name])
+            for name, (alpha, beta, config) in choices.items()
+        )
+        best = max(arms, key=lambda arm: arm.area)
+        settings = self._folder / SETTINGS_NAME
+        write_atomically(settings, to_toml(best.config).encode())
+        return Tuning(arms=arms, best=best, settings=settings)
+
+    def _choices(self) -> dict[str, tuple[float, float | None, RunConfig]]:
+        problems = [
+            f"{value} is no weight: it must be a number, at least 0 @ {option}"
+            for option, values in (("--alphas", self._alphas), ("--betas", self._betas))
+            for value in values
+            if not (math.isfinite(value) and value >= 0.0)
+        ]
+        if not self._alphas:
+            problems.append("there is no exponent to try @ --alphas")
+        if problems:
+            raise ConfigError("these weights cannot be tried:", problems)
+        energy = self._config.energy
+        weights = (None, *self._betas) if energy.path is not None else (None,)
+        return {
+            self._name(alpha, beta): (alpha, beta, self._with(alpha, beta))
+            for beta in weights
+            for alpha in self._alphas
+        }
+
+    def _name(self, alpha: float, beta: float | None) -> str:
+        return f"alpha{alpha:g}" + ("" if beta is None else f"-beta{beta:g}")
+
+    def _with(self, alpha: float, beta: float | None) -> RunConfig:
+        energy = type(self._config.energy)() if beta is None else attrs.evolve(self._config.energy, beta=beta)
+        return attrs.evolve(self._config, scorer=LengthNormalisedLogProb(alpha=alpha), energy=energy)
+
+    def _arm(self, name: str, alpha: float, beta: float | None, config: RunConfig, summary: RunSummary) -> TunedArm:
+        areas = AnytimeCurve.of(summary.records).areas(1.0, float(self._config.search.budget.max_expansions))
+        area = math.fsum(areas.values()) / len(areas) if areas else 0.0
+        return TunedArm(name=name, alpha=alpha, beta=beta, config=config, proved=summary.totals.proved, area=area)
