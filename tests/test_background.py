@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from leanebm._background import Background
-from leanebm.errors import PoolClosed
+from leanebm.errors import PartBroken, PoolClosed
 
 
 def interrupt() -> None:
@@ -120,3 +120,27 @@ def test_an_interrupt_while_it_opens_stops_the_opening() -> None:
         background.start()
     background.stop()
     assert not any("the thing" in thread.name for thread in threading.enumerate())
+
+
+def test_what_goes_on_although_it_was_cancelled_is_named_and_not_waited_for_for_ever() -> None:
+    set_free = threading.Event()
+
+    async def deaf() -> None:
+        while not set_free.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    async def leave_behind() -> asyncio.Task[None]:
+        return asyncio.create_task(deaf())
+
+    background = held([])
+    background.start()
+    background.call(leave_behind())
+    with pytest.raises(
+        PartBroken, match=r"the thing was to end, and .*deaf \(.*test_background\.py, line \d+\) goes on"
+    ):
+        background.stop(ending_s=0.1)
+    set_free.set()
+    background.stop()

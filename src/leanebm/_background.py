@@ -7,12 +7,16 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Final, Generic, TypeVar, final
 
-from leanebm.errors import PoolClosed
+from leanebm._whereabouts import where_task_is
+from leanebm.errors import PartBroken, PoolClosed
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+ENDING_S: Final = 30.0
+"""Seconds that leaving may take: workers end, and what was found is written."""
 
 
 @final
@@ -79,12 +83,24 @@ class Background(Generic[R]):
         with suppress(RuntimeError):  # the loop has just ended by itself
             self._began.result().call_soon_threadsafe(self._let_go)
 
-    def stop(self) -> None:
-        """Leave the context and end the thread; raises what leaving it raises."""
+    def stop(self, *, ending_s: float = ENDING_S) -> None:
+        """Leave the context and end the thread; raises what leaving it raises.
+
+        Raises:
+            PartBroken: something goes on although it was cancelled; it is left to itself after ``ending_s`` seconds.
+        """
         self.release()
-        if self._thread.ident is not None:
-            self._thread.join()
-            self._ended.result()
+        if self._thread.ident is None:
+            return
+        self._thread.join(ending_s)
+        if self._thread.is_alive():
+            tasks = asyncio.all_tasks(self._began.result())
+            place = next(filter(None, map(where_task_is, tasks)), "something")
+            raise PartBroken(
+                f"{self._name} was to end, and {place} goes on although it was cancelled; "
+                "asyncio.CancelledError must be let through"
+            )
+        self._ended.result()
 
     def _check(self) -> None:
         if not self._opened.done():
