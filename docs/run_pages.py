@@ -124,7 +124,7 @@ def main() -> int:
     for page in pages:
         found = list(blocks_of(page, (ROOT / page).read_text(encoding="utf-8")))
         blocks += [as_notebook(found)] if page == NOTEBOOK else found
-    run = 0
+    spent_s: dict[str, float] = {}
     for block in blocks:
         reason = block.not_run or ("it is run elsewhere" if block.text.strip() in options.skip else "")
         print(
@@ -135,12 +135,17 @@ def main() -> int:
         print(block.text, flush=True)
         started_s = time.monotonic()
         done = subprocess.run(command_of(block, scratch), cwd=tree, stdin=subprocess.DEVNULL, check=False)
-        print(f"--- status {done.returncode} after {time.monotonic() - started_s:.0f} s", flush=True)
+        place = f"{block.page}:{block.line}"
+        spent_s[place] = time.monotonic() - started_s
+        print(f"--- status {done.returncode} after {spent_s[place]:.0f} s", flush=True)
         if done.returncode:
-            print(f"\n{block.page}:{block.line} does not work as it is written", file=sys.stderr)
+            print(f"\n{place} does not work as it is written", file=sys.stderr)
             return 1
-        run += 1
-    print(f"\n{run} blocks ran, {len(blocks) - run} did not")
+    print(
+        f"\n{len(spent_s)} blocks ran in {sum(spent_s.values()):.0f} s, {len(blocks) - len(spent_s)} did not. Slowest:"
+    )
+    for place in sorted(spent_s, key=spent_s.__getitem__, reverse=True)[:5]:
+        print(f"  {place}  {spent_s[place]:.0f} s")
     return 0
 
 
