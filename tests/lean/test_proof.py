@@ -68,11 +68,18 @@ async def test_a_tactic_that_does_not_count_is_rejected(fake_config: FakeConfig,
 
 
 @pytest.mark.parametrize(
-    "tactic", ["refuse io interrupt", "refuse core (deterministic) timeout", "refuse io maximum recursion depth has"]
+    ("tactic", "told"),
+    [
+        ("refuse io interrupt", "did not end within 7 s (tactic_timeout_s)"),
+        ("refuse core (deterministic) timeout", "ran into a limit of Lean's: (deterministic) timeout"),
+        ("refuse io maximum recursion depth has", "ran into a limit of Lean's: maximum recursion depth has"),
+    ],
 )
-async def test_a_limit_inside_lean_leaves_the_worker_usable(fake_config: FakeConfig, tactic: str) -> None:
-    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
-        assert isinstance(await proof.run_tactic(proof.root, tactic), TacticTimedOut)
+async def test_a_limit_inside_lean_leaves_the_worker_usable(fake_config: FakeConfig, tactic: str, told: str) -> None:
+    async with LeanPool(fake_config(tactic_timeout_s=7.0)) as pool, pool.open(_THEOREM) as proof:
+        outcome = await proof.run_tactic(proof.root, tactic)
+        assert isinstance(outcome, TacticTimedOut)
+        assert outcome.message == f"'{tactic}' {told}"
         assert isinstance(await proof.run_tactic(proof.root, "step"), ProofAdvanced)
 
 

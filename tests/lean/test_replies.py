@@ -96,21 +96,30 @@ def test_text_that_does_not_parse_is_a_failed_tactic_without_places_that_nobody_
     assert caught.value.description == shown
 
 
+_HEARTBEATS = "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"
+
+
 @pytest.mark.parametrize(
-    ("kind", "description"),
+    ("kind", "description", "told"),
     [
-        ("io", "interrupt"),
-        ("internal", "interrupt"),
-        ("core", "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"),
-        ("io", "maximum recursion depth has been reached"),
+        ("io", "interrupt", "interrupt"),
+        ("internal", "interrupt", "interrupt"),
+        ("core", _HEARTBEATS, _HEARTBEATS),
+        ("io", f"{_HEARTBEATS}\n\nNote: Use `set_option maxHeartbeats <num>` to set the limit.", _HEARTBEATS),
+        (
+            "io",
+            "maximum recursion depth has been reached\nuse `set_option maxRecDepth <num>` to increase limit",
+            "maximum recursion depth has been reached",
+        ),
     ],
 )
-def test_limits_inside_lean_are_limits(kind: str, description: str) -> None:
-    assert isinstance(tactic_reply({"error": kind, "desc": description}), LimitReached)
+def test_limits_inside_lean_are_limits(kind: str, description: str, told: str) -> None:
+    assert tactic_reply({"error": kind, "desc": description}) == LimitReached(told)
 
 
 def test_a_limit_that_was_logged_is_a_limit_too() -> None:
-    assert isinstance(tactic_reply({"messages": [_error("maximum recursion depth has been reached")]}), LimitReached)
+    told = "maximum recursion depth has been reached"
+    assert tactic_reply({"messages": [_error(told)]}) == LimitReached(told)
 
 
 def test_any_other_error_under_a_tactic_is_its_failure() -> None:

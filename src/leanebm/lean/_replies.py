@@ -213,7 +213,7 @@ def tactic_reply(reply: JsonObject, epoch: int) -> ProofState | UnusableState | 
     except CommandRefused as refusal:
         if refusal.kind in MISUSE or refusal.kind == "index":
             raise
-        return _failure([f"{refusal.kind}: {refusal.description}"])
+        return _limit_in(refusal.description) or TacticFailed(f"{refusal.kind}: {refusal.description}")
     if "goals" in reply or "nextStateId" in reply or "stateId" in reply:
         ref = StateRef(epoch, _state_id(reply, "nextStateId" if "nextStateId" in reply else "stateId"))
         state, objection = _state(reply, ref), _objection(reply)
@@ -321,8 +321,15 @@ def _objection(reply: JsonObject) -> str | None:
 
 def _failure(errors: Sequence[str]) -> TacticFailed | LimitReached:
     message = "\n".join(errors)
-    is_limit = message.endswith(f": {INTERRUPTED}") or any(limit in message for limit in _LIMITS)
-    return LimitReached(message) if is_limit else TacticFailed(message)
+    return _limit_in(message) or TacticFailed(message)
+
+
+def _limit_in(message: str) -> LimitReached | None:
+    """The limit that ``message`` is about, without Lean's advice to set options, which a proof may not."""
+    if message != INTERRUPTED and not any(limit in message for limit in _LIMITS):
+        return None
+    lines = [line for line in message.splitlines() if line.strip() and "`set_option " not in line]
+    return LimitReached("\n".join(lines))
 
 
 def _errors(reply: JsonObject) -> list[str]:

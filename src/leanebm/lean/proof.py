@@ -192,10 +192,10 @@ class ProofHandle:
             self._loop.call_soon_threadsafe(self._close)
 
     def _limit(self, tactic: str, message: str) -> str:
-        """Lean's ``message`` of a limit; in place of the one word that it has for time, which tactic took how long."""
-        if not message.endswith(INTERRUPTED):
-            return message
-        return f"{shown(tactic)} did not end within {self._config.tactic_timeout_s:g} s (tactic_timeout_s)"
+        """Which tactic ran into which limit; of time, Lean has but one word to say."""
+        if message == INTERRUPTED:
+            return f"{shown(tactic)} did not end within {self._config.tactic_timeout_s:g} s (tactic_timeout_s)"
+        return f"{shown(tactic)} ran into a limit of Lean's: {message}"
 
     def _check_live(self, state: ProofState) -> None:
         if self._live is None:
