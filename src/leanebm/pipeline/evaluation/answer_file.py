@@ -53,8 +53,8 @@ class AnswerFile:
     or cannot be written.
     """
 
-    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, path: str | os.PathLike[str], database: sqlite3.Connection) -> None:
+        self._path = Path(path)
         self._database = database
 
     __repr__ = named_repr("_path")
@@ -76,7 +76,7 @@ class AnswerFile:
         except sqlite3.Error as error:
             raise ConfigError(f"{path} cannot be opened: {error}") from error
         with closing(database):
-            file = cls(Path(path), database)
+            file = cls(path, database)
             try:
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute("PRAGMA synchronous=NORMAL")

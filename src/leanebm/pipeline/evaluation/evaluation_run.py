@@ -72,7 +72,7 @@ class Headroom:
 class Evaluation:
     """What an evaluation found."""
 
-    folder: Path
+    folder: Path = attrs.field(converter=Path)
     summaries: Mapping[str, RunSummary]
     """What each arm found, in their order; the first is the baseline."""
 

@@ -59,7 +59,7 @@ class Tuning:
     best: TunedArm
     """The one of the largest area; of equal ones, the first."""
 
-    settings: Path
+    settings: Path = attrs.field(converter=Path)
     """The best one's settings, for ``--config``."""
 
     __repr__ = fitting_repr
