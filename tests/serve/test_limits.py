@@ -76,6 +76,25 @@ async def test_a_browser_cannot_be_made_to_send_requests(serve: Any, path: str, 
     assert "application/json" in reply.json["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["/flush_cache", "/abort_request"])
+async def test_nor_by_a_form_without_fields(serve: Any, path: str) -> None:
+    client = await serve()
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await client("POST", path, headers=form)).status == 415
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_nor_by_a_picture_or_a_script_of_another_site(serve: Any, backend: Any, method: str) -> None:
+    client = await serve()
+    for site in ("cross-site", "same-site"):
+        reply = await client(method, "/flush_cache", headers={"Sec-Fetch-Site": site})
+        assert reply.status == 403
+        assert reply.json["error"]["message"] == "Pages of other sites are not served"
+    assert backend.flushes == 0
+    for site in ("none", "same-origin"):  # what the user typed, and a page of this server
+        assert (await client(method, "/flush_cache", headers={"Sec-Fetch-Site": site})).status == 200
+
+
 LONG_STATE = "".join(f"h{i} : x{i} = {i}\n" for i in range(3000)) + "⊢ True"
 
 

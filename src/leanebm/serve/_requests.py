@@ -60,16 +60,23 @@ class EncodeRequest:
     adapter: str | None
 
 
+_FORM_KINDS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+
+
 async def read_object(request: web.Request) -> dict[str, Any]:
     """The request's body as a JSON object.
 
     Raises:
         PolicyBadRequest: it is something else.
+        web.HTTPForbidden: a browser says that another site's page sends it.
         web.HTTPUnsupportedMediaType: it does not say that it is JSON. A web page can make a browser send text to
             a server on its user's machine, but JSON only with that server's consent, which we never give.
     """
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise web.HTTPForbidden(reason="Pages of other sites are not served")
     body = await request.read()
-    if body and request.content_type != "application/json":
+    kind = request.content_type  # a client without a body may name any, but a page's form just these
+    if kind in _FORM_KINDS or (body and kind != "application/json"):
         raise web.HTTPUnsupportedMediaType(reason="Send the body as Content-Type: application/json")
     return parse_object(body)
 

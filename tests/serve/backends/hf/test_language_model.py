@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -277,3 +278,21 @@ def test_the_first_rows_are_taken_over() -> None:
 
 def test_a_token_costs_keys_and_values_in_every_layer() -> None:
     assert filled([1.0, 2.0]).bytes_per_token == 2 * 2 * HEADS * CHANNELS * 4
+
+
+def test_a_folder_that_holds_an_adapter_with_the_model_is_refused(
+    model: LanguageModel, tiny_llama: Path, write_adapter: Any, tmp_path: Path
+) -> None:
+    both = Path(shutil.copytree(tiny_llama, tmp_path / "both"))
+    for file in write_adapter().iterdir():
+        shutil.copy(file, both)
+    version, before = model.weight_version, model.embeddings(PROMPTS)
+    with pytest.raises(ConfigError, match="holds a model and an adapter"):
+        LanguageModel.load(HfConfig(model=str(both)))
+    with pytest.raises(ConfigError, match="holds a model and an adapter"):
+        model.update(str(both), None)
+    assert model.weight_version == version
+    assert model.embeddings(PROMPTS) == before
+    (both / "adapter_config.json").unlink()  # without it, transformers does not see the adapter
+    alone = LanguageModel.load(HfConfig(model=str(both)))
+    assert (alone.weight_version, alone.embeddings(PROMPTS)) == (version, before)

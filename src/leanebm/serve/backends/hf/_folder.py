@@ -49,6 +49,8 @@ def problems_of_model(folder: Path) -> list[str]:
     """What is wrong with a folder of weights, as far as its config and the names of its files show."""
     if not (folder / "config.json").is_file():
         return [f"{folder} is not the folder of a model: it has no config.json"]
+    if (folder / _ADAPTER[0]).is_file():  # transformers would add the adapter to the weights, unseen by their version
+        return [f"{folder} holds a model and an adapter ({_ADAPTER[0]}): move the adapter to a folder of its own"]
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
