@@ -38,6 +38,7 @@ class Spelt:
 
 
 GOOD, OTHER, BAD = Spelt("good"), Spelt("other"), Spelt("bad", prefix="bad ")
+SLOW = Spelt("slow", prefix="slow ")
 
 
 def config(log: Path) -> RunConfig:
@@ -76,6 +77,12 @@ async def test_a_family_of_which_nothing_is_left_is_given_up(tmp_path: Path) -> 
     counts = await making(tmp_path, [BAD, GOOD], number=250).run()
     assert counts.by_family == {"good": 250}
     assert counts.dropped == {"statement refused": 150}  # three batches of 50, while the good ones took five
+
+
+async def test_a_statement_that_lean_has_no_time_for_is_dropped(tmp_path: Path) -> None:
+    counts = await making(tmp_path, [SLOW, GOOD], number=250).run()
+    assert counts.by_family == {"good": 250}
+    assert counts.dropped == {"Lean ran out of time": 150}
 
 
 async def test_no_family_gives_more_than_twice_its_share(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from leanebm.data.conjectures import (
     ConjectureSplit,
     write_conjecture_file,
 )
-from leanebm.errors import ConfigError, StatementError, WorkerLost
+from leanebm.errors import CommandRefused, ConfigError, StatementError, WorkerLost
 from leanebm.lean import LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline._concurrently import for_each
@@ -51,6 +51,7 @@ _SHORTENED: Final[Mapping[tuple[str, str], str]] = {("nat_recursion", "grind"): 
 _NOT_CLOSED: Final = ""
 _REFUSED: Final = "statement refused"
 _LOST: Final = "Lean broke"
+_LATE: Final = "Lean ran out of time"
 
 
 @attrs.frozen(kw_only=True)
@@ -221,6 +222,10 @@ class _Judge:
             verdict = await self._closed_by(conjecture)
         except StatementError:
             verdict = _REFUSED
+        except CommandRefused as refusal:
+            if refusal.kind != "timeout":
+                raise
+            verdict = _LATE
         except WorkerLost:
             verdict = _LOST
         self._notes.add(conjecture.name, verdict)

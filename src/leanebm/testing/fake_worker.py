@@ -5,7 +5,7 @@ For tests of whatever stands on a :class:`~leanebm.lean.LeanPool`. No Lean is ne
     backend = CommandBackend(argv=fake_worker_argv())
     async with LeanPool(LeanPoolConfig(backend=backend)) as pool: ...
 
-It proves toy theorems. Any statement is a goal (``bad …`` does not elaborate, ``slow`` not in time), and these
+It proves toy theorems. Any statement is a goal (``bad …`` does not elaborate, ``slow …`` not in time), and these
 are tactics:
 
 ==================  ==================================================================================
@@ -161,7 +161,7 @@ class FakeWorker:
         statement = payload.get("expr") or f"type of {payload['copyFrom']}"
         if statement.startswith("bad"):
             return refusal("elab", f"unknown identifier '{statement}'")
-        if statement == "slow":
+        if statement == "slow" or statement.startswith("slow "):
             return refusal("io", "interrupt")
         self.misbehave(statement)
         goals: Goals = [{"case": None, "vars": [], "target": statement}]
