@@ -75,6 +75,19 @@ def statements(name: str, **reading: Any) -> dict[str, str | None]:
                 "line_40": "(h : n = 0) : n * n = 0",
             },
         ),
+        (
+            "programs.lean",
+            {
+                "Stack.pop_push": "(a : α) : (s.push a).pop? = some (a, s)",
+                "area_scaled": "(n k : Nat) : Shape.area (n ⊙ k) = k * k * Shape.area n",
+                "keep": "(hp : p) (hq : q) : p",
+                "line_68": "[Decidable p] : (if p then 1 else 2) ≤ 2",
+                "even_or_odd": "(n : Nat) : isEven n || isOdd n",
+                "three_lt_chosen": "(h : ∃ n : Nat, 3 < n) : 3 < chosen h",
+                "pop_empty": "(empty : Stack Nat).pop? = none",
+                "Steps.le": "∀ {m n : Nat}, (m ⟶ n) → m ≤ n",
+            },
+        ),
     ],
 )
 def test_every_published_shape_gives_its_statements_by_name(name: str, expected: dict[str, str]) -> None:

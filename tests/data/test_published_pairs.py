@@ -32,7 +32,7 @@ def test_traced_tactics_are_proofs_of_library_theorems_in_their_module() -> None
     (proof,), sentence = told_proofs("leandojo.json")
     assert proof.module == "Made.Up.Basic"
     assert (proof.theorem, proof.tactics, proof.states) == (_ADD_ZERO.theorem, _ADD_ZERO.tactics, _ADD_ZERO.states)
-    assert "1 proofs, 1 of them of library theorems that Lean must have; 1 are left out, such as: " in sentence
+    assert "proofs: 1, of library theorems that Lean must have: 1; left out: 1, such as: " in sentence
     assert sentence.endswith("leandojo.json:row 3")  # the second was proved by a term, and that is no mistake
 
 
@@ -40,7 +40,7 @@ def test_rows_of_one_name_are_one_proof() -> None:
     (first, second), sentence = told_proofs("steps.csv")
     assert first == _ADD_ZERO
     assert (second.theorem.copy_from, second.tactics) == ("Nat.succ_pos", ("exact Nat.succ_pos _",))
-    assert sentence.endswith("2 proofs, 2 of them of library theorems that Lean must have")
+    assert sentence.endswith("proofs: 2, of library theorems that Lean must have: 2")
 
 
 def test_rows_without_a_name_state_what_their_state_shows() -> None:
@@ -52,7 +52,7 @@ def test_rows_without_a_name_state_what_their_state_shows() -> None:
     assert (chain.theorem.statement, chain.tactics) == ("∀ n : Nat, n = n", ("intro n", "rfl"))
     assert case.theorem.statement == "1 = 1"
     assert len({proof.theorem.name for proof in (instance, chain, case)}) == 3
-    assert "; 4 are left out, such as: it has no name, and its state is not one goal" in sentence
+    assert "; left out: 4, such as: it has no name, and its state is not one goal" in sentence
 
 
 @pytest.mark.parametrize("name", ["leandojo.json", "steps.csv", "state_tactic.jsonl"])

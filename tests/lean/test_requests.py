@@ -49,6 +49,13 @@ def test_every_flag_of_the_frontend_is_sent() -> None:
     assert payload.keys() == {"file", "readHeader", "inheritEnv", "newConstants", "sorrys", "typeErrorsAsGoals"}
 
 
+def test_a_fingerprint_is_asked_of_the_statement_in_its_place() -> None:
+    scope = {"expr": _SCOPED.statement, "header": _SCOPED.header}
+    assert requests.statement_fingerprint(_SCOPED).payload == scope
+    copied = Theorem(name="t", copy_from="Nat.add_comm")
+    assert requests.statement_fingerprint(copied).payload == {"copyFrom": "Nat.add_comm"}
+
+
 def test_certification_names_the_claim() -> None:
     payload = requests.proof_certify(_SCOPED, source="s", name="n", timeout_s=2.0).payload
     scope = {"expr": _SCOPED.statement, "header": _SCOPED.header}

@@ -160,8 +160,8 @@ def _read(path: Path, file_format: FileFormat, tell: Callable[[str], None], file
 
 def _about(path: Path, proofs: Sequence[PublishedProof], refused: Sequence[str]) -> str:
     of_library = sum(proof.theorem.copy_from is not None for proof in proofs)
-    told = f"{path}: {len(proofs)} proofs, {of_library} of them of library theorems that Lean must have"
-    return f"{told}; {len(refused)} are left out, such as: {refused[0]}" if refused else told
+    told = f"{path}: proofs: {len(proofs)}, of library theorems that Lean must have: {of_library}"
+    return f"{told}; left out: {len(refused)}, such as: {refused[0]}" if refused else told
 
 
 def _pairs(proof: PublishedProof) -> Iterator[TacticPair]:

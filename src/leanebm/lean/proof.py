@@ -20,6 +20,7 @@ from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, StaleState, StatementError
 from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
 from leanebm.lean._worker import LeanWorker
+from leanebm.lean.absent_modules import WITHOUT_MATHLIB, of_mathlib
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic, indexes_for
@@ -96,7 +97,8 @@ class ProofHandle:
                     "Raise that if the machine is slow or busy; else the statement asks too much of Lean",
                     command=refusal.command,
                 ) from refusal
-            raise StatementError(refusal.kind, refusal.description, command=refusal.command) from refusal
+            description = f"{refusal.description}{_mathlib_advice(theorem, config.imports)}"
+            raise StatementError(refusal.kind, description, command=refusal.command) from refusal
         root = started if isinstance(started, ProofState) else await _printed(worker, started)
         return cls(worker, theorem, root, config, on_close)
 
@@ -287,6 +289,11 @@ async def _printed(worker: LeanWorker, ref: StateRef) -> ProofState:
     except BaseException:
         _forget(worker, ref)
         raise
+
+
+def _mathlib_advice(theorem: Theorem, imports: Sequence[str]) -> str:
+    word = of_mathlib(theorem, imports)
+    return "" if word is None else f" ({word} is Mathlib's, which this Lean does not import: {WITHOUT_MATHLIB})"
 
 
 def _check_header(theorem: Theorem, command: WorkerCommand) -> None:

@@ -52,6 +52,7 @@ __all__ = [
     "printed_type",
     "proof_certify",
     "stat",
+    "statement_fingerprint",
     "warm",
 ]
 
@@ -204,6 +205,13 @@ def env_theorems(prefixes: Sequence[str], *, offset: int = 0, limit: int = 200) 
     """Look at ``limit`` constants of the modules under ``prefixes`` from ``offset`` on, and list the theorems."""
     payload = {"prefixes": list(prefixes), "offset": offset, "limit": limit}
     return Request("env.theorems", payload, library_reply)
+
+
+def statement_fingerprint(theorem: Theorem) -> Request[str]:
+    """The fingerprint that a certificate of ``theorem`` would bear; only our REPL knows."""
+    subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
+    payload = {**subject, **_in_front(theorem)}
+    return Request("statement.fingerprint", payload, text_reply("statement.fingerprint", "fingerprint"))
 
 
 def universe_levels(header: str) -> list[str]:

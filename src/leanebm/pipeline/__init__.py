@@ -46,6 +46,7 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
+from leanebm.pipeline.theorem_check import Cause, StatementCheck, TheoremCheckRun, check_statements
 from leanebm.pipeline.theorem_sets import BUNDLED, find_theorems, fit_imports, load_theorems, notes_on
 from leanebm.pipeline.workbench import (
     LeanParts,
@@ -70,6 +71,7 @@ __all__ = [
     "Arena",
     "AuditedNegative",
     "BudgetComparison",
+    "Cause",
     "CertificateRecord",
     "CertificationRun",
     "ChosenNegative",
@@ -115,6 +117,8 @@ __all__ = [
     "StageItem",
     "StageProgressed",
     "StageStarted",
+    "StatementCheck",
+    "TheoremCheckRun",
     "TierCounts",
     "TunedArm",
     "Tuning",
@@ -122,6 +126,7 @@ __all__ = [
     "Workbench",
     "WorkbenchOpener",
     "certified_proofs",
+    "check_statements",
     "compare_runs",
     "examine",
     "find_theorems",

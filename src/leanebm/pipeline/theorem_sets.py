@@ -106,7 +106,7 @@ def _of_ours(source: str) -> tuple[Theorem, ...]:
 
 def notes_on(found: TheoremFile, imports: Sequence[str]) -> list[str]:
     """What a person should know of a file whose theorems are to be stated over ``imports``: a sentence each."""
-    taken = [f"{len(found.theorems)} theorems; {found.recognised}"] if found.recognised else []
+    taken = [f"{_theorems(len(found.theorems))}; {found.recognised}"] if found.recognised else []
     absent = {name: count for name, count in found.imports.items() if not is_covered(name, imports)}
     return [*taken, *([_about_imports(absent, imports)] if absent else [])]
 
@@ -116,7 +116,11 @@ def _about_refused(found: TheoremFile) -> list[str]:
         return []
     more = f" … and {len(found.refused) - _MAX_SHOWN} more" if len(found.refused) > _MAX_SHOWN else ""
     listed = "; ".join(found.refused[:_MAX_SHOWN])
-    return [f"{len(found.refused)} are left out, for they cannot be stated: {listed}{more}"]
+    return [f"{len(found.refused)} left out, which cannot be stated: {listed}{more}; check-theorems lists all"]
+
+
+def _theorems(count: int) -> str:
+    return "one theorem" if count == 1 else f"{count} theorems"
 
 
 def is_covered(module: str, imports: Sequence[str]) -> bool:

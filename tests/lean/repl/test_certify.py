@@ -48,6 +48,16 @@ def test_statements_over_universes(repl: Any) -> None:
     assert "certificate" in certify(repl, "∀ (α : Type _) (a : α), a = a", "intro α a\n  rfl")
 
 
+def test_a_statement_has_the_fingerprint_of_its_certificate(repl: Any) -> None:
+    for statement, proof in (("∀ n : Nat, n = n", "intro n; rfl"), ("let n := 3; n = 3", "intro n; rfl")):
+        certificate = certify(repl, statement, proof)["certificate"]
+        assert repl("statement.fingerprint", expr=statement) == {"fingerprint": certificate["fingerprint"]}
+    assert repl("statement.fingerprint", copyFrom="Nat.add_zero") == repl(
+        "statement.fingerprint", expr="(n : Nat) : n + 0 = n"
+    )
+    assert repl("statement.fingerprint", expr="nowhere = 3")["error"] == "elaboration"
+
+
 def test_fingerprints_ignore_bound_names(repl: Any) -> None:
     one = certify(repl, "∀ n : Nat, n = n", "intro n; rfl")["certificate"]["fingerprint"]
     same = certify(repl, "∀ m : Nat, m = m", "intro n; rfl")["certificate"]["fingerprint"]

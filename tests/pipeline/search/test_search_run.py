@@ -81,7 +81,8 @@ async def test_the_observer_is_told_everything_in_order(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, observer: Any
 ) -> None:
     await SearchRun(config, numbers(3, 7), tmp_path, observer=observer, opening=toy_bench(world)).run()
-    started, *progressed, finished = observer.events
+    started, *progressed, finished = [event for event in observer.events if event.stage == "searching"]
+    assert observer.events[0] == StageStarted(stage="elaborating")
     assert started == StageStarted(stage="searching", detail=f"2 theorems into {tmp_path}")
     assert isinstance(finished, StageFinished)
     ended = ended_in(progressed)
@@ -97,6 +98,9 @@ async def test_a_refused_statement_is_told_and_the_run_goes_on(
     theorems = (Theorem(name="bad", statement="no such number"), *numbers(2))
     await SearchRun(config, theorems, tmp_path, observer=observer, opening=toy_bench(world)).run()
     assert [each.theorem.name for each in ended_in(observer.events) if each.error is not None] == ["bad"]
+    assert observer.events[2].detail == (
+        f"2 theorems (1 of them will not elaborate: 1 syntax; check-theorems says more) into {tmp_path}"
+    )
     assert outcomes(tmp_path) == {"n2": "proved"}
 
 
@@ -123,7 +127,7 @@ async def test_a_lost_search_is_recorded_and_tried_again_on_resume(
     assert outcomes(tmp_path) == {"n2": "proved", "n3": "infrastructure"}
     await SearchRun(config, numbers(2, 3), tmp_path, resume=True, observer=observer, opening=toy_bench(world)).run()
     assert outcomes(tmp_path) == {"n2": "proved", "n3": "proved"}
-    assert observer.events[0].detail == f"one theorem (1 done before) into {tmp_path}"
+    assert observer.events[2].detail == f"one theorem (1 done before) into {tmp_path}"
 
 
 async def test_too_many_losses_in_a_row_end_the_run(
@@ -141,7 +145,12 @@ async def test_cancelling_keeps_what_was_found_and_resuming_finishes(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench, observer: Any
 ) -> None:
     theorems = numbers(*range(1, 30))
-    crowd = Crowd(world, at_opening=lambda theorem: theorem.name == "n9" and task.cancel())
+
+    def cancel_at_the_ninth(theorem: Theorem) -> None:
+        if theorem.name == "n9" and observer.events[-1].stage == "searching":  # all are looked at before the search
+            task.cancel()
+
+    crowd = Crowd(world, at_opening=cancel_at_the_ninth)
     run = SearchRun(config, theorems, tmp_path, observer=observer, opening=toy_bench(world, environment=crowd))
     task = asyncio.create_task(run.run())
     with pytest.raises(asyncio.CancelledError):

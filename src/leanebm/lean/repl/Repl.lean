@@ -3372,8 +3372,9 @@ where
     | .anonymous => false
 
 def theoremJson (n module : Name) (info : ConstantInfo) : ReplM := do
+  let env ← getEnv
   answer [("name", jname n), ("module", jname module), ("statement", jstr (← ppWith info.type)),
-    ("fingerprint", jstr (fingerprint info.type))]
+    ("fingerprint", jstr (fingerprint (← saying env env info.type)))]
 
 /-- A library theorem is listed if its printed statement, read back, is the same statement. -/
 def roundTrips (env : Environment) (info : ConstantInfo) : ReplM := do
@@ -3446,6 +3447,21 @@ def envTheorems (s : Server) (p : Json) : IO Outcome := do
   | _, .error r, _ => return ⟨.null, some r⟩
   | _, _, .error r => return ⟨.null, some r⟩
 
+/-! ## statement.fingerprint -/
+
+/-- The fingerprint that a certificate of this statement would bear. -/
+def statementFingerprint (s : Server) (p : Json) : IO Outcome := do
+  match optStr p "expr", optStr p "copyFrom", frontOf p with
+  | .ok expr, .ok copyFrom, .ok front =>
+    match ← askedFor s ⟨`leanebm_statement, expr, copyFrom.map String.toName, front⟩ with
+    | .error r => return ⟨.null, some ⟨r.reason, r.message⟩⟩
+    | .ok asked => do
+      let said ← saying asked.before asked.env asked.type
+      return ⟨.mkObj [("fingerprint", jstr (fingerprintOver s.env asked.env said))], none⟩
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
 /-! ## The loop -/
 
 unsafe def addressOf (tk : IO.CancelToken) : Nat := (ptrAddrUnsafe tk).toNat
@@ -3487,6 +3503,7 @@ def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outco
   | "env.module_read" => envModuleRead s p
   | "env.parse" => envParse s p
   | "env.add" => envAdd s p
+  | "statement.fingerprint" => statementFingerprint s p
   | "stat" => return ⟨.mkObj [("nGoals", jnat (countStates (← ST.Prim.Ref.get s.states).toList))], none⟩
   | "reset" => do
     let n := countStates (← ST.Prim.Ref.get s.states).toList

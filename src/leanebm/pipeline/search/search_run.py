@@ -25,6 +25,7 @@ from leanebm.pipeline.run_folder import RunFolder, refuse_restated, write_text
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
+from leanebm.pipeline.theorem_check import Cause, refused_by_cause
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.storage import RunInfo
 from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
@@ -179,8 +180,9 @@ class SearchRun:
                 if not self._resume_anyway:
                     refuse_restated(self._theorems, done)
                 waiting = [theorem for theorem in self._theorems if theorem.name not in done]
+                refused = await self._look_at(waiting, bench)
                 recorder = _Recorder(self._folder, info, writer)
-                with stage(self._observer, "searching", self._detail(len(waiting))) as searching:
+                with stage(self._observer, "searching", self._detail(len(waiting), refused)) as searching:
                     tally = SearchTally(stage=searching, total=len(waiting))
                     search = bench.start_search(self._config.search, tally)
                     await self._search_all(waiting, recorder, search, tally)
@@ -192,10 +194,25 @@ class SearchRun:
         """The theorems whose statements Lean refused, each with its reason."""
         return tuple(self._refusals)
 
-    def _detail(self, waiting: int) -> str:
+    async def _look_at(self, waiting: Sequence[Theorem], bench: Workbench) -> Counter[Cause]:
+        """How many statements do not elaborate, which a person wants to know before the search rather than after it."""
+        with stage(self._observer, "elaborating"):
+            return await refused_by_cause(
+                waiting,
+                bench.environment,
+                imports=self._config.lean.imports,
+                concurrency=self._config.concurrency,
+            )
+
+    def _detail(self, waiting: int, refused: Counter[Cause]) -> str:
         done = len(self._theorems) - waiting
         theorems = "one theorem" if waiting == 1 else f"{waiting} theorems"
-        return f"{theorems}{f' ({done} done before)' if done else ''} into {self._folder.path}"
+        told = [f"{done} done before"] if done else []
+        if refused:
+            causes = ", ".join(f"{count} {cause}" for cause, count in refused.most_common())
+            told.append(f"{refused.total()} of them will not elaborate: {causes}; check-theorems says more")
+        more = f" ({'; '.join(told)})" if told else ""
+        return f"{theorems}{more} into {self._folder.path}"
 
     def _check(self) -> None:
         counts = Counter(theorem.name for theorem in self._theorems)
