@@ -108,3 +108,13 @@ def test_a_set_that_is_no_file_is_read_in_one_way_only(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text('[{"name": "t", "formal_statement": "1 = 1"}]')
     assert [theorem.name for theorem in load_theorems(path, reading=FileReading(format="json"))] == ["t"]
+
+
+def test_the_shipped_conjectures_are_sets_by_split() -> None:
+    splits = {split: load_theorems(f"conjectures:{split}") for split in ("train", "val", "test", "unseen")}
+    assert all(splits.values())
+    assert len({theorem.name for theorems in splits.values() for theorem in theorems}) == sum(map(len, splits.values()))
+    with pytest.raises(ConfigError, match=r"no split 'dev' of conjectures; choose train, val, test, unseen"):
+        load_theorems("conjectures:dev")
+    with pytest.raises(ConfigError, match=r"did you mean conjectures:val\?"):
+        load_theorems("conjecture:val")

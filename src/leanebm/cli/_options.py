@@ -242,7 +242,7 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
         default="bundled",
         show_default=True,
         help="What to prove: a file (one statement per line, Lean source, JSON, CSV or Parquet, also as data sets are "
-        "published); or 'bundled', or 'library:train', 'library:val', 'library:test'.",
+        "published); or 'bundled'; or 'library:train' or 'conjectures:train', with val and test, too.",
         **more,
     )
     return lambda command: option(reading_options(command))

@@ -11,7 +11,9 @@ from leanebm.data.conjectures.conjecture import (
 from leanebm.data.conjectures.conjecture_file import (
     CONJECTURE_SCHEMA,
     CONJECTURE_SCHEMA_VERSION,
+    SHIPPED_CONJECTURES,
     ConjectureFile,
+    conjectures_of,
     read_conjecture_file,
     write_conjecture_file,
 )
@@ -26,6 +28,7 @@ __all__ = [
     "HELD_OUT",
     "MAX_DIFFICULTY",
     "OPERATORS",
+    "SHIPPED_CONJECTURES",
     "Conjecture",
     "ConjectureFactory",
     "ConjectureFamily",
@@ -33,6 +36,7 @@ __all__ = [
     "ConjectureSplit",
     "Expression",
     "World",
+    "conjectures_of",
     "evaluate",
     "exists",
     "family_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,9 @@ from leanebm.errors import ConfigError
 from leanebm.storage import open_regular, write_atomically
 
 CONJECTURE_SCHEMA_VERSION: Final = 1
+
+SHIPPED_CONJECTURES: Final = Path(__file__).parent.with_name("bundled") / "conjectures.parquet"
+"""The conjectures that come with this package."""
 
 _VERSION_KEY: Final = "leanebm.conjecture_schema_version"
 _PREFIX: Final = "leanebm."
@@ -54,6 +58,21 @@ class ConjectureFile:
     """How they were made: ``command``, ``seed``, ``lean_version`` …"""
 
     __repr__ = fitting_repr
+
+
+@functools.cache
+def conjectures_of(split: ConjectureSplit | str) -> tuple[Conjecture, ...]:
+    """The shipped conjectures of one split (``train``, ``val``, ``test`` or ``unseen``).
+
+    Raises:
+        ConfigError: there is no such split, or the package was installed without its data file.
+    """
+    try:
+        wanted = ConjectureSplit(split)
+    except ValueError as error:
+        raise ConfigError(f"there is no split {split!r} of conjectures; choose {', '.join(ConjectureSplit)}") from error
+    held = read_conjecture_file(SHIPPED_CONJECTURES).conjectures
+    return tuple(conjecture for conjecture in held if conjecture.split is wanted)
 
 
 def is_conjecture_file(path: Path) -> bool:

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from leanebm.data.conjectures import FAMILIES
+from leanebm.data.conjectures import FAMILIES, Expression, evaluate, implies, local
+from leanebm.data.conjectures.families.arithmetic import _larger_worlds
 
 
 @pytest.mark.parametrize("name", ["divisibility", "inequalities"])
@@ -57,3 +58,10 @@ def _as_python(part: str) -> str:
 
 
 _MEANINGS = {"N": _Nat, "divides": _divides}
+
+
+def test_what_only_larger_numbers_refute_is_refuted() -> None:
+    n, m = local("n"), local("m")
+    square = Expression("∣", (n, Expression("*", (m, m))))
+    body = implies([square], Expression("∣", (n, Expression("+", (m, Expression("+", (m, n)))))))
+    assert not all(evaluate(body, world) for world in _larger_worlds(("n", "m")))  # 9 ∣ 3 * 3

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 from typing import Final, final
 
 import attrs
 
 from leanebm.data.conjectures.conjecture import Conjecture
-from leanebm.data.conjectures.expression import Expression, World, implies
+from leanebm.data.conjectures.expression import Expression, World, evaluate, implies
 from leanebm.data.conjectures.families._worlds import is_tight
 from leanebm.data.conjectures.families.equations import Signature, Terms, is_plain
 
@@ -36,7 +37,9 @@ class ArithmeticFamily:
             if len(set(premises)) < len(premises) or not all(map(_is_worthy, (*premises, conclusion))):
                 continue
             if is_tight(premises, conclusion, few) and is_tight(premises, conclusion, many):
-                return Conjecture.of(self.name, params, implies(premises, conclusion), difficulty=difficulty)
+                body = implies(premises, conclusion)
+                if all(evaluate(body, world) for world in _larger_worlds(tuple(params))):
+                    return Conjecture.of(self.name, params, body, difficulty=difficulty)
         return None
 
     def _relation(self, rng: random.Random, terms: Terms, left: int, right: int) -> Expression:
@@ -47,6 +50,12 @@ def _is_worthy(formula: Expression) -> bool:
     """Whether a person would write it: without ``0``, which makes relations trivial, and ``a`` once if ``a ∼ a``."""
     sides = formula.args
     return sides[0] != sides[1] and all(is_plain(node) and node.head != "0" for node in formula.walk())
+
+
+@lru_cache
+def _larger_worlds(names: tuple[str, ...]) -> tuple[World, ...]:
+    """What a statement must hold on at last: ``9 ∣ 3 * 3``, say, shows what no smaller numbers do."""
+    return _worlds(random.Random("larger"), list(names), 4000, 30)  # noqa: S311 - mathematics, not secrets
 
 
 def _worlds(rng: random.Random, names: list[str], number: int, largest: int) -> tuple[World, ...]:

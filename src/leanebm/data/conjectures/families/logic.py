@@ -15,7 +15,9 @@ from leanebm.data.conjectures.families._worlds import is_contingent, is_tight, r
 
 _TRIES: Final = 60
 _SEEDS_OF_MORE: Final = range(8, 16)
-"""Of the models that a statement must hold in, too, once it holds in those that it was looked for in."""
+_SEEDS_OF_MORE_FUNCTIONS: Final = range(8, 48)
+"""Of the models that a statement must hold in, too, once it holds in those that it was looked for in. A model has
+many readings of each predicate, and one of each function."""
 
 _CONNECTIVES: Final = ("→",) * 5 + ("∧",) * 4 + ("∨",) * 4 + ("¬",) * 2 + ("↔",)
 
@@ -149,7 +151,8 @@ class FirstOrderFamily:
         """Up to :attr:`max_premises` premises; difficulty adds connectives and quantifiers."""
         params = tuple(self.params.items())
         worlds = _cached_models(params, rng.randrange(8))
-        more_worlds = [world for seed in _SEEDS_OF_MORE for world in _cached_models(params, seed)]
+        more_seeds = _SEEDS_OF_MORE_FUNCTIONS if "α → α" in self.params.values() else _SEEDS_OF_MORE
+        more_worlds = [world for seed in more_seeds for world in _cached_models(params, seed)]
         for _ in range(_TRIES):
             premises = [self._formula(rng, difficulty) for _ in range(1 + rng.randrange(self.max_premises))]
             conclusion = self._formula(rng, difficulty)
@@ -194,7 +197,7 @@ class FirstOrderFamily:
         return _Grammar(rng, self.params).formula(size, ())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _cached_models(params: tuple[tuple[str, str], ...], seed: int) -> tuple[World, ...]:
     return random_models(dict(params), seed=seed)
 

@@ -1,0 +1,71 @@
+"""The conjectures that come with the package."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from leanebm.data.conjectures import (
+    FAMILIES,
+    HELD_OUT,
+    SHIPPED_CONJECTURES,
+    Conjecture,
+    ConjectureFactory,
+    ConjectureSplit,
+    conjectures_of,
+    read_conjecture_file,
+    split_of_skeleton,
+)
+from leanebm.errors import ConfigError
+from leanebm.lean import LeanPool
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[Conjecture, ...]:
+    return read_conjecture_file(SHIPPED_CONJECTURES).conjectures
+
+
+def test_they_are_small_enough_to_ship() -> None:
+    assert SHIPPED_CONJECTURES.stat().st_size < 2 * MIB
+
+
+def test_skeletons_are_not_torn_between_splits(shipped: tuple[Conjecture, ...]) -> None:
+    for conjecture in shipped:
+        expected = split_of_skeleton(conjecture.skeleton)
+        if conjecture.family in HELD_OUT:
+            expected = ConjectureSplit.UNSEEN
+        assert conjecture.split is expected
+
+
+def test_every_family_is_there_and_none_has_more_than_twice_its_share(shipped: tuple[Conjecture, ...]) -> None:
+    counts = Counter(conjecture.family for conjecture in shipped)
+    assert set(counts) == set(FAMILIES)
+    for families in (set(FAMILIES) - set(HELD_OUT), set(HELD_OUT)):
+        among = [counts[family] for family in families]
+        assert max(among) <= 2 * sum(among) / len(among) + 1
+
+
+def test_splits_add_up(shipped: tuple[Conjecture, ...]) -> None:
+    assert sum(len(conjectures_of(split)) for split in ConjectureSplit) == len(shipped)
+    assert all(len(conjectures_of(split)) >= 20 for split in ConjectureSplit)
+    with pytest.raises(ConfigError, match="choose train, val, test, unseen"):
+        conjectures_of("best")
+
+
+def test_the_factory_still_makes_them(shipped: tuple[Conjecture, ...]) -> None:
+    """As the file's provenance says; a change of a family makes the shipped set one of the past."""
+    factory = ConjectureFactory(seed=int(read_conjecture_file(SHIPPED_CONJECTURES).provenance["seed"]))
+    statements = {conjecture.statement for conjecture in shipped}
+    for family in ("first_order", "list_recursion", "divisibility"):
+        drawn = factory.draw(family, 40)
+        assert sum(conjecture.statement in statements for conjecture in drawn) >= 4
+
+
+@pytest.mark.lean
+async def test_lean_can_state_them(shipped: tuple[Conjecture, ...], lean_pool: LeanPool) -> None:
+    for conjecture in shipped[:: len(shipped) // 25]:
+        async with lean_pool.open(conjecture.theorem) as proof:
+            assert not proof.root.is_solved
