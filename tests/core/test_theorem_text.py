@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.core.theorem_text import lean_commands, split_binders, split_theorem, theorem_of_command
+from leanebm.core.theorem_text import lean_commands, mentioned, split_binders, split_theorem, theorem_of_command
 
 FILE = """\
 import Mathlib
@@ -179,3 +179,10 @@ def test_a_library_theorem_takes_no_context() -> None:
 )
 def test_odd_text_is_left_for_lean_to_refuse(text: str) -> None:
     assert Theorem.of(text).statement is not None
+
+
+def test_a_name_is_mentioned_in_every_part_that_may_be_one() -> None:
+    text = 'exact (Nat.pos h).le -- not this\n "nor this"'
+    assert mentioned(text) == {"exact", "Nat.pos", "Nat", "pos", "h", "le"}
+    assert mentioned("a.b.c") == {"a", "b", "c", "a.b", "b.c", "a.b.c"}
+    assert len(mentioned(".".join(["a"] * 10_000))) == 16

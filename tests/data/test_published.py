@@ -171,6 +171,7 @@ def test_what_is_proved_by_a_sorry_is_no_context_and_nor_is_what_nothing_can_nee
         "theorem left (n : Nat) : n = n := sorry",
         "theorem by_left : 1 = 1 := A.left 1",
         "theorem by_both : 1 = 1 := by_left.trans (left 1)",
+        "theorem by_its_field : 1 = 1 := (A.left 1).trans (by_both.symm)",
         "theorem honest : 1 = 1 := rfl  -- not by left",
         "example : 2 = 2 := rfl",
         "#check honest",
@@ -202,6 +203,30 @@ def test_what_needs_a_definition_without_value_is_refused_and_nothing_else(tmp_p
     assert found.refused == tuple(
         f"{name!r} {told} @ {path}:{line}" for name, line in [("A.base", 5), ("A.double", 6), ("instance", 10)]
     )
+
+
+def test_a_context_that_would_be_too_long_has_only_the_theorems_that_definitions_need(tmp_path: Path) -> None:
+    path = lean_file(
+        tmp_path,
+        "def two : Nat := 2",
+        "theorem base : 0 < two := by decide",
+        "theorem needed : 0 < two := base",
+        *(f"theorem lemma_{number} : {number} + two = {number} + two := rfl" for number in range(1000)),
+        "def three : Nat := two + (if needed.le then 1 else 0)",
+        "theorem wanted : three = 3 := sorry",
+    )
+    found = read_theorem_file(path)
+    assert found.recognised == (
+        "1 theorems that hold a sorry, 1002 that are proved; 1 without the proved theorems before them, "
+        "with which their context would be too long"
+    )
+    (wanted,) = found.theorems
+    assert wanted.context.split("\n\n") == [
+        "def two : Nat := 2",
+        "theorem base : 0 < two := by decide",
+        "theorem needed : 0 < two := base",
+        "def three : Nat := two + (if needed.le then 1 else 0)",
+    ]
 
 
 def test_a_lean_file_in_which_everything_is_proved_holds_nothing_to_prove(tmp_path: Path) -> None:

@@ -85,6 +85,9 @@ _LEFT_OUT: Final = re.compile(r"(?:by\b *)?(?:sorry|admit)?")
 
 _NAME: Final = re.compile(r"\s*((?:«[^»\n]*»|[^\W\d][\w'!?]*)(?:\.(?:«[^»\n]*»|[^\W\d][\w'!?]*))*)(?:\.\{([^}]*)\})?")
 
+# Of a name with more parts than any honest one has, the first are looked at.
+_MAX_PARTS: Final = 16
+
 _COMMENT_MARK: Final = re.compile(r"/-|-/")
 
 _BLANKS: Final = re.compile(r"\s+")
@@ -269,9 +272,13 @@ def _holds_sorry(text: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def mentioned(text: str) -> frozenset[str]:
-    """The words of ``text`` that may be names, each whole and from each of its dots on, as a namespace shortens it."""
-    words = {token.text for token in _code(text) if token.kind == "word"}
-    return frozenset(ending for word in words for ending in endings(word))
+    """The words of ``text`` that may be names, each whole and in parts.
+
+    For a namespace may be left out before a name, and that of a field stand after it.
+    """
+    names = [token.text.split(".")[:_MAX_PARTS] for token in _code(text) if token.kind == "word"]
+    heads = {".".join(name[:length]) for name in names for length in range(1, len(name) + 1)}
+    return frozenset(ending for head in heads for ending in endings(head))
 
 
 def endings(name: str) -> tuple[str, ...]:

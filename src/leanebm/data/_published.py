@@ -11,7 +11,7 @@ import attrs
 
 from leanebm._shown import shown, shown_json
 from leanebm.core import Theorem
-from leanebm.core.limits import objection_to_length
+from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, objection_to_length
 from leanebm.core.theorem_text import (
     LeanCommand,
     TheoremText,
@@ -134,13 +134,17 @@ def published_in_lean(source: str) -> PublishedTheorems:
     sources: list[_Source] = []
     problems: list[Problem] = []
     before = _Before()
-    proved = 0
+    proved = shortened = 0
     for command, line, namespace in _placed(normalized(source)):
         if not command.is_claim or not command.holds_sorry:
             proved += command.is_claim
             before.add(command, namespace)
             continue
         parts = theorem_of_command([*before.commands, command], len(before.commands))
+        if len(parts.context) > MAX_CONTEXT_CHARACTERS:
+            needed = before.needed_by(parts.statement)
+            parts = theorem_of_command([*needed, command], len(needed))
+            shortened += 1
         full_name = ".".join((*namespace, parts.name)) if parts.name else ""
         if missing := before.lacking_in(parts.statement):
             problems.append((line, f"{', '.join(map(shown, missing))} is left as sorry: a definition needs its value"))
@@ -148,6 +152,8 @@ def published_in_lean(source: str) -> PublishedTheorems:
             sources.append(_Source(line, full_name, parts))
         before.unproved.update(endings(full_name))
     told = f"{len(sources) + len(problems)} theorems that hold a sorry{f', {proved} that are proved' if proved else ''}"
+    if shortened:
+        told += f"; {shortened} without the proved theorems before them, with which their context would be too long"
     return _stated(sources, problems, recognised=told, place="", unnamed="line")
 
 
@@ -180,6 +186,16 @@ class _Before:
             self._unvalued |= dict.fromkeys(endings(full_name), full_name or command.keyword)
         else:
             self.commands.append(command)
+
+    def needed_by(self, statement: str) -> list[LeanCommand]:
+        """The commands without the theorems that neither ``statement`` nor another of them names."""
+        named = set(mentioned(statement))
+        needed: list[LeanCommand] = []
+        for command in reversed(self.commands):
+            if not command.is_claim or not named.isdisjoint(endings(command.declared or "")):
+                named |= mentioned(command.text)
+                needed.append(command)
+        return needed[::-1]
 
     def lacking_in(self, text: str) -> list[str]:
         """The definitions without a value that a text needs."""
