@@ -26,8 +26,8 @@ _THEOREM = Theorem(name="t", statement="p")
 
 
 @asynccontextmanager
-async def _proof(config: LeanPoolConfig, **settings: int) -> AsyncIterator[ReplayingProof]:
-    async with LeanPool(config) as pool, ReplayingEnvironment(pool, **settings).open(_THEOREM) as proof:
+async def _proof(config: LeanPoolConfig, *, max_replays: int = 3) -> AsyncIterator[ReplayingProof]:
+    async with LeanPool(config) as pool, ReplayingEnvironment(pool, max_replays=max_replays).open(_THEOREM) as proof:
         yield proof
 
 

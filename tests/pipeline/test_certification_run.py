@@ -26,7 +26,7 @@ FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
 
 def write(tmp_path: Path, text: str, name: str = "proof.lean") -> Path:
     path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text.encode())
     return path
 
 
@@ -92,7 +92,7 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (str, "No such file"),
     "large": (lambda path: path.write_bytes(bytes(2**20 + 1)), "and at most 1048576 are read"),
     "binary": (lambda path: path.write_bytes(b"\xff"), "can't decode byte 0xff"),
-    "other": (lambda path: path.write_text("def x := 1"), "is not a proof file"),
+    "other": (lambda path: path.write_text("def x := 1"), "states no theorem"),
     "option": (
         lambda path: path.write_text("import --maxHeartbeats=7\ntheorem t : P := by\n  done\n"),
         "imports what is no module: '--maxHeartbeats=7'",
@@ -199,6 +199,37 @@ async def test_real_lean_accepts_a_proof_and_refuses_what_only_looks_like_one(
     assert "No.Such" in str(lost)
     assert isinstance(good, Certificate)
     assert isinstance(cheat, CertificationRejected)
+
+
+@pytest.mark.lean
+async def test_real_lean_certifies_each_theorem_of_a_file_that_a_person_wrote(
+    tmp_path: Path, embedded_lean: EmbeddedLean
+) -> None:
+    assert embedded_lean.node.is_file()
+    text = (
+        "\ufeff/- sorry -/\r\nimport Init\r\n\r\n/-- Twice. -/\r\ndef double (n : Nat) := n + n\r\n"
+        "set_option maxHeartbeats 40000 in\r\n/-- sorry -/\r\n@[simp] theorem first : double 1 = 2 := rfl\r\n"
+        "theorem second (n : Nat) : double n = 2 * n := by\r\n  unfold double\r\n  omega\r\n"
+        "#check second\r\nexample : double 2 = 4 := by simp [second]\r\n"
+        "lemma_free : 1 = 1\r\n"
+    )
+    whole = text.removesuffix("lemma_free : 1 = 1\r\n")
+    cheat = whole + "theorem third : double 3 = 7 := by\r\n  sorry\r\n"
+    bare = "/-- Documented. -/\ntheorem alone : 2 + 2 = 4 := by\n  rfl\n"
+    paths = [write(tmp_path, each, f"{number}.lean") for number, each in enumerate((text, whole, cheat, bare))]
+    wrong, good, half, alone = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
+    assert isinstance(wrong.result, CertificationRejected)
+    assert wrong.result.message.startswith("14:1: ")
+    assert [(each.name, each.is_certified) for each in good.theorems] == [
+        ("first", True),
+        ("second", True),
+        ("«example 1»", True),
+    ]
+    assert good.is_certified
+    assert [each.name for each in half.theorems if not each.is_certified] == ["third"]
+    assert isinstance(half.result, CertificationRejected)
+    assert half.result.reason == "sorry"
+    assert alone.is_certified
 
 
 def recorded(tmp_path: Path, **change: Any) -> Path:

@@ -10,7 +10,7 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import BAD_INPUT, BROKEN, NOT_PROVED, run_to_end
-from leanebm.core import Certificate, CertificationRejected
+from leanebm.core import Certificate, CertificationRejected, CertificationResult
 from leanebm.errors import ConfigError, LeanEbmError
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def certify(*, files: tuple[Path, ...], as_json: bool, config: RunConfig) -> None:
     """Check proof files again: elaborate each from its text, kernel-check it, collect its axioms.
 
-    Takes files such as `prove` and `search` write: import lines, open and universe lines, one theorem. A folder, such
-    as a run's, stands for the proofs in it. Each is checked in a fresh process of whichever Lean is chosen. If there
-    is a NAME.certificate.json beside NAME.lean, the file must also be the one it records, to the byte, and state
-    what it records. Each file has a report of its own, whatever the others are. The exit status is 0 only if
-    every file is certified, 2 if one cannot be read or imports what Lean has not, and 3 if Lean broke.
+    Takes files such as `prove` and `search` write, and files as people write them, in which each theorem is
+    certified where it stands. A folder, such as a run's, stands for the proofs in it. Each file is checked in a fresh
+    process of whichever Lean is chosen. If there is a NAME.certificate.json beside NAME.lean, the file must also be
+    the one it records, to the byte, and state what it records. Each file has a report of its own, whatever the
+    others are. The exit status is 0 only if every theorem is certified, 2 if a file cannot be read, states no
+    theorem or imports what Lean has not, and 3 if Lean broke.
     """
     from leanebm.cli._display import open_display
     from leanebm.pipeline import CertificationRun, proof_files
@@ -61,7 +62,13 @@ def _status(report: ProofFileReport) -> int:
 
 
 def _as_text(report: ProofFileReport) -> str:
-    name, result = str(report.path).replace("\n", " "), report.result
+    path = str(report.path).replace("\n", " ")
+    if report.theorems:
+        return "\n".join(_told(f"{path}: {each.name}", each.result, report) for each in report.theorems)
+    return _told(path, report.result, report)
+
+
+def _told(name: str, result: CertificationResult | LeanEbmError, report: ProofFileReport) -> str:
     if isinstance(result, Certificate):
         return _certified(name, result, report)
     if isinstance(result, CertificationRejected):
@@ -89,18 +96,27 @@ def _indented(text: str) -> str:
 
 
 def _as_json(report: ProofFileReport) -> dict[str, Any]:
-    import attrs
-
     told: dict[str, Any] = {"file": str(report.path), "certified": report.is_certified}
     result = report.result
     if isinstance(result, LeanEbmError):
         return told | {"reason": "unchecked", "message": str(result)}
-    told |= attrs.asdict(result, filter=lambda attribute, _: attribute.name != "theorem")
+    told |= _result_as_json(result)
     if isinstance(result, Certificate):
         told |= {
-            "vouched_for_by": result.vouched_for_by,
             "source_sha256": result.source_sha256,
             "recorded": report.record is not None,
             "unconfirmed": report.unconfirmed,
         }
-    return told
+    theorems = [
+        {"name": each.name, "certified": each.is_certified, **_result_as_json(each.result)} for each in report.theorems
+    ]
+    for theorem in theorems:
+        del theorem["source"]
+    return told | {"theorems": theorems}
+
+
+def _result_as_json(result: CertificationResult) -> dict[str, Any]:
+    import attrs
+
+    told = attrs.asdict(result, filter=lambda attribute, _: attribute.name != "theorem")
+    return told | ({"vouched_for_by": result.vouched_for_by} if isinstance(result, Certificate) else {})

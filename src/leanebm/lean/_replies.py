@@ -34,6 +34,7 @@ __all__ = [
     "certify_reply",
     "expect",
     "library_reply",
+    "names_in",
     "optional",
     "print_reply",
     "ref_in",
@@ -241,9 +242,9 @@ def certify_reply(reply: JsonObject) -> CertifiedReply | CertifyRejectedReply:
     return CertifiedReply(
         statement=expect(certificate, "statement", str),
         fingerprint=expect(certificate, "fingerprint", str),
-        axioms=_names(certificate, "axioms"),
-        constants=_names(certificate, "constants"),
-        trusted_constants=_names(certificate, "trustedConstants"),
+        axioms=names_in(certificate, "axioms"),
+        constants=names_in(certificate, "constants"),
+        trusted_constants=names_in(certificate, "trustedConstants"),
         lean_version=expect(certificate, "leanVersion", str),
     )
 
@@ -347,7 +348,12 @@ def _texts(reply: JsonObject, key: str) -> list[str]:
     return [text for text in optional(reply, key, list) or () if isinstance(text, str)]
 
 
-def _names(reply: JsonObject, key: str) -> tuple[str, ...]:
+def names_in(reply: JsonObject, key: str) -> tuple[str, ...]:
+    """The names under ``key``, sorted.
+
+    Raises:
+        MalformedReplyError: one of them is no text, or they are missing.
+    """
     names = expect(reply, key, list)
     # A name that cannot be read is not left out: it might be an axiom's.
     if not all(isinstance(name, str) for name in names):

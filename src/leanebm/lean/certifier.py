@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import attrs
 
@@ -23,21 +24,26 @@ from leanebm.core.proof_script import Proof, indented, tactic_blocks
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
+from leanebm.lean._file_replies import FileRefused, TheoremVerdict
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
+from leanebm.lean.certified_file import CertifiedFile, FileVerdict
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
     CERTIFIER_LIMIT,
     expr_echo,
+    file_certify,
     frontend_process,
     lean_version,
     printed_type,
     proof_certify,
     universe_levels,
 )
+
+T = TypeVar("T")
 
 _SORRY = "sorryAx"
 
@@ -212,25 +218,71 @@ class Certifier:
         """
         return await self._decide(_Claim(theorem, (), name, text))
 
+    async def certify_file(
+        self, source: str, *, original: str | None = None, theorems: Sequence[str] | None = None
+    ) -> CertifiedFile | FileRefused:
+        """Decide about theorems of a file, each where it stands.
+
+        Args:
+            source: everything after the import lines, with blanks in their place if places are to mean something.
+            original: what the file was before. Each theorem must say what the one of its name says there.
+            theorems: names of those to decide about; ``None`` for all.
+
+        Raises:
+            CommandRefused: this Lean's server cannot read files.
+            WorkerLost, WorkerStartError, LeanInstallError: as :meth:`certify`.
+        """
+        if (objection := objection_to_length(source, MAX_FILE_CHARACTERS, what="file")) is not None:
+            return FileRefused("length", objection)
+
+        async def ask(worker: LeanWorker) -> CertifiedFile | FileRefused:
+            request = file_certify(source, original=original, theorems=theorems)
+            reply = await worker.request(request, deadline_s=self._deadline_s)
+            if isinstance(reply, FileRefused):
+                return reply
+            verdicts = tuple(self._file_verdict(worker, verdict, source) for verdict in reply.theorems)
+            return CertifiedFile(commands=reply.commands, theorems=verdicts)
+
+        return await self._asking("a file", ask)
+
     async def _decide(self, claim: _Claim) -> CertificationResult:
         if (objection := claim.objection()) is not None:
             return self._rejection(claim, claim.source(), CertifyRejectedReply("length", objection))
+        return await self._asking(shown(claim.theorem.name), partial(self._certify, claim=claim))
+
+    async def _asking(self, what: str, ask: Callable[[LeanWorker], Awaitable[T]]) -> T:
+        """Ask the worker about ``what``; another one, once, if it is lost meanwhile."""
         async with self._turn:
             for attempt in range(1, _WORKERS_PER_PROOF + 1):
                 worker = await self._ready_worker()
+                self._certifications += 1
                 try:
-                    return await self._certify(worker, claim)
+                    return await ask(worker)
                 except StaleState as stale:
                     loss: WorkerLost = WorkerDied(str(stale))
                 except WorkerLost as lost:
                     loss = lost
-                _log.warning(
-                    "certifying %r, worker %d of %d: %s", claim.theorem.name, attempt, _WORKERS_PER_PROOF, loss
-                )
+                _log.warning("certifying %s, worker %d of %d: %s", what, attempt, _WORKERS_PER_PROOF, loss)
             raise loss
 
+    def _file_verdict(self, worker: LeanWorker, verdict: TheoremVerdict, source: str) -> FileVerdict:
+        theorem = Theorem(name=verdict.name, statement=verdict.statement)
+        claim = _Claim(theorem, (), verdict.name, source)
+        reply = audit(theorem, verdict.reply)
+        result: CertificationResult
+        if isinstance(reply, CertifyRejectedReply):
+            result = self._rejection(claim, source, reply)
+        else:
+            result = self._certificate(worker, claim, source, reply)
+        return FileVerdict(
+            name=verdict.name,
+            start=verdict.start,
+            sorries=verdict.sorries,
+            unproved=verdict.unproved,
+            result=result,
+        )
+
     async def _certify(self, worker: LeanWorker, claim: _Claim) -> CertificationResult:
-        self._certifications += 1
         theorem, source = claim.theorem, claim.source()
         try:
             statement = theorem.statement or ""

@@ -31,7 +31,7 @@ from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
-from leanebm.lean.requests import LibraryIndex, Request
+from leanebm.lean.requests import LibraryIndex, Request, StartRequest, goal_start
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
 _log = logging.getLogger(__name__)
@@ -135,11 +135,14 @@ class LeanPool:
 
     # --- use ---
 
-    def open(self, theorem: Theorem | str) -> Opening[ProofHandle, ProofHandleOwned]:
+    def open(
+        self, theorem: Theorem | str, *, asking: StartRequest = goal_start
+    ) -> Opening[ProofHandle, ProofHandleOwned]:
         """Start a proof on the least loaded worker: for an ``async with`` block, or ``await`` it and close it yourself.
 
         Args:
             theorem: a theorem, or its text, such as ``"1 + 1 = 2"``.
+            asking: makes the request that opens it; :mod:`leanebm.lean.requests` has those that there are.
 
         Raises:
             TypeError, ValueError: it is neither, or the text states no theorem.
@@ -149,7 +152,9 @@ class LeanPool:
             PoolClosed: outside the pool's ``async with``.
         """
         theorem = Theorem.read(theorem)
-        return Opening(partial(self._open, theorem, ProofHandle), partial(self._open, theorem, ProofHandleOwned))
+        return Opening(
+            partial(self._open, theorem, ProofHandle, asking), partial(self._open, theorem, ProofHandleOwned, asking)
+        )
 
     async def ask(self, request: Request[R], *, deadline_s: float | None = None) -> R:
         """Send a request that concerns no proof to the least loaded worker.
@@ -182,11 +187,11 @@ class LeanPool:
 
     # --- placing proofs ---
 
-    async def _open(self, theorem: Theorem, kind: type[H]) -> H:
+    async def _open(self, theorem: Theorem, kind: type[H], asking: StartRequest) -> H:
         while True:
             post = await self._enter()
             try:
-                return await kind.start(post.worker, theorem, self.config, partial(self._leave, post))
+                return await kind.start(post.worker, theorem, self.config, partial(self._leave, post), asking=asking)
             except StaleState:
                 self._leave(post)  # it ended before it was asked: another one will do
             except BaseException:

@@ -23,7 +23,7 @@ from leanebm.lean._worker import LeanWorker
 from leanebm.lean.absent_modules import WITHOUT_MATHLIB, of_mathlib
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import goal_delete, goal_print, goal_start, goal_tactic, indexes_for
+from leanebm.lean.requests import StartRequest, goal_delete, goal_print, goal_start, goal_tactic, indexes_for
 
 
 class ProofHandle:
@@ -64,8 +64,12 @@ class ProofHandle:
         theorem: Theorem,
         config: LeanPoolConfig,
         on_close: Callable[[], None] = lambda: None,
+        *,
+        asking: StartRequest = goal_start,
     ) -> Self:
-        """Open ``theorem`` on ``worker``; ``on_close`` is called once, when the proof is closed.
+        """Open ``theorem`` on ``worker``, by the request that ``asking`` makes.
+
+        ``on_close`` is called once, when the proof is closed.
 
         Raises:
             StatementError: the statement, header or name does not elaborate, or is too long for Lean.
@@ -82,7 +86,7 @@ class ProofHandle:
             if worker.command.dialect is Dialect.LEANEBM
             else (config.tactic_timeout_s, "tactic_timeout_s")
         )
-        request = goal_start(theorem, worker.command.dialect, epoch=worker.epoch, timeout_s=timeout_s)
+        request = asking(theorem, worker.command.dialect, epoch=worker.epoch, timeout_s=timeout_s)
         try:
             started = await worker.request(request, on_abandoned=partial(_forget, worker))
         except UnicodeEncodeError as error:

@@ -22,6 +22,7 @@ from leanebm.errors import ProtocolError, StaleState, WorkerDied, WorkerLost, Wo
 from leanebm.lean._process import LineTooLongError
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import Opening, ProofHandle, closed
+from leanebm.lean.requests import StartRequest, goal_start
 
 _log = logging.getLogger(__name__)
 _DEATHS_THAT_BLAME = 2
@@ -34,7 +35,7 @@ class ReplayingEnvironment:
     A :class:`~leanebm.core.ProofEnvironment`.
     """
 
-    def __init__(self, pool: LeanPool, *, max_replays: int = 3) -> None:
+    def __init__(self, pool: LeanPool, *, max_replays: int = 3, asking: StartRequest = goal_start) -> None:
         """Wrap ``pool``.
 
         Args:
@@ -42,8 +43,10 @@ class ReplayingEnvironment:
             max_replays: Workers that one proof may lose in a row under its own requests. It may lose ten times
                 as many to the tactics of other proofs, or to their replacement in good order. Each tactic
                 that is answered starts the counts anew.
+            asking: makes the request that opens a proof.
         """
         self._pool = pool
+        self._asking = asking
         self._max_replays = max_replays
 
     __repr__ = named_repr("_pool")
@@ -54,16 +57,16 @@ class ReplayingEnvironment:
         return Opening(partial(self._open, theorem), partial(self._open, theorem))
 
     async def _open(self, theorem: Theorem) -> ReplayingProof:
-        return ReplayingProof(self._pool, await self._open_once_or_twice(theorem), self._max_replays)
+        return ReplayingProof(self._pool, await self._open_once_or_twice(theorem), self._max_replays, self._asking)
 
     async def _open_once_or_twice(self, theorem: Theorem) -> ProofHandle:
         try:
-            return await self._pool.open(theorem)
+            return await self._pool.open(theorem, asking=self._asking)
         except WorkerLost as loss:
             if not self._max_replays:
                 raise
             _log.info("opening %r once more: %s", theorem.name, loss)
-        return await self._pool.open(theorem)
+        return await self._pool.open(theorem, asking=self._asking)
 
 
 @attrs.define(eq=False)
@@ -96,10 +99,11 @@ class ReplayingProof:
     workers that cannot be started) is raised.
     """
 
-    def __init__(self, pool: LeanPool, handle: ProofHandle, max_replays: int) -> None:
+    def __init__(self, pool: LeanPool, handle: ProofHandle, max_replays: int, asking: StartRequest) -> None:
         self._pool = pool
         self._handle = handle
         self._max_replays = max_replays
+        self._asking = asking
         # A state goes by the reference that its first worker gave it, which nothing else will ever have.
         self._root = handle.root
         self._origin = _Step(handle.root.ref, "", 0, handle.root.key, handle.root)
@@ -216,7 +220,7 @@ class ReplayingProof:
                 for step in self._steps.values():
                     step.here = None
                 try:
-                    self._handle = await self._pool.open(lost.theorem)
+                    self._handle = await self._pool.open(lost.theorem, asking=self._asking)
                 except WorkerLost as again:
                     loss = again
             if self._is_closed:

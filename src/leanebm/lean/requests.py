@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import attrs
 
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
+from leanebm.lean._file_replies import FileRefused, FileSorries, FileVerdicts, file_verdicts_reply, sorries_reply
 from leanebm.lean._replies import (
     CertifiedReply,
     CertifyRejectedReply,
@@ -39,8 +40,12 @@ __all__ = [
     "CERTIFIER_LIMIT",
     "LibraryIndex",
     "Request",
+    "StartRequest",
     "env_theorems",
     "expr_echo",
+    "file_certify",
+    "file_sorries",
+    "file_start",
     "frontend_process",
     "goal_delete",
     "goal_print",
@@ -80,6 +85,16 @@ class Request(Generic[R]):
 
     limit: str = "request_deadline_s"
     """What the seconds that an answer may take are called where they are set."""
+
+
+class StartRequest(Protocol):
+    """Makes the request that opens a proof: :func:`goal_start`, or another one with the same reply."""
+
+    def __call__(
+        self, theorem: Theorem, dialect: Dialect, *, epoch: int, timeout_s: float | None
+    ) -> Request[ProofState | StateRef]:
+        """The request; Lean gives up after ``timeout_s``."""
+        ...
 
 
 def stat() -> Request[None]:
@@ -175,6 +190,42 @@ def proof_certify(
     subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
     payload = {"source": source, "name": name, **subject, **_in_front(theorem), **_timeout(timeout_s)}
     return Request("proof.certify", payload, certify_reply, about=theorem.name, limit=CERTIFIER_LIMIT)
+
+
+def file_sorries(source: str) -> Request[FileSorries | FileRefused]:
+    """Read a whole text, without its import lines, and find every ``sorry`` in it."""
+    return Request("file.sorries", {"source": source}, sorries_reply)
+
+
+def file_start(source: str, place: int) -> StartRequest:
+    """How a proof of what is missing at the ``sorry`` is opened that begins at byte ``place`` of ``source``."""
+
+    def request(
+        theorem: Theorem,  # noqa: ARG001 - the place says what is to be proved
+        dialect: Dialect,  # noqa: ARG001 - whoever found the place speaks ours
+        *,
+        epoch: int,
+        timeout_s: float | None,
+    ) -> Request[ProofState | StateRef]:
+        payload = {"source": source, "sorry": place, **({} if timeout_s is None else _timeout(timeout_s))}
+        return Request("file.start", payload, partial(start_reply, epoch=epoch), makes_state=True)
+
+    return request
+
+
+def file_certify(
+    source: str, *, original: str | None = None, theorems: Sequence[str] | None = None
+) -> Request[FileVerdicts | FileRefused]:
+    """Judge theorems of a whole text, without its import lines: those of the names ``theorems``, or all of them.
+
+    Each must say what the theorem of its name says in ``original``, if that is given.
+    """
+    payload: dict[str, object] = {"source": source}
+    if original is not None:
+        payload["original"] = original
+    if theorems is not None:
+        payload["theorems"] = list(theorems)
+    return Request("file.certify", payload, file_verdicts_reply)
 
 
 def frontend_process(source: str) -> Request[UnitMessages]:

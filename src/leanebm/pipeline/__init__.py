@@ -35,6 +35,8 @@ from leanebm.pipeline.events import (
     StageStarted,
     stage,
 )
+from leanebm.pipeline.fill.fill_report import FilledTheorem, FillReport, SorryReport
+from leanebm.pipeline.fill.fill_run import FillRun, filled_path
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
@@ -86,6 +88,9 @@ __all__ = [
     "EnergySources",
     "Evaluation",
     "EvaluationRun",
+    "FillReport",
+    "FillRun",
+    "FilledTheorem",
     "Headroom",
     "Health",
     "HealthCheck",
@@ -112,6 +117,7 @@ __all__ = [
     "RunSummary",
     "SearchRun",
     "SearchedTheorem",
+    "SorryReport",
     "Stage",
     "StageFinished",
     "StageItem",
@@ -129,6 +135,7 @@ __all__ = [
     "check_statements",
     "compare_runs",
     "examine",
+    "filled_path",
     "find_theorems",
     "fit_imports",
     "groups_from_trajectory",

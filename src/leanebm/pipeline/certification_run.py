@@ -15,16 +15,15 @@ from leanebm.core import Certificate, CertificationRejected, CertificationResult
 from leanebm.core.theorem_text import lean_commands, theorem_of_command
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.lean.files import CertifiedFile, FileRefused
 from leanebm.pipeline.events import LogObserver, Observer, stage
+from leanebm.pipeline.fill.lean_file import LeanFile, is_module
 from leanebm.pipeline.proof_file_report import ProofFileReport
 from leanebm.pipeline.run_folder import CertificateRecord
 from leanebm.pipeline.workbench import prepare_lean
 from leanebm.storage import read_regular
 
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
-_MODULE_PART = r"(?:[^\W\d][\w'!?]*|«[^«»/\\\s]+»)"
-_MODULE = re.compile(rf"{_MODULE_PART}(?:\.{_MODULE_PART})*")
-_MAX_MODULE_BYTES = 200  # a part of it becomes the name of a file
 _SHOWN_IMPORTS = 3
 _MAX_FILE_BYTES = 2**20  # far more than the certifier takes, which says so better
 _THEOREM = re.compile(r"theorem\s+(?P<name>[^\s:]+)\s*(?P<rest>.*)", re.DOTALL)
@@ -69,11 +68,11 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     path = Path(path)
     try:
         content = read_regular(path, max_bytes=_MAX_FILE_BYTES)
-        text = content.decode("utf-8").replace("\r\n", "\n")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {reason(error)}") from error
     imports, body = _split_imports(text)
-    if wrong := [name for name in imports if not _is_module(name)]:
+    if wrong := [name for name in imports if not is_module(name)]:
         raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
     commands = lean_commands(body)
     place = max((place for place, command in enumerate(commands) if command.keyword == "theorem"), default=-1)
@@ -94,10 +93,6 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
         theorem=_theorem(found["name"], statement, header=before.header, context=before.context),
         proof=proof,
     )
-
-
-def _is_module(name: str) -> bool:
-    return len(name.encode()) <= _MAX_MODULE_BYTES and name.isprintable() and _MODULE.fullmatch(name) is not None
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
@@ -143,8 +138,9 @@ class CertificationRun:
     """One check of proof files: elaborate and kernel-check each file's text, in a fresh process of any Lean.
 
     A file with a :class:`CertificateRecord` beside it must moreover be the very file that was certified, and
-    be found to state what is recorded; if not, it is rejected for the reason ``record``. Files with equal
-    imports share a process.
+    be found to state what is recorded; if not, it is rejected for the reason ``record``. In any other file that is
+    not of the shape that leanebm writes, each theorem is certified where it stands. Files with equal imports share a
+    process.
 
     Args:
         config: which Lean; its ``imports`` do not matter, for each file names its own.
@@ -169,7 +165,7 @@ class CertificationRun:
         """
         claims = [_read_claim(path) for path in self._paths]
         reports = {place: claim for place, claim in enumerate(claims) if isinstance(claim, ProofFileReport)}
-        open_claims = {place: claim for place, claim in enumerate(claims) if isinstance(claim, _Claim)}
+        open_claims = {place: claim for place, claim in enumerate(claims) if not isinstance(claim, ProofFileReport)}
         if open_claims:
             await prepare_lean(self._config, self._observer)
         for imports in dict.fromkeys(claim.file.imports for claim in open_claims.values()):
@@ -177,7 +173,9 @@ class CertificationRun:
             reports |= await self._decide(imports, together)
         return tuple(reports[place] for place in range(len(claims)))
 
-    async def _decide(self, imports: tuple[str, ...], claims: Mapping[int, _Claim]) -> dict[int, ProofFileReport]:
+    async def _decide(
+        self, imports: tuple[str, ...], claims: Mapping[int, _Claim | _FileClaim]
+    ) -> dict[int, ProofFileReport]:
         reports: dict[int, ProofFileReport] = {}
         failure: WorkerStartError | ConfigError | None = None
         async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:
@@ -187,7 +185,7 @@ class CertificationRun:
                     continue
                 with stage(self._observer, f"certifying {claim.file.path}"):
                     try:
-                        reports[place] = claim.report(await claim.decide(certifier))
+                        reports[place] = await claim.decided(certifier)
                     except (WorkerStartError, ConfigError) as error:
                         failure = error
                         reports[place] = claim.report(error)
@@ -207,7 +205,10 @@ class _Claim:
     def theorem(self) -> Theorem:
         return self.file.theorem if self.record is None else self.record.theorem
 
-    async def decide(self, certifier: Certifier) -> CertificationResult:
+    async def decided(self, certifier: Certifier) -> ProofFileReport:
+        return self.report(await self._decide(certifier))
+
+    async def _decide(self, certifier: Certifier) -> CertificationResult:
         file, record = self.file, self.record
         result = await certifier.certify_text(self.theorem, file.body, name=file.declaration)
         # What was decided about is the file as it is, import lines and all.
@@ -233,11 +234,78 @@ class _Claim:
         )
 
 
-def _read_claim(path: Path) -> _Claim | ProofFileReport:
+@attrs.frozen
+class _FileClaim:
+    """A file as people write them: each of its theorems is claimed to be proved."""
+
+    file: LeanFile
+
+    async def decided(self, certifier: Certifier) -> ProofFileReport:
+        return self.report(await certifier.certify_file(self.file.source))
+
+    def report(self, result: CertifiedFile | FileRefused | LeanEbmError) -> ProofFileReport:
+        path = self.file.path
+        if isinstance(result, LeanEbmError):
+            return ProofFileReport(path=path, result=result)
+        if isinstance(result, FileRefused):
+            return ProofFileReport(path=path, result=self._rejected(result.reason, result.message))
+        source = self.file.content.decode("utf-8")
+        theorems = tuple(
+            attrs.evolve(verdict, result=attrs.evolve(verdict.result, source=source)) for verdict in result.theorems
+        )
+        if not theorems:
+            return ProofFileReport(path=path, result=ConfigError(f"Lean finds no theorem in {path}"))
+        results = [verdict.result for verdict in theorems]
+        rejected = [each for each in results if isinstance(each, CertificationRejected)]
+        return ProofFileReport(path=path, result=[*rejected, results[-1]][0], theorems=theorems)
+
+    def _rejected(self, reason: str, message: str) -> CertificationRejected:
+        return CertificationRejected(
+            theorem=Theorem(name=self.file.path.stem or "file", statement="all theorems of the file"),
+            source=self.file.content.decode("utf-8"),
+            tactics=(),
+            reason=reason,
+            message=message,
+        )
+
+
+_OUR_KEYWORDS = {"", "import", "open", "universe", "theorem"}
+_REMARKS = re.compile(r"(?:\s*--[^\n]*\n)*\s*")
+
+
+def _is_ours(text: str) -> bool:
+    """Whether a text is of the shape that leanebm writes: `open` and `universe` lines, and a bare theorem."""
+    commands = lean_commands(text)
+    words = [command.keyword for command in commands]
+    if not set(words) <= _OUR_KEYWORDS or words.count("theorem") != 1 or words[-1] != "theorem":
+        return False
+    return _REMARKS.fullmatch(text, commands[-1].start, commands[-1].keyword_start) is not None
+
+
+def _read_claim(path: Path) -> _Claim | _FileClaim | ProofFileReport:
     """What Lean is to decide; or a report, where that can be told without it."""
     try:
-        claim = _Claim(read_proof_file(path), CertificateRecord.read(path))
+        record = CertificateRecord.read(path)
+        if record is None and (file := _written_by_hand(path)) is not None:
+            return _FileClaim(file)
+        claim = _Claim(read_proof_file(path), record)
     except ConfigError as error:
         return ProofFileReport(path=path, result=error)
-    objection = None if claim.record is None else claim.record.objection_to(claim.file.content)
+    objection = None if record is None else record.objection_to(claim.file.content)
     return claim if objection is None else claim.report(claim.rejected(objection))
+
+
+def _written_by_hand(path: Path) -> LeanFile | None:
+    """A file that states theorems, if it is not of the shape that leanebm writes.
+
+    Raises:
+        ConfigError: it cannot be read, or states no theorem.
+    """
+    file = LeanFile.read(path)
+    if not any(command.is_claim for command in lean_commands(file.source)):
+        raise ConfigError(f"{path} states no theorem")
+    try:
+        read_proof_file(path)
+    except ConfigError:
+        return file
+    return None if _is_ours(file.source) else file

@@ -9,6 +9,7 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import Certificate, CertificationResult
 from leanebm.errors import LeanEbmError, what_it_says
+from leanebm.lean.files import FileVerdict
 from leanebm.pipeline.run_folder import CertificateRecord
 
 
@@ -18,9 +19,13 @@ class ProofFileReport:
 
     path: Path = attrs.field(converter=Path)
     result: CertificationResult | LeanEbmError = attrs.field(eq=what_it_says)
-    """The verdict. Or why there is none: :class:`~leanebm.errors.ConfigError` where the file or its record cannot be
+    """The verdict; on a file with several theorems the first rejection, or the last certificate where none is
+    rejected. Or why there is no verdict: :class:`~leanebm.errors.ConfigError` where the file or its record cannot be
     read or Lean has not what it imports, :class:`~leanebm.errors.LeanError` where Lean does not start over its imports
     or was lost to it."""
+
+    theorems: tuple[FileVerdict, ...] = ()
+    """The verdicts on all theorems of a file that a person wrote; empty for a file of leanebm's own shape."""
 
     record: CertificateRecord | None = None
     """The record beside it, which the verdict took into account."""

@@ -14,6 +14,7 @@ from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSearch, StateScorer, TacticPolicy
 from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.lean.embedded import InstallStage, install
+from leanebm.lean.files import LeanFiles
 from leanebm.lean.requests import lean_version
 from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.config import RunConfig
@@ -96,6 +97,9 @@ class Workbench:
     make_search: SearchFactory = BestFirstSearch
     """Makes the search out of the other parts: the algorithm."""
 
+    files: LeanFiles | None = None
+    """Reads whole files, with the same Lean; ``None`` where there is nothing that can."""
+
     __repr__ = fitting_repr
 
     def start_search(self, config: SearchConfig, observer: SearchObserver | None = None) -> ProofSearch:
@@ -134,6 +138,9 @@ class LeanParts:
     lean_version: str
     """What the environment calls itself."""
 
+    files: LeanFiles | None = None
+    """Reads whole files."""
+
     __repr__ = fitting_repr
 
 
@@ -142,7 +149,10 @@ async def open_lean_parts(config: LeanPoolConfig, observer: Observer) -> AsyncIt
     """Start the Lean workers and the certifier. Raises as :func:`open_workbench`."""
     async with open_lean(config, observer) as pool, Certifier(config) as certifier:
         yield LeanParts(
-            environment=ReplayingEnvironment(pool), certifier=certifier, lean_version=await pool.ask(lean_version())
+            environment=ReplayingEnvironment(pool),
+            certifier=certifier,
+            lean_version=await pool.ask(lean_version()),
+            files=LeanFiles(pool, certifier),
         )
 
 
@@ -181,6 +191,7 @@ async def open_workbench(
             lean_version=lean.lean_version,
             served=served,
             make_search=config.parts.search.build,
+            files=lean.files,
         )
 
 

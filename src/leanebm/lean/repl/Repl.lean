@@ -2597,6 +2597,10 @@ where
   wrong (r : Replay) : Replay :=
     if r.rejection.isSome then r else { r with rejection := some ⟨"kernel", s!"{nameText n} is not what the kernel makes of its type"⟩ }
 
+def notReplayed (n : Name) : ConstantInfo → Rejection
+  | .axiomInfo _ => ⟨"axioms", s!"the proof depends on the axiom {nameText n}"⟩
+  | _ => ⟨"forbidden", s!"the proof declares {nameText n}, which is neither a theorem nor a safe definition"⟩
+
 mutual
 /-- Give `n` and all helpers below it to the kernel, helpers first. -/
 partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Replay := do
@@ -2612,7 +2616,7 @@ partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Rep
     | .recInfo v => return checkMade full n (← replayConstants full r v.all)
     | _ =>
       match toDeclaration info with
-      | none => return { r with rejection := some ⟨"forbidden", s!"the proof declares {nameText n}, which is neither a theorem nor a safe definition"⟩ }
+      | none => return { r with rejection := some (notReplayed n info) }
       | some decl => addDeclaration decl (← replayConstants full r (usedBy info))
 
 partial def addDeclaration (decl : Declaration) (r : Replay) : IO Replay := do
@@ -3352,6 +3356,590 @@ def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   | _, _, .error r, _ => return ⟨.null, some r⟩
   | _, _, _, .error r => return ⟨.null, some r⟩
 
+/-! ## Files
+
+A file is a sequence of commands, some of which hold a `sorry`. `file.sorries` finds those, `file.start` opens a proof
+of what is missing at one of them, and `file.certify` judges the theorems of a whole file.
+
+To see what is missing, a command is elaborated a second time, on the side, with a bullet that does nothing in place of
+each `sorry`. Lean complains of each, and goes on as after a `sorry`; the complaint holds the whole state that it met. What
+follows is not known there, and of the theorem itself no more than a recursion needs. -/
+
+def isSorryTactic (kind : Name) : Bool := kind == ``Parser.Tactic.tacticSorry || kind == ``Parser.Tactic.tacticAdmit
+
+def startOf (stx : Syntax) : Nat :=
+  match stx.getPos? with
+  | some p => p.byteIdx
+  | none => 0
+
+def stopOf (stx : Syntax) : Nat :=
+  match stx.getTailPos? with
+  | some p => p.byteIdx
+  | none => 0
+
+/-- A `sorry` in a text, by where it begins and ends, in bytes. -/
+structure Sorry where
+  start : Nat
+  stop : Nat
+  isTactic : Bool
+
+def knownSorry (start : Nat) : List Sorry → Bool
+  | [] => false
+  | s :: ss => s.start == start || knownSorry start ss
+
+mutual
+/-- Each once, the last one first: where a text has several readings, all of them hold it. -/
+partial def sorriesIn (stx : Syntax) (found : List Sorry) : List Sorry :=
+  match stx with
+  | .node _ kind args =>
+    if isSorryTactic kind || kind == ``Parser.Term.sorry then
+      if knownSorry (startOf stx) found then found else ⟨startOf stx, stopOf stx, isSorryTactic kind⟩ :: found
+    else sorriesInAll args.toList found
+  | _ => found
+
+partial def sorriesInAll : List Syntax → List Sorry → List Sorry
+  | [], found => found
+  | x :: xs, found => sorriesInAll xs (sorriesIn x found)
+end
+
+def reverseSorries : List Sorry → List Sorry → List Sorry
+  | [], acc => acc
+  | s :: ss, acc => reverseSorries ss (s :: acc)
+
+/-- Where a piece of syntax stands, without the blanks around it. -/
+def placeOf (stx : Syntax) : SourceInfo :=
+  match stx.getPos?, stx.getTailPos? with
+  | some start, some stop => .synthetic start stop true
+  | _, _ => .none
+
+mutual
+/-- Have syntax stand where `info` says. -/
+partial def moved (info : SourceInfo) : Syntax → Syntax
+  | .node _ kind args => .node info kind (movedAll info args.toList #[])
+  | .atom _ text => .atom info text
+  | .ident _ raw name names => .ident info raw name names
+  | .missing => .missing
+
+partial def movedAll (info : SourceInfo) : List Syntax → Array Syntax → Array Syntax
+  | [], acc => acc
+  | x :: xs, acc => movedAll info xs (acc.push (moved info x))
+end
+
+/-- What takes the place of a `sorry`: a tactic, and a term. -/
+structure Bullet where
+  tactic : Syntax
+  term : Syntax
+
+def bulletIn (env : Environment) : Except String Bullet :=
+  match parseTactics env "· skip", parseTerm env "by · skip" with
+  | .ok tactics, .ok term => .ok ⟨tactics[0][0][0], term⟩
+  | .error e, _ => .error e
+  | _, .error e => .error e
+
+mutual
+partial def bulleted (b : Bullet) (stx : Syntax) : Syntax :=
+  match stx with
+  | .node info kind args =>
+    if isSorryTactic kind then moved (placeOf stx) b.tactic
+    else if kind == ``Parser.Term.sorry then moved (placeOf stx) b.term
+    else .node info kind (bulletedAll b args.toList #[])
+  | _ => stx
+
+partial def bulletedAll (b : Bullet) : List Syntax → Array Syntax → Array Syntax
+  | [], acc => acc
+  | x :: xs, acc => bulletedAll b xs (acc.push (bulleted b x))
+end
+
+/-! ### What may stand in a file
+
+What may stand in a context, and commands that only show something, which are passed over. -/
+
+def showingKinds : List Name :=
+  [`Lean.Parser.Command.check, `Lean.Parser.Command.check_failure, `Lean.Parser.Command.print, `Lean.Parser.Command.printAxioms,
+   `Lean.Parser.Command.synth, `Lean.Parser.Command.reduce]
+
+def objectionToFileCommand (s : Server) (stx : Syntax) : Option String :=
+  match objectionToCommand s stx with
+  | some why => some ("".intercalate (why.splitOn " in a context"))
+  | none => none
+
+/-! ### Reading a file -/
+
+/-- One command of a file, and the states around it. -/
+structure FileUnit where
+  stx : Syntax
+  before : Command.State
+  after : Command.State
+  isExample : Bool := false
+  /-- Whether the file has declared notation by then. -/
+  hasNotation : Bool := false
+
+def placedErrors : List Message → Array String → BaseIO (Array String)
+  | [], acc => pure acc
+  | m :: ms, acc =>
+    match m.severity with
+    | .error => do placedErrors ms (acc.push s!"{m.pos.line}:{m.pos.column + 1}: {← m.data.toString}")
+    | _ => placedErrors ms acc
+
+/-- What was logged as an error, each with its line and column. -/
+def errorsOf (messages : MessageLog) : BaseIO (Option String) := do
+  let texts ← placedErrors messages.toList #[]
+  if texts.size == 0 then return none else return some (joinLines texts.toList)
+
+def placed (source : String) (stx : Syntax) (why : String) : String :=
+  match stx.getPos? with
+  | some p => let place := (FileMap.ofString source).toPosition p; s!"{place.line}:{place.column + 1}: {why}"
+  | none => why
+
+/-- Run one command of a file; what it throws or logs as an error, with its place. -/
+def elabFileCommand (s : Server) (source : String) (st : IO.Ref Command.State) (stx : Syntax) : IO (Option String) := do
+  match ← elabCommand1 s source st stx with
+  | none => return none
+  | some why =>
+    let after : Command.State ← ST.Prim.Ref.get st
+    match ← errorsOf after.messages with
+    | some logged => return some logged
+    | none => return some (placed source stx why.message)
+
+partial def isExample (stx : Syntax) : Bool :=
+  if stx.isOfKind ``Parser.Command.in then isExample stx[2]
+  else stx.isOfKind ``Parser.Command.declaration && stx[1].isOfKind ``Parser.Command.example
+
+/-- An `example` with a name: a theorem. -/
+partial def exampleNamed (name : Name) (stx : Syntax) : Syntax :=
+  if stx.isOfKind ``Parser.Command.in then stx.setArg 2 (exampleNamed name stx[2])
+  else
+    let parts := stx[1]
+    let id := nodeOf ``Parser.Command.declId [mkIdent name, nodeOf nullKind []]
+    let sig := nodeOf ``Parser.Command.declSig [parts[1][0], parts[1][1][0]]
+    stx.setArg 1 (nodeOf ``Parser.Command.theorem [parts[0], id, sig, parts[2]])
+
+def declaresNotation (stx : Syntax) : Bool :=
+  stx.isOfKind ``Parser.Command.notation || stx.isOfKind ``Parser.Command.mixfix
+
+def afterNotation : List FileUnit → Bool
+  | [] => false
+  | u :: _ => u.hasNotation
+
+def numExamples : List FileUnit → Nat
+  | [] => 0
+  | u :: us => if u.isExample then numExamples us + 1 else numExamples us
+
+/-- An `example` as a theorem that nothing after it knows, so that something can be said of it. -/
+def namedUnit (s : Server) (source : String) (earlier : List FileUnit) (unit : FileUnit) : IO FileUnit := do
+  if !(isExample unit.stx) then return unit
+  let unit := { unit with isExample := true }
+  let stx := exampleNamed (.str .anonymous s!"example {numExamples earlier + 1}") unit.stx
+  let st : IO.Ref Command.State ← IO.mkRef unit.before
+  match ← elabCommand1 s source st stx with
+  | some _ => return unit
+  | none =>
+    let after : Command.State ← ST.Prim.Ref.get st
+    return { unit with stx, after }
+
+/-- The commands of a file, the last one first. The first error ends it. -/
+partial def readFile (s : Server) (source : String) (st : IO.Ref Command.State) (mps : Parser.ModuleParserState)
+    (units : List FileUnit) : IO (Except Rejection (List FileUnit)) := do
+  let before : Command.State ← ST.Prim.Ref.get st
+  let scope := topScope before
+  let pmctx : Parser.ParserModuleContext :=
+    { env := before.env, options := scope.opts, currNamespace := scope.currNamespace, openDecls := scope.openDecls }
+  let (stx, mps, messages) := Parser.parseCommand (inputContext source "<file>") pmctx mps {}
+  match ← errorsOf messages with
+  | some why => return .error ⟨"elaboration", why⟩
+  | none =>
+    if stx.isOfKind ``Parser.Command.eoi then return .ok units
+    if memName stx.getKind showingKinds then
+      readFile s source st mps ({ stx, before, after := before, hasNotation := afterNotation units } :: units)
+    else
+      match objectionToFileCommand s stx with
+      | some why => return .error ⟨"forbidden", placed source stx why⟩
+      | none =>
+        match ← elabFileCommand s source st stx with
+        | some why => return .error ⟨"elaboration", why⟩
+        | none =>
+          let after : Command.State ← ST.Prim.Ref.get st
+          let hasNotation := declaresNotation stx || afterNotation units
+          let unit ← namedUnit s source units { stx, before, after, hasNotation }
+          readFile s source st mps (unit :: units)
+
+def reverseUnits : List FileUnit → List FileUnit → List FileUnit
+  | [], acc => acc
+  | u :: us, acc => reverseUnits us (u :: acc)
+
+def unitsOf (s : Server) (source : String) : IO (Except Rejection (List FileUnit)) := do
+  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
+  match ← readFile s source st {} [] with
+  | .error r => return .error r
+  | .ok units => return .ok (reverseUnits units [])
+
+/-! ### The theorems of a file -/
+
+/-- A theorem, as it stands in a command. -/
+structure Stated where
+  unit : FileUnit
+  /-- Its full name. -/
+  name : Name
+  stx : Syntax
+  /-- Where its proof begins. -/
+  proof : Nat
+
+mutual
+/-- Declarations in a command. -/
+partial def declarationsIn (stx : Syntax) : List Syntax :=
+  match stx with
+  | .node _ kind args =>
+    if kind == ``Parser.Command.declaration || kind == `lemma then [stx] else declarationsInAll args.toList
+  | _ => []
+
+partial def declarationsInAll : List Syntax → List Syntax
+  | [] => []
+  | x :: xs => cat (declarationsIn x) (declarationsInAll xs)
+end
+
+def isTheorem (stx : Syntax) : Bool := stx.isOfKind `lemma || stx[1].isOfKind ``Parser.Command.theorem
+
+/-- The name under which a command declared what it calls `n`. -/
+def fullName? (unit : FileUnit) (n : Name) : Option Name :=
+  let inside := (topScope unit.before).currNamespace ++ n
+  let rooted := match n.replacePrefix `_root_ .anonymous with
+    | .anonymous => n
+    | bare => bare
+  firstNew [inside, mkPrivateName unit.after.env inside, rooted, mkPrivateName unit.after.env rooted]
+where
+  firstNew : List Name → Option Name
+    | [] => none
+    | c :: cs => if unit.after.env.contains c && !unit.before.env.contains c then some c else firstNew cs
+
+def statedIn (unit : FileUnit) : List Syntax → List Stated
+  | [] => []
+  | stx :: rest =>
+    let others := statedIn unit rest
+    if isTheorem stx then
+      match fullName? unit stx[1][1][0].getId with
+      | some name => ⟨unit, name, stx, startOf stx[1][3]⟩ :: others
+      | none => others
+    else others
+
+def statedInAll : List FileUnit → List Stated
+  | [] => []
+  | u :: us => cat (statedIn u (declarationsIn u.stx)) (statedInAll us)
+
+def findStated (name : Name) : List Stated → Option Stated
+  | [] => none
+  | t :: ts => if t.name == name then some t else findStated name ts
+
+def rangeFields (stx : Syntax) : List (String × Json) := [("start", jnat (startOf stx)), ("stop", jnat (stopOf stx))]
+
+def rangesJson : List FileUnit → Array Json → Json
+  | [], acc => .arr acc
+  | u :: us, acc => rangesJson us (acc.push (.arr #[jnat (startOf u.stx), jnat (stopOf u.stx)]))
+
+/-! ### file.sorries and file.start -/
+
+/-- What a bullet met. -/
+structure Captured where
+  line : Nat
+  column : Nat
+  goal : MVarId
+  context : MessageDataContext
+  naming : NamingContext
+
+/-- The first goal that a message shows. -/
+def goalShown (context : Option MessageDataContext) (naming : Option NamingContext) (line column : Nat) :
+    MessageData → Option Captured
+  | .ofGoal goal =>
+    match context, naming with
+    | some c, some n => some ⟨line, column, goal, c, n⟩
+    | _, _ => none
+  | .withContext c m => goalShown (some c) naming line column m
+  | .withNamingContext n m => goalShown context (some n) line column m
+  | .nest _ m => goalShown context naming line column m
+  | .group m => goalShown context naming line column m
+  | .tagged _ m => goalShown context naming line column m
+  | .compose a b =>
+    match goalShown context naming line column a with
+    | some found => some found
+    | none => goalShown context naming line column b
+  | _ => none
+
+def captures : List Message → List Captured
+  | [] => []
+  | m :: ms =>
+    match goalShown none none m.pos.line m.pos.column m.data with
+    | some c => c :: captures ms
+    | none => captures ms
+
+/-- What was met in a command, and the number of the next macro scope. -/
+structure Met where
+  captured : List Captured := []
+  nextMacroScope : MacroScope := firstFrontendMacroScope
+
+def metIn (s : Server) (source : String) (unit : FileUnit) : IO Met := do
+  match bulletIn s.env with
+  | .error _ => return {}
+  | .ok b => do
+    let st : IO.Ref Command.State ← IO.mkRef unit.before
+    discard <| elabCommand1 s source st (bulleted b unit.stx)
+    let after : Command.State ← ST.Prim.Ref.get st
+    return ⟨captures after.messages.toList, after.nextMacroScope⟩
+
+def findCaptured (source : String) (start : Nat) (m : Met) : Option Captured :=
+  let place := (FileMap.ofString source).toPosition ⟨start⟩
+  go place.line place.column m.captured
+where
+  go (line column : Nat) : List Captured → Option Captured
+    | [] => none
+    | c :: cs => if c.line == line && c.column == column then some c else go line column cs
+
+def levelsOf (c : Captured) (goal : MetavarDecl) : List Name :=
+  go goal.lctx (orderedParams goal.type) goal.lctx.getFVarIds.toList
+where
+  go (lctx : LocalContext) (found : List Name) : List FVarId → List Name
+    | [] => found
+    | f :: fs =>
+      match lctx.find? f with
+      | some d => go lctx (cat (otherThan found (orderedParams d.type)) found) fs
+      | none => go lctx found fs
+
+/-- The proof of what is missing. -/
+def storedHole (s : Server) (unit : FileUnit) (m : Met) (c : Captured) : IO (Option StoredState) := do
+  match c.context.mctx.findDecl? c.goal with
+  | none => return none
+  | some decl =>
+    let scope := topScope unit.before
+    let known := scope.levelNames
+    let levels := cat (otherThan known (levelsOf c decl)) known
+    let fresh ← freshCore s c.context.env
+    let cst := { fresh with nextMacroScope := m.nextMacroScope }
+    return some ⟨cst, { mctx := c.context.mctx }, { levelNames := levels },
+      ⟨c.naming.currNamespace, c.naming.openDecls, levels, scope.opts⟩, c.goal, [c.goal], [], [], []⟩
+
+/-- Why a term of a goal rules out that it is searched for. -/
+def objectionToPart (e : Expr) : Option String :=
+  if e.hasExprMVar then some "what it stands for is not determined without it"
+  else if e.hasSorry then some "what it stands for is about another sorry"
+  else none
+
+def objectionToHypotheses : List LocalDecl → MetaM (Option String)
+  | [] => return none
+  | d :: ds => do
+    let why := objectionToPart (← instantiateMVars d.type)
+    let valueWhy ← match d.value? with
+      | some v => pure (objectionToPart (← instantiateMVars v))
+      | none => pure none
+    match why, valueWhy with
+    | some w, _ => return some w
+    | none, some w => return some w
+    | none, none => objectionToHypotheses ds
+
+/-- What is missing at a `sorry`, closed over its hypotheses; or why nothing can be searched for there. -/
+def describeHole (st : StoredState) : ReplM := do
+  restore st
+  let decl ← st.root.getDecl
+  let decls := visibleDecls decl.lctx decl.lctx.getFVarIds.toList
+  let target ← instantiateMVars decl.type
+  let why ← match objectionToPart target with
+    | some w => pure (some w)
+    | none => objectionToHypotheses decls
+  match why with
+  | some w => answer [("objection", jstr w)]
+  | none => underContext decl.lctx decl.localInstances do
+    if !(← Meta.isProp target) then answer [("objection", jstr "it stands for data, not for a proof")]
+    else answer [("statement", jstr (← ppWith (← mkForallFVars (declFVars decls #[]) target (usedLetOnly := false))))]
+
+def objectionJson (why : String) : Json := .mkObj [("objection", jstr why)]
+
+/-- The proof of what is missing at a `sorry`, where Lean got to it. -/
+def holeAt (s : Server) (source : String) (t : Stated) (m : Met) (start : Nat) : IO (Option StoredState) := do
+  match findCaptured source start m with
+  | none => return none
+  | some c => storedHole s t.unit m c
+
+def holeJson (s : Server) (source : String) (t : Stated) (m : Met) (h : Sorry) : IO Json := do
+  let base := [("start", jnat h.start), ("stop", jnat h.stop), ("tactic", .bool h.isTactic)]
+  let said ← if h.start < t.proof then pure (objectionJson "it stands in the statement") else
+    match ← holeAt s source t m h.start with
+    | none => pure (objectionJson "Lean does not get there, or goes on without it")
+    | some st => do
+      let o ← run s st.scope st.cst (describeHole st)
+      pure (match o.refusal with
+        | some r => objectionJson r.description
+        | none => o.reply)
+  return said.mergeObj (.mkObj base)
+
+def holesJson (s : Server) (source : String) (t : Stated) (m : Met) : List Sorry → Array Json → IO Json
+  | [], acc => return .arr acc
+  | h :: hs, acc => do holesJson s source t m hs (acc.push (← holeJson s source t m h))
+
+def statedJson (s : Server) (source : String) (t : Stated) : IO Json := do
+  let sorries := reverseSorries (sorriesIn t.stx []) []
+  let holes ← if none? sorries then pure (.arr #[]) else holesJson s source t (← metIn s source t.unit) sorries #[]
+  return .mkObj (("name", jname (authorsName t.name)) :: ("sorries", holes) :: rangeFields t.stx)
+
+def statedAllJson (s : Server) (source : String) : List Stated → Array Json → IO Json
+  | [], acc => return .arr acc
+  | t :: ts, acc => do statedAllJson s source ts (acc.push (← statedJson s source t))
+
+/-- Those that stand in no theorem: definitions, instances, variables. -/
+def otherSorries (ts : List Stated) : List Sorry → Array Json → Json
+  | [], acc => .arr acc
+  | h :: hs, acc =>
+    let json : Json := .mkObj [("start", jnat h.start), ("stop", jnat h.stop), ("tactic", .bool h.isTactic)]
+    otherSorries ts hs (if isWithin h ts then acc else acc.push json)
+where
+  isWithin (h : Sorry) : List Stated → Bool
+    | [] => false
+    | t :: ts => (startOf t.stx <= h.start && h.stop <= stopOf t.stx) || isWithin h ts
+
+def sorriesOfUnits : List FileUnit → List Sorry → List Sorry
+  | [], found => reverseSorries found []
+  | u :: us, found => sorriesOfUnits us (sorriesIn u.stx found)
+
+def fileSorries (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "source" with
+  | .error r => return ⟨.null, some r⟩
+  | .ok source =>
+    match ← unitsOf s source with
+    | .error r => return ⟨rejectedReply r, none⟩
+    | .ok units =>
+      let stated := statedInAll units
+      return ⟨.mkObj [("commands", rangesJson units #[]), ("theorems", ← statedAllJson s source stated #[]),
+        ("others", otherSorries stated (sorriesOfUnits units []) #[])], none⟩
+
+def statedAt (place : Nat) : List Stated → Option Stated
+  | [] => none
+  | t :: ts => if startOf t.stx <= place && place < stopOf t.stx then some t else statedAt place ts
+
+/-- Open a proof of what is missing at the `sorry` that begins at a place of a file. -/
+def fileStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqStr p "source", reqNat p "sorry" with
+  | .ok source, .ok place =>
+    match ← unitsOf s source with
+    | .error r => return ⟨.null, some ⟨r.reason, r.message⟩⟩
+    | .ok units =>
+      let found ← match statedAt place (statedInAll units) with
+        | some t => holeAt s source t (← metIn s source t.unit) place
+        | none => pure none
+      match found with
+      | none => return ⟨.null, some ⟨"index", s!"no `sorry` of a theorem begins at byte {place} of the file"⟩⟩
+      | some st => run s st.scope st.cst do
+        restore st
+        let id ← save s st.scope st.root [st.root] [] []
+        answer (("stateId", jnat id) :: ("root", jname st.root.name) :: (← goalsFields o [] [st.root]))
+  | .error r, _ => return ⟨.null, some r⟩
+  | _, .error r => return ⟨.null, some r⟩
+
+/-! ### file.certify -/
+
+/-- What declarations of the file a constant rests on that use `sorry` themselves. -/
+partial def unprovedBelow (library full : Environment) : List Name → NameSet → List Name → List Name
+  | [], _, found => found
+  | n :: ns, seen, found =>
+    if seen.contains n || library.contains n then unprovedBelow library full ns seen found
+    else
+      match full.find? n with
+      | none => unprovedBelow library full ns (seen.insert n) found
+      | some info =>
+        let parts := restsOn info
+        let found := if memName ``sorryAx parts then authorsName n :: found else found
+        unprovedBelow library full (cat parts ns) (seen.insert n) found
+
+/-- Why a theorem says another thing than in the file that it is compared with. -/
+def otherThanBefore (s : Server) (t : Stated) (asked : Stated) (type askedType : Expr) : IO (Option String) := do
+  let said ← saying asked.unit.before.env asked.unit.after.env askedType
+  if (← saying t.unit.before.env t.unit.after.env type) != said then return some "the theorem does not say what it said before"
+  match firstOther t.unit.after.env (declaredBelow s.env asked.unit.after.env said.getUsedConstants.toList {} []) with
+  | some n => return some s!"{nameText (authorsName n)}, of which the statement is made, is not what it was before"
+  | none => return none
+
+/-- Everything after elaboration. `asked` is the same theorem in the file that it is compared with. -/
+def judgeStated (s : Server) (t : Stated) (asked : Stated) : IO (Except Rejection (Replay × AxiomReport)) := do
+  let full := t.unit.after.env
+  match full.find? t.name, asked.unit.after.env.find? asked.name with
+  | some (.thmInfo v), some (.thmInfo w) =>
+    if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
+      return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
+    if v.type.hasSorry then return .error ⟨"sorry", "the statement uses sorry"⟩
+    if let some why ← otherThanBefore s t asked v.type w.type then return .error ⟨"type_mismatch", why⟩
+    let r ← replayConstant full { library := s.env, env := s.env } t.name
+    match r.rejection with
+    | some why => return .error why
+    | none =>
+      let report := judgeAxioms r.env s.embedded (allAxioms r.env t.name) {}
+      match report.rejection with
+      | some why => return .error why
+      | none => return .ok (r, report)
+  | _, _ => return .error ⟨"forbidden", s!"{nameText t.name} is not a theorem"⟩
+
+/-- Names are whole, and notation is left out where the file has some of its own, which could be made to look like
+anything. -/
+def statementOf (s : Server) (t : Stated) : IO String := do
+  match t.unit.after.env.find? t.name with
+  | none => return ""
+  | some info =>
+    let options := if t.unit.hasNotation then pp.notation.set {} false else {}
+    let out : IO.Ref String ← IO.mkRef ""
+    discard <| run s { levelNames := info.levelParams, options } (emptyCore t.unit.after.env) do
+      ST.Prim.Ref.set out (← ppWith info.type)
+      answer []
+    ST.Prim.Ref.get out
+
+def certifiedJson (s : Server) (t : Stated) (statement : String) (r : Replay) (report : AxiomReport) : IO Json := do
+  match t.unit.after.env.find? t.name with
+  | none => return rejectedReply ⟨"elaboration", "the file declares no such theorem"⟩
+  | some info =>
+    let said ← saying t.unit.before.env t.unit.after.env info.type
+    let o ← run s {} (emptyCore s.env) (certificateReply s statement (fingerprintOver s.env t.unit.after.env said) r report)
+    return o.reply
+
+def verdictJson (s : Server) (asked : List Stated) (t : Stated) : IO Json := do
+  let statement ← statementOf s t
+  let verdict ← match findStated t.name asked with
+    | none => pure (rejectedReply ⟨"type_mismatch", "the file had no theorem of this name before"⟩)
+    | some before =>
+      match ← judgeStated s t before with
+      | .error r => pure (rejectedReply r)
+      | .ok (r, report) => certifiedJson s t statement r report
+  return verdict.mergeObj (.mkObj (cat (rangeFields t.stx) [("name", jname (authorsName t.name)),
+    ("statement", jstr statement), ("sorries", jnat (len (sorriesIn t.stx []))),
+    ("unproved", namesJson (unprovedBelow s.env t.unit.after.env [t.name] {} []))]))
+
+def verdictsJson (s : Server) (only : Option (List String)) (asked : List Stated) : List Stated → Array Json → IO Json
+  | [], acc => return .arr acc
+  | t :: ts, acc => do
+    let wanted := match only with
+      | some names => memStr (nameText (authorsName t.name)) names
+      | none => true
+    if wanted then
+      let verdict ← verdictJson s asked t
+      verdictsJson s only asked ts (acc.push verdict)
+    else verdictsJson s only asked ts acc
+
+/-- Judge the theorems of a file, all or some, each by what is below it. `original`: the file that their statements
+are compared with. -/
+def fileCertify (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "source", optStr p "original", optStrList p "theorems" with
+  | .ok source, .ok original, .ok only =>
+    match ← unitsOf s source with
+    | .error r => return ⟨rejectedReply r, none⟩
+    | .ok units =>
+      let stated := statedInAll units
+      let asked ← match original with
+        | none => pure (Except.ok stated)
+        | some text =>
+          match ← unitsOf s text with
+          | .error r => pure (Except.error r)
+          | .ok before => pure (Except.ok (statedInAll before))
+      match asked with
+      | .error r => return ⟨rejectedReply r, none⟩
+      | .ok asked =>
+        return ⟨.mkObj [("commands", rangesJson units #[]),
+          ("theorems", ← verdictsJson s only asked stated #[])], none⟩
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
 /-! ## env.theorems: what the library states -/
 
 /-- Whether a person wrote this statement down, as far as the environment can tell. -/
@@ -3492,6 +4080,9 @@ def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outco
   | "goal.print" => goalPrint s o p
   | "goal.continue" => goalContinue s o p
   | "proof.certify" => proofCertify s p
+  | "file.sorries" => fileSorries s p
+  | "file.start" => fileStart s o p
+  | "file.certify" => fileCertify s p
   | "expr.echo" => exprEcho s o p
   | "options.set" => optionsSet s o p
   | "options.print" => return ⟨optionsJson o, none⟩

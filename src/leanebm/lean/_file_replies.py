@@ -1,0 +1,175 @@
+"""What a worker says of whole files: where something is missing, and what it thinks of their theorems."""
+
+from __future__ import annotations
+
+import attrs
+
+from leanebm._shown import fitting_repr
+from leanebm.lean._replies import (
+    CertifiedReply,
+    CertifyRejectedReply,
+    JsonObject,
+    MalformedReplyError,
+    certify_reply,
+    expect,
+    names_in,
+    optional,
+    refuse_if_error,
+)
+
+
+@attrs.frozen
+class FileRefused:
+    """A file that Lean does not take."""
+
+    reason: str
+    """One word: ``elaboration``, ``forbidden`` or ``length``."""
+
+    message: str
+    """Where and why; places are lines and columns, from 1."""
+
+    __repr__ = fitting_repr
+
+
+@attrs.frozen(kw_only=True)
+class SorryPlace:
+    """A ``sorry`` or ``admit`` in a file's code."""
+
+    start: int
+    """Where it begins, in bytes of the text."""
+
+    stop: int
+    """Where it ends."""
+
+    is_tactic: bool
+    """Whether it stands where a tactic does, and not where a term does."""
+
+    statement: str = ""
+    """What is missing there, closed over its hypotheses, as Lean prints it."""
+
+    objection: str | None = None
+    """Why no proof of it can be searched for."""
+
+    __repr__ = fitting_repr
+
+
+@attrs.frozen(kw_only=True)
+class StatedTheorem:
+    """A theorem of a file."""
+
+    name: str
+    """Its full name."""
+
+    start: int
+    stop: int
+    sorries: tuple[SorryPlace, ...]
+    """In the order of the text."""
+
+    __repr__ = fitting_repr
+
+
+@attrs.frozen(kw_only=True)
+class FileSorries:
+    """What is missing in a file."""
+
+    commands: tuple[tuple[int, int], ...]
+    """Where each command begins and ends, in bytes."""
+
+    theorems: tuple[StatedTheorem, ...]
+    others: tuple[SorryPlace, ...]
+    """Those that stand in no theorem."""
+
+    __repr__ = fitting_repr
+
+
+@attrs.frozen(kw_only=True)
+class TheoremVerdict:
+    """What a worker thinks of a theorem in its file."""
+
+    name: str
+    start: int
+    stop: int
+    statement: str
+    """Its type, as Lean prints it."""
+
+    sorries: int
+    """How many stand in its text."""
+
+    unproved: tuple[str, ...]
+    """Declarations of the file that it rests on, itself included, and that use ``sorry`` themselves."""
+
+    reply: CertifiedReply | CertifyRejectedReply
+
+    __repr__ = fitting_repr
+
+
+@attrs.frozen(kw_only=True)
+class FileVerdicts:
+    """What a worker thinks of a file."""
+
+    commands: tuple[tuple[int, int], ...]
+    theorems: tuple[TheoremVerdict, ...]
+
+    __repr__ = fitting_repr
+
+
+def sorries_reply(reply: JsonObject) -> FileSorries | FileRefused:
+    """Decode ``file.sorries``."""
+    if (refused := _refused(reply, "file.sorries")) is not None:
+        return refused
+    return FileSorries(
+        commands=_ranges(reply),
+        theorems=tuple(map(_stated, expect(reply, "theorems", list))),
+        others=tuple(map(_place, expect(reply, "others", list))),
+    )
+
+
+def file_verdicts_reply(reply: JsonObject) -> FileVerdicts | FileRefused:
+    """Decode ``file.certify``."""
+    if (refused := _refused(reply, "file.certify")) is not None:
+        return refused
+    return FileVerdicts(commands=_ranges(reply), theorems=tuple(map(_verdict, expect(reply, "theorems", list))))
+
+
+def _refused(reply: JsonObject, command: str) -> FileRefused | None:
+    refuse_if_error(reply, command)
+    rejected = optional(reply, "rejected", dict)
+    return None if rejected is None else FileRefused(expect(rejected, "reason", str), expect(rejected, "message", str))
+
+
+def _ranges(reply: JsonObject) -> tuple[tuple[int, int], ...]:
+    ranges = expect(reply, "commands", list)
+    if not all(isinstance(each, list) and len(each) == 2 and all(type(end) is int for end in each) for each in ranges):
+        raise MalformedReplyError("'commands' should hold pairs of numbers")
+    return tuple((start, stop) for start, stop in ranges)
+
+
+def _stated(item: JsonObject) -> StatedTheorem:
+    return StatedTheorem(
+        name=expect(item, "name", str),
+        start=expect(item, "start", int),
+        stop=expect(item, "stop", int),
+        sorries=tuple(map(_place, expect(item, "sorries", list))),
+    )
+
+
+def _place(item: JsonObject) -> SorryPlace:
+    return SorryPlace(
+        start=expect(item, "start", int),
+        stop=expect(item, "stop", int),
+        is_tactic=expect(item, "tactic", bool),
+        statement=optional(item, "statement", str) or "",
+        objection=optional(item, "objection", str),
+    )
+
+
+def _verdict(item: JsonObject) -> TheoremVerdict:
+    return TheoremVerdict(
+        name=expect(item, "name", str),
+        start=expect(item, "start", int),
+        stop=expect(item, "stop", int),
+        statement=expect(item, "statement", str),
+        sorries=expect(item, "sorries", int),
+        unproved=names_in(item, "unproved"),
+        reply=certify_reply(item),
+    )

@@ -1,0 +1,1 @@
+"""Filling what a file of Lean leaves out."""
