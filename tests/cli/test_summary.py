@@ -42,7 +42,7 @@ def test_a_person_is_told_in_words(leanebm_command: Leanebm, run: str) -> None:
     result = leanebm_command("summary", "--trajectories", run)
     assert "of 2 theorems proved and certified" in result.stdout
     assert "a larger --budget may help" in result.stdout
-    assert "tactics of a proof" not in result.stdout
+    assert "tactics per proof" not in result.stdout
 
 
 def test_smaller_budgets_and_depth_are_told(leanebm_command: Leanebm, run: str) -> None:

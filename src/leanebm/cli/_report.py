@@ -75,7 +75,7 @@ def _print_curve(console: Console, summary: RunSummary) -> None:
         console.print(Text(f"proved within so many expansions: {curve}"), soft_wrap=True)
     tactics = f"{statistics.median(lengths):g} in the median, {lengths[-1]} at most"
     console.print(
-        Text(f"tactics of a proof: {tactics}; {lengths.count(1)} of {len(lengths)} are one tactic"), soft_wrap=True
+        Text(f"tactics per proof: {tactics}; {lengths.count(1)} of {len(lengths)} are one tactic"), soft_wrap=True
     )
 
 

@@ -44,9 +44,9 @@ def check_theorems(
 ) -> None:
     """Say which statements of FILE elaborate, which do not and why, and which are not worth proving.
 
-    FILE is anything that --theorems takes. Not worth proving is what an earlier statement says, or a theorem
-    of Lean's library, or whose hypotheses contradict one another, as far as a few tactics can tell. The exit
-    status is 0 if all are good.
+    FILE is anything that --theorems takes. A statement is not worth proving if an earlier one or a theorem of
+    Lean's library says the same, or if its hypotheses contradict one another, as far as a few tactics can tell.
+    The exit status is 0 if all are good.
     """
     from leanebm.cli._display import open_display
     from leanebm.data import write_theorems

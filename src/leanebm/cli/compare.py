@@ -22,7 +22,9 @@ _RUN = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.option("--baseline", required=True, type=_RUN, metavar="RUN", help="A run's folder: what is compared with.")
+@click.option(
+    "--baseline", required=True, type=_RUN, metavar="RUN", help="The folder of the run that others are compared with."
+)
 @click.option(
     "--experiment",
     "experiments",
@@ -30,16 +32,16 @@ _RUN = click.Path(exists=True, path_type=Path)
     multiple=True,
     type=_RUN,
     metavar="RUN",
-    help="Another; may be repeated.",
+    help="The folder of a run to compare with it; repeatable.",
 )
 @click.option(
     "--by",
     type=click.Choice(list(_COSTS)),
     default="expansions",
     show_default=True,
-    help="In what budgets are counted. Seconds depend on what else the machine did.",
+    help="What a budget counts. Seconds depend on what else the machine did.",
 )
-@numbers_option("--budgets", "At which ones.  [default: 1, 2, 4 … the runs' own]")
+@numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … the runs' own]")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with curves."
 )
@@ -48,7 +50,7 @@ def compare(
     *, baseline: Path, experiments: tuple[Path, ...], by: str, budgets: tuple[float, ...] | None, html: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Set runs beside a baseline, theorem by theorem.
+    """Compare runs with a baseline, theorem by theorem.
 
     The runs must agree in theorems, Lean, candidates and budget. At each budget: how many theorems each had
     proved, how many only one of them had, and the exact two-sided McNemar test of that split.

@@ -46,7 +46,12 @@ if TYPE_CHECKING:
     "--hold-out", multiple=True, metavar="F", help="Hold this family out instead of the usual ones; repeatable."
 )
 @click.option(
-    "--difficulty", "difficulties", multiple=True, type=int, metavar="D", help="Only this step, 1 to 4; repeatable."
+    "--difficulty",
+    "difficulties",
+    multiple=True,
+    type=int,
+    metavar="D",
+    help="Make only this difficulty, 1 to 4; repeatable.",
 )
 @lean_options(many=True)
 @click.pass_context

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     default=4,
     show_default=True,
     metavar="K",
-    help="Search the baseline with K times the budget first, to see what there is to gain; 1 leaves that out.",
+    help="Search the baseline with K times the budget first, to see what there is to gain; 1 skips that.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")

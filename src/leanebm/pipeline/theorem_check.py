@@ -37,16 +37,16 @@ class Cause(enum.StrEnum):
         cause.meaning = meaning
         return cause
 
-    GOOD = "good", "elaborate, and say what none before them and no theorem of the library says"
+    GOOD = "good", "elaborate, and repeat no earlier statement and no theorem of the library"
     MATHLIB = "needs Mathlib", f"use what only Mathlib has, which this Lean does not: {WITHOUT_MATHLIB}"
     SYNTAX = "syntax", "do not parse"
-    UNKNOWN = "unknown name", "name something that is not there"
+    UNKNOWN = "unknown name", "use a name that is not there"
     UNIVERSE = "universe", "have universe levels that do not fit"
     REFUSED = "refused", "hold what a statement, header or context may not hold"
     TYPE = "type", "do not elaborate for another reason"
     LIMIT = "limit", "take Lean too long to elaborate"
-    DUPLICATE = "duplicate", "say what an earlier one says"
-    LIBRARY = "in the library", "say what a theorem of Lean's library says"
+    DUPLICATE = "duplicate", "say the same as an earlier one"
+    LIBRARY = "in the library", "say the same as a theorem of Lean's library"
     CONTRADICTION = "contradiction", "have hypotheses that contradict one another, and so say nothing"
     BROKEN = "broken", "broke Lean, so that nothing is known about them"
 

@@ -150,7 +150,7 @@ def compare_runs(
     if cost is Cost.SECONDS and any(_is_remembered(_latest(run)) for run in (before, after)):
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared by seconds:",
-            ["their answers were remembered from one another, so a search waited for some of them only @ --by"],
+            ["some of their answers were remembered from another search, so their times mean nothing @ --by"],
         )
     pairs = _pairs(before, after)
     known = {name: pair for name, pair in pairs.items() if all(record.is_final for record in pair)}

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS proposal (
 ) WITHOUT ROWID;
 """
 
-_REMEDY: Final = "If the disk is not full, delete it, and what it held is asked again"
+_REMEDY: Final = "If the disk is not full, delete it: what it held will be asked again"
 
 _NOWHERE: Final = StateRef(-1, -1)
 
