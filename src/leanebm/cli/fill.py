@@ -33,10 +33,10 @@ def fill(*, files: tuple[Path, ...], output: Path | None, in_place: bool, as_jso
 
     Searches for each sorry in a theorem of the file, those inside a proof included. All else stays as it is, byte for
     byte: other theorems, definitions, namespaces, comments. Each theorem that held one is certified within the
-    complete file: elaborated, kernel-checked, stating what it stated, resting on no sorry. The file is written if
-    anything was filled, never over another one. The exit status is 0 only if every sorry is filled and every theorem
-    that held one is certified, 2 if a file cannot be read or Lean does not take it as it is, and 3 if something
-    broke.
+    complete file: elaborated, kernel-checked, stating what it stated, resting on no sorry. The result is
+    written if anything was filled; no other file is overwritten. The exit status is 0 only if every sorry is filled
+    and every theorem that held one is certified, 1 if not, 2 if a file cannot be read or Lean finds errors in it as
+    it is, and 3 if something broke.
     """
     if in_place and output is not None:
         raise click.UsageError("--in-place and --output exclude each other")
