@@ -74,6 +74,7 @@ async def test_real_lean_finds_every_cause(lean_pool: LeanPool) -> None:
     assert by_name["again"].message == "as 'twice'"
     assert by_name["again"].fingerprint == by_name["twice"].fingerprint
     assert by_name["copy"].message == "as 'copied'"
+    assert by_name["commutes"].message == "as Nat.mul_comm"
     assert "Lean's own library" in by_name["real"].message
 
 
@@ -121,6 +122,7 @@ _SOME = [
     _case("again", "(k : Nat) : k + 1 + 1 = k + 2", Cause.DUPLICATE),
     (Theorem(name="copied", copy_from="Nat.add_comm"), Cause.GOOD),
     _case("copy", "∀ n m : Nat, n + m = m + n", Cause.DUPLICATE),
+    _case("commutes", "∀ n m : Nat, n * m = m * n", Cause.LIBRARY),
     _case("parse", "1 + = 2", Cause.SYNTAX),
     _case("unknown", "noSuchThing 3 = 3", Cause.UNKNOWN),
     _case("nowhere", "1 = 1", Cause.UNKNOWN, header="open NoSuchNamespace"),
