@@ -15,7 +15,9 @@ from leanebm.data import KnownProof, TacticPair, proofs_of, read_tactic_pairs, w
 from leanebm.errors import ConfigError
 
 ADD_ZERO = KnownProof(
-    theorem=Theorem(name="add_zero", statement="∀ n : Nat, n + 0 = n", header="open Nat"),
+    theorem=Theorem(
+        name="add_zero", statement="∀ n : Nat, n + z = n", header="open Nat", context="def z := 0\n\nvariable (n : Nat)"
+    ),
     tactics=("intro n", "induction n with\n| zero => rfl\n| succ n ih => rfl"),
     states=("⊢ ∀ n : Nat, n + 0 = n", "n : Nat\n⊢ n + 0 = n"),
 )

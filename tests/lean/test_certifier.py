@@ -21,7 +21,7 @@ from leanebm.core import (
     ProofStep,
     Theorem,
 )
-from leanebm.core.limits import MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
+from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import CommandRefused, PoolClosed, WorkerDied, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
@@ -155,9 +155,10 @@ async def test_a_proof_under_which_workers_keep_dying_is_neither_accepted_nor_re
         (_THEOREM, "done --" + "-" * MAX_FILE_CHARACTERS),
         (attrs.evolve(_THEOREM, statement="p" * (MAX_TEXT_CHARACTERS + 1)), "done"),
         (attrs.evolve(_THEOREM, header="open Nat\n" * MAX_HEADER_CHARACTERS), "done"),
+        (attrs.evolve(_THEOREM, context="def x := 1\n" * (MAX_CONTEXT_CHARACTERS // 10)), "done"),
         (Theorem(name="t", copy_from="a" * (MAX_TEXT_CHARACTERS + 1)), "done"),
     ],
-    ids=["file", "statement", "header", "name"],
+    ids=["file", "statement", "header", "context", "name"],
 )
 async def test_what_is_too_long_is_rejected_without_a_worker(
     fake_config: FakeConfig, tmp_path: Path, theorem: Theorem, tactic: str

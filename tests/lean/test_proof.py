@@ -19,7 +19,7 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
-from leanebm.core.limits import MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
+from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import CommandRefused, StaleState, StatementError, WorkerTimeout
 from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle, ProofHandleOwned
 
@@ -356,8 +356,9 @@ async def test_a_text_that_is_too_long_is_refused_unseen(fake_config: FakeConfig
         Theorem(name="t", statement="p" * (MAX_TEXT_CHARACTERS + 1)),
         Theorem(name="t", copy_from="p" * (MAX_TEXT_CHARACTERS + 1)),
         attrs.evolve(_THEOREM, header="u" * (MAX_HEADER_CHARACTERS + 1)),
+        attrs.evolve(_THEOREM, context="c" * (MAX_CONTEXT_CHARACTERS + 1)),
     ],
-    ids=["statement", "name", "header"],
+    ids=["statement", "name", "header", "context"],
 )
 async def test_a_theorem_that_is_too_long_is_refused_unseen(
     fake_config: FakeConfig, tmp_path: Path, theorem: Theorem

@@ -19,7 +19,7 @@ from leanebm.pipeline.run_folder import RunFolder, _file_stem, proof_files, writ
 
 def certificate(name: str) -> Certificate:
     return Certificate(
-        theorem=Theorem(name=name, statement="True"),
+        theorem=Theorem(name=name, statement="True", header="open Nat", context="def x := 1\n\nvariable (h : x = 1)"),
         source="theorem t : True := by\n  trivial\n",
         tactics=("trivial",),
         statement="True",

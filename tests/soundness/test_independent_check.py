@@ -167,6 +167,66 @@ def test_a_record_that_says_something_else_is_no_record(
     assert reason == expected
 
 
+_CONTEXT = """\
+def twice (n : Nat) := n + n
+
+variable (m : Nat)
+
+theorem twice_eq : twice m = 2 * m := by
+  unfold twice; omega"""
+_IN_CONTEXT = Theorem(name="t", statement="(k : Nat) : twice k = k + k", header="open Nat", context=_CONTEXT)
+
+# What is replaced in the file, in the record's theorem, or in both, and what comes of it where the hash fits.
+_OTHER_CONTEXTS: dict[str, tuple[tuple[str, str], bool, bool, str]] = {
+    "a definition in the file": (("n + n", "2 * n"), True, False, "forbidden"),
+    "a definition in the record": (("n + n", "2 * n"), False, True, "forbidden"),
+    "a definition in both": (("n + n", "n + n + 0"), True, True, "record"),
+    "an axiom in both": (("variable", "axiom wrong : False\n\nvariable"), True, True, "forbidden"),
+    "a sorry in both": (("unfold twice; omega", "sorry"), True, True, "sorry"),
+    "a lemma less in the file": (
+        ("theorem twice_eq : twice m = 2 * m := by\n  unfold twice; omega", ""),
+        True,
+        False,
+        "forbidden",
+    ),
+    "another lemma in both": (("twice m = 2 * m", "2 * m = twice m"), True, True, ""),
+    "a comment in the file": (("variable", "-- a comment\nvariable"), True, False, ""),
+    "nothing": (("variable", "variable"), True, True, ""),
+}
+
+
+@pytest.fixture(scope="module")
+async def judged_contexts(certifier: Certifier, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Why each of these is rejected; empty if it is not."""
+    certificate = await certifier.certify(_IN_CONTEXT, ["rfl"])
+    assert isinstance(certificate, Certificate)
+    folder = tmp_path_factory.mktemp("contexts")
+    paths = []
+    for number, (change, in_file, in_record, _) in enumerate(_OTHER_CONTEXTS.values()):
+        text = certificate.source.replace(*change) if in_file else certificate.source
+        path = _write(folder, number, certificate, text, forge=True)
+        if in_record:
+            record = json.loads(record_path(path).read_text(encoding="utf-8"))
+            record["theorem"]["context"] = record["theorem"]["context"].replace(*change)
+            record_path(path).write_text(json.dumps(record), encoding="utf-8")
+        paths.append(path)
+    results = [_verdict(report) for report in await CertificationRun(LeanPoolConfig.embedded(), paths).run()]
+    reasons = [result.reason if isinstance(result, CertificationRejected) else "" for result in results]
+    return dict(zip(_OTHER_CONTEXTS, reasons, strict=True))
+
+
+@pytest.mark.parametrize("name", _OTHER_CONTEXTS)
+def test_another_context_does_not_pass_for_the_recorded_one(
+    judged_contexts: dict[str, str], name: str, tally: Tally
+) -> None:
+    reason, expected = judged_contexts[name], _OTHER_CONTEXTS[name][3]
+    if expected:
+        tally.attack(f"recorded context: {name}", reason or None)
+    else:
+        tally.control(f"recorded context: {name}", is_proved=not reason)
+    assert reason == expected
+
+
 async def test_what_only_python_reads_as_a_theorem_is_not_certified(tmp_path: Path, certifier: Certifier) -> None:
     """Python ends a line at U+2028, Lean does not: what we would read as a theorem is a comment to Lean."""
     path = tmp_path / "hidden.lean"

@@ -24,10 +24,22 @@ OVERSIZED = {
 }
 
 
-@pytest.mark.parametrize("name", OVERSIZED)
+OVERSIZED_CONTEXTS = {
+    "a context of deep brackets": "def x := " + "(" * 1000 + "1" + ")" * 1000,
+    "a context with a long sum": "def x := 1" + " + 1" * 8000,
+    "a context of nested sections": "section\n" * 4000 + "x",
+    "a context behind many words": "open Nat in " * 2500 + "x",
+    "a context with a tower of powers": "theorem x : 2 ^ 2 ^ 2 ^ 2 ^ 2 ^ 2 = 0 := by decide",
+    "a context with a name too long": f"def {'a' * 2**14} := x",
+    "a context with a large type": "inductive T where\n" + "".join(f"  | a{i} (f : T → False)\n" for i in range(1000)),
+}
+
+
+@pytest.mark.parametrize("name", [*OVERSIZED, *OVERSIZED_CONTEXTS])
 async def test_no_size_is_a_proof(certifier: Certifier, name: str, tally: Tally) -> None:
+    theorem = Theorem(name="big", statement="1 = 2", context=OVERSIZED_CONTEXTS.get(name, ""))
     try:
-        result = await certifier.certify(Theorem(name="big", statement="1 = 2"), [OVERSIZED[name]])
+        result = await certifier.certify(theorem, [OVERSIZED.get(name, "rfl")])
     except WorkerLost:
         tally.attack(name, "lost")  # neither accepted nor rejected
     else:

@@ -19,7 +19,7 @@ def make_theorem() -> MakeTheorem:
     def make(
         name: str, outcome: str = SearchOutcome.BUDGET_SPENT, *, run_id: str = "run-1", num_rows: int = 3
     ) -> tuple[TheoremRecord, list[TrajectoryRow]]:
-        theorem = Theorem(name=name, statement="∀ n : Nat, 0 + n = n")
+        theorem = Theorem(name=name, statement="∀ n : Nat, zero + n = n", header="open Nat", context="def zero := 0")
         record = TheoremRecord(
             theorem=theorem,
             run_id=run_id,

@@ -166,6 +166,9 @@ def test_each_theorem_counts_once_with_its_last_search(directory: Path) -> None:
         ("t3", "budget_spent"),
     ]
     assert [run.run_id for run in trajectory.runs] == ["run-1", "run-2"]
+    assert {(record.theorem.header, record.theorem.context) for record in trajectory.records} == {
+        ("open Nat", "def zero := 0")
+    }
 
 
 def test_rows_of_a_superseded_search_are_left_out(directory: Path) -> None:

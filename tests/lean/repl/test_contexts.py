@@ -122,3 +122,14 @@ def test_a_context_stands_on_what_was_added(repl: Any) -> None:
 def test_theorems_of_published_shapes_begin_after_their_contexts(repl: Any, theorem: Theorem) -> None:
     reply = repl("goal.start", expr=theorem.statement, header=theorem.header, context=theorem.context, prop=True)
     assert "stateId" in reply, reply
+
+
+def test_a_context_that_is_given_up_is_not_refused(repl: Any) -> None:
+    context = "set_option maxHeartbeats 0\nset_option maxRecDepth 10000\n"
+    context += "theorem slow : ∀ a b c : Fin 40, a + b + c = c + b + a := by decide"
+    interrupted = {"error": "io", "desc": "interrupt"}
+    assert repl("goal.start", expr="1 = 1", context=context, timeout=500) == interrupted
+    source = f"{context}\ntheorem t : 1 = 1 := by\n  rfl\n"
+    claim = {"source": source, "name": "t", "expr": "1 = 1", "context": context}
+    assert repl("proof.certify", **claim, timeout=500) == interrupted
+    assert "stateId" in repl("goal.start", expr="1 = 1")

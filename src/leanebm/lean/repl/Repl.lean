@@ -3199,16 +3199,17 @@ def wasInterrupted (s : Server) : IO Bool := do
   let watch ← ST.Prim.Ref.get s.watch
   watch.token.isSet
 
+/-- `said` of a text; what is said of one that was given up says nothing about it. -/
+def unlessInterrupted (s : Server) (said : Outcome) : IO Outcome := do
+  if ← wasInterrupted s then return ⟨.null, some ⟨"io", "interrupt"⟩⟩ else return said
+
 /-- The verdict on a text. -/
 def certified (s : Server) (c : Claim) (source : String) : IO Outcome := do
   match ← askedFor s c with
-  | .error r => return ⟨rejectedReply r, none⟩
+  | .error r => unlessInterrupted s ⟨rejectedReply r, none⟩
   | .ok asked =>
     match ← certifyText s c asked source with
-    | .error r =>
-      -- What is said of a text that was given up says nothing about it.
-      if ← wasInterrupted s then return ⟨.null, some ⟨"io", "interrupt"⟩⟩
-      return ⟨rejectedReply r, none⟩
+    | .error r => unlessInterrupted s ⟨rejectedReply r, none⟩
     | .ok (r, report) => do
       let said ← saying asked.before asked.env asked.type
       let statement ← readableStatement s c asked said printings
@@ -3307,10 +3308,6 @@ def startStated (s : Server) (o : ReplOptions) (scope : ProofScope) (stated : St
         | none => refuse "elab" noVariables
   catch e => refuse "elab" (← e.toMessageData.toString)
 
-/-- Why a statement is refused; what is said of a text that was given up says nothing about it. -/
-def notStarted (s : Server) (r : Refusal) : IO Outcome := do
-  if ← wasInterrupted s then return ⟨.null, some ⟨"io", "interrupt"⟩⟩ else return ⟨.null, some r⟩
-
 def startText (s : Server) (o : ReplOptions) (p : Preamble) (levels : List Name) (text : String) (prop withGoals : Bool) : IO Outcome := do
   let st ← afterPreamble p
   let state : Command.State ← ST.Prim.Ref.get st
@@ -3326,7 +3323,7 @@ def startText (s : Server) (o : ReplOptions) (p : Preamble) (levels : List Name)
         run s scope (← freshCore s state.env) (startStated s o scope stated [] none prop withGoals)
       else
         match ← elabAsTheorem s `leanebm_statement stated st with
-        | .error r => notStarted s ⟨"elab", r.message⟩
+        | .error r => unlessInterrupted s ⟨.null, some ⟨"elab", r.message⟩⟩
         | .ok asked =>
           run s scope (← freshCore s state.env) (startStated s o scope stated (syntaxOf variables) (some asked) prop withGoals)
 where
@@ -3340,7 +3337,7 @@ def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     match boolD p "goals" false, boolD p "prop" false with
     | .ok withGoals, .ok prop =>
       match ← preamble s (← ofSession s) front with
-      | .error r => notStarted s ⟨if front.context.isEmpty then "header" else "context", r.message⟩
+      | .error r => unlessInterrupted s ⟨.null, some ⟨if front.context.isEmpty then "header" else "context", r.message⟩⟩
       | .ok before =>
         let levels := toNames (levels.getD [])
         match expr, copyFrom with
