@@ -54,6 +54,16 @@ CONTROLS = {
         "rw [← (hf e).2, (he f).1]",
     ),
     "a hypothesis by include": ("variable (n : Nat) (h : 0 < n)\ninclude h", "n ≠ 0", "omega"),
+    "variables that nothing declares": (
+        "set_option autoImplicit true",
+        "(xs : List α) (f : α → β) : (xs.map f).length = xs.length",
+        "simp",
+    ),
+    "universes that nothing declares": (
+        "variable {α : Type u} (a : α)",
+        "∀ b : α, a = b → b = a",
+        "intro b h; exact h.symm",
+    ),
     "a namespace that stays open": ("namespace A.B\ndef one := 1", "one = 1 ∧ A.B.one = 1", "exact ⟨rfl, rfl⟩"),
     "a section that ends": ("section\nvariable (n : Nat)\ndef succ' := n + 1\nend", "succ' 1 = 2", "rfl"),
     "a mutual block": (

@@ -45,6 +45,18 @@ def _goals(repl: Any, expr: str, context: str, **more: str) -> list[str]:
         ("∀ a : Nat, a = a", _VARIABLES, "⊢ ∀ (a : Nat), a = a"),
         ("(a : Nat) : a = a", _VARIABLES, "a : Nat\n⊢ a = a"),
         ("n = n", "variable (n : Nat)\nvariable (n : Int)", "n : Int\n⊢ n = n"),
+        (
+            "(xs : List α) : xs = xs",
+            "set_option autoImplicit true",
+            "α : Type u_2\nxs : List α\n⊢ xs = xs",
+        ),
+        ("∀ x : α, x = x", "set_option autoImplicit true", "α : Sort u_2\n⊢ ∀ (x : α), x = x"),
+        (
+            "(x : β) : x = x ∧ a = a",
+            "set_option autoImplicit true\nvariable {α : Type v} [Inhabited α] (a : α)",
+            "α : Type v\ninst✝ : Inhabited α\na : α\nβ : Sort u_2\nx : β\n⊢ x = x ∧ a = a",
+        ),
+        ("1 = 1", "set_option autoImplicit true", "⊢ 1 = 1"),
         ("one = 1", "namespace A\ndef one := 1", "⊢ one = 1"),
         ("(α : Type u) (a : α) : a = a", "universe u", "α : Type u\na : α\n⊢ a = a"),
     ],

@@ -3290,7 +3290,32 @@ def firstSaying (library full : Environment) (said : Expr) : List Expr → IO (O
 def noVariables : String :=
   "it cannot be told which of the context's variables the statement is about; write them as binders: (x : …) : …"
 
-/-- Start a proof of a statement. `asked` is what it says as a theorem, where the context has variables. -/
+/-- Whether Lean added a variable because nothing declares it; `known` are the others. -/
+def isAdded (known : List Name) (n : Name) : Bool := !(n.hasMacroScopes || memName n known)
+
+/-- `{x}` for each variable that was added. -/
+def addedBinders (known : List Name) : List (Name × BinderInfo) → List Syntax
+  | [] => []
+  | (n, _) :: rest =>
+    if isAdded known n then
+      let ids := nodeOf nullKind [(mkIdent n).raw]
+      nodeOf ``Parser.Term.implicitBinder [symbol "{", ids, nodeOf nullKind [], symbol "}"] :: addedBinders known rest
+    else addedBinders known rest
+
+/-- Those that were added in front of all others, and the rest. -/
+def addedInFront (known : List Name) : List (Name × BinderInfo) → List (Name × BinderInfo) × List (Name × BinderInfo)
+  | [] => ([], [])
+  | x :: rest =>
+    if isAdded known x.1 then
+      let (front, others) := addedInFront known rest
+      (x :: front, others)
+    else ([], x :: rest)
+
+def binderNames : List Syntax → List Name
+  | [] => []
+  | b :: bs => cat (namesIn [b[1]]) (binderNames bs)
+
+/-- Start a proof of a statement. `asked` is what it says as a theorem, where its context has a say in its variables. -/
 def startStated (s : Server) (o : ReplOptions) (scope : ProofScope) (stated : Statement) (variables : List Syntax)
     (asked : Option Asked) (prop withGoals : Bool) : ReplM := do
   try
@@ -3318,14 +3343,18 @@ def startText (s : Server) (o : ReplOptions) (p : Preamble) (levels : List Name)
     match objectionToStatement s stated with
     | some why => return ⟨.null, some ⟨"elab", why⟩⟩
     | none =>
-      let variables := (topScope state).varDecls.toList
-      if none? variables then
+      let variables := syntaxOf (topScope state).varDecls.toList
+      if none? variables && !(autoImplicit.get (topScope state).opts) then
         run s scope (← freshCore s state.env) (startStated s o scope stated [] none prop withGoals)
       else
         match ← elabAsTheorem s `leanebm_statement stated st with
         | .error r => unlessInterrupted s ⟨.null, some ⟨"elab", r.message⟩⟩
         | .ok asked =>
-          run s scope (← freshCore s state.env) (startStated s o scope stated (syntaxOf variables) (some asked) prop withGoals)
+          let known := binderNames variables
+          let (front, others) := addedInFront known (firstFew (len asked.variables - numBoundBy stated.binders) asked.variables)
+          let all := cat (addedBinders known front) (cat variables (addedBinders known others))
+          let scope := { scope with levelNames := withNames scope.levelNames asked.scope.levelNames }
+          run s scope (← freshCore s state.env) (startStated s o scope stated all (some asked) prop withGoals)
 where
   syntaxOf : List (TSyntax ``Parser.Term.bracketedBinder) → List Syntax
     | [] => []
