@@ -116,9 +116,8 @@ async def test_real_lean_drops_what_it_proves_at_once(tmp_path: Path, embedded_l
     assert embedded_lean is not None
     path = tmp_path / "set.parquet"
     config = RunConfig(lean=LeanPoolConfig.embedded(num_workers=1))
-    factory = ConjectureFactory([FAMILIES["option_equations"], FAMILIES["propositional"]])
-    counts = await ConjectureRun(config, path, factory, number=10, unseen=0).run()
-    assert set(counts.dropped) <= {"rfl", "simp", "simp_all", "grind", "omega", "decide"}
+    factory = ConjectureFactory([FAMILIES["propositional"]])
+    counts = await ConjectureRun(config, path, factory, number=3, unseen=0).run()
+    assert set(counts.dropped) <= {"rfl", "simp", "simp_all", "omega", "decide"}
     assert counts.dropped["simp_all"] > 5
-    closed_by = {made.family: made.closed_by for made in read_conjecture_file(path).conjectures}
-    assert closed_by["option_equations"] == ""
+    assert {made.closed_by for made in read_conjecture_file(path).conjectures} <= {"", "grind"}
