@@ -66,6 +66,7 @@ def statements(name: str, **reading: Any) -> dict[str, str | None]:
         ("by_split.json", {"one": "1 = 1", "two": "2 = 2"}),
         ("by_name.json", {"one": "1 = 1", "two": "2 = 2"}),
         ("by_column.json", {"one": "1 = 1", "two": "2 = 2"}),
+        ("viewer.json", {"one": "1 = 1", "two": "2 = 2"}),
         (
             "contexts.lean",
             {
@@ -232,7 +233,7 @@ def test_a_context_that_would_be_too_long_has_only_the_theorems_that_definitions
 def test_a_lean_file_in_which_everything_is_proved_holds_nothing_to_prove(tmp_path: Path) -> None:
     path = tmp_path / "done.LEAN"
     path.write_text("theorem done : 1 = 1 := rfl\n")
-    with pytest.raises(ConfigError, match="holds no theorem that can be stated"):
+    with pytest.raises(ConfigError, match="has no theorem with a `sorry` in it, and so nothing to prove"):
         read_theorems(path)
 
 

@@ -55,6 +55,19 @@ def test_rows_without_a_name_state_what_their_state_shows() -> None:
     assert "; left out: 4, such as: it has no name, and its state is not one goal" in sentence
 
 
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
+def test_carriage_returns_end_lines_in_pairs_without_a_name(tmp_path: Path, line_end: str) -> None:
+    path = tmp_path / "pairs.jsonl"
+    states = [f"p : Prop{line_end}h : p{line_end}⊢ p ∧ p", "p : Prop\nh : p\n⊢ p"]
+    first = {"state": states[0], "tactic": f"apply And.intro{line_end}exact h", "state_after": states[1] + line_end}
+    second = {"state": states[1] + "\n", "tactic": f"exact h{line_end}"}
+    path.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    (proof,) = proofs_of(read_tactic_pairs(path))
+    assert proof.theorem.statement == "(p : Prop) (h : p) : p ∧ p"
+    assert proof.states == ("p : Prop\nh : p\n⊢ p ∧ p", "p : Prop\nh : p\n⊢ p\n")
+    assert proof.tactics == ("apply And.intro\nexact h", "exact h\n")
+
+
 @pytest.mark.parametrize("name", ["leandojo.json", "steps.csv", "state_tactic.jsonl"])
 def test_published_pairs_are_written_in_our_own_form(name: str, tmp_path: Path) -> None:
     pairs = read_tactic_pairs(_SHAPES / name)

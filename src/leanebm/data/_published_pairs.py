@@ -16,6 +16,7 @@ import attrs
 
 from leanebm._shown import shown
 from leanebm.core import Theorem
+from leanebm.core.theorem_text import with_line_feeds
 from leanebm.data._reading import BadLine, Problem, is_text, theorem_problems
 from leanebm.data._records import Record, Records
 
@@ -99,7 +100,7 @@ def _chained(records: Sequence[Record]) -> Iterator[tuple[int, Mapping[str, obje
 
 def _text(values: Mapping[str, object], columns: Sequence[str]) -> str:
     found = (values.get(column) for column in columns)
-    return next((value for value in found if isinstance(value, str) and value.strip()), "")
+    return with_line_feeds(next((value for value in found if isinstance(value, str) and value.strip()), ""))
 
 
 def _proof(first: Mapping[str, object], rows: _Rows) -> PublishedProof:

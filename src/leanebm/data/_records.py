@@ -7,7 +7,7 @@ import enum
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final, TypeGuard, TypeVar
 
 import attrs
 import pyarrow as pa
@@ -214,6 +214,8 @@ def _is_json(text: str) -> bool:
 
 def _rows_in(value: object, example: str) -> Iterator[Mapping[str, object]]:
     """The rows of a JSON value: an array of them, or an object in one of the forms in which people keep a table."""
+    if isinstance(value, dict) and _are_numbered(value.get("rows")):  # as the Hugging Face viewer sends it
+        value = [numbered["row"] for numbered in value["rows"]]
     if isinstance(value, list):
         yield from (_row(each, example) for each in value)
     elif not isinstance(value, dict):
@@ -229,7 +231,11 @@ def _rows_in(value: object, example: str) -> Iterator[Mapping[str, object]]:
         yield value
 
 
-def _is_table(value: object) -> bool:
+def _are_numbered(value: object) -> bool:
+    return _is_table(value) and all(isinstance(numbered.get("row"), dict) for numbered in value)
+
+
+def _is_table(value: object) -> TypeGuard[list[dict[str, object]]]:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 

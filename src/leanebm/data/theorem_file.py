@@ -90,7 +90,10 @@ def read_theorem_file(path: str | os.PathLike[str], reading: FileReading | None 
         parquet = file_format is FileFormat.PARQUET
         found = read_opened(path, _NOUN, partial(_read, path, file_format, reading), is_parquet=parquet)
     if not found.theorems:
-        raise ConfigError(f"the theorem file {path} holds no theorem that can be stated", found.refused)
+        none = "holds no theorem that can be stated"
+        if file_format is FileFormat.LEAN and not found.refused:
+            none = "has no theorem with a `sorry` in it, and so nothing to prove; leanebm certify checks proofs"
+        raise ConfigError(f"the theorem file {path} {none}", found.refused)
     return found
 
 
