@@ -217,3 +217,10 @@ def test_a_notation_of_the_file_s_own_does_not_change_how_a_statement_looks(repl
     source = 'local notation:50 x:51 " ≐ " y:51 => Nat.le x y\ntheorem t : 1 ≐ 2 := Nat.le.step Nat.le.refl\n'
     (verdict,) = _verdicts(repl, source).values()
     assert "≐" not in verdict["certificate"]["statement"]
+
+
+def test_a_proof_in_a_statement_may_be_shared_with_a_theorem_before_it(repl: Repl) -> None:
+    before = "theorem a : 3 < 5 := by sorry\ntheorem b : (⟨3, by omega⟩ : Fin 5).val = 3 := by sorry\n"
+    after = "theorem a : 3 < 5 := by omega\ntheorem b : (⟨3, by omega⟩ : Fin 5).val = 3 := by rfl\n"
+    verdicts = _verdicts(repl, after, original=before)
+    assert all("certificate" in verdict for verdict in verdicts.values())

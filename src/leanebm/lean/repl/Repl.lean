@@ -3873,8 +3873,9 @@ partial def unprovedBelow (library full : Environment) : List Name → NameSet �
 
 /-- Why a theorem says another thing than in the file that it is compared with. -/
 def otherThanBefore (s : Server) (t : Stated) (asked : Stated) (type askedType : Expr) : IO (Option String) := do
-  let said ← saying asked.unit.before.env asked.unit.after.env askedType
-  if (← saying t.unit.before.env t.unit.after.env type) != said then return some "the theorem does not say what it said before"
+  -- Down to the library: a proof in a statement may be shared with a theorem before it, and so be named after it.
+  let said ← saying s.env asked.unit.after.env askedType
+  if (← saying s.env t.unit.after.env type) != said then return some "the theorem does not say what it said before"
   match firstOther t.unit.after.env (declaredBelow s.env asked.unit.after.env said.getUsedConstants.toList {} []) with
   | some n => return some s!"{nameText (authorsName n)}, of which the statement is made, is not what it was before"
   | none => return none
