@@ -72,7 +72,7 @@ CONTROLS = {
             "def odd : Nat → Bool\n  | 0 => false\n  | n + 1 => even n\nend"
         ),
         "even 4 = true",
-        "simp [even, odd]",
+        "rfl",
     ),
     "recursion that ends for a reason": (
         "def log (n : Nat) : Nat := if h : n ≤ 1 then 0 else log (n / 2) + 1\ntermination_by n\ndecreasing_by omega",
