@@ -63,7 +63,7 @@ def test_native_without_a_toolchain_says_what_to_install(machine: Path, project:
 @pytest.mark.usefixtures("embedded_lean")
 def test_the_embedded_lean_names_modules_that_it_has_not() -> None:
     assert EmbeddedBackend().prepare(["Init", "Std", "Lean.Elab.Tactic"]).argv[-1] == "Lean.Elab.Tactic"
-    with pytest.raises(ConfigError, match=r"no module Mathlib, Lean\.Foo: .* choose another Lean with --lean"):
+    with pytest.raises(ConfigError, match=r"no module Mathlib, Lean\.Foo: .* choose it with --lean"):
         EmbeddedBackend().prepare(["Init", "Mathlib", "Lean.Foo"])
 
 
