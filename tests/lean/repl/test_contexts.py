@@ -10,6 +10,8 @@ import pytest
 from leanebm.core import Theorem
 from leanebm.data import read_theorem_file
 
+from .definitions import DEFINITIONS
+
 pytestmark = pytest.mark.lean
 
 _SHAPES = Path(__file__).parents[2] / "data" / "shapes"
@@ -145,3 +147,11 @@ def test_a_context_that_is_given_up_is_not_refused(repl: Any) -> None:
     claim = {"source": source, "name": "t", "expr": "1 = 1", "context": context}
     assert repl("proof.certify", **claim, timeout=500) == interrupted
     assert "stateId" in repl("goal.start", expr="1 = 1")
+
+
+@pytest.mark.parametrize("shape", DEFINITIONS)
+def test_definitions_stand_in_front_of_a_theorem_that_is_proved(repl: Any, shape: str) -> None:
+    context, statement, proof = DEFINITIONS[shape]
+    assert repl.tactic(repl.start(statement, context=context), proof)["goals"] == []
+    source = f"{context}\ntheorem t : {statement} := by {proof}\n"
+    assert "certificate" in repl("proof.certify", source=source, name="t", expr=statement, context=context)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import Repl
+from .definitions import DEFINITIONS
 
 pytestmark = pytest.mark.lean
 
@@ -224,3 +225,13 @@ def test_a_proof_in_a_statement_may_be_shared_with_a_theorem_before_it(repl: Rep
     after = "theorem a : 3 < 5 := by omega\ntheorem b : (⟨3, by omega⟩ : Fin 5).val = 3 := by rfl\n"
     verdicts = _verdicts(repl, after, original=before)
     assert all("certificate" in verdict for verdict in verdicts.values())
+
+
+@pytest.mark.parametrize("shape", DEFINITIONS)
+def test_definitions_stand_in_front_of_a_theorem_that_is_filled(repl: Repl, shape: str) -> None:
+    definitions, statement, proof = DEFINITIONS[shape]
+    before = f"{definitions}\ntheorem t : {statement} := by sorry\n"
+    (theorem,) = repl("file.sorries", source=before)["theorems"]
+    assert len(theorem["sorries"]) == 1
+    assert repl.tactic(_start(repl, before, 0)["stateId"], proof)["goals"] == []
+    assert "certificate" in _verdicts(repl, before.replace("sorry", proof), original=before)["t"]

@@ -406,3 +406,17 @@ def test_let_rec_is_refused_with_a_reason(repl: Any, tactic: str) -> None:
     reply = repl.tactic(repl.start("∀ n : Nat, 0 + n = n"), tactic)
     assert not is_success(reply)
     assert "`let rec` cannot be a step of a proof" in errors(reply)[0]
+
+
+@pytest.mark.parametrize("context", ["", "variable (k : Nat)"])
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "∀ n : Nat, (let rec go : Nat → Nat := fun m => m; go n) = n",
+        "(n : Nat) (h : (let rec go (m : Nat) : Nat := m; go n) = 0) : n = n",
+    ],
+)
+def test_let_rec_in_a_statement_is_refused_with_a_reason(repl: Any, expr: str, context: str) -> None:
+    reply = repl("goal.start", expr=expr, context=context)
+    assert reply["error"] == "elab"
+    assert "`let rec` cannot be part of a statement" in reply["desc"]

@@ -1337,6 +1337,10 @@ def generalizeLevels (e : Expr) : TermElabM Expr := do
   set { st with levelNames := cat st.levelNames r.newParamNames.toList }
   return r.expr
 
+/-- A function that is defined by recursion is there only after the whole declaration has been elaborated. -/
+def noLetRecInStatement : String :=
+  "`let rec` cannot be part of a statement: what it defines is there only when the whole declaration is. Define it in front of the theorem, in its context."
+
 /-- Elaborate a type as the header of a theorem would: defaults applied, tactic blocks run, no metavariables
 left. -/
 def elabStatement (stx : Syntax) : TermElabM Expr := do
@@ -1346,6 +1350,7 @@ def elabStatement (stx : Syntax) : TermElabM Expr := do
   match ← commandErrors (← getThe Core.State).messages with
   | some e => throwError "{e}"
   | none => pure ()
+  if !(none? (← getThe Term.State).letRecsToLift) then throwError noLetRecInStatement
   let type ← generalizeLevels (← instantiateMVars type)
   if type.hasExprMVar then throwError "the statement leaves something undetermined: {type}"
   return type
@@ -3594,7 +3599,7 @@ def reverseUnits : List FileUnit → List FileUnit → List FileUnit
   | u :: us, acc => reverseUnits us (u :: acc)
 
 def unitsOf (s : Server) (source : String) : IO (Except Rejection (List FileUnit)) := do
-  let st : IO.Ref Command.State ← IO.mkRef (Command.mkState s.env {} {})
+  let st : IO.Ref Command.State ← IO.mkRef (beforeCommands s s.env)
   match ← readFile s source st {} [] with
   | .error r => return .error r
   | .ok units => return .ok (reverseUnits units [])
