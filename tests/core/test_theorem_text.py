@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.core.theorem_text import lean_commands, mentioned, split_binders, split_theorem, theorem_of_command
+from leanebm.core.theorem_text import (
+    is_covered,
+    lean_commands,
+    mentioned,
+    split_binders,
+    split_theorem,
+    theorem_of_command,
+    with_theorems_for_lemmas,
+)
 
 FILE = """\
 import Mathlib
@@ -113,6 +121,79 @@ def test_a_theorem_is_taken_as_it_is_written(text: str) -> None:
     assert theorem.name == name if name else theorem.name.startswith("statement_")
 
 
+BY_CLAUSES = {
+    "theorem t : ∀ n : Nat, n = n\n  | 0 => sorry\n  | n + 1 => sorry": "∀ n : Nat, n = n",
+    "theorem t (m : Nat) : ∀ n : Nat, m ||| n = n ||| m | 0 => sorry | _ => sorry": (
+        "(m : Nat) : ∀ n : Nat, m ||| n = n ||| m"
+    ),
+    "theorem t : ∀ o : Option Nat, (match o with\n | none => 0\n | some x => x) = o.getD 0\n | o => by\n"
+    "  have : 1 = 1 := rfl\n  sorry": "∀ o : Option Nat, (match o with\n | none => 0\n | some x => x) = o.getD 0",
+    "theorem t : ∀ x : Int, |x| ≥ 0\n| .ofNat n => sorry\n| .negSucc n => sorry": "∀ x : Int, |x| ≥ 0",
+    "theorem t : 1 = 1 ∧ 2 = 2 where\n  left := rfl\n  right := sorry": "1 = 1 ∧ 2 = 2",
+}
+
+
+@pytest.mark.parametrize("text", BY_CLAUSES)
+def test_a_theorem_may_be_proved_by_clauses(text: str) -> None:
+    assert Theorem.of(text).statement == BY_CLAUSES[text]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "∀ o : Option Nat, (match o with\n | none => 0\n | some x => x) = o.getD 0",
+        "∀ o : Option Nat, match o with\n | none => True\n | some x => x = x",
+        "∃ f : Nat → Nat, f = fun\n | 0 => 1\n | n => n",
+        "let f : Nat → Nat\n  | 0 => 1\n  | n => n\nf 0 = 1",
+        "∀ x : Int,\n |x| ≥ 0 ∧ ∃ f : Nat → Nat, f = fun y => y",
+        "3 |> fun n => n = 3",
+    ],
+)
+def test_clauses_within_a_statement_are_no_proof(statement: str) -> None:
+    assert Theorem.of(f"theorem t : {statement}").statement == statement
+    assert Theorem.of(f"theorem t : {statement} := by sorry").statement == statement
+
+
+def test_a_lemma_before_a_theorem_becomes_a_theorem() -> None:
+    before = "-- lemma\nlemma one : 1 = 1 := rfl\n@[simp] private lemma two.{u} (lemma : Type u) : lemma = lemma := rfl"
+    meant = (
+        "-- lemma\ntheorem one : 1 = 1 := rfl\n@[simp] private theorem two.{u} (lemma : Type u) : lemma = lemma := rfl"
+    )
+    assert with_theorems_for_lemmas(before) == meant
+    assert Theorem.of("1 = 1", context=before).context == meant
+    assert Theorem(name="t", statement="1 = 1", context=before).context == meant
+    assert Theorem.of("lemma one : 1 = 1 := rfl\nlemma two : 1 = 1 := by sorry").context == "theorem one : 1 = 1 := rfl"
+
+
+def test_what_is_imported_anyway_may_be_imported_by_the_text() -> None:
+    text = "import Mathlib.Tactic\nimport Init\nimport Std -- hashes\ntheorem a : 1 = 1"
+    assert Theorem.of(text, imports=("Mathlib", "Std")) == Theorem(name="a", statement="1 = 1")
+    with pytest.raises(ValueError, match=r"it imports Mathlib\.Tactic: .* by --imports Init,Std,Mathlib\.Tactic$"):
+        Theorem.of(text, imports=("Init", "Std"))
+
+
+@pytest.mark.parametrize(
+    ("module", "imports", "expected"),
+    [
+        ("Init.Data.Nat", (), True),
+        ("Std.Data", ("Lean",), True),
+        ("Std", ("Std.Data",), False),
+        ("Mathlibrary", ("Mathlib",), False),
+    ],
+)
+def test_a_module_is_covered_by_one_above_it(module: str, imports: tuple[str, ...], *, expected: bool) -> None:
+    assert is_covered(module, imports) is expected
+
+
+def test_a_mutual_block_before_a_theorem_is_kept_unless_it_is_left_empty() -> None:
+    types = "mutual\ninductive A\n| a : B → A\ninductive B\nend\n"
+    theorems = "mutual\ntheorem a : 1 = 1 := sorry\nend\n"
+    kept = "mutual\n\ninductive A\n| a : B → A\n\ninductive B\n\nend"
+    assert Theorem.of(f"{types}theorem t : 1 = 1").context == kept
+    commands = lean_commands(f"{theorems}theorem t : 1 = 1 := sorry")
+    assert theorem_of_command(commands, len(commands) - 1).context == ""
+
+
 def test_what_stands_before_a_theorem_is_its_context() -> None:
     theorem = Theorem.of(
         "open Nat\nuniverse u\ndef two := 2\nopen List\ntheorem wrong : two = 3 := by sorry", context="def one := 1"
@@ -141,6 +222,14 @@ def test_each_theorem_of_a_file_can_be_taken() -> None:
         ("import Mathlib\ntheorem a : 1 = 1 := rfl", ["--imports Mathlib", "has a proof already"]),
         ("def f := sorry\ntheorem a : f = 1\ntheorem b : f = 1", ["'f' is left as sorry", "more than one"]),
         ("hello\ntheorem a : 1 = 1", ["'hello' in front of it"]),
+        ("  ", ["states nothing"]),
+        ("-- 1 = 1", ["states nothing"]),
+        ("/-" * 3000, ["states nothing"]),
+        ("theorem t", ["states nothing"]),
+        ("import Mathlib\ntheorem t (n : Nat) : := by sorry", ["states nothing", "--imports Mathlib"]),
+        ("theorem a : ∀ n : Nat, n = n\n  | _ => rfl", ["has a proof already"]),
+        ("mutual\ntheorem a : 1 = 1 := b\ntheorem b : 1 = 1 := by sorry\nend", ["'b' stands in a `mutual` block"]),
+        ("namespace A\n  mutual\n  theorem a : 1 = 1 := by sorry\n  end", ["'a' stands in a `mutual` block"]),
     ],
 )
 def test_every_obstacle_is_named_at_once(text: str, complaints: list[str]) -> None:
@@ -174,9 +263,7 @@ def test_a_library_theorem_takes_no_context() -> None:
         Theorem(name="t", copy_from="Nat.add_comm", context="def f := 1")
 
 
-@pytest.mark.parametrize(
-    "text", ['"' * 3000, "/-" * 3000, "r#" * 3000, "⟨" * 3000, "«" * 3000, "@[" * 3000, "x" * 10**6]
-)
+@pytest.mark.parametrize("text", ['"' * 3000, "r#" * 3000, "⟨" * 3000, "«" * 3000, "@[" * 3000, "x" * 10**6])
 def test_odd_text_is_left_for_lean_to_refuse(text: str) -> None:
     assert Theorem.of(text).statement is not None
 

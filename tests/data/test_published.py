@@ -182,6 +182,27 @@ def test_what_is_proved_by_a_sorry_is_no_context_and_nor_is_what_nothing_can_nee
     assert wanted.context == "namespace A\n\ntheorem honest : 1 = 1 := rfl  -- not by left"
 
 
+def test_a_theorem_in_a_mutual_block_is_refused_and_those_after_it_are_not(tmp_path: Path) -> None:
+    path = lean_file(
+        tmp_path,
+        "mutual",
+        "theorem a : ∀ n : Nat, n = n",
+        "  | 0 => rfl",
+        "  | n + 1 => sorry",
+        "theorem b : 1 = 1 := by sorry",
+        "end",
+        "lemma proved : 2 = 2 := rfl",
+        "lemma by_clauses : ∀ n : Nat, n + 0 = n",
+        "  | 0 => rfl",
+        "  | n + 1 => sorry",
+    )
+    found = read_theorem_file(path)
+    assert [problem.partition(" in ")[0] for problem in found.refused] == ["'a' stands", "'b' stands"]
+    assert found.theorems == (
+        Theorem(name="by_clauses", statement="∀ n : Nat, n + 0 = n", context="theorem proved : 2 = 2 := rfl"),
+    )
+
+
 def test_what_needs_a_definition_without_value_is_refused_and_nothing_else(tmp_path: Path) -> None:
     path = lean_file(
         tmp_path,

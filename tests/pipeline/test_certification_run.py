@@ -216,8 +216,10 @@ async def test_real_lean_certifies_each_theorem_of_a_file_that_a_person_wrote(
     whole = text.removesuffix("lemma_free : 1 = 1\r\n")
     cheat = whole + "theorem third : double 3 = 7 := by\r\n  sorry\r\n"
     bare = "/-- Documented. -/\ntheorem alone : 2 + 2 = 4 := by\n  rfl\n"
-    paths = [write(tmp_path, each, f"{number}.lean") for number, each in enumerate((text, whole, cheat, bare))]
-    wrong, good, half, alone = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
+    clauses = "theorem t : ∀ n : Nat, n = n\n  | 0 => by\n    have : 1 = 1 := by rfl\n    rfl\n  | _ + 1 => rfl\n"
+    texts = (text, whole, cheat, bare, clauses)
+    paths = [write(tmp_path, each, f"{number}.lean") for number, each in enumerate(texts)]
+    wrong, good, half, alone, by_clauses = await CertificationRun(LeanPoolConfig.embedded(), paths).run()
     assert isinstance(wrong.result, CertificationRejected)
     assert wrong.result.message.startswith("14:1: ")
     assert [(each.name, each.is_certified) for each in good.theorems] == [
@@ -230,6 +232,7 @@ async def test_real_lean_certifies_each_theorem_of_a_file_that_a_person_wrote(
     assert isinstance(half.result, CertificationRejected)
     assert half.result.reason == "sorry"
     assert alone.is_certified
+    assert by_clauses.is_certified
 
 
 def recorded(tmp_path: Path, **change: Any) -> Path:

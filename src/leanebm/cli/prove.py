@@ -56,7 +56,9 @@ def prove(
     from leanebm.cli._display import open_display
     from leanebm.pipeline import ProofRun, read_context, theorem_of, write_proof
 
-    theorem = theorem_of(statement, name=name, header=header, context="" if context is None else read_context(context))
+    imports = config.lean.imports
+    before = "" if context is None else read_context(context, imports)
+    theorem = theorem_of(statement, name=name, header=header, context=before, imports=imports)
     with open_display() as display:
         attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())
     file = write_proof(attempt.certificate, output) if output is not None and attempt.certificate is not None else None

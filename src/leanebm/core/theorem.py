@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final, Self
 
 import attrs
 
 from leanebm._shown import fitting_repr, shown
-from leanebm.core.theorem_text import normalized, split_theorem, without_comments
+from leanebm.core.theorem_text import (
+    STATES_NOTHING,
+    is_covered,
+    normalized,
+    split_binders,
+    split_theorem,
+    with_theorems_for_lemmas,
+    without_comments,
+)
 
 MAX_SPLIT_CHARACTERS: Final = 2**17
 
@@ -39,9 +48,10 @@ class Theorem:
     header: str = ""
     """Lines in front of the theorem: ``open …``, ``universe …`` and ``set_option …`` only."""
 
-    context: str = ""
+    context: str = attrs.field(default="", converter=with_theorems_for_lemmas)
     """Lean commands after the header that the statement needs: definitions, instances, notations, lemmas with their
-    proofs, ``variable``, ``namespace`` … They are part of what the theorem says (see ``docs/soundness.md``)."""
+    proofs, ``variable``, ``namespace`` … They are part of what the theorem says (see ``docs/soundness.md``).
+    A ``lemma``, which only Mathlib knows, becomes a ``theorem``."""
 
     __repr__ = fitting_repr
 
@@ -54,7 +64,15 @@ class Theorem:
             raise ValueError(f"theorem {self.name!r} is a library theorem: it stands for itself, without a context")
 
     @classmethod
-    def of(cls, text: str, *, name: str | None = None, header: str = "", context: str = "") -> Self:
+    def of(
+        cls,
+        text: str,
+        *,
+        name: str | None = None,
+        header: str = "",
+        context: str = "",
+        imports: Sequence[str] = (),
+    ) -> Self:
         """A theorem from text as people write it.
 
         Args:
@@ -65,6 +83,7 @@ class Theorem:
                 for equal statements.
             header: ``open``, ``universe`` and ``set_option`` lines.
             context: commands that the text needs, before those that it begins with.
+            imports: modules that Lean has imported when it reads the theorem; the text may import these, too.
 
         Raises:
             TypeError: it is no text.
@@ -76,9 +95,13 @@ class Theorem:
             return cls(name=_made_name(text) if name is None else name, statement=text, header=header, context=context)
         parts = split_theorem(text)
         problems = []
-        if parts.imports:
-            modules = ",".join(parts.imports)
-            problems.append(f"it imports {modules}: leave that out, and name the modules by --imports {modules}")
+        if not split_binders(parts.statement)[1]:
+            problems.append(STATES_NOTHING)
+        if absent := [module for module in parts.imports if not is_covered(module, imports)]:
+            modules = ",".join([*imports, *absent])
+            problems.append(
+                f"it imports {','.join(absent)}: leave that out, and name the modules by --imports {modules}"
+            )
         if parts.proof is not None and "sorry" not in without_comments(parts.proof):
             problems.append("it has a proof already: write `:= by sorry` instead, or check it by `leanebm certify`")
         if problems:

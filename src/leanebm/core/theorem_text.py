@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -17,10 +17,15 @@ from leanebm._shown import shown
 
 __all__ = [
     "HEADER_LINE",
+    "IN_MUTUAL_BLOCK",
+    "STATES_NOTHING",
     "LeanCommand",
     "TheoremText",
     "command_word",
     "endings",
+    "imported_modules",
+    "is_covered",
+    "is_in_mutual_block",
     "lean_commands",
     "mentioned",
     "normalized",
@@ -28,6 +33,7 @@ __all__ = [
     "split_theorem",
     "theorem_of_command",
     "with_line_feeds",
+    "with_theorems_for_lemmas",
     "without_comments",
 ]
 
@@ -49,6 +55,14 @@ _TOKEN: Final = re.compile(
 )
 
 _CLAIMS: Final = frozenset({"theorem", "lemma", "example"})
+
+STATES_NOTHING: Final = "it states nothing: write a proposition, or a theorem after its definitions"
+
+IN_MUTUAL_BLOCK: Final = (
+    "stands in a `mutual` block, where each theorem may use the others: state it outside of the block"
+)
+
+"""What is said of such a theorem, which cannot be proved alone."""
 
 # No term can hold one of these, so that they begin a command wherever they stand.
 _ANYWHERE: Final = frozenset(
@@ -75,6 +89,8 @@ _LAYOUT: Final = frozenset(
 )
 
 _TAKES_A_VALUE: Final = frozenset({"let", "letI", "have", "haveI", "let_fun"})
+
+_TAKES_CLAUSES: Final = frozenset({"fun", "λ", "match"})
 
 # A word that begins a term, and no binder.
 _BEGINS_A_TERM: Final = frozenset(
@@ -171,7 +187,8 @@ class TheoremText:
     """The proposition, with binders and a colon before it if it was written so."""
 
     proof: str | None = None
-    """What follows ``:=``, a proof or the beginning of one; ``None`` if that is nothing but ``by`` and ``sorry``."""
+    """What follows ``:=``, a proof or the beginning of one, or what stands in its place: clauses such as ``| 0 => …``,
+    or ``where`` and fields. ``None`` if that is nothing but ``by`` and ``sorry``."""
 
 
 @attrs.frozen
@@ -271,6 +288,47 @@ def _holds_sorry(text: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
+def _holds_end(text: str) -> bool:
+    return any(token.text == "end" for token in _code(text))
+
+
+def is_in_mutual_block(commands: Sequence[LeanCommand], place: int) -> bool:
+    """Whether the command number ``place`` stands between ``mutual`` and its ``end``."""
+    start = next((i for i in reversed(range(place)) if commands[i].keyword == "mutual"), place)
+    # An indented `end` may be no command of its own, but the end of the one before it.
+    return start < place and not any(_holds_end(command.text) for command in commands[start:place])
+
+
+def imported_modules(commands: Iterable[LeanCommand]) -> tuple[str, ...]:
+    """The modules that commands import."""
+    return tuple(
+        module
+        for command in commands
+        if command.keyword == "import"
+        for module in _IMPORTED.findall(without_comments(command.text))
+    )
+
+
+def is_covered(module: str, imports: Sequence[str]) -> bool:
+    """Whether what imports ``imports`` has ``module``, as far as their names tell."""
+    given = {"Init", *imports, *(("Std",) if "Lean" in imports else ())}
+    parts = module.split(".")
+    return any(".".join(parts[:length]) in given for length in range(1, len(parts) + 1))
+
+
+def with_theorems_for_lemmas(text: str) -> str:
+    """``text`` with ``theorem`` for each command that is called ``lemma``, which is a word of Mathlib's for it."""
+    if "lemma" not in text:
+        return text
+    pieces, at = [], 0
+    for command in lean_commands(text):
+        if command.keyword == "lemma" and command.declared is not None:
+            pieces += [text[at : command.keyword_start], "theorem"]
+            at = command.keyword_start + len("lemma")
+    return "".join([*pieces, text[at:]])
+
+
+@functools.lru_cache(maxsize=1024)
 def mentioned(text: str) -> frozenset[str]:
     """The words of ``text`` that may be names, each whole and in parts.
 
@@ -355,10 +413,12 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
     A command before it that leaves something out (``sorry``) is left out.
     """
     claim = commands[place]
-    imports, kept = [], []
+    kept: list[LeanCommand] = []
     for command in commands[:place]:
         if command.keyword == "import":
-            imports += _IMPORTED.findall(command.text)
+            continue
+        if command.keyword == "end" and kept and kept[-1].keyword == "mutual":
+            kept.pop()  # for Lean, there is no empty block
         elif without_comments(command.text).strip() and not command.holds_sorry:
             kept.append(command)
     name, universes, signature = _taken_apart(claim)
@@ -374,7 +434,7 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
     else:
         lines += scope
     return TheoremText(
-        imports=tuple(imports),
+        imports=imported_modules(commands[:place]),
         header="\n".join(lines),
         context="\n\n".join(context),
         name=name,
@@ -396,10 +456,13 @@ def _obstacles(
     commands: Sequence[LeanCommand], claims: Sequence[LeanCommand], open_claims: Sequence[LeanCommand]
 ) -> Iterator[str]:
     if not claims:
-        yield "it states nothing: write a proposition, or a theorem after its definitions"
+        yield STATES_NOTHING
     if len(open_claims) > 1:
         names = ", ".join(shown(claim.declared or claim.keyword) for claim in open_claims)
         yield f"it leaves more than one theorem to prove ({names}); write them into a .lean file, or give one of them"
+    for claim in open_claims:
+        if is_in_mutual_block(commands, commands.index(claim)):
+            yield f"{shown(claim.declared or claim.keyword)} {IN_MUTUAL_BLOCK}"
     for command in commands:
         if command.keyword and not command.is_claim and command.holds_sorry:
             yield f"{shown(command.declared or command.keyword)} is left as sorry: a definition needs its value"
@@ -418,7 +481,7 @@ def _taken_apart(claim: LeanCommand) -> tuple[str | None, list[str], str]:
 
 
 def _split_proof(text: str) -> tuple[str, str | None]:
-    """Cut at the ``:=`` before the proof; the proof is ``None`` if it is left out."""
+    """Cut at the ``:=`` before the proof, or before its clauses; the proof is ``None`` if it is left out."""
     cut, end = _proof_place(text)
     statement, proof = text[:cut].strip(), text[end:].strip()
     left_out = end == len(text) or _LEFT_OUT.fullmatch(" ".join(token.text for token in _code(proof)))
@@ -426,7 +489,9 @@ def _split_proof(text: str) -> tuple[str, str | None]:
 
 
 def _proof_place(text: str) -> tuple[int, int]:
-    """Where the ``:=`` before the proof begins and ends; the text's end if there is none."""
+    """Where the ``:=`` before the proof begins and ends; else, where clauses or fields begin; else, the text's end."""
+    if (clauses := _clauses(text)) is not None:
+        return clauses, clauses
     depth = values = 0
     last = (len(text), len(text))
     for token in _code(text):
@@ -446,6 +511,42 @@ def _proof_place(text: str) -> tuple[int, int]:
     # A `let` that takes no `:=` was counted, if what follows the last one is no value.
     rest = " ".join(token.text for token in _code(text[last[1] :]))
     return last if _LEFT_OUT.fullmatch(rest) else (len(text), len(text))
+
+
+def _clauses(text: str) -> int | None:
+    """Where ``| pattern => proof`` or ``where`` begins that belongs to no term of the statement before it."""
+    start: int | None = None
+    depth = values = 0
+    awaited = ""  # `fun` or `match`, until the arrow that is its own
+    previous = _Token("", "", 0, 0)
+    for token in _code(text):
+        touches = token.start == previous.end
+        if token.kind in {"open", "close"}:
+            depth += 1 if token.kind == "open" else -1
+        elif depth:
+            pass
+        elif token.text in _TAKES_A_VALUE or token.kind in {"assign", "arrow"}:
+            values += 1 if token.kind == "word" else -1
+            if values < 0:
+                return None
+        elif values:
+            pass
+        elif token.text == "where":
+            return token.start
+        elif token.text in _TAKES_CLAUSES:
+            start, awaited = None, token.text
+        elif token.text == "|" and previous.text in {*_TAKES_CLAUSES, "with"}:
+            return None
+        elif token.text == "|":
+            start = token.start if start is None and not awaited and not touches else None  # one that closes `|x|`
+        elif token.text == ">" and touches and previous.text == "|":  # `x |> f`
+            start = None
+        elif token.text == ">" and touches and previous.text == "=":
+            if start is not None:
+                return start
+            awaited = ""
+        previous = token
+    return None
 
 
 def _tidied(statement: str) -> str:

@@ -13,9 +13,11 @@ from leanebm._shown import shown, shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, objection_to_length
 from leanebm.core.theorem_text import (
+    IN_MUTUAL_BLOCK,
     LeanCommand,
     TheoremText,
     endings,
+    is_in_mutual_block,
     lean_commands,
     mentioned,
     normalized,
@@ -146,7 +148,9 @@ def published_in_lean(source: str) -> PublishedTheorems:
             parts = theorem_of_command([*needed, command], len(needed))
             shortened += 1
         full_name = ".".join((*namespace, parts.name)) if parts.name else ""
-        if missing := before.lacking_in(parts.statement):
+        if is_in_mutual_block(before.commands, len(before.commands)):
+            problems.append((line, f"{shown(full_name or command.keyword)} {IN_MUTUAL_BLOCK}"))
+        elif missing := before.lacking_in(parts.statement):
             problems.append((line, f"{', '.join(map(shown, missing))} is left as sorry: a definition needs its value"))
         else:
             sources.append(_Source(line, full_name, parts))

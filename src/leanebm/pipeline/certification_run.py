@@ -279,6 +279,8 @@ def _is_ours(text: str) -> bool:
     words = [command.keyword for command in commands]
     if not set(words) <= _OUR_KEYWORDS or words.count("theorem") != 1 or words[-1] != "theorem":
         return False
+    if (theorem_of_command(commands, len(commands) - 1).proof or "").startswith(("|", "where")):  # a `:= by` is deeper
+        return False
     return _REMARKS.fullmatch(text, commands[-1].start, commands[-1].keyword_start) is not None
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from leanebm.core import Theorem
+from leanebm.core.theorem_text import is_covered
 from leanebm.data import (
     FileReading,
     TheoremFile,
@@ -137,13 +138,6 @@ def _about_refused(found: TheoremFile) -> list[str]:
 
 def _theorems(count: int) -> str:
     return "one theorem" if count == 1 else f"{count} theorems"
-
-
-def is_covered(module: str, imports: Sequence[str]) -> bool:
-    """Whether a run over ``imports`` has ``module``, as far as their names tell."""
-    given = {"Init", *imports, *(("Std",) if "Lean" in imports else ())}
-    parts = module.split(".")
-    return any(".".join(parts[:length]) in given for length in range(1, len(parts) + 1))
 
 
 def _about_imports(absent: Mapping[str, int], imports: Sequence[str]) -> str:

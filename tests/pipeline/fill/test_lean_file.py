@@ -87,6 +87,18 @@ def test_what_is_no_lean_text_is_refused(tmp_path: Path, content: bytes) -> None
         _read(tmp_path, content)
 
 
+_LEMMAS = "theorem a : 1 = 1 := sorry\n\nlemma b : 1 = 1 := rfl\n@[simp] lemma c : 1 = 1 := rfl\n"
+
+
+def test_a_lemma_is_refused_where_nothing_imported_may_know_the_word(tmp_path: Path) -> None:
+    for imports in ("", "import Init\n", "import Std.Data\nimport Lean\n"):
+        first = imports.count("\n") + 3
+        with pytest.raises(ConfigError, match=rf"write `theorem` \(lines {first}, {first + 1}\)"):
+            _read(tmp_path, (imports + _LEMMAS).encode())
+    for imports in ("import Mathlib.Order\n", "import Init\nimport Mine\n"):
+        assert _read(tmp_path, (imports + _LEMMAS).encode()).source.endswith(_LEMMAS)
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="folder"):
         LeanFile.read(tmp_path)

@@ -98,6 +98,15 @@ def test_equal_statements_get_equal_names() -> None:
     assert theorem_of("True").name != theorem_of("False").name
 
 
+def test_a_text_may_import_what_its_run_imports() -> None:
+    text = "import Mathlib\ntheorem t : True"
+    assert theorem_of(text, imports=("Mathlib",)) == theorem_of("theorem t : True")
+    with pytest.raises(ConfigError, match="--imports Init,Mathlib"):
+        theorem_of(text, imports=("Init",))
+    with pytest.raises(ConfigError, match="states nothing"):
+        theorem_of("  ", imports=("Init",))
+
+
 def test_everything_wrong_with_a_statement_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         theorem_of("theorem t : (True", name="a b", header="def x := 1")
@@ -115,6 +124,7 @@ def test_a_context_is_read_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--imports") as caught:
         read_context(file)
     assert len(caught.value.problems) == 2
+    assert read_context(file, ("Init", "Mathlib", "Std")) == "def f := 1"
     file.write_bytes(b"\xff")
     for unreadable in (file, tmp_path, tmp_path / "absent"):
         with pytest.raises(ConfigError, match="cannot read"):

@@ -30,6 +30,10 @@ _MAX_MODULE_BYTES: Final = 200  # a part of it becomes the name of a file
 
 _SHOWN_IMPORTS: Final = 3
 
+_SHOWN_LEMMAS: Final = 10
+
+_LEANS_OWN: Final = frozenset({"Init", "Std", "Lean", "Lake"})
+
 
 def is_module(name: str) -> bool:
     """Whether a module can have this name."""
@@ -70,7 +74,8 @@ class LeanFile:
         """Read a file.
 
         Raises:
-            ConfigError: it is no regular file, is larger than a MiB, cannot be read, or imports what is no module.
+            ConfigError: it is no regular file, is larger than a MiB, cannot be read, imports what is no module, or has
+                a ``lemma`` and imports nothing that may know this word.
         """
         path = Path(path)
         try:
@@ -83,6 +88,7 @@ class LeanFile:
         imports, source = _without_imports(text.replace("\r\n", "\n"))
         if wrong := [name for name in imports if not is_module(name)]:
             raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
+        _refuse_lemmas(path, imports, source)
         return cls(path=path, content=content, imports=imports or ("Init",), source=source, returns=tuple(returns))
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -134,6 +140,18 @@ def _without_imports(text: str) -> tuple[tuple[str, ...], str]:
         elif command.keyword:
             break
     return tuple(imports), "".join([*pieces, text[at:]])
+
+
+def _refuse_lemmas(path: Path, imports: Sequence[str], source: str) -> None:
+    """For Lean's own library, ``lemma`` is no word; its messages would blame what stands before or after."""
+    if not all(name.split(".")[0] in _LEANS_OWN for name in imports):
+        return
+    places = [command.keyword_start for command in lean_commands(source) if command.keyword == "lemma"]
+    if places:
+        lines = [source.count("\n", 0, place) + 1 for place in places[:_SHOWN_LEMMAS]]
+        more = f" … and {len(places) - len(lines)} more" if len(places) > len(lines) else ""
+        listed = f"{'lines' if len(places) > 1 else 'line'} {', '.join(map(str, lines))}{more}"
+        raise ConfigError(f"`lemma` is Mathlib's word, which {path} does not import: write `theorem` ({listed})")
 
 
 def _blanks(text: str) -> str:

@@ -26,7 +26,7 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
-from leanebm.core.theorem_text import lean_commands, normalized
+from leanebm.core.theorem_text import imported_modules, is_covered, lean_commands, normalized
 from leanebm.data import theorem_problems
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import Parts, RunConfig
@@ -106,7 +106,9 @@ class ProofAttempt:
         ]
 
 
-def theorem_of(statement: str, *, name: str | None = None, header: str = "", context: str = "") -> Theorem:
+def theorem_of(
+    statement: str, *, name: str | None = None, header: str = "", context: str = "", imports: Sequence[str] = ()
+) -> Theorem:
     """A theorem from what a person typed.
 
     Args:
@@ -114,12 +116,13 @@ def theorem_of(statement: str, *, name: str | None = None, header: str = "", con
         name: how results refer to it; the text's own if ``None``, or made from the statement.
         header: ``open``, ``universe`` and ``set_option`` lines.
         context: definitions and other commands that the statement needs.
+        imports: modules that the run imports; the text may import these, too.
 
     Raises:
         ConfigError: something is wrong that can be seen without Lean; everything is listed.
     """
     try:
-        theorem = Theorem.of(statement, name=name, header=header, context=context)
+        theorem = Theorem.of(statement, name=name, header=header, context=context, imports=imports)
     except ValueError as error:
         raise ConfigError(f"this cannot be proved: {error}") from error
     if problems := list(theorem_problems(theorem)):
@@ -127,22 +130,24 @@ def theorem_of(statement: str, *, name: str | None = None, header: str = "", con
     return theorem
 
 
-def read_context(path: str | os.PathLike[str]) -> str:
-    """The commands of a file, for a theorem's context.
+def read_context(path: str | os.PathLike[str], imports: Sequence[str] = ()) -> str:
+    """The commands of a file, for a theorem's context; without its imports.
 
     Raises:
-        ConfigError: the file cannot be read, is no text, or imports modules.
+        ConfigError: the file cannot be read, is no text, or imports modules that are not among ``imports``.
     """
     try:
         text = normalized(read_regular(path).decode())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the context {os.fspath(path)}: {reason(error)}") from error
-    if imports := [command.text for command in lean_commands(text) if command.keyword == "import"]:
+    commands = lean_commands(text)
+    found = imported_modules(commands)
+    if absent := [module for module in found if not is_covered(module, imports)]:
         raise ConfigError(
-            f"the context {os.fspath(path)} imports modules: leave that out, and name them by --imports",
-            [f"{shown(line)} @ {os.fspath(path)}" for line in imports],
+            f"the context {os.fspath(path)} imports modules that this run does not: name them by --imports",
+            [f"{shown(module)} @ {os.fspath(path)}" for module in absent],
         )
-    return text
+    return "\n\n".join(command.text for command in commands if command.keyword != "import") if found else text
 
 
 @final
@@ -167,7 +172,8 @@ class ProofRun:
         opening: WorkbenchOpener = open_workbench,
     ) -> None:
         self._config = for_one_proof(_without_search(config) if tactics else config)
-        self._theorem = Theorem.read(theorem)
+        given = theorem
+        self._theorem = given if isinstance(given, Theorem) else Theorem.of(given, imports=config.lean.imports)
         self._tactics = tactics
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening

@@ -111,7 +111,9 @@ class Prover:
             LeanError, PolicyError: something broke; nothing is known about the statement.
             PoolClosed: the prover was closed.
         """
-        theorem = statement if isinstance(statement, Theorem) else theorem_of(statement, header=header, context=context)
+        theorem = statement
+        if not isinstance(theorem, Theorem):
+            theorem = theorem_of(theorem, header=header, context=context, imports=self._config.lean.imports)
         search = self._config.search if budget is None else attrs.evolve(self._config.search, budget=budget)
         background = self._started()
         return background.call(
