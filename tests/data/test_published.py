@@ -81,7 +81,7 @@ def statements(name: str, **reading: Any) -> dict[str, str | None]:
             {
                 "Stack.pop_push": "(a : α) : (s.push a).pop? = some (a, s)",
                 "area_scaled": "(n k : Nat) : Shape.area (n ⊙ k) = k * k * Shape.area n",
-                "keep": "(hp : p) (hq : q) : p",
+                "keep": "(hp : p) (hq : q) : (q ∧ p) ∧ q",
                 "line_68": "[Decidable p] : (if p then 1 else 2) ≤ 2",
                 "even_or_odd": "(n : Nat) : isEven n || isOdd n",
                 "three_lt_chosen": "(h : ∃ n : Nat, 3 < n) : 3 < chosen h",

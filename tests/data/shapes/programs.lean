@@ -63,7 +63,7 @@ section
 set_option linter.unusedVariables false
 variable (p q : Prop)
 
-theorem keep (hp : p) (hq : q) : p := by sorry
+theorem keep (hp : p) (hq : q) : (q ∧ p) ∧ q := by sorry
 
 example [Decidable p] : (if p then 1 else 2) ≤ 2 := by
   sorry
