@@ -34,3 +34,22 @@ def test_what_is_neither_is_named(given: Any) -> None:
     for read in (Theorem.read, Theorem.of):
         with pytest.raises(TypeError, match=r"expected a theorem, or its text such as '1 \+ 1 = 2', got "):
             read(given)
+
+
+def test_one_message_names_every_obstacle() -> None:
+    text = (
+        "import Mathlib\naxiom cheat : 1 = 2\n#eval 1\n#eval 2\nmacro_rules | `(x) => `(1)\n"
+        "def fine := 1 -- no initialize here\ntheorem t : fine = 1 := rfl"
+    )
+    with pytest.raises(ValueError, match="it imports Mathlib") as refused:
+        Theorem.of(text)
+    said = str(refused.value)
+    assert "it has a proof already" in said
+    for word in ("axiom", "#eval", "macro_rules"):
+        assert said.count(f"`{word}` may not stand in front of a theorem") == 1
+    assert "initialize" not in said
+    assert "def" not in said
+
+
+def test_what_stands_in_front_is_left_for_lean_to_judge_where_nothing_else_is_wrong() -> None:
+    assert Theorem.of("axiom cheat : 1 = 2\ntheorem t : 1 = 1 := by sorry").context == "axiom cheat : 1 = 2"

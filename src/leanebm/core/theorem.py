@@ -12,6 +12,7 @@ from leanebm._shown import fitting_repr, shown
 from leanebm.core.theorem_text import (
     STATES_NOTHING,
     is_covered,
+    never_before_a_theorem,
     normalized,
     split_binders,
     split_theorem,
@@ -105,6 +106,8 @@ class Theorem:
         if parts.proof is not None and "sorry" not in without_comments(parts.proof):
             problems.append("it has a proof already: write `:= by sorry` instead, or check it by `leanebm certify`")
         if problems:
+            words = never_before_a_theorem(parts.context)
+            problems += [f"`{word}` may not stand in front of a theorem: leave it out" for word in words]
             raise ValueError("; ".join(problems))
         context = normalized(context)
         before = _joined(header, parts.header)

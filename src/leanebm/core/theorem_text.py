@@ -28,6 +28,7 @@ __all__ = [
     "is_in_mutual_block",
     "lean_commands",
     "mentioned",
+    "never_before_a_theorem",
     "normalized",
     "split_binders",
     "split_theorem",
@@ -76,6 +77,13 @@ _AT_LINE_START: Final = frozenset(
         *("mutual", "notation", "omit", "opaque", "open", "postfix", "prefix", "run_cmd", "run_elab", "run_meta"),
         *("section", "set_option", "simproc", "dsimproc", "syntax", "unif_hint", "universe", "universes", "variable"),
         *("variables", "add_decl_doc", "alias", "assert_not_exists", "library_note", "open_locale", "proof_wanted"),
+    }
+)
+
+_NEVER_BEFORE_A_THEOREM: Final = frozenset(
+    {
+        *("axiom", "builtin_initialize", "declare_syntax_cat", "dsimproc", "elab", "elab_rules", "initialize", "macro"),
+        *("macro_rules", "run_cmd", "run_elab", "run_meta", "simproc", "syntax", "#eval"),
     }
 )
 
@@ -314,6 +322,15 @@ def is_covered(module: str, imports: Sequence[str]) -> bool:
     given = {"Init", *imports, *(("Std",) if "Lean" in imports else ())}
     parts = module.split(".")
     return any(".".join(parts[:length]) in given for length in range(1, len(parts) + 1))
+
+
+def never_before_a_theorem(text: str) -> tuple[str, ...]:
+    """The words of commands in ``text`` that Lean's side refuses in a context whatever they say, each once.
+
+    It is no check, for Lean decides on the syntax itself; it completes a message about other obstacles.
+    """
+    words = (command.keyword for command in lean_commands(text))
+    return tuple(dict.fromkeys(word for word in words if word in _NEVER_BEFORE_A_THEOREM))
 
 
 def with_theorems_for_lemmas(text: str) -> str:
