@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import SupportsIndex
+
 import pytest
 
 from leanebm.core import Theorem
@@ -66,6 +68,38 @@ def test_a_file_is_cut_into_its_commands() -> None:
     assert [command.holds_sorry for command in commands if command.is_claim] == [False, True]
     assert all(FILE[command.start :].startswith(command.text) for command in commands)
     assert "".join("".join(command.text.split()) for command in commands) == "".join(FILE.split())
+
+
+def test_where_on_its_line_a_word_stands_decides_whether_it_begins_a_command() -> None:
+    text = "variable (n : Nat)\n  lemma a : p\n   by lemma\n/- b -/ lemma\n\n\ninfix\n infix\n\t@[simp]  instance"
+    assert [(command.keyword, command.start) for command in lean_commands(text)] == [
+        ("variable", 0),
+        ("lemma", 21),
+        ("infix", 61),
+        ("instance", 75),
+    ]
+    assert [command.keyword for command in lean_commands("lemma a : p")] == ["lemma"]
+    assert [command.keyword for command in lean_commands("\n  lemma a : p")] == ["lemma"]
+    assert [command.keyword for command in lean_commands("end\n  lemma a : p")] == ["end", "lemma"]
+    assert [command.keyword for command in lean_commands("/- end\n -/ lemma a : p")] == [""]
+
+
+class _CountedText(str):
+    """Counts the characters that are copied out of it."""
+
+    __slots__ = ("copied",)
+    copied: int
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        piece = super().__getitem__(key)
+        self.copied = getattr(self, "copied", 0) + len(piece)
+        return piece
+
+
+def test_a_long_line_is_not_copied_again_for_each_of_its_words() -> None:
+    text = _CountedText("theorem t : 1 = 1 := by simp [" + ", ".join(["h"] * 5000) + "]\n" + "lemma u : p\n" * 100)
+    assert len(lean_commands(text)) == 101
+    assert text.copied < 10 * len(text)
 
 
 def test_a_theorem_is_taken_out_of_a_file() -> None:

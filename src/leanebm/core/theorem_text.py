@@ -236,15 +236,17 @@ def _command_starts(text: str) -> list[tuple[str, int, int]]:
     prefix: int | None = None  # where modifiers and documentation began that belong to the next command
     previous = ""
     brackets = 0  # of the attributes that are being read
+    end = 0
     for token in _tokens(text):
+        at = token.start
+        gap, end = text[end:at], token.end  # only blanks stand between two tokens
         if token.kind in {"comment", "block"}:
             continue
         if brackets:
             brackets += (token.kind in {"open", "attribute"}) - (token.kind == "close")
             continue
-        at = token.start
-        column = at - text.rfind("\n", 0, at) - 1
-        is_first = prefix is not None or not text[at - column : at].strip()
+        is_first = prefix is not None or "\n" in gap or at == len(gap)
+        at_margin = at == 0 or gap.endswith("\n")
         if token.kind == "doc" or (is_first and (token.kind == "attribute" or token.text in _MODIFIERS)):
             prefix = at if prefix is None else prefix
             brackets = int(token.kind == "attribute")
@@ -253,7 +255,7 @@ def _command_starts(text: str) -> list[tuple[str, int, int]]:
         if token.kind in {"word", "hash"} and previous == "in" and last in _BEFORE_IN and _is_keyword(text, token):
             starts[-1] = (token.text, starts[-1][1], at)  # `open Nat in theorem …` is one command
         elif (token.text in _ANYWHERE and previous != "class") or (
-            is_first and _is_keyword(text, token) and (not column or prefix is not None or last in _ONE_LINERS)
+            is_first and _is_keyword(text, token) and (at_margin or prefix is not None or last in _ONE_LINERS)
         ):
             starts.append((token.text, at if prefix is None else prefix, at))
         prefix, previous = None, token.text
