@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import Theorem, theorem_text
 from leanebm.data import FileReading, read_theorem_file, read_theorems, write_theorems
 from leanebm.errors import ConfigError
 
@@ -282,6 +284,27 @@ def test_a_thousand_theorems_are_read_in_one_go(tmp_path: Path) -> None:
     theorems = read_theorems(path)
     assert len(theorems) == 1000
     assert len({theorem.context for theorem in theorems}) == 1
+
+
+def test_what_stands_before_many_theorems_is_not_read_again_for_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More definitions than a cache of texts would hold.
+    definitions = [f"def d{number} : Nat := {number}" for number in range(1100)]
+    path = lean_file(
+        tmp_path, *definitions, *(f"theorem t{number} : d{number} = {number} := sorry" for number in range(60))
+    )
+    read: Counter[str] = Counter()
+    tokens = theorem_text._tokens
+
+    def counted(text: str) -> Iterator[theorem_text._Token]:
+        read[text] += 1
+        return tokens(text)
+
+    monkeypatch.setattr(theorem_text, "_tokens", counted)
+    assert len(read_theorems(path)) == 60
+    # Without its comments, for its marks and for its names.
+    assert 1 <= max(read[definition] for definition in definitions) <= 3
 
 
 # --- columns ------------------------------------------------------------------------------------

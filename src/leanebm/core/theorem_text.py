@@ -6,9 +6,9 @@ file; what a cut gets wrong, Lean's own parser refuses later.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 import attrs
@@ -105,6 +105,9 @@ _BEGINS_A_TERM: Final = frozenset(
     {*_LAYOUT, "if", "assume", "exists", "forall", "from", "let_fun", "nomatch", "open", "set_option", "type_of%"}
 )
 
+# The words that are looked for in the code of every command.
+_MARKS: Final = frozenset({"sorry", "admit", "end"})
+
 _LEFT_OUT: Final = re.compile(r"(?:by\b *)?(?:sorry|admit)?")
 
 _NAME: Final = re.compile(r"\s*((?:«[^»\n]*»|[^\W\d][\w'!?]*)(?:\.(?:«[^»\n]*»|[^\W\d][\w'!?]*))*)(?:\.\{([^}]*)\})?")
@@ -144,9 +147,12 @@ HEADER_LINE: Final = re.compile(
 """A line of a header, which holds no more than that one command."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class LeanCommand:
-    """One command of a text, comments and modifiers in front of it included."""
+    """One command of a text, comments and modifiers in front of it included.
+
+    What is derived from its text is found once: it stands before all theorems of a file that come after it.
+    """
 
     keyword: str
     """The word that says what it is, such as ``theorem``; empty for what stands before the first command."""
@@ -165,10 +171,29 @@ class LeanCommand:
         """Whether it states something: a theorem, lemma or example."""
         return self.keyword in _CLAIMS
 
+    @cached_property
+    def code(self) -> str:
+        """Its text with a blank for each comment."""
+        return without_comments(self.text)
+
+    @cached_property
+    def mentions(self) -> frozenset[str]:
+        """Its words that may be names, as :func:`mentioned` gives them."""
+        return mentioned(self.text)
+
     @property
     def holds_sorry(self) -> bool:
         """Whether the word ``sorry`` stands in its code."""
-        return _holds_sorry(self.text)
+        return not self._marks.isdisjoint({"sorry", "admit"})
+
+    @property
+    def holds_end(self) -> bool:
+        """Whether the word ``end`` stands in its code, where an indented one is no command of its own."""
+        return "end" in self._marks
+
+    @cached_property
+    def _marks(self) -> frozenset[str]:
+        return _MARKS.intersection(token.text for token in _code(self.text))
 
     @property
     def declared(self) -> str | None:
@@ -291,31 +316,16 @@ def _code(text: str) -> Iterator[_Token]:
     return (token for token in _tokens(text) if token.kind not in {"comment", "block", "doc"})
 
 
-# What stands before a file's last theorem stood before all the others, too.
-@functools.lru_cache(maxsize=1024)
-def _holds_sorry(text: str) -> bool:
-    return any(token.text in {"sorry", "admit"} for token in _code(text))
-
-
-@functools.lru_cache(maxsize=1024)
-def _holds_end(text: str) -> bool:
-    return any(token.text == "end" for token in _code(text))
-
-
 def is_in_mutual_block(commands: Sequence[LeanCommand], place: int) -> bool:
     """Whether the command number ``place`` stands between ``mutual`` and its ``end``."""
     start = next((i for i in reversed(range(place)) if commands[i].keyword == "mutual"), place)
-    # An indented `end` may be no command of its own, but the end of the one before it.
-    return start < place and not any(_holds_end(command.text) for command in commands[start:place])
+    return start < place and not any(command.holds_end for command in commands[start:place])
 
 
 def imported_modules(commands: Iterable[LeanCommand]) -> tuple[str, ...]:
     """The modules that commands import."""
     return tuple(
-        module
-        for command in commands
-        if command.keyword == "import"
-        for module in _IMPORTED.findall(without_comments(command.text))
+        module for command in commands if command.keyword == "import" for module in _IMPORTED.findall(command.code)
     )
 
 
@@ -347,7 +357,6 @@ def with_theorems_for_lemmas(text: str) -> str:
     return "".join([*pieces, text[at:]])
 
 
-@functools.lru_cache(maxsize=1024)
 def mentioned(text: str) -> frozenset[str]:
     """The words of ``text`` that may be names, each whole and in parts.
 
@@ -368,7 +377,6 @@ def endings(name: str) -> tuple[str, ...]:
     return tuple(".".join(parts[first:]) for first in range(len(parts)))
 
 
-@functools.lru_cache(maxsize=1024)
 def without_comments(text: str) -> str:
     """``text`` with a blank for each comment."""
     pieces, at = [], 0
@@ -438,7 +446,7 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
             continue
         if command.keyword == "end" and kept and kept[-1].keyword == "mutual":
             kept.pop()  # for Lean, there is no empty block
-        elif without_comments(command.text).strip() and not command.holds_sorry:
+        elif command.code.strip() and not command.holds_sorry:
             kept.append(command)
     name, universes, signature = _taken_apart(claim)
     statement, proof = _split_proof(signature)
@@ -446,7 +454,7 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
     scope = [f"universe {' '.join(universes)}"] if universes else []
     before = without_comments(claim.text[: claim.keyword_start - claim.start])
     scope += [" ".join(line.split()) for line in _IN.findall(before)]
-    lines = [" ".join(without_comments(command.text).split()) for command in kept[:num_plain]]
+    lines = [" ".join(command.code.split()) for command in kept[:num_plain]]
     context = [command.text for command in kept[num_plain:]]
     if context or any(HEADER_LINE.fullmatch(line) is None for line in scope):
         context += scope
@@ -463,7 +471,7 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
 
 
 def _is_plain_line(command: LeanCommand) -> bool:
-    return HEADER_LINE.fullmatch(" ".join(without_comments(command.text).split())) is not None
+    return HEADER_LINE.fullmatch(" ".join(command.code.split())) is not None
 
 
 def _is_open(claim: LeanCommand) -> bool:
@@ -485,7 +493,7 @@ def _obstacles(
     for command in commands:
         if command.keyword and not command.is_claim and command.holds_sorry:
             yield f"{shown(command.declared or command.keyword)} is left as sorry: a definition needs its value"
-    if not commands[0].keyword and without_comments(commands[0].text).strip():
+    if not commands[0].keyword and commands[0].code.strip():
         yield f"{shown(commands[0].text)} in front of it is no command of Lean's"
 
 

@@ -144,13 +144,13 @@ def published_in_lean(source: str) -> PublishedTheorems:
             continue
         parts = theorem_of_command([*before.commands, command], len(before.commands))
         if len(parts.context) > MAX_CONTEXT_CHARACTERS:
-            needed = before.needed_by(parts.statement)
+            needed = before.needed_by(mentioned(parts.statement))
             parts = theorem_of_command([*needed, command], len(needed))
             shortened += 1
         full_name = ".".join((*namespace, parts.name)) if parts.name else ""
         if is_in_mutual_block(before.commands, len(before.commands)):
             problems.append((line, f"{shown(full_name or command.keyword)} {IN_MUTUAL_BLOCK}"))
-        elif missing := before.lacking_in(parts.statement):
+        elif missing := before.lacking_in(mentioned(parts.statement)):
             problems.append((line, f"{', '.join(map(shown, missing))} is left as sorry: a definition needs its value"))
         else:
             sources.append(_Source(line, full_name, parts))
@@ -184,26 +184,26 @@ class _Before:
             return
         name = command.declared if command.keyword in _DECLARES else None
         full_name = ".".join((*namespace, name)) if name else ""
-        if command.is_claim and not mentioned(command.text).isdisjoint(self.unproved):
+        if command.is_claim and not command.mentions.isdisjoint(self.unproved):
             self.unproved.update(endings(full_name))
-        elif command.holds_sorry or (full_name and self.lacking_in(command.text)):
+        elif command.holds_sorry or (full_name and self.lacking_in(command.mentions)):
             self._unvalued |= dict.fromkeys(endings(full_name), full_name or command.keyword)
         else:
             self.commands.append(command)
 
-    def needed_by(self, statement: str) -> list[LeanCommand]:
-        """The commands without the theorems that neither ``statement`` nor another of them names."""
-        named = set(mentioned(statement))
+    def needed_by(self, words: frozenset[str]) -> list[LeanCommand]:
+        """The commands without the theorems that neither ``words`` nor another of them names."""
+        named = set(words)
         needed: list[LeanCommand] = []
         for command in reversed(self.commands):
             if not command.is_claim or not named.isdisjoint(endings(command.declared or "")):
-                named |= mentioned(command.text)
+                named |= command.mentions
                 needed.append(command)
         return needed[::-1]
 
-    def lacking_in(self, text: str) -> list[str]:
-        """The definitions without a value that a text needs."""
-        return sorted({self._unvalued[word] for word in (mentioned(text) | {""}) & self._unvalued.keys()})
+    def lacking_in(self, words: frozenset[str]) -> list[str]:
+        """The definitions without a value that a text with these words needs."""
+        return sorted({self._unvalued[word] for word in (words | {""}) & self._unvalued.keys()})
 
 
 def _placed(text: str) -> Iterator[tuple[LeanCommand, int, tuple[str, ...]]]:
