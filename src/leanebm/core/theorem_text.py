@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Final
 
 import attrs
@@ -450,12 +451,11 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
             kept.append(command)
     name, universes, signature = _taken_apart(claim)
     statement, proof = _split_proof(signature)
-    num_plain = next((i for i, command in enumerate(kept) if not _is_plain_line(command)), len(kept))
     scope = [f"universe {' '.join(universes)}"] if universes else []
     before = without_comments(claim.text[: claim.keyword_start - claim.start])
     scope += [" ".join(line.split()) for line in _IN.findall(before)]
-    lines = [" ".join(command.code.split()) for command in kept[:num_plain]]
-    context = [command.text for command in kept[num_plain:]]
+    lines = list(takewhile(HEADER_LINE.fullmatch, (" ".join(command.code.split()) for command in kept)))
+    context = [command.text for command in kept[len(lines) :]]
     if context or any(HEADER_LINE.fullmatch(line) is None for line in scope):
         context += scope
     else:
@@ -468,10 +468,6 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
         statement=_tidied(statement),
         proof=proof,
     )
-
-
-def _is_plain_line(command: LeanCommand) -> bool:
-    return HEADER_LINE.fullmatch(" ".join(command.code.split())) is not None
 
 
 def _is_open(claim: LeanCommand) -> bool:
@@ -511,8 +507,11 @@ def _split_proof(text: str) -> tuple[str, str | None]:
     """Cut at the ``:=`` before the proof, or before its clauses; the proof is ``None`` if it is left out."""
     cut, end = _proof_place(text)
     statement, proof = text[:cut].strip(), text[end:].strip()
-    left_out = end == len(text) or _LEFT_OUT.fullmatch(" ".join(token.text for token in _code(proof)))
-    return statement, None if left_out else proof
+    return statement, None if end == len(text) or _is_left_out(proof) else proof
+
+
+def _is_left_out(proof: str) -> bool:
+    return _LEFT_OUT.fullmatch(" ".join(token.text for token in _code(proof))) is not None
 
 
 def _proof_place(text: str) -> tuple[int, int]:
@@ -536,8 +535,7 @@ def _proof_place(text: str) -> tuple[int, int]:
                 return last
             values -= 1
     # A `let` that takes no `:=` was counted, if what follows the last one is no value.
-    rest = " ".join(token.text for token in _code(text[last[1] :]))
-    return last if _LEFT_OUT.fullmatch(rest) else (len(text), len(text))
+    return last if _is_left_out(text[last[1] :]) else (len(text), len(text))
 
 
 def _clauses(text: str) -> int | None:
