@@ -16,6 +16,13 @@ def test_a_statement_alone_is_named_after_itself() -> None:
     assert Theorem.of("\ud800").name != one.name, "text that is not Unicode is named too; what it means is for others"
 
 
+def test_what_stands_before_a_statement_is_part_of_the_name_that_is_made_from_it() -> None:
+    bare, lemma = Theorem.of("a = a"), Theorem.of("a = a", header="open Nat", context="lemma t : 1 = 1 := rfl")
+    assert bare.name == "statement_32075844"
+    assert lemma.name == "statement_3da1bc96"
+    assert Theorem.of("open Nat\n\ntheorem t : 1 = 1 := rfl\n\nexample : a = a := by sorry") == lemma
+
+
 def test_a_statement_may_be_given_a_name_and_a_header() -> None:
     theorem = Theorem.of("p", name="mine", header="open Nat")
     assert (theorem.name, theorem.header, theorem.display) == ("mine", "open Nat", "p")

@@ -110,18 +110,14 @@ class Theorem:
             problems += [f"`{word}` may not stand in front of a theorem: leave it out" for word in words]
             raise ValueError("; ".join(problems))
         context = normalized(context)
-        before = _joined(header, parts.header)
         # What the text opens comes after what was given, and a header comes first.
         late = bool(context.strip() and parts.header.strip())
-        theorem = cls(
-            name=name or parts.name or "unnamed",
-            statement=parts.statement,
-            header=header if late else before,
-            context=_joined(context, parts.header if late else "", parts.context),
-        )
-        if name is None and parts.name is None:
-            return attrs.evolve(theorem, name=_made_name(theorem.preamble + parts.statement))
-        return theorem if name is None else attrs.evolve(theorem, name=name)
+        header = header if late else _joined(header, parts.header)
+        context = _joined(context, parts.header if late else "", parts.context)
+        name = parts.name if name is None else name
+        if name is None:
+            name = _made_name(_joined(header, with_theorems_for_lemmas(context)) + parts.statement)
+        return cls(name=name, statement=parts.statement, header=header, context=context)
 
     @classmethod
     def read(cls, given: Theorem | str) -> Theorem:
