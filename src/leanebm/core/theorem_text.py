@@ -76,7 +76,7 @@ _AT_LINE_START: Final = frozenset(
         *("attribute", "builtin_initialize", "class", "declare_syntax_cat", "deriving", "elab", "elab_rules", "end"),
         *("export", "include", "infix", "infixl", "infixr", "initialize", "instance", "lemma", "macro", "macro_rules"),
         *("mutual", "notation", "omit", "opaque", "open", "postfix", "prefix", "run_cmd", "run_elab", "run_meta"),
-        *("section", "set_option", "simproc", "dsimproc", "syntax", "unif_hint", "universe", "universes", "variable"),
+        *("section", "set_option", "simproc", "dsimproc", "syntax", "unif_hint", "universes", "variable"),
         *("variables", "add_decl_doc", "alias", "assert_not_exists", "library_note", "open_locale", "proof_wanted"),
     }
 )
