@@ -60,7 +60,7 @@ class TemplateBackend(Backend):
     def __init__(self, *, seed: int = 0, without: Iterable[str] = ()) -> None:
         self._seed = seed
         self._without = frozenset(without)
-        if unknown := sorted(self._without - words_of_rules()):
+        if self._without and (unknown := sorted(self._without - words_of_rules())):
             raise ValueError("; ".join(map(_no_word, unknown)))
 
     __repr__ = named_repr("_seed")
