@@ -10,7 +10,7 @@ from attrs.validators import min_len
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.core.theorem_text import with_line_feeds
-from leanebm.data.tactic_pairs import TacticPair
+from leanebm.data.tactic_pairs import TacticPair, pairs_of
 
 
 def _texts(texts: Iterable[str]) -> tuple[str, ...]:
@@ -49,17 +49,7 @@ class KnownProof:
     @property
     def pairs(self) -> tuple[TacticPair, ...]:
         """Its steps, in order."""
-        return tuple(
-            TacticPair(
-                theorem=self.theorem,
-                module=self.module,
-                step=step,
-                num_steps=self.num_steps,
-                state=state,
-                tactic=tactic,
-            )
-            for step, (state, tactic) in enumerate(zip(self.states, self.tactics, strict=True))
-        )
+        return pairs_of(self.theorem, self.module, list(zip(self.states, self.tactics, strict=True)))
 
 
 def proofs_of(pairs: Iterable[TacticPair]) -> tuple[KnownProof, ...]:

@@ -74,6 +74,14 @@ class TacticPair:
             raise ValueError("the tactic is empty")
 
 
+def pairs_of(theorem: Theorem, module: str, steps: Sequence[tuple[str, str]]) -> tuple[TacticPair, ...]:
+    """The pairs of a proof whose ``steps`` are a state and the tactic that was run on it, in order."""
+    return tuple(
+        TacticPair(theorem=theorem, module=module, step=step, num_steps=len(steps), state=state, tactic=tactic)
+        for step, (state, tactic) in enumerate(steps)
+    )
+
+
 _KINDS: Final[dict[str, type]] = dict.fromkeys(
     ("theorem", "statement", "copy_from", "header", "context", "module", "state", "tactic"), str
 ) | dict.fromkeys(("step", "num_steps"), int)
@@ -140,7 +148,7 @@ def _read(path: Path, file_format: FileFormat, tell: Callable[[str], None], file
     if are_published_pairs(found.columns):
         proofs, problems = published_proofs(found)
         tell(_about(path, proofs, problem_list(path, problems, place=found.place)))
-        return tuple(pair for proof in proofs for pair in _pairs(proof))
+        return tuple(pair for proof in proofs for pair in pairs_of(proof.theorem, proof.module, proof.steps))
     numbered: list[_Numbered] = []
     problems = list(found.problems)
     for record in found.records:
@@ -162,18 +170,6 @@ def _about(path: Path, proofs: Sequence[PublishedProof], refused: Sequence[str])
     of_library = sum(proof.theorem.copy_from is not None for proof in proofs)
     told = f"{path}: proofs: {len(proofs)}, of library theorems that Lean must have: {of_library}"
     return f"{told}; left out: {len(refused)}, such as: {refused[0]}" if refused else told
-
-
-def _pairs(proof: PublishedProof) -> Iterator[TacticPair]:
-    for step, (state, tactic) in enumerate(proof.steps):
-        yield TacticPair(
-            theorem=proof.theorem,
-            module=proof.module,
-            step=step,
-            num_steps=len(proof.steps),
-            state=state,
-            tactic=tactic,
-        )
 
 
 def _parse(values: Mapping[str, object]) -> TacticPair:
