@@ -7,12 +7,13 @@ import enum
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, TypeGuard, TypeVar
+from typing import Any, BinaryIO, Final, TypeGuard, TypeVar
 
 import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leanebm._shown import reason
 from leanebm.data._reading import MAX_LINE_BYTES, BadLine, decode_line, json_object, json_value, numbered_lines
 from leanebm.errors import ConfigError
 from leanebm.storage import open_regular
@@ -122,7 +123,7 @@ def read_opened(path: Path, noun: str, read: Callable[[BinaryIO], T], *, is_parq
             _check_kind(lead, is_parquet=is_parquet)
             return read(file)
     except OSError as error:
-        raise ConfigError(f"cannot read the {noun} {path}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot read the {noun} {path}: {reason(error)}") from error
     except BadLine as error:
         raise ConfigError(f"cannot read the {noun} {path}: {error}") from error
 
@@ -152,11 +153,43 @@ def read_records(file: BinaryIO, file_format: FileFormat, *, example: str = THEO
             return _json_lines(file, example)
 
 
-def has_metadata(path: Path, key: bytes) -> bool:
+def read_own_table(
+    path: Path, schema: pa.Schema, *, noun: str, key: str, version: int
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The rows of a Parquet file of one of our own kinds, and the file's metadata.
+
+    Args:
+        path: the file, which must be a regular one.
+        schema: the columns it must have.
+        noun: what such a file is called in messages, as in ``library file``.
+        key: of the metadata that say the version of its schema.
+        version: the one that is read.
+
+    Raises:
+        ConfigError: it cannot be opened or read, or is of another schema or version.
+    """
+    try:
+        with open_regular(path) as opened, pq.ParquetFile(opened) as file:
+            found = file.schema_arrow
+            metadata = {name.decode(): value.decode() for name, value in (found.metadata or {}).items()}
+            given = metadata.get(key) or "(none)"
+            if given != str(version) or not found.equals(schema):
+                raise ConfigError(
+                    f"{path} has the columns {', '.join(found.names)} in schema version {given}; a {noun} "
+                    f"has {', '.join(schema.names)} in version {version}"
+                )
+            return file.read(columns=schema.names).to_pylist(), metadata
+    except OSError as error:
+        raise ConfigError(f"cannot read the {noun} {path}: {reason(error)}") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is damaged, or not a Parquet file: {error}") from error
+
+
+def has_metadata(path: Path, key: str) -> bool:
     """Whether it is a Parquet file whose metadata has ``key``, by which our own kinds are told apart."""
     try:
         with open_regular(path) as file:
-            return key in (pq.read_schema(file).metadata or {})
+            return key.encode() in (pq.read_schema(file).metadata or {})
     except (OSError, pa.ArrowException):
         return False  # whoever reads it says what is wrong
 

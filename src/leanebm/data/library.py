@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import theorem_problems
-from leanebm.data._records import has_metadata
+from leanebm.data._records import has_metadata, read_own_table
 from leanebm.errors import ConfigError
-from leanebm.storage import open_regular, write_atomically
+from leanebm.storage import write_atomically
 
 _TRAIN_SHARE: Final = 0.8
 
@@ -90,7 +90,7 @@ SHIPPED_LIBRARY: Final = Path(__file__).with_name("bundled") / "library.parquet"
 
 """The theorems of Lean's own library that come with this package."""
 
-_VERSION_KEY: Final = b"leanebm.library_schema_version"
+_VERSION_KEY: Final = "leanebm.library_schema_version"
 
 _FIELDS: Final = ("name", "statement", "module", "fingerprint")
 
@@ -131,7 +131,7 @@ def read_library_file(path: str | os.PathLike[str]) -> tuple[LibraryTheorem, ...
             every one of them is listed as ``what @ file:row N``.
     """
     path = Path(path)
-    rows = _rows(path)
+    rows, _ = read_own_table(path, _SCHEMA, noun="library file", key=_VERSION_KEY, version=LIBRARY_SCHEMA_VERSION)
     if problems := [f"{what} @ {path}:row {number}" for number, what in _problems(rows)]:
         raise ConfigError(f"the library file {path} holds mistakes ({len(problems)})", problems)
     if not rows:
@@ -162,27 +162,6 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with open_regular(path) as opened, pq.ParquetFile(opened) as file:
-            _check_schema(path, file.schema_arrow)
-            rows: list[dict[str, str]] = file.read(columns=_SCHEMA.names).to_pylist()
-    except OSError as error:
-        raise ConfigError(f"cannot read the library file {path}: {error.strerror or error}") from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is damaged, or not a Parquet file: {error}") from error
-    return rows
-
-
-def _check_schema(path: Path, schema: pa.Schema) -> None:
-    version = (schema.metadata or {}).get(_VERSION_KEY, b"").decode(errors="replace")
-    if version != str(LIBRARY_SCHEMA_VERSION) or not schema.equals(_SCHEMA):
-        raise ConfigError(
-            f"{path} has the columns {', '.join(schema.names)} in schema version {version or '(none)'}; a library "
-            f"file has {', '.join(_SCHEMA.names)} in version {LIBRARY_SCHEMA_VERSION}"
-        )
 
 
 def _problems(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[int, str]]:

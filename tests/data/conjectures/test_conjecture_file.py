@@ -76,6 +76,14 @@ def test_what_is_no_such_file_is_told(path: Path, content: bytes | None) -> None
         read_conjecture_file(path)
 
 
+def test_metadata_that_are_no_text_are_told(path: Path, drawn: tuple[Conjecture, ...]) -> None:
+    row = {"name": drawn[0].name, **attrs.asdict(drawn[0]), "split": "train"}
+    for told in ({b"leanebm.conjecture_schema_version": b"\xff"}, {b"leanebm.seed": b"\xff"}):
+        pq.write_table(pa.Table.from_pylist([row], schema=CONJECTURE_SCHEMA.with_metadata(told)), path)
+        with pytest.raises(ConfigError, match="is damaged, or not a Parquet file"):
+            read_conjecture_file(path)
+
+
 def test_another_schema_is_refused_with_its_columns(path: Path) -> None:
     pq.write_table(pa.table({"statement": ["True"]}), path)
     with pytest.raises(ConfigError, match=r"columns statement in schema version \(none\)"):

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from leanebm._shown import fitting_repr
 from leanebm.data._reading import theorem_problems
-from leanebm.data._records import has_metadata
+from leanebm.data._records import has_metadata, read_own_table
 from leanebm.data.conjectures.conjecture import Conjecture, ConjectureSplit
 from leanebm.errors import ConfigError
-from leanebm.storage import open_regular, write_atomically
+from leanebm.storage import write_atomically
 
 CONJECTURE_SCHEMA_VERSION: Final = 1
 
@@ -77,7 +77,7 @@ def conjectures_of(split: ConjectureSplit | str) -> tuple[Conjecture, ...]:
 
 def is_conjecture_file(path: Path) -> bool:
     """Whether a Parquet file says that it is one of conjectures, of whatever schema version."""
-    return has_metadata(path, _VERSION_KEY.encode())
+    return has_metadata(path, _VERSION_KEY)
 
 
 def read_conjecture_file(path: str | os.PathLike[str]) -> ConjectureFile:
@@ -88,19 +88,16 @@ def read_conjecture_file(path: str | os.PathLike[str]) -> ConjectureFile:
             them is listed as ``what @ file:row N``.
     """
     path = Path(path)
-    try:
-        with open_regular(path) as opened, pq.ParquetFile(opened) as file:
-            metadata = _checked_metadata(path, file.schema_arrow)
-            rows: list[dict[str, Any]] = file.read(columns=CONJECTURE_SCHEMA.names).to_pylist()
-    except OSError as error:
-        raise ConfigError(f"cannot read the conjecture file {path}: {error.strerror or error}") from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is damaged, or not a Parquet file: {error}") from error
+    rows, metadata = read_own_table(
+        path, CONJECTURE_SCHEMA, noun="conjecture file", key=_VERSION_KEY, version=CONJECTURE_SCHEMA_VERSION
+    )
     if problems := [f"{what} @ {path}:row {number}" for number, what in _problems(rows)]:
         raise ConfigError(f"the conjecture file {path} holds mistakes ({len(problems)})", problems)
     if not rows:
         raise ConfigError(f"the conjecture file {path} holds no conjecture")
-    return ConjectureFile(tuple(map(_conjecture, rows)), metadata)
+    del metadata[_VERSION_KEY]
+    told = {key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)}
+    return ConjectureFile(tuple(map(_conjecture, rows)), told)
 
 
 def write_conjecture_file(path: str | os.PathLike[str], file: ConjectureFile) -> None:
@@ -126,17 +123,6 @@ def write_conjecture_file(path: str | os.PathLike[str], file: ConjectureFile) ->
         row_group_size=1 << 20,
     )
     write_atomically(Path(path), buffer.getvalue())
-
-
-def _checked_metadata(path: Path, schema: pa.Schema) -> dict[str, str]:
-    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-    version = metadata.pop(_VERSION_KEY, "")
-    if version != str(CONJECTURE_SCHEMA_VERSION) or not schema.equals(CONJECTURE_SCHEMA):
-        raise ConfigError(
-            f"{path} has the columns {', '.join(schema.names)} in schema version {version or '(none)'}; a conjecture "
-            f"file has {', '.join(CONJECTURE_SCHEMA.names)} in version {CONJECTURE_SCHEMA_VERSION}"
-        )
-    return {key.removeprefix(_PREFIX): value for key, value in metadata.items() if key.startswith(_PREFIX)}
 
 
 def _row(conjecture: Conjecture) -> dict[str, Any]:
