@@ -84,11 +84,12 @@ def read_theorem_file(path: str | os.PathLike[str], reading: FileReading | None 
     """
     path, reading = Path(path), reading or FileReading()
     file_format = reading.format or format_of(path)
-    if file_format is FileFormat.PARQUET and (is_library_file(path) or is_conjecture_file(path)):
-        found = _in_splits(path, reading.split)
+    is_parquet = file_format is FileFormat.PARQUET
+    items = _items(path) if is_parquet else None
+    if items is not None:
+        found = _in_split(path, items, reading.split)
     else:
-        parquet = file_format is FileFormat.PARQUET
-        found = read_opened(path, _NOUN, partial(_read, path, file_format, reading), is_parquet=parquet)
+        found = read_opened(path, _NOUN, partial(_read, path, file_format, reading), is_parquet=is_parquet)
     if not found.theorems:
         none = "holds no theorem that can be stated"
         if file_format is FileFormat.LEAN and not found.refused:
@@ -164,10 +165,14 @@ def _published(path: Path, found: PublishedTheorems) -> TheoremFile:
     )
 
 
-def _in_splits(path: Path, wanted: str | None) -> TheoremFile:
-    """Theorems of a file that says of each which split it is for."""
-    items: Sequence[LibraryTheorem | Conjecture]
-    items = read_library_file(path) if is_library_file(path) else read_conjecture_file(path).conjectures
+def _items(path: Path) -> Sequence[LibraryTheorem | Conjecture] | None:
+    """What a Parquet file holds that says of each theorem which split it is for; ``None`` if it is no such file."""
+    if is_library_file(path):
+        return read_library_file(path)
+    return read_conjecture_file(path).conjectures if is_conjecture_file(path) else None
+
+
+def _in_split(path: Path, items: Sequence[LibraryTheorem | Conjecture], wanted: str | None) -> TheoremFile:
     theorems = tuple(item.theorem for item in items if wanted in {None, item.split})
     if not theorems:
         raise ConfigError(f"the theorem file {path} has no theorem of the split {wanted!r}")
