@@ -148,6 +148,20 @@ def test_a_split_is_chosen_by_its_name() -> None:
         statements("contexts.lean", split="test")
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_split_is_chosen_by_its_number(tmp_path: Path, suffix: str) -> None:
+    rows = [{"name": f"t{number}", "formal_statement": "p", "split": number % 2} for number in range(4)]
+    rows.append({"name": "none", "formal_statement": "p", "split": None})
+    path = table(tmp_path / "numbered.jsonl", *rows)
+    if suffix == "parquet":
+        path = tmp_path / "numbered.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    assert [theorem.name for theorem in read_theorems(path, FileReading(split="0"))] == ["t0", "t2"]
+    for absent in ("2", "None"):
+        with pytest.raises(ConfigError, match=rf"it has no split '{absent}'; splits: 2 '0', 2 '1', 1 None$"):
+            read_theorems(path, FileReading(split=absent))
+
+
 # --- Lean ---------------------------------------------------------------------------------------
 
 

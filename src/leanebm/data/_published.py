@@ -86,15 +86,20 @@ def _of_split(records: Sequence[Record], shape: Shape, split: str | None) -> Seq
         return records
     if "split" not in shape.columns:
         raise BadLine("it has no column of splits that is known; name it: --field split=COLUMN")
-    column = shape.columns["split"][0]
-    taken = [record for record in records if record.values.get(column) == split]
+    taken = [record for record in records if _split_of(record, shape) == split]
     if not taken:
         raise BadLine(f"it has no split {shown(split)}; {_splits(records, shape)}")
     return taken
 
 
+def _split_of(record: Record, shape: Shape) -> str | None:
+    """A record's split, if it has one, as it is listed and chosen: a column may number them instead of naming them."""
+    value = record.values.get(shape.columns["split"][0])
+    return None if value is None else str(value)
+
+
 def _splits(records: Sequence[Record], shape: Shape) -> str:
-    counts = Counter(str(record.values.get(shape.columns["split"][0])) for record in records)
+    counts = Counter(_split_of(record, shape) for record in records)
     listed = ", ".join(f"{count} {shown(name)}" for name, count in counts.most_common(_MAX_LISTED_SPLITS))
     return f"splits: {listed}"
 
