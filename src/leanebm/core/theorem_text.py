@@ -39,19 +39,21 @@ __all__ = [
     "without_comments",
 ]
 
+_WORD: Final = r"(?:«[^»\n]*»|[^\W\d][\w'!?]*)(?:\.(?:«[^»\n]*»|[^\W\d][\w'!?]*))*"
+
 _TOKEN: Final = re.compile(
-    r"""(?P<doc>/--|/-!)
+    rf"""(?P<doc>/--|/-!)
       | (?P<block>/-)
       | (?P<comment>--[^\n]*)
       | (?P<string>r(?P<fence>\#*)".*?"(?P=fence)|"(?:[^"\\]|\\.)*")
-      | (?P<word>(?:«[^»\n]*»|[^\W\d][\w'!?]*)(?:\.(?:«[^»\n]*»|[^\W\d][\w'!?]*))*)
+      | (?P<word>{_WORD})
       | (?P<char>'(?:[^'\\\n]|\\[^']+|\\')')
       | (?P<attribute>@\[)
       | (?P<hash>\#[a-z]\w*)
       | (?P<assign>:=)
       | (?P<arrow>←|<-)
-      | (?P<open>[(\[{⟨⦃])
-      | (?P<close>[)\]}⟩⦄])
+      | (?P<open>[(\[{{⟨⦃])
+      | (?P<close>[)\]}}⟩⦄])
       | (?P<other>\S)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -111,7 +113,7 @@ _MARKS: Final = frozenset({"sorry", "admit", "end"})
 
 _LEFT_OUT: Final = re.compile(r"(?:by\b *)?(?:sorry|admit)?")
 
-_NAME: Final = re.compile(r"\s*((?:«[^»\n]*»|[^\W\d][\w'!?]*)(?:\.(?:«[^»\n]*»|[^\W\d][\w'!?]*))*)(?:\.\{([^}]*)\})?")
+_NAME: Final = re.compile(rf"\s*({_WORD})(?:\.\{{([^}}]*)\}})?")
 
 # Of a name with more parts than any honest one has, the first are looked at.
 _MAX_PARTS: Final = 16
@@ -131,7 +133,7 @@ _ONE_LINERS: Final = frozenset(
 
 _BEFORE_IN: Final = frozenset({"open", "set_option", "variable", "include", "omit"})
 
-_IN: Final = re.compile(r"\b((?:open|set_option|variable|include|omit)\b.*?)\s+in\b", re.DOTALL)
+_IN: Final = re.compile(rf"\b((?:{'|'.join(sorted(_BEFORE_IN))})\b.*?)\s+in\b", re.DOTALL)
 
 # Every command of Lean starts with a lower-case keyword, and a line may hold several commands:
 # `open Nat namespace Trap` is two. So a namespace starts upper-case, and a universe is one letter

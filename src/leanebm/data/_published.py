@@ -12,6 +12,7 @@ import attrs
 from leanebm._shown import shown, shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, objection_to_length
+from leanebm.core.theorem import MAX_SPLIT_CHARACTERS
 from leanebm.core.theorem_text import (
     IN_MUTUAL_BLOCK,
     LeanCommand,
@@ -27,9 +28,6 @@ from leanebm.core.theorem_text import (
 from leanebm.data._reading import MAX_NAME_CHARACTERS, BadLine, NumberedTheorem, Problem, theorem_problems
 from leanebm.data._records import Record, Records
 from leanebm.data._shapes import Shape
-
-_MAX_SOURCE_CHARACTERS: Final = 2**17
-"""Longest text of a row that is looked through for a theorem; more than Lean is given."""
 
 _MAX_LISTED_SPLITS: Final = 10
 
@@ -115,7 +113,7 @@ def _lean_text(record: Record, shape: Shape) -> str:
     if not texts[-1].strip():
         raise BadLine(f"{shape.columns['statement'][0]!r} is empty")
     text = "\n".join(texts)
-    if objection := objection_to_length(text, _MAX_SOURCE_CHARACTERS):
+    if objection := objection_to_length(text, MAX_SPLIT_CHARACTERS):
         raise BadLine(objection)
     return text
 
