@@ -80,7 +80,9 @@ def _statement_problems(statement: str) -> Iterator[str]:
 
 
 def _odd_character(text: str) -> str | None:
-    return next((char for char in text if not char.isprintable() and char != "\n"), None)
+    if text.replace("\n", "").isprintable():  # as almost every text is, and long contexts are looked through often
+        return None
+    return next(char for char in text if not char.isprintable() and char != "\n")
 
 
 def _code_problems(statement: str) -> Iterator[str]:
