@@ -30,7 +30,7 @@ from typing import BinaryIO, Final
 import attrs
 from attrs.validators import ge, min_len
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, sentence
 from leanebm.core import Theorem
 from leanebm.core.theorem_text import with_line_feeds
 from leanebm.data._published_pairs import PublishedProof, are_published_pairs, published_proofs
@@ -179,7 +179,7 @@ def _parse(values: Mapping[str, object]) -> TacticPair:
     try:
         return TacticPair(theorem=Theorem(**theorem), **given)
     except ValueError as error:
-        raise BadLine(str(error.args[0])) from error
+        raise BadLine(sentence(error)) from error
 
 
 def _problems(numbered: Sequence[_Numbered]) -> Iterator[tuple[int, str]]:
