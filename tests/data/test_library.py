@@ -92,6 +92,8 @@ def test_a_missing_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=r"not a Parquet file|cannot read"):
             read_library_file(path)
+    with pytest.raises(ConfigError, match="not a Parquet file"):
+        read_library_file(file_of(path, [row()], _SCHEMA.with_metadata({"leanebm.library_schema_version": b"\xff"})))
 
 
 def test_a_set_that_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
