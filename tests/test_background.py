@@ -122,6 +122,29 @@ def test_an_interrupt_while_it_opens_stops_the_opening() -> None:
     assert not any("the thing" in thread.name for thread in threading.enumerate())
 
 
+def test_an_interrupt_while_it_opens_does_not_wait_for_ever_for_what_goes_on() -> None:
+    set_free = threading.Event()
+
+    class Deaf:
+        async def __aenter__(self) -> int:
+            asyncio.get_running_loop().call_later(0.05, interrupt)
+            while not set_free.is_set():
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    continue
+            return 1
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    background = Background(Deaf(), name="the deaf thing")
+    with pytest.raises(KeyboardInterrupt):
+        background.start(ending_s=0.1)
+    assert any("the deaf thing" in thread.name for thread in threading.enumerate())
+    set_free.set()
+    background.stop()
+
+
 def test_what_goes_on_although_it_was_cancelled_is_named_and_not_waited_for_for_ever() -> None:
     set_free = threading.Event()
 

@@ -48,14 +48,17 @@ class Background(Generic[R]):
         self._check()
         return self._opened.result()
 
-    def start(self) -> None:
-        """Enter the context; raises what entering it raises."""
+    def start(self, *, ending_s: float = ENDING_S) -> None:
+        """Enter the context; raises what entering it raises.
+
+        If that fails, or is interrupted, what was begun has ``ending_s`` seconds to end; then it is left to itself.
+        """
         self._thread.start()
         try:
             self._opened.result()
         except BaseException:
             self.release()
-            self._thread.join()
+            self._thread.join(ending_s)
             raise
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
-from leanebm.pipeline import EvaluationRun, WorkbenchOpener, summarise_run
+from leanebm.cli._options import arm_options
+from leanebm.pipeline import EvaluationRun, RunConfig, WorkbenchOpener, summarise_run
 from leanebm.testing import ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -54,6 +56,20 @@ def test_options_of_the_command_hold_for_every_arm_and_its_own_outweigh_them(lea
         assert f'"{kind}"' in Path("out", "arms", name, "config.toml").read_text()
 
 
+def test_a_typed_key_outweighs_the_environments_for_every_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANEBM_API_KEY", "from-environment")
+
+    @click.command()
+    @arm_options
+    def keys(*, arms: Mapping[str, RunConfig]) -> None:
+        for config in arms.values():
+            click.echo(config.policy.api_key)
+
+    arms = ["--arm", "a=", "--arm", "b=--scorer breadth_first"]
+    assert CliRunner().invoke(keys, ["--api-key", "typed", *arms]).output == "typed\ntyped\n"
+    assert CliRunner().invoke(keys, arms).output == "from-environment\n" * 2
+
+
 @pytest.mark.parametrize(
     ("arms", "says"),
     [
@@ -63,6 +79,7 @@ def test_options_of_the_command_hold_for_every_arm_and_its_own_outweigh_them(lea
         (["a=--scorer 'unclosed"], "--arm a"),
         (["a=--no-such-option 1"], "No such option"),
         (["a=--scorer nonsense"], "@ --scorer"),
+        (["a=--api-key hunter2"], "No such option '--api-key'"),
         (["a=--beta 1"], "there is no energy head"),
         ([PLAIN, "b=--candidates 3"], "candidates_per_state"),
         ([PLAIN, "b=--budget 3"], "max_expansions"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import attrs
 import pytest
 
 from leanebm.core import Leaf, Node, NodeStatus, SearchOutcome, SearchResult, SearchStatistics, Theorem
-from leanebm.errors import PartBroken, StatementError
+from leanebm.errors import PartBroken, StatementError, WorkerDied
 from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
 from leanebm.search import BestFirstSearch
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
@@ -226,3 +227,29 @@ async def test_a_search_that_answers_when_it_is_cancelled_does_not_make_the_run_
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_what_a_cancelled_search_raises_on_its_way_out_is_not_logged_as_if_nobody_had_asked() -> None:
+    logged: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    waiting = asyncio.Event()
+
+    class Failing:
+        async def run(self, _: Theorem) -> SearchResult:
+            waiting.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise WorkerDied("it ended while it was closed")
+
+    running = asyncio.ensure_future(OverseenSearch(Failing(), IssuingCertifier(ToyCertifier(WORLD))).run(FIVE))
+    await waiting.wait()
+    running.cancel()
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        del running
+        gc.collect()
+        assert logged == []
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)

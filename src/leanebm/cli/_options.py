@@ -337,7 +337,12 @@ def _named_arm(text: str) -> tuple[str, str]:
 
 
 def _parsed(name: str, options: str, settings: tuple[_Setting, ...]) -> dict[_Setting, Any]:
-    """What an arm's options say; those that it leaves out are ``None``."""
+    """What an arm's options say; those that it leaves out are ``None``.
+
+    An arm has no key of its own: all ask the same servers, and what the environment says is for all of them, below what
+    is typed.
+    """
+    settings = tuple(setting for setting in settings if setting.envvar is None)
     decorated: Any = lambda **given: given  # noqa: E731 - the command that hands back what it is given
     for setting in reversed(settings):
         decorated = setting.decorate(decorated)

@@ -116,7 +116,9 @@ class OverseenSearch:
             task.cancel()
             await uninterrupted(asyncio.wait({task}, timeout=self.cancellation_s))
             if task.done():
-                raise  # whatever it says now: who cancelled it does not ask any more
+                if not task.cancelled():
+                    task.exception()  # seen, so that asyncio does not log it: who cancelled does not ask any more
+                raise
             place = where_task_is(task)
             raise PartBroken(
                 f"the search for a proof of {theorem.name!r} goes on, {self.cancellation_s:g} s after it was cancelled"

@@ -6,6 +6,7 @@ import os
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, Self
 
@@ -84,7 +85,7 @@ class LeanFile:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {path}: {reason(error)}") from error
         pieces = [len(piece.encode()) for piece in text.split("\r\n")[:-1]]
-        returns = [sum(pieces[: number + 1]) + number for number in range(len(pieces))]
+        returns = [end + number for number, end in enumerate(accumulate(pieces))]
         imports, source = _without_imports(text.replace("\r\n", "\n"))
         if wrong := [name for name in imports if not is_module(name)]:
             raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
