@@ -72,6 +72,18 @@ class _Setting:
         return option(command)
 
 
+max_theorems_option = click.option(
+    "--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems."
+)
+
+sample_option = click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error."
+)
+
 resume_anyway_option = click.option(
     "--resume-anyway",
     is_flag=True,

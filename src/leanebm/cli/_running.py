@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,6 +106,24 @@ def _stopped_by_signals(grace: Grace) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def saying_when_stopped(message: Callable[[], str]) -> Iterator[None]:
+    """If the user stops what is inside, say ``message()`` and end with the status for that."""
+    try:
+        yield
+    except Interrupted:
+        echo(message(), err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def typed_command(context: click.Context, flag: str | None = None) -> str:
+    """The command line that was typed, with a word in place of the API key; with ``flag``, if that is given."""
+    key = context.params.get("api_key")
+    hidden = {key: "KEY", f"--api-key={key}": "--api-key=KEY"}
+    typed = [hidden.get(word, word) for word in context.meta.get("leanebm.typed", [])]
+    return shlex.join(["leanebm", *typed, *([] if flag is None or flag in typed else [flag])])
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import lean_options, reading_options, tell
+from leanebm.cli._options import json_option, lean_options, max_theorems_option, reading_options, tell
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.errors import ConfigError
 
@@ -24,14 +24,14 @@ _LISTED = 10
 @click.command(name="check-theorems")
 @click.argument("theorems", metavar="FILE")
 @reading_options
-@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@max_theorems_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="A .jsonl file for the good ones; --theorems reads it.  [default: nowhere]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@json_option
 @lean_options(many=True)
 def check_theorems(
     *,

@@ -10,7 +10,7 @@ import click
 
 from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
-from leanebm.cli._running import run_to_end
+from leanebm.cli._running import run_to_end, typed_command
 
 if TYPE_CHECKING:
     from leanebm.pipeline import ConjectureCounts, RunConfig
@@ -88,10 +88,15 @@ def conjecture(
         held_out=hold_out or HELD_OUT,
         difficulties=difficulties or DIFFICULTIES,
     )
-    typed = " ".join(["leanebm", *context.find_root().meta.get("leanebm.typed", [])])
     with open_display() as display:
         run = ConjectureRun(
-            config, output, factory, number=number, unseen=unseen, provenance={"command": typed}, observer=display
+            config,
+            output,
+            factory,
+            number=number,
+            unseen=unseen,
+            provenance={"command": typed_command(context)},
+            observer=display,
         )
         counts = run_to_end(run.run())
     echo(f"{_as_text(counts)}\nwritten to {output}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo
+from leanebm.cli._options import max_theorems_option
 from leanebm.cli.search import run_search
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _SETTINGS = {
 
 
 @click.command()
-@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@max_theorems_option
 @click.option("--budget", type=int, metavar="N", help="Expansions per theorem.  [default: 100]")
 def demo(*, max_theorems: int | None, budget: int | None) -> None:
     """Prove the bundled theorems with nothing but this package.

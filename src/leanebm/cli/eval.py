@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import arm_options, tell, theorems_option
-from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli._echo import echo_json
+from leanebm.cli._options import arm_options, json_option, max_theorems_option, sample_option, tell, theorems_option
+from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli.compare import print_comparison
-from leanebm.cli.search import how_to_go_on
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Where the arms' runs go, and the answers that they share.",
 )
-@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
-@click.option(
-    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
-)
+@max_theorems_option
+@sample_option
 @click.option(
     "--headroom",
     type=click.IntRange(min=1),
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
     help="Search the baseline with K times the budget first, to see what there is to gain; 1 skips that.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@json_option
 @arm_options
 @click.pass_context
 def eval(  # noqa: A001 - the command's name
@@ -73,13 +70,10 @@ def eval(  # noqa: A001 - the command's name
     chosen = load_theorems(
         theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=imports, tell=tell
     )
-    try:
-        with open_display() as display:
-            run = EvaluationRun(configs, chosen, output, headroom=headroom, resume=resume, observer=display)
-            found = run_to_end(run.run())
-    except Interrupted:
-        echo(f"\nStopped. What is searched is kept.\nGo on with:  {how_to_go_on(context, '--resume')}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    kept = f"\nStopped. What is searched is kept.\nGo on with:  {typed_command(context, '--resume')}"
+    with saying_when_stopped(lambda: kept), open_display() as display:
+        run = EvaluationRun(configs, chosen, output, headroom=headroom, resume=resume, observer=display)
+        found = run_to_end(run.run())
     if as_json:
         echo_json(_as_json(found))
         return

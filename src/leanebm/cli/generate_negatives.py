@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leanebm.cli._echo import echo
 from leanebm.cli._options import resume_anyway_option, run_options, tell
-from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
-from leanebm.cli.search import how_to_go_on
+from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.errors import TrajectoryError
 
 if TYPE_CHECKING:
@@ -141,21 +139,18 @@ def generate_negatives(
 
     proofs = proofs_of(read_tactic_pairs(tactic_pairs, tell=tell))[:max_theorems]
     console = ClearConsole()
-    try:
-        with open_display() as display:
-            generation = ContrastiveRun(
-                ContrastiveConfig(negatives=NegativesConfig(**negatives), run=config),
-                proofs,
-                output,
-                audit=audit,
-                resume=resume,
-                resume_anyway=resume_anyway,
-                observer=display,
-            )
-            report = run_to_end(generation.run())
-    except Interrupted:
-        echo(_how_it_stopped(output, how_to_go_on(context, "--resume")), err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    how_to_resume = typed_command(context, "--resume")
+    with saying_when_stopped(lambda: _how_it_stopped(output, how_to_resume)), open_display() as display:
+        generation = ContrastiveRun(
+            ContrastiveConfig(negatives=NegativesConfig(**negatives), run=config),
+            proofs,
+            output,
+            audit=audit,
+            resume=resume,
+            resume_anyway=resume_anyway,
+            observer=display,
+        )
+        report = run_to_end(generation.run())
     print_contrastive_report(console, report, folder=output)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import lean_options, tell, theorems_option
+from leanebm.cli._options import json_option, lean_options, max_theorems_option, tell, theorems_option
 from leanebm.cli._running import run_to_end
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _TACTICS = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
 
 @click.command()
 @theorems_option()
-@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
+@max_theorems_option
 @click.option(
     "--tactic",
     "tactics",
@@ -32,7 +32,7 @@ _TACTICS = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
     default=_TACTICS,
     help=f"Tactic to try; repeatable.  [default: {', '.join(_TACTICS)}]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@json_option
 @lean_options(many=True)
 def probe(
     *,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import run_options
+from leanebm.cli._options import json_option, run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Where to write the certified proof, a .lean file with its record.  [default: nowhere]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@json_option
 @run_options(many=False)
 def prove(
     statement: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,15 @@ import click
 
 from leanebm._shown import counted
 from leanebm.cli._echo import echo
-from leanebm.cli._options import resume_anyway_option, run_options, tell, theorems_option
-from leanebm.cli._running import BROKEN, INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli._options import (
+    max_theorems_option,
+    resume_anyway_option,
+    run_options,
+    sample_option,
+    tell,
+    theorems_option,
+)
+from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
 from leanebm.errors import TrajectoryError
 
 if TYPE_CHECKING:
@@ -30,10 +36,8 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Where the search trees, the proofs and the settings go.",
 )
-@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
-@click.option(
-    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
-)
+@max_theorems_option
+@sample_option
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
 @click.option(
@@ -75,7 +79,7 @@ def search(
         output,
         resume=resume,
         resume_anyway=resume_anyway,
-        how_to_resume=how_to_go_on(context, "--resume"),
+        how_to_resume=typed_command(context, "--resume"),
     )
 
 
@@ -101,13 +105,9 @@ def run_search(
     from leanebm.pipeline import SearchRun
 
     console = ClearConsole()
-    try:
-        with open_display() as display:
-            run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display)
-            summary = run_to_end(run.run())
-    except Interrupted:
-        echo(_how_it_stopped(output, len(theorems), how_to_resume), err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    with saying_when_stopped(lambda: _how_it_stopped(output, len(theorems), how_to_resume)), open_display() as display:
+        run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display)
+        summary = run_to_end(run.run())
     print_summary(console, summary, folder=output)
     if run.refusals:
         console.print(Text(f"not searched: {len(run.refusals)}, whose statements Lean refused (named above)"))
@@ -135,11 +135,3 @@ def _plan(theorems: Sequence[Theorem], output: Path) -> str:
     first = "\n".join(f"  {theorem.name}: {theorem.display}" for theorem in theorems[:5])
     more = f"\n  … and {len(theorems) - 5} more" if len(theorems) > 5 else ""
     return f"would search {counted(len(theorems), 'theorem')} into {output}:\n{first}{more}\nwith these settings:"
-
-
-def how_to_go_on(context: click.Context, flag: str) -> str:
-    """The command line that was typed, with ``flag``, and with a word in place of the API key."""
-    key = context.params.get("api_key")
-    hidden = {key: "KEY", f"--api-key={key}": "--api-key=KEY"}
-    typed = [hidden.get(word, word) for word in context.meta.get("leanebm.typed", [])]
-    return shlex.join(["leanebm", *typed, *([] if flag in typed else [flag])])

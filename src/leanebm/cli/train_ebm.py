@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._echo import echo
 from leanebm.cli._options import ENCODERS
-from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli._running import run_to_end, saying_when_stopped
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
@@ -85,13 +84,10 @@ def train_ebm(
         val_negatives=val_negatives,
     )
     console = ClearConsole()
-    try:
-        with open_display() as display:
-            training = EnergyTrainingRun(_config(settings), sources, output_dir, observer=display)
-            diagnosis = run_to_end(training.run())
-    except Interrupted:
-        echo(f"\nStopped. Kept in {output_dir}; the same command goes on.", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    stopped = f"\nStopped. Kept in {output_dir}; the same command goes on."
+    with saying_when_stopped(lambda: stopped), open_display() as display:
+        training = EnergyTrainingRun(_config(settings), sources, output_dir, observer=display)
+        diagnosis = run_to_end(training.run())
     print_diagnosis(console, diagnosis, output_dir / "report.html")
 
 

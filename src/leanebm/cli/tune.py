@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import numbers_option, run_options, tell, theorems_option
-from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
-from leanebm.cli.search import how_to_go_on
+from leanebm.cli._options import (
+    json_option,
+    max_theorems_option,
+    numbers_option,
+    run_options,
+    sample_option,
+    tell,
+    theorems_option,
+)
+from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
@@ -26,14 +33,12 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Where the runs and tuned.toml go.",
 )
-@click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems.")
-@click.option(
-    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
-)
+@max_theorems_option
+@sample_option
 @numbers_option("--alphas", "Exponents of the path's length to try.  [default: 0,0.5,1,1.5]")
 @numbers_option("--betas", "Weights of the energy to try, with --ebm-path.  [default: 0.25,0.5,0.75,1,1.5]")
 @click.option("--resume", is_flag=True, help="Go on with the tuning in the output folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+@json_option
 @run_options(many=True)
 @click.pass_context
 def tune(
@@ -63,21 +68,18 @@ def tune(
     chosen = load_theorems(
         theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
     )
-    try:
-        with open_display() as display:
-            run = TuningRun(
-                config,
-                chosen,
-                output,
-                alphas=alphas or ALPHAS,
-                betas=betas or BETAS,
-                resume=resume,
-                observer=display,
-            )
-            found = run_to_end(run.run())
-    except Interrupted:
-        echo(f"\nStopped. What is searched is kept.\nGo on with:  {how_to_go_on(context, '--resume')}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    kept = f"\nStopped. What is searched is kept.\nGo on with:  {typed_command(context, '--resume')}"
+    with saying_when_stopped(lambda: kept), open_display() as display:
+        run = TuningRun(
+            config,
+            chosen,
+            output,
+            alphas=alphas or ALPHAS,
+            betas=betas or BETAS,
+            resume=resume,
+            observer=display,
+        )
+        found = run_to_end(run.run())
     if as_json:
         arms = [_as_json(arm) for arm in found.arms]
         echo_json({"arms": arms, "best": found.best.name, "settings": str(found.settings)})
