@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Generic, TypeVar, final
 
-from leanebm._whereabouts import where_task_is
+from leanebm._whereabouts import where_tasks_are
 from leanebm.errors import PartBroken, PoolClosed
 
 R = TypeVar("R")
@@ -98,7 +98,7 @@ class Background(Generic[R]):
         self._thread.join(ending_s)
         if self._thread.is_alive():
             tasks = asyncio.all_tasks(self._began.result())
-            place = next(filter(None, map(where_task_is, tasks)), "something")
+            place = where_tasks_are(tasks) or "something"
             raise PartBroken(
                 f"{self._name} was to end, and {place} goes on although it was cancelled; "
                 "asyncio.CancelledError must be let through"

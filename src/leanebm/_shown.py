@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any, Final, final
 
 import attrs
@@ -74,6 +74,11 @@ def sentence(error: BaseException) -> str:
 def reason(error: Exception) -> str:
     """Why something could not be read: what the operating system said, without its number and the path again."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def how_many(items: Sized) -> str:
+    """``<12>``: what a repr shows of something that would fill the screen."""
+    return f"<{len(items)}>"
 
 
 def counted(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
@@ -27,6 +27,11 @@ def where_task_is(task: asyncio.Task[Any]) -> str | None:
     """Where foreign code waits in ``task``, its outermost function first; ``None`` if there is none."""
     foreign = (f"{code.co_qualname} ({code.co_filename}, line {line})" for code, line in _awaited_by(task))
     return next(foreign, None)
+
+
+def where_tasks_are(tasks: Iterable[asyncio.Task[Any]]) -> str | None:
+    """Where foreign code waits in one of ``tasks``; ``None`` if there is none."""
+    return next(filter(None, map(where_task_is, tasks)), None)
 
 
 def where_thread_is(frame: FrameType | None) -> str | None:

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import final
 
-from leanebm._whereabouts import where_task_is, where_thread_is
+from leanebm._whereabouts import where_tasks_are, where_thread_is
 from leanebm.cli._echo import echo
 from leanebm.cli._running import BROKEN
 
@@ -65,4 +65,4 @@ class Grace:
     def _still_in(self) -> str | None:
         """Where code that is not ours goes on, busy or waiting."""
         busy = where_thread_is(sys._current_frames().get(self._thread))  # noqa: SLF001 - as faulthandler does
-        return busy or next(filter(None, map(where_task_is, asyncio.all_tasks(self._loop))), None)
+        return busy or where_tasks_are(asyncio.all_tasks(self._loop))

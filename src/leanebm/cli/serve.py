@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from leanebm._shown import reason, sentence
 from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
@@ -80,14 +81,14 @@ def serve(
     try:
         config = ServeConfig(host=host, port=port, allowed_hosts=allowed_hosts, api_key=api_key)
     except ValueError as error:
-        raise ConfigError(str(error.args[0])) from error
+        raise ConfigError(sentence(error)) from error
     given = {name: value for name, value in model.items() if value not in (None, ())}
     try:
         run_to_end(_serve(config, _backend(backend, seed, given)))
     except Interrupted:
         echo("Stopped.", err=True)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason(error)}") from error
 
 
 def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
@@ -104,7 +105,7 @@ def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
     try:
         return HfBackend(HfConfig(**given, adapters=adapters, seed=seed))
     except (ValueError, TypeError) as error:
-        raise ConfigError(str(error.args[0])) from error
+        raise ConfigError(sentence(error)) from error
 
 
 def _adapters(given: tuple[str, ...]) -> dict[str, str]:

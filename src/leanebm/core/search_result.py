@@ -8,7 +8,7 @@ from typing import Any, Self
 import attrs
 from attrs.validators import deep_iterable, instance_of, optional
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, how_many
 from leanebm.core.certificate import Certificate, CertificationRejected
 from leanebm.core.node import Node, NodeStatus
 from leanebm.core.outcome import SearchOutcome
@@ -33,10 +33,6 @@ def _node_values(nodes: tuple[Node, ...]) -> tuple[object, ...]:
 
 
 _NODE_VALUES = tuple(field.name for field in attrs.fields(Node) if field.name not in {"parent", "edges"})
-
-
-def _count(items: tuple[object, ...]) -> str:
-    return f"<{len(items)}>"
 
 
 @attrs.frozen(kw_only=True)
@@ -95,10 +91,12 @@ class SearchResult:
     certificate: Certificate | None = attrs.field(validator=optional(instance_of(Certificate)))
     """The proof; present exactly if the outcome is ``PROVED``."""
 
-    rejections: tuple[CertificationRejected, ...] = attrs.field(repr=_count, validator=_tuple_of(CertificationRejected))
+    rejections: tuple[CertificationRejected, ...] = attrs.field(
+        repr=how_many, validator=_tuple_of(CertificationRejected)
+    )
     """Candidate proofs that the certifier did not accept, in the order they were found."""
 
-    nodes: tuple[Node, ...] = attrs.field(repr=_count, validator=_tuple_of(Node), eq=_node_values)
+    nodes: tuple[Node, ...] = attrs.field(repr=how_many, validator=_tuple_of(Node), eq=_node_values)
     """Every node, in order of discovery; the root first. Empty if the proof could not be opened.
 
     Results whose nodes say the same are equal, though a node by itself is equal to itself alone.

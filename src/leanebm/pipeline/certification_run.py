@@ -10,22 +10,20 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr, named_repr, reason, shown
+from leanebm._shown import fitting_repr, named_repr, reason
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.core.theorem_text import lean_commands, theorem_of_command
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.lean.files import CertifiedFile, FileRefused
 from leanebm.pipeline.events import LogObserver, Observer, stage
-from leanebm.pipeline.fill.lean_file import LeanFile, is_module
+from leanebm.pipeline.fill.lean_file import MAX_FILE_BYTES, LeanFile, refuse_odd_imports
 from leanebm.pipeline.proof_file_report import ProofFileReport
 from leanebm.pipeline.run_folder import CertificateRecord
 from leanebm.pipeline.workbench import prepare_lean
 from leanebm.storage import read_regular
 
 _IMPORT = re.compile(r"import\s+(\S+)\s*")
-_SHOWN_IMPORTS = 3
-_MAX_FILE_BYTES = 2**20  # far more than the certifier takes, which says so better
 _THEOREM = re.compile(r"theorem\s+(?P<name>[^\s:]+)\s*(?P<rest>.*)", re.DOTALL)
 _BY = re.compile(r":=\s*by\b")
 _LIBRARY = re.compile(r"type_of%\s*@(?P<name>\S+)")
@@ -67,13 +65,12 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     """
     path = Path(path)
     try:
-        content = read_regular(path, max_bytes=_MAX_FILE_BYTES)
+        content = read_regular(path, max_bytes=MAX_FILE_BYTES)
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {reason(error)}") from error
     imports, body = _split_imports(text)
-    if wrong := [name for name in imports if not is_module(name)]:
-        raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
+    refuse_odd_imports(path, imports)
     commands = lean_commands(body)
     place = max((place for place, command in enumerate(commands) if command.keyword == "theorem"), default=-1)
     found = None if place < 0 else _THEOREM.match(body, commands[place].keyword_start)
@@ -288,17 +285,17 @@ def _read_claim(path: Path) -> _Claim | _FileClaim | ProofFileReport:
     """What Lean is to decide; or a report, where that can be told without it."""
     try:
         record = CertificateRecord.read(path)
-        if record is None and (file := _written_by_hand(path)) is not None:
-            return _FileClaim(file)
+        if record is None:
+            return _unrecorded_claim(path)
         claim = _Claim(read_proof_file(path), record)
     except ConfigError as error:
         return ProofFileReport(path=path, result=error)
-    objection = None if record is None else record.objection_to(claim.file.content)
+    objection = record.objection_to(claim.file.content)
     return claim if objection is None else claim.report(claim.rejected(objection))
 
 
-def _written_by_hand(path: Path) -> LeanFile | None:
-    """A file that states theorems, if it is not of the shape that leanebm writes.
+def _unrecorded_claim(path: Path) -> _Claim | _FileClaim:
+    """What a file without a record claims: the one theorem of a file as leanebm writes it, else all that it states.
 
     Raises:
         ConfigError: it cannot be read, or states no theorem.
@@ -307,7 +304,7 @@ def _written_by_hand(path: Path) -> LeanFile | None:
     if not any(command.is_claim for command in lean_commands(file.source)):
         raise ConfigError(f"{path} states no theorem")
     try:
-        read_proof_file(path)
+        ours = read_proof_file(path)
     except ConfigError:
-        return file
-    return None if _is_ours(file.source) else file
+        return _FileClaim(file)
+    return _Claim(ours, None) if _is_ours(file.source) else _FileClaim(file)

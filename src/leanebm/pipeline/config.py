@@ -13,7 +13,7 @@ import attrs
 from attrs.validators import ge, instance_of
 
 from leanebm._fields import SAME_RESULTS
-from leanebm._shown import fitting_repr, shown
+from leanebm._shown import fitting_repr, reason, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend, LeanPoolConfig
@@ -237,7 +237,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read the settings in {path}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot read the settings in {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the settings in {path}:", [f"{error} @ {path}"]) from error
 

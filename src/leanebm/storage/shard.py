@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cattrs.preconf.json import make_converter
 
-from leanebm._shown import fitting_repr, reason
+from leanebm._shown import fitting_repr, how_many, reason
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
@@ -223,7 +223,7 @@ class ShardSet(Generic[R, T]):
 
     path: Path = attrs.field(converter=Path)
     format: ShardFormat[R, T] = attrs.field(repr=False)
-    shards: tuple[Shard[R, T], ...] = attrs.field(repr=lambda shards: f"<{len(shards)}>")
+    shards: tuple[Shard[R, T], ...] = attrs.field(repr=how_many)
 
     @property
     def runs(self) -> tuple[RunInfo, ...]:

@@ -11,7 +11,7 @@ from leanebm.trajectory.schema import (
     TrajectoryWriter,
     read_trajectory,
 )
-from leanebm.trajectory.summary import TrajectorySummary, summarise
+from leanebm.trajectory.summary import TrajectorySummary, summarise, summary_of
 
 __all__ = [
     "MAX_MESSAGE_CHARS",
@@ -30,4 +30,5 @@ __all__ = [
     "doublings",
     "read_trajectory",
     "summarise",
+    "summary_of",
 ]

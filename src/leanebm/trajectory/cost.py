@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import attrs
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, how_many
 from leanebm.core import SearchOutcome
 from leanebm.trajectory.record import TheoremRecord
 
@@ -33,10 +33,6 @@ def doublings(limit: float) -> tuple[float, ...]:
     return (*powers, limit) if powers[-1] < limit else tuple(powers)
 
 
-def _count(items: Sized) -> str:
-    return f"<{len(items)}>"
-
-
 @attrs.frozen(kw_only=True)
 class AnytimeCurve:
     """How many theorems a run had proved within each budget.
@@ -45,7 +41,7 @@ class AnytimeCurve:
     """
 
     cost: Cost
-    spent: Mapping[str, float] = attrs.field(repr=_count)
+    spent: Mapping[str, float] = attrs.field(repr=how_many)
     """What the proof of each theorem cost, by name; infinite where there is none. Theorems whose search broke, of which
     nothing is known, are left out."""
 

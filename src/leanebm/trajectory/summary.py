@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 
 from leanebm.core import SearchOutcome
+from leanebm.trajectory.record import TheoremRecord
 from leanebm.trajectory.schema import read_trajectory
 
 
@@ -69,7 +71,11 @@ def summarise(path: Path | str) -> TrajectorySummary:
     Raises:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
-    records = read_trajectory(path).records
+    return summary_of(read_trajectory(path).records)
+
+
+def summary_of(records: Sequence[TheoremRecord]) -> TrajectorySummary:
+    """Sum up records that were read."""
     outcomes = Counter(record.outcome for record in records)
     return TrajectorySummary(
         attempted=len(records),

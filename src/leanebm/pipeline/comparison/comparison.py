@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
-from leanebm._shown import fitting_repr, shown
+from leanebm._shown import fitting_repr, how_many, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline.search.summary import expansions_allowed
 from leanebm.storage import RunInfo
@@ -29,10 +29,6 @@ _MOST_LISTED: Final = 10
 
 _DEEPEST: Final = 8
 """Proofs of this many tactics and more share a row."""
-
-
-def _count(items: Sized) -> str:
-    return f"<{len(items)}>"
 
 
 @attrs.frozen(kw_only=True)
@@ -105,10 +101,10 @@ class RunComparison:
     """The smallest first."""
 
     area: AreaDifference
-    only_baseline: tuple[str, ...] = attrs.field(repr=_count)
+    only_baseline: tuple[str, ...] = attrs.field(repr=how_many)
     """Theorems that only the baseline proved, within the largest budget."""
 
-    only_experiment: tuple[str, ...] = attrs.field(repr=_count)
+    only_experiment: tuple[str, ...] = attrs.field(repr=how_many)
     depths: tuple[DepthComparison, ...]
 
     __repr__ = fitting_repr

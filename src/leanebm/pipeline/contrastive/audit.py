@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import attrs
 from attrs.validators import instance_of
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, how_many
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, SearchOutcome, SearchResult, Theorem
 from leanebm.data import KnownProof
 from leanebm.pipeline.settings import structure_settings
@@ -77,7 +77,7 @@ class ChosenNegative:
 class NegativeAudit:
     """The share of negatives that are false, estimated from a sample."""
 
-    audited: tuple[AuditedNegative, ...] = attrs.field(repr=lambda audited: f"<{len(audited)}>")
+    audited: tuple[AuditedNegative, ...] = attrs.field(repr=how_many)
     groups: int
     """Decision points whose negatives the sample was drawn from; a run that goes on adds to them."""
 

@@ -13,7 +13,7 @@ import attrs
 from attrs.validators import ge, instance_of, matches_re, optional
 
 from leanebm._fields import DEVICE, SAME_RESULTS, torch_device
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, reason
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
@@ -71,7 +71,7 @@ class EnergyConfig:
             return hashlib.sha256(read_regular(header)).hexdigest()[:16]
         except OSError as error:
             raise ConfigError(
-                f"there is no energy head in {self.path}: {error.strerror or error}: {header.name}. "
+                f"there is no energy head in {self.path}: {reason(error)}: {header.name}. "
                 "Name the folder that `leanebm train-ebm --output-dir` wrote"
             ) from error
 

@@ -9,7 +9,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import named_repr, reason
+from leanebm._shown import counted, named_repr, reason
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.core.limits import MAX_TEXT_CHARACTERS
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, PolicyError, StatementError
@@ -188,7 +188,7 @@ class _Filling:
         except StatementError as error:
             return str(error)
         nodes, calls = len(result.nodes), result.statistics.tactic_calls
-        searching.progressed(counts=f"{nodes:,} nodes · {calls:,} tactic calls")
+        searching.progressed(counts=f"{counted(nodes, 'node')} · {counted(calls, 'tactic call')}")
         if result.outcome is SearchOutcome.INFRASTRUCTURE and result.error is not None:
             if isinstance(result.error, PolicyError):  # it will be no better at the next one
                 raise result.error

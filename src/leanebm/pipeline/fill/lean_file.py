@@ -17,7 +17,7 @@ from leanebm.core.theorem_text import lean_commands
 from leanebm.errors import ConfigError
 from leanebm.storage import read_regular
 
-_MAX_FILE_BYTES: Final = 2**20  # far more than Lean is given, which says so better
+MAX_FILE_BYTES: Final = 2**20  # far more than Lean is given, which says so better
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -36,7 +36,17 @@ _SHOWN_LEMMAS: Final = 10
 _LEANS_OWN: Final = frozenset({"Init", "Std", "Lean", "Lake"})
 
 
-def is_module(name: str) -> bool:
+def refuse_odd_imports(path: Path, imports: Sequence[str]) -> None:
+    """Refuse a file that imports what no module can be called.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if wrong := [name for name in imports if not _is_module(name)]:
+        raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
+
+
+def _is_module(name: str) -> bool:
     """Whether a module can have this name."""
     return len(name.encode()) <= _MAX_MODULE_BYTES and name.isprintable() and _MODULE.fullmatch(name) is not None
 
@@ -80,15 +90,14 @@ class LeanFile:
         """
         path = Path(path)
         try:
-            content = read_regular(path, max_bytes=_MAX_FILE_BYTES)
+            content = read_regular(path, max_bytes=MAX_FILE_BYTES)
             text = content.removeprefix(_BOM).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {path}: {reason(error)}") from error
         pieces = [len(piece.encode()) for piece in text.split("\r\n")[:-1]]
         returns = [end + number for number, end in enumerate(accumulate(pieces))]
         imports, source = _without_imports(text.replace("\r\n", "\n"))
-        if wrong := [name for name in imports if not is_module(name)]:
-            raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
+        refuse_odd_imports(path, imports)
         _refuse_lemmas(path, imports, source)
         return cls(path=path, content=content, imports=imports or ("Init",), source=source, returns=tuple(returns))
 

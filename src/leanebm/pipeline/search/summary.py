@@ -20,7 +20,7 @@ from leanebm.trajectory import (
     TrajectorySummary,
     doublings,
     read_trajectory,
-    summarise,
+    summary_of,
 )
 
 
@@ -107,7 +107,7 @@ def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
     allowed = expansions_allowed(shards.runs[-1])
     return RunSummary(
         path=shards.path,
-        totals=summarise(shards.path),
+        totals=summary_of(shards.records),
         records=shards.records,
         budgets=() if allowed is None else doublings(allowed),
         resumed_despite=tuple(line for run in shards.runs for line in run.resumed_despite),
