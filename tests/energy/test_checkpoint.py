@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -26,10 +27,13 @@ from leanebm.energy import (
     EnergyHead,
     EnergyHeadConfig,
     SpectralNormMode,
+    TunedWeights,
     load_checkpoint,
+    load_header,
     save_checkpoint,
+    save_tuned_weights,
 )
-from leanebm.energy.checkpoint import HEADER_NAME, WeightsFile, header_from_json, header_to_json
+from leanebm.energy.checkpoint import HEADER_NAME, WeightsFile, header_from_json, header_to_json, sole_writer
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.errors import EnergyError
 from leanebm.storage import MAX_TEXT_BYTES, read_regular
@@ -143,6 +147,54 @@ def test_a_head_that_diverged_is_not_saved_over_a_good_one(tmp_path: Path) -> No
     with pytest.raises(EnergyError, match=r"log_scale is torch\.float64, should be torch\.float32"):
         save_checkpoint(tmp_path, broken)
     assert load_checkpoint(tmp_path).header.training == {"step": 0}
+
+
+# --- tuned weights --------------------------------------------------------------------------------
+TUNED = TunedWeights(
+    alpha=1.0,
+    beta=0.75,
+    fitted_alpha=0.5,
+    fitted_beta=0.5,
+    theorems=150,
+    max_expansions=16,
+    choices=24,
+    proved=107,
+    proved_without=92,
+)
+
+
+def test_tuned_weights_are_put_into_the_header_and_nowhere_else(tmp_path: Path) -> None:
+    original = saved(tmp_path)
+    weights, untuned = weights_in(tmp_path).read_bytes(), (tmp_path / HEADER_NAME).read_bytes()
+    for tuned in (TUNED, attrs.evolve(TUNED, beta=0.0)):
+        save_tuned_weights(tmp_path, tuned)
+        assert load_header(tmp_path) == attrs.evolve(original.header, tuned=tuned)
+        assert load_checkpoint(tmp_path).header.tuned == tuned
+        assert weights_in(tmp_path).read_bytes() == weights
+    saved(tmp_path)  # another head, or the same trained again: nobody has tuned it
+    assert (tmp_path / HEADER_NAME).read_bytes() == untuned
+
+
+def test_a_head_that_is_being_trained_or_is_none_is_not_written_into(tmp_path: Path) -> None:
+    with pytest.raises(EnergyError, match="holds no energy head"):
+        save_tuned_weights(tmp_path, TUNED)
+    assert list(tmp_path.iterdir()) == []
+    saved(tmp_path)
+    with sole_writer(tmp_path), pytest.raises(EnergyError, match="another process"):
+        save_tuned_weights(tmp_path, TUNED)
+    assert load_header(tmp_path).tuned is None
+
+
+def test_a_disk_that_refuses_is_told_and_leaves_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EnergyError, match=r"cannot be written into .*: No space left"):
+        save_tuned_weights(tmp_path, TUNED)
+    assert load_header(tmp_path).tuned is None
 
 
 # --- another encoder ------------------------------------------------------------------------------

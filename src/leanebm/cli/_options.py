@@ -195,7 +195,9 @@ _RUN = (
         read=str,
     ),
     _Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
-    _Setting("--beta", "energy.beta", float, "Weight of the energy.  [default: as fitted in training]", "B"),
+    _Setting(
+        "--beta", "energy.beta", float, "Weight of the energy.  [default: as tuned, or else as fitted in training]", "B"
+    ),
     _Setting(
         "--freeze-spectral",
         "energy.freeze_spectral",

@@ -57,9 +57,10 @@ def tune(
 ) -> None:
     """Choose how much length and energy count, by what is proved.
 
-    Searches validation theorems with every choice, all with the same answers from Lean and the policy, and writes the
-    settings of the best to OUTPUT/tuned.toml. The best has the largest area under the curve of theorems proved, over
-    the logarithm of the budget. Report no result on these theorems: the choice was made on them.
+    Searches validation theorems with every choice, all with the same answers from Lean and the policy. Writes the
+    settings of the best to OUTPUT/tuned.toml, and its weights into the header of the head, if there is one: from then
+    on searches with the head use them, unless others are given. The best has the largest area under the curve of
+    theorems proved, over the logarithm of the budget. Report no result on these theorems: the choice was made on them.
     """
     from leanebm.cli._display import open_display
     from leanebm.pipeline import ALPHAS, BETAS, TuningRun, fit_imports, load_theorems
@@ -82,12 +83,15 @@ def tune(
         found = run_to_end(run.run())
     if as_json:
         arms = [_as_json(arm) for arm in found.arms]
-        echo_json({"arms": arms, "best": found.best.name, "settings": str(found.settings)})
+        head = None if found.head is None else str(found.head)
+        echo_json({"arms": arms, "best": found.best.name, "settings": str(found.settings), "head": head})
         return
     for arm in found.arms:
         mark = "  best" if arm is found.best else ""
         echo(f"{arm.name:<20} proved {arm.proved:>5}   area {arm.area:.3f}{mark}")
     echo(f"settings: {found.settings}")
+    if found.head is not None:
+        echo(f"written into {found.head}: alpha {found.best.alpha:g}, beta {found.best.beta or 0.0:g}")
 
 
 def _as_json(arm: TunedArm) -> dict[str, object]:

@@ -1,8 +1,14 @@
 """The energy head: from embeddings of proof states to energies, lower = more provable."""
 
 from leanebm.energy import _installed  # noqa: F401 - first of all
-from leanebm.energy.checkpoint import EnergyCheckpoint, load_checkpoint, save_checkpoint
-from leanebm.energy.checkpoint_header import Calibration, CheckpointHeader
+from leanebm.energy.checkpoint import (
+    EnergyCheckpoint,
+    load_checkpoint,
+    load_header,
+    save_checkpoint,
+    save_tuned_weights,
+)
+from leanebm.energy.checkpoint_header import Calibration, CheckpointHeader, TunedWeights
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
 from leanebm.energy.energy_model import HeadEnergyModel
 from leanebm.energy.head import EnergyHead
@@ -17,6 +23,9 @@ __all__ = [
     "HeadEnergyModel",
     "SpectralNormMode",
     "SpectralReport",
+    "TunedWeights",
     "load_checkpoint",
+    "load_header",
     "save_checkpoint",
+    "save_tuned_weights",
 ]

@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,11 +27,12 @@ import safetensors.torch
 import torch
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.v import format_exception, transform_error
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from leanebm._shown import fitting_repr, reason, sentence, shown, shown_json
 from leanebm.core import EncoderIdentity
-from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar
+from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar, TunedWeights
 from leanebm.energy.config import EnergyHeadConfig
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EnergyError
@@ -59,6 +61,8 @@ def header_to_json(header: CheckpointHeader, weights: WeightsFile) -> str:
         **_CONVERTER.unstructure(header),
     }
     document["metrics"] = {name: None if math.isnan(value) else value for name, value in header.metrics.items()}
+    if header.tuned is None:  # a head that nobody tuned has the header that it always had
+        del document["tuned"]
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
@@ -182,6 +186,52 @@ def save_checkpoint(folder: Path | str, checkpoint: EnergyCheckpoint) -> None:
     for stale in (*folder.glob(_WEIGHTS_PATTERN), *folder.glob(_SCRATCH_PATTERN)):
         if stale.name != weights.name:
             stale.unlink(missing_ok=True)
+
+
+def load_header(folder: Path | str) -> CheckpointHeader:
+    """Read what a checkpoint says of its weights, without them.
+
+    Raises:
+        EnergyError: there is none, or it is damaged or of another schema version.
+    """
+    header, _ = _read_header(Path(folder) / HEADER_NAME)
+    return header
+
+
+def save_tuned_weights(folder: Path | str, tuned: TunedWeights) -> None:
+    """Write into the header of the checkpoint in ``folder`` which weights a search is to use; the head stays as it is.
+
+    Raises:
+        EnergyError: there is no checkpoint, another process writes there, or the folder cannot be written; what is
+            there stays.
+    """
+    folder = Path(folder)
+    _read_header(folder / HEADER_NAME)  # before a lock is left where there is no head
+    try:
+        with sole_writer(folder):
+            header, weights = _read_header(folder / HEADER_NAME)
+            text = header_to_json(attrs.evolve(header, tuned=tuned), weights)
+            write_atomically(folder / HEADER_NAME, text.encode())
+    except OSError as error:
+        raise EnergyError(f"The tuned weights cannot be written into {folder}: {reason(error)}.") from error
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Be the one process that writes into the head's ``folder``, which exists.
+
+    Raises:
+        EnergyError: another one does.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise EnergyError(f"another process is training into {folder}; wait for it, or stop it") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load_checkpoint(folder: Path | str, *, encoder: EncoderIdentity | None = None) -> EnergyCheckpoint:

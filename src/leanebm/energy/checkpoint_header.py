@@ -47,6 +47,40 @@ class Calibration:
     """Weight of the energy, in standard units; 0 leaves the order to the policy alone."""
 
 
+@attrs.frozen(kw_only=True)
+class TunedWeights:
+    """Weights that were chosen by what searches proved. A search uses them in place of those fitted in training."""
+
+    alpha: float = attrs.field(validator=[_finite, ge(0.0)])
+    """Exponent of the path's length, as :attr:`Calibration.alpha`."""
+
+    beta: float = attrs.field(validator=[_finite, ge(0.0)])
+    """Weight of the energy in the units of the calibration; 0 if no search proved more with the head than without."""
+
+    fitted_alpha: float
+    """What it replaces: the exponent at which training had fitted a weight."""
+
+    fitted_beta: float
+    """The weight that training had fitted."""
+
+    theorems: int
+    """Theorems that were searched with each choice. No result should be claimed on them."""
+
+    max_expansions: int
+    """Budget of each search, in expansions."""
+
+    choices: int
+    """Choices that were tried, those without the head included."""
+
+    proved: int
+    """Theorems proved with the choice that was made."""
+
+    proved_without: int
+    """Theorems proved by the best choice without the head."""
+
+    __repr__ = fitting_repr
+
+
 CHECKPOINT_SCHEMA_VERSION: Final = 2
 
 """Of the checkpoint's files; a change of what a field means, or of the weights' names, raises it."""
@@ -102,6 +136,9 @@ class CheckpointHeader:
 
     calibration: Calibration | None = None
     """Units for search and probability; ``None`` until they were fitted."""
+
+    tuned: TunedWeights | None = None
+    """Weights chosen by ``leanebm tune``; ``None`` until it was run."""
 
     schema_version: int = attrs.field(
         default=CHECKPOINT_SCHEMA_VERSION, validator=attrs.validators.in_((CHECKPOINT_SCHEMA_VERSION,))

@@ -120,12 +120,13 @@ class RunConfig:
     search: SearchConfig = attrs.field(factory=SearchConfig)
     """Budget and breadth of one theorem's search."""
 
-    scorer: StateScorer = attrs.field(factory=LengthNormalisedLogProb, validator=_is_scorer)
-    """What says which state to expand next, by the policy's opinion; with an energy head, the term that
-    the head's energy is added to."""
-
     energy: EnergyConfig = attrs.field(factory=EnergyConfig)
     """The energy head, if there is one."""
+
+    scorer: StateScorer = attrs.field(validator=_is_scorer)
+    """What says which state to expand next, by the policy's opinion; with an energy head, the term that the head's
+    energy is added to. By default :class:`~leanebm.search.LengthNormalisedLogProb`, at the exponent that was tuned
+    beside the head, if one was."""
 
     parts: Parts = attrs.field(factory=Parts)
     """Parts of your own, beside the scorer."""
@@ -137,6 +138,11 @@ class RunConfig:
     """How the policy server is talked to."""
 
     __repr__ = fitting_repr
+
+    @scorer.default
+    def _default_scorer(self) -> StateScorer:
+        tuned = self.energy.tuned_alpha
+        return LengthNormalisedLogProb() if tuned is None else LengthNormalisedLogProb(alpha=tuned)
 
     def __attrs_post_init__(self) -> None:
         if self.energy.path is not None and self.parts.energy_model is not None:

@@ -18,10 +18,12 @@ from leanebm.energy import (
     EnergyCheckpoint,
     EnergyHead,
     EnergyHeadConfig,
+    TunedWeights,
     save_checkpoint,
+    save_tuned_weights,
 )
 from leanebm.errors import ConfigError, EnergyError
-from leanebm.pipeline import EnergyConfig, guided_scorer
+from leanebm.pipeline import EnergyConfig, RunConfig, guided_scorer
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 from leanebm.testing import SAMPLE_LEAVES
@@ -29,6 +31,18 @@ from leanebm.testing import SAMPLE_LEAVES
 IDENTITY = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
 
 CALIBRATION = Calibration(energy_mean=1.5, energy_sd=0.5, policy_sd=2.0, alpha=0.5, beta=0.75)
+
+TUNED = TunedWeights(
+    alpha=1.0,
+    beta=2.5,
+    fitted_alpha=0.5,
+    fitted_beta=0.75,
+    theorems=60,
+    max_expansions=16,
+    choices=4,
+    proved=30,
+    proved_without=20,
+)
 
 POLICY = LengthNormalisedLogProb(alpha=0.5)
 
@@ -107,6 +121,32 @@ async def test_another_exponent_keeps_the_unit_and_needs_a_weight_of_its_own(fol
     with pytest.raises(ConfigError, match=r"0\.75 at alpha = 0\.5; at 1, give one of your own @ --beta"):
         async with open_guidance(EnergyConfig(path=folder), mean, Encoder()):
             pass
+
+
+async def test_what_was_tuned_is_used_unless_a_weight_is_given(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, given = EnergyConfig(path=folder), EnergyConfig(path=folder, beta=0.5)
+    before = RunConfig(energy=plain).scorer, plain.digest, given.digest
+    assert before[0] == LengthNormalisedLogProb()
+    save_tuned_weights(folder, TUNED)
+    tuned = LengthNormalisedLogProb(alpha=1.0)
+    assert RunConfig(energy=plain).scorer == tuned
+    assert RunConfig(energy=plain, scorer=POLICY).scorer == POLICY
+    async with open_guidance(plain, tuned, Encoder()) as guidance:
+        assert guidance.scorer == guided_scorer(tuned, CALIBRATION, beta=2.5)
+    async with open_guidance(given, POLICY, Encoder()) as guidance:
+        assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=0.5)
+    with pytest.raises(ConfigError, match=r"(?s)tuned beside.*2\.5 at alpha = 1; at 0\.5, give one of your own"):
+        async with open_guidance(plain, POLICY, Encoder()):
+            pass
+    assert plain.digest != before[1]
+    assert given.digest == before[2]
+    save_tuned_weights(folder, attrs.evolve(TUNED, beta=0.0))
+    async with open_guidance(plain, POLICY, Encoder()) as guidance:
+        assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=0.0)
+    assert "proved no more when it was tuned" in caplog.text
+    assert RunConfig(energy=EnergyConfig(path=tmp_path / "nowhere")).scorer == LengthNormalisedLogProb()
 
 
 async def test_a_folder_becomes_an_energy_model_and_a_scorer(folder: Path) -> None:

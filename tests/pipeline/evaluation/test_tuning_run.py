@@ -1,16 +1,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import torch
 
-from leanebm.core import Theorem
+from leanebm.core import EncoderIdentity, ProofState, Theorem
+from leanebm.energy import (
+    Calibration,
+    CheckpointHeader,
+    EnergyCheckpoint,
+    EnergyHead,
+    EnergyHeadConfig,
+    TunedWeights,
+    load_checkpoint,
+    save_checkpoint,
+)
 from leanebm.errors import ConfigError
-from leanebm.pipeline import EnergyConfig, RunConfig, TuningRun, read_run_config, summarise_run
+from leanebm.pipeline import (
+    EnergyConfig,
+    Observer,
+    Override,
+    RunConfig,
+    TuningRun,
+    Workbench,
+    WorkbenchOpener,
+    guided_scorer,
+    read_run_config,
+    summarise_run,
+)
 from leanebm.search import LengthNormalisedLogProb, SearchBudget, SearchConfig
 from leanebm.testing import ToyWorld
 from leanebm.trajectory import AnytimeCurve
@@ -62,6 +85,97 @@ def test_a_head_is_tried_at_every_weight_and_left_out_as_well(tmp_path: Path, sm
     ]
     assert choices["alpha1"][2].energy == EnergyConfig()
     assert choices["alpha1-beta0.25"][2].energy == attrs.evolve(guided.energy, beta=0.25)
+
+
+# --- into the head -------------------------------------------------------------------------------
+
+UNITS = Calibration(energy_mean=0.0, energy_sd=1.0, policy_sd=1.0, alpha=0.5, beta=0.25)
+
+
+def head_in(folder: Path, calibration: Calibration | None = UNITS) -> Path:
+    config = EnergyHeadConfig(d_in=4, hidden=(8,))
+    encoder = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
+    header = CheckpointHeader(config=config, encoder=encoder, calibration=calibration)
+    save_checkpoint(folder, EnergyCheckpoint(header=header, head=EnergyHead(config)))
+    return folder
+
+
+def guided_bench(world: ToyWorld, toy_bench: Callable[..., Any], sign: float) -> WorkbenchOpener:
+    """The toy world, where a head knows how far a number is from 1; or the opposite, if ``sign`` is -1."""
+
+    class Distance:
+        async def energies(self, states: Sequence[ProofState]) -> list[float]:
+            return [sign * float(state.goals[0].target) for state in states]
+
+    @asynccontextmanager
+    async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        async with toy_bench(world)(config, observer) as bench:
+            if config.energy.path is None:
+                yield bench
+            else:
+                scorer = guided_scorer(config.scorer, UNITS, beta=config.energy.beta or 0.0)
+                yield attrs.evolve(bench, energy=Distance(), scorer=scorer)
+
+    return opening
+
+
+@pytest.mark.parametrize(("sign", "beta"), [(1.0, 2.0), (-1.0, 0.0)])
+async def test_the_best_weights_are_written_into_the_head_and_used_from_there(
+    tmp_path: Path,
+    small: RunConfig,
+    world: ToyWorld,
+    numbers: Numbers,
+    toy_bench: Callable[..., Any],
+    sign: float,
+    beta: float,
+) -> None:
+    head = head_in(tmp_path / "head")
+    before = load_checkpoint(head)
+    config = attrs.evolve(small, energy=EnergyConfig(path=head))
+    opening = guided_bench(world, toy_bench, sign)
+    found = await TuningRun(
+        config, numbers(*range(1, 25)), tmp_path / "out", alphas=(1.5, 0.75), betas=(2.0,), opening=opening
+    ).run()
+    after = load_checkpoint(head)
+    assert found.head == head
+    assert after.header.tuned == TunedWeights(
+        alpha=found.best.alpha,
+        beta=beta,
+        fitted_alpha=0.5,
+        fitted_beta=0.25,
+        theorems=24,
+        max_expansions=16,
+        choices=4,
+        proved=found.best.proved,
+        proved_without=max(found.arms[:2], key=lambda arm: arm.area).proved,
+    )
+    assert attrs.evolve(after.header, tuned=None) == before.header
+    states = torch.ones(3, 4)
+    assert torch.equal(after.head(states), before.head(states))
+    assert read_run_config(None, [Override("energy.path", str(head), "--ebm-path")]).scorer == (
+        LengthNormalisedLogProb(alpha=found.best.alpha)
+    )
+
+
+async def test_a_tuning_goes_on_after_it_has_written_into_the_head(
+    tmp_path: Path, small: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    config = attrs.evolve(small, energy=EnergyConfig(path=head_in(tmp_path / "head")))
+    opening, theorems = guided_bench(world, toy_bench, 1.0), numbers(3, 9, 21)
+    for betas in ((2.0,), (2.0, 1.0)):
+        found = await TuningRun(
+            config, theorems, tmp_path / "out", alphas=(1.0,), betas=betas, resume=True, opening=opening
+        ).run()
+    assert [arm.beta for arm in found.arms] == [None, 2.0, 1.0]
+
+
+async def test_a_head_without_units_is_refused_before_any_search(
+    tmp_path: Path, small: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    config = attrs.evolve(small, energy=EnergyConfig(path=head_in(tmp_path / "head", calibration=None)))
+    with pytest.raises(ConfigError, match=r"no calibration.*--ebm-path"):
+        await TuningRun(config, numbers(3), tmp_path / "out", opening=toy_bench(world)).run()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

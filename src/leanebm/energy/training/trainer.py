@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from leanebm._shown import named_repr
 from leanebm.core import EncoderIdentity
+from leanebm.energy.checkpoint import sole_writer
 from leanebm.energy.checkpoint_header import JsonScalar
 from leanebm.energy.config import EnergyHeadConfig
 from leanebm.energy.training._training_run import TrainingRun
@@ -134,10 +133,7 @@ class EnergyTrainer:
         check_trainable(self._head, training, validation, encoder)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folder / ".lock", timeout=0):
-                return TrainingRun(
-                    self._config, self._head, training, validation, folder, encoder, run or {}, observer
-                ).finish()
-        except Timeout as error:
-            raise EnergyError(f"another process is training into {folder}; wait for it, or stop it") from error
+        with sole_writer(folder):
+            return TrainingRun(
+                self._config, self._head, training, validation, folder, encoder, run or {}, observer
+            ).finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_HEADER_NAME = "head.json"
+"""As :mod:`leanebm.energy.checkpoint` has it; to import it would load torch."""
+
 
 def _as_path(path: Any) -> Path | None:
     return None if path is None else Path(path)
@@ -37,7 +41,8 @@ class EnergyConfig:
     """Folder that ``train-ebm`` wrote; ``None`` searches without a head."""
 
     beta: float | None = attrs.field(default=None, validator=optional(ge(0.0)))
-    """Weight of the energy in standard units; ``None`` takes the one fitted on validation theorems."""
+    """Weight of the energy in standard units; ``None`` takes the one that ``leanebm tune`` wrote into the head, else
+    the one that training fitted on validation theorems."""
 
     freeze_spectral: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether exact spectral norms are computed once, so that scoring is faster and never moves;
@@ -61,19 +66,47 @@ class EnergyConfig:
     def digest(self) -> str | None:
         """Tells one trained head from another, wherever its folder stands; ``None`` without a head.
 
+        Where :attr:`beta` is given, it does not depend on whether somebody tuned the head.
+
         Raises:
             ConfigError: the folder holds no head.
         """
         if self.path is None:
             return None
-        header = self.path / "head.json"
+        header = self.path / _HEADER_NAME
         try:
-            return hashlib.sha256(read_regular(header)).hexdigest()[:16]
+            data = read_regular(header)
+            if self.beta is not None:
+                data = _untuned(data)
+            return hashlib.sha256(data).hexdigest()[:16]
         except OSError as error:
             raise ConfigError(
                 f"there is no energy head in {self.path}: {reason(error)}: {header.name}. "
                 "Name the folder that `leanebm train-ebm --output-dir` wrote"
             ) from error
+
+    @property
+    def tuned_alpha(self) -> float | None:
+        """The exponent of the path's length that ``leanebm tune`` wrote into the head.
+
+        ``None`` if it did not, or there is no head that can be read.
+        """
+        if self.path is None:
+            return None
+        try:
+            return float(json.loads(read_regular(self.path / _HEADER_NAME))["tuned"]["alpha"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return None  # whoever loads the head says what is wrong with it
+
+
+def _untuned(header: bytes) -> bytes:
+    """The header as it was before somebody tuned the head."""
+    try:
+        document = json.loads(header)
+        del document["tuned"]
+        return (json.dumps(document, indent=2) + "\n").encode()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return header
 
 
 @attrs.frozen(kw_only=True)
@@ -148,17 +181,24 @@ def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *
 
 
 def _weight(config: EnergyConfig, header: CheckpointHeader, policy_scorer: StateScorer) -> float:
-    fitted = header.calibration.beta if header.calibration is not None else 0.0
-    exponents = (getattr(policy_scorer, "alpha", None), header.calibration.alpha if header.calibration else None)
-    if config.beta is None and fitted != 0.0 and None not in exponents and exponents[0] != exponents[1]:
-        raise ConfigError(
-            "the energy head's weight was fitted beside another exponent:",
-            [f"it is {fitted:g} at alpha = {exponents[1]:g}; at {exponents[0]:g}, give one of your own @ --beta"],
-        )
-    if config.beta is None and fitted == 0.0:
+    """The weight that was given, else the tuned one, else the fitted one; these hold beside one exponent only."""
+    if config.beta is not None:
+        return config.beta
+    chosen, how = header.tuned or header.calibration, "tuned" if header.tuned else "fitted"
+    if chosen is None or chosen.beta == 0.0:
         _log.warning(
-            "the energy head in %s gets weight 0: its training found it no better than chance on siblings, or had too "
-            "little to tell. Every state is still scored and recorded; see its report, or set a weight with --beta",
+            "the energy head in %s gets weight 0: %s. Every state is still scored and recorded; see its report, or set "
+            "a weight with --beta",
             config.path,
+            "with it, searches proved no more when it was tuned"
+            if header.tuned
+            else "its training found it no better than chance on siblings, or had too little to tell",
         )
-    return fitted if config.beta is None else config.beta
+        return 0.0
+    alpha = getattr(policy_scorer, "alpha", None)
+    if alpha is not None and alpha != chosen.alpha:
+        raise ConfigError(
+            f"the energy head's weight was {how} beside another exponent:",
+            [f"it is {chosen.beta:g} at alpha = {chosen.alpha:g}; at {alpha:g}, give one of your own @ --beta"],
+        )
+    return chosen.beta

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import attrs
 
@@ -22,6 +22,9 @@ from leanebm.pipeline.workbench import WorkbenchOpener
 from leanebm.search import LengthNormalisedLogProb
 from leanebm.storage import write_atomically
 from leanebm.trajectory import AnytimeCurve
+
+if TYPE_CHECKING:
+    from leanebm.energy import Calibration
 
 ALPHAS = (0.0, 0.5, 1.0, 1.5)
 """Exponents of the path's length that are tried by default."""
@@ -62,6 +65,9 @@ class Tuning:
     settings: Path = attrs.field(converter=Path)
     """The best one's settings, for ``--config``."""
 
+    head: Path | None = None
+    """The energy head into whose header the best one's weights were written, if there is a head."""
+
     __repr__ = fitting_repr
 
 
@@ -75,7 +81,8 @@ class TuningRun:
     Args:
         config: the search; its scorer is replaced, and its energy head is tried at every β, and left out as well.
         theorems: validation theorems; names must be unique.
-        folder: where the arms' runs go, and ``tuned.toml``.
+        folder: where the arms' runs go, and ``tuned.toml``. The best weights are written into the head's header as
+            well, from where every search with the head takes them.
         alphas: exponents of :class:`~leanebm.search.LengthNormalisedLogProb` to try.
         betas: weights of the energy to try, if there is a head.
         resume: whether the folder may hold an earlier invocation's results, which are then kept.
@@ -110,10 +117,13 @@ class TuningRun:
         """Try every choice, write the best one's settings, and say how each did.
 
         Raises:
-            ConfigError: there is nothing to try, a weight is negative, or the folder holds earlier results.
+            ConfigError: there is nothing to try, a weight is negative, the head has no units to weigh it in, or the
+                folder holds earlier results.
             LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
         """
         choices = self._choices()
+        head = self._config.energy.path
+        units = None if head is None else _units_of(head)
         evaluation = await EvaluationRun(
             {name: config for name, (_, _, config) in choices.items()},
             self._theorems,
@@ -130,7 +140,26 @@ class TuningRun:
         best = max(arms, key=lambda arm: arm.area)
         settings = self._folder / SETTINGS_NAME
         write_atomically(settings, to_toml(best.config).encode())
-        return Tuning(arms=arms, best=best, settings=settings)
+        if head is not None and units is not None:
+            self._write_into(head, units, arms, best)
+        return Tuning(arms=arms, best=best, settings=settings, head=head)
+
+    def _write_into(self, head: Path, units: Calibration, arms: Sequence[TunedArm], best: TunedArm) -> None:
+        from leanebm.energy import TunedWeights, save_tuned_weights
+
+        without = max((arm for arm in arms if arm.beta is None), key=lambda arm: arm.area)
+        tuned = TunedWeights(
+            alpha=best.alpha,
+            beta=best.beta or 0.0,
+            fitted_alpha=units.alpha,
+            fitted_beta=units.beta,
+            theorems=len(self._theorems),
+            max_expansions=self._config.search.budget.max_expansions,
+            choices=len(arms),
+            proved=best.proved,
+            proved_without=without.proved,
+        )
+        save_tuned_weights(head, tuned)
 
     def _choices(self) -> dict[str, tuple[float, float | None, RunConfig]]:
         problems = [
@@ -162,3 +191,15 @@ class TuningRun:
         areas = AnytimeCurve.of(summary.records).areas(1.0, float(self._config.search.budget.max_expansions))
         area = math.fsum(areas.values()) / len(areas) if areas else 0.0
         return TunedArm(name=name, alpha=alpha, beta=beta, config=config, proved=summary.totals.proved, area=area)
+
+
+def _units_of(head: Path) -> Calibration:
+    from leanebm.energy import load_header
+
+    units = load_header(head).calibration
+    if units is None:
+        raise ConfigError(
+            "the energy head cannot be tuned:",
+            [f"{head} has no calibration: train it with validation theorems that have open nodes @ --ebm-path"],
+        )
+    return units
