@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from leanebm.data.conjectures import ConjectureFactory
-from leanebm.pipeline import ConjectureCounts, RunConfig
+from leanebm.pipeline import AUTOMATION, ConjectureCounts, RunConfig
 
 Leanebm = Callable[..., Result]
 
@@ -43,7 +43,7 @@ def test_it_says_what_was_kept_and_what_proved_the_rest(leanebm_command: Leanebm
     ((path, factory, options),) = made
     assert path == Path("out.parquet")
     assert factory.seed == 3
-    assert (options["number"], options["unseen"]) == (10, 500)
+    assert (options["number"], options["unseen"], options["tactics"]) == (10, 500, AUTOMATION)
     assert options["provenance"] == {"command": "leanebm conjecture --output out.parquet --number 10 --seed 3"}
 
 
@@ -54,6 +54,13 @@ def test_families_and_difficulties_are_chosen(leanebm_command: Leanebm, made: li
     assert factory.names == ("order", "first_order")
     assert factory.held_out == {"first_order"}
     assert factory.difficulties == (2,)
+
+
+def test_a_set_for_searches_without_automation_drops_nothing(leanebm_command: Leanebm, made: list[Any]) -> None:
+    assert leanebm_command("conjecture", "--output", "o.parquet", "--keep-all", "--per-skeleton", "1").exit_code == 0
+    ((_, factory, options),) = made
+    assert options["tactics"] == ()
+    assert factory.per_skeleton == 1
 
 
 @pytest.mark.parametrize(

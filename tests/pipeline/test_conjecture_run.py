@@ -73,6 +73,18 @@ async def test_what_a_tactic_proves_is_dropped_and_counted(tmp_path: Path) -> No
     assert all(line.endswith('"done"]') for line in notes[1:])
 
 
+async def test_without_tactics_all_is_kept_and_lean_is_not_started(tmp_path: Path) -> None:
+    counts = await making(tmp_path, [BAD, GOOD], number=60, tactics=()).run()
+    assert counts.by_family == {"bad": 50, "good": 10}
+    assert counts.drawn == 100
+    assert not counts.dropped
+    held = read_conjecture_file(tmp_path / "set.parquet")
+    assert {made.closed_by for made in held.conjectures} == {""}
+    assert held.provenance["tactics"] == ""
+    assert "lean_version" not in held.provenance
+    assert not (tmp_path / "log").exists()
+
+
 async def test_a_family_of_which_nothing_is_left_is_given_up(tmp_path: Path) -> None:
     counts = await making(tmp_path, [BAD, GOOD], number=250).run()
     assert counts.by_family == {"good": 250}

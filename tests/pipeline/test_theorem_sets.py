@@ -111,9 +111,12 @@ def test_a_set_that_is_no_file_is_read_in_one_way_only(tmp_path: Path) -> None:
 
 
 def test_the_shipped_conjectures_are_sets_by_split() -> None:
-    splits = {split: load_theorems(f"conjectures:{split}") for split in ("train", "val", "test", "unseen")}
-    assert all(splits.values())
-    assert len({theorem.name for theorems in splits.values() for theorem in theorems}) == sum(map(len, splits.values()))
+    for name in ("conjectures", "logic"):
+        splits = {split: load_theorems(f"{name}:{split}") for split in ("train", "val", "test", "unseen")}
+        assert all(splits.values())
+        names = [theorem.name for theorems in splits.values() for theorem in theorems]
+        assert len(set(names)) == len(names)
+    assert load_theorems("logic:test") != load_theorems("conjectures:test")
     with pytest.raises(ConfigError, match=r"no split 'dev' of conjectures; choose train, val, test, unseen"):
         load_theorems("conjectures:dev")
     with pytest.raises(ConfigError, match=r"did you mean conjectures:val\?"):

@@ -256,7 +256,7 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
         default="bundled",
         show_default=True,
         help="What to prove: a file (one statement per line, Lean source, JSON, CSV or Parquet, also as data sets are "
-        "published); or 'bundled'; or 'library:train' or 'conjectures:train', with val and test, too.",
+        "published); or 'bundled'; or 'library:train', 'conjectures:train' or 'logic:train', with val and test, too.",
         **more,
     )
     return lambda command: option(reading_options(command))

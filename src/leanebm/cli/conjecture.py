@@ -53,6 +53,19 @@ if TYPE_CHECKING:
     metavar="D",
     help="Make only this difficulty, 1 to 4; repeatable.",
 )
+@click.option(
+    "--per-skeleton",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Statements that may differ in names and numerals alone.",
+)
+@click.option(
+    "--keep-all",
+    is_flag=True,
+    help="Keep what automation proves, too, and start no Lean: a set for searches --without automation.",
+)
 @lean_options(many=True)
 @click.pass_context
 def conjecture(
@@ -65,20 +78,22 @@ def conjecture(
     families: tuple[str, ...],
     hold_out: tuple[str, ...],
     difficulties: tuple[int, ...],
+    per_skeleton: int,
+    keep_all: bool,
     config: RunConfig,
 ) -> None:
     """Make new theorems to prove, in families, with train, val and test apart.
 
     Each family tests its statements before Lean sees them: by truth tables, on small models or on small inputs.
-    What one automation tactic proves is dropped. Statements that differ in names and numerals alone are in one
-    split, and the families that are held out are in a split of their own. Stop it with Ctrl-C at any time; the same
-    command goes on where it was.
+    What one automation tactic proves is dropped, unless --keep-all is given. Statements that differ in names and
+    numerals alone are in one split, and the families that are held out are in a split of their own. Stop it with
+    Ctrl-C at any time; the same command goes on where it was.
     """
     from leanebm.cli._display import open_display
     from leanebm.data.conjectures import FAMILIES, HELD_OUT, ConjectureFactory
     from leanebm.data.conjectures.factory import DIFFICULTIES
     from leanebm.errors import ConfigError
-    from leanebm.pipeline import ConjectureRun
+    from leanebm.pipeline import AUTOMATION, ConjectureRun
 
     if unknown := [name for name in (*families, *hold_out) if name not in FAMILIES]:
         raise ConfigError(f"there is no family {', '.join(unknown)}", [f"choose from {', '.join(FAMILIES)}"])
@@ -87,6 +102,7 @@ def conjecture(
         seed=seed,
         held_out=hold_out or HELD_OUT,
         difficulties=difficulties or DIFFICULTIES,
+        per_skeleton=per_skeleton,
     )
     with open_display() as display:
         run = ConjectureRun(
@@ -95,6 +111,7 @@ def conjecture(
             factory,
             number=number,
             unseen=unseen,
+            tactics=() if keep_all else AUTOMATION,
             provenance={"command": typed_command(context)},
             observer=display,
         )

@@ -1,4 +1,4 @@
-"""Makes theorem sets: statements from a factory, without those that one automation tactic proves."""
+"""Makes theorem sets: statements from a factory, by default without those that one automation tactic proves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, final
@@ -87,7 +87,7 @@ class ConjectureRun:
         number: statements to keep for train, val and test together; about ten, one and two thirteenths of them.
         unseen: statements to keep of the families that the factory holds out.
         tactics: a statement that one of these proves by itself, after ``intros``, is dropped; ``decide`` is tried
-            before ``intros``, for it needs a closed statement.
+            before ``intros``, for it needs a closed statement. Without any, Lean is not started and all are kept.
         provenance: what else is to be written into the file's metadata, such as the command.
         observer: is told what happens.
     """
@@ -125,13 +125,17 @@ class ConjectureRun:
         """
         notes = _Notes(self._path.with_name(f"{self._path.name}.notes.jsonl"), self._tactics)
         kept: list[Conjecture] = []
-        async with open_lean(self._lean, self._observer) as pool:
-            judge = _Judge(ReplayingEnvironment(pool), self._tactics, notes, self._concurrency)
-            lean = await pool.ask(lean_version())
+        told = {**self._identity, "leanebm_version": version("leanebm"), **self._provenance}
+        async with AsyncExitStack() as stack:
+            environment = None
+            if self._tactics:
+                pool = await stack.enter_async_context(open_lean(self._lean, self._observer))
+                environment = ReplayingEnvironment(pool)
+                told["lean_version"] = await pool.ask(lean_version())
+            judge = _Judge(environment, self._tactics, notes, self._concurrency)
             for is_unseen, wanted in self._wanted.items():
                 families = [name for name in self._factory.names if (name in self._factory.held_out) is is_unseen]
                 kept += await self._collect(judge, families, wanted, "unseen families" if is_unseen else "families")
-        told = {**self._identity, "lean_version": lean, "leanebm_version": version("leanebm"), **self._provenance}
         kept.sort(key=lambda conjecture: (list(ConjectureSplit).index(conjecture.split), conjecture.name))
         write_conjecture_file(self._path, ConjectureFile(tuple(kept), told))
         notes.path.unlink(missing_ok=True)
@@ -149,6 +153,7 @@ class ConjectureRun:
             "families": ",".join(self._factory.names),
             "held_out": ",".join(sorted(self._factory.held_out)),
             "difficulties": ",".join(map(str, self._factory.difficulties)),
+            "per_skeleton": str(self._factory.per_skeleton),
             "number": str(self._wanted[False]),
             "unseen": str(self._wanted[True]),
             "tactics": ",".join(self._tactics),
@@ -189,9 +194,11 @@ _FAIR_TRIAL: Final = 150
 
 @final
 class _Judge:
-    """Knows which statements need more than one automation tactic."""
+    """Knows which statements need more than one automation tactic; without an environment, none is asked about."""
 
-    def __init__(self, environment: ProofEnvironment, tactics: Sequence[str], notes: _Notes, concurrency: int) -> None:
+    def __init__(
+        self, environment: ProofEnvironment | None, tactics: Sequence[str], notes: _Notes, concurrency: int
+    ) -> None:
         self._environment = environment
         self._tactics = tuple(tactics)
         self._notes = notes
@@ -219,7 +226,7 @@ class _Judge:
 
     async def _judge(self, conjecture: Conjecture) -> None:
         try:
-            verdict = await self._closed_by(conjecture)
+            verdict = _NOT_CLOSED if self._environment is None else await self._closed_by(conjecture, self._environment)
         except StatementError:
             verdict = _REFUSED
         except CommandRefused as refusal:
@@ -230,8 +237,8 @@ class _Judge:
             verdict = _LOST
         self._notes.add(conjecture.name, verdict)
 
-    async def _closed_by(self, conjecture: Conjecture) -> str:
-        async with self._environment.open(conjecture.theorem) as session:
+    async def _closed_by(self, conjecture: Conjecture, environment: ProofEnvironment) -> str:
+        async with environment.open(conjecture.theorem) as session:
             introduced = await session.run_tactic(session.root, "intros")
             state = introduced.state if isinstance(introduced, ProofAdvanced) else session.root
             for tactic in self._tactics:

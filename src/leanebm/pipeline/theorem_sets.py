@@ -21,7 +21,7 @@ from leanebm.data import (
     library_theorems,
     read_theorem_file,
 )
-from leanebm.data.conjectures import ConjectureSplit, conjectures_of
+from leanebm.data.conjectures import SHIPPED_CONJECTURES, SHIPPED_LOGIC, ConjectureSplit, conjectures_of
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.absent_modules import WITHOUT_MATHLIB
@@ -34,14 +34,15 @@ BUNDLED = "bundled"
 
 _LIBRARY = "library:"
 
-_CONJECTURES = "conjectures:"
+_CONJECTURES: Final = {"conjectures:": SHIPPED_CONJECTURES, "logic:": SHIPPED_LOGIC}
+"""Where the sets stand whose names begin so."""
 
 _SPLITS = ("train", "val", "test")
 
 _SETS = (
     BUNDLED,
     *(f"{_LIBRARY}{split}" for split in _SPLITS),
-    *(f"{_CONJECTURES}{split}" for split in ConjectureSplit),
+    *(f"{prefix}{split}" for prefix in _CONJECTURES for split in ConjectureSplit),
 )
 
 _MAX_SHOWN: Final = 3
@@ -62,7 +63,7 @@ def load_theorems(
 
     Args:
         source: ``bundled``, ``library:train`` (or ``val``, ``test``), ``conjectures:train`` (or ``val``, ``test``,
-            ``unseen``), or a file's path.
+            ``unseen``), ``logic:train`` (or the same), or a file's path.
         max_theorems: how many to take, from the front; all if ``None``.
         sample: how many to take from all over the set, by a hash of their names: always the same ones,
             and a larger sample holds a smaller one. All, in their order, if ``None``.
@@ -101,7 +102,7 @@ def find_theorems(source: str | os.PathLike[str], reading: FileReading | None = 
         ConfigError: as :func:`load_theorems`.
     """
     name = os.fspath(source)
-    if name != BUNDLED and not name.startswith((_LIBRARY, _CONJECTURES)):
+    if name != BUNDLED and not name.startswith((_LIBRARY, *_CONJECTURES)):
         if not Path(source).exists() and (close := difflib.get_close_matches(name, _SETS, n=1)):
             raise ConfigError(f"there is no file {name}, and no theorem set of that name: did you mean {close[0]}?")
         return read_theorem_file(Path(source), reading)
@@ -113,8 +114,9 @@ def find_theorems(source: str | os.PathLike[str], reading: FileReading | None = 
 def _of_ours(source: str) -> tuple[Theorem, ...]:
     if source == BUNDLED:
         return tuple(bundled_theorems())
-    if source.startswith(_CONJECTURES):
-        return tuple(conjecture.theorem for conjecture in conjectures_of(source.removeprefix(_CONJECTURES)))
+    for prefix, path in _CONJECTURES.items():
+        if source.startswith(prefix):
+            return tuple(conjecture.theorem for conjecture in conjectures_of(source.removeprefix(prefix), path))
     split = source.removeprefix(_LIBRARY)
     if split not in _SPLITS:
         raise ConfigError(f"there is no split {split!r} of the library", [f"choose one of {', '.join(_SPLITS)}"])

@@ -98,9 +98,11 @@ class Sums:
 def test_statements_with_one_skeleton_are_few() -> None:
     drawn = ConjectureFactory([Sums()]).draw("sums", 60)
     assert [made.skeleton for made in drawn] == ["_ ≤ _ + 0"] * 3
+    (only,) = ConjectureFactory([Sums()], per_skeleton=1).draw("sums", 60)
+    assert only == drawn[0]
 
 
-@pytest.mark.parametrize("wrong", [{"families": []}, {"difficulties": [5]}, {"difficulties": []}])
+@pytest.mark.parametrize("wrong", [{"families": []}, {"difficulties": [5]}, {"difficulties": []}, {"per_skeleton": 0}])
 def test_what_cannot_be_drawn_from_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         ConjectureFactory(**wrong)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from leanebm.data.conjectures import (
     FAMILIES,
     HELD_OUT,
     SHIPPED_CONJECTURES,
+    SHIPPED_LOGIC,
     Conjecture,
     ConjectureFactory,
     ConjectureSplit,
@@ -64,8 +65,40 @@ def test_the_factory_still_makes_them(shipped: tuple[Conjecture, ...]) -> None:
         assert sum(conjecture.statement in statements for conjecture in drawn) >= 4
 
 
+@pytest.fixture(scope="module")
+def logic() -> tuple[Conjecture, ...]:
+    return read_conjecture_file(SHIPPED_LOGIC).conjectures
+
+
+def test_formulas_have_one_skeleton_each_and_existence_is_unseen(logic: tuple[Conjecture, ...]) -> None:
+    assert SHIPPED_LOGIC.stat().st_size < MIB // 8
+    assert len({conjecture.skeleton for conjecture in logic}) == len(logic)
+    for conjecture in logic:
+        is_unseen = conjecture.family == "existence"
+        assert conjecture.split is (ConjectureSplit.UNSEEN if is_unseen else split_of_skeleton(conjecture.skeleton))
+    counts = Counter(conjecture.split for conjecture in logic)
+    assert counts[ConjectureSplit.TRAIN] > 1500
+    assert counts[ConjectureSplit.TEST] > 300
+    assert min(counts.values()) > 150
+
+
+def test_the_factory_still_makes_the_formulas(logic: tuple[Conjecture, ...]) -> None:
+    told = read_conjecture_file(SHIPPED_LOGIC).provenance
+    factory = ConjectureFactory(
+        [FAMILIES[name] for name in told["families"].split(",")],
+        seed=int(told["seed"]),
+        held_out=told["held_out"].split(","),
+        difficulties=[int(told["difficulties"])],
+        per_skeleton=int(told["per_skeleton"]),
+    )
+    for family in ("propositional", "first_order"):
+        assert set(factory.draw(family, 50)) <= set(logic)
+
+
 @pytest.mark.lean
-async def test_lean_can_state_them(shipped: tuple[Conjecture, ...], lean_pool: LeanPool) -> None:
-    for conjecture in shipped[:: len(shipped) // 25]:
+async def test_lean_can_state_them(
+    shipped: tuple[Conjecture, ...], logic: tuple[Conjecture, ...], lean_pool: LeanPool
+) -> None:
+    for conjecture in (*shipped[:: len(shipped) // 25], *logic[:: len(logic) // 10]):
         async with lean_pool.open(conjecture.theorem) as proof:
             assert not proof.root.is_solved

@@ -69,7 +69,7 @@ class Conjecture:
     """``intuitionistic`` or ``classical`` where the family can tell: whether it holds without excluded middle."""
 
     closed_by: str = ""
-    """An automation tactic that proves it by itself although it was kept; empty for nearly all."""
+    """An automation tactic that proves it by itself although it was kept; empty where none does, or none was tried."""
 
     __repr__ = fitting_repr
 

@@ -23,7 +23,10 @@ from leanebm.storage import write_atomically
 CONJECTURE_SCHEMA_VERSION: Final = 1
 
 SHIPPED_CONJECTURES: Final = Path(__file__).parent.with_name("bundled") / "conjectures.parquet"
-"""The conjectures that come with this package."""
+"""The conjectures that come with this package, of all families, that no automation tactic proves by itself."""
+
+SHIPPED_LOGIC: Final = SHIPPED_CONJECTURES.with_name("logic.parquet")
+"""Formulas that come with this package, for searches without automation; nobody asked what proves them by itself."""
 
 _VERSION_KEY: Final = "leanebm.conjecture_schema_version"
 _PREFIX: Final = "leanebm."
@@ -61,8 +64,8 @@ class ConjectureFile:
 
 
 @functools.cache
-def conjectures_of(split: ConjectureSplit | str) -> tuple[Conjecture, ...]:
-    """The shipped conjectures of one split (``train``, ``val``, ``test`` or ``unseen``).
+def conjectures_of(split: ConjectureSplit | str, path: Path = SHIPPED_CONJECTURES) -> tuple[Conjecture, ...]:
+    """The conjectures of one split (``train``, ``val``, ``test`` or ``unseen``) of a file that is shipped.
 
     Raises:
         ConfigError: there is no such split, or the package was installed without its data file.
@@ -71,7 +74,7 @@ def conjectures_of(split: ConjectureSplit | str) -> tuple[Conjecture, ...]:
         wanted = ConjectureSplit(split)
     except ValueError as error:
         raise ConfigError(f"there is no split {split!r} of conjectures; choose {', '.join(ConjectureSplit)}") from error
-    held = read_conjecture_file(SHIPPED_CONJECTURES).conjectures
+    held = read_conjecture_file(path).conjectures
     return tuple(conjecture for conjecture in held if conjecture.split is wanted)
 
 

@@ -17,7 +17,9 @@ from leanebm.errors import ConfigError
 DIFFICULTIES: Final = (1, 2, 3, 4)
 """The steps of the knob that are drawn in turn when nothing else is said."""
 
-_PER_SKELETON: Final = 3
+PER_SKELETON: Final = 3
+"""Statements of one skeleton that are drawn when nothing else is said."""
+
 _MAX_CHARACTERS: Final = 300
 _MAX_BARREN: Final = 400
 """Draws in a row without a new statement after which a family is taken to have no more."""
@@ -35,9 +37,11 @@ class ConjectureFactory:
         seed: of every draw.
         held_out: names of families all of whose statements are for the split ``unseen``.
         difficulties: the steps of the knob to draw in turn.
+        per_skeleton: how many statements may have one skeleton.
 
     Raises:
-        ConfigError: there is no family, two have the same name, or a difficulty is out of range.
+        ConfigError: there is no family, two have the same name, or a difficulty is out of range, or no statement
+            may have any skeleton.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class ConjectureFactory:
         seed: int = 0,
         held_out: Collection[str] = HELD_OUT,
         difficulties: Sequence[int] = DIFFICULTIES,
+        per_skeleton: int = PER_SKELETON,
     ) -> None:
         families = tuple(families)
         self.seed = seed
         self.names = tuple(family.name for family in families)
         self.held_out = frozenset(held_out)
         self.difficulties = tuple(difficulties)
+        self.per_skeleton = per_skeleton
         self._by_name = {family.name: family for family in families}
         self._draws: Counter[str] = Counter()
         self._seen: set[str] = set()
@@ -70,6 +76,8 @@ class ConjectureFactory:
             yield f"two families share a name: {', '.join(self.names)}"
         if not self.difficulties or not set(self.difficulties) <= set(DIFFICULTIES):
             yield f"difficulties are {DIFFICULTIES[0]} to {DIFFICULTIES[-1]}, got {list(self.difficulties)}"
+        if self.per_skeleton < 1:
+            yield f"at least one statement must be allowed for each skeleton, not {self.per_skeleton}"
 
     def draw(self, family: str, number: int) -> tuple[Conjecture, ...]:
         """Up to ``number`` new statements of a family; fewer, or none, where it has no more."""
@@ -93,7 +101,7 @@ class ConjectureFactory:
             conjecture = attrs.evolve(conjecture, split=ConjectureSplit.UNSEEN)
         skeleton = conjecture.skeleton
         if (
-            self._skeletons[skeleton] == _PER_SKELETON
+            self._skeletons[skeleton] == self.per_skeleton
             or self._splits.setdefault(skeleton, conjecture.split) is not conjecture.split
         ):
             return None
