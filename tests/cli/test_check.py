@@ -44,16 +44,23 @@ def test_a_part_that_breaks_it_fails_with_every_problem(scorers: Leanebm) -> Non
 
 
 @pytest.mark.parametrize(
-    "part", ["checked_scorers:Missing", "checked_scorers:Good:weight=[", "checked_scorers:Good:wait=1"]
+    ("part", "why"),
+    [
+        ("checked_scorers:Missing", "has no attribute 'Missing'"),
+        ("checked_scorers:Good:weight=[", "'[' is neither a value as TOML writes it nor a bare word"),
+        ("checked_scorers:Good:wait=1", "unknown setting wait"),
+    ],
 )
-def test_what_is_wrong_input_is_said_so(scorers: Leanebm, part: str) -> None:
+def test_what_is_wrong_input_is_said_so(scorers: Leanebm, part: str, why: str) -> None:
     result = scorers("check", part)
     assert result.exit_code == 2
-    assert result.stderr
+    assert why in result.stderr
 
 
 def test_a_word_of_ours_needs_its_kind(scorers: Leanebm) -> None:
-    assert scorers("check", "breadth_first").exit_code == 2
+    result = scorers("check", "breadth_first")
+    assert result.exit_code == 2
+    assert "say of which kind it is @ --kind" in result.stderr
     assert scorers("check", "breadth_first", "--kind", "scorer").exit_code == 0
 
 

@@ -50,7 +50,9 @@ def test_budgets_and_costs_are_chosen(leanebm_command: Leanebm, runs: tuple[str,
     [found] = json.loads(leanebm_command("compare", *pair, *options).stdout)
     assert found["cost"] == "tactic_calls"
     assert [row["budget"] for row in found["budgets"]] == [2, 6]
-    assert leanebm_command("compare", *pair, "--budgets", "2;6").exit_code == 2
+    result = leanebm_command("compare", *pair, "--budgets", "2;6")
+    assert result.exit_code == 2
+    assert "'2;6' is not a list of numbers" in result.stderr
 
 
 def test_a_page_is_written(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:

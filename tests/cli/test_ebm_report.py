@@ -63,7 +63,9 @@ def test_a_folder_without_a_diagnosis_is_told_in_one_message(leanebm_command: Le
 
 
 def test_a_missing_folder_is_a_usage_error(leanebm_command: Leanebm) -> None:
-    assert leanebm_command("ebm-report", "nowhere").exit_code == 2
+    result = leanebm_command("ebm-report", "nowhere")
+    assert result.exit_code == 2
+    assert "Directory 'nowhere' does not exist" in result.stderr
 
 
 def test_what_is_not_installed_is_told(

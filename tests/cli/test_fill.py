@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from leanebm.pipeline import FillRun, Observer, RunConfig, Workbench, WorkbenchOpener
-from leanebm.testing import ToyWorld
+from leanebm.testing import QED, ToyWorld
 
 from ..pipeline.fill.toy_files import ToyFiles
 
@@ -19,11 +19,18 @@ Leanebm = Callable[..., Result]
 
 
 @pytest.fixture
+def world() -> ToyWorld:
+    return ToyWorld.countdown(32)
+
+
+@pytest.fixture
 def fill(
-    leanebm_command: Leanebm, toy_bench: Callable[..., WorkbenchOpener], monkeypatch: pytest.MonkeyPatch
+    leanebm_command: Leanebm,
+    toy_bench: Callable[..., WorkbenchOpener],
+    world: ToyWorld,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Leanebm:
-    """``fill("good", …)`` of files of the countdown world."""
-    world = ToyWorld.countdown(32)
+    """``fill("good.lean", …)`` of files of the world."""
 
     @asynccontextmanager
     async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
@@ -99,15 +106,32 @@ def test_a_file_is_filled_in_place_if_one_wants_that(fill: Leanebm) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("good.lean", "--in-place", "--output", "x.lean"), ("good.lean", "part.lean", "--output", "x.lean")]
+    ("arguments", "why"),
+    [
+        (("good.lean", "--in-place", "--output", "x.lean"), "exclude each other"),
+        (("good.lean", "part.lean", "--output", "x.lean"), "is for one file"),
+    ],
 )
-def test_options_that_exclude_each_other(fill: Leanebm, arguments: tuple[str, ...]) -> None:
-    assert fill(*arguments).exit_code == 2
+def test_options_that_exclude_each_other(fill: Leanebm, arguments: tuple[str, ...], why: str) -> None:
+    result = fill(*arguments)
+    assert result.exit_code == 2
+    assert why in result.stderr
     assert not Path("x.lean").exists()
 
 
-def test_a_proof_cannot_draw_a_verdict(fill: Leanebm) -> None:
-    Path("evil.lean").write_text("theorem a : 1 := by sorry\n\x1b[31mwrong")
+def test_a_message_cannot_draw_a_verdict(fill: Leanebm) -> None:
+    forged = "written to evil.filled.lean"
+    Path("evil.lean").write_text(f"-- wrong\n{forged}\n")
     result = fill("evil.lean")
     assert result.exit_code == 2
-    assert "\x1b" not in result.stdout
+    assert forged in result.stdout
+    assert forged not in result.stdout.splitlines()
+
+
+@pytest.mark.parametrize("world", [ToyWorld(moves={"evil": {"done -- \x1bc\u202e": QED}})])
+def test_a_proof_cannot_draw_on_the_screen(fill: Leanebm) -> None:
+    Path("evil.lean").write_text("theorem a : evil := by sorry\n")
+    result = fill("evil.lean")
+    assert result.exit_code == 0
+    assert "1:24 done -- " in result.stdout
+    assert not {"\x1b", "\u202e"} & set(result.output)

@@ -67,6 +67,11 @@ def test_every_wrong_option_is_told_at_once(leanebm_command: Leanebm) -> None:
     assert all(f"@ {option}" in result.stderr for option in ("--budget", "--server-url", "--num-workers"))
 
 
-@pytest.mark.parametrize("option", [("--name", " "), ("--header", "def x := 1")])
-def test_a_bad_name_or_header_is_bad_input(leanebm_command: Leanebm, option: tuple[str, str]) -> None:
-    assert leanebm_command("prove", "4", *option).exit_code == 2
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [("--name", " ", "a theorem needs a name"), ("--header", "def x := 1", "the header line 'def x := 1' is not")],
+)
+def test_a_bad_name_or_header_is_bad_input(leanebm_command: Leanebm, option: str, value: str, why: str) -> None:
+    result = leanebm_command("prove", "4", option, value)
+    assert result.exit_code == 2
+    assert why in result.stderr

@@ -113,9 +113,13 @@ def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theore
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--theorems", "missing.txt"], ["--theorems", "library:best"]])
-def test_a_missing_set_is_bad_input(leanebm_command: Leanebm, arguments: list[str]) -> None:
-    assert leanebm_command("search", *arguments, "--output", "runs/a").exit_code == 2
+@pytest.mark.parametrize(
+    ("theorems", "why"), [("missing.txt", "cannot read the theorem file"), ("library:best", "there is no split 'best'")]
+)
+def test_a_missing_set_is_bad_input(leanebm_command: Leanebm, theorems: str, why: str) -> None:
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
+    assert result.exit_code == 2
+    assert why in result.stderr
 
 
 @pytest.mark.parametrize("key", [["--api-key", "hunter2"], ["--api-key=hunter2"]])

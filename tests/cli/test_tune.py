@@ -38,12 +38,26 @@ def test_a_person_sees_every_choice_and_the_best(leanebm_command: Leanebm) -> No
 def test_json_and_resuming(leanebm_command: Leanebm) -> None:
     first = json.loads(tune(leanebm_command, "--alphas", "0", "--json").stdout)
     assert first["best"] == "alpha0"
-    assert tune(leanebm_command, "--alphas", "0,1").exit_code == 2
+    again = tune(leanebm_command, "--alphas", "0,1")
+    assert again.exit_code == 2
+    assert "--resume" in again.stderr
     found = json.loads(tune(leanebm_command, "--alphas", "0,1", "--resume", "--json").stdout)
     assert [arm["alpha"] for arm in found["arms"]] == [0.0, 1.0]
     assert found["arms"][0] == first["arms"][0]
 
 
-@pytest.mark.parametrize("numbers", ["a", "1;2", "", "-1", "nan"])
-def test_what_is_no_number_is_refused(leanebm_command: Leanebm, numbers: str) -> None:
-    assert tune(leanebm_command, "--alphas", numbers).exit_code == 2
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        ("a", "is not a list of numbers"),
+        ("1;2", "is not a list of numbers"),
+        ("", "is not a list of numbers"),
+        ("-1", "is no weight"),
+        ("nan", "is no weight"),
+    ],
+)
+def test_what_is_no_number_is_refused(leanebm_command: Leanebm, numbers: str, why: str) -> None:
+    result = tune(leanebm_command, "--alphas", numbers)
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert not Path("out").exists()

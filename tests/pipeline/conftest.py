@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import attrs
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.pipeline import PipelineEvent, RunConfig
+from leanebm.pipeline import PipelineEvent, RunConfig, WorkbenchOpener
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import ToyWorld
 
@@ -35,6 +36,16 @@ def observer() -> Recorded:
 @pytest.fixture
 def world() -> ToyWorld:
     return ToyWorld.countdown(32)
+
+
+@pytest.fixture
+def never() -> WorkbenchOpener:
+    """The opening of a run that is refused before it opens a workbench."""
+
+    def opening(*_: object) -> NoReturn:
+        pytest.fail("nothing should be started")
+
+    return opening
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ _LEFT_OUT = {
     "a lemma among lemmas": "theorem y : 1 = 1 := rfl\ntheorem x : 1 = 2 := by\n  admit",
 }
 
+# The statement is true, and the proof is one: only the context stands in its way.
 _MISTAKES = {
     "an error": 'def x : Nat := "one"',
     "an error before a good command": 'def x : Nat := "one"\ndef y : Nat := 1',
@@ -142,19 +143,24 @@ _WITHOUT_EFFECT = {
         "instance (p : Prop) : Inhabited (Decidable p) := ⟨Classical.propDecidable p⟩",
         "decide",
     ),
-    "another two": ("instance : OfNat Nat 2 := ⟨1⟩\nattribute [-instance] instOfNat", "exact (rfl : (1 : Nat) = 3)"),
+    "another two in a section that has ended": ("section\nlocal instance : OfNat Nat 2 := ⟨1⟩\nend", "rfl"),
 }
 
 
-def _attacks(reason: str, contexts: dict[str, str]) -> list[Attack]:
-    return [Attack("context", name, "exact x", reason, N, context=context) for name, context in contexts.items()]
+def _attacks(
+    reason: str, contexts: dict[str, str], *, statement: str = "1 = 2", proof: str = "exact x"
+) -> list[Attack]:
+    return [
+        Attack("context", name, proof, reason, N, statement=statement, context=context)
+        for name, context in contexts.items()
+    ]
 
 
 CONTEXT_ATTACKS = [
     *_attacks("forbidden", _RUNS_CODE),
     *_attacks("forbidden", _BELIEVED),
     *_attacks("sorry", _LEFT_OUT),
-    *_attacks("elaboration", _MISTAKES),
+    *_attacks("elaboration", _MISTAKES, statement="1 = 1", proof="rfl"),
     *(
         Attack("context", name, proof, "elaboration", R, context=context)
         for name, (context, proof) in _WITHOUT_EFFECT.items()

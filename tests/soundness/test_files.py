@@ -251,6 +251,24 @@ async def test_a_proof_takes_the_place_of_a_sorry(files: LeanFiles) -> None:
     assert certifier.edit.text == "cases n\n  · rfl\n  · rfl"
 
 
+@pytest.mark.parametrize(
+    "tactic",
+    [
+        "rfl\nend A\nnamespace A",
+        "rfl\ntheorem u : True := trivial",
+        "rfl\nexample : True := trivial",
+        "rfl\nvariable (m : Nat)",
+    ],
+)
+async def test_a_proof_takes_no_more_than_the_place_of_a_sorry(files: LeanFiles, tactic: str, tally: Tally) -> None:
+    certifier = await _in_place(files, _FILE.replace("n = n + 1", "n + 0 = n"), "A.t")
+    result = await certifier.certify(Theorem(name="t", statement="p"), [tactic])
+    tally.attack(f"fill: more than {tactic}", result.reason if isinstance(result, CertificationRejected) else None)
+    assert certifier.edit is None
+    assert isinstance(result, CertificationRejected)
+    assert "more than a proof" in result.message
+
+
 async def test_a_proof_may_use_what_stands_before_it(files: LeanFiles) -> None:
     text = _FILE.replace("n = n + 1", "3 = 3")
     certifier = await _in_place(files, text, "A.t")

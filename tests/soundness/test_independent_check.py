@@ -202,7 +202,8 @@ async def judged_contexts(certifier: Certifier, tmp_path_factory: pytest.TempPat
     assert isinstance(certificate, Certificate)
     folder = tmp_path_factory.mktemp("contexts")
     paths = []
-    for number, (change, in_file, in_record, _) in enumerate(_OTHER_CONTEXTS.values()):
+    for number, (name, (change, in_file, in_record, _)) in enumerate(_OTHER_CONTEXTS.items()):
+        assert name == "nothing" or change[0] in certificate.source
         text = certificate.source.replace(*change) if in_file else certificate.source
         path = _write(folder, number, certificate, text, forge=True)
         if in_record:

@@ -102,7 +102,15 @@ def test_statements_with_one_skeleton_are_few() -> None:
     assert only == drawn[0]
 
 
-@pytest.mark.parametrize("wrong", [{"families": []}, {"difficulties": [5]}, {"difficulties": []}, {"per_skeleton": 0}])
-def test_what_cannot_be_drawn_from_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"families": []}, "no family was given"),
+        ({"difficulties": [5]}, r"difficulties are 1 to 4, got \[5\]"),
+        ({"difficulties": []}, r"difficulties are 1 to 4, got \[\]"),
+        ({"per_skeleton": 0}, "at least one statement must be allowed for each skeleton"),
+    ],
+)
+def test_what_cannot_be_drawn_from_is_refused(wrong: dict[str, object], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
         ConjectureFactory(**wrong)  # type: ignore[arg-type]

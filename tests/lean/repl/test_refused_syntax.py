@@ -119,6 +119,7 @@ def test_what_starts_threads_is_refused(repl: Any, tactic: str) -> None:
 @pytest.mark.parametrize("tactic", ["exact?", "exact? +grind -star", "intro n; bv_omega", "grind?", "show_term simp"])
 def test_their_neighbours_are_not(repl: Any, tactic: str) -> None:
     reply = repl.tactic(repl.start("∀ n : Nat, n + 0 = n"), tactic)
+    assert not {"parseError", "error"} & reply.keys()
     assert "threads" not in str(reply)
     assert "not allowed" not in str(reply)
 

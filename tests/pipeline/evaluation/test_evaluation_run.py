@@ -16,6 +16,7 @@ from leanebm.pipeline import (
     RunConfig,
     SearchRun,
     StageStarted,
+    WorkbenchOpener,
     compare_runs,
     summarise_run,
 )
@@ -112,25 +113,30 @@ def test_little_headroom_is_said(gained: int, is_little: bool) -> None:
     ],
 )
 async def test_arms_that_differ_in_more_than_the_order_are_refused_before_any_work(
-    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, change: dict[str, Any], path: str
+    tmp_path: Path,
+    arms: dict[str, RunConfig],
+    numbers: Numbers,
+    never: WorkbenchOpener,
+    change: dict[str, Any],
+    path: str,
 ) -> None:
     arms["odd"] = attrs.evolve(arms["plain"], **change)
     with pytest.raises(ConfigError, match=path):
-        await EvaluationRun(arms, numbers(1), tmp_path / "out").run()
+        await EvaluationRun(arms, numbers(1), tmp_path / "out", opening=never).run()
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "a b"])
 async def test_a_name_that_is_no_folder_is_refused(
-    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, name: str
+    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, never: WorkbenchOpener, name: str
 ) -> None:
     with pytest.raises(ConfigError, match="no name for an arm"):
-        await EvaluationRun({name: arms["plain"]}, numbers(1), tmp_path).run()
+        await EvaluationRun({name: arms["plain"]}, numbers(1), tmp_path, opening=never).run()
 
 
-async def test_without_an_arm_there_is_nothing_to_do(tmp_path: Path, numbers: Numbers) -> None:
+async def test_without_an_arm_there_is_nothing_to_do(tmp_path: Path, numbers: Numbers, never: WorkbenchOpener) -> None:
     with pytest.raises(ConfigError, match="no arm"):
-        await EvaluationRun({}, numbers(1), tmp_path).run()
+        await EvaluationRun({}, numbers(1), tmp_path, opening=never).run()
 
 
 async def test_it_may_be_stopped_anywhere_and_goes_on(

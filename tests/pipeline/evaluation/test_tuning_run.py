@@ -188,8 +188,13 @@ async def test_a_head_without_units_is_refused_before_any_search(
     ],
 )
 async def test_what_is_no_weight_is_refused(
-    tmp_path: Path, small: RunConfig, alphas: Sequence[float], betas: Sequence[float], says: str
+    tmp_path: Path,
+    small: RunConfig,
+    never: WorkbenchOpener,
+    alphas: Sequence[float],
+    betas: Sequence[float],
+    says: str,
 ) -> None:
     with pytest.raises(ConfigError, match=says):
-        await TuningRun(small, (), tmp_path / "out", alphas=alphas, betas=betas).run()
+        await TuningRun(small, (), tmp_path / "out", alphas=alphas, betas=betas, opening=never).run()
     assert not (tmp_path / "out").exists()

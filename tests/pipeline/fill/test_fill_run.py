@@ -13,7 +13,7 @@ from leanebm.core import Certificate
 from leanebm.errors import ConfigError, PolicyUnavailable
 from leanebm.pipeline import FillReport, FillRun, Observer, RunConfig, Workbench, WorkbenchOpener
 from leanebm.pipeline.fill.fill_run import filled_path
-from leanebm.testing import ScriptedPolicy, ToyWorld
+from leanebm.testing import QED, ScriptedPolicy, ToyWorld
 
 from .toy_files import ToyFiles
 
@@ -102,6 +102,21 @@ async def test_another_way_to_write_it_may_fit(fill: Callable[..., Any]) -> None
     assert report.theorems[0].sorries[0].proof == "(focus done)"
 
 
+@pytest.mark.parametrize(
+    ("world", "why"),
+    [
+        (ToyWorld(moves={"1": {"end": QED}}), "reads it as more than a proof"),
+        (ToyWorld(moves={"1": {"exact sorry": QED}}), "1 sorries are left, not 0"),
+    ],
+)
+async def test_a_proof_that_does_more_or_less_than_to_stand_in_its_place_is_not_written(
+    fill: Callable[..., Any], why: str
+) -> None:
+    report = await fill("theorem a : 1 := by sorry\n")
+    assert why in report.theorems[0].sorries[0].reason
+    assert report.output is None
+
+
 async def test_a_file_without_sorry_is_complete_and_not_written(fill: Callable[..., Any], tmp_path: Path) -> None:
     report = await fill("theorem a : 1 := by done\n")
     assert report.is_complete
@@ -142,12 +157,11 @@ async def test_a_link_stays_a_link(config: RunConfig, opening: Callable[..., Wor
     assert (tmp_path / "real.lean").read_text() == "theorem a : 1 := by done\n"
 
 
-async def test_a_place_that_cannot_be_written_is_told_before_the_search(config: RunConfig, tmp_path: Path) -> None:
+async def test_a_place_that_cannot_be_written_is_told_before_the_search(
+    config: RunConfig, never: WorkbenchOpener, tmp_path: Path
+) -> None:
     path = tmp_path / "a.lean"
     path.write_text("theorem a : 1 := by sorry\n")
-
-    def never(*_: Any) -> Any:
-        pytest.fail("nothing should be started")
 
     with pytest.raises(ConfigError, match="cannot write"):
         await FillRun(config, path, output=path / "b.lean", opening=never).run()

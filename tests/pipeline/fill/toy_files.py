@@ -57,9 +57,9 @@ class ToyFiles(LeanFiles):
     unfit: tuple[str, ...] = ()
 
     async def sorries(self, source: str) -> FileSorries | FileRefused:
-        """What is missing in a file; one that holds ``wrong`` is none."""
+        """What is missing in a file; one that holds ``wrong`` is none, and is quoted."""
         if "wrong" in source:
-            return FileRefused("elaboration", "1:1: something is wrong")
+            return FileRefused("elaboration", f"1:1: something is wrong\n{source}")
         lines = list(_lines(source))
         return FileSorries(
             commands=tuple((line.start, line.stop) for line in lines),

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import random
 import re
+from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from leanebm.data.conjectures import Expression, evaluate, exists, forall, implies, local
+from leanebm.data.conjectures.families import logic
 from leanebm.data.conjectures.families._worlds import is_contingent, is_tight, random_models, truth_table
 from leanebm.data.conjectures.families.logic import FirstOrderFamily, PropositionalFamily, holds_intuitionistically
 
@@ -88,10 +91,21 @@ def test_what_holds_without_excluded_middle_is_known(formula: Expression, holds:
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
 def test_a_propositional_statement_needs_all_its_premises(seed: int, difficulty: int) -> None:
-    made = PropositionalFamily().generate(random.Random(seed), difficulty)  # noqa: S311
-    if made is not None:
-        assert made.flavour in ("intuitionistic", "classical")
-        assert re.fullmatch(r"∀ \((\w )+: Prop\), .+", made.statement)
+    with mock.patch.object(logic, "implies", wraps=implies) as joined:
+        made = PropositionalFamily().generate(random.Random(seed), difficulty)  # noqa: S311
+    if made is None:
+        reject()
+    assert made.flavour in ("intuitionistic", "classical")
+    assert re.fullmatch(r"∀ \((\w )+: Prop\), .+", made.statement)
+    premises, conclusion = joined.call_args.args
+    rows = [dict(zip("pqrst", values, strict=True)) for values in itertools.product([False, True], repeat=5)]
+
+    def follows(given: list[Expression]) -> bool:
+        return all(by_rows(conclusion, row) for row in rows if all(by_rows(premise, row) for premise in given))
+
+    assert any(all(by_rows(premise, row) for premise in premises) for row in rows)
+    assert follows(premises)
+    assert not any(follows(premises[:place] + premises[place + 1 :]) for place in range(len(premises)))
 
 
 def test_premises_that_are_not_needed_or_cannot_hold_are_told() -> None:
