@@ -5,7 +5,10 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -80,3 +83,105 @@ def test_a_server_that_is_not_there_is_named_at_once_and_not_waited_for_long(lea
     assert "connection refused; it is tried for 0.01 s" in second
     assert last.startswith(f"leanebm: {url}/health cannot be reached: connection refused; tried for 0.01 s")
     assert result.stdout == ""
+
+
+# What ends by force is a whole program, so each of these tests starts one.
+
+PART = """
+import asyncio
+import time
+
+class Part:
+    async def wait(self):
+        while True:
+            try:
+                print("ready", flush=True)
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+
+    async def compute(self):
+        print("ready", flush=True)
+        while True:
+            pass
+
+    async def leave_behind(self):
+        self.task = asyncio.create_task(self.wait())
+        await asyncio.sleep(0)
+
+    async def read(self):
+        print("ready", flush=True)
+        await asyncio.to_thread(time.sleep, 3600)
+
+    async def close(self):
+        try:
+            print("ready", flush=True)
+            await asyncio.sleep(3600)
+        finally:
+            print("closed", flush=True)
+"""
+
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+from leanebm.cli._running import Interrupted, run_to_end
+from part import Part
+
+try:
+    run_to_end(getattr(Part(), sys.argv[1])(), grace_s=float(sys.argv[2]))
+except Interrupted:
+    sys.exit(130)
+"""
+
+
+def start(folder: Path, method: str, grace_s: float) -> subprocess.Popen[str]:
+    (folder / "part.py").write_text(PART)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, method, str(grace_s)],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("method", ["wait", "compute"])
+def test_a_part_that_does_not_stop_is_named_and_the_program_ends(
+    tmp_path: Path, method: str, number: signal.Signals
+) -> None:
+    with start(tmp_path, method, 0.2) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(number)
+        _, errors = program.communicate()
+    assert program.returncode == 3, errors
+    assert "leanebm: ended by force, 0.2 s after it should have stopped: " in errors
+    assert f"Part.{method} (" in errors
+    assert "part.py, line" in errors
+
+
+def test_what_a_part_leaves_running_does_not_hold_the_program(tmp_path: Path) -> None:
+    with start(tmp_path, "leave_behind", 0.2) as program:
+        _, errors = program.communicate()
+    assert program.returncode == 3
+    assert "Part.wait (" in errors
+
+
+def test_a_thread_that_cannot_be_cancelled_is_nobodys_mistake(tmp_path: Path) -> None:
+    with start(tmp_path, "read", 0.2) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate()
+    assert program.returncode == 130
+    assert "a computation went on. What was reported is kept" in errors
+
+
+def test_what_closes_in_good_order_is_not_ended_by_force(tmp_path: Path) -> None:
+    with start(tmp_path, "close", 60) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGTERM)
+        output, errors = program.communicate()
+    assert (program.returncode, output, errors) == (130, "closed\n", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -11,15 +12,13 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, final
 
 import click
 
+from leanebm._whereabouts import where_tasks_are, where_thread_is
 from leanebm.cli._echo import echo
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
-
-if TYPE_CHECKING:
-    from leanebm.cli._grace import Grace
 
 T = TypeVar("T")
 
@@ -60,12 +59,10 @@ def run_to_end(coroutine: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -
     Raises:
         Interrupted: it was stopped so.
     """
-    from leanebm.cli._grace import Grace
-
-    graces: list[Grace] = []
+    graces: list[_Grace] = []
 
     async def stoppable() -> T:
-        grace = Grace(asyncio.get_running_loop(), grace_s=grace_s)
+        grace = _Grace(asyncio.get_running_loop(), grace_s=grace_s)
         graces.append(grace)
         try:
             with _stopped_by_signals(grace):
@@ -83,7 +80,7 @@ def run_to_end(coroutine: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -
 
 
 @contextmanager
-def _stopped_by_signals(grace: Grace) -> Iterator[None]:
+def _stopped_by_signals(grace: _Grace) -> Iterator[None]:
     """Signals cancel the running task and begin ``grace``, also while code keeps the event loop busy."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
@@ -106,6 +103,61 @@ def _stopped_by_signals(grace: Grace) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@final
+class _Grace:
+    """The time between being told to stop and being ended by force.
+
+    Ending by force is what ``kill -9`` does: what was reported is on the disk, and workers see that nobody asks any
+    more.
+
+    Args:
+        loop: where the work is done; this thread runs it.
+        grace_s: seconds that closing may take.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, grace_s: float) -> None:
+        self._loop = loop
+        self._status = BROKEN
+        self._grace_s = grace_s
+        self._timer = threading.Timer(grace_s, self._end)
+        self._timer.daemon = True
+        self._thread = threading.get_ident()
+
+    def begin(self, status: int) -> None:
+        """Start the clock; again has no effect.
+
+        Args:
+            status: to end with, unless there is a part to blame.
+        """
+        if self._timer.ident is None:
+            self._status = status
+            self._timer.start()
+
+    def over(self) -> None:
+        """Everything has ended in good order."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        try:
+            why = "a computation went on"
+            if (place := self._still_in()) is not None:
+                self._status = BROKEN
+                why = f"{place} goes on although it was cancelled; asyncio.CancelledError must be let through"
+            echo(
+                f"leanebm: ended by force, {self._grace_s:g} s after it should have stopped: {why}. "
+                "What was reported is kept",
+                err=True,
+            )
+            sys.stdout.flush()
+        finally:
+            os._exit(self._status)
+
+    def _still_in(self) -> str | None:
+        """Where code that is not ours goes on, busy or waiting."""
+        busy = where_thread_is(sys._current_frames().get(self._thread))  # noqa: SLF001 - as faulthandler does
+        return busy or where_tasks_are(asyncio.all_tasks(self._loop))
 
 
 @contextmanager
