@@ -75,7 +75,9 @@ def test_rows_of_all_lengths_are_right_step_after_step(
         torch.testing.assert_close(got.cpu(), reference(folder, row), rtol=1e-4, atol=1e-4)
     for row, vector in zip(rows, model.embeddings(rows), strict=True):
         (alone,) = model.embeddings([row])
-        assert list(vector or ()) == pytest.approx(list(alone or ()), abs=1e-5)
+        assert vector is not None
+        assert alone is not None
+        assert list(vector) == pytest.approx(list(alone), abs=1e-5)
 
 
 def test_a_recurrent_model_is_refused(tmp_path: Path, tiny_llama: Path) -> None:
