@@ -200,8 +200,9 @@ async def test_requests_that_are_open_when_a_worker_is_closed_end(fake_config: F
 @pytest.mark.parametrize(
     ("scenario", "complaint"),
     [
-        ({"banner": "ready"}, "first line is not 'ready.'"),
-        ({"banner": "Lean (version 4)"}, "first line is not 'ready.'"),
+        ({"banner": "ready", "startup_deadline_s": 0.5}, r"(?s)0\.5 s.*before any 'ready\.' it wrote:\nready"),
+        ({"banner": "Lean (version 4)", "startup_deadline_s": 0.5}, r"(?s)0\.5 s.* it wrote:\nLean \(version 4\)"),
+        ({"banner": "a warning\n" * 9999}, "more than 65536 bytes and never 'ready.'"),
         ({"banner": None, "startup_deadline_s": 0.5}, "not ready after 0.5 s"),
         ({"fail_starts": 9}, "exit status 3"),
         ({"max_rss_mib": 1}, "raise it"),
@@ -223,6 +224,21 @@ async def test_a_failed_start_says_why_and_leaves_nobody(
             pytest.fail("it started")
     assert "no such module" in caught.value.stderr_tail or "banner" in scenario
     assert not psutil.pid_exists(pids[0])
+
+
+async def test_what_lean_says_of_the_script_is_no_banner_and_in_nobodys_way(fake_config: FakeConfig) -> None:
+    async with _worker(fake_config(banner="Repl.lean:1:0: warning: `x` has been deprecated\nready.")) as worker:
+        assert isinstance(await worker.request(_tactic("step")), ProofState)
+
+
+async def test_a_module_that_lean_misses_on_its_standard_output_is_named(fake_config: FakeConfig) -> None:
+    """Lean 4.35 prints its messages there, and ends."""
+    complaint = "Repl.lean:1:0: error: unknown module prefix 'Mathlib'"
+    config = LeanPoolConfig(backend=CommandBackend(argv=("sh", "-c", f'echo "{complaint}"; exit 1')), imports=())
+    with pytest.raises(WorkerStartError, match=r"it has no module Mathlib;(?s:.*)Repl\.lean:1:0: error") as caught:
+        async with LeanWorker.running(config):
+            pytest.fail("it started")
+    assert caught.value.is_lasting
 
 
 async def test_a_program_that_does_not_exist_fails_to_start() -> None:

@@ -40,6 +40,10 @@ R = TypeVar("R")
 
 _BANNER = b"ready."
 
+_MAX_FOREWORD_BYTES = 64 * 1024
+
+_SAID_BYTES = 4 * 1024
+
 _EXIT_GRACE_S = 1.0
 
 _MEMORY_SAMPLE_INTERVAL_S = 1.0
@@ -77,6 +81,7 @@ class LeanWorker:
         self._due: RetirementReason | None = None
         self._is_due = asyncio.Event()
         self._servants: list[asyncio.Task[None]] = []
+        self._foreword = bytearray()
 
     def __repr__(self) -> str:
         return f"<LeanWorker {self.index} epoch={self.epoch} {self.command.backend} requests={self.requests}>"
@@ -272,7 +277,7 @@ class LeanWorker:
             ) from error
         except EOFError as error:
             await process.exited_within(_EXIT_GRACE_S)
-            absent = absent_modules(process.stderr_tail)
+            absent = absent_modules(f"{self._said}\n{process.stderr_tail}")
             told = f": it has no module {', '.join(absent)}; {how_to_do_without(absent)}" if absent else ""
             raise self._start_error(
                 f"ended before it was ready, {how_it_ended(process.returncode)}{told}",
@@ -290,10 +295,17 @@ class LeanWorker:
                 is_lasting=True,
             )
 
+    @property
+    def _said(self) -> str:
+        """The last of what it wrote instead of its banner, or before it."""
+        return self._foreword[-_SAID_BYTES:].decode("utf-8", "replace").strip()
+
     async def _greet(self, process: ChildProcess) -> None:
-        banner = await process.read_line()
-        if banner.rstrip(b"\r") != _BANNER:
-            raise MalformedReplyError(f"its first line is not 'ready.' but {banner[:200]!r}")
+        while (line := await process.read_line()).rstrip(b"\r") != _BANNER:
+            # Lean prints what it has to say of a script, and Lake what it builds, before the script runs.
+            self._foreword += line + b"\n"
+            if len(self._foreword) > _MAX_FOREWORD_BYTES:
+                raise MalformedReplyError(f"it wrote more than {_MAX_FOREWORD_BYTES} bytes and never 'ready.'")
         greetings: list[Request[None]] = [stat()]
         if self.command.dialect is Dialect.PANTOGRAPH:  # its tactics take no time limit of their own
             greetings.append(options_set({"timeout": round(self._config.tactic_timeout_s * 1000)}))
@@ -304,6 +316,8 @@ class LeanWorker:
 
     def _start_error(self, what: str, *, is_lasting: bool = False) -> WorkerStartError:
         tail = "" if self._process is None else self._process.stderr_tail
+        if self._said:
+            what += f"; before any 'ready.' it wrote:\n{self._said}"
         who = f"Lean worker {self.index} ({self.command.backend})"
         return WorkerStartError(f"{who} {what}", stderr_tail=tail, is_lasting=is_lasting)
 
