@@ -62,5 +62,5 @@ def test_what_is_inherited_is_listed_and_can_be_added_to() -> None:
     assert environment.pop("MINE") == "1"
     assert environment.keys() <= {
         *("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH"),
-        *("ELAN_HOME", "ELAN_TOOLCHAIN", "XDG_CACHE_HOME"),
+        *("ELAN_HOME", "ELAN_TOOLCHAIN", "LEAN_SYSROOT", "XDG_CACHE_HOME"),
     }

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import types
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.embedded.node import find_node, run_child
+from leanebm.lean.embedded.node import find_node
 
 from .conftest import write_program
 
@@ -80,59 +79,3 @@ def test_a_node_that_cannot_be_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "node").write_text("not a program")
     with pytest.raises(LeanInstallError, match="cannot be run"):
         find_node()
-
-
-def shell(command: str) -> list[str]:
-    return ["/bin/sh", "-c", command]
-
-
-def test_status_and_output_are_told(tmp_path: Path) -> None:
-    result = run_child(shell("echo out; echo err >&2; exit 3"), cwd=tmp_path, deadline_s=30.0)
-    assert (result.status, result.timed_out) == (3, False)
-    assert set(result.output.split()) == {"out", "err"}
-
-
-def test_only_the_end_of_a_long_output_is_kept(tmp_path: Path) -> None:
-    result = run_child(shell("yes | head -c 200000; echo end"), cwd=tmp_path, deadline_s=30.0)
-    assert len(result.output) <= 16 * 1024
-    assert result.output.endswith("end")
-
-
-def test_the_environment_can_be_given(tmp_path: Path) -> None:
-    result = run_child(shell('echo "$ONLY-$HOME"'), cwd=tmp_path, deadline_s=30.0, env={"ONLY": "this"})
-    assert result.output == "this-"
-
-
-def test_our_keys_are_not_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEANEBM_API_KEY", "hunter2")
-    result = run_child(shell('echo "$PATH-$LEANEBM_API_KEY"'), cwd=tmp_path, deadline_s=30.0)
-    assert result.output == f"{os.environ['PATH']}-"
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
-def test_a_deadline_ends_the_child(tmp_path: Path) -> None:
-    result = run_child(["sleep", "600"], cwd=tmp_path, deadline_s=0.0)
-    assert result.timed_out
-    assert result.status < 0
-
-
-def test_an_exception_of_the_watcher_ends_the_child_and_its_children(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-
-    def stop() -> None:
-        if pids.exists() and len(pids.read_text().split()) == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_child(shell(f"sleep 600 & echo $! $$ > {pids}; wait"), cwd=tmp_path, deadline_s=30.0, on_poll=stop)
-    grandchild, child = map(int, pids.read_text().split())
-    assert not is_alive(child)
-    while is_alive(grandchild):  # nobody's child now: killed already, reaped by the system in its own time
-        os.sched_yield()

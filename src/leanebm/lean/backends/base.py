@@ -21,6 +21,7 @@ _INHERITED = (
     "LD_LIBRARY_PATH",
     "ELAN_HOME",
     "ELAN_TOOLCHAIN",
+    "LEAN_SYSROOT",
     "XDG_CACHE_HOME",
 )
 
@@ -65,6 +66,9 @@ class WorkerCommand:
 
     dialect: Dialect = Dialect.LEANEBM
     """Which form of the protocol it speaks."""
+
+    lean_version: str = ""
+    """The version of Lean that it runs, for a program that does not say so itself; empty where nobody knows."""
 
     memory_note: str = ""
     """What one worker of this kind is expected to need, in words, for ``doctor`` and error messages."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,6 +11,7 @@ import attrs
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import WorkerCommand, minimal_environment
+from leanebm.lean.backends.toolchain import program
 
 
 @final
@@ -33,7 +33,7 @@ class NativeBackend:
         Raises:
             LeanInstallError: a program is not on ``PATH``, or the project is not a Lake project.
         """
-        lean = (_program("lean"),) if self.project is None else (_program("lake"), "env", "lean")
+        lean = (program("lean"),) if self.project is None else (program("lake"), "env", "lean")
         if self.project is not None and not _is_lake_project(self.project):
             raise LeanInstallError(
                 f"{self.project} holds neither lakefile.lean nor lakefile.toml, so it is not a Lake project; "
@@ -54,16 +54,6 @@ def repl_source() -> Path:
     # The package is installed as plain files (never a zip), so the path outlives the context.
     with as_file(files("leanebm.lean") / "repl" / "Repl.lean") as path:
         return path
-
-
-def _program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        raise LeanInstallError(
-            f"{name!r} is not on PATH; install a toolchain with elan (https://github.com/leanprover/elan), "
-            "or use LeanPoolConfig.embedded(), which needs none"
-        )
-    return path
 
 
 def _is_lake_project(directory: Path) -> bool:

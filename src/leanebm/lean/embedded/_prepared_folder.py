@@ -17,9 +17,9 @@ import filelock
 
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
+from leanebm.lean._child import run_child
 from leanebm.lean.embedded.download import InstallProgress, InstallStage
 from leanebm.lean.embedded.embedded_lean import node_flags, worker_environment
-from leanebm.lean.embedded.node import run_child
 
 MANIFEST_NAME: Final = "complete.json"
 

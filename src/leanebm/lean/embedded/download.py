@@ -21,8 +21,9 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
+from leanebm.lean._child import ChildResult, run_child
 from leanebm.lean.backends.base import minimal_environment
-from leanebm.lean.embedded.node import ChildResult, NodeRuntime, run_child
+from leanebm.lean.embedded.node import NodeRuntime
 
 
 @attrs.frozen(kw_only=True)
