@@ -6,6 +6,8 @@ import pytest
 
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, Dialect, EmbeddedBackend, NativeBackend, PantographBackend
+from leanebm.lean.backends.pantograph import LEAN_OF_PANTOGRAPH
+from leanebm.lean.embedded.download import load_pins
 
 
 @pytest.fixture
@@ -77,10 +79,54 @@ def test_pantograph_runs_where_its_toolchain_is_chosen(machine: Path) -> None:
 
 def test_pantograph_gets_the_projects_search_path(machine: Path) -> None:
     binary = _program(machine / "repl")
-    _program(machine / "lake", 'echo "lib/a:lib/b"')
+    _program(machine / "lake", 'echo "info: a word of Lake"; LEAN_PATH=lib/a:lib/b; eval "$4"')
     command = PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
     assert command.env["LEAN_PATH"] == "lib/a:lib/b"
     assert command.cwd == machine
+
+
+def _pantograph(machine: Path, pinned: str | None = None, version: str = "") -> Path:
+    """A binary in its checkout, or a bare one that says its version."""
+    if pinned is None:
+        return _program(machine / "repl", f"echo {version}")
+    binary = _program(machine / "Pantograph/.lake/build/bin/repl")
+    (machine / "Pantograph/lean-toolchain").write_text(pinned)
+    return binary
+
+
+@pytest.mark.parametrize(
+    ("pinned", "version", "lean"),
+    [
+        ("leanprover/lean4:v4.26.0\n", "", "4.26.0"),
+        ("v4.29.0-rc2", "", "4.29.0-rc2"),
+        (None, "0.3.12", "4.26.0"),
+        (None, "0.3.99", ""),
+    ],
+)
+def test_pantographs_lean_is_known_by_its_checkout_or_its_version(
+    machine: Path, pinned: str | None, version: str, lean: str
+) -> None:
+    command = PantographBackend(binary=_pantograph(machine, pinned, version)).prepare(["Init"])
+    assert command.lean_version == lean
+
+
+@pytest.mark.parametrize(
+    ("project", "advice"),
+    [
+        ("4.29.1", r"asks for Lean 4\.29\.1.*Build Pantograph 0\.3\.15"),
+        ("4.31.0", r"Build a Pantograph of Lean 4\.31\.0"),
+    ],
+)
+def test_a_project_of_another_lean_is_refused_before_anything_starts(machine: Path, project: str, advice: str) -> None:
+    (machine / "lean-toolchain").write_text(f"leanprover/lean4:v{project}\n")
+    with pytest.raises(LeanInstallError, match=rf"built with Lean 4\.26\.0, and .*{advice}"):
+        PantographBackend(binary=_pantograph(machine, "v4.26.0"), project=machine).prepare(["Mathlib"])
+
+
+def test_the_versions_of_pantograph_hold_both_pins() -> None:
+    pins = load_pins()
+    for pin in (pins["pantograph"], pins["pantograph-for-lean-4_29"]):
+        assert LEAN_OF_PANTOGRAPH[str(pin["version"])] == pin["lean"]
 
 
 def test_a_failing_lake_is_an_install_error(machine: Path) -> None:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import final
+from types import MappingProxyType
+from typing import Final, final
 
 import attrs
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
+from leanebm.lean.backends.toolchain import pinned_version, run_tool
 
 _BINARY = Path(".lake", "build", "bin", "repl")
 _LAKE_DEADLINE_S = 120.0
+_VERSION_DEADLINE_S = 30.0
+
+LEAN_OF_PANTOGRAPH: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "0.3.2": "4.20.1",
+        "0.3.3": "4.20.1",
+        "0.3.4": "4.21.0",
+        "0.3.7": "4.22.0",
+        "0.3.11": "4.25.2",
+        "0.3.12": "4.26.0",
+        "0.3.13": "4.27.0",
+        "0.3.15": "4.29.1",
+    }
+)
+"""The version of Lean that each version of Pantograph is built with, as far as its releases say."""
 
 
 @final
@@ -38,17 +55,18 @@ class PantographBackend:
         return "pantograph"
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
-        """Check the binary and ask ``lake`` for the project's search path.
+        """Check the binary, and that the project is of its version of Lean; ask ``lake`` for the project's search path.
 
         Raises:
-            LeanInstallError: the binary or ``lake`` is missing, or ``lake`` failed.
+            LeanInstallError: the binary or ``lake`` is missing, ``lake`` failed, or the project is of another Lean.
         """
         if not self.binary.is_file():
             raise LeanInstallError(
                 f"there is no Pantograph at {self.binary}; build it with 'lake build repl' in its directory, "
                 "or use LeanPoolConfig.embedded(), which needs no build"
             )
-        search_path = {} if self.project is None else {"LEAN_PATH": _lean_path(self.project)}
+        lean_version = self._lean_version()
+        search_path = {} if self.project is None else {"LEAN_PATH": self._lean_path(self.project, lean_version)}
         return WorkerCommand(
             backend=self.name,
             argv=(str(self.binary.absolute()), *imports),
@@ -57,8 +75,30 @@ class PantographBackend:
             # The toolchain that `lean` resolves to is chosen by the directory it is called from.
             cwd=self.project if self.project is not None else _home_of(self.binary),
             dialect=Dialect.PANTOGRAPH,
+            lean_version=lean_version,
             memory_note="0.5 GB over Init, 2 to 6 GB over Mathlib (mostly shared between workers)",
         )
+
+    def _lean_version(self) -> str:
+        """The Lean that the binary was built with, by the file in its checkout or else by its own version."""
+        folder = _home_of(self.binary) or self.binary.absolute().parent
+        if (pinned := pinned_version(folder)) is not None:
+            return pinned
+        said = run_tool([str(self.binary.absolute()), "--version"], folder, deadline_s=_VERSION_DEADLINE_S).output
+        match = re.search(r"\d+\.\d+\.\d+", said)
+        return LEAN_OF_PANTOGRAPH.get(match[0], "") if match else ""
+
+    def _lean_path(self, project: Path, lean_version: str) -> str:
+        wanted = pinned_version(project)
+        if lean_version and wanted and lean_version != wanted:
+            fitting = " or ".join(own for own, lean in LEAN_OF_PANTOGRAPH.items() if lean == wanted)
+            raise LeanInstallError(
+                f"{self.binary} was built with Lean {lean_version}, and {project / 'lean-toolchain'} asks for Lean "
+                f"{wanted}: neither reads the other's .olean files. Build "
+                f"{f'Pantograph {fitting}' if fitting else f'a Pantograph of Lean {wanted}'}, "
+                f"or use a project of Lean {lean_version}"
+            )
+        return _search_path(project)
 
 
 def bundled_pantograph() -> Path | None:
@@ -76,20 +116,17 @@ def _home_of(binary: Path) -> Path | None:
     return next((home for home in binary.absolute().parents if home / _BINARY == binary.absolute()), None)
 
 
-def _lean_path(project: Path) -> str:
+def _search_path(project: Path) -> str:
     lake = shutil.which("lake")
     if lake is None:
         raise LeanInstallError("'lake' is not on PATH, and only it knows the search path of a Lake project")
+    # Lake may say something of its own before the program that it runs does.
+    argv = [lake, "env", "sh", "-c", 'echo "LEAN_PATH=$LEAN_PATH"']
     try:
-        done = subprocess.run(
-            [lake, "env", "printenv", "LEAN_PATH"],
-            cwd=project,
-            env=minimal_environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_LAKE_DEADLINE_S,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise LeanInstallError(f"'lake env' failed in {project}; run 'lake build' there first: {error}") from error
-    return done.stdout.strip()
+        said = run_tool(argv, project, deadline_s=_LAKE_DEADLINE_S).output
+    except LeanInstallError as error:
+        raise LeanInstallError(f"run 'lake build' in {project} first: {error}") from error
+    match = re.search(r"^LEAN_PATH=(.+)$", said, re.MULTILINE)
+    if match is None:
+        raise LeanInstallError(f"`lake env` names no search path in {project}; run 'lake build' there first")
+    return match[1]
