@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from leanebm.core import (
 )
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_FILE_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
 from leanebm.errors import CommandRefused, PoolClosed, WorkerDied, WorkerLost, WorkerStartError
-from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
+from leanebm.lean import Certifier, LeanBackend, LeanPool, LeanPoolConfig, WorkerCommand
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply
 from leanebm.lean.certifier import assemble, audit, declaration_name, lean_file
 from leanebm.lean.embedded import EmbeddedLean
@@ -105,18 +105,51 @@ async def test_pantograph_certifies_neither_contexts_nor_binders(
     assert result.reason == "forbidden"
 
 
-@pytest.mark.parametrize(
-    ("dialect", "limit"),
-    [("ours", r"7 s \(deadline_s of the certifier\)"), ("pantograph", r"3 s \(tactic_timeout_s\)")],
-)
-async def test_a_proof_that_lean_had_no_time_for_is_not_rejected(
-    fake_config: FakeConfig, dialect: str, limit: str
-) -> None:
+@pytest.mark.parametrize("dialect", ["ours", "pantograph"])
+async def test_a_proof_that_lean_had_no_time_for_is_not_rejected(fake_config: FakeConfig, dialect: str) -> None:
     theorem = Theorem(name="long", statement="p")
+    told = r"the proof of 'long' was not checked within 7 s \(deadline_s of the certifier\)"
     async with Certifier(fake_config(dialect=dialect, tactic_timeout_s=3.0), deadline_s=7.0) as certifier:
-        with pytest.raises(CommandRefused, match=rf"the proof of 'long' was not checked within {limit}"):
+        with pytest.raises(CommandRefused, match=told):
             await certifier.certify(theorem, ["-- out of time", "done"])
         assert isinstance(await certifier.certify(theorem, ["done"]), Certificate)
+
+
+async def test_pantograph_has_more_time_for_a_whole_proof_than_for_a_tactic(fake_config: FakeConfig) -> None:
+    theorem = Theorem(name="long", statement="p")
+    async with Certifier(fake_config(dialect="pantograph", tactic_timeout_s=3.0), deadline_s=7.0) as certifier:
+        assert isinstance(await certifier.certify(theorem, ["-- takes 6000", "done"]), Certificate)
+
+
+@attrs.frozen
+class _PantographOfKnownLean:
+    """A Pantograph whose version of Lean its checkout tells, for it does not say so itself."""
+
+    fake: LeanBackend
+    name: str = "pantograph"
+
+    def prepare(self, imports: Sequence[str]) -> WorkerCommand:
+        return attrs.evolve(self.fake.prepare(imports), lean_version="4.26.0")
+
+
+async def test_a_certificate_of_pantograph_says_which_lean_it_was(fake_config: FakeConfig) -> None:
+    config = fake_config(dialect="pantograph")
+    for backend, version in ((config.backend, "unknown"), (_PantographOfKnownLean(config.backend), "4.26.0")):
+        async with Certifier(attrs.evolve(config, backend=backend)) as certifier:
+            result = await certifier.certify(Theorem(name="t", statement="p"), ["done"])
+        assert isinstance(result, Certificate)
+        assert result.lean_version == version
+
+
+async def test_a_proof_that_outlasts_pantographs_deadline_costs_one_worker(
+    fake_config: FakeConfig, tmp_path: Path
+) -> None:
+    theorem = Theorem(name="long", statement="p")
+    config = fake_config(dialect="pantograph", log=tmp_path / "log")
+    async with Certifier(config, deadline_s=0.3) as certifier:
+        with pytest.raises(CommandRefused, match=r"not checked within 0\.3 s \(deadline_s of the certifier\)"):
+            await certifier.certify(theorem, ["-- certify hang", "done"])
+        assert (tmp_path / "log").read_text().count("frontend.process") == 1
 
 
 async def test_a_proof_that_costs_its_workers_is_named(fake_config: FakeConfig) -> None:

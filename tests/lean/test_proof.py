@@ -241,10 +241,10 @@ async def test_a_statement_that_lean_had_no_time_for_is_not_called_a_bad_one(fak
         assert not pool.statistics().retirements
 
 
-async def test_pantograph_has_a_tactics_time_for_a_statement(fake_config: FakeConfig) -> None:
-    async with LeanPool(fake_config(dialect="pantograph", tactic_timeout_s=3.0)) as pool:
-        with pytest.raises(CommandRefused, match=r"'slow' was not elaborated within 3 s, tactic_timeout_s"):
-            await pool.open(Theorem(name="t", statement="slow"))
+async def test_a_statement_that_outlasts_pantographs_deadline_is_not_called_a_bad_one(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(dialect="pantograph", request_deadline_s=0.3)) as pool:
+        with pytest.raises(CommandRefused, match=r"'hang' was not elaborated within 0\.3 s, request_deadline_s"):
+            await pool.open(Theorem(name="t", statement="hang"))
 
 
 async def test_a_statement_that_costs_its_worker_is_named(fake_config: FakeConfig) -> None:

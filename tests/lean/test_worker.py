@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
 import psutil
 import pytest
 
@@ -26,9 +25,8 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig, RetirementReason
+from leanebm.lean import CommandBackend, LeanPoolConfig, RetirementReason
 from leanebm.lean._replies import TacticFailed
-from leanebm.lean._tasks import serving
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
 
@@ -231,7 +229,7 @@ async def test_what_lean_says_of_the_script_is_no_banner_and_in_nobodys_way(fake
         assert isinstance(await worker.request(_tactic("step")), ProofState)
 
 
-async def test_a_module_that_lean_misses_on_its_standard_output_is_named(fake_config: FakeConfig) -> None:
+async def test_a_module_that_lean_misses_on_its_standard_output_is_named() -> None:
     """Lean 4.35 prints its messages there, and ends."""
     complaint = "Repl.lean:1:0: error: unknown module prefix 'Mathlib'"
     config = LeanPoolConfig(backend=CommandBackend(argv=("sh", "-c", f'echo "{complaint}"; exit 1')), imports=())
@@ -297,11 +295,8 @@ async def test_a_worker_that_grows_is_due_and_one_that_grows_without_bound_is_ki
             await worker.request(_tactic("grow 150"))
 
 
-async def test_a_worker_without_tactic_timeouts_is_told_one_for_all(fake_config: FakeConfig, tmp_path: Path) -> None:
+async def test_pantograph_is_told_no_time_limit_for_all_its_commands(fake_config: FakeConfig, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    config = fake_config(log=log, tactic_timeout_s=2.5)
-    command = attrs.evolve(config.backend.prepare(()), dialect=Dialect.PANTOGRAPH)
-    async with serving() as servants:
-        worker = await LeanWorker.start(command, config, index=0, servants=servants)
-        await worker.aclose()
-    assert json.loads(log.read_bytes().splitlines()[-1]) == {"cmd": "options.set", "payload": {"timeout": 2500}}
+    async with LeanWorker.running(fake_config(log=log, dialect="pantograph")) as worker:
+        await worker.request(stat())
+    assert {json.loads(line)["cmd"] for line in log.read_bytes().splitlines()} == {"stat"}

@@ -30,7 +30,7 @@ from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.absent_modules import absent_modules, how_to_do_without
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import LibraryIndex, Request, options_set, stat, warm
+from leanebm.lean.requests import LibraryIndex, Request, stat, warm
 from leanebm.lean.statistics import RetirementReason
 
 _epochs = count(1)
@@ -306,13 +306,11 @@ class LeanWorker:
             self._foreword += line + b"\n"
             if len(self._foreword) > _MAX_FOREWORD_BYTES:
                 raise MalformedReplyError(f"it wrote more than {_MAX_FOREWORD_BYTES} bytes and never 'ready.'")
-        greetings: list[Request[None]] = [stat()]
-        if self.command.dialect is Dialect.PANTOGRAPH:  # its tactics take no time limit of their own
-            greetings.append(options_set({"timeout": round(self._config.tactic_timeout_s * 1000)}))
-        for request in greetings:
-            exchange = self._exchange(request)
-            process.write(exchange.line)
-            await self._receive(process, exchange)
+        # Pantograph is told no time limit. It has one for all commands, certification included, and each command leaves
+        # a task that sleeps for that long: heartbeats end what looks at them, and a deadline of ours what does not.
+        exchange = self._exchange(stat())
+        process.write(exchange.line)
+        await self._receive(process, exchange)
 
     def _start_error(self, what: str, *, is_lasting: bool = False) -> WorkerStartError:
         tail = "" if self._process is None else self._process.stderr_tail

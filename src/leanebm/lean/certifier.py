@@ -23,7 +23,15 @@ from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, object
 from leanebm.core.proof_script import Proof, indented, tactic_blocks
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
-from leanebm.errors import CommandRefused, PoolClosed, StaleState, WorkerDied, WorkerLost, WorkerStartError
+from leanebm.errors import (
+    CommandRefused,
+    PoolClosed,
+    StaleState,
+    WorkerDied,
+    WorkerLost,
+    WorkerStartError,
+    WorkerTimeout,
+)
 from leanebm.lean._file_replies import FileRefused, TheoremVerdict
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply
@@ -296,7 +304,7 @@ class Certifier:
             if refusal.kind in MISUSE:
                 raise
             if refusal.description == INTERRUPTED:
-                raise self._out_of_time(worker, theorem, refusal.command) from refusal
+                raise self._out_of_time(theorem, refusal.command) from refusal
             reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
         if isinstance(reply, CertifyRejectedReply):
             return self._rejection(claim, source, reply)
@@ -320,20 +328,21 @@ class Certifier:
         if theorem.statement is not None:
             # Refused unless it is one whole term: it must not end early and go on as something else.
             await worker.request(expr_echo(theorem.statement, universe_levels(theorem.header)))
-        said = await worker.request(frontend_process(audited(source, theorem, claim.name)), deadline_s=self._deadline_s)
-        version = await worker.request(lean_version())
+        try:
+            said = await worker.request(
+                frontend_process(audited(source, theorem, claim.name)), deadline_s=self._deadline_s
+            )
+        except WorkerTimeout as timeout:  # it takes no time limit that it would keep by itself
+            raise CommandRefused("io", INTERRUPTED, command=timeout.command) from timeout
+        version = await worker.request(lean_version()) or worker.command.lean_version
         return verdict(said, theorem, claim.name, source=source, statement=statement, lean_version=version)
 
-    def _out_of_time(self, worker: LeanWorker, theorem: Theorem, command: str) -> CommandRefused:
-        is_ours = worker.command.dialect is Dialect.LEANEBM
-        # Plain Pantograph has one limit for every command.
-        limit_s, limit = (
-            (self._deadline_s, CERTIFIER_LIMIT) if is_ours else (self.config.tactic_timeout_s, "tactic_timeout_s")
-        )
+    def _out_of_time(self, theorem: Theorem, command: str) -> CommandRefused:
         return CommandRefused(
             "timeout",
-            f"the proof of {shown(theorem.name)} was not checked within {limit_s:g} s ({limit}), so it is neither "
-            "accepted nor rejected. Raise that if the machine is slow or busy; else the proof asks too much of Lean",
+            f"the proof of {shown(theorem.name)} was not checked within {self._deadline_s:g} s ({CERTIFIER_LIMIT}), so "
+            "it is neither accepted nor rejected. Raise that if the machine is slow or busy; else the proof asks too "
+            "much of Lean",
             command=command,
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar, final
+from typing import Any, Generic, Protocol, Self, TypeVar, final
 
 from leanebm._shown import named_repr, shown
 from leanebm.core.limits import objection_to_length, objection_to_theorem
@@ -17,13 +17,13 @@ from leanebm.core.proof_script import on_goal
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
-from leanebm.errors import CommandRefused, StaleState, StatementError
+from leanebm.errors import CommandRefused, StaleState, StatementError, WorkerTimeout
 from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.absent_modules import WITHOUT_MATHLIB, of_mathlib
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import StartRequest, goal_delete, goal_print, goal_start, goal_tactic, indexes_for
+from leanebm.lean.requests import Request, StartRequest, goal_delete, goal_print, goal_start, goal_tactic, indexes_for
 
 
 class ProofHandle:
@@ -81,26 +81,22 @@ class ProofHandle:
             raise StatementError("length", objection)
         _check_header(theorem, worker.command)
         # Half of the time, so that Lean, interrupted, can say so before the worker is given up.
-        timeout_s, limit = (
-            (config.request_deadline_s / 2, "half of request_deadline_s")
-            if worker.command.dialect is Dialect.LEANEBM
-            else (config.tactic_timeout_s, "tactic_timeout_s")
-        )
+        timeout_s = config.request_deadline_s / 2
         request = asking(theorem, worker.command.dialect, epoch=worker.epoch, timeout_s=timeout_s)
         try:
             started = await worker.request(request, on_abandoned=partial(_forget, worker))
         except UnicodeEncodeError as error:
             raise StatementError("encoding", "the statement holds a lone surrogate, which is not text") from error
+        except WorkerTimeout as timeout:
+            if worker.command.dialect is Dialect.LEANEBM:
+                raise
+            # It keeps no limit by itself, and another worker would be lost to this statement, too.
+            raise _not_elaborated(request, config.request_deadline_s, "request_deadline_s") from timeout
         except CommandRefused as refusal:
             if refusal.kind in MISUSE:
                 raise
             if refusal.description == INTERRUPTED:
-                raise CommandRefused(
-                    "timeout",
-                    f"the statement {shown(request.about)} was not elaborated within {timeout_s:g} s, {limit}. "
-                    "Raise that if the machine is slow or busy; else the statement asks too much of Lean",
-                    command=refusal.command,
-                ) from refusal
+                raise _not_elaborated(request, timeout_s, "half of request_deadline_s") from refusal
             description = f"{refusal.description}{_mathlib_advice(theorem, config.imports)}"
             raise StatementError(refusal.kind, description, command=refusal.command) from refusal
         root = started if isinstance(started, ProofState) else await _printed(worker, started)
@@ -285,6 +281,15 @@ def _forget(worker: LeanWorker, reply: object) -> None:
     """Have the worker forget a state that nobody will ever refer to."""
     if (ref := ref_in(reply)) is not None:
         worker.post(goal_delete([ref]))
+
+
+def _not_elaborated(request: Request[Any], limit_s: float, limit: str) -> CommandRefused:
+    return CommandRefused(
+        "timeout",
+        f"the statement {shown(request.about)} was not elaborated within {limit_s:g} s, {limit}. "
+        "Raise that if the machine is slow or busy; else the statement asks too much of Lean",
+        command=request.command,
+    )
 
 
 async def _printed(worker: LeanWorker, ref: StateRef) -> ProofState:

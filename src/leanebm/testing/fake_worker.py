@@ -33,7 +33,8 @@ are tactics:
 Followed by ``once``, a tactic misbehaves the first time only (of all workers that share a ``marker``
 file) and is a ``step`` ever after. ``proof.certify`` accepts a text without ``sorry`` that ends with
 ``done``; a line ``-- certify T`` in it makes certification do what the tactic ``T`` does, and ``-- out of time``
-has it, and ``frontend.process``, interrupted.
+has it interrupted. So it is with ``frontend.process``; ``-- takes N`` in a text is interrupted if ``options.set`` gave
+commands less than N milliseconds, for the real Pantograph has one limit for all of them.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class FakeWorker:
         self.hoard = b""
         self.nonce: Json = {}
         self.next_id = 0
+        self.timeout_ms = 0
 
     def run(self) -> None:
         """Serve until a blank line or end of input."""
@@ -142,10 +144,10 @@ class FakeWorker:
             "goal.tactic": self.goal_tactic,
             "goal.print": self.goal_print,
             "goal.delete": self.goal_delete,
-            "frontend.process": process_file,
+            "frontend.process": self.frontend_process,
             "stat": lambda _: {"nGoals": len(self.states)},
-            "options.set": lambda _: {},
-            "env.describe": lambda _: {"imports": [], "modules": [], "leanVersion": "4.0.0-fake"},
+            "options.set": self.options_set,
+            "env.describe": self.env_describe,
             "expr.echo": lambda asked: {"expr": {"pp": asked["expr"]}, "type": {"pp": "Prop"}},
             "env.inspect": lambda asked: {"type": {"pp": f"type of {asked['name']}"}, "isUnsafe": False},
         }
@@ -226,14 +228,34 @@ class FakeWorker:
             self.states.pop(state_id, None)
         return {}
 
+    def env_describe(self, _: Json) -> Json:
+        """Which Lean this is; Pantograph does not say."""
+        version = {} if self.scenario["dialect"] == "pantograph" else {"leanVersion": "4.0.0-fake"}
+        return {"imports": [], "modules": [], **version}
+
+    def options_set(self, payload: Json) -> Json:
+        """Keep the one option that matters here: how long a command may take."""
+        self.timeout_ms = payload.get("timeout", self.timeout_ms)
+        return {}
+
+    def is_interrupted(self, source: str) -> bool:
+        """Whether a text is given up; one that asks for a misbehaviour gets it first."""
+        lines = [line.strip() for line in source.splitlines()]
+        for line in lines:
+            if line.startswith("-- certify "):
+                self.misbehave(line.removeprefix("-- certify "))
+        needed_ms = max((int(line.split()[2]) for line in lines if line.startswith("-- takes ")), default=0)
+        return "-- out of time" in lines or 0 < self.timeout_ms < needed_ms
+
+    def frontend_process(self, payload: Json) -> Json:
+        """Process a file, in the time that every command has."""
+        return refusal("io", "interrupt") if self.is_interrupted(payload["file"]) else process_file(payload)
+
     def proof_certify(self, payload: Json) -> Json:
         """Accept what ends with ``done``."""
         source = payload["source"]
-        if "-- out of time" in source:
+        if self.is_interrupted(source):
             return refusal("io", "interrupt")
-        for line in source.splitlines():
-            if line.strip().startswith("-- certify "):
-                self.misbehave(line.strip().removeprefix("-- certify "))
         if "sorry" in source:
             return {"rejected": {"reason": "sorry", "message": "the proof depends on sorryAx"}}
         if not source.endswith("  done\n"):
@@ -385,8 +407,6 @@ def refusal(kind: str, description: str) -> Json:
 def process_file(payload: Json) -> Json:
     """Pantograph's frontend: elaborates nothing, looks for ``done``, ``sorry`` and ``-- axiom`` lines."""
     source = payload["file"]
-    if "-- out of time" in source:
-        return refusal("io", "interrupt")
     name = source.partition("theorem ")[2].partition(" ")[0]
     axioms = [line.split()[-1] for line in source.splitlines() if line.strip().startswith("-- axiom ")]
     listing = f"depends on axioms: [{', '.join(axioms)}]" if axioms else "does not depend on any axioms"
