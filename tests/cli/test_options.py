@@ -13,7 +13,7 @@ from leanebm.cli._options import FORMATS, lean_options, reading_options, run_opt
 from leanebm.data import FileFormat, FileReading
 from leanebm.energy.training import RankingLoss
 from leanebm.errors import ConfigError
-from leanebm.lean import EmbeddedBackend, NativeBackend
+from leanebm.lean import EmbeddedBackend, NativeBackend, PantographBackend
 from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, NegativesConfig, RunConfig
 from leanebm.pipeline.part_check import PART_KINDS
 from leanebm.policy import PROMPT_FORMATS, EncoderBackend, PolicyApi
@@ -70,6 +70,30 @@ def test_each_option_reaches_its_setting(arguments: list[str], reach: Any, expec
 
 def test_a_project_means_the_native_lean_in_it(tmp_path: Path) -> None:
     assert parsed("--project", str(tmp_path)).lean.backend == NativeBackend(project=tmp_path)
+
+
+def test_a_project_goes_to_the_lean_that_was_chosen(tmp_path: Path) -> None:
+    binary, project = tmp_path / "repl", ("--project", str(tmp_path))
+    pantograph = PantographBackend(binary=binary, project=tmp_path)
+    assert parsed("--lean", f"pantograph:binary={binary}", *project).lean.backend == pantograph
+    assert parsed("--lean", "auto", *project).lean.backend == NativeBackend(project=tmp_path)
+    settings = tmp_path / "run.toml"
+    for text in (f"backend = {{kind = 'pantograph', binary = '{binary}', project = '/another'}}", "backend = 'native'"):
+        settings.write_text(f"[lean]\n{text}\n")
+        expected = pantograph if "binary" in text else NativeBackend(project=tmp_path)
+        assert parsed("--config", str(settings), *project).lean.backend == expected
+
+
+def test_a_project_goes_to_the_pantograph_that_was_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leanebm.lean.config.bundled_pantograph", lambda: tmp_path / "repl")
+    backend = parsed("--lean", "pantograph", "--project", str(tmp_path)).lean.backend
+    assert backend == PantographBackend(binary=tmp_path / "repl", project=tmp_path)
+
+
+@pytest.mark.parametrize("lean", ["embedded", "auto:nonsense=1"])
+def test_what_a_lean_does_not_take_is_named(tmp_path: Path, lean: str) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)(project|nonsense).*--(project|lean)"):
+        parsed("--lean", lean, "--project", str(tmp_path))
 
 
 def test_a_key_may_come_from_the_environment() -> None:

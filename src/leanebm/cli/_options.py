@@ -114,10 +114,10 @@ _BACKEND = (
     ),
     _Setting(
         "--project",
-        "lean.backend",
+        "lean.backend.project",
         click.Path(exists=True, file_okay=False, path_type=Path),
-        "A built Lake project to run the native Lean in (Mathlib does not work yet).",
-        read=lambda project: {"kind": "native", "project": str(project)},
+        "A built Lake project, for --lean pantograph or the native Lean (Mathlib does not work yet).",
+        read=str,
     ),
 )
 

@@ -135,8 +135,8 @@ class LeanPoolConfig:
         return cls(backend=NativeBackend(project=project), **settings)
 
     @classmethod
-    def with_bundled_pantograph(cls, **settings: Any) -> Self:
-        """The Pantograph that you built under ``vendor/Pantograph``.
+    def with_bundled_pantograph(cls, project: Path | str | None = None, **settings: Any) -> Self:
+        """The Pantograph that you built under ``vendor/Pantograph``, over the Lake project at ``project`` if given.
 
         Raises:
             LeanInstallError: there is none.
@@ -147,4 +147,4 @@ class LeanPoolConfig:
                 "there is no built Pantograph under vendor/Pantograph; check out the commit that "
                 "vendor/ pins there and run 'lake build repl' in it"
             )
-        return cls(backend=PantographBackend(binary=binary), **settings)
+        return cls(backend=PantographBackend(binary=binary, project=project), **settings)

@@ -251,7 +251,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _overlay(table: dict[str, Any], upper: Mapping[str, Any]) -> None:
     """Lay ``upper`` over ``table``, table by table; anything else is replaced whole, and so is a part."""
     for key, value in upper.items():
-        if isinstance(value, Mapping) and "kind" not in value and isinstance(table.get(key), dict):
+        lower = table.get(key)
+        if isinstance(value, Mapping) and "kind" not in value and isinstance(lower, dict | str):
+            table[key] = dict(lower) if isinstance(lower, dict) else {"kind": lower}
             _overlay(table[key], value)
         else:
             table[key] = dict(value) if isinstance(value, Mapping) else value

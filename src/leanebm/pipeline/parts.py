@@ -20,7 +20,7 @@ import sys
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -67,8 +67,11 @@ class Family:
     built_in: Mapping[str, Factory] = attrs.field(factory=dict)
     """Ours, by the word that picks it. These words cannot be taken."""
 
-    discovered: Mapping[str, Callable[[], object]] = attrs.field(factory=dict)
+    discovered: Mapping[str, Factory] = attrs.field(factory=dict)
     """Words that pick a part by looking at this machine; what was found is what gets written down."""
+
+    usual: str | None = None
+    """The word for a table that says only what the part is like, and not its ``kind``; ``None`` if it must."""
 
     supplied: frozenset[str] = frozenset()
     """Keyword arguments that a run supplies; a part gets those that it names, when the run starts."""
@@ -77,6 +80,14 @@ class Family:
     def a_noun(self) -> str:
         """The noun with its article: ``a scorer``, ``an energy model``."""
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
+    def finder(self, kind: object, given: Collection[str]) -> Factory | None:
+        """What looks for the part on this machine, unless more is ``given`` than that takes and ours knows better."""
+        if not isinstance(kind, str) or kind not in self.discovered:
+            return None
+        finder = self.discovered[kind]
+        taken = {parameter.name for parameter in parameters_of(finder).parameters}
+        return finder if taken.issuperset(given) or kind not in self.built_in else None
 
     def check(self, part: object) -> None:
         """Make sure that ``part`` has the family's methods; a class may stand for its objects.
@@ -87,6 +98,14 @@ class Family:
         if missing := [name for name in self.methods if not hasattr(part, name)]:
             name = part.__qualname__ if isinstance(part, type) else type(part).__qualname__
             raise TypeError(f"{name} is no {self.noun}: it has no {' and no '.join(missing)}")
+
+
+def _best_backend(project: Path | None = None) -> LeanBackend:
+    return LeanPoolConfig.auto().backend if project is None else NativeBackend(project=project)
+
+
+def _bundled_pantograph(project: Path | None = None) -> LeanBackend:
+    return LeanPoolConfig.with_bundled_pantograph(project).backend
 
 
 FAMILIES: Final[Mapping[Any, Family]] = {
@@ -134,10 +153,8 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "native": NativeBackend,
             "pantograph": PantographBackend,
         },
-        discovered={
-            "auto": lambda: LeanPoolConfig.auto().backend,
-            "pantograph": lambda: LeanPoolConfig.with_bundled_pantograph().backend,
-        },
+        discovered={"auto": _best_backend, "pantograph": _bundled_pantograph},
+        usual="auto",
     ),
 }
 """Which parts there are, by the interface that a setting is annotated with."""

@@ -206,13 +206,11 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
 
     def structure(value: object, _: object) -> object:
         table = value if isinstance(value, Mapping) else {"kind": value}
-        kind = table.get("kind")
-        if table.keys() == {"kind"} and isinstance(kind, str) and kind in family.discovered:
-            return family.discovered[kind]()
-        factory = find_factory(family, kind)
+        kind = table.get("kind", family.usual)
+        own = {key: member for key, member in table.items() if key != "kind"}
+        factory = family.finder(kind, own) or find_factory(family, kind)
         if isinstance(factory, type):
             family.check(factory)
-        own = {key: member for key, member in table.items() if key != "kind"}
         if family.supplied:
             return Part(factory, _structured(own, factory, parameters_of(factory).without(family.supplied)))
         part = _built(own, factory, parameters_of(factory))
