@@ -70,6 +70,15 @@ def test_a_typed_key_outweighs_the_environments_for_every_arm(monkeypatch: pytes
     assert CliRunner().invoke(keys, arms).output == "from-environment\n" * 2
 
 
+def test_an_oracle_and_a_portfolio_are_arms_by_their_words(leanebm_command: Leanebm) -> None:
+    arms = [BROAD, "portfolio=--search portfolio:other=shortest_state", "oracle=--scorer oracle:runs=out"]
+    result = evaluate(leanebm_command, *(word for arm in arms for word in ("--arm", arm)), "--json")
+    assert result.exit_code == 0
+    expansions = {name: arm["expansions"] for name, arm in json.loads(result.stdout)["arms"].items()}
+    assert expansions["oracle"] < min(expansions["broad"], expansions["portfolio"])
+    assert 'kind = "shortest_state"' in Path("out", "arms", "portfolio", "config.toml").read_text()
+
+
 @pytest.mark.parametrize(
     ("arms", "says"),
     [

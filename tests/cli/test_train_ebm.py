@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import Result
 
-from leanebm.energy import load_checkpoint
+from leanebm.energy import SpectralNormMode, load_checkpoint
 from leanebm.energy.training import RankingLoss
 
 Leanebm = Callable[..., Result]
@@ -44,8 +44,22 @@ def test_what_the_report_advises_are_options(leanebm_command: Leanebm, run: str)
     assert "max_steps: 20 in the folder, 30 now" in again.stderr
 
 
-def test_every_loss_can_be_asked_for(leanebm_command: Leanebm) -> None:
-    assert f"[{'|'.join(loss.value for loss in RankingLoss)}]" in leanebm_command("train-ebm", "--help").stdout
+@pytest.mark.usefixtures("toy_lean")
+def test_heads_to_compare_with_are_options(leanebm_command: Leanebm, run: str) -> None:
+    made = ("train-ebm", "--trajectories", run, "--steps", "20")
+    plain = ("--hidden", "none", "--spectral-norm", "none", "--counts")
+    assert leanebm_command(*made, "--output-dir", "ruler", *plain).exit_code == 0
+    config = load_checkpoint("ruler").header.config
+    assert (config.d_in, config.hidden, config.spectral_norm.value) == (8, (), "none")
+    refused = leanebm_command(*made, "--output-dir", "h", "--counts", "--server-url", "http://127.0.0.1:1")
+    assert refused.exit_code == 2
+    assert "leave out --server-url" in refused.stderr
+
+
+def test_every_loss_and_normalisation_can_be_asked_for(leanebm_command: Leanebm) -> None:
+    help_ = leanebm_command("train-ebm", "--help").stdout
+    for choices in (RankingLoss, SpectralNormMode):
+        assert f"[{'|'.join(choice.value for choice in choices)}]" in help_
 
 
 def test_widths_that_are_no_numbers_are_refused(leanebm_command: Leanebm) -> None:

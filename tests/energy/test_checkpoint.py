@@ -28,10 +28,10 @@ from leanebm.energy import (
     EnergyHeadConfig,
     SpectralNormMode,
     TunedWeights,
+    amend_header,
     load_checkpoint,
     load_header,
     save_checkpoint,
-    save_tuned_weights,
 )
 from leanebm.energy.checkpoint import HEADER_NAME, WeightsFile, header_from_json, header_to_json, sole_writer
 from leanebm.energy.checkpoint_header import Calibration
@@ -167,7 +167,7 @@ def test_tuned_weights_are_put_into_the_header_and_nowhere_else(tmp_path: Path) 
     original = saved(tmp_path)
     weights, untuned = weights_in(tmp_path).read_bytes(), (tmp_path / HEADER_NAME).read_bytes()
     for tuned in (TUNED, attrs.evolve(TUNED, beta=0.0)):
-        save_tuned_weights(tmp_path, tuned)
+        amend_header(tmp_path, tuned=tuned)
         assert load_header(tmp_path) == attrs.evolve(original.header, tuned=tuned)
         assert load_checkpoint(tmp_path).header.tuned == tuned
         assert weights_in(tmp_path).read_bytes() == weights
@@ -177,11 +177,11 @@ def test_tuned_weights_are_put_into_the_header_and_nowhere_else(tmp_path: Path) 
 
 def test_a_head_that_is_being_trained_or_is_none_is_not_written_into(tmp_path: Path) -> None:
     with pytest.raises(EnergyError, match="holds no energy head"):
-        save_tuned_weights(tmp_path, TUNED)
+        amend_header(tmp_path, tuned=TUNED)
     assert list(tmp_path.iterdir()) == []
     saved(tmp_path)
     with sole_writer(tmp_path), pytest.raises(EnergyError, match="another process"):
-        save_tuned_weights(tmp_path, TUNED)
+        amend_header(tmp_path, tuned=TUNED)
     assert load_header(tmp_path).tuned is None
 
 
@@ -192,8 +192,8 @@ def test_a_disk_that_refuses_is_told_and_leaves_the_header(tmp_path: Path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(EnergyError, match=r"cannot be written into .*: No space left"):
-        save_tuned_weights(tmp_path, TUNED)
+    with pytest.raises(EnergyError, match=r"head\.json cannot be written: No space left"):
+        amend_header(tmp_path, tuned=TUNED)
     assert load_header(tmp_path).tuned is None
 
 

@@ -25,7 +25,6 @@ def test_hidden_widths_may_be_a_list_as_toml_has_them() -> None:
     [
         {"d_in": 0},
         {"d_in": 4096.0},
-        {"hidden": ()},
         {"hidden": (8, 0)},
         {"hidden": ("8",)},
         {"activation": "softmax"},

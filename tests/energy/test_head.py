@@ -47,12 +47,22 @@ def training_step(head: EnergyHead, optimizer: torch.optim.Optimizer, seed: int)
     [
         (EnergyHeadConfig(), 11_014_145),
         (EnergyHeadConfig(d_in=384, hidden=(512, 256, 128)), 361_473),
+        (EnergyHeadConfig(d_in=384, hidden=()), 385),
     ],
 )
 def test_number_of_parameters(config: EnergyHeadConfig, parameters: int) -> None:
     with torch.device("meta"):
         head = EnergyHead(config)
     assert sum(parameter.numel() for parameter in head.parameters()) == parameters
+
+
+@pytest.mark.parametrize("mode", SpectralNormMode)
+def test_without_hidden_layers_it_is_linear(mode: SpectralNormMode) -> None:
+    head = EnergyHead(EnergyHeadConfig(d_in=WIDTH, hidden=(), spectral_norm=mode)).eval()
+    one, other = states(2)
+    torch.testing.assert_close(head(2.0 * one - 3.0 * other), 2.0 * head(one) - 3.0 * head(other))
+    head.freeze_spectral()
+    torch.testing.assert_close(head(one + other), head(one) + head(other))
 
 
 @pytest.mark.parametrize("mode", SpectralNormMode)

@@ -20,15 +20,18 @@ _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, pa
 _LOSSES = ("bradley_terry", "info_nce", "margin", "listwise")
 """As :class:`~leanebm.energy.training.RankingLoss` has them; to import it would take torch."""
 
+_SPECTRAL_NORMS = ("random", "persistent", "krylov", "none")
+"""As :class:`~leanebm.energy.SpectralNormMode` has them."""
+
 
 def _widths(text: str | None) -> list[int] | None:
-    """The numbers in ``512,256,128``."""
-    if text is None:
-        return None
+    """The numbers in ``512,256,128``; ``none`` stands for no layer."""
+    if text is None or text == "none":
+        return None if text is None else []
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not of the form 512,256,128") from None
+        raise click.BadParameter(f"{text!r} is not of the form 512,256,128, nor none") from None
 
 
 @click.command(name="train-ebm")
@@ -49,7 +52,13 @@ def _widths(text: str | None) -> list[int] | None:
 @click.option("--loss", type=click.Choice(_LOSSES),
               help="What ranks siblings.  [default: bradley_terry]")  # fmt: skip
 @click.option("--hidden", metavar="N,N,…", callback=lambda _, __, text: _widths(text),
-              help="Widths of the hidden layers.  [default: by the embeddings' width]")  # fmt: skip
+              help="Widths of the hidden layers; 'none' for a linear probe.  "
+              "[default: by the embeddings' width]")  # fmt: skip
+@click.option("--spectral-norm", type=click.Choice(_SPECTRAL_NORMS),
+              help="How layers are normalised; 'none' for a plain perceptron.  [default: random]")  # fmt: skip
+@click.option("--counts", is_flag=True, default=None,
+              help="Let the head see eight counts of a state (sizes, goals, hypotheses, symbols) in place of its "
+              "embedding: the ruler that a head on embeddings has to beat.")  # fmt: skip
 @click.option("--dropout", type=float, metavar="P", help="Share of hidden units left out per step.  [default: 0.1]")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of the head and its training.  [default: 0]")
 @click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.  [default: cpu]")
@@ -93,6 +102,8 @@ def train_ebm(
 
 _SETTINGS = {
     "hidden": "hidden",
+    "spectral_norm": "spectral_norm",
+    "counts": "counts",
     "dropout": "dropout",
     "threads": "threads",
     "steps": "trainer.max_steps",

@@ -3,10 +3,10 @@
 from leanebm.energy import _installed  # noqa: F401 - first of all
 from leanebm.energy.checkpoint import (
     EnergyCheckpoint,
+    amend_header,
     load_checkpoint,
     load_header,
     save_checkpoint,
-    save_tuned_weights,
 )
 from leanebm.energy.checkpoint_header import Calibration, CheckpointHeader, TunedWeights
 from leanebm.energy.config import EnergyHeadConfig, SpectralNormMode
@@ -24,8 +24,8 @@ __all__ = [
     "SpectralNormMode",
     "SpectralReport",
     "TunedWeights",
+    "amend_header",
     "load_checkpoint",
     "load_header",
     "save_checkpoint",
-    "save_tuned_weights",
 ]

@@ -32,7 +32,13 @@ from torch import Tensor
 
 from leanebm._shown import fitting_repr, reason, sentence, shown, shown_json
 from leanebm.core import EncoderIdentity
-from leanebm.energy.checkpoint_header import CHECKPOINT_SCHEMA_VERSION, CheckpointHeader, JsonScalar, TunedWeights
+from leanebm.energy.checkpoint_header import (
+    CHECKPOINT_SCHEMA_VERSION,
+    Calibration,
+    CheckpointHeader,
+    JsonScalar,
+    TunedWeights,
+)
 from leanebm.energy.config import EnergyHeadConfig
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EnergyError
@@ -198,8 +204,12 @@ def load_header(folder: Path | str) -> CheckpointHeader:
     return header
 
 
-def save_tuned_weights(folder: Path | str, tuned: TunedWeights) -> None:
-    """Write into the header of the checkpoint in ``folder`` which weights a search is to use; the head stays as it is.
+def amend_header(
+    folder: Path | str, *, calibration: Calibration | None = None, tuned: TunedWeights | None = None
+) -> None:
+    """Write units, or weights that were tuned, into the header of the head in ``folder``; its numbers stay as they are.
+
+    What is ``None`` stays as it is, too.
 
     Raises:
         EnergyError: there is no checkpoint, another process writes there, or the folder cannot be written; what is
@@ -210,10 +220,10 @@ def save_tuned_weights(folder: Path | str, tuned: TunedWeights) -> None:
     try:
         with sole_writer(folder):
             header, weights = _read_header(folder / HEADER_NAME)
-            text = header_to_json(attrs.evolve(header, tuned=tuned), weights)
-            write_atomically(folder / HEADER_NAME, text.encode())
+            new = attrs.evolve(header, calibration=calibration or header.calibration, tuned=tuned or header.tuned)
+            write_atomically(folder / HEADER_NAME, header_to_json(new, weights).encode())
     except OSError as error:
-        raise EnergyError(f"The tuned weights cannot be written into {folder}: {reason(error)}.") from error
+        raise EnergyError(f"{folder / HEADER_NAME} cannot be written: {reason(error)}.") from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 
 import attrs
-from attrs.validators import deep_iterable, ge, in_, instance_of, le, lt, min_len
+from attrs.validators import deep_iterable, ge, in_, instance_of, le, lt
 
 from leanebm._shown import fitting_repr
 
@@ -47,9 +47,9 @@ class EnergyHeadConfig:
     hidden: tuple[int, ...] = attrs.field(
         default=(2048, 1024, 512),
         converter=_as_tuple,
-        validator=[min_len(1), deep_iterable(member_validator=[instance_of(int), ge(1)])],
+        validator=deep_iterable(member_validator=[instance_of(int), ge(1)]),
     )
-    """Widths of the hidden layers, from the input to the output."""
+    """Widths of the hidden layers, from the input to the output; without any, the head is a linear probe."""
 
     activation: str = attrs.field(default="silu", validator=in_(ACTIVATIONS))
     """What stands between two layers: ``silu``, ``gelu``, ``relu`` or ``tanh``."""

@@ -171,7 +171,7 @@ class RunConfig:
     @property
     def asks_server_for_embeddings(self) -> bool:
         """Whether an energy head, or a part of the user's own, takes embeddings from a server."""
-        return self.energy.path is not None or self.parts.want("encoder")
+        return self.energy.needs_encoder or self.parts.want("encoder")
 
     @property
     def uses_embedded_server(self) -> bool:

@@ -33,7 +33,8 @@ from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.pipeline._parameters import Factory, parameters_of
-from leanebm.search import BestFirstSearch
+from leanebm.pipeline.evaluation.oracle import Oracle
+from leanebm.search import BestFirstSearch, PortfolioSearch
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
@@ -119,6 +120,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "depth_first": DepthFirst,
             "length_normalised": LengthNormalisedLogProb,
             "negative_energy": NegativeEnergy,
+            "oracle": Oracle,
             "random": RandomOrder,
             "shortest_state": ShortestState,
             "weighted_sum": WeightedSum,
@@ -134,7 +136,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
         noun="search",
         group="leanebm.searches",
         methods=("run",),
-        built_in={"best_first": BestFirstSearch},
+        built_in={"best_first": BestFirstSearch, "portfolio": PortfolioSearch},
         supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),
     ),
     EnergyModel: Family(

@@ -246,7 +246,7 @@ async def _enter_energy(
     config: RunConfig, observer: Observer, stack: AsyncExitStack, *, server: PolicyClient | None, policy: TacticPolicy
 ) -> tuple[StateScorer, EnergyModel | None]:
     """The scorer and the energy model, which an energy head changes together."""
-    if config.energy.path is not None and server is not None:
+    if config.energy.path is not None:
         with stage(observer, "loading the energy head"):
             guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, server))
         return guidance.scorer, guidance.energy

@@ -4,6 +4,7 @@ from leanebm.search.best_first import BestFirstSearch, SearchConfig
 from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
 from leanebm.search.factory import SearchFactory
 from leanebm.search.frontier import Frontier
+from leanebm.search.portfolio import PortfolioSearch
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search
 from leanebm.search.scorers import (
     BreadthFirst,
@@ -29,6 +30,7 @@ __all__ = [
     "Frontier",
     "LengthNormalisedLogProb",
     "NegativeEnergy",
+    "PortfolioSearch",
     "RandomOrder",
     "Rival",
     "SearchBudget",

@@ -252,7 +252,7 @@ class BestFirstSearch:
             return
         with progress.timed("score"):
             energies = await self.energy.energies([node.state for node in nodes])
-        _require_finite(energies, len(nodes), self.energy, "energy per state")
+        require_finite(energies, len(nodes), self.energy, "energy per state")
         for node, energy in zip(nodes, energies, strict=True):
             node.energy = energy
 
@@ -261,7 +261,7 @@ class BestFirstSearch:
             return ()
         with progress.timed("score"):
             scores = await self.priority(progress, leaves)
-        _require_finite(scores, len(leaves), self.scorer, "number per leaf")
+        require_finite(scores, len(leaves), self.scorer, "number per leaf")
         return scores
 
     async def _push(self, progress: SearchProgress, node: Node) -> None:
@@ -271,7 +271,12 @@ class BestFirstSearch:
             await progress.free([dropped.state])
 
 
-def _require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:
+def require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:
+    """Refuse what ``giver`` said unless it is ``count`` finite numbers.
+
+    Raises:
+        EnergyError: it is not.
+    """
     try:
         are_finite = len(numbers) == count and all(math.isfinite(number) for number in numbers)
     except TypeError:  # no numbers at all

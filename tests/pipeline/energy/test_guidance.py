@@ -19,8 +19,8 @@ from leanebm.energy import (
     EnergyHead,
     EnergyHeadConfig,
     TunedWeights,
+    amend_header,
     save_checkpoint,
-    save_tuned_weights,
 )
 from leanebm.errors import ConfigError, EnergyError
 from leanebm.pipeline import EnergyConfig, RunConfig, guided_scorer
@@ -129,7 +129,7 @@ async def test_what_was_tuned_is_used_unless_a_weight_is_given(
     plain, given = EnergyConfig(path=folder), EnergyConfig(path=folder, beta=0.5)
     before = RunConfig(energy=plain).scorer, plain.digest, given.digest
     assert before[0] == LengthNormalisedLogProb()
-    save_tuned_weights(folder, TUNED)
+    amend_header(folder, tuned=TUNED)
     tuned = LengthNormalisedLogProb(alpha=1.0)
     assert RunConfig(energy=plain).scorer == tuned
     assert RunConfig(energy=plain, scorer=POLICY).scorer == POLICY
@@ -142,7 +142,7 @@ async def test_what_was_tuned_is_used_unless_a_weight_is_given(
             pass
     assert plain.digest != before[1]
     assert given.digest == before[2]
-    save_tuned_weights(folder, attrs.evolve(TUNED, beta=0.0))
+    amend_header(folder, tuned=attrs.evolve(TUNED, beta=0.0))
     async with open_guidance(plain, POLICY, Encoder()) as guidance:
         assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=0.0)
     assert "proved no more when it was tuned" in caplog.text
@@ -155,6 +155,21 @@ async def test_a_folder_becomes_an_energy_model_and_a_scorer(folder: Path) -> No
         assert await guidance.energy.energies(STATES) == energies
         assert len(set(energies)) > 1
         assert guidance.scorer == guided_scorer(POLICY, CALIBRATION, beta=0.75)
+
+
+async def test_a_head_that_needs_an_encoder_is_refused_where_there_is_none(folder: Path) -> None:
+    assert EnergyConfig(path=folder).needs_encoder
+    assert not EnergyConfig().needs_encoder
+    with pytest.raises(ConfigError, match="needs an encoder, and this run has none"):
+        async with open_guidance(EnergyConfig(path=folder), POLICY, None):
+            pass
+
+
+async def test_the_energy_alone_needs_no_weight(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(folder, attrs.evolve(CALIBRATION, beta=0.0))
+    async with open_guidance(EnergyConfig(path=folder), NegativeEnergy(), Encoder()) as guidance:
+        assert guidance.scorer == NegativeEnergy()
+    assert "weight 0" not in caplog.text
 
 
 async def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from leanebm.core import Theorem
-from leanebm.energy import EnergyHeadConfig, load_checkpoint
+from leanebm.energy import EnergyHeadConfig, SpectralNormMode, load_checkpoint
 from leanebm.energy.diagnostics import HeadReport
 from leanebm.energy.training import EnergyTrainerConfig
 from leanebm.errors import ConfigError, EnergyError
@@ -27,11 +27,12 @@ from leanebm.pipeline import (
     guided_scorer,
     start_embedded_server,
 )
+from leanebm.pipeline.energy.counting_encoder import COUNTS
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.search import SearchBudget, SearchConfig
-from leanebm.testing import SAMPLE_LEAVES, ToyWorld
+from leanebm.search import LengthNormalisedLogProb, SearchBudget, SearchConfig
+from leanebm.testing import SAMPLE_LEAVES, ToyWorld, check_energy_model
 
 QUICK = EnergyTrainingConfig(
     hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=60, eval_every=20, log_every=5, learning_rate=3e-3)
@@ -103,6 +104,42 @@ async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: En
         assert guidance.scorer == guided_scorer(policy_scorer, calibration, beta=1.0)
 
 
+async def test_a_head_on_counts_brings_its_encoder_along(searched: EnergySources, tmp_path: Path) -> None:
+    await EnergyTrainingRun(attrs.evolve(QUICK, counts=True, hidden=None), searched, tmp_path).run()
+    header = load_checkpoint(tmp_path).header
+    assert (header.config.d_in, header.config.hidden, header.encoder) == (8, (32, 16), COUNTS)
+    settings = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
+    assert not RunConfig(energy=settings).asks_server_for_embeddings
+    async with open_guidance(settings, LengthNormalisedLogProb(), None) as guidance:
+        await check_energy_model(guidance.energy)
+
+
+async def test_a_linear_probe_and_a_plain_perceptron_are_heads_like_any_other(
+    searched: EnergySources, tmp_path: Path
+) -> None:
+    config = attrs.evolve(QUICK, hidden=(), spectral_norm=SpectralNormMode.NONE)
+    diagnosis = await EnergyTrainingRun(config, searched, tmp_path).run()
+    header = load_checkpoint(tmp_path).header
+    assert (header.config.hidden, header.config.spectral_norm) == ((), SpectralNormMode.NONE)
+    assert header.calibration == diagnosis.calibration
+
+
+async def test_the_twin_can_be_searched_with_as_well(searched: EnergySources, tmp_path: Path) -> None:
+    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
+    head, twin = load_checkpoint(tmp_path).header, load_checkpoint(tmp_path / "twin").header
+    assert twin.training["role"] == "twin"
+    assert twin.calibration is not None
+    assert head.calibration is not None
+    assert twin.calibration.policy_sd == head.calibration.policy_sd
+    assert twin.calibration.energy_sd != head.calibration.energy_sd
+    async with (
+        start_embedded_server() as url,
+        PolicyClient(PolicyClientConfig(url=url)) as encoder,
+        open_guidance(EnergyConfig(path=tmp_path / "twin", beta=1.0), LengthNormalisedLogProb(), encoder) as guidance,
+    ):
+        assert guidance.scorer == guided_scorer(LengthNormalisedLogProb(), twin.calibration, beta=1.0)
+
+
 async def test_without_held_out_folders_some_theorems_are_held_out(searched: EnergySources, tmp_path: Path) -> None:
     alone = attrs.evolve(searched, val_trajectories=())
     diagnosis = await EnergyTrainingRun(attrs.evolve(QUICK, validation_fraction=0.3), alone, tmp_path).run()
@@ -129,7 +166,7 @@ async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergyS
 async def test_a_finished_training_that_is_asked_for_again_ends_as_it_had(
     searched: EnergySources, tmp_path: Path
 ) -> None:
-    names = ("head.json", "diagnosis.json", "validation.parquet", "metrics.csv")
+    names = ("head.json", "twin/head.json", "diagnosis.json", "validation.parquet", "metrics.csv")
     await EnergyTrainingRun(QUICK, searched, tmp_path).run()
     ended = {name: (tmp_path / name).read_bytes() for name in names}
     await EnergyTrainingRun(QUICK, searched, tmp_path).run()
@@ -172,6 +209,11 @@ def test_the_head_fits_the_width_of_the_embeddings() -> None:
     assert EnergyTrainingConfig(hidden=(8,), dropout=0.4).head_for(384) == EnergyHeadConfig(
         d_in=384, hidden=(8,), dropout=0.4
     )
+
+
+def test_counts_and_a_server_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="leave out --server-url"):
+        EnergyTrainingConfig(counts=True, policy=PolicyClientConfig(url="http://127.0.0.1:1"))
 
 
 def test_a_small_head_is_trained_with_one_thread_unless_another_number_is_given() -> None:

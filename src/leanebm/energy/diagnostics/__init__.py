@@ -5,6 +5,7 @@ all, :data:`ALARMS` look for known illnesses, and :class:`PromotionGate` decides
 search.
 """
 
+from leanebm.core.state_counts import state_shape
 from leanebm.energy.diagnostics.alarms import ALARMS, Alarm, Findings, Severity, raise_alarms
 from leanebm.energy.diagnostics.calibration_fit import (
     BetaPoint,
@@ -31,7 +32,7 @@ from leanebm.energy.diagnostics.sibling_figures import (
     sibling_rank1_random,
     sibling_slices,
 )
-from leanebm.energy.diagnostics.siblings import SiblingSet, state_shape
+from leanebm.energy.diagnostics.siblings import SiblingSet
 
 __all__ = [
     "ALARMS",

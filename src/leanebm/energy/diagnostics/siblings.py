@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
@@ -12,17 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence
+from leanebm.core.state_counts import state_shape
 from leanebm.energy.diagnostics.estimate import Floats
 from leanebm.errors import EnergyError
-
-_TURNSTILE: Final = re.compile(r"^⊢", re.MULTILINE)
-_LOCAL_CONTEXT: Final = re.compile(r"^(?!⊢|\s)([^:\n]+?) :", re.MULTILINE)
-
-
-def state_shape(text: str) -> tuple[float, float, float]:
-    """What a ruler sees of a printed state: characters, open goals, local names (``a b : Nat`` counts two)."""
-    names = sum(len(found.split()) for found in _LOCAL_CONTEXT.findall(text))
-    return float(len(text)), float(len(_TURNSTILE.findall(text))), float(names)
 
 
 def floats(values: ArrayLike) -> Floats:

@@ -1,8 +1,10 @@
 """From contrastive groups to a trained energy head, with a twin beside it that must learn nothing."""
 
+from leanebm.energy.training._training_run import TWIN_NAME
 from leanebm.energy.training.config import EnergyTrainerConfig, ObjectiveConfig, RankingLoss
 from leanebm.energy.training.contrastive_data import (
     EVIDENCE_WEIGHTS,
+    MAX_SHARED_FRACTION,
     ContrastiveData,
     TheoremPaths,
     TidyGroups,
@@ -28,7 +30,9 @@ from leanebm.energy.training.trainer import EnergyTrainer
 
 __all__ = [
     "EVIDENCE_WEIGHTS",
+    "MAX_SHARED_FRACTION",
     "METRIC_COLUMNS",
+    "TWIN_NAME",
     "ContrastiveData",
     "EnergyTrainer",
     "EnergyTrainerConfig",

@@ -43,7 +43,8 @@ _STATE_NAME: Final = "training_state.safetensors"
 
 _LAST: Final = "last"
 
-_TWIN: Final = "twin"
+TWIN_NAME: Final = "twin"
+"""Folder within a head's folder that holds the twin."""
 
 _SELECTED_BY: Final = "pairwise_sibling"
 
@@ -104,7 +105,7 @@ class TrainingRun:
 
     def _begin(self) -> None:
         """Start afresh, or from what an interrupted run has saved."""
-        for folder in (self._folder, self._folder / _LAST, self._folder / _TWIN):
+        for folder in (self._folder, self._folder / _LAST, self._folder / TWIN_NAME):
             remove_scratch(folder)  # of a run that was killed
         if self._state_path.exists():
             self._restore(*TrainingState.load(self._state_path))
@@ -195,7 +196,7 @@ class TrainingRun:
         figures |= {f"validation_{name}": metrics[name] for name in _VALIDATION_COLUMNS}
         if self._twin is not None:
             twin = self._measure_twin(self._twin)
-            self._save_head(self._folder / _TWIN, self._twin, twin)
+            self._save_head(self._folder / TWIN_NAME, self._twin, twin)
             figures |= twin
         log.add(self._step, figures)
         log.save()

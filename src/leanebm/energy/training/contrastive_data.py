@@ -29,8 +29,10 @@ MAX_SHARED_FRACTION: Final = 0.1
 """Different states may share a vector now and then, when their difference was cut off; this many may not."""
 
 
-def embedding_matrix(texts: Sequence[str], embeddings: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """The vectors of ``texts``, one per row, ``[N, D]``.
+def embedding_matrix(
+    texts: Sequence[str], embeddings: Mapping[str, ArrayLike], *, max_shared: float = MAX_SHARED_FRACTION
+) -> NDArray[np.float32]:
+    """The vectors of ``texts``, one per row, ``[N, D]``; a share ``max_shared`` of them may equal another's.
 
     Raises:
         EnergyError: vectors are missing, of different widths, all zero, not finite, or shared by so many
@@ -52,13 +54,13 @@ def embedding_matrix(texts: Sequence[str], embeddings: Mapping[str, ArrayLike]) 
                 f"{_excerpt(text)} has shape {list(vector.shape)}. Encode all states with one encoder."
             )
         row[:] = vector
-    problems = list(_problems(texts, matrix))
+    problems = list(_problems(texts, matrix, max_shared))
     if problems:
         raise EnergyError("the embeddings are damaged; the encoder is at fault:\n" + "\n".join(problems))
     return matrix
 
 
-def _problems(texts: Sequence[str], matrix: NDArray[np.float32]) -> Iterator[str]:
+def _problems(texts: Sequence[str], matrix: NDArray[np.float32], max_shared: float) -> Iterator[str]:
     is_finite = np.isfinite(matrix).all(axis=1)
     is_zero = ~matrix.any(axis=1)
     for fault, rows in (("are not finite", ~is_finite), ("are all zero", is_zero)):
@@ -68,11 +70,11 @@ def _problems(texts: Sequence[str], matrix: NDArray[np.float32]) -> Iterator[str
     same = _first_with_same_vector(matrix)
     usable = set(np.flatnonzero(is_finite & ~is_zero).tolist())
     shared = [row for row, first in enumerate(same) if first != row and row in usable]
-    if len(shared) > MAX_SHARED_FRACTION * len(texts):
+    if len(shared) > max_shared * len(texts):
         one, other = _excerpt(texts[same[shared[0]]]), _excerpt(texts[shared[0]])
         yield (
             f"  - {len(shared)} of {len(texts)} states have the same vector as another state, such as {one} and "
-            f"{other}; at most {MAX_SHARED_FRACTION:.0%} may. If such states differ late in their text, it is cut off "
+            f"{other}; at most {max_shared:.0%} may. If such states differ late in their text, it is cut off "
             "before: raise the encoder's length limit (max_state_chars of its settings, or the server's own). If they "
             "differ early, the encoder does not read the difference: use another encoder"
         )
@@ -242,6 +244,7 @@ class ContrastiveData:
         embeddings: Mapping[str, ArrayLike],
         *,
         evidence_weights: Mapping[Evidence, float] = EVIDENCE_WEIGHTS,
+        max_shared: float = MAX_SHARED_FRACTION,
     ) -> Self:
         """Index ``groups``, made tidy first, over the matrix of their embeddings.
 
@@ -249,6 +252,7 @@ class ContrastiveData:
             groups: at least one. One without negatives still teaches depth.
             embeddings: vectors by text, at least of :func:`state_texts` of ``groups``.
             evidence_weights: how much a negative counts in the loss.
+            max_shared: the share of states, in [0, 1], that may have the same vector as another one.
 
         Raises:
             EnergyError: there are no groups, or the embeddings cannot be used.
@@ -265,7 +269,7 @@ class ContrastiveData:
         negatives = [negative for group in ordered for negative in group.negatives]
         return cls(
             texts=texts,
-            states=torch.from_numpy(embedding_matrix(texts, embeddings)),
+            states=torch.from_numpy(embedding_matrix(texts, embeddings, max_shared=max_shared)),
             theorems=tuple(str(name) for name in theorems),
             theorem=theorem.astype(np.int64),
             parent=parent,

@@ -17,6 +17,7 @@ from leanebm._fields import DEVICE, SAME_RESULTS, torch_device
 from leanebm._shown import fitting_repr, reason
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
 from leanebm.errors import ConfigError
+from leanebm.pipeline.energy.counting_encoder import COUNTS, CountingEncoder
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
 from leanebm.storage import read_regular
 
@@ -91,12 +92,25 @@ class EnergyConfig:
 
         ``None`` if it did not, or there is no head that can be read.
         """
+        alpha = self._header_says("tuned", "alpha")
+        return float(alpha) if isinstance(alpha, int | float) else None
+
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether there is a head, and it is one for embeddings that a server makes."""
+        return self.path is not None and self._header_says("encoder", "model") != COUNTS.model
+
+    def _header_says(self, *keys: str) -> object:
+        """What stands in the head's header; ``None`` if it is not there, or there is no head that can be read."""
         if self.path is None:
             return None
         try:
-            return float(json.loads(read_regular(self.path / _HEADER_NAME))["tuned"]["alpha"])
+            found: Any = json.loads(read_regular(self.path / _HEADER_NAME))
+            for key in keys:
+                found = found[key]
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None  # whoever loads the head says what is wrong with it
+        return found
 
 
 def _untuned(header: bytes) -> bytes:
@@ -122,9 +136,11 @@ class Guidance:
 
 @asynccontextmanager
 async def open_guidance(
-    config: EnergyConfig, policy_scorer: StateScorer, encoder: StateEncoder
+    config: EnergyConfig, policy_scorer: StateScorer, encoder: StateEncoder | None
 ) -> AsyncIterator[Guidance]:
-    """Load the head, put ``encoder`` in front of it, and add its opinion to ``policy_scorer``'s.
+    """Load the head, put its encoder in front of it, and add its opinion to ``policy_scorer``'s.
+
+    That is ``encoder``; a head that was trained on counts brings its own.
 
     Raises:
         ConfigError: no head is configured, torch is not installed or does not see the device, or the head was
@@ -137,13 +153,17 @@ async def open_guidance(
     from leanebm.energy import HeadEnergyModel, load_checkpoint
 
     device = torch_device(config.device)
+    if not config.needs_encoder:
+        encoder = CountingEncoder()
+    if encoder is None:
+        raise ConfigError(f"the energy head in {config.path} needs an encoder, and this run has none")
     checkpoint = load_checkpoint(config.path, encoder=await encoder.identity())
     head = checkpoint.head.to(device)
     if config.freeze_spectral:
         head.freeze_spectral()
-    scorer = guided_scorer(
-        policy_scorer, checkpoint.header.calibration, beta=_weight(config, checkpoint.header, policy_scorer)
-    )
+    header, is_alone = checkpoint.header, getattr(policy_scorer, "reads_energy", False)
+    beta = 1.0 if is_alone else _weight(config, header, policy_scorer)
+    scorer = guided_scorer(policy_scorer, header.calibration, beta=beta)
     async with HeadEnergyModel(head, encoder) as energy:
         yield Guidance(energy=energy, scorer=scorer)
 

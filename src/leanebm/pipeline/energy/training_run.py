@@ -21,19 +21,31 @@ from attrs.validators import ge, gt, instance_of, lt, optional
 
 from leanebm._fields import torch_device
 from leanebm._shown import named_repr
-from leanebm.core import EncoderIdentity
-from leanebm.energy import CheckpointHeader, EnergyCheckpoint, EnergyHead, EnergyHeadConfig, save_checkpoint
+from leanebm.core import EncoderIdentity, StateEncoder
+from leanebm.energy import (
+    CheckpointHeader,
+    EnergyCheckpoint,
+    EnergyHead,
+    EnergyHeadConfig,
+    SpectralNormMode,
+    amend_header,
+    load_checkpoint,
+    save_checkpoint,
+)
 from leanebm.energy.diagnostics import (
     DiagnosisConfig,
     Estimate,
     HeadReport,
     SiblingSet,
     diagnose,
+    fit_calibration,
     probe_embeddings,
     save_validation,
 )
 from leanebm.energy.diagnostics.report import write_report
 from leanebm.energy.training import (
+    MAX_SHARED_FRACTION,
+    TWIN_NAME,
     ContrastiveData,
     EnergyTrainer,
     EnergyTrainerConfig,
@@ -49,6 +61,7 @@ from leanebm.energy.training import (
     state_texts,
 )
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
+from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.energy.sources import EnergySources, Lessons, RecordedQueue, frontier_set
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import start_embedded_server
@@ -81,7 +94,14 @@ class EnergyTrainingConfig:
 
     hidden: tuple[int, ...] | None = attrs.field(default=None)
     """Widths of the head's hidden layers; ``None`` for 2048, 1024, 512 on embeddings of 1024 numbers and
-    more, and 512, 256, 128 on smaller ones."""
+    more, 32, 16 on counts, and 512, 256, 128 on anything else. None at all makes a linear probe."""
+
+    spectral_norm: SpectralNormMode = attrs.field(default=SpectralNormMode.RANDOM)
+    """How the head's layers are normalised."""
+
+    counts: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether the head sees eight counts of a state in place of its embedding: sizes, goals, hypotheses, symbols. What
+    a head on embeddings adds to such a *ruler* is what it has understood."""
 
     dropout: float = attrs.field(default=0.1, validator=[ge(0.0), lt(1.0)])
     """Share of hidden units left out in a training step, in [0, 1)."""
@@ -110,10 +130,20 @@ class EnergyTrainingConfig:
         if value is not None:
             EnergyHeadConfig(hidden=value)
 
+    def __attrs_post_init__(self) -> None:
+        if self.counts and self.policy.url != EMBEDDED_SERVER_URL:
+            raise ValueError("a head on counts asks no server: leave out --server-url (policy.url)")
+
     def head_for(self, width: int) -> EnergyHeadConfig:
         """The head's configuration for embeddings of ``width`` numbers."""
-        hidden = self.hidden or ((2048, 1024, 512) if width >= _WIDE else (512, 256, 128))
-        return EnergyHeadConfig(d_in=width, hidden=hidden, dropout=self.dropout, seed=self.trainer.seed)
+        usual = (32, 16) if self.counts else (2048, 1024, 512) if width >= _WIDE else (512, 256, 128)
+        return EnergyHeadConfig(
+            d_in=width,
+            hidden=usual if self.hidden is None else self.hidden,
+            dropout=self.dropout,
+            spectral_norm=self.spectral_norm,
+            seed=self.trainer.seed,
+        )
 
     def threads_for(self, width: int) -> int:
         """The number of threads to train a head for embeddings of ``width`` numbers with."""
@@ -162,12 +192,7 @@ class EnergyTrainingRun:
         torch_device(self._config.trainer.device)  # before hours are spent on embeddings
         split, queues, seen = await asyncio.to_thread(self._read)
         texts = _distinct((*state_texts((*split.training, *split.validation)), *_texts(queues)))
-        async with self._server() as server:
-            async with PolicyClient(server) as encoder:
-                identity = await encoder.identity()
-                embeddings = await self._encode(encoder, texts)
-            async with PolicyClient(_past_caches(server)) as afresh:
-                probe = await _probe(afresh, embeddings)
+        identity, embeddings, probe = await self._embed(texts)
         result = await self._train(split, embeddings, identity)
         with stage(self._observer, "diagnosing the energy head"):
             return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result, seen)
@@ -191,6 +216,18 @@ class EnergyTrainingRun:
 
     # --- encoding ---
 
+    async def _embed(self, texts: Sequence[str]) -> tuple[EncoderIdentity, Embeddings, dict[str, Estimate]]:
+        """Which encoder it is, its vectors, and what a look at them found."""
+        if self._config.counts:
+            counting = CountingEncoder()
+            return await counting.identity(), await self._encode(counting, texts), {}
+        async with self._server() as server:
+            async with PolicyClient(server) as encoder:
+                identity = await encoder.identity()
+                embeddings = await self._encode(encoder, texts)
+            async with PolicyClient(_past_caches(server)) as afresh:
+                return identity, embeddings, await _probe(afresh, embeddings)
+
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[PolicyClientConfig]:
         """How to reach the encoder, once it is there; the embedded one is started."""
@@ -204,7 +241,7 @@ class EnergyTrainingRun:
                 await client.wait_ready(reaching.progressed, tactics=False)
         yield config
 
-    async def _encode(self, encoder: PolicyClient, texts: Sequence[str]) -> Embeddings:
+    async def _encode(self, encoder: StateEncoder, texts: Sequence[str]) -> Embeddings:
         embeddings: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
         with stage(self._observer, "encoding proof states") as encoding:
             for start in range(0, len(texts), _ENCODE_ROUND):
@@ -224,8 +261,9 @@ class EnergyTrainingRun:
         notes: dict[str, str | int] = {"leanebm_version": version("leanebm"), **_counts(split)}
 
         def fit(watcher: _Watcher) -> TrainingResult:
-            training = ContrastiveData.from_groups(split.training, embeddings)
-            validation = ContrastiveData.from_groups(split.validation, embeddings)
+            max_shared = 1.0 if self._config.counts else MAX_SHARED_FRACTION
+            training = ContrastiveData.from_groups(split.training, embeddings, max_shared=max_shared)
+            validation = ContrastiveData.from_groups(split.validation, embeddings, max_shared=max_shared)
             with _torch_threads(self._config.threads_for(width)):
                 return trainer.fit(training, validation, self._folder, encoder=identity, run=notes, observer=watcher)
 
@@ -277,7 +315,19 @@ class EnergyTrainingRun:
         save_validation(self._folder, siblings, frontiers)
         diagnosis.write(self._folder)
         write_report(self._folder)
+        if result.twin_pairwise is not None:
+            self._weigh_twin(split, queues, embeddings)
         return diagnosis
+
+    def _weigh_twin(self, split: GroupSplit, queues: Sequence[RecordedQueue], embeddings: Embeddings) -> None:
+        """Give the twin units, too, so that a search with it can be compared with one that has the head."""
+        twin = self._folder / TWIN_NAME
+        texts = _distinct((*state_texts(split.validation), *_texts(queues)))
+        energies = _energies(load_checkpoint(twin).head, embeddings, texts)
+        siblings = SiblingSet.from_groups(split.validation, energies)
+        frontiers = frontier_set(queues, energies) if queues else None
+        fit = fit_calibration(siblings, frontiers, self._config.diagnosis.calibration)
+        amend_header(twin, calibration=fit.calibration)
 
 
 @final

@@ -65,7 +65,7 @@ class Tuning:
     settings: Path = attrs.field(converter=Path)
     """The best one's settings, for ``--config``."""
 
-    head: Path | None = None
+    head: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """The energy head into whose header the best one's weights were written, if there is a head."""
 
     __repr__ = fitting_repr
@@ -145,7 +145,7 @@ class TuningRun:
         return Tuning(arms=arms, best=best, settings=settings, head=head)
 
     def _write_into(self, head: Path, units: Calibration, arms: Sequence[TunedArm], best: TunedArm) -> None:
-        from leanebm.energy import TunedWeights, save_tuned_weights
+        from leanebm.energy import TunedWeights, amend_header
 
         without = max((arm for arm in arms if arm.beta is None), key=lambda arm: arm.area)
         tuned = TunedWeights(
@@ -159,7 +159,7 @@ class TuningRun:
             proved=best.proved,
             proved_without=without.proved,
         )
-        save_tuned_weights(head, tuned)
+        amend_header(head, tuned=tuned)
 
     def _choices(self) -> dict[str, tuple[float, float | None, RunConfig]]:
         problems = [
