@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +141,27 @@ def test_sides_given_by_the_caller_are_held_apart_by_theorem_and_state(make_grou
     assert split.validation == tuple(validation)
     assert [group.theorem for group in split.training] == ["kept"]
     assert [negative.key for negative in split.training[0].negatives] == ["t2"]
+    assert (split.summary.leaked_groups, split.summary.leaked_negatives) == (2, 1)
+
+
+def test_states_that_are_printed_alike_are_held_apart_whatever_their_keys(make_group: MakeGroup) -> None:
+    """A head sees their text alone: what differs in a universe or an instance is one state to it."""
+    validation = [make_group("v0", "v1", ["v2"], theorem="held out")]
+
+    def other_key(group: ContrastiveGroup) -> ContrastiveGroup:
+        negatives = tuple(attrs.evolve(one, key=f"{one.key}'") for one in group.negatives)
+        return attrs.evolve(
+            group, parent_key=f"{group.parent_key}'", positive_key=f"{group.positive_key}'", negatives=negatives
+        )
+
+    training = [
+        other_key(make_group("t0", "t1", ["v0", "t2"], theorem="kept")),
+        other_key(make_group("v1", "t3", theorem="begins where another was")),
+        other_key(make_group("t4", "v2", theorem="ends there")),
+    ]
+    split = hold_apart(training, validation)
+    assert [group.theorem for group in split.training] == ["kept"]
+    assert [negative.text for negative in split.training[0].negatives] == ["t2"]
     assert (split.summary.leaked_groups, split.summary.leaked_negatives) == (2, 1)
 
 

@@ -90,7 +90,9 @@ def split_groups(groups: Iterable[ContrastiveGroup], *, validation_fraction: flo
 
 
 def hold_apart(training: Iterable[ContrastiveGroup], validation: Iterable[ContrastiveGroup]) -> GroupSplit:
-    """Remove from training every theorem and every state that validation knows.
+    """Remove from training every theorem and every state that validation knows, be it by its key or by its text.
+
+    States of different keys may be printed alike, and a head sees no more of them than their text.
 
     Args:
         training: any groups; they are made tidy first (:func:`~leanebm.energy.training.tidy_groups`).
@@ -102,11 +104,11 @@ def hold_apart(training: Iterable[ContrastiveGroup], validation: Iterable[Contra
     tidy, held_out = tidy_groups(training), tidy_groups(validation)
     if not held_out.groups:
         raise EnergyError("there are no validation groups, so no accuracy could be measured")
-    known = {key for group in held_out.groups for key in _keys(group)}
+    known = {mark for group in held_out.groups for mark in (*_marks_of_step(group), *_marks_of_negatives(group))}
     theorems = {group.theorem for group in held_out.groups}
     candidates = [group for group in tidy.groups if group.theorem not in theorems]
     # A parent in common would put two siblings of one decision point on different sides.
-    kept = [group for group in candidates if group.parent_key not in known and group.positive_key not in known]
+    kept = [group for group in candidates if known.isdisjoint(_marks_of_step(group))]
     if not kept:
         raise EnergyError(
             f"each of the {len(tidy.groups)} training groups shares its theorem or a state with validation, so none "
@@ -149,10 +151,12 @@ def _position(family: str, seed: int) -> float:
 
 
 def _without(group: ContrastiveGroup, known: set[str]) -> ContrastiveGroup:
-    return attrs.evolve(group, negatives=tuple(one for one in group.negatives if one.key not in known))
+    return attrs.evolve(group, negatives=tuple(one for one in group.negatives if known.isdisjoint((one.key, one.text))))
 
 
-def _keys(group: ContrastiveGroup) -> Iterator[str]:
-    yield group.parent_key
-    yield group.positive_key
-    yield from (negative.key for negative in group.negatives)
+def _marks_of_step(group: ContrastiveGroup) -> tuple[str, ...]:
+    return group.parent_key, group.parent_text, group.positive_key, group.positive_text
+
+
+def _marks_of_negatives(group: ContrastiveGroup) -> Iterator[str]:
+    return (mark for negative in group.negatives for mark in (negative.key, negative.text))
