@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from leanebm.cli.compare import _COSTS
+from leanebm.cli._options import _COSTS
 from leanebm.trajectory import Cost
 
 Leanebm = Callable[..., Result]

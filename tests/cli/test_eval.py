@@ -49,6 +49,16 @@ def test_json_has_every_arm(leanebm_command: Leanebm) -> None:
     assert found["tactics_asked"] > 0
 
 
+def test_costs_and_budgets_are_chosen_and_times_of_arms_are_not_told(leanebm_command: Leanebm) -> None:
+    chosen = ("--by", "tactic-calls", "--budgets", "4,32", "--json")
+    found = json.loads(evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD, *chosen).stdout)
+    [comparison] = found["comparisons"]
+    assert comparison["cost"] == "tactic_calls"
+    assert [row["budget"] for row in comparison["budgets"]] == [4, 32]
+    assert comparison["budgets"][0]["gain"].keys() == {"value", "low", "high"}
+    assert found["arms"]["plain"]["seconds"] == {}
+
+
 def test_options_of_the_command_hold_for_every_arm_and_its_own_outweigh_them(leanebm_command: Leanebm) -> None:
     arms = ["--arm", "all=", "--arm", "own=--scorer cumulative"]
     assert evaluate(leanebm_command, "--scorer", "breadth_first", *arms).exit_code == 0

@@ -54,6 +54,14 @@ def test_smaller_budgets_and_depth_are_told(leanebm_command: Leanebm, run: str) 
     assert "of 2 are one tactic" in said
 
 
+def test_another_cost_is_counted_if_asked_for(leanebm_command: Leanebm, run: str) -> None:
+    assert leanebm_command("search", "--theorems", "theorems.txt", "--output", "more", "--budget", "64").exit_code == 0
+    asked = ("summary", "--trajectories", "more", "--by", "policy-calls")
+    assert "proved within so many policy calls: 1: 0, 2: 0, " in leanebm_command(*asked).stdout
+    assert json.loads(leanebm_command(*asked, "--json").stdout)["curve"][-1][1] == 2
+    assert "seconds per theorem: " in leanebm_command("summary", "--trajectories", run).stdout
+
+
 def test_no_trajectory_is_told_in_one_message(leanebm_command: Leanebm) -> None:
     result = leanebm_command("summary", "--trajectories", "nowhere")
     assert result.exit_code == 2

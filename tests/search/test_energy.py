@@ -68,6 +68,14 @@ async def test_every_open_state_is_weighed_once_and_a_finished_one_never(run_sea
     assert all((node.energy is None) == (node.priority is None) for node in result.nodes)
 
 
+async def test_what_the_models_were_asked_is_counted(run_search: RunSearch) -> None:
+    energies = Energies()
+    result = await run_search(WORLD, "a", energy=energies)
+    assert result.statistics.energy_calls == sum(map(len, energies.batches)) > 0
+    assert result.statistics.policy_calls == result.statistics.expansions > 0
+    assert (await run_search(WORLD, "a")).statistics.energy_calls == 0
+
+
 async def test_the_children_of_an_expansion_are_one_batch(run_search: RunSearch) -> None:
     model = Energies()
     await run_search(WORLD, "a", energy=model)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import SearchOutcome, Theorem
+from leanebm.errors import TrajectoryError
 from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, doublings
 
 
@@ -48,3 +51,22 @@ def test_a_search_that_broke_is_no_theorem_that_is_not_proved() -> None:
 
 def test_costs_are_fields_of_the_record() -> None:
     assert all(hasattr(record("t", SearchOutcome.EXHAUSTED, 1), cost) for cost in Cost)
+
+
+def test_what_was_not_counted_is_no_cost() -> None:
+    old = record("t", SearchOutcome.EXHAUSTED, 3)
+    for cost in (Cost.POLICY_CALLS, Cost.ENERGY_CALLS, Cost.MODEL_CALLS):
+        with pytest.raises(TrajectoryError, match=rf"{cost.noun} were not counted when 't' was searched"):
+            AnytimeCurve.of([old], cost)
+    assert attrs.evolve(old, policy_calls=3).model_calls is None
+    counted = attrs.evolve(old, policy_calls=3, energy_calls=20)
+    assert counted.model_calls == 23
+    assert AnytimeCurve.of([counted], Cost.MODEL_CALLS).spent == {"t": math.inf}
+
+
+@pytest.mark.parametrize(
+    ("spent", "budgets"), [((), (1,)), ((math.inf,), (1,)), ((0.2, 3.5, math.inf), (1, 2, 4)), ((5.0,), (1, 2, 4, 5))]
+)
+def test_budgets_go_up_to_the_dearest_proof(spent: tuple[float, ...], budgets: tuple[float, ...]) -> None:
+    curve = AnytimeCurve(cost=Cost.SECONDS, spent={str(number): each for number, each in enumerate(spent)})
+    assert curve.budgets == budgets

@@ -274,6 +274,30 @@ def numbers_option(name: str, help_: str) -> Callable[[C], C]:
     return click.option(name, callback=read, metavar="A,B", help=help_)
 
 
+_COSTS = {
+    "expansions": "expansions",
+    "tactic-calls": "tactic_calls",
+    "policy-calls": "policy_calls",
+    "energy-calls": "energy_calls",
+    "model-calls": "model_calls",
+    "seconds": "wall_s",
+}
+"""As :class:`~leanebm.trajectory.Cost` has them."""
+
+
+def cost_option(command: C) -> C:
+    """Add ``--by``; the command gets a value of :class:`~leanebm.trajectory.Cost` as ``by``."""
+    return click.option(
+        "--by",
+        type=click.Choice(list(_COSTS)),
+        default="expansions",
+        show_default=True,
+        callback=lambda _, __, name: _COSTS[name],
+        help="What a budget counts. Energy calls are states that a head was asked about, each encoded once; model "
+        "calls are these and the policy's together. Seconds depend on what else the machine did.",
+    )(command)
+
+
 def reading_options(command: C) -> C:
     """Add the options that say how a file of theorems is read; the command gets them as ``reading``."""
 

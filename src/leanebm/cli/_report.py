@@ -13,6 +13,7 @@ from rich.text import Text
 
 from leanebm._shown import counted
 from leanebm.core import SearchOutcome
+from leanebm.trajectory import Cost
 
 if TYPE_CHECKING:
     from leanebm.pipeline import RunSummary
@@ -29,7 +30,9 @@ _ENDINGS = (
 _LISTED = 10
 
 
-def print_summary(console: Console, summary: RunSummary, *, folder: Path | None = None) -> None:
+def print_summary(
+    console: Console, summary: RunSummary, *, folder: Path | None = None, cost: Cost = Cost.EXPANSIONS
+) -> None:
     """Print how many theorems ended how, what it cost, and where the proofs are."""
     totals = summary.totals
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -52,7 +55,10 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         ),
         soft_wrap=True,
     )
-    _print_curve(console, summary)
+    if summary.seconds:
+        times = ", ".join(f"{seconds:.1f} (p{percent})" for percent, seconds in summary.seconds.items())
+        console.print(Text(f"seconds per theorem: {times}"), soft_wrap=True)
+    _print_curve(console, summary, cost)
     _print_families(console, summary)
     if summary.resumed_despite:
         console.print(
@@ -65,14 +71,14 @@ def print_summary(console: Console, summary: RunSummary, *, folder: Path | None 
         console.print(Text(f"search trees: {summary.path}"), soft_wrap=True)
 
 
-def _print_curve(console: Console, summary: RunSummary) -> None:
+def _print_curve(console: Console, summary: RunSummary, cost: Cost) -> None:
     """How many theorems smaller budgets would have proved, and how deep the proofs are."""
     lengths = summary.proof_lengths
     if not lengths:
         return
-    curve = ", ".join(f"{budget:g}: {proved}" for budget, proved in summary.curve)
+    curve = ", ".join(f"{budget:g}: {proved}" for budget, proved in summary.curve_by(cost))
     if curve:
-        console.print(Text(f"proved within so many expansions: {curve}"), soft_wrap=True)
+        console.print(Text(f"proved within so many {cost.noun}: {curve}"), soft_wrap=True)
     tactics = f"{statistics.median(lengths):g} in the median, {lengths[-1]} at most"
     console.print(
         Text(f"tactics per proof: {tactics}; {lengths.count(1)} of {len(lengths)} are one tactic"), soft_wrap=True

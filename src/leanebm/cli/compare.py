@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import numbers_option
+from leanebm.cli._options import cost_option, numbers_option
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from leanebm.pipeline import RunComparison
-
-_COSTS = {"expansions": "expansions", "tactic-calls": "tactic_calls", "seconds": "wall_s"}
-"""As :class:`~leanebm.trajectory.Cost` has them."""
+    from leanebm.pipeline import Interval, RunComparison
 
 _RUN = click.Path(exists=True, path_type=Path)
 
@@ -34,13 +31,7 @@ _RUN = click.Path(exists=True, path_type=Path)
     metavar="RUN",
     help="The folder of a run to compare with it; repeatable.",
 )
-@click.option(
-    "--by",
-    type=click.Choice(list(_COSTS)),
-    default="expansions",
-    show_default=True,
-    help="What a budget counts. Seconds depend on what else the machine did.",
-)
+@cost_option
 @numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … the runs' own]")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with curves."
@@ -53,13 +44,14 @@ def compare(
     """Compare runs with a baseline, theorem by theorem.
 
     The runs must agree in theorems, Lean, candidates and budget. At each budget: how many theorems each had
-    proved, how many only one of them had, and the exact two-sided McNemar test of that split.
+    proved, how many only one of them had, the exact two-sided McNemar test of that split, and the gain in percentage
+    points with its 95 % interval, from resamples of theorems.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.pipeline import compare_runs, write_comparison_page
     from leanebm.trajectory import Cost
 
-    found = [compare_runs(baseline, experiment, cost=Cost(_COSTS[by]), budgets=budgets) for experiment in experiments]
+    found = [compare_runs(baseline, experiment, cost=Cost(by), budgets=budgets) for experiment in experiments]
     if html is not None:
         write_comparison_page(html, found)
     if as_json:
@@ -79,11 +71,12 @@ def print_comparison(console: Console, comparison: RunComparison) -> None:
     for difference in comparison.differences:
         console.print(Text(f"  {difference}", style="dim"), soft_wrap=True)
     table = Table(box=None, padding=(0, 3, 0, 0))
-    for heading in (comparison.cost.value, "baseline", "experiment", "only baseline", "only experiment", "p"):
-        table.add_column(heading.replace("_", " "), justify="right")
+    counts = ("baseline", "experiment", "only baseline", "only experiment")
+    for heading in (comparison.cost.noun, *counts, "p", "gain in points"):
+        table.add_column(heading, justify="right")
     for row in comparison.budgets:
-        counts = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
-        table.add_row(f"{row.budget:g}", *map(str, counts), f"{row.p:.2g}")
+        numbers = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
+        table.add_row(f"{row.budget:g}", *map(str, numbers), f"{row.p:.2g}", _points(row.gain))
     console.print(table)
     area = comparison.area
     console.print(
@@ -98,3 +91,8 @@ def print_comparison(console: Console, comparison: RunComparison) -> None:
         console.print(Text(f"proved, by tactics of the shortest proof: {proved}"), soft_wrap=True)
     if comparison.left_out:
         console.print(Text(f"left out, because a search broke: {', '.join(comparison.left_out)}"), soft_wrap=True)
+
+
+def _points(gain: Interval) -> str:
+    """Percentage points, with their 95 % interval."""
+    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import arm_options, json_option, max_theorems_option, sample_option, tell, theorems_option
+from leanebm.cli._options import (
+    arm_options,
+    cost_option,
+    json_option,
+    max_theorems_option,
+    numbers_option,
+    sample_option,
+    tell,
+    theorems_option,
+)
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli.compare import print_comparison
 
@@ -37,6 +46,8 @@ if TYPE_CHECKING:
     metavar="K",
     help="Search the baseline with K times the budget first, to see what there is to gain; 1 skips that.",
 )
+@cost_option
+@numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … their own]")
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
 @json_option
 @arm_options
@@ -50,6 +61,8 @@ def eval(  # noqa: A001 - the command's name
     max_theorems: int | None,
     sample: int | None,
     headroom: int,
+    by: str,
+    budgets: tuple[float, ...] | None,
     resume: bool,
     as_json: bool,
     arms: Mapping[str, RunConfig],
@@ -64,6 +77,7 @@ def eval(  # noqa: A001 - the command's name
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
     from leanebm.pipeline import EvaluationRun, fit_imports, load_theorems
+    from leanebm.trajectory import Cost
 
     configs = {name: fit_imports(config, theorems) for name, config in arms.items()}
     imports = next(iter(configs.values())).lean.imports
@@ -72,7 +86,16 @@ def eval(  # noqa: A001 - the command's name
     )
     kept = f"\nStopped. What is searched is kept.\nGo on with:  {typed_command(context, '--resume')}"
     with saying_when_stopped(lambda: kept), open_display() as display:
-        run = EvaluationRun(configs, chosen, output, headroom=headroom, resume=resume, observer=display)
+        run = EvaluationRun(
+            configs,
+            chosen,
+            output,
+            headroom=headroom,
+            cost=Cost(by),
+            budgets=budgets,
+            resume=resume,
+            observer=display,
+        )
         found = run_to_end(run.run())
     if as_json:
         echo_json(_as_json(found))

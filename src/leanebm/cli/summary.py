@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from leanebm.cli._echo import echo_json
+from leanebm.cli._options import cost_option
 
 
 @click.command()
@@ -18,14 +19,16 @@ from leanebm.cli._echo import echo_json
     help="A run's folder, its trajectory, or one shard of it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def summary(*, trajectories: Path, as_json: bool) -> None:
+@cost_option
+def summary(*, trajectories: Path, as_json: bool, by: str) -> None:
     """Say what a run found and what it cost."""
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._report import print_summary
     from leanebm.pipeline import summarise_run
+    from leanebm.trajectory import Cost
 
-    found = summarise_run(trajectories)
+    found, cost = summarise_run(trajectories), Cost(by)
     if as_json:
-        echo_json(found.as_json())
+        echo_json(found.as_json() | {"curve": [list(point) for point in found.curve_by(cost)]})
     else:
-        print_summary(ClearConsole(), found)
+        print_summary(ClearConsole(), found, cost=cost)

@@ -48,6 +48,12 @@ class SearchStatistics:
     tactic_calls: int = 0
     """Tactics that Lean ran and answered."""
 
+    policy_calls: int | None = None
+    """Times the policy was asked for candidates; ``None`` if the search did not count."""
+
+    energy_calls: int | None = None
+    """States that were given an energy, 0 without an energy model; ``None`` if the search did not count."""
+
     tactic_rejected: int = 0
     """Tactic calls that Lean refused."""
 

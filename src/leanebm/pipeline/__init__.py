@@ -2,9 +2,9 @@
 
 from leanebm.pipeline.certification_run import CertificationRun
 from leanebm.pipeline.comparison.comparison import (
-    AreaDifference,
     BudgetComparison,
     DepthComparison,
+    Interval,
     RunComparison,
     compare_runs,
 )
@@ -69,7 +69,6 @@ __all__ = [
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
     "AnswerFile",
-    "AreaDifference",
     "Arena",
     "AuditedNegative",
     "BudgetComparison",
@@ -94,6 +93,7 @@ __all__ = [
     "Headroom",
     "Health",
     "HealthCheck",
+    "Interval",
     "LabelConflicts",
     "LeanParts",
     "LibraryRun",

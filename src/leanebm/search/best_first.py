@@ -252,6 +252,7 @@ class BestFirstSearch:
             return
         with progress.timed("score"):
             energies = await self.energy.energies([node.state for node in nodes])
+        progress.meter.energy_calls += len(nodes)
         require_finite(energies, len(nodes), self.energy, "energy per state")
         for node, energy in zip(nodes, energies, strict=True):
             node.energy = energy

@@ -38,6 +38,8 @@ class BudgetMeter:
     clock: Clock
     expansions: int = attrs.field(init=False, default=0)
     tactic_calls: int = attrs.field(init=False, default=0)
+    policy_calls: int = attrs.field(init=False, default=0)
+    energy_calls: int = attrs.field(init=False, default=0)
     _started_s: float = attrs.field(init=False)
 
     __repr__ = fitting_repr

@@ -79,7 +79,11 @@ class SearchProgress:
 
     @contextmanager
     def timed(self, phase: Phase) -> Iterator[None]:
-        """Count the seconds until the block is left, however it is left, as spent on ``phase``."""
+        """Count the seconds until the block is left, however it is left, as spent on ``phase``.
+
+        Each block spent on the policy counts as one question to it.
+        """
+        self.meter.policy_calls += phase == "policy"
         started_s = self.meter.elapsed_s
         try:
             yield
@@ -163,6 +167,8 @@ class SearchProgress:
             nodes=len(self.tree.nodes),
             expansions=self.meter.expansions,
             tactic_calls=kinds.total(),
+            policy_calls=self.meter.policy_calls,
+            energy_calls=self.meter.energy_calls,
             tactic_rejected=kinds[TacticFate.REJECTED],
             tactic_timed_out=kinds[TacticFate.TIMED_OUT],
             merged=kinds[TacticFate.MERGED],

@@ -9,8 +9,9 @@ from typing import Self
 
 import attrs
 
-from leanebm._shown import fitting_repr, how_many
+from leanebm._shown import fitting_repr, how_many, shown
 from leanebm.core import SearchOutcome
+from leanebm.errors import TrajectoryError
 from leanebm.trajectory.record import TheoremRecord
 
 
@@ -23,8 +24,22 @@ class Cost(enum.StrEnum):
     TACTIC_CALLS = "tactic_calls"
     """Tactics that Lean ran."""
 
+    POLICY_CALLS = "policy_calls"
+    """Times the policy was asked for candidates."""
+
+    ENERGY_CALLS = "energy_calls"
+    """States that were given an energy. A head has each of them encoded once, so these are encoder calls, too."""
+
+    MODEL_CALLS = "model_calls"
+    """Policy and energy calls together, so that a search with a head is charged for asking it."""
+
     SECONDS = "wall_s"
     """Wall time; it depends on the machine and on what else that does."""
+
+    @property
+    def noun(self) -> str:
+        """For a person: ``tactic calls``."""
+        return "seconds" if self is Cost.SECONDS else self.value.replace("_", " ")
 
 
 def doublings(limit: float) -> tuple[float, ...]:
@@ -49,17 +64,31 @@ class AnytimeCurve:
 
     @classmethod
     def of(cls, records: Iterable[TheoremRecord], cost: Cost = Cost.EXPANSIONS) -> Self:
-        """The curve of a run's records."""
+        """The curve of a run's records.
+
+        Raises:
+            TrajectoryError: a search did not count this cost.
+        """
+        final = [record for record in records if record.is_final]
+        if uncounted := [record.theorem.name for record in final if getattr(record, cost) is None]:
+            raise TrajectoryError(
+                f"{cost.noun} were not counted when {shown(uncounted[0])} was searched, by an older "
+                "leanebm or by a search that leaves it out: count budgets otherwise, or search again"
+            )
         return cls(
             cost=cost,
             spent={
                 record.theorem.name: float(getattr(record, cost))
                 if record.outcome is SearchOutcome.PROVED
                 else math.inf
-                for record in records
-                if record.is_final
+                for record in final
             },
         )
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """The budgets 1, 2, 4 … up to what the dearest proof cost."""
+        return doublings(max([1.0, *(math.ceil(spent) for spent in self.spent.values() if math.isfinite(spent))]))
 
     def proved_within(self, budget: float) -> int:
         """Theorems whose proof cost at most ``budget``."""

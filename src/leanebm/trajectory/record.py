@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
-from attrs.validators import and_, ge, in_, instance_of, not_
+from attrs.validators import and_, ge, in_, instance_of, not_, optional
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Certificate, CertificationRejected, NodeStatus, SearchOutcome, TacticFate, Theorem
@@ -53,6 +53,12 @@ class TheoremRecord:
     tactic_calls: int = attrs.field(validator=ge(0))
     """Tactics that Lean ran and answered."""
 
+    policy_calls: int | None = attrs.field(default=None, validator=optional(ge(0)))
+    """Times the policy was asked for candidates; ``None`` if the search did not count."""
+
+    energy_calls: int | None = attrs.field(default=None, validator=optional(ge(0)))
+    """States that were given an energy, each of which a head has encoded; ``None`` if the search did not count."""
+
     wall_s: float = attrs.field(validator=ge(0.0))
     """Seconds from opening the proof to the end of the search."""
 
@@ -75,6 +81,11 @@ class TheoremRecord:
             raise ValueError(f"{self.theorem.name!r}: a theorem is proved exactly if there is a certificate for it")
         if self.certificate is not None and self.certificate.theorem != self.theorem:
             raise ValueError(f"{self.theorem.name!r}: the certificate is for {self.certificate.theorem.name!r}")
+
+    @property
+    def model_calls(self) -> int | None:
+        """Policy and energy calls together."""
+        return None if self.policy_calls is None or self.energy_calls is None else self.policy_calls + self.energy_calls
 
     @property
     def is_final(self) -> bool:

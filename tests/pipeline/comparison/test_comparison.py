@@ -11,10 +11,13 @@ import pytest
 
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline import BudgetComparison, RunConfig, SearchRun, compare_runs
+from leanebm.pipeline import BudgetComparison, Interval, RunConfig, SearchRun, compare_runs
+from leanebm.pipeline.comparison.comparison import _bootstrap
 from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
 from leanebm.testing import LOST, ToyWorld
 from leanebm.trajectory import AnytimeCurve, Cost, read_trajectory
+
+NOTHING = Interval(value=0.0, low=0.0, high=0.0)
 
 Numbers = Callable[..., tuple[Theorem, ...]]
 Search = Callable[..., Any]
@@ -58,6 +61,8 @@ async def test_counts_are_those_of_the_two_runs_at_each_budget(search: Search, n
         assert row.experiment == sum(cost <= row.budget for cost in after.values())
         assert row.only_baseline == sum(before[name] <= row.budget < after[name] for name in before)
         assert row.only_experiment == sum(after[name] <= row.budget < before[name] for name in before)
+        assert row.gain.value == pytest.approx((row.experiment - row.baseline) / 19)
+        assert row.gain.low <= row.gain.value <= row.gain.high
     assert before != after
     assert any("scorer" in line for line in found.differences)
     assert found.area.low <= found.area.value <= found.area.high
@@ -78,6 +83,19 @@ async def test_an_experiment_that_proves_more_is_better_by_every_figure(search: 
     backwards = compare_runs(better, worse)
     assert backwards.area.value == -found.area.value
     assert backwards.only_baseline == found.only_experiment
+
+
+def test_intervals_are_as_wide_as_chance_makes_them() -> None:
+    """Of 400 theorems the experiment alone proves 80, and the baseline alone 40: sd of the mean √(0.29/400)."""
+    rows = [(1.0, 0.0)] * 80 + [(-1.0, 0.0)] * 40 + [(0.0, 0.0)] * 280
+    gain, nothing = _bootstrap(rows, seed=0)
+    assert gain.value == pytest.approx(0.1)
+    half = 1.96 * math.sqrt(0.29 / 400)
+    assert gain.low == pytest.approx(0.1 - half, abs=0.01)
+    assert gain.high == pytest.approx(0.1 + half, abs=0.01)
+    assert (nothing.low, nothing.value, nothing.high) == (0.0, 0.0, 0.0)
+    assert _bootstrap(rows, seed=0) == [gain, nothing]
+    assert _bootstrap(rows, seed=1) != [gain, nothing]
 
 
 async def test_a_theorem_whose_search_broke_is_left_out_of_both(search: Search, numbers: Numbers) -> None:
@@ -130,6 +148,8 @@ async def test_other_costs_and_chosen_budgets(search: Search, numbers: Numbers) 
     assert found.budgets[-1].budget == most
     assert found.budgets[-1].baseline == 8
     assert [row.budget for row in compare_runs(run, run, budgets=[16, 4, 4]).budgets] == [4, 16]
+    by_policy = compare_runs(run, run, cost=Cost.POLICY_CALLS).budgets[-1]
+    assert by_policy.budget == max(record.expansions for record in records)
 
 
 async def test_it_is_json(search: Search, numbers: Numbers) -> None:
@@ -153,12 +173,12 @@ async def test_it_is_json(search: Search, numbers: Numbers) -> None:
 )
 def test_the_exact_test(only_baseline: int, only_experiment: int, p: float) -> None:
     row = BudgetComparison(
-        budget=1, baseline=0, experiment=0, only_baseline=only_baseline, only_experiment=only_experiment
+        budget=1, baseline=0, experiment=0, only_baseline=only_baseline, only_experiment=only_experiment, gain=NOTHING
     )
     assert row.p == pytest.approx(p, rel=1e-4)
     assert attrs.evolve(row, only_baseline=only_experiment, only_experiment=only_baseline).p == row.p
 
 
 def test_the_exact_test_of_thousands() -> None:
-    row = BudgetComparison(budget=1, baseline=0, experiment=0, only_baseline=1900, only_experiment=2100)
+    row = BudgetComparison(budget=1, baseline=0, experiment=0, only_baseline=1900, only_experiment=2100, gain=NOTHING)
     assert row.p == pytest.approx(0.00164, abs=1e-4)

@@ -6,15 +6,18 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.pipeline import (
-    AreaDifference,
     BudgetComparison,
     DepthComparison,
+    Interval,
     RunComparison,
     write_comparison_page,
 )
 from leanebm.trajectory import Cost
 
 pytest.importorskip("jinja2")
+
+
+GAIN = Interval(value=0.125, low=-0.05, high=0.25)
 
 
 def comparison(experiment: str, name: str) -> RunComparison:
@@ -26,10 +29,10 @@ def comparison(experiment: str, name: str) -> RunComparison:
         theorems=40,
         left_out=(),
         budgets=tuple(
-            BudgetComparison(budget=budget, baseline=b, experiment=e, only_baseline=0, only_experiment=e - b)
+            BudgetComparison(budget=budget, baseline=b, experiment=e, only_baseline=0, only_experiment=e - b, gain=GAIN)
             for budget, b, e in ((1, 0, 10), (4, 20, 40))
         ),
-        area=AreaDifference(value=0.25, low=0.1, high=0.4),
+        area=Interval(value=0.25, low=0.1, high=0.4),
         only_baseline=(),
         only_experiment=(name,),
         depths=(DepthComparison(depth=2, baseline=20, experiment=40),),
@@ -46,5 +49,6 @@ def test_the_page_has_every_curve_table_and_difference(tmp_path: Path) -> None:
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert "+0.250" in text
+    assert "+12.5 (-5.0 to +25.0)" in text
     assert "1.0, not 0.5" in text
     assert "http" not in text.replace("http-equiv", "")

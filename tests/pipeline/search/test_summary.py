@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import TrajectoryError
-from leanebm.pipeline import RunConfig, SearchRun, summarise_run
+from leanebm.pipeline import RunConfig, RunSummary, SearchRun, summarise_run
 from leanebm.testing import LOST, ToyWorld
+from leanebm.trajectory import Cost, TheoremRecord, summary_of
 
 Numbers = Callable[..., tuple[Theorem, ...]]
 
@@ -45,6 +47,34 @@ async def test_the_curve_counts_what_smaller_budgets_would_have_proved(
     assert len(found.proof_lengths) == 4
     assert found.as_json()["curve"] == [list(point) for point in found.curve]
     assert found.as_json()["one_tactic_proofs"] == found.proof_lengths.count(1)
+
+
+async def test_the_curve_is_drawn_over_any_cost_that_was_counted(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    await SearchRun(config, numbers(1, 2, 7, 31), tmp_path, opening=toy_bench(world)).run()
+    found = summarise_run(tmp_path)
+    assert found.curve_by(Cost.EXPANSIONS) == found.curve
+    for budget, proved in found.curve_by(Cost.TACTIC_CALLS):
+        assert proved == sum(record.tactic_calls <= budget for record in found.records)
+    assert found.curve_by(Cost.TACTIC_CALLS)[-1] == (max(record.tactic_calls for record in found.records), 4)
+    assert found.curve_by(Cost.ENERGY_CALLS) == ((1.0, 4),)
+
+
+def test_percentiles_are_times_that_occurred() -> None:
+    def searched(seconds: int) -> TheoremRecord:
+        theorem = Theorem(name=f"t{seconds}", statement="1 = 1")
+        counts: Any = dict.fromkeys(("nodes", "expansions", "tactic_calls"), 1)
+        return TheoremRecord(
+            theorem=theorem, run_id="r", outcome=SearchOutcome.EXHAUSTED, started_unix_s=0, wall_s=seconds, **counts
+        )
+
+    records = tuple(searched(seconds) for seconds in range(200, 0, -1))
+    summary = RunSummary(path=Path(), totals=summary_of(records), records=records)
+    assert summary.seconds == {50: 100, 95: 190, 99: 198}
+    assert attrs.evolve(summary, records=records[:1]).seconds == {50: 200, 95: 200, 99: 200}
+    assert attrs.evolve(summary, records=()).seconds == {}
+    assert attrs.evolve(summary, has_times=False).as_json()["seconds"] == {}
 
 
 async def test_a_run_without_a_proof_has_no_length(

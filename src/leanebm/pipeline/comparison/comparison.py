@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,15 +15,12 @@ import attrs
 
 from leanebm._shown import fitting_repr, how_many, shown
 from leanebm.errors import ConfigError
-from leanebm.pipeline.search.summary import expansions_allowed
+from leanebm.pipeline.search.summary import expansions_allowed, is_remembered
 from leanebm.storage import RunInfo
 from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, doublings, read_trajectory
 
 _MUST_AGREE: Final = ("$.lean_version", "$.backend", "$.config.lean", "$.config.search")
 """Settings without which two runs are no comparison of what guides the search."""
-
-REMEMBERED: Final = "answers_remembered"
-"""What a run says of itself, beside the models it asked, if its answers may come from another search."""
 
 _RESAMPLES: Final = 2000
 
@@ -29,6 +28,15 @@ _MOST_LISTED: Final = 10
 
 _DEEPEST: Final = 8
 """Proofs of this many tactics and more share a row."""
+
+
+@attrs.frozen(kw_only=True)
+class Interval:
+    """A mean over theorems, with a 95 % interval from resamples of theorems."""
+
+    value: float
+    low: float
+    high: float
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +52,8 @@ class BudgetComparison:
     """Of these, the ones that the other run had not."""
 
     only_experiment: int
+    gain: Interval
+    """How much larger a share of the theorems the experiment had proved."""
 
     @property
     def p(self) -> float:
@@ -69,19 +79,6 @@ class DepthComparison:
 
 
 @attrs.frozen(kw_only=True)
-class AreaDifference:
-    """How much more of the area under its curve the experiment has, per theorem, with a 95 % interval.
-
-    The curve is the share of theorems proved, over the logarithm of the budget from the smallest to the largest one
-    compared, so the area lies between 0 and 1 and each doubling counts as much as the next.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@attrs.frozen(kw_only=True)
 class RunComparison:
     """An experiment beside its baseline, on the theorems of which both say something."""
 
@@ -100,7 +97,13 @@ class RunComparison:
     budgets: tuple[BudgetComparison, ...]
     """The smallest first."""
 
-    area: AreaDifference
+    area: Interval
+    """How much more of the area under its curve the experiment has, per theorem.
+
+    The curve is the share of theorems proved, over the logarithm of the budget from the smallest to the largest one
+    compared, so the area lies between 0 and 1 and each doubling counts as much as the next.
+    """
+
     only_baseline: tuple[str, ...] = attrs.field(repr=how_many)
     """Theorems that only the baseline proved, within the largest budget."""
 
@@ -143,7 +146,7 @@ def compare_runs(
     before, after = read_trajectory(baseline), read_trajectory(experiment)
     differences = _latest(after).differences(_latest(before))
     _check(before, after, differences)
-    if cost is Cost.SECONDS and any(_is_remembered(_latest(run)) for run in (before, after)):
+    if cost is Cost.SECONDS and any(is_remembered(_latest(run)) for run in (before, after)):
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared by seconds:",
             ["some of their answers were remembered from another search, so their times mean nothing @ --by"],
@@ -157,7 +160,8 @@ def compare_runs(
         )
     curves = [AnytimeCurve.of((pair[side] for pair in known.values()), cost) for side in (0, 1)]
     chosen = _budgets(budgets, curves, _latest(before), cost)
-    rows = tuple(_at(budget, *curves) for budget in chosen)
+    area, *gains = _gains(*curves, budgets=chosen, seed=seed)
+    rows = tuple(_at(budget, curves[0], curves[1], gain) for budget, gain in zip(chosen, gains, strict=True))
     proved = {name: tuple(curve.spent[name] <= chosen[-1] for curve in curves) for name in known}
     return RunComparison(
         baseline=Path(baseline),
@@ -167,7 +171,7 @@ def compare_runs(
         theorems=len(known),
         left_out=tuple(name for name in pairs if name not in known),
         budgets=rows,
-        area=_area(*curves, smallest=chosen[0], largest=chosen[-1], seed=seed),
+        area=area,
         only_baseline=tuple(name for name, is_proved in proved.items() if is_proved == (True, False)),
         only_experiment=tuple(name for name, is_proved in proved.items() if is_proved == (False, True)),
         depths=tuple(_depths(known)),
@@ -179,11 +183,6 @@ _Pair = tuple[TheoremRecord, TheoremRecord]
 
 def _latest(run: Trajectory) -> RunInfo:
     return run.runs[-1]
-
-
-def _is_remembered(run: RunInfo) -> bool:
-    served = run.config.get("served")
-    return isinstance(served, Mapping) and REMEMBERED in served
 
 
 def _pairs(before: Trajectory, after: Trajectory) -> dict[str, _Pair]:
@@ -223,11 +222,10 @@ def _budgets(
     allowed = expansions_allowed(info)
     if cost is Cost.EXPANSIONS and allowed is not None:
         return doublings(allowed)
-    proofs = [spent for curve in curves for spent in curve.spent.values() if math.isfinite(spent)]
-    return doublings(max(1.0, *map(math.ceil, proofs))) if proofs else (1.0,)
+    return max((curve.budgets for curve in curves), key=lambda budgets: budgets[-1])
 
 
-def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve) -> BudgetComparison:
+def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve, gain: Interval) -> BudgetComparison:
     proved = [(before.spent[name] <= budget, after.spent[name] <= budget) for name in before.spent]
     return BudgetComparison(
         budget=budget,
@@ -235,19 +233,41 @@ def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve) -> BudgetCompa
         experiment=after.proved_within(budget),
         only_baseline=proved.count((True, False)),
         only_experiment=proved.count((False, True)),
+        gain=gain,
     )
 
 
-def _area(before: AnytimeCurve, after: AnytimeCurve, *, smallest: float, largest: float, seed: int) -> AreaDifference:
-    areas = after.areas(smallest, largest)
-    gains = [areas[name] - area for name, area in before.areas(smallest, largest).items()]
+def _gains(before: AnytimeCurve, after: AnytimeCurve, *, budgets: Sequence[float], seed: int) -> Sequence[Interval]:
+    """What the experiment gains per theorem: in area first, then in theorems proved within each budget."""
+    areas = [curve.areas(budgets[0], budgets[-1]) for curve in (before, after)]
+    return _bootstrap(
+        [
+            (
+                areas[1][name] - areas[0][name],
+                *(float((after.spent[name] <= budget) - (spent <= budget)) for budget in budgets),
+            )
+            for name, spent in before.spent.items()
+        ],
+        seed,
+    )
+
+
+def _bootstrap(rows: Sequence[tuple[float, ...]], seed: int) -> Sequence[Interval]:
+    """The mean of each column, with an interval. A theorem is a row, and is drawn whole, with all that it has."""
+    kinds, size = Counter(rows), len(rows)
+    weights = list(itertools.accumulate(kinds.values()))
     rng = random.Random(seed)  # noqa: S311 - a bootstrap, not a secret
-    means = sorted(math.fsum(rng.choices(gains, k=len(gains))) / len(gains) for _ in range(_RESAMPLES))
-    return AreaDifference(
-        value=math.fsum(gains) / len(gains),
-        low=means[round(0.025 * _RESAMPLES)],
-        high=means[round(0.975 * _RESAMPLES) - 1],
-    )
+
+    def means(counts: Mapping[tuple[float, ...], int]) -> list[float]:
+        return [
+            math.fsum(row[column] * count for row, count in counts.items()) / size for column in range(len(rows[0]))
+        ]
+
+    drawn = [means(Counter(rng.choices(list(kinds), cum_weights=weights, k=size))) for _ in range(_RESAMPLES)]
+    return [
+        Interval(value=value, low=ordered[round(0.025 * _RESAMPLES)], high=ordered[round(0.975 * _RESAMPLES) - 1])
+        for value, ordered in zip(means(kinds), map(sorted, zip(*drawn, strict=True)), strict=True)
+    ]
 
 
 def _depths(pairs: Mapping[str, _Pair]) -> Iterator[DepthComparison]:

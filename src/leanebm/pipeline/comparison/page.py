@@ -41,7 +41,7 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
     curves += [(each.experiment, [(row.budget, row.experiment) for row in each.budgets]) for each in comparisons]
     page = environment.get_template("page.html.j2").render(
         comparisons=comparisons,
-        cost=first.cost.value.replace("_", " "),
+        cost=first.cost.noun,
         width=_WIDTH,
         height=_HEIGHT,
         curves=[(str(name), _polyline(points, first.theorems)) for name, points in curves],

@@ -15,17 +15,17 @@ import attrs
 from leanebm._shown import fitting_repr, named_repr, shown
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline.comparison.comparison import REMEMBERED, RunComparison, compare_runs
+from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.search.search_run import SearchRun
-from leanebm.pipeline.search.summary import RunSummary
+from leanebm.pipeline.search.summary import REMEMBERED, RunSummary
 from leanebm.pipeline.settings import settings_that_matter
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean_parts, open_workbench
 from leanebm.storage import settings_leaves
-from leanebm.trajectory import AnytimeCurve
+from leanebm.trajectory import AnytimeCurve, Cost
 
 _GUIDANCE: Final = ("$.scorer", "$.energy", "$.parts.search", "$.parts.energy_model", "$.part_origins")
 """Settings in which arms may differ: they decide on the order, not on the answers."""
@@ -103,6 +103,8 @@ class EvaluationRun:
         folder: where everything goes: ``arms/NAME`` for each arm, and ``answers.sqlite``.
         headroom: with how many times the budget the baseline is searched first, to see what there is to gain; 1
             leaves that out.
+        cost: in what the budgets are counted at which arms are compared.
+        budgets: at which ones; by default 1, 2, 4 … up to what the arms had.
         resume: whether the folder may hold an earlier invocation's results, which are then kept.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier of an arm; by default all arms share one Lean.
@@ -115,6 +117,8 @@ class EvaluationRun:
         folder: str | os.PathLike[str],
         *,
         headroom: int = 4,
+        cost: Cost = Cost.EXPANSIONS,
+        budgets: Sequence[float] | None = None,
         resume: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener | None = None,
@@ -123,6 +127,8 @@ class EvaluationRun:
         self._theorems = theorems
         self._folder = Path(folder)
         self._headroom = headroom
+        self._cost = cost
+        self._budgets = budgets
         self._resume = resume
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
@@ -152,7 +158,9 @@ class EvaluationRun:
             return Evaluation(
                 folder=self._folder,
                 summaries=summaries,
-                comparisons=tuple(compare_runs(baseline, other) for other in others),
+                comparisons=tuple(
+                    compare_runs(baseline, other, cost=self._cost, budgets=self._budgets) for other in others
+                ),
                 headroom=headroom,
                 tactics_asked=arena.asked,
                 tactics_remembered=arena.remembered,

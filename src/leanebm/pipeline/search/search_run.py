@@ -46,6 +46,8 @@ def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> T
         nodes=statistics.nodes,
         expansions=statistics.expansions,
         tactic_calls=statistics.tactic_calls,
+        policy_calls=statistics.policy_calls,
+        energy_calls=statistics.energy_calls,
         wall_s=statistics.wall_s,
         policy_s=statistics.policy_s,
         lean_s=statistics.lean_s,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -16,12 +17,18 @@ from leanebm.data.conjectures import family_of
 from leanebm.storage import RunInfo
 from leanebm.trajectory import (
     AnytimeCurve,
+    Cost,
     TheoremRecord,
     TrajectorySummary,
     doublings,
     read_trajectory,
     summary_of,
 )
+
+REMEMBERED: Final = "answers_remembered"
+"""What a run says of itself, beside the models it asked, if its answers may come from another search."""
+
+PERCENTILES: Final = (50, 95, 99)
 
 
 def expansions_allowed(run: RunInfo) -> int | None:
@@ -30,6 +37,12 @@ def expansions_allowed(run: RunInfo) -> int | None:
     for key in ("search", "budget", "max_expansions"):
         allowed = allowed.get(key) if isinstance(allowed, Mapping) else None
     return allowed if isinstance(allowed, int) else None
+
+
+def is_remembered(run: RunInfo) -> bool:
+    """Whether some of a run's answers may come from another search, so that its times mean nothing."""
+    served = run.config.get("served")
+    return isinstance(served, Mapping) and REMEMBERED in served
 
 
 @attrs.frozen(kw_only=True)
@@ -49,13 +62,33 @@ class RunSummary:
     budgets: tuple[float, ...] = ()
     """Budgets of 1, 2, 4 … expansions up to the run's own; none if it does not say."""
 
+    has_times: bool = True
+    """Whether its seconds mean anything: not if answers may come from another search."""
+
     __repr__ = fitting_repr
+
+    def curve_by(self, cost: Cost) -> tuple[tuple[float, int], ...]:
+        """How many theorems were proved within budgets of 1, 2, 4 … of ``cost``.
+
+        Raises:
+            TrajectoryError: the searches did not count it.
+        """
+        curve = AnytimeCurve.of(self.records, cost)
+        budgets = self.budgets if cost is Cost.EXPANSIONS else curve.budgets
+        return tuple((budget, curve.proved_within(budget)) for budget in budgets)
+
+    @property
+    def seconds(self) -> Mapping[int, float]:
+        """The 50th, 95th and 99th percentile of the seconds that a theorem's search took; empty without times."""
+        times = sorted(record.wall_s for record in self.records if record.is_final)
+        if not times or not self.has_times:
+            return {}
+        return {percent: times[math.ceil(percent / 100 * len(times)) - 1] for percent in PERCENTILES}
 
     @property
     def curve(self) -> tuple[tuple[float, int], ...]:
         """How many theorems were proved within each of ``budgets``."""
-        curve = AnytimeCurve.of(self.records)
-        return tuple((budget, curve.proved_within(budget)) for budget in self.budgets)
+        return self.curve_by(Cost.EXPANSIONS)
 
     @property
     def by_family(self) -> Mapping[str, AnytimeCurve]:
@@ -76,15 +109,16 @@ class RunSummary:
         return tuple(record for record in self.records if record.outcome is outcome)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and four more.
+        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and five more.
 
-        ``curve`` holds ``[expansions, proved]``; ``one_tactic_proofs`` and ``median_proof_length`` say how deep
-        the proofs are, in tactics; ``by_family`` holds a curve and the number ``attempted`` of each family of
-        conjectures.
+        ``curve`` holds ``[expansions, proved]``; ``seconds`` the percentiles by their names; ``one_tactic_proofs``
+        and ``median_proof_length`` say how deep the proofs are, in tactics; ``by_family`` holds a curve and the number
+        ``attempted`` of each family of conjectures.
         """
         lengths = self.proof_lengths
         return attrs.asdict(self.totals) | {
             "curve": [list(point) for point in self.curve],
+            "seconds": {f"p{percent}": seconds for percent, seconds in self.seconds.items()},
             "by_family": {
                 family: {
                     "attempted": len(curve.spent),
@@ -110,5 +144,6 @@ def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
         totals=summary_of(shards.records),
         records=shards.records,
         budgets=() if allowed is None else doublings(allowed),
+        has_times=not is_remembered(shards.runs[-1]),
         resumed_despite=tuple(line for run in shards.runs for line in run.resumed_despite),
     )
