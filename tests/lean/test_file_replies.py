@@ -10,7 +10,7 @@ from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, Malforme
 
 _SORRY = {"start": 20, "stop": 25, "tactic": True}
 
-_THEOREM = {"name": "A.t", "start": 3, "stop": 30, "sorries": [_SORRY | {"statement": "p"}]}
+_THEOREM = {"name": "A.t", "start": 3, "sorries": [_SORRY | {"statement": "p"}]}
 
 _SORRIES: dict[str, Any] = {"commands": [[0, 2], [3, 30]], "theorems": [_THEOREM], "others": [_SORRY]}
 
@@ -26,7 +26,6 @@ _CERTIFICATE = {
 _VERDICT: dict[str, Any] = {
     "name": "A.t",
     "start": 3,
-    "stop": 30,
     "statement": "p",
     "sorries": 1,
     "unproved": ["A.t"],
@@ -39,7 +38,7 @@ def test_sorries_are_read() -> None:
     assert isinstance(found, FileSorries)
     assert found.commands == ((0, 2), (3, 30))
     (theorem,), (other,) = found.theorems, found.others
-    assert (theorem.name, theorem.start, theorem.stop) == ("A.t", 3, 30)
+    assert (theorem.name, theorem.start) == ("A.t", 3)
     (sorry,) = theorem.sorries
     assert (sorry.start, sorry.stop, sorry.is_tactic, sorry.statement, sorry.objection) == (20, 25, True, "p", None)
     assert (other.statement, other.objection) == ("", None)

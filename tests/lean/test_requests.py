@@ -62,6 +62,20 @@ def test_certification_names_the_claim() -> None:
     assert payload == {"source": "s", "name": "n", "timeout": 2000, **scope}
 
 
+def test_a_proof_in_a_file_is_opened_by_its_place() -> None:
+    start = requests.file_start("theorem t : p := sorry", 17)
+    request = start(_SCOPED, Dialect.LEANEBM, epoch=1, timeout_s=1.5)
+    assert request.payload == {"source": "theorem t : p := sorry", "sorry": 17, "timeout": 1500}
+    assert request.about == _SCOPED.statement
+    assert "timeout" not in start(_SCOPED, Dialect.LEANEBM, epoch=1, timeout_s=None).payload
+
+
+def test_what_the_certifier_asks_is_limited_by_the_certifier() -> None:
+    certify = proof_certify(_SCOPED, source="s", name="n", timeout_s=1.0)
+    limits = {certify.limit, requests.file_certify("s").limit, requests.frontend_process("s").limit}
+    assert limits == {requests.CERTIFIER_LIMIT}
+
+
 @pytest.mark.parametrize(
     ("tactic", "indexes"),
     [

@@ -74,6 +74,16 @@ CONTROLS = {
         "even 4 = true",
         "rfl",
     ),
+    "types that are made of each other": (
+        (
+            "inductive Rose where\n  | node (children : List Rose)\n"
+            "mutual\ndef Rose.size : Rose → Nat\n  | .node rs => sizes rs + 1\n"
+            "def sizes : List Rose → Nat\n  | [] => 0\n  | r :: rs => r.size + sizes rs\nend\n"
+            "mutual\ninductive Left where\n  | leaf\n  | of (r : Right)\ninductive Right where\n  | of (l : Left)\nend"
+        ),
+        "(Rose.node [.node []]).size = 2 ∧ ∀ l m : Left, Left.of (.of l) = .of (.of m) → l = m",
+        "exact ⟨rfl, fun l m h => by injection h with h; injection h⟩",
+    ),
     "recursion that ends for a reason": (
         "def log (n : Nat) : Nat := if h : n ≤ 1 then 0 else log (n / 2) + 1\ntermination_by n\ndecreasing_by omega",
         "log 2 = 1",

@@ -158,6 +158,28 @@ async def test_a_theorem_under_a_variable_says_so(certifier: Certifier) -> None:
     assert verdict.result.statement == "1 = 2 → 1 = 2"
 
 
+@pytest.mark.parametrize(
+    ("front", "said", "proof", "statement"),
+    [
+        ('open Nat in notation "(0=1)" => True', "True", "trivial", "True"),
+        ('set_option pp.all false in open Nat in notation "p" => True', "True", "trivial", "True"),
+        ('set_option pp.all false in infixl:50 " = " => Nat.le', "Nat.le 1 2", "Nat.le.step Nat.le.refl", "Nat.le 1 2"),
+        ('namespace A\nopen Nat in local prefix:max "¬¬" => Not', "Not False", "id", "Not False"),
+        ("@[coe] def f (p : Prop) : Prop := p ∨ True", "f False", "Or.inr trivial", "f False"),
+        ("def f (p : Prop) : Prop := p ∨ True\nopen Nat in attribute [coe] f", "f False", "Or.inr trivial", "f False"),
+        ("def f (p : Prop) : Prop := p ∨ True\nattribute [coe] f in", "f False", "Or.inr trivial", "f False"),
+    ],
+)
+async def test_nothing_is_printed_as_the_file_would_have_it(
+    certifier: Certifier, front: str, said: str, proof: str, statement: str
+) -> None:
+    found = await certifier.certify_file(f"{front}\ntheorem t : {said} := {proof}\n")
+    assert not isinstance(found, FileRefused)
+    (verdict,) = found.theorems
+    assert isinstance(verdict.result, Certificate)
+    assert verdict.result.statement == statement
+
+
 async def test_theorems_of_one_name_are_told_apart(certifier: Certifier) -> None:
     text = "namespace A\ntheorem t : 1 = 2 := sorry\nend A\nprivate theorem t : 1 = 1 := rfl\n"
     found = await certifier.certify_file(text)

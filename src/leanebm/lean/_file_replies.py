@@ -61,7 +61,8 @@ class StatedTheorem:
     """Its full name."""
 
     start: int
-    stop: int
+    """Where it begins, in bytes of the text."""
+
     sorries: tuple[SorryPlace, ...]
     """In the order of the text."""
 
@@ -88,7 +89,8 @@ class TheoremVerdict:
 
     name: str
     start: int
-    stop: int
+    """Where it begins, in bytes of the text."""
+
     statement: str
     """Its type, as Lean prints it."""
 
@@ -148,7 +150,6 @@ def _stated(item: JsonObject) -> StatedTheorem:
     return StatedTheorem(
         name=expect(item, "name", str),
         start=expect(item, "start", int),
-        stop=expect(item, "stop", int),
         sorries=tuple(map(_place, expect(item, "sorries", list))),
     )
 
@@ -167,7 +168,6 @@ def _verdict(item: JsonObject) -> TheoremVerdict:
     return TheoremVerdict(
         name=expect(item, "name", str),
         start=expect(item, "start", int),
-        stop=expect(item, "stop", int),
         statement=expect(item, "statement", str),
         sorries=expect(item, "sorries", int),
         unproved=names_in(item, "unproved"),

@@ -114,13 +114,13 @@ def goal_start(
 
     Plain Pantograph takes no header, context or time here; it takes the names of the universe levels instead.
     """
-    subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
     scope: JsonObject = {"levels": universe_levels(theorem.header)}
     if dialect is Dialect.LEANEBM:
-        scope = {**_in_front(theorem), **({} if timeout_s is None else _timeout(timeout_s))}
-    payload = {**subject, **scope, "goals": True, "prop": True}
+        scope = {**_in_front(theorem), **_timeout(timeout_s)}
+    payload = {**_subject(theorem), **scope, "goals": True, "prop": True}
     decode = partial(start_reply, epoch=epoch)
-    return Request("goal.start", payload, decode, makes_state=True, about=next(iter(subject.values())) or "")
+    about = theorem.statement or theorem.copy_from or ""
+    return Request("goal.start", payload, decode, makes_state=True, about=about)
 
 
 def goal_tactic(
@@ -173,8 +173,7 @@ def indexes_for(tactic: str) -> tuple[LibraryIndex, ...]:
 def warm(index: LibraryIndex, *, timeout_s: float) -> Request[None]:
     """Have ``index`` made now; Lean gives that up after ``timeout_s``."""
     payload = {"tactic": index.value, **_timeout(timeout_s)}
-    decode = _acknowledged("warm", payload).decode
-    return Request("warm", payload, decode, about=index.value, limit="startup_deadline_s")
+    return attrs.evolve(_acknowledged("warm", payload), about=index.value, limit="startup_deadline_s")
 
 
 CERTIFIER_LIMIT = "deadline_s of the certifier"
@@ -187,8 +186,7 @@ def proof_certify(
 
     Lean gives its elaboration up after ``timeout_s``.
     """
-    subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    payload = {"source": source, "name": name, **subject, **_in_front(theorem), **_timeout(timeout_s)}
+    payload = {"source": source, "name": name, **_subject(theorem), **_in_front(theorem), **_timeout(timeout_s)}
     return Request("proof.certify", payload, certify_reply, about=theorem.name, limit=CERTIFIER_LIMIT)
 
 
@@ -201,14 +199,15 @@ def file_start(source: str, place: int) -> StartRequest:
     """How a proof of what is missing at the ``sorry`` is opened that begins at byte ``place`` of ``source``."""
 
     def request(
-        theorem: Theorem,  # noqa: ARG001 - the place says what is to be proved
+        theorem: Theorem,
         dialect: Dialect,  # noqa: ARG001 - whoever found the place speaks ours
         *,
         epoch: int,
         timeout_s: float | None,
     ) -> Request[ProofState | StateRef]:
-        payload = {"source": source, "sorry": place, **({} if timeout_s is None else _timeout(timeout_s))}
-        return Request("file.start", payload, partial(start_reply, epoch=epoch), makes_state=True)
+        payload = {"source": source, "sorry": place, **_timeout(timeout_s)}
+        decode = partial(start_reply, epoch=epoch)
+        return Request("file.start", payload, decode, makes_state=True, about=theorem.statement or "")
 
     return request
 
@@ -225,7 +224,7 @@ def file_certify(
         payload["original"] = original
     if theorems is not None:
         payload["theorems"] = list(theorems)
-    return Request("file.certify", payload, file_verdicts_reply)
+    return Request("file.certify", payload, file_verdicts_reply, limit=CERTIFIER_LIMIT)
 
 
 def frontend_process(source: str) -> Request[UnitMessages]:
@@ -260,8 +259,7 @@ def env_theorems(prefixes: Sequence[str], *, offset: int = 0, limit: int = 200) 
 
 def statement_fingerprint(theorem: Theorem) -> Request[str]:
     """The fingerprint that a certificate of ``theorem`` would bear; only our REPL knows."""
-    subject = {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
-    payload = {**subject, **_in_front(theorem)}
+    payload = {**_subject(theorem), **_in_front(theorem)}
     return Request("statement.fingerprint", payload, text_reply("statement.fingerprint", "fingerprint"))
 
 
@@ -271,13 +269,17 @@ def universe_levels(header: str) -> list[str]:
     return [name for line in lines if line[:1] in (["universe"], ["universes"]) for name in line[1:]]
 
 
+def _subject(theorem: Theorem) -> dict[str, str | None]:
+    return {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
+
+
 def _in_front(theorem: Theorem) -> dict[str, str]:
     texts = {"header": theorem.header, "context": theorem.context}
     return {name: text for name, text in texts.items() if text.strip()}
 
 
-def _timeout(timeout_s: float) -> dict[str, int]:
-    return {"timeout": round(timeout_s * 1000)}
+def _timeout(timeout_s: float | None) -> dict[str, int]:
+    return {} if timeout_s is None else {"timeout": round(timeout_s * 1000)}
 
 
 def _acknowledged(command: str, payload: JsonObject) -> Request[None]:

@@ -137,6 +137,23 @@ def test_a_place_without_a_sorry_is_no_index(repl: Repl) -> None:
     assert repl("file.start", source="def x : Nat := sorry\n", sorry=15)["error"] == "index"
 
 
+_SLOW = "set_option maxHeartbeats 0 in\nset_option maxRecDepth 10000 in\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{_SLOW}theorem slow : ∀ a b c : Fin 40, a + b + c = c + b + a := by decide\ntheorem t : 1 = 1 := by sorry\n",
+        f"{_SLOW}theorem t : 1 = 1 ∧ ∀ a b c : Fin 40, a + b + c = c + b + a := ⟨by sorry, by decide⟩\n",
+    ],
+)
+@pytest.mark.parametrize("command", ["file.start", "file.sorries", "file.certify"])
+def test_a_file_that_is_given_up_is_not_refused(repl: Repl, command: str, source: str) -> None:
+    place = len(source[: source.index("sorry")].encode())
+    assert repl(command, source=source, sorry=place, timeout=500) == {"error": "io", "desc": "interrupt"}
+    assert "stateId" in repl("goal.start", expr="1 = 1")
+
+
 @pytest.mark.parametrize(
     ("source", "reason", "message"),
     [

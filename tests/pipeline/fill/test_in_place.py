@@ -29,7 +29,7 @@ def test_parts_of_a_theorem_are_told_from_other_declarations() -> None:
     names = ("a", "a.two", "b")
     known = FileSorries(
         commands=(),
-        theorems=tuple(StatedTheorem(name=name, start=0, stop=1, sorries=()) for name in names),
+        theorems=tuple(StatedTheorem(name=name, start=0, sorries=()) for name in names),
         others=(),
     )
     unproved = ["a", "a.go", "a.two", "b", "ab"]

@@ -64,9 +64,7 @@ class ToyFiles(LeanFiles):
         return FileSorries(
             commands=tuple((line.start, line.stop) for line in lines),
             theorems=tuple(
-                StatedTheorem(
-                    name=match["name"], start=line.start, stop=line.stop, sorries=line.sorries(match["statement"])
-                )
+                StatedTheorem(name=match["name"], start=line.start, sorries=line.sorries(match["statement"]))
                 for line in lines
                 if (match := _THEOREM.fullmatch(line.text)) is not None
             ),

@@ -144,6 +144,16 @@ def none? {α : Type} : List α → Bool
   | [] => true
   | _ :: _ => false
 
+def reversed {α : Type} (xs : List α) (acc : List α := []) : List α :=
+  match xs with
+  | [] => acc
+  | x :: xs => reversed xs (x :: acc)
+
+def dropFirst {α : Type} : Nat → List α → List α
+  | 0, xs => xs
+  | _, [] => []
+  | n + 1, _ :: xs => dropFirst n xs
+
 def dropNth {α : Type} : List α → Nat → List α
   | [], _ => []
   | _ :: xs, 0 => xs
@@ -190,16 +200,12 @@ def dropBlanks : List Char → List Char
   | [] => []
   | c :: cs => if isBlank c then dropBlanks cs else c :: cs
 
-def reverseChars : List Char → List Char → List Char
-  | [], acc => acc
-  | c :: cs, acc => reverseChars cs (c :: acc)
-
 def textOf : List Char → String → String
   | [], acc => acc
   | c :: cs, acc => textOf cs (acc.push c)
 
 def trimmed (s : String) : String :=
-  textOf (reverseChars (dropBlanks (reverseChars (dropBlanks s.toList) [])) []) ""
+  textOf (reversed (dropBlanks (reversed (dropBlanks s.toList)))) ""
 
 /-! ## JSON -/
 
@@ -794,10 +800,6 @@ def accessibleNames : List LocalDecl → UInt64 → UInt64
     let n := if d.userName.hasMacroScopes then `_inaccessible else d.userName
     accessibleNames ds (mixHash h n.hash)
 
-def reverseDecls : List LocalDecl → List LocalDecl → List LocalDecl
-  | [], acc => acc
-  | d :: ds, acc => reverseDecls ds (d :: acc)
-
 structure KeyParts where
   terms : Array Expr
   names : UInt64
@@ -809,7 +811,7 @@ def closedGoals : List MVarId → KeyParts → MetaM KeyParts
     let ds := visibleDecls decl.lctx decl.lctx.getFVarIds.toList
     let fvars := declFVars ds #[]
     let target := (← instantiateMVars decl.type).abstract fvars
-    let closed ← closeOver fvars (reverseDecls ds []) (fvars.size - 1) target
+    let closed ← closeOver fvars (reversed ds) (fvars.size - 1) target
     closedGoals gs ⟨acc.terms.push closed, accessibleNames ds acc.names⟩
 
 def hashNames : List Name → UInt64 → UInt64
@@ -2211,6 +2213,13 @@ def addChecked (env : Environment) (decl : Declaration) : Except Kernel.Exceptio
   | exact env.addDeclCore 0 decl none
   | exact env.addDeclCore 0 0 decl none
 
+/-- What the kernel has under a name. `Environment.find?` misses the recursors `rec_1` … that `addChecked` made for a type
+such as `inductive Tree | node (children : List Tree)`. -/
+def foundByKernel? (env : Environment) (n : Name) : Option ConstantInfo := by
+  first
+  | exact env.toKernelEnv.find? n
+  | exact env.find? n
+
 /-- What is to be declared. -/
 structure Addition where
   name : Name
@@ -2595,7 +2604,7 @@ def familyOf (full : Environment) : List Name → Family
 /-- What `n` is in both environments is the same: a constructor or recursor is made by the kernel, and no word of the
 elaborator's is taken for it. -/
 def checkMade (full : Environment) (n : Name) (r : Replay) : Replay :=
-  match full.find? n, r.env.find? n with
+  match full.find? n, foundByKernel? r.env n with
   | some a, some b => if sameConstant a b then r else wrong r
   | _, _ => wrong r
 where
@@ -2611,7 +2620,8 @@ mutual
 partial def replayConstant (full : Environment) (r : Replay) (n : Name) : IO Replay := do
   if r.rejection.isSome || r.used.contains n then return r
   if r.library.contains n then return { r with used := r.used.insert n }
-  if r.env.contains n then return r
+  -- Comes from the text, or was made by the kernel along with a type.
+  if r.env.contains n then return checkMade full n r
   match full.find? n with
   | none => return { r with rejection := some ⟨"kernel", s!"unknown constant {nameText n}"⟩ }
   | some info =>
@@ -2684,7 +2694,7 @@ partial def axiomsBelow (env : Environment) : List Name → NameSet → List Nam
     if seen.contains n then axiomsBelow env ns seen found
     else
       let seen := seen.insert n
-      match env.find? n with
+      match foundByKernel? env n with
       | none => axiomsBelow env ns seen found
       | some info =>
         let found := match info with
@@ -3080,39 +3090,44 @@ def askedFor (s : Server) (c : Claim) : IO (Except Rejection Asked) := do
           | .error r => return .error r
           | .ok asked => return .ok { asked with context := p.commands }
 
+def mismatch (why : String) : Option Rejection := some ⟨"type_mismatch", why⟩
+
 /-- Why the file's theorem does not say what was asked for. -/
-def otherSaying (s : Server) (asked : Asked) (full : Environment) (type : Expr) : IO (Option String) := do
+def otherSaying (s : Server) (asked : Asked) (full : Environment) (type : Expr) : IO (Option Rejection) := do
   let said ← saying asked.before asked.env asked.type
-  if (← saying asked.before full type) != said then return some "the file's theorem does not say what was asked for"
+  if (← saying asked.before full type) != said then return mismatch "the file's theorem does not say what was asked for"
   match firstOther full (declaredBelow s.env asked.env said.getUsedConstants.toList {} []) with
-  | some n => return some s!"{nameText n}, of which the statement is made, is another one in the file than what was asked for"
+  | some n => return mismatch s!"{nameText n}, of which the statement is made, is another one in the file than what was asked for"
   | none => return none
+
+/-- A theorem whose type has no `objection`: its kernel check, and what it rests on. -/
+def checked (s : Server) (full : Environment) (v : TheoremVal) (objection : IO (Option Rejection)) :
+    IO (Except Rejection (Replay × AxiomReport)) := do
+  if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
+    return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
+  if let some why ← objection then return .error why
+  let r ← replayConstant full { library := s.env, env := s.env } v.name
+  if let some why := r.rejection then return .error why
+  let report := judgeAxioms r.env s.embedded (allAxioms r.env v.name) {}
+  match report.rejection with
+  | some why => return .error why
+  | none => return .ok (r, report)
 
 /-- Everything after elaboration: type, kernel, axioms, self-reference. `name` is the theorem's, with its namespace. -/
 def judge (s : Server) (c : Claim) (name : Name) (asked : Asked) (full : Environment) : IO (Except Rejection (Replay × AxiomReport)) := do
   match full.find? name with
   | none => return .error ⟨"elaboration", s!"the file declares no theorem {nameText c.name}"⟩
-  | some info =>
-    match info with
-    | .thmInfo v =>
-      if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
-        return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
-      if let some why ← otherSaying s asked full v.type then return .error ⟨"type_mismatch", why⟩
-      let r ← replayConstant full { library := s.env, env := s.env } name
-      match r.rejection with
-      | some why => return .error why
-      | none =>
-        let report := judgeAxioms r.env s.embedded (allAxioms r.env name) {}
-        match report.rejection, c.copyFrom with
-        | some why, _ => return .error why
-        | none, none => return .ok (r, report)
-        | none, some name =>
-          let some target := s.env.find? name | return .error ⟨"elaboration", s!"unknown library theorem {nameText name}"⟩
-          match ← findSelfReference s target v r with
-          | .error e => return .error ⟨"self_reference", s!"whether the proof uses the theorem itself is unknown: {e}"⟩
-          | .ok (some n) => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which {if n == name then "is" else "says the same as"} the theorem itself"⟩
-          | .ok none => return .ok (r, report)
-    | _ => return .error ⟨"forbidden", s!"{nameText c.name} is not a theorem"⟩
+  | some (.thmInfo v) =>
+    match ← checked s full v (otherSaying s asked full v.type), c.copyFrom with
+    | .error why, _ => return .error why
+    | .ok found, none => return .ok found
+    | .ok (r, report), some name =>
+      let some target := s.env.find? name | return .error ⟨"elaboration", s!"unknown library theorem {nameText name}"⟩
+      match ← findSelfReference s target v r with
+      | .error e => return .error ⟨"self_reference", s!"whether the proof uses the theorem itself is unknown: {e}"⟩
+      | .ok (some n) => return .error ⟨"self_reference", s!"the proof uses {nameText n}, which {if n == name then "is" else "says the same as"} the theorem itself"⟩
+      | .ok none => return .ok (r, report)
+  | some _ => return .error ⟨"forbidden", s!"{nameText c.name} is not a theorem"⟩
 
 def withOptions' {α : Type} (options : Options) (x : MetaM α) : MetaM α :=
   fun mctx mref ctx ref => x mctx mref { ctx with options } ref
@@ -3163,8 +3178,8 @@ def readableStatement (s : Server) (c : Claim) (asked : Asked) (said : Expr) : L
     | [_] => if ← readsBack s c asked said text then return text else readableStatement s c asked said more
     | _ => return ownText c
 
-def certificateReply (s : Server) (statement fingerprint : String) (r : Replay) (report : AxiomReport) : ReplM := do
-  answer [("certificate", .mkObj [("statement", jstr statement), ("fingerprint", jstr fingerprint),
+def certificateJson (s : Server) (statement fingerprint : String) (r : Replay) (report : AxiomReport) : Json :=
+  .mkObj [("certificate", .mkObj [("statement", jstr statement), ("fingerprint", jstr fingerprint),
     ("axioms", namesJson report.axioms), ("constants", namesJson r.used.toList),
     ("trustedConstants", namesJson (keepUsed report.trusted)), ("leanVersion", jstr Lean.versionString),
     ("backend", jstr (if s.embedded then "embedded" else "native"))])]
@@ -3218,7 +3233,7 @@ def certified (s : Server) (c : Claim) (source : String) : IO Outcome := do
     | .ok (r, report) => do
       let said ← saying asked.before asked.env asked.type
       let statement ← readableStatement s c asked said printings
-      run s {} (emptyCore s.env) (certificateReply s statement (fingerprintOver s.env asked.env said) r report)
+      return ⟨certificateJson s statement (fingerprintOver s.env asked.env said) r report, none⟩
 
 def proofCertify (s : Server) (p : Json) : IO Outcome := do
   match reqStr p "source", reqStr p "name", optStr p "expr", optStr p "copyFrom" with
@@ -3264,18 +3279,6 @@ context's variables it is about is what Lean makes of it as a theorem. -/
 def takenOff : Nat → Expr → List (Name × Expr × BinderInfo) → List (Name × Expr × BinderInfo) × Expr
   | n + 1, .forallE x t b info, acc => takenOff n b ((x, t, info) :: acc)
   | _, e, acc => (acc, e)
-
-def reverseVariables : List (Name × BinderInfo) → List (Name × BinderInfo) → List (Name × BinderInfo)
-  | [], acc => acc
-  | x :: xs, acc => reverseVariables xs (x :: acc)
-
-def dropLast (n : Nat) (xs : List (Name × BinderInfo)) : List (Name × BinderInfo) :=
-  dropFirst n (reverseVariables xs [])
-where
-  dropFirst : Nat → List (Name × BinderInfo) → List (Name × BinderInfo)
-    | 0, xs => xs
-    | _, [] => []
-    | n + 1, _ :: xs => dropFirst n xs
 
 /-- Leave out the variables that `wanted` does not list; both lists have the last one first. What the rest depends on
 stays. All ways in which the names fit, the likeliest first. -/
@@ -3331,7 +3334,7 @@ def startStated (s : Server) (o : ReplOptions) (scope : ProofScope) (stated : St
       | none => startType s o scope type (numBoundBy stated.binders) prop withGoals
       | some asked =>
         let (all, rest) := takenOff (numBoundBy variables) type []
-        let wanted := dropLast (numBoundBy stated.binders) asked.variables
+        let wanted := dropFirst (numBoundBy stated.binders) (reversed asked.variables)
         let said ← saying asked.before asked.env asked.type
         match ← firstSaying asked.before (← getEnv) said (keepVariables all wanted rest) with
         | some type => startType s o scope type (len asked.variables) prop withGoals
@@ -3433,10 +3436,6 @@ partial def sorriesInAll : List Syntax → List Sorry → List Sorry
   | x :: xs, found => sorriesInAll xs (sorriesIn x found)
 end
 
-def reverseSorries : List Sorry → List Sorry → List Sorry
-  | [], acc => acc
-  | s :: ss, acc => reverseSorries ss (s :: acc)
-
 /-- Where a piece of syntax stands, without the blanks around it. -/
 def placeOf (stx : Syntax) : SourceInfo :=
   match stx.getPos?, stx.getTailPos? with
@@ -3502,8 +3501,8 @@ structure FileUnit where
   before : Command.State
   after : Command.State
   isExample : Bool := false
-  /-- Whether the file has declared notation by then. -/
-  hasNotation : Bool := false
+  /-- How to print what the file says by then. -/
+  printing : Options
 
 def placedErrors : List Message → Array String → BaseIO (Array String)
   | [], acc => pure acc
@@ -3545,12 +3544,25 @@ partial def exampleNamed (name : Name) (stx : Syntax) : Syntax :=
     let sig := nodeOf ``Parser.Command.declSig [parts[1][0], parts[1][1][0]]
     stx.setArg 1 (nodeOf ``Parser.Command.theorem [parts[0], id, sig, parts[2]])
 
-def declaresNotation (stx : Syntax) : Bool :=
-  stx.isOfKind ``Parser.Command.notation || stx.isOfKind ``Parser.Command.mixfix
+mutual
+/-- How to print after a command: without notation if it declares one, and without coercions if it has Lean print a
+function as `↑`, wherever in it that stands. -/
+partial def printingAfter (stx : Syntax) (options : Options) : Options :=
+  match stx with
+  | .node _ kind args =>
+    if kind == ``Parser.Command.notation || kind == ``Parser.Command.mixfix then pp.notation.set options false
+    else if kind == ``Parser.Term.attrInstance && attributeWord stx == "coe" then pp.coercions.set options false
+    else printingAfterAll args.toList options
+  | _ => options
 
-def afterNotation : List FileUnit → Bool
-  | [] => false
-  | u :: _ => u.hasNotation
+partial def printingAfterAll : List Syntax → Options → Options
+  | [], options => options
+  | x :: xs, options => printingAfterAll xs (printingAfter x options)
+end
+
+def printingOf : List FileUnit → Options
+  | [] => {}
+  | u :: _ => u.printing
 
 def numExamples : List FileUnit → Nat
   | [] => 0
@@ -3581,7 +3593,7 @@ partial def readFile (s : Server) (source : String) (st : IO.Ref Command.State) 
   | none =>
     if stx.isOfKind ``Parser.Command.eoi then return .ok units
     if memName stx.getKind showingKinds then
-      readFile s source st mps ({ stx, before, after := before, hasNotation := afterNotation units } :: units)
+      readFile s source st mps ({ stx, before, after := before, printing := printingOf units } :: units)
     else
       match objectionToFileCommand s stx with
       | some why => return .error ⟨"forbidden", placed source stx why⟩
@@ -3590,19 +3602,15 @@ partial def readFile (s : Server) (source : String) (st : IO.Ref Command.State) 
         | some why => return .error ⟨"elaboration", why⟩
         | none =>
           let after : Command.State ← ST.Prim.Ref.get st
-          let hasNotation := declaresNotation stx || afterNotation units
-          let unit ← namedUnit s source units { stx, before, after, hasNotation }
+          let printing := printingAfter stx (printingOf units)
+          let unit ← namedUnit s source units { stx, before, after, printing }
           readFile s source st mps (unit :: units)
-
-def reverseUnits : List FileUnit → List FileUnit → List FileUnit
-  | [], acc => acc
-  | u :: us, acc => reverseUnits us (u :: acc)
 
 def unitsOf (s : Server) (source : String) : IO (Except Rejection (List FileUnit)) := do
   let st : IO.Ref Command.State ← IO.mkRef (beforeCommands s s.env)
   match ← readFile s source st {} [] with
   | .error r => return .error r
-  | .ok units => return .ok (reverseUnits units [])
+  | .ok units => return .ok (reversed units)
 
 /-! ### The theorems of a file -/
 
@@ -3659,8 +3667,6 @@ def statedInAll : List FileUnit → List Stated
 def findStated (name : Name) : List Stated → Option Stated
   | [] => none
   | t :: ts => if t.name == name then some t else findStated name ts
-
-def rangeFields (stx : Syntax) : List (String × Json) := [("start", jnat (startOf stx)), ("stop", jnat (stopOf stx))]
 
 def rangesJson : List FileUnit → Array Json → Json
   | [], acc => .arr acc
@@ -3804,9 +3810,9 @@ def holesJson (s : Server) (source : String) (t : Stated) (m : Met) : List Sorry
   | h :: hs, acc => do holesJson s source t m hs (acc.push (← holeJson s source t m h))
 
 def statedJson (s : Server) (source : String) (t : Stated) : IO Json := do
-  let sorries := reverseSorries (sorriesIn t.stx []) []
+  let sorries := reversed (sorriesIn t.stx [])
   let holes ← if none? sorries then pure (.arr #[]) else holesJson s source t (← metIn s source t.unit) sorries #[]
-  return .mkObj (("name", jname (authorsName t.name)) :: ("sorries", holes) :: rangeFields t.stx)
+  return .mkObj [("name", jname (authorsName t.name)), ("start", jnat (startOf t.stx)), ("sorries", holes)]
 
 def statedAllJson (s : Server) (source : String) : List Stated → Array Json → IO Json
   | [], acc => return .arr acc
@@ -3824,7 +3830,7 @@ where
     | t :: ts => (startOf t.stx <= h.start && h.stop <= stopOf t.stx) || isWithin h ts
 
 def sorriesOfUnits : List FileUnit → List Sorry → List Sorry
-  | [], found => reverseSorries found []
+  | [], found => reversed found
   | u :: us, found => sorriesOfUnits us (sorriesIn u.stx found)
 
 def fileSorries (s : Server) (p : Json) : IO Outcome := do
@@ -3847,13 +3853,13 @@ def fileStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match reqStr p "source", reqNat p "sorry" with
   | .ok source, .ok place =>
     match ← unitsOf s source with
-    | .error r => return ⟨.null, some ⟨r.reason, r.message⟩⟩
+    | .error r => unlessInterrupted s ⟨.null, some ⟨r.reason, r.message⟩⟩
     | .ok units =>
       let found ← match statedAt place (statedInAll units) with
         | some t => holeAt s source t (← metIn s source t.unit) place
         | none => pure none
       match found with
-      | none => return ⟨.null, some ⟨"index", s!"no `sorry` of a theorem begins at byte {place} of the file"⟩⟩
+      | none => unlessInterrupted s ⟨.null, some ⟨"index", s!"no `sorry` of a theorem begins at byte {place} of the file"⟩⟩
       | some st => run s st.scope st.cst do
         restore st
         let id ← save s st.scope st.root [st.root] [] []
@@ -3876,43 +3882,31 @@ partial def unprovedBelow (library full : Environment) : List Name → NameSet �
         let found := if memName ``sorryAx parts then authorsName n :: found else found
         unprovedBelow library full (cat parts ns) (seen.insert n) found
 
-/-- Why a theorem says another thing than in the file that it is compared with. -/
-def otherThanBefore (s : Server) (t : Stated) (asked : Stated) (type askedType : Expr) : IO (Option String) := do
+/-- Why a theorem says nothing, or another thing than in the file that it is compared with. -/
+def otherThanBefore (s : Server) (t : Stated) (asked : Stated) (type askedType : Expr) : IO (Option Rejection) := do
+  if type.hasSorry then return some ⟨"sorry", "the statement uses sorry"⟩
   -- Down to the library: a proof in a statement may be shared with a theorem before it, and so be named after it.
   let said ← saying s.env asked.unit.after.env askedType
-  if (← saying s.env t.unit.after.env type) != said then return some "the theorem does not say what it said before"
+  if (← saying s.env t.unit.after.env type) != said then return mismatch "the theorem does not say what it said before"
   match firstOther t.unit.after.env (declaredBelow s.env asked.unit.after.env said.getUsedConstants.toList {} []) with
-  | some n => return some s!"{nameText (authorsName n)}, of which the statement is made, is not what it was before"
+  | some n => return mismatch s!"{nameText (authorsName n)}, of which the statement is made, is not what it was before"
   | none => return none
 
 /-- Everything after elaboration. `asked` is the same theorem in the file that it is compared with. -/
 def judgeStated (s : Server) (t : Stated) (asked : Stated) : IO (Except Rejection (Replay × AxiomReport)) := do
   let full := t.unit.after.env
   match full.find? t.name, asked.unit.after.env.find? asked.name with
-  | some (.thmInfo v), some (.thmInfo w) =>
-    if v.type.hasMVar || v.value.hasMVar || v.type.hasLevelMVar || v.value.hasLevelMVar then
-      return .error ⟨"metavariables", "the proof leaves something undetermined"⟩
-    if v.type.hasSorry then return .error ⟨"sorry", "the statement uses sorry"⟩
-    if let some why ← otherThanBefore s t asked v.type w.type then return .error ⟨"type_mismatch", why⟩
-    let r ← replayConstant full { library := s.env, env := s.env } t.name
-    match r.rejection with
-    | some why => return .error why
-    | none =>
-      let report := judgeAxioms r.env s.embedded (allAxioms r.env t.name) {}
-      match report.rejection with
-      | some why => return .error why
-      | none => return .ok (r, report)
+  | some (.thmInfo v), some (.thmInfo w) => checked s full v (otherThanBefore s t asked v.type w.type)
   | _, _ => return .error ⟨"forbidden", s!"{nameText t.name} is not a theorem"⟩
 
-/-- Names are whole, and notation is left out where the file has some of its own, which could be made to look like
-anything. -/
+/-- Names are whole, and notation and coercions are left out where the file has some of its own, which could be made to
+look like anything. -/
 def statementOf (s : Server) (t : Stated) : IO String := do
   match t.unit.after.env.find? t.name with
   | none => return ""
   | some info =>
-    let options := if t.unit.hasNotation then pp.notation.set {} false else {}
     let out : IO.Ref String ← IO.mkRef ""
-    discard <| run s { levelNames := info.levelParams, options } (emptyCore t.unit.after.env) do
+    discard <| run s { levelNames := info.levelParams, options := t.unit.printing } (emptyCore t.unit.after.env) do
       ST.Prim.Ref.set out (← ppWith info.type)
       answer []
     ST.Prim.Ref.get out
@@ -3922,8 +3916,7 @@ def certifiedJson (s : Server) (t : Stated) (statement : String) (r : Replay) (r
   | none => return rejectedReply ⟨"elaboration", "the file declares no such theorem"⟩
   | some info =>
     let said ← saying t.unit.before.env t.unit.after.env info.type
-    let o ← run s {} (emptyCore s.env) (certificateReply s statement (fingerprintOver s.env t.unit.after.env said) r report)
-    return o.reply
+    return certificateJson s statement (fingerprintOver s.env t.unit.after.env said) r report
 
 def verdictJson (s : Server) (asked : List Stated) (t : Stated) : IO Json := do
   let statement ← statementOf s t
@@ -3933,9 +3926,9 @@ def verdictJson (s : Server) (asked : List Stated) (t : Stated) : IO Json := do
       match ← judgeStated s t before with
       | .error r => pure (rejectedReply r)
       | .ok (r, report) => certifiedJson s t statement r report
-  return verdict.mergeObj (.mkObj (cat (rangeFields t.stx) [("name", jname (authorsName t.name)),
+  return verdict.mergeObj (.mkObj [("name", jname (authorsName t.name)), ("start", jnat (startOf t.stx)),
     ("statement", jstr statement), ("sorries", jnat (len (sorriesIn t.stx []))),
-    ("unproved", namesJson (unprovedBelow s.env t.unit.after.env [t.name] {} []))]))
+    ("unproved", namesJson (unprovedBelow s.env t.unit.after.env [t.name] {} []))])
 
 def verdictsJson (s : Server) (only : Option (List String)) (asked : List Stated) : List Stated → Array Json → IO Json
   | [], acc => return .arr acc
@@ -4034,11 +4027,6 @@ where
     | [], acc => acc
     | n :: ns, acc => pairs m ns ((m, n) :: acc)
 
-def dropPairs : Nat → List (Name × Name) → List (Name × Name)
-  | 0, xs => xs
-  | _, [] => []
-  | k + 1, _ :: xs => dropPairs k xs
-
 def theoremPage (s : Server) : List (Name × Name) → Nat → Array Json → IO (Array Json)
   | [], _, acc => pure acc
   | _, 0, acc => pure acc
@@ -4047,21 +4035,17 @@ def theoremPage (s : Server) : List (Name × Name) → Nat → Array Json → IO
     | some j => theoremPage s rest k (acc.push j)
     | none => theoremPage s rest k acc
 
-def reversePairs : List (Name × Name) → List (Name × Name) → List (Name × Name)
-  | [], acc => acc
-  | x :: xs, acc => reversePairs xs (x :: acc)
-
 /-- Look at `limit` constants from `offset` on; `next` is there while more are left. -/
 def envTheorems (s : Server) (p : Json) : IO Outcome := do
   match optStrList p "prefixes", optNat p "offset", optNat p "limit" with
   | .ok prefixes, .ok offset, .ok limit =>
     let from' := offset.getD 0
     let count := limit.getD 200
-    let all := reversePairs (constantsWithin (toNames (prefixes.getD ["Init"])) (modulesOf s.env) []) []
-    let rest := dropPairs from' all
+    let all := reversed (constantsWithin (toNames (prefixes.getD ["Init"])) (modulesOf s.env) [])
+    let rest := dropFirst from' all
     let page ← theoremPage s rest count #[]
     let base := [("theorems", Json.arr page), ("total", jnat (len all))]
-    let more := !(none? (dropPairs count rest))
+    let more := !(none? (dropFirst count rest))
     return ⟨.mkObj (if more then cat base [("next", jnat (from' + count))] else base), none⟩
   | .error r, _, _ => return ⟨.null, some r⟩
   | _, .error r, _ => return ⟨.null, some r⟩
@@ -4112,9 +4096,9 @@ def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outco
   | "goal.print" => goalPrint s o p
   | "goal.continue" => goalContinue s o p
   | "proof.certify" => proofCertify s p
-  | "file.sorries" => fileSorries s p
+  | "file.sorries" => unlessInterrupted s (← fileSorries s p)
   | "file.start" => fileStart s o p
-  | "file.certify" => fileCertify s p
+  | "file.certify" => unlessInterrupted s (← fileCertify s p)
   | "expr.echo" => exprEcho s o p
   | "options.set" => optionsSet s o p
   | "options.print" => return ⟨optionsJson o, none⟩
