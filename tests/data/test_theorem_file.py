@@ -273,7 +273,7 @@ _names = st.from_regex(r"[a-z][a-zA-Z0-9_']{0,12}(\.[a-z][a-z0-9]{0,4}){0,2}", f
 _statements = st.text(st.characters(categories=["L", "N", "S"], exclude_characters="⟨⟩«»"), min_size=1, max_size=30)
 _headers = st.sampled_from(["", "open Nat", "open Nat List\nuniverse u v\n"])
 _theorems = st.one_of(
-    st.builds(Theorem, name=_names, statement=_statements.map("∀ n, n = {}".format), header=_headers),
+    st.builds(Theorem, name=_names, statement=_statements.map("∀ n, n = z{}".format), header=_headers),  # z: no keyword
     _names.map(lambda name: Theorem(name=name, copy_from=name)),
 )
 

@@ -16,7 +16,6 @@ from typing import Any, TypeVar, final
 
 import click
 
-from leanebm._whereabouts import where_tasks_are, where_thread_is
 from leanebm.cli._echo import echo
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
@@ -156,6 +155,8 @@ class _Grace:
 
     def _still_in(self) -> str | None:
         """Where code that is not ours goes on, busy or waiting."""
+        from leanebm._whereabouts import where_tasks_are, where_thread_is
+
         busy = where_thread_is(sys._current_frames().get(self._thread))  # noqa: SLF001 - as faulthandler does
         return busy or where_tasks_are(asyncio.all_tasks(self._loop))
 
