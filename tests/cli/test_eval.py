@@ -59,6 +59,15 @@ def test_costs_and_budgets_are_chosen_and_times_of_arms_are_not_told(leanebm_com
     assert found["arms"]["plain"]["seconds"] == {}
 
 
+def test_each_theorem_is_searched_as_often_as_asked(leanebm_command: Leanebm) -> None:
+    asked = ("--arm", PLAIN, "--headroom", "1", "--pass-n", "3")
+    found = json.loads(evaluate(leanebm_command, *asked, "--json").stdout)
+    assert found["arms"]["plain"]["searches"] == 12
+    assert found["arms"]["plain"]["attempted"] == 4
+    said = leanebm_command("summary", "--trajectories", "out/arms/plain").stdout
+    assert "12 searches; a theorem counts as proved if one of its searches proved it" in said
+
+
 def test_options_of_the_command_hold_for_every_arm_and_its_own_outweigh_them(leanebm_command: Leanebm) -> None:
     arms = ["--arm", "all=", "--arm", "own=--scorer cumulative"]
     assert evaluate(leanebm_command, "--scorer", "breadth_first", *arms).exit_code == 0

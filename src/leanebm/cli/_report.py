@@ -55,6 +55,9 @@ def print_summary(
         ),
         soft_wrap=True,
     )
+    if summary.others:
+        searches = len(summary.records) + len(summary.others)
+        console.print(Text(f"{searches:,} searches; a theorem counts as proved if one of its searches proved it"))
     if summary.seconds:
         times = ", ".join(f"{seconds:.1f} (p{percent})" for percent, seconds in summary.seconds.items())
         console.print(Text(f"seconds per theorem: {times}"), soft_wrap=True)

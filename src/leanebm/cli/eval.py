@@ -46,6 +46,14 @@ if TYPE_CHECKING:
     metavar="K",
     help="Search the baseline with K times the budget first, to see what there is to gain; 1 skips that.",
 )
+@click.option(
+    "--pass-n",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Search each theorem N times, with other samples of the policy; it is proved if one of them proves it.",
+)
 @cost_option
 @numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … their own]")
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
@@ -61,6 +69,7 @@ def eval(  # noqa: A001 - the command's name
     max_theorems: int | None,
     sample: int | None,
     headroom: int,
+    pass_n: int,
     by: str,
     budgets: tuple[float, ...] | None,
     resume: bool,
@@ -91,6 +100,7 @@ def eval(  # noqa: A001 - the command's name
             chosen,
             output,
             headroom=headroom,
+            pass_n=pass_n,
             cost=Cost(by),
             budgets=budgets,
             resume=resume,

@@ -1,5 +1,6 @@
 """What searches leave behind: versioned Parquet, one row per node, in atomic shards."""
 
+from leanebm.trajectory.attempts import attempt_folder, best_of, read_attempts
 from leanebm.trajectory.cost import AnytimeCurve, Cost, doublings
 from leanebm.trajectory.record import MAX_MESSAGE_CHARS, Attempt, TheoremRecord, TrajectoryRow
 from leanebm.trajectory.schema import (
@@ -27,7 +28,10 @@ __all__ = [
     "TrajectoryRow",
     "TrajectorySummary",
     "TrajectoryWriter",
+    "attempt_folder",
+    "best_of",
     "doublings",
+    "read_attempts",
     "read_trajectory",
     "summarise",
     "summary_of",

@@ -64,7 +64,7 @@ class AnytimeCurve:
 
     @classmethod
     def of(cls, records: Iterable[TheoremRecord], cost: Cost = Cost.EXPANSIONS) -> Self:
-        """The curve of a run's records.
+        """The curve of a run's records; of several searches of one theorem the cheapest proof counts.
 
         Raises:
             TrajectoryError: a search did not count this cost.
@@ -75,15 +75,11 @@ class AnytimeCurve:
                 f"{cost.noun} were not counted when {shown(uncounted[0])} was searched, by an older "
                 "leanebm or by a search that leaves it out: count budgets otherwise, or search again"
             )
-        return cls(
-            cost=cost,
-            spent={
-                record.theorem.name: float(getattr(record, cost))
-                if record.outcome is SearchOutcome.PROVED
-                else math.inf
-                for record in final
-            },
-        )
+        spent: dict[str, float] = {}
+        for record in final:
+            price = float(getattr(record, cost)) if record.outcome is SearchOutcome.PROVED else math.inf
+            spent[record.theorem.name] = min(price, spent.get(record.theorem.name, math.inf))
+        return cls(cost=cost, spent=spent)
 
     @property
     def budgets(self) -> tuple[float, ...]:

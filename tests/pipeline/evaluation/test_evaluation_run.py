@@ -1,28 +1,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from leanebm.core import StateScorer, Theorem
+from leanebm.core import Candidate, ProofState, StateScorer, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import (
     EvaluationRun,
+    Observer,
     PipelineEvent,
     RunConfig,
     SearchRun,
     StageStarted,
+    Workbench,
     WorkbenchOpener,
     compare_runs,
     summarise_run,
 )
+from leanebm.pipeline.evaluation.evaluation_run import _sampling_anew
 from leanebm.search import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, SearchBudget, SearchConfig
 from leanebm.testing import ScriptedPolicy, ToyWorld
-from leanebm.trajectory import AnytimeCurve, Cost
+from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder, read_trajectory
 
 Numbers = Callable[..., tuple[Theorem, ...]]
 
@@ -189,3 +193,74 @@ async def test_seconds_of_arms_are_not_compared(
     await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
     with pytest.raises(ConfigError, match="seconds"):
         compare_runs(tmp_path / "arms" / "plain", tmp_path / "arms" / "broad", cost=Cost.SECONDS)
+
+
+# --- several searches of each theorem ------------------------------------------------------------
+
+
+def dicey_bench(world: ToyWorld, toy_bench: Callable[..., Any], asked: list[int]) -> WorkbenchOpener:
+    """The toy world, where the policy proposes ``halve`` with odd seeds only, and ``decrement`` with even ones."""
+
+    @asynccontextmanager
+    async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        tactics = ("halve", "done") if config.seed % 2 else ("decrement", "done")
+
+        class Policy:
+            async def propose(self, state: ProofState, n: int) -> list[Candidate]:  # noqa: ARG002 - the same for all
+                asked.append(config.seed)
+                return [Candidate(tactic, -1.0 - place) for place, tactic in enumerate(tactics)][:n]
+
+        async with toy_bench(world, policy=Policy())(config, observer) as bench:
+            yield bench
+
+    return opening
+
+
+async def test_a_theorem_is_proved_if_one_of_its_searches_proves_it(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    theorems, asked = numbers(3, 5, 16, 24), list[int]()
+    opening = dicey_bench(world, toy_bench, asked)
+    tight = SearchConfig(budget=SearchBudget(max_expansions=8))
+    two = {name: attrs.evolve(arms[name], search=tight) for name in ("plain", "broad")}
+    found = await EvaluationRun(two, theorems, tmp_path, headroom=1, pass_n=2, opening=opening).run()
+    apart = [
+        {record.theorem.name: record for record in read_trajectory(attempt_folder(tmp_path / "arms/plain", k)).records}
+        for k in (1, 2)
+    ]
+    proved = [{name for name, record in each.items() if record.certificate} for each in apart]
+    assert proved[0] == {"n3", "n5"}
+    assert proved[1] == {"n16"}
+    together = found.summaries["plain"]
+    assert (together.totals.attempted, together.totals.proved) == (4, 3)
+    assert {record.theorem.name for record in together.records if record.certificate} == {"n3", "n5", "n16"}
+    assert together.totals.expansions == sum(record.expansions for each in apart for record in each.values())
+    assert together.as_json()["searches"] == 8
+    [comparison] = found.comparisons
+    assert comparison.budgets[-1].baseline == comparison.budgets[-1].experiment == 3
+    assert sum(row.baseline for row in comparison.depths) == 3
+    before = len(asked)
+    assert set(asked) == {0, 1}
+    await EvaluationRun(two, theorems, tmp_path, headroom=1, pass_n=2, resume=True, opening=opening).run()
+    assert len(asked) == before
+    with pytest.raises(ConfigError, match="plain has been searched more often than 1 times"):
+        await EvaluationRun(two, theorems, tmp_path, headroom=1, resume=True, opening=opening).run()
+
+
+async def test_runs_of_one_and_of_several_searches_are_not_compared(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    one = {"plain": arms["plain"]}
+    for folder, pass_n in (("one", 1), ("two", 2)):
+        run = EvaluationRun(one, numbers(3), tmp_path / folder, headroom=1, pass_n=pass_n, opening=toy_bench(world))
+        await run.run()
+    with pytest.raises(ConfigError, match="2 searches of each theorem, not 1"):
+        compare_runs(tmp_path / "one/arms/plain", tmp_path / "two/arms/plain")
+
+
+def test_each_search_has_seeds_of_its_own(arms: dict[str, RunConfig]) -> None:
+    plain = arms["plain"]
+    assert _sampling_anew(plain, 1) == plain
+    assert _sampling_anew(plain, 3) == attrs.evolve(plain, seed=2)
+    seeded = attrs.evolve(plain, policy=attrs.evolve(plain.policy, sampling_seed=7))
+    assert _sampling_anew(seeded, 2).policy.sampling_seed == 7 + plain.search.candidates_per_state

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from leanebm._shown import fitting_repr, how_many, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline.search.summary import expansions_allowed, is_remembered
 from leanebm.storage import RunInfo
-from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, doublings, read_trajectory
+from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, doublings, read_attempts
 
 _MUST_AGREE: Final = ("$.lean_version", "$.backend", "$.config.lean", "$.config.search")
 """Settings without which two runs are no comparison of what guides the search."""
@@ -143,22 +143,30 @@ def compare_runs(
         ConfigError: the runs are not comparable: they differ in theorems, Lean, candidates or budget; all is listed.
         TrajectoryError: one cannot be read.
     """
-    before, after = read_trajectory(baseline), read_trajectory(experiment)
+    runs = read_attempts(baseline), read_attempts(experiment)
+    (before, *_), (after, *_) = runs
     differences = _latest(after).differences(_latest(before))
     _check(before, after, differences)
+    if len(runs[0]) != len(runs[1]):
+        raise ConfigError(
+            f"{experiment} and {baseline} cannot be compared:",
+            [f"{len(runs[1])} searches of each theorem, not {len(runs[0])} @ --pass-n"],
+        )
     if cost is Cost.SECONDS and any(is_remembered(_latest(run)) for run in (before, after)):
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared by seconds:",
             ["some of their answers were remembered from another search, so their times mean nothing @ --by"],
         )
-    pairs = _pairs(before, after)
-    known = {name: pair for name, pair in pairs.items() if all(record.is_final for record in pair)}
+    pairs = _pairs(*runs)
+    known = {
+        name: pair for name, pair in pairs.items() if all(any(record.is_final for record in side) for side in pair)
+    }
     if not known:
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared:",
             ["there is no theorem of which both say something; search again what broke, with --resume"],
         )
-    curves = [AnytimeCurve.of((pair[side] for pair in known.values()), cost) for side in (0, 1)]
+    curves = [AnytimeCurve.of(chain.from_iterable(pair[side] for pair in known.values()), cost) for side in (0, 1)]
     chosen = _budgets(budgets, curves, _latest(before), cost)
     area, *gains = _gains(*curves, budgets=chosen, seed=seed)
     rows = tuple(_at(budget, curves[0], curves[1], gain) for budget, gain in zip(chosen, gains, strict=True))
@@ -178,16 +186,22 @@ def compare_runs(
     )
 
 
-_Pair = tuple[TheoremRecord, TheoremRecord]
+_Pair = tuple[Sequence[TheoremRecord], Sequence[TheoremRecord]]
+"""One theorem's searches on both sides."""
 
 
 def _latest(run: Trajectory) -> RunInfo:
     return run.runs[-1]
 
 
-def _pairs(before: Trajectory, after: Trajectory) -> dict[str, _Pair]:
-    others = {record.theorem.name: record for record in after.records}
-    return {record.theorem.name: (record, others[record.theorem.name]) for record in before.records}
+def _pairs(before: Sequence[Trajectory], after: Sequence[Trajectory]) -> dict[str, _Pair]:
+    pairs: dict[str, tuple[list[TheoremRecord], list[TheoremRecord]]] = {
+        record.theorem.name: ([], []) for record in before[0].records
+    }
+    for side, attempts in enumerate((before, after)):
+        for record in chain.from_iterable(run.records for run in attempts):
+            pairs[record.theorem.name][side].append(record)
+    return dict(pairs)
 
 
 def _check(before: Trajectory, after: Trajectory, differences: Sequence[str]) -> None:
@@ -255,7 +269,7 @@ def _gains(before: AnytimeCurve, after: AnytimeCurve, *, budgets: Sequence[float
 def _bootstrap(rows: Sequence[tuple[float, ...]], seed: int) -> Sequence[Interval]:
     """The mean of each column, with an interval. A theorem is a row, and is drawn whole, with all that it has."""
     kinds, size = Counter(rows), len(rows)
-    weights = list(itertools.accumulate(kinds.values()))
+    weights = list(accumulate(kinds.values()))
     rng = random.Random(seed)  # noqa: S311 - a bootstrap, not a secret
 
     def means(counts: Mapping[tuple[float, ...], int]) -> list[float]:
@@ -271,7 +285,7 @@ def _bootstrap(rows: Sequence[tuple[float, ...]], seed: int) -> Sequence[Interva
 
 
 def _depths(pairs: Mapping[str, _Pair]) -> Iterator[DepthComparison]:
-    lengths = [tuple(_length(record) for record in pair) for pair in pairs.values()]
+    lengths = [tuple(min(map(_length, side)) for side in pair) for pair in pairs.values()]
     proved = [pair for pair in lengths if min(pair) < math.inf]
     rows = sorted({min(_DEEPEST, min(pair)) for pair in proved})
     for depth in rows:

@@ -71,9 +71,9 @@ class Arena:
         """``environment``, asked only for what is not remembered."""
         return _RememberedEnvironment(self, environment)
 
-    def policy(self, policy: TacticPolicy) -> TacticPolicy:
-        """``policy``, asked only for what is not remembered."""
-        return _RememberedPolicy(self, policy)
+    def policy(self, policy: TacticPolicy, *, attempt: int = 1) -> TacticPolicy:
+        """``policy``, asked only for what is not remembered; each ``attempt`` has samples of its own."""
+        return _RememberedPolicy(self, policy, "" if attempt == 1 else f"attempt {attempt}: ")
 
     def certifier(self, certifier: ProofCertifier) -> ProofCertifier:
         """``certifier``, asked once for each proof while the arena is open. Nothing of it is written down."""
@@ -89,12 +89,14 @@ def _key_of(theorem: Theorem) -> str:
 class _RememberedPolicy:
     arena: Arena
     policy: TacticPolicy
+    prefix: str
 
     async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
-        found = self.arena.answers.proposal(state.key, n)
+        key = f"{self.prefix}{state.key}"
+        found = self.arena.answers.proposal(key, n)
         if found is None:
             found = tuple(await self.policy.propose(state, n))
-            self.arena.answers.keep_proposal(state.key, n, found)
+            self.arena.answers.keep_proposal(key, n, found)
         return found
 
 

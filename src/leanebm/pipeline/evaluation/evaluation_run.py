@@ -21,11 +21,11 @@ from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.search.search_run import SearchRun
-from leanebm.pipeline.search.summary import REMEMBERED, RunSummary
+from leanebm.pipeline.search.summary import REMEMBERED, RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean_parts, open_workbench
 from leanebm.storage import settings_leaves
-from leanebm.trajectory import AnytimeCurve, Cost
+from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder
 
 _GUIDANCE: Final = ("$.scorer", "$.energy", "$.parts.search", "$.parts.energy_model", "$.part_origins")
 """Settings in which arms may differ: they decide on the order, not on the answers."""
@@ -103,6 +103,8 @@ class EvaluationRun:
         folder: where everything goes: ``arms/NAME`` for each arm, and ``answers.sqlite``.
         headroom: with how many times the budget the baseline is searched first, to see what there is to gain; 1
             leaves that out.
+        pass_n: how often each theorem is searched, each time with other samples of the policy and the whole budget. It
+            counts as proved if one of these searches proves it.
         cost: in what the budgets are counted at which arms are compared.
         budgets: at which ones; by default 1, 2, 4 … up to what the arms had.
         resume: whether the folder may hold an earlier invocation's results, which are then kept.
@@ -117,6 +119,7 @@ class EvaluationRun:
         folder: str | os.PathLike[str],
         *,
         headroom: int = 4,
+        pass_n: int = 1,
         cost: Cost = Cost.EXPANSIONS,
         budgets: Sequence[float] | None = None,
         resume: bool = False,
@@ -127,6 +130,7 @@ class EvaluationRun:
         self._theorems = theorems
         self._folder = Path(folder)
         self._headroom = headroom
+        self._pass_n = pass_n
         self._cost = cost
         self._budgets = budgets
         self._resume = resume
@@ -148,16 +152,18 @@ class EvaluationRun:
         with AnswerFile.open(answers, about) as file:
             arena = Arena(file)
             async with self._open_lean() as lean:
-                opening = _remembering(lean, arena)
-                headroom = await self._measure_headroom(opening)
-                summaries = {
-                    name: await self._search(config, self._folder_of(name), opening)
-                    for name, config in self._arms.items()
-                }
+                headroom = await self._measure_headroom(_remembering(lean, arena))
+                for name, config in self._arms.items():
+                    for attempt in range(1, self._pass_n + 1):
+                        folder, opening = (
+                            attempt_folder(self._folder_of(name), attempt),
+                            _remembering(lean, arena, attempt),
+                        )
+                        await self._search(_sampling_anew(config, attempt), folder, opening)
             baseline, *others = (self._folder_of(name) for name in self._arms)
             return Evaluation(
                 folder=self._folder,
-                summaries=summaries,
+                summaries={name: summarise_run(self._folder_of(name)) for name in self._arms},
                 comparisons=tuple(
                     compare_runs(baseline, other, cost=self._cost, budgets=self._budgets) for other in others
                 ),
@@ -176,6 +182,13 @@ class EvaluationRun:
             problems.append("there is no arm to try")
         if self._headroom < 1:
             problems.append(f"headroom is measured at a multiple of the budget, at least 1, not {self._headroom}")
+        if self._pass_n < 1:
+            problems.append(f"each theorem is searched at least once, not {self._pass_n} times @ --pass-n")
+        problems += [
+            f"{name} has been searched more often than {self._pass_n} times @ --pass-n"
+            for name in self._arms
+            if attempt_folder(self._folder_of(name), self._pass_n + 1).is_dir()
+        ]
         (first, baseline), *others = [(name, _shared(config)) for name, config in self._arms.items()] or [("", {})]
         for name, settings in others:
             problems += [
@@ -232,7 +245,16 @@ def _about(config: RunConfig) -> dict[str, object]:
     return {path: value for path, value in _shared(config).items() if not path.startswith(_BUDGET)}
 
 
-def _remembering(opening: WorkbenchOpener, arena: Arena) -> WorkbenchOpener:
+def _sampling_anew(config: RunConfig, attempt: int) -> RunConfig:
+    """The settings with seeds of their own for each attempt; the first one's are as given."""
+    policy, further = config.policy, attempt - 1
+    if policy.sampling_seed is not None:  # some servers are sent a seed per candidate, counted up from this one
+        seed = policy.sampling_seed + further * config.search.candidates_per_state
+        policy = attrs.evolve(policy, sampling_seed=seed)
+    return attrs.evolve(config, seed=config.seed + further, policy=policy)
+
+
+def _remembering(opening: WorkbenchOpener, arena: Arena, attempt: int = 1) -> WorkbenchOpener:
     """``opening``, with parts that look into ``arena`` first."""
 
     @asynccontextmanager
@@ -241,7 +263,7 @@ def _remembering(opening: WorkbenchOpener, arena: Arena) -> WorkbenchOpener:
             arena.answers.require({"lean_version": bench.lean_version, "policy": bench.served.get("policy")})
             yield attrs.evolve(
                 bench,
-                policy=arena.policy(bench.policy),
+                policy=arena.policy(bench.policy, attempt=attempt),
                 environment=arena.environment(bench.environment),
                 certifier=arena.certifier(bench.certifier),
                 served={**bench.served, REMEMBERED: True},

@@ -53,7 +53,7 @@ class Oracle:
         return found
 
     def _folders(self) -> Iterator[Path]:
-        patterns = (TRAJECTORY_FOLDER, f"*/{TRAJECTORY_FOLDER}", f"arms/*/{TRAJECTORY_FOLDER}")
+        patterns = (f"{depth}{TRAJECTORY_FOLDER}" for depth in ("", "*/", "*/*/", "*/*/*/"))
         folders = sorted(folder for pattern in patterns for folder in self.runs.glob(pattern))
         folders = [folder for folder in folders if any(folder.glob("*.parquet"))]
         if not folders:

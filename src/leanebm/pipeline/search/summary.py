@@ -6,6 +6,7 @@ import math
 import os
 import statistics
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +21,9 @@ from leanebm.trajectory import (
     Cost,
     TheoremRecord,
     TrajectorySummary,
+    best_of,
     doublings,
-    read_trajectory,
+    read_attempts,
     summary_of,
 )
 
@@ -29,6 +31,10 @@ REMEMBERED: Final = "answers_remembered"
 """What a run says of itself, beside the models it asked, if its answers may come from another search."""
 
 PERCENTILES: Final = (50, 95, 99)
+
+
+_ENDINGS: Final = ("attempted", "proved", "certified", "rejected", "infrastructure", "exhausted", "budget_spent")
+"""Figures that count theorems, not searches."""
 
 
 def expansions_allowed(run: RunInfo) -> int | None:
@@ -54,7 +60,11 @@ class RunSummary:
 
     totals: TrajectorySummary
     records: tuple[TheoremRecord, ...] = attrs.field(repr=False)
-    """Each theorem's last search, in the order they were first finished."""
+    """Each theorem's last search, in the order they were first finished; where it was searched several times with
+    other samples, the one that proved it with the fewest expansions."""
+
+    others: tuple[TheoremRecord, ...] = attrs.field(default=(), repr=False)
+    """The searches beside these, where theorems were searched several times."""
 
     resumed_despite: tuple[str, ...] = ()
     """What differs between the runs that were pooled, if somebody resumed one all the same."""
@@ -73,14 +83,14 @@ class RunSummary:
         Raises:
             TrajectoryError: the searches did not count it.
         """
-        curve = AnytimeCurve.of(self.records, cost)
+        curve = AnytimeCurve.of((*self.records, *self.others), cost)
         budgets = self.budgets if cost is Cost.EXPANSIONS else curve.budgets
         return tuple((budget, curve.proved_within(budget)) for budget in budgets)
 
     @property
     def seconds(self) -> Mapping[int, float]:
         """The 50th, 95th and 99th percentile of the seconds that a theorem's search took; empty without times."""
-        times = sorted(record.wall_s for record in self.records if record.is_final)
+        times = sorted(record.wall_s for record in (*self.records, *self.others) if record.is_final)
         if not times or not self.has_times:
             return {}
         return {percent: times[math.ceil(percent / 100 * len(times)) - 1] for percent in PERCENTILES}
@@ -109,14 +119,16 @@ class RunSummary:
         return tuple(record for record in self.records if record.outcome is outcome)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and five more.
+        """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and six more.
 
-        ``curve`` holds ``[expansions, proved]``; ``seconds`` the percentiles by their names; ``one_tactic_proofs``
+        ``searches`` is above ``attempted`` where theorems were searched several times; ``curve`` holds ``[expansions,
+        proved]``; ``seconds`` the percentiles by their names; ``one_tactic_proofs``
         and ``median_proof_length`` say how deep the proofs are, in tactics; ``by_family`` holds a curve and the number
         ``attempted`` of each family of conjectures.
         """
         lengths = self.proof_lengths
         return attrs.asdict(self.totals) | {
+            "searches": len(self.records) + len(self.others),
             "curve": [list(point) for point in self.curve],
             "seconds": {f"p{percent}": seconds for percent, seconds in self.seconds.items()},
             "by_family": {
@@ -134,15 +146,25 @@ class RunSummary:
 def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
     """Sum up a run, given its folder or its trajectory.
 
+    A theorem that was searched several times is proved if one of these searches proved it. What all of them cost is
+    added up.
+
     Raises:
         TrajectoryError: there is none, or a shard is damaged or of another version.
     """
-    shards = read_trajectory(path)
+    shards, *further = read_attempts(path)
+    searches: dict[str, list[TheoremRecord]] = {}
+    for record in chain(shards.records, *(run.records for run in further)):
+        searches.setdefault(record.theorem.name, []).append(record)
+    records = tuple(map(best_of, searches.values()))
+    others = tuple(record for each in searches.values() for record in each if record is not best_of(each))
+    endings = summary_of(records)
     allowed = expansions_allowed(shards.runs[-1])
     return RunSummary(
         path=shards.path,
-        totals=summary_of(shards.records),
-        records=shards.records,
+        totals=attrs.evolve(summary_of((*records, *others)), **{name: getattr(endings, name) for name in _ENDINGS}),
+        records=records,
+        others=others,
         budgets=() if allowed is None else doublings(allowed),
         has_times=not is_remembered(shards.runs[-1]),
         resumed_despite=tuple(line for run in shards.runs for line in run.resumed_despite),

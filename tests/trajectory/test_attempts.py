@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.errors import TrajectoryError
+from leanebm.storage import RunInfo
+from leanebm.trajectory import (
+    TRAJECTORY_FOLDER,
+    AnytimeCurve,
+    TheoremRecord,
+    TrajectoryWriter,
+    attempt_folder,
+    best_of,
+    read_attempts,
+)
+
+MakeTheorem = Callable[..., Any]
+
+
+def ended(make_theorem: MakeTheorem, outcome: str, expansions: int) -> TheoremRecord:
+    record: TheoremRecord = attrs.evolve(make_theorem("t", outcome)[0], expansions=expansions)
+    return record
+
+
+def test_the_cheapest_proof_counts_and_what_broke_only_if_all_did(make_theorem: MakeTheorem) -> None:
+    lost, spent, exhausted = (ended(make_theorem, how, 9) for how in ("infrastructure", "budget_spent", "exhausted"))
+    dear, cheap = ended(make_theorem, "proved", 7), ended(make_theorem, "proved", 2)
+    assert best_of([lost, spent, dear, cheap]) is cheap
+    assert best_of([lost, spent, exhausted]) is spent
+    assert best_of([lost]) is lost
+    assert AnytimeCurve.of([lost, spent, cheap, dear]).spent == {"t": 2.0}
+
+
+async def test_further_searches_are_found_up_to_the_first_that_is_missing(
+    tmp_path: Path, make_theorem: MakeTheorem, make_run: Callable[..., RunInfo]
+) -> None:
+    with pytest.raises(TrajectoryError):
+        read_attempts(tmp_path)
+    for number in (1, 2, 4):
+        folder = attempt_folder(tmp_path, number) / TRAJECTORY_FOLDER
+        async with TrajectoryWriter(folder, run=make_run(seed=number)) as writer:
+            record, rows = make_theorem("t")
+            await writer.hand_over(record, rows)
+    (attempt_folder(tmp_path, 3) / TRAJECTORY_FOLDER).mkdir(parents=True)  # a search that was stopped at once
+    assert [run.runs[-1].seed for run in read_attempts(tmp_path)] == [1, 2]
+    assert len(read_attempts(tmp_path / TRAJECTORY_FOLDER)) == 1
