@@ -16,7 +16,7 @@ from leanebm.cli._options import cost_option
     required=True,
     type=click.Path(exists=True, path_type=Path),
     metavar="FOLDER",
-    help="A run's folder, its trajectory, or one shard of it.",
+    help="A run's folder, its trajectory, or one shard of it; or an iteration's folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @cost_option
@@ -24,9 +24,17 @@ def summary(*, trajectories: Path, as_json: bool, by: str) -> None:
     """Say what a run found and what it cost."""
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._report import print_summary
-    from leanebm.pipeline import summarise_run
+    from leanebm.cli.iterate import print_iteration
+    from leanebm.pipeline import is_iteration, summarise_iteration, summarise_run
     from leanebm.trajectory import Cost
 
+    if is_iteration(trajectories):
+        rounds = summarise_iteration(trajectories)
+        if as_json:
+            echo_json(rounds.as_json())
+        else:
+            print_iteration(ClearConsole(), rounds)
+        return
     found, cost = summarise_run(trajectories), Cost(by)
     if as_json:
         echo_json(found.as_json() | {"curve": [list(point) for point in found.curve_by(cost)]})

@@ -37,6 +37,10 @@ from leanebm.pipeline.events import (
 )
 from leanebm.pipeline.fill.fill_report import FilledTheorem, FillReport, SorryReport
 from leanebm.pipeline.fill.fill_run import FillRun, filled_path
+from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord
+from leanebm.pipeline.iteration.page import iteration_table, write_iteration_page
+from leanebm.pipeline.iteration.policy_step import PolicyStep
+from leanebm.pipeline.iteration.summary import IterationRow, IterationSummary, is_iteration, summarise_iteration
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
@@ -94,6 +98,9 @@ __all__ = [
     "Health",
     "HealthCheck",
     "Interval",
+    "IterationManifest",
+    "IterationRow",
+    "IterationSummary",
     "LabelConflicts",
     "LeanParts",
     "LibraryRun",
@@ -105,6 +112,7 @@ __all__ = [
     "Part",
     "Parts",
     "PipelineEvent",
+    "PolicyStep",
     "ProbeResult",
     "ProbeRun",
     "ProofAttempt",
@@ -122,6 +130,7 @@ __all__ = [
     "StageFinished",
     "StageItem",
     "StageProgressed",
+    "StageRecord",
     "StageStarted",
     "StatementCheck",
     "TheoremCheckRun",
@@ -140,6 +149,8 @@ __all__ = [
     "fit_imports",
     "groups_from_trajectory",
     "guided_scorer",
+    "is_iteration",
+    "iteration_table",
     "load_theorems",
     "notes_on",
     "open_lean_parts",
@@ -156,10 +167,12 @@ __all__ = [
     "start_embedded_server",
     "structure_settings",
     "structure_with",
+    "summarise_iteration",
     "summarise_run",
     "theorem_of",
     "to_toml",
     "unstructure_settings",
     "write_comparison_page",
+    "write_iteration_page",
     "write_proof",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import tomllib
@@ -212,6 +213,17 @@ def read_run_config(path: str | os.PathLike[str] | None = None, overrides: Seque
         path = RunFolder(path).config if Path(path).is_dir() else path
         _overlay(table, _read_toml(Path(path)))
     return structure_with(overrides, table, RunConfig, source=None if path is None else str(path))
+
+
+def read_settings(path: str | os.PathLike[str], defaults: dict[str, Any], kind: type[T]) -> T:
+    """Read a TOML file, laid over ``defaults``, as a ``kind``.
+
+    Raises:
+        ConfigError: the file cannot be read, or settings are wrong; every mistake is listed.
+    """
+    table = copy.deepcopy(defaults)
+    _overlay(table, _read_toml(Path(path)))
+    return structure_settings(table, kind, source=str(path))
 
 
 def structure_with(

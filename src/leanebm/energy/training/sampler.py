@@ -35,10 +35,10 @@ class SamplerConfig:
     """Share of negatives from other decision points of the same theorem, in [0, 1]. What the two leave of the
     whole comes from other theorems."""
 
-    @medium_fraction.validator
-    def _leaves_nothing_below_zero(self, _: attrs.Attribute[float], value: float) -> None:
-        if self.hard_fraction + value > 1.0 + 1e-9:
-            raise ValueError(f"hard_fraction {self.hard_fraction} and medium_fraction {value} are more than the whole")
+    def __attrs_post_init__(self) -> None:
+        hard, medium = self.hard_fraction, self.medium_fraction
+        if hard + medium > 1.0 + 1e-9:
+            raise ValueError(f"hard_fraction {hard} and medium_fraction {medium} are more than the whole")
 
 
 @attrs.frozen(kw_only=True, eq=False)

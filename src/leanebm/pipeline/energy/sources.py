@@ -157,7 +157,8 @@ class Lessons:
         audits = [audit for path in negatives if (audit := ContrastiveFolder(path).read_audit()) is not None]
         return cls(
             groups=tuple(groups),
-            queues=tuple(queues),
+            # In one order, whatever order the searches ended in: sums over them are the same to the last bit then.
+            queues=tuple(sorted(queues, key=lambda queue: queue.theorem)),
             audited_negatives=sum(audit.decided for audit in audits),
             provable_negatives=sum(audit.false for audit in audits),
         )

@@ -1,0 +1,172 @@
+"""The settings of an iteration, and the theorems that it is about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import attrs
+from attrs.validators import and_, deep_iterable, ge, gt, instance_of, le, lt, min_len, optional
+
+from leanebm._fields import SAME_RESULTS
+from leanebm._shown import fitting_repr
+from leanebm.core import Theorem
+from leanebm.errors import ConfigError
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL, RunConfig, read_settings
+from leanebm.pipeline.contrastive.config import NegativesConfig
+from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
+from leanebm.pipeline.evaluation.tuning_run import ALPHAS, BETAS
+from leanebm.pipeline.theorem_sets import fit_imports, load_theorems
+from leanebm.search import LengthNormalisedLogProb
+
+_WEIGHTS = deep_iterable(and_(instance_of(float), ge(0.0), lt(float("inf"))), and_(instance_of(tuple), min_len(1)))
+_COUNT = optional(and_(instance_of(int), ge(1)))
+
+
+@attrs.frozen(kw_only=True)
+class IterationConfig:
+    """Everything that shapes an iteration but the theorems."""
+
+    rounds: int = attrs.field(default=3, validator=[instance_of(int), ge(1)], metadata=SAME_RESULTS)
+    """How many rounds there are, at least 1. An iteration that is done goes on with the next round if this grows."""
+
+    run: RunConfig = attrs.field(factory=RunConfig)
+    """The searches: policy, Lean, budget. Its seed is the first round's, and each round's is one more. The scorer's
+    exponent and the head are chosen by the iteration."""
+
+    head: EnergyTrainingConfig = attrs.field(factory=EnergyTrainingConfig)
+    """How an energy head is trained; its encoder is that of ``run.policy``."""
+
+    negatives: NegativesConfig = attrs.field(factory=NegativesConfig)
+    """What is looked for beside a proof. Proofs shorter than its ``min_steps`` teach a head nothing."""
+
+    replay_proofs: bool = attrs.field(default=True, validator=instance_of(bool))
+    """Whether new proofs are replayed to find more negatives than the searches met."""
+
+    alphas: tuple[float, ...] = attrs.field(default=ALPHAS, validator=_WEIGHTS)
+    """Exponents of the path's length to choose from, at least 0."""
+
+    betas: tuple[float, ...] = attrs.field(default=BETAS, validator=_WEIGHTS)
+    """Weights of the energy to choose from, in standard units, at least 0."""
+
+    gate_p: float = attrs.field(default=1.0, validator=[gt(0.0), le(1.0)])
+    """A new head is refused if it proves fewer validation theorems than what is in use, and the exact McNemar test's p
+    is at most this, in (0, 1]. With 1, a single theorem fewer is enough."""
+
+    budget_growth: float = attrs.field(default=2.0, validator=[ge(1.0), lt(float("inf"))])
+    """By how much the expansions of each round exceed those of the round before, at least 1: who is still waiting was
+    not proved with less. Validation always has the budget of ``run``."""
+
+    max_expansions: int | None = attrs.field(default=None, validator=_COUNT)
+    """Where the budget stops growing; ``None`` for nowhere."""
+
+    search_proved_again: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether theorems that are proved are searched again, for shorter proofs."""
+
+    one_tactic_share: float = attrs.field(default=0.25, validator=[ge(0.0), le(1.0)])
+    """Share of the proofs of one tactic that a policy learns from, in [0, 1]; always the same ones. A head learns
+    nothing from any."""
+
+    __repr__ = fitting_repr
+
+    def __attrs_post_init__(self) -> None:
+        if self.run.energy.path is not None or self.run.parts.energy_model is not None:
+            raise ValueError("an iteration trains its own energy heads: leave energy and parts.energy_model out of run")
+        if not isinstance(self.run.scorer, LengthNormalisedLogProb):
+            raise ValueError("an iteration chooses its scorer among alphas: leave scorer out of run")  # noqa: TRY004
+        if self.head.policy != EnergyTrainingConfig().policy:
+            raise ValueError("the head's encoder is the one of run.policy: leave policy out of head")
+
+    def budget(self, number: int) -> int:
+        """Expansions per theorem of a round's searches, the first round being 0."""
+        first = self.run.search.budget.max_expansions
+        grown = min(first * self.budget_growth**number, float(self.max_expansions or 2**31))
+        return max(first, int(grown))
+
+
+def _as_theorems(theorems: Iterable[Theorem]) -> tuple[Theorem, ...]:
+    return tuple(theorems)
+
+
+@attrs.frozen(kw_only=True)
+class IterationTheorems:
+    """What an iteration learns on, and what it is judged by.
+
+    Raises:
+        ConfigError: a set that is needed is empty, or two theorems of the three sets have one name or statement.
+    """
+
+    train: tuple[Theorem, ...] = attrs.field(converter=_as_theorems)
+    """What is searched in each round, and learnt from."""
+
+    validation: tuple[Theorem, ...] = attrs.field(converter=_as_theorems)
+    """What weights are chosen on, and what decides whether a new head is used."""
+
+    test: tuple[Theorem, ...] = attrs.field(default=(), converter=_as_theorems)
+    """What nothing is chosen on; without any, arms are compared on validation theorems."""
+
+    __repr__ = fitting_repr
+
+    def __attrs_post_init__(self) -> None:
+        problems = [f"there are no {name} theorems" for name in ("train", "validation") if not getattr(self, name)]
+        seen: dict[object, str] = {}
+        for part in ("train", "validation", "test"):
+            for theorem in getattr(self, part):
+                for what in (("name", theorem.name), ("statement", theorem.preamble, theorem.display)):
+                    if what in seen:
+                        problems.append(f"{theorem.name!r} of {part} has the {what[0]} of a theorem of {seen[what]}")
+                    seen[what] = part
+        if problems:
+            raise ConfigError("these theorems cannot be iterated on:", problems[:10])
+
+
+@attrs.frozen(kw_only=True)
+class TheoremSources:
+    """Where an iteration's theorems come from: files, or names such as ``conjectures:train``."""
+
+    train: str
+    validation: str
+    test: str | None = None
+    max_train: int | None = attrs.field(default=None, validator=_COUNT)
+    """How many to take, from all over the set; all if ``None``."""
+
+    max_validation: int | None = attrs.field(default=None, validator=_COUNT)
+    max_test: int | None = attrs.field(default=None, validator=_COUNT)
+
+    __repr__ = fitting_repr
+
+    def load(self, imports: Sequence[str]) -> IterationTheorems:
+        """The theorems, which will be stated over the modules ``imports``.
+
+        Raises:
+            ConfigError: as :func:`~leanebm.pipeline.load_theorems` and :class:`IterationTheorems`.
+        """
+
+        def load(source: str | None, most: int | None) -> tuple[Theorem, ...]:
+            return () if source is None else load_theorems(source, sample=most, imports=imports)
+
+        return IterationTheorems(
+            train=load(self.train, self.max_train),
+            validation=load(self.validation, self.max_validation),
+            test=load(self.test, self.max_test),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class IterationSettings(IterationConfig):
+    """An iteration as a file describes it: :class:`IterationConfig`, and its theorems."""
+
+    theorems: TheoremSources
+
+    __repr__ = fitting_repr
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a TOML file.
+
+        Raises:
+            ConfigError: it cannot be read, or settings are wrong; every mistake is listed.
+        """
+        settings = read_settings(path, {"run": {"policy": {"url": EMBEDDED_SERVER_URL}}}, cls)
+        return attrs.evolve(settings, run=fit_imports(settings.run, settings.theorems.train))

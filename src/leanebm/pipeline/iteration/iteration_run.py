@@ -1,0 +1,475 @@
+"""Rounds of search and learning: prove, learn from the proofs, keep what proves more, and prove again."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, final
+
+import attrs
+from filelock import FileLock, Timeout
+
+from leanebm._shown import named_repr
+from leanebm.core import Theorem
+from leanebm.data import read_contrastive_set
+from leanebm.energy.training import hold_apart
+from leanebm.errors import EnergyError, TrajectoryError
+from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
+from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.contrastive.contrastive_run import ContrastiveConfig, ContrastiveRun
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.contrastive.trajectory import read_search_groups
+from leanebm.pipeline.energy.guidance import EnergyConfig
+from leanebm.pipeline.energy.sources import EnergySources
+from leanebm.pipeline.energy.training_run import EnergyTrainingRun
+from leanebm.pipeline.evaluation.evaluation_run import EvaluationRun
+from leanebm.pipeline.evaluation.tuning_run import TuningRun
+from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.iteration._ledger import Found, Ledger
+from leanebm.pipeline.iteration.aggregate import Aggregate, digest_of_groups, shortest_proofs
+from leanebm.pipeline.iteration.config import IterationConfig, IterationTheorems
+from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord, digest_of
+from leanebm.pipeline.iteration.policy_step import PolicyStep
+from leanebm.pipeline.iteration.summary import (
+    ENERGY,
+    FROZEN,
+    POLICY,
+    POLICY_AND_ENERGY,
+    SAMPLE_ONLY,
+    IterationSummary,
+    summarise_iteration,
+)
+from leanebm.pipeline.run_folder import write_text
+from leanebm.pipeline.search.search_run import SearchRun
+from leanebm.pipeline.settings import settings_that_matter, to_toml
+from leanebm.pipeline.workbench import WorkbenchOpener, open_lean_parts, open_workbench
+from leanebm.search import LengthNormalisedLogProb
+from leanebm.trajectory import TheoremRecord, read_trajectory
+
+_ALONE: Final = "alone"
+_INCUMBENT: Final = "incumbent"
+_CHALLENGER: Final = "challenger"
+
+_SEARCHES: Final = (f"search/{FROZEN}", f"search/{ENERGY}")
+
+
+@attrs.frozen(kw_only=True)
+class _Guide:
+    """What orders a search, and which policy it asks."""
+
+    run: RunConfig
+    alpha: float
+    beta: float | None = None
+    head: Path | None = None
+
+    def config(self, seed: int, max_expansions: int | None = None) -> RunConfig:
+        """The settings of a search; energies come of exact norms, so that they are the same at any time."""
+        energy = EnergyConfig()
+        if self.head is not None:
+            energy = EnergyConfig(path=self.head, beta=self.beta, freeze_spectral=True)
+        search = self.run.search
+        if max_expansions is not None:
+            search = attrs.evolve(search, budget=attrs.evolve(search.budget, max_expansions=max_expansions))
+        scorer = LengthNormalisedLogProb(alpha=self.alpha)
+        return attrs.evolve(self.run, seed=seed, scorer=scorer, energy=energy, search=search)
+
+    @property
+    def digest(self) -> str:
+        config = self.config(0)
+        return digest_of([settings_that_matter(config), config.facts_behind()])
+
+
+@final
+class IterationRun:
+    """One invocation that learns from its own proofs, round by round, in a folder.
+
+    Each round searches the training theorems that are left, trains a head from scratch on what all rounds found,
+    chooses its weight by what validation searches prove, and uses it from then on unless it proves fewer than what is
+    in use. Beside it goes an arm that makes as many attempts with fresh seeds and learns nothing.
+
+    Every stage is a run of its own, in a folder of its own. Killed at any moment, an invocation with ``resume`` goes
+    on, and ends with the same manifest but for what it cost.
+
+    Args:
+        config: how.
+        theorems: on what.
+        folder: where everything goes.
+        resume: whether the folder may hold an iteration, which then goes on.
+        policy_step: teaches the policy in each round; without one, only the head learns.
+        observer: is told what happens.
+        opening: starts the policy, Lean and the certifier of a search; by default all searches share one Lean.
+    """
+
+    def __init__(
+        self,
+        config: IterationConfig,
+        theorems: IterationTheorems,
+        folder: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        policy_step: PolicyStep | None = None,
+        observer: Observer | None = None,
+        opening: WorkbenchOpener | None = None,
+    ) -> None:
+        self._config = config
+        self._theorems = theorems
+        self._folder = Path(folder)
+        self._resume = resume
+        self._policy_step = policy_step
+        self._observer = LogObserver() if observer is None else observer
+        self._opening = open_workbench if opening is None else opening
+        self._shares_lean = opening is None
+        manifest = IterationManifest(
+            settings=settings_that_matter(config),
+            theorems={name: _digest_of_theorems(getattr(theorems, name)) for name in ("train", "validation", "test")},
+        )
+        self._ledger = Ledger(self._folder, manifest, self._observer)
+
+    __repr__ = named_repr("_folder")
+
+    async def run(self) -> IterationSummary:
+        """Go through all rounds; what is done stays done.
+
+        Raises:
+            ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration.
+            LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
+        """
+        toml = to_toml(self._config)  # before anything is started: what cannot be written down is refused here
+        self._ledger.open(resume=self._resume)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / ".lock")
+        try:
+            with lock.acquire(timeout=0):
+                write_text(self._folder / "config.toml", toml)
+                async with self._open_lean():
+                    alone = _Guide(run=self._config.run, alpha=0.0)
+                    sets = self._ledger.manifest.theorems
+                    base = guide = await self._tuned("baseline", self._seed(0), alone, sets)
+                    for number in range(self._config.rounds):
+                        guide = await self._round(number, base, guide)
+        except Timeout as error:
+            raise TrajectoryError(f"another process iterates in {self._folder}; wait for it, or stop it") from error
+        return summarise_iteration(self._folder)
+
+    @asynccontextmanager
+    async def _open_lean(self) -> AsyncIterator[None]:
+        is_done = StageRecord.read(self._folder / _of(self._config.rounds - 1) / "evaluation") is not None
+        if is_done or not self._shares_lean:
+            yield
+            return
+        async with open_lean_parts(self._config.run.lean, self._observer) as lean:
+            self._opening = partial(open_workbench, lean=lean)
+            yield
+
+    async def _round(self, number: int, base: _Guide, guide: _Guide) -> _Guide:
+        """What guides the next round."""
+        await self._search(number, ENERGY if number else FROZEN, guide)
+        if number:
+            await self._search(number, SAMPLE_ONLY, base)
+        await self._negatives(number)
+        aggregate = await self._aggregate(number)
+        policy = await self._policy(number, aggregate)
+        challenger = None if self._policy_step is None else attrs.evolve(base, run=policy)
+        if aggregate.result["objection"] is None:
+            head = await self._head(number, aggregate)
+            guided = _Guide(run=policy, alpha=0.0, beta=0.0, head=head)
+            inputs = {"head": guided.digest}
+            challenger = await self._tuned(_of(number), self._seed(number), guided, inputs)
+        if challenger is not None:
+            guide = await self._gate(number, {_ALONE: base, _INCUMBENT: guide, _CHALLENGER: challenger})
+        await self._evaluation(number, base, guide)
+        return guide
+
+    # --- searching ---
+
+    def _seed(self, number: int) -> int:
+        return self._config.run.seed + number
+
+    async def _search(self, number: int, arm: str, guide: _Guide) -> None:
+        """Search what the arm has not proved yet."""
+        before = self._searches(arm, number)
+        known = _lengths(before)
+        again = self._config.search_proved_again
+        waiting = [theorem for theorem in self._theorems.train if again or theorem.name not in known]
+        budget, seed = self._config.budget(number), self._seed(number)
+        name = f"{_of(number)}/search/{arm}"
+
+        async def work(folder: Path) -> Found:
+            if waiting:
+                await SearchRun(
+                    guide.config(seed, budget),
+                    waiting,
+                    folder,
+                    resume=True,
+                    observer=self._observer,
+                    opening=self._opening,
+                ).run()
+            now = _lengths([*before, *([folder] if waiting else [])])
+            lengths = sorted(now.values())
+            result = {
+                "attempted": len(waiting),
+                "budget": budget,
+                "new": len(now.keys() - known.keys()),
+                "proved": len(now),
+                "of": len(self._theorems.train),
+                "mean_length": sum(lengths) / len(lengths) if lengths else None,
+                "p90_length": lengths[math.ceil(0.9 * len(lengths)) - 1] if lengths else None,
+                "lean": read_trajectory(folder).runs[-1].lean_version if waiting else None,
+            }
+            return digest_of(_lasting(folder) if waiting else []), result
+
+        inputs = {
+            "guide": guide.digest,
+            "theorems": _digest_of_theorems(waiting),
+            "searches": digest_of([self._ledger.output(str(path.relative_to(self._folder))) for path in before]),
+        }
+        await self._ledger.stage(name, seed, inputs, work)
+
+    def _searches(self, arm: str, rounds: int) -> list[Path]:
+        """The folders of the arm's searches in the first ``rounds`` rounds; all arms share the first round's."""
+        names = [f"{_of(number)}/search/{arm if number else FROZEN}" for number in range(rounds)]
+        return [self._folder / name for name in names if (self._folder / name / "trajectory").exists()]
+
+    # --- learning ---
+
+    async def _negatives(self, number: int) -> None:
+        """Replay the proofs that are new in this round."""
+        config, seed = self._config, self._seed(number)
+        before, after = (shortest_proofs(self._searches(ENERGY, rounds)) for rounds in (number, number + 1))
+        known = {proof.theorem.name: proof.tactics for proof in before}
+        new = [
+            proof
+            for proof in after
+            if proof.num_steps >= config.negatives.min_steps and known.get(proof.theorem.name) != proof.tactics
+        ]
+        if not config.replay_proofs or not new:
+            return
+
+        async def work(folder: Path) -> Found:
+            negatives = attrs.evolve(config.negatives, round=number)
+            run = ContrastiveConfig(negatives=negatives, run=attrs.evolve(config.run, seed=seed))
+            report = await ContrastiveRun(
+                run, new, folder, resume=True, observer=self._observer, opening=self._opening
+            ).run()
+            result = {"proofs": len(new), "groups": report.groups, "negatives": dict(report.negatives)}
+            return digest_of_groups(read_contrastive_set(ContrastiveFolder(folder).groups).rows()), result
+
+        inputs = {"proofs": digest_of([attrs.asdict(proof) for proof in new])}
+        await self._ledger.stage(f"{_of(number)}/negatives", seed, inputs, work)
+
+    async def _aggregate(self, number: int) -> StageRecord:
+        """Gather what all rounds found."""
+        folders = {each: self._folder / _of(each) / "negatives" for each in range(number + 1)}
+        there = {each: folder for each, folder in folders.items() if ContrastiveFolder(folder).groups.exists()}
+
+        async def work(folder: Path) -> Found:
+            min_steps = self._config.negatives.min_steps
+            aggregate = Aggregate.gather(self._searches(ENERGY, number + 1), there, min_steps=min_steps)
+            await aggregate.write(folder, one_tactic_share=self._config.one_tactic_share)
+            result = {**aggregate.counts(), "objection": self._objection(aggregate)}
+            return aggregate.digest, result
+
+        names = [f"{_of(each)}/{what}" for each in range(number + 1) for what in ("negatives", *_SEARCHES)]
+        inputs = {name: self._ledger.output(name) for name in names if self._ledger.output(name) != "none"}
+        return await self._ledger.stage(f"{_of(number)}/aggregate", self._seed(number), inputs, work)
+
+    def _held_out(self) -> Path:
+        """The searches of validation theorems that heads are judged on."""
+        return self._folder / str(self._ledger.done[0].result["folder"])
+
+    def _objection(self, aggregate: Aggregate) -> str | None:
+        """Why no head can be trained on them, if none can."""
+        held_out = read_search_groups(self._held_out())
+        try:
+            split = hold_apart(aggregate.groups, held_out)
+        except EnergyError as error:
+            return str(error)
+        for name, groups in (("training", split.training), ("validation", split.validation)):
+            if not any(group.negatives for group in groups):
+                return f"no decision point of the {name} theorems has a negative"
+        return None
+
+    async def _head(self, number: int, aggregate: StageRecord) -> Path:
+        """Train a head from scratch."""
+        config = attrs.evolve(self._config.head, policy=self._config.run.policy)
+        sources = EnergySources(negatives=(self._folder / aggregate.stage,), val_trajectories=(self._held_out(),))
+        name = f"{_of(number)}/head"
+
+        async def work(folder: Path) -> Found:
+            report = await EnergyTrainingRun(config, sources, folder, observer=self._observer).run()
+            accuracy = report.metrics["pairwise_sibling"].value
+            result = {
+                "sibling_accuracy": accuracy,
+                "fitted_beta": report.fit.calibration.beta,
+                "verdict": report.verdict.grade.value,
+            }
+            return str(EnergyConfig(path=folder, beta=0.0).digest), result
+
+        inputs = {"aggregate": aggregate.output, "held_out": self._ledger.output("baseline/tuning")}
+        await self._ledger.stage(name, config.trainer.seed, inputs, work)
+        return self._folder / name
+
+    async def _policy(self, number: int, aggregate: StageRecord) -> RunConfig:
+        """How to ask this round's policy."""
+        run, name = self._config.run, f"{_of(number)}/policy"
+        if self._policy_step is None:
+            return run
+        learnt = await self._policy_step.learn(self._folder / aggregate.stage, self._folder / name, run)
+
+        async def work(_: Path) -> Found:
+            return digest_of(settings_that_matter(learnt)), {}
+
+        await self._ledger.stage(name, self._seed(number), {"aggregate": aggregate.output}, work)
+        return learnt
+
+    # --- judging ---
+
+    async def _tuned(self, where: str, seed: int, guide: _Guide, inputs: Mapping[str, str]) -> _Guide:
+        """``guide`` with the exponent, and the weight if it has a head, with which validation searches prove most."""
+        shelf = self._shelf(f"{where}/validation", guide.run)
+
+        async def work(_: Path) -> Found:
+            tuning = await TuningRun(
+                guide.config(seed),
+                self._theorems.validation,
+                shelf,
+                alphas=self._config.alphas,
+                betas=self._config.betas,
+                resume=True,
+                observer=self._observer,
+                opening=self._opening,
+            ).run()
+            choices = [arm for arm in tuning.arms if (arm.beta is None) == (guide.head is None)]
+            best = max(choices, key=lambda arm: arm.area)
+            weights = {"alpha": best.alpha, "beta": best.beta}
+            folder = _name_of(shelf / "arms" / best.name, self._folder)
+            result = {**weights, "proved": best.proved, "area": best.area, "folder": folder}
+            return digest_of([result, *(_lasting(shelf / "arms" / arm.name) for arm in tuning.arms)]), result
+
+        found = await self._ledger.stage(f"{where}/tuning", seed, inputs, work)
+        return attrs.evolve(guide, alpha=found.result["alpha"], beta=found.result["beta"])
+
+    async def _gate(self, number: int, guides: Mapping[str, _Guide]) -> _Guide:
+        """The last of ``guides`` that proves no fewer validation theorems than the one that would guide without it."""
+
+        async def work(_: Path) -> Found:
+            folders = await self._evaluate(f"{_of(number)}/validation", guides, self._theorems.validation, number)
+            adopted, *others = folders
+            for name in others:
+                if passes(compare_runs(folders[adopted], folders[name]), self._config.gate_p):
+                    adopted = name
+            proved = {name: len(_lengths([folder])) for name, folder in folders.items()}
+            result = {"adopted": adopted, "is_adopted": adopted == _CHALLENGER, "proved": proved}
+            return digest_of([result, *map(_lasting, folders.values())]), result
+
+        inputs = {name: guide.digest for name, guide in guides.items()}
+        found = await self._ledger.stage(f"{_of(number)}/gate", self._seed(number), inputs, work)
+        return guides[found.result["adopted"]]
+
+    async def _evaluation(self, number: int, base: _Guide, guide: _Guide) -> None:
+        """Compare the arms, on test theorems if there are some."""
+        on, theorems = "test", self._theorems.test
+        if not theorems:
+            on, theorems = "validation", self._theorems.validation
+        control, learnt = SAMPLE_ONLY if number else FROZEN, ENERGY
+        arms = {control: base, ENERGY: guide}
+        if self._policy_step is not None:
+            learnt = POLICY_AND_ENERGY
+            alone = attrs.evolve(guide, alpha=base.alpha, beta=None, head=None)
+            arms = {control: base, POLICY: alone, POLICY_AND_ENERGY: guide}
+
+        async def work(_: Path) -> Found:
+            folders = await self._evaluate(f"{_of(number)}/{on}", arms, theorems, number)
+            comparison = compare_runs(folders[control], folders[learnt])
+            result = {
+                "on": on,
+                "of": comparison.theorems,
+                "arms": {arm: self._solved(arm, folder) for arm, folder in folders.items()},
+                "paired": _paired(comparison),
+                "guide": {"alpha": guide.alpha, "beta": guide.beta, "head": _name_of(guide.head, self._folder)},
+            }
+            return digest_of([result, *map(_lasting, folders.values())]), result
+
+        inputs = {"base": base.digest, "guide": guide.digest, "theorems": self._ledger.manifest.theorems[on]}
+        await self._ledger.stage(f"{_of(number)}/evaluation", self._seed(number), inputs, work)
+
+    def _solved(self, arm: str, folder: Path) -> dict[str, Any]:
+        """What the arm proved now, and what in any round so far."""
+        earlier = [record.result["arms"] for record in self._ledger.done if record.stage.endswith("/evaluation")]
+        names = (SAMPLE_ONLY, FROZEN) if arm == SAMPLE_ONLY else (arm,)
+        folders = [self._folder / arms[name]["folder"] for arms in earlier for name in names if name in arms]
+        now, ever = _lengths([folder]), _lengths([*folders, folder])
+        return {"proved": len(now), "proved_ever": len(ever), "folder": str(folder.relative_to(self._folder))}
+
+    async def _evaluate(
+        self, name: str, arms: Mapping[str, _Guide], theorems: Sequence[Theorem], number: int
+    ) -> dict[str, Path]:
+        """Search with every arm; those that ask the same policy share their answers."""
+        configs = {arm: guide.config(self._seed(number)) for arm, guide in arms.items()}
+        shelves = {arm: self._shelf(name, config) for arm, config in configs.items()}
+        for shelf in dict.fromkeys(shelves.values()):
+            together = {arm: config for arm, config in configs.items() if shelves[arm] == shelf}
+            await EvaluationRun(
+                together, theorems, shelf, headroom=1, resume=True, observer=self._observer, opening=self._opening
+            ).run()
+        return {arm: shelf / "arms" / arm for arm, shelf in shelves.items()}
+
+    def _shelf(self, name: str, run: RunConfig) -> Path:
+        """Where searches that ask the policy of ``run`` keep their answers."""
+        settings = settings_that_matter(run)
+        return self._folder / name / digest_of([settings["policy"], settings["parts"]["policy"], run.without])[:8]
+
+
+def passes(comparison: RunComparison, gate_p: float) -> bool:
+    """Whether a challenger may take the incumbent's place: unless it proves fewer theorems, at p ≤ ``gate_p``."""
+    row = comparison.budgets[-1]
+    return row.experiment >= row.baseline or row.p > gate_p
+
+
+def _paired(comparison: RunComparison) -> dict[str, Any]:
+    row = comparison.budgets[-1]
+    only = {"only_baseline": row.only_baseline, "only_experiment": row.only_experiment}
+    return {"baseline": row.baseline, "experiment": row.experiment, **only, "p": row.p, "area": comparison.area.value}
+
+
+def _digest_of_theorems(theorems: Sequence[Theorem]) -> str:
+    return digest_of([attrs.asdict(theorem) for theorem in theorems])
+
+
+def _of(number: int) -> str:
+    return f"rounds/{number}"
+
+
+def _name_of(path: Path | None, folder: Path) -> str | None:
+    return None if path is None else str(path.relative_to(folder))
+
+
+def _records(folder: Path) -> list[TheoremRecord]:
+    return sorted(read_trajectory(folder).records, key=lambda record: record.theorem.name)
+
+
+def _lengths(folders: Sequence[Path]) -> dict[str, int]:
+    """How many tactics the shortest proof of each proved theorem has."""
+    lengths: dict[str, int] = {}
+    for record in (record for folder in folders for record in _records(folder)):
+        if record.certificate is not None:
+            length = len(record.certificate.tactics)
+            lengths[record.theorem.name] = min(length, lengths.get(record.theorem.name, length))
+    return lengths
+
+
+def _lasting(folder: Path) -> list[object]:
+    """What a run found, without what differs from one invocation to the next."""
+    return [
+        [
+            record.theorem.name,
+            record.outcome.value,
+            record.expansions,
+            record.certificate.tactics if record.certificate is not None else None,
+        ]
+        for record in _records(folder)
+    ]

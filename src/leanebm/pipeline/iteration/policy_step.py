@@ -1,0 +1,30 @@
+"""Where a policy's own learning takes its place in an iteration."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+from leanebm.pipeline.config import RunConfig
+
+
+class PolicyStep(Protocol):
+    """Teaches a policy, once per round. Any object with this method will do."""
+
+    async def learn(
+        self, aggregate: str | os.PathLike[str], folder: str | os.PathLike[str], run: RunConfig
+    ) -> RunConfig:
+        """Let a policy learn, and say how searches are to ask it.
+
+        Every invocation that goes on with the iteration calls this again for the rounds that are done, so a folder
+        that is done is to be taken as it is. A killed call is repeated, and must then end the same.
+
+        Args:
+            aggregate: a folder with ``proofs.jsonl``, the shortest proofs of all rounds so far as tactic pairs.
+            folder: where the policy of this round may be kept.
+            run: the settings of searches with the policy that everything began with, to learn from anew.
+
+        Returns:
+            ``run`` with other settings of ``policy`` or ``parts.policy``. The encoder must stay the one that it is.
+        """
+        ...

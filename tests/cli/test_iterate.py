@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import functools
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from toy_iteration import THEOREMS, open_toy
+
+from leanebm.data import write_theorems
+from leanebm.pipeline.iteration.iteration_run import IterationRun
+
+Leanebm = Callable[..., Result]
+
+SETTINGS = """
+rounds = 1
+alphas = [0.5]
+betas = [0.5]
+replay_proofs = false
+[theorems]
+train = "train.jsonl"
+validation = "validation.jsonl"
+[run.search.budget]
+max_expansions = 24
+[head]
+hidden = [8]
+[head.trainer]
+max_steps = 4
+eval_every = 2
+log_every = 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch, leanebm_command: Leanebm) -> None:
+    assert callable(leanebm_command)  # it has changed the folder
+    Path("iterate.toml").write_text(SETTINGS)
+    write_theorems("train.jsonl", THEOREMS.train)
+    write_theorems("validation.jsonl", THEOREMS.validation)
+    opened = functools.partial(IterationRun, opening=open_toy)
+    monkeypatch.setattr("leanebm.pipeline.iteration.iteration_run.IterationRun", opened)
+
+
+def test_an_iteration_prints_its_table_and_writes_its_page(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("iterate", "iterate.toml", "--output", "out")
+    assert result.exit_code == 0, result.output
+    arms = [line.split()[1] for line in result.stdout.splitlines() if line.strip().startswith("0 ")]
+    assert arms == ["frozen", "energy"]
+    assert "curves: out/report.html" in result.stdout
+    assert Path("out/report.html").read_text().startswith("<!doctype html>")
+
+    summary = leanebm_command("summary", "--trajectories", "out")
+    assert summary.stdout == result.stdout.partition("curves:")[0]
+    told = json.loads(leanebm_command("summary", "--trajectories", "out", "--json").stdout)
+    again = leanebm_command("iterate", "iterate.toml", "--output", "out", "--resume", "--json")
+    assert json.loads(again.stdout) == told
+    assert told["judged_on"] == "validation"
+
+    refused = leanebm_command("iterate", "iterate.toml", "--output", "out")
+    assert (refused.exit_code, "--resume" in refused.stderr) == (2, True)
+
+
+def test_a_dry_run_starts_nothing_and_prints_settings_that_can_be_given(leanebm_command: Leanebm) -> None:
+    result = leanebm_command("iterate", "iterate.toml", "--output", "out", "--dry-run")
+    assert result.exit_code == 0
+    assert "1 rounds with 12 train, 6 validation, 0 test theorems into out" in result.stderr
+    assert tomllib.loads(result.stdout)["theorems"]["train"] == "train.jsonl"
+    Path("again.toml").write_text(result.stdout)
+    assert leanebm_command("iterate", "again.toml", "--output", "out", "--dry-run").stdout == result.stdout
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("rounds = 0\n", "$.rounds"),
+        ("ronds = 3\n", "unknown setting ronds"),
+        ("alphas = [0.5\n", "iterate.toml"),
+    ],
+)
+def test_wrong_settings_are_named_before_any_work(leanebm_command: Leanebm, lines: str, says: str) -> None:
+    Path("iterate.toml").write_text(lines + SETTINGS.replace("rounds = 1\n", ""))
+    result = leanebm_command("iterate", "iterate.toml", "--output", "out")
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not Path("out").exists()

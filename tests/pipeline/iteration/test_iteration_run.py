@@ -1,0 +1,264 @@
+"""Whole iterations in a toy world, with the real encoder, heads and searches."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import toy_iteration as toy
+from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
+
+from leanebm.core import Leaf, StateScorer
+from leanebm.data import read_tactic_pairs
+from leanebm.energy.diagnostics import HeadReport
+from leanebm.errors import ConfigError
+from leanebm.pipeline import (
+    IterationManifest,
+    Observer,
+    RunConfig,
+    RunFolder,
+    StageRecord,
+    Workbench,
+    read_run_config,
+    summarise_iteration,
+)
+from leanebm.pipeline.iteration.config import IterationTheorems
+from leanebm.pipeline.iteration.iteration_run import IterationRun
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.trajectory import read_trajectory
+
+
+def lasting(folder: Path) -> dict[str, Any]:
+    """The manifest without what it cost."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+    for stage in manifest["stages"]:
+        del stage["cost"]
+    return manifest
+
+
+def stages_of(folder: Path) -> dict[str, StageRecord]:
+    manifest = IterationManifest.read(folder)
+    assert manifest is not None
+    return {record.stage: record for record in manifest.stages}
+
+
+async def test_every_round_has_its_arms_and_its_stages(iterated: Path) -> None:
+    summary = summarise_iteration(iterated)
+    assert [(row.round, row.arm) for row in summary.rows] == [
+        (0, "frozen"),
+        (0, "energy"),
+        (1, "frozen"),
+        (1, "energy"),
+        (1, "sample-only"),
+    ]
+    assert {name.partition("/")[2] for name in stages_of(iterated) if name.startswith("rounds/")} == {
+        f"{number}/{stage}"
+        for number in (0, 1)
+        for stage in ("aggregate", "evaluation", "gate", "head", "negatives", "tuning", "search/frozen")
+        if (number, stage) != (1, "search/frozen")
+    } | {"1/search/energy", "1/search/sample-only"}
+    energy = summary.rows[3]
+    assert energy.attempted == energy.of - summary.rows[0].proved
+    assert energy.proved == summary.rows[0].proved + energy.new > summary.rows[0].proved
+
+
+async def test_the_table_says_what_the_searches_found(iterated: Path) -> None:
+    stages, rows = stages_of(iterated), summarise_iteration(iterated).rows
+    for row in rows[1:3] + rows[3:]:
+        arm = stages[f"rounds/{row.round}/evaluation"].result["arms"].get(row.arm)
+        if arm is not None:
+            records = read_trajectory(iterated / arm["folder"]).records
+            assert row.judged_proved == sum(record.certificate is not None for record in records)
+            assert row.judged_of == len(records) == len(THEOREMS.test)
+    proved = {
+        record.theorem.name: len(record.certificate.tactics)
+        for name in ("rounds/0/search/frozen", "rounds/1/search/energy")
+        for record in read_trajectory(iterated / name).records
+        if record.certificate is not None
+    }
+    assert rows[3].mean_length == pytest.approx(sum(proved.values()) / len(proved))
+    diagnosis = HeadReport.read(iterated / "rounds/1/head")
+    assert rows[3].sibling_accuracy == diagnosis.metrics["pairwise_sibling"].value
+
+
+async def test_the_arm_that_only_samples_learns_nothing_and_tries_as_much(iterated: Path) -> None:
+    stages = stages_of(iterated)
+    first = stages["rounds/0/search/frozen"]
+    for name in ("rounds/1/search/sample-only", stages["rounds/1/evaluation"].result["arms"]["sample-only"]["folder"]):
+        config = read_run_config(RunFolder(iterated / name).config)
+        assert config.energy.path is None
+        assert config.seed == CONFIG.run.seed + 1
+        assert all(row.energy is None for row in read_trajectory(iterated / name).rows())
+    sampled, learnt = stages["rounds/1/search/sample-only"], stages["rounds/1/search/energy"]
+    assert sampled.result["budget"] == learnt.result["budget"] == 2 * first.result["budget"]
+    assert sampled.result["attempted"] == learnt.result["attempted"]
+
+
+async def test_the_search_after_a_head_was_adopted_uses_it(iterated: Path) -> None:
+    assert stages_of(iterated)["rounds/0/gate"].result["is_adopted"]
+    config = read_run_config(RunFolder(iterated / "rounds/1/search/energy").config)
+    assert config.energy.path == iterated / "rounds/0/head"
+    assert any(row.energy is not None for row in read_trajectory(iterated / "rounds/1/search/energy").rows())
+
+
+async def test_the_policy_gets_the_shortest_proofs_of_all_rounds(iterated: Path) -> None:
+    pairs = read_tactic_pairs(iterated / "rounds/1/aggregate/proofs.jsonl")
+    assert len({pair.theorem.name for pair in pairs}) == stages_of(iterated)["rounds/1/aggregate"].result["proofs"]
+
+
+# --- killing ---
+
+
+@pytest.mark.parametrize("events", [(30, 400, 100, 500), (900, 200, 60)])
+async def test_an_iteration_that_is_killed_goes_on_and_ends_the_same(
+    iterated: Path, tmp_path: Path, events: tuple[int, ...]
+) -> None:
+    def go_on(event: int) -> int:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        command = [sys.executable, str(Path(toy.__file__)), str(tmp_path / "killed"), str(event)]
+        return subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
+
+    assert [go_on(event) for event in events] == [-signal.SIGKILL] * len(events)
+    assert go_on(0) == 0
+    assert lasting(tmp_path / "killed") == lasting(iterated)
+    names = [path.name for path in (tmp_path / "killed").rglob("*") if path.name.endswith((".tmp", ".part"))]
+    assert names == []
+
+
+async def test_an_iteration_that_is_done_starts_nothing(iterated: Path) -> None:
+    @asynccontextmanager
+    async def refuse(_: RunConfig, __: Observer) -> AsyncIterator[Workbench]:
+        raise AssertionError("there was nothing to search")
+        yield
+
+    before = lasting(iterated)
+    await IterationRun(CONFIG, THEOREMS, iterated, resume=True, opening=refuse).run()
+    assert lasting(iterated) == before
+
+
+async def test_more_rounds_may_follow(iterated: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "longer"
+    shutil.copytree(iterated, folder)
+    before = lasting(folder)["stages"]
+    longer = attrs.evolve(CONFIG, rounds=3, replay_proofs=True)
+    summary = await IterationRun(longer, THEOREMS, folder, resume=True, opening=open_toy).run()
+    assert summary.rows[-1].round == 2
+    assert lasting(folder)["stages"][: len(before)] == before
+
+
+# --- what is refused ---
+
+
+async def test_a_folder_is_gone_on_with_only_if_it_was_asked_for(iterated: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds an iteration\n.*--resume"):
+        await toy_iteration(iterated).run()
+
+
+async def test_another_iteration_is_not_gone_on_with(iterated: Path) -> None:
+    other = attrs.evolve(CONFIG, budget_growth=3.0)
+    fewer = attrs.evolve(THEOREMS, test=THEOREMS.test[1:])
+    with pytest.raises(ConfigError, match=r"budget_growth: 3.0, not 2.0"):
+        await IterationRun(other, THEOREMS, iterated, resume=True, opening=open_toy).run()
+    with pytest.raises(ConfigError, match=r"\$.theorems.test"):
+        await IterationRun(CONFIG, fewer, iterated, resume=True, opening=open_toy).run()
+
+
+async def test_a_stage_that_was_changed_afterwards_is_noticed(iterated: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(iterated, folder)
+    record = StageRecord.read(folder / "rounds/0/negatives")
+    assert record is not None
+    attrs.evolve(record, output="0" * 64).write(folder / "rounds/0/negatives")
+    with pytest.raises(ConfigError, match=r"rounds/0/aggregate was made from other rounds/0/negatives"):
+        await toy_iteration(folder, resume=True).run()
+
+
+def test_theorems_are_in_one_set_only() -> None:
+    with pytest.raises(ConfigError, match="no validation theorems"):
+        IterationTheorems(train=THEOREMS.train, validation=())
+    twice = attrs.evolve(THEOREMS.train[0], name="another")
+    with pytest.raises(ConfigError, match="'another' of validation has the statement of a theorem of train"):
+        IterationTheorems(train=THEOREMS.train, validation=(twice,))
+
+
+# --- judging ---
+
+
+@attrs.frozen
+class Backwards:
+    """Expands first what another scorer puts last."""
+
+    scorer: StateScorer
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [-priority for priority in await self.scorer.score(leaves)]
+
+
+@asynccontextmanager
+async def open_with_planted_head(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+    """Every head leads away from proofs."""
+    async with open_toy(config, observer) as bench:
+        yield bench if config.energy.path is None else attrs.evolve(bench, scorer=Backwards(bench.scorer))
+
+
+EASY = attrs.evolve(
+    CONFIG,
+    rounds=1,
+    run=attrs.evolve(CONFIG.run, search=SearchConfig(budget=SearchBudget(max_expansions=20))),
+    betas=(1.0e3,),
+    replay_proofs=False,
+)
+
+
+async def test_a_head_that_proves_fewer_is_refused(tmp_path: Path) -> None:
+    summary = await IterationRun(EASY, THEOREMS, tmp_path, opening=open_with_planted_head).run()
+    gate = stages_of(tmp_path)["rounds/0/gate"].result
+    assert gate["proved"]["challenger"] < gate["proved"]["incumbent"]
+    assert gate["adopted"] == "incumbent"
+    assert [row.beta for row in summary.rows] == [None, None]
+    assert any("the new head was refused" in note for note in summary.notes)
+
+
+async def test_where_there_is_nothing_to_learn_from_no_head_is_trained(tmp_path: Path) -> None:
+    budget = SearchConfig(budget=SearchBudget(max_expansions=1))
+    config = attrs.evolve(CONFIG, run=attrs.evolve(CONFIG.run, search=budget), max_expansions=1)
+    summary = await IterationRun(config, THEOREMS, tmp_path, opening=open_toy).run()
+    assert not (tmp_path / "rounds/0/head").exists()
+    starts = [f"round {number}: no head was trained" for number in (0, 1)]
+    assert all(note.startswith(start) for note, start in zip(summary.notes, starts, strict=True))
+    assert {row.beta for row in summary.rows} == {None}
+
+
+@attrs.frozen
+class Hotter:
+    """A policy that learns nothing but to be asked at another temperature."""
+
+    async def learn(
+        self, aggregate: str | os.PathLike[str], folder: str | os.PathLike[str], run: RunConfig
+    ) -> RunConfig:
+        assert read_tactic_pairs(Path(aggregate) / "proofs.jsonl")
+        assert Path(folder).name == "policy"
+        return attrs.evolve(run, policy=attrs.evolve(run.policy, temperature=0.5))
+
+
+async def test_a_policy_that_learns_has_arms_of_its_own(tmp_path: Path) -> None:
+    config = attrs.evolve(EASY, betas=(0.5,))
+    summary = await IterationRun(config, THEOREMS, tmp_path, policy_step=Hotter(), opening=open_toy).run()
+    assert [row.arm for row in summary.rows] == ["frozen", "policy", "policy+energy"]
+    stages = stages_of(tmp_path)
+    if stages["rounds/0/gate"].result["is_adopted"]:
+        arms = stages["rounds/0/evaluation"].result["arms"]
+        temperatures = {
+            arm: read_run_config(RunFolder(tmp_path / arms[arm]["folder"]).config).policy.temperature for arm in arms
+        }
+        assert temperatures == {"frozen": 1.0, "policy": 0.5, "policy+energy": 0.5}

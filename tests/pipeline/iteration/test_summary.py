@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import attrs
+import pytest
+
+from leanebm.errors import ConfigError
+from leanebm.pipeline import IterationManifest, StageRecord, is_iteration, summarise_iteration
+
+
+def manifest_of(folder: Path) -> IterationManifest:
+    manifest = IterationManifest.read(folder)
+    assert manifest is not None
+    return manifest
+
+
+def test_what_is_no_iteration_is_told_from_one(iterated: Path, tmp_path: Path) -> None:
+    assert is_iteration(iterated)
+    assert not is_iteration(tmp_path)
+    assert not is_iteration(iterated / "manifest.json")
+    with pytest.raises(ConfigError, match="holds no iteration"):
+        summarise_iteration(tmp_path)
+
+
+def test_rounds_that_are_not_done_are_left_out(iterated: Path, tmp_path: Path) -> None:
+    manifest = manifest_of(iterated)
+    names = [record.stage for record in manifest.stages]
+    first = attrs.evolve(manifest, stages=manifest.stages[: names.index("rounds/1/gate")])
+    first.write(tmp_path)
+    assert {row.round for row in summarise_iteration(tmp_path).rows} == {0}
+    attrs.evolve(manifest, stages=manifest.stages[:2]).write(tmp_path)
+    with pytest.raises(ConfigError, match=r"(?s)no round of the iteration.*--resume"):
+        summarise_iteration(tmp_path)
+
+
+def test_costs_are_those_of_the_arm(iterated: Path, tmp_path: Path) -> None:
+    def cost_of(record: StageRecord) -> StageRecord:
+        return attrs.evolve(record, cost={"cpu_s": 60.0, "wall_s": 1.0})
+
+    manifest = manifest_of(iterated)
+    shutil.copy(iterated / "manifest.json", tmp_path)
+    attrs.evolve(manifest, stages=tuple(map(cost_of, manifest.stages))).write(tmp_path)
+    minutes = {(row.round, row.arm): row.cpu_min for row in summarise_iteration(tmp_path).rows}
+    # Search; or search, negatives, aggregate, head, tuning and gate; a frozen arm costs nothing later.
+    assert minutes == {
+        (0, "frozen"): 1,
+        (0, "energy"): 6,
+        (1, "frozen"): 0,
+        (1, "sample-only"): 1,
+        (1, "energy"): 6,
+    }
+
+
+def test_all_of_it_is_json(iterated: Path) -> None:
+    summary = summarise_iteration(iterated)
+    again = json.loads(json.dumps(summary.as_json()))
+    assert again["judged_on"] == "test"
+    assert [row["arm"] for row in again["rows"]] == [row.arm for row in summary.rows]
