@@ -1,5 +1,6 @@
 """Lean: workers that speak Pantograph's protocol, a pool of them, proofs pinned to them, certification."""
 
+from leanebm.lean._goal_text import parse_goal_text
 from leanebm.lean.backends import CommandBackend, EmbeddedBackend, NativeBackend, PantographBackend
 from leanebm.lean.backends.base import Dialect, LeanBackend, WorkerCommand
 from leanebm.lean.blocking import BlockingLeanPool, BlockingProof
@@ -31,4 +32,5 @@ __all__ = [
     "RetirementReason",
     "WorkerCommand",
     "WorkerStatistics",
+    "parse_goal_text",
 ]

@@ -247,14 +247,19 @@ class AdapterLoader:
                 return  # another call has done so since we asked
             body = {"lora_name": self._name, "lora_path": self._path}
             try:
-                await self._endpoint.post("/load_lora_adapter", body, weight=None, decode=_require_load)
+                await self._endpoint.post("/load_lora_adapter", body, weight=None, decode=require_load)
             except PolicyBadRequest as refusal:
                 if not _ALREADY.search(str(refusal)):
                     raise
             self._loads += 1
 
 
-def _require_load(reply: object) -> None:
+def require_load(reply: object) -> None:
+    """See that a server loaded an adapter.
+
+    Raises:
+        PolicyBadRequest: it says that it did not.
+    """
     match reply:
         case {"success": False, **more}:
             raise PolicyBadRequest(f"the server could not load the adapter: {more.get('error_message') or 'no reason'}")

@@ -14,13 +14,13 @@ from typing import Final, Self, final
 
 from leanebm._shown import named_repr
 from leanebm.core import Candidate, EncoderIdentity, ProofState
-from leanebm.errors import PolicyUnavailable
+from leanebm.errors import ConfigError, PolicyUnavailable
 from leanebm.policy._dialects import DIALECTS, Dialect
 from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import Failure
 from leanebm.policy._samples import SampleBatch, candidates_of
-from leanebm.policy._weights import ModelWatch, WeightUpdate
+from leanebm.policy._weights import ModelWatch, WeightUpdate, require_load
 from leanebm.policy.config import PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
@@ -80,6 +80,7 @@ class PolicyClient:
         """
         self._config = config
         self._format = prompt_format or PROMPT_FORMATS[config.prompt_format]
+        self._names_its_format = prompt_format is None
         self._sleep = sleep
         self._clock = clock
         self._meter = RequestMeter()
@@ -231,6 +232,8 @@ class PolicyClient:
         if tactics:
             await (await self._spoken()).check()
         info = await self.model_info()
+        if tactics:
+            self._check_format(info)
         if self._encoder is not self._policy:
             await self._wait_healthy(self._encoder, tell)
             await self.identity()
@@ -243,6 +246,31 @@ class PolicyClient:
             PolicyError: the server could not answer.
         """
         return await self._watch.info()
+
+    def _check_format(self, info: ModelInfo) -> None:
+        """See that states are shown as they were in training, where the server says how that was."""
+        config = self._config
+        trained_on = info.prompt_formats.get(config.adapter or "", config.prompt_format)
+        if self._names_its_format and trained_on != config.prompt_format:
+            who = "the model" if config.adapter is None else f"the adapter {config.adapter!r}"
+            raise ConfigError(
+                f"{who} at {config.url} was fine-tuned on states in another form than it is to be shown:",
+                [f"{trained_on}, not {config.prompt_format} @ --prompt-format"],
+            )
+
+    async def load_adapter(self, name: str, path: str) -> None:
+        """Have the policy server load a LoRA adapter; what it is doing goes on meanwhile.
+
+        Args:
+            name: what requests will call it; a new one, for a name stands for one file.
+            path: where the *server* finds its folder.
+
+        Raises:
+            PolicyBadRequest: it has one of that name already, or the folder holds none that fits its model.
+            PolicyError: the server could not answer.
+        """
+        body = {"lora_name": name, "lora_path": path}
+        await self._policy.post("/load_lora_adapter", body, weight=None, decode=require_load)
 
     async def update_weights(self, model_path: str, version: str) -> ModelInfo:
         """Give the policy server new weights, such as those of a training round.

@@ -46,6 +46,9 @@ class ModelInfo:
     adapters: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Loaded LoRA adapters by name, each with a hash of its weights; empty where the server does not say."""
 
+    prompt_formats: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """How states were shown in training to each adapter, and under the empty name to the model; where it says so."""
+
     __repr__ = fitting_repr
 
     @classmethod
@@ -61,6 +64,7 @@ class ModelInfo:
             is_generation=_as(bool, said.get("is_generation")),
             contract=_as(int, ours.get("contract")),
             adapters=_texts(ours.get("adapters")),
+            prompt_formats=_texts(ours.get("prompt_formats")),
         )
         if info == cls():
             return info

@@ -142,13 +142,19 @@ class Handlers:
     async def _model_info(self, _: web.Request) -> web.Response:
         about = self._backend.description
         encode = attrs.asdict(about.encode) if about.encode is not None else None
+        ours = {
+            "contract": _CONTRACT,
+            "encode": encode,
+            "adapters": dict(self._backend.adapters),
+            "prompt_formats": dict(self._backend.prompt_formats),
+        }
         return web.json_response(
             {
                 "model_path": about.model_path,
                 "tokenizer_path": about.tokenizer_path,
                 "is_generation": True,
                 "weight_version": about.weight_version,
-                "leanebm": {"contract": _CONTRACT, "encode": encode, "adapters": dict(self._backend.adapters)},
+                "leanebm": ours,
             }
         )
 

@@ -186,6 +186,11 @@ class Backend(abc.ABC):
         return {}
 
     @property
+    def prompt_formats(self) -> Mapping[str, str]:
+        """How states were shown in training to each adapter, and under the empty name to the model; where known."""
+        return {}
+
+    @property
     def statistics(self) -> Mapping[str, int]:
         """Numbers for ``/server_info`` that show what is going on inside."""
         return {}

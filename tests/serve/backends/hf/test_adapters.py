@@ -15,8 +15,8 @@ from torch import Tensor
 
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
-from leanebm.serve.backends.hf._checkpoint import _base_tensors
 from leanebm.serve.backends.hf._language_model import KeyValues, LanguageModel
+from leanebm.serve.backends.hf.checkpoint import _base_tensors
 
 PROMPTS = [[0, 5, 9], [0, 200, 3, 17, 44]]
 

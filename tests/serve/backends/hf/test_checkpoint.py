@@ -10,7 +10,7 @@ from _tiny_llama import tiny_llama as build_tiny_llama
 from safetensors.torch import load_file, save_file
 
 from leanebm.errors import ConfigError
-from leanebm.serve.backends.hf._checkpoint import copy_weights, differences, load_checkpoint
+from leanebm.serve.backends.hf.checkpoint import copy_weights, differences, load_checkpoint
 
 
 def load(folder: Path) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
-from leanebm.serve.backends.hf._folder import adapter_hash, check_paths, model_hash
+from leanebm.serve.backends.hf.folder import adapter_hash, check_paths, model_hash
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:

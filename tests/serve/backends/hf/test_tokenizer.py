@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.errors import ConfigError, PolicyBadRequest
-from leanebm.serve.backends.hf._tokenizer import PromptTokenizer
+from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 
 
 @pytest.fixture(scope="module")

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-from leanebm._shown import shown_json
 from leanebm.errors import ConfigError
-from leanebm.serve.backends.hf._folder import adapter_hash, problems_of_adapter
-
-_SERVED: Final = frozenset(
-    {
-        "alpha_pattern", "auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "fan_in_fan_out",
-        "inference_mode", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout",
-        "peft_type", "peft_version", "qalora_group_size", "r", "rank_pattern", "revision", "runtime_config",
-        "target_modules", "target_parameters", "task_type", "use_dora", "use_rslora",
-    }
-)  # fmt: skip
-"""Settings that may have any value: they shape LoRA layers, or do not matter here. All others, those included that a
-later peft may invent, could change the model itself or how it is run, and must have the value that does nothing."""
-
-_HARMLESS_STARTS: Final = (True, False, "gaussian", "orthogonal", "eva")
-"""Values that LoRA tensors may have started from. The others take a part away from the weights of the model."""
-
-_LORA_TENSOR: Final = re.compile(r"\.lora_(A|B|embedding_A|embedding_B|magnitude_vector)(\.|$)")
+from leanebm.serve.backends.hf.adapter_files import read_adapter
+from leanebm.serve.backends.hf.folder import adapter_hash, prompt_format_of
 
 
 @final
@@ -48,12 +28,18 @@ class Adapters:
         self._model = model
         self._tuner: Any = None
         self._versions: dict[str, str] = {}
+        self._formats: dict[str, str] = {}
         self._active: str | None = None
 
     @property
     def versions(self) -> Mapping[str, str]:
         """Name of each loaded adapter, with a hash of its weights."""
         return self._versions
+
+    @property
+    def prompt_formats(self) -> Mapping[str, str]:
+        """How states were shown to those adapters in training that say so."""
+        return self._formats
 
     def load(self, name: str, folder: Path) -> None:
         """Read an adapter; the others, and the one in force, stay as they are.
@@ -63,7 +49,7 @@ class Adapters:
         """
         if name in self._versions:
             raise ConfigError(f"the LoRA adapter {name!r} is already loaded: unload it, or choose another name")
-        config, weights = _read(folder)
+        config, weights = read_adapter(folder)
         try:
             self._inject(name, config)
             unmatched: Any = set_peft_model_state_dict(self._model, weights, adapter_name=name)
@@ -77,6 +63,8 @@ class Adapters:
             self._remove(name)
             raise ConfigError(f"the adapter in {folder} does not fit the model", problems)
         self._versions[name] = adapter_hash(folder)
+        if (shown_as := prompt_format_of(folder)) is not None:
+            self._formats[name] = shown_as
         self._apply(self._active)
 
     def unload(self, name: str) -> None:
@@ -88,6 +76,7 @@ class Adapters:
         if name not in self._versions:
             raise ConfigError(f"the LoRA adapter {name!r} is not loaded")
         del self._versions[name]
+        self._formats.pop(name, None)
         self._remove(name)
 
     def use(self, name: str | None) -> None:
@@ -127,40 +116,3 @@ class Adapters:
     def _adapted(self) -> list[Any]:
         """The layers that some adapter was ever put on."""
         return [layer for layer in self._model.modules() if isinstance(layer, LoraLayer)]
-
-
-def _read(folder: Path) -> tuple[LoraConfig, dict[str, Any]]:
-    """An adapter's settings and tensors, all of which belong to LoRA layers."""
-    problems = problems_of_adapter(folder)
-    if problems:
-        raise ConfigError(f"cannot load the adapter {folder}", problems)
-    try:
-        settings = dict(json.loads((folder / "adapter_config.json").read_text("utf-8")))
-        kind = settings["peft_type"]
-        weights = load_file(folder / "adapter_model.safetensors")
-    except Exception as error:
-        raise ConfigError(f"the adapter in {folder} cannot be read: {error}") from error
-    if kind != "LORA":
-        raise ConfigError(f"the adapter in {folder} is of kind {kind}; only LoRA can be served")
-    problems = [*_problems_of_settings(settings)]
-    problems += [f"{key} is a tensor of the model itself" for key in weights if not _LORA_TENSOR.search(key)]
-    if problems:
-        remedy = "merge it into its model and serve the result"
-        raise ConfigError(f"the adapter in {folder} is more than LoRA layers: {remedy}", problems)
-    try:
-        known = {field.name: settings[field.name] for field in fields(LoraConfig) if field.name in settings}
-        known.pop("runtime_config", None)
-        config = LoraConfig(**{**known, "init_lora_weights": False, "inference_mode": True})
-    except Exception as error:
-        raise ConfigError(f"the settings of the adapter in {folder} cannot be read: {error}") from error
-    return config, weights
-
-
-def _problems_of_settings(settings: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in settings.items():
-        if name == "init_lora_weights":
-            is_served = value in _HARMLESS_STARTS
-        else:
-            is_served = name in _SERVED or value in (None, False, [], {}) or value == getattr(LoraConfig, name, None)
-        if not is_served:
-            yield f"{name} is {shown_json(value)}"

@@ -20,10 +20,11 @@ from transformers import DynamicCache, PreTrainedModel
 from leanebm._fields import torch_device
 from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._adapters import Adapters
-from leanebm.serve.backends.hf._checkpoint import copy_weights, differences, load_checkpoint
-from leanebm.serve.backends.hf._folder import model_hash
-from leanebm.serve.backends.hf._tokenizer import PromptTokenizer
+from leanebm.serve.backends.hf.checkpoint import copy_weights, differences, load_checkpoint
 from leanebm.serve.backends.hf.config import HfConfig
+from leanebm.serve.backends.hf.folder import model_hash, prompt_format_of
+from leanebm.serve.backends.hf.pooling import pooled_states
+from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 
 
 @final
@@ -98,6 +99,7 @@ class LanguageModel:
         self._device = model.device
         self.path = config.model
         self.weight_version = config.weight_version or model_hash(Path(config.model), self.dtype)
+        self.prompt_format = prompt_format_of(Path(config.model))
         self.tokenizer = tokenizer
         self.adapters = Adapters(model)
         self.eos_ids = _eos_ids(model, tokenizer)
@@ -197,15 +199,8 @@ class LanguageModel:
         Returns:
             One vector per row; ``None`` where it is zero or not finite.
         """
-        longest = max(map(len, rows))
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=self._device)
-        lengths = torch.tensor([len(row) for row in rows], device=self._device)[:, None]
-        positions = torch.arange(longest, device=self._device).expand(len(rows), -1)
-        is_token = positions < lengths
         self.adapters.use(adapter)
-        output = self._model.base_model(input_ids=ids, attention_mask=is_token, position_ids=positions, use_cache=False)
-        hidden = output.last_hidden_state.float()
-        means = hidden.masked_fill(~is_token[:, :, None], 0.0).sum(dim=1) / lengths
+        means = pooled_states(self._model, rows)
         is_usable = torch.isfinite(means).all(dim=1) & (means != 0.0).any(dim=1)
         vectors = means.cpu().numpy()
         return [
@@ -232,6 +227,7 @@ class LanguageModel:
         version = weight_version or model_hash(folder, self.dtype)
         copy_weights(new, self._model)
         self.path, self.weight_version = path, version
+        self.prompt_format = prompt_format_of(folder)
         self.eos_ids = _eos_ids(new, self.tokenizer)
 
     def free_cache_tokens(self) -> int:

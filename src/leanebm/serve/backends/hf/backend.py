@@ -23,10 +23,10 @@ from leanebm.serve.backends.base import (
     Prompt,
     SamplingParams,
 )
-from leanebm.serve.backends.hf._folder import check_paths
 from leanebm.serve.backends.hf._intake import Intake
 from leanebm.serve.backends.hf._scheduler import Limits, ModelThread, Scheduler
 from leanebm.serve.backends.hf.config import HfConfig
+from leanebm.serve.backends.hf.folder import check_paths
 
 if TYPE_CHECKING:
     from leanebm.serve.backends.hf._language_model import LanguageModel
@@ -134,6 +134,13 @@ class HfBackend(Backend):
     def adapters(self) -> Mapping[str, str]:
         """Every loaded adapter with a hash of its weights."""
         return dict(self._now.model.adapters.versions)
+
+    @property
+    def prompt_formats(self) -> Mapping[str, str]:
+        """How states were shown in training to the model and to each adapter, of those whose folders say so."""
+        model = self._now.model
+        own = {} if model.prompt_format is None else {"": model.prompt_format}
+        return own | dict(model.adapters.prompt_formats)
 
     @property
     def statistics(self) -> Mapping[str, int]:

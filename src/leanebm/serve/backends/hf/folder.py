@@ -24,6 +24,10 @@ _DECISIVE: Final = (
 )
 """Files beside the weights that an answer depends on, as far as a model has them."""
 
+POLICY_NOTE: Final = "leanebm_policy.json"
+"""What a fine-tuned model or adapter says of its training: a file of its own, for other programs refuse settings that
+they do not know."""
+
 _FLASH: Final = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
 """Implementations that transformers would download if the package is not installed."""
 
@@ -80,6 +84,15 @@ def problems_of_adapter(folder: Path) -> list[str]:
     """What is wrong with a folder of a LoRA adapter, as far as the names of its files show."""
     absent = [name for name in _ADAPTER if not (folder / name).is_file()]
     return [f"{folder} is not the folder of an adapter: it has no {' and no '.join(absent)}"] if absent else []
+
+
+def prompt_format_of(folder: Path) -> str | None:
+    """How states were shown to a model or an adapter in training; ``None`` if its folder does not say."""
+    try:
+        said = json.loads((folder / POLICY_NOTE).read_text("utf-8"))["prompt_format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return said if isinstance(said, str) else None
 
 
 def model_hash(folder: Path, dtype: str) -> str:

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from leanebm.errors import ConfigError
-from leanebm.serve.backends.hf._folder import problems_of_model
+from leanebm.serve.backends.hf.folder import problems_of_model
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def load_checkpoint(
     chosen = {} if attention is None else {"attn_implementation": attention}
     auto: Any = AutoModelForCausalLM
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             model, said = auto.from_pretrained(
                 str(folder),
                 dtype=dtype or "auto",
@@ -130,7 +130,8 @@ def _require_finite(folder: Path, model: PreTrainedModel) -> None:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing on standard error while it reads or writes weights."""
     bars: Any = transformers_logging
     were_on = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
