@@ -37,6 +37,8 @@ from leanebm.pipeline.events import (
 )
 from leanebm.pipeline.fill.fill_report import FilledTheorem, FillReport, SorryReport
 from leanebm.pipeline.fill.fill_run import FillRun, filled_path
+from leanebm.pipeline.finetune.config import FinetuneConfig
+from leanebm.pipeline.finetune.lessons import FinetuneSources
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord
 from leanebm.pipeline.iteration.page import iteration_table, write_iteration_page
 from leanebm.pipeline.iteration.policy_step import PolicyStep
@@ -94,6 +96,8 @@ __all__ = [
     "FillReport",
     "FillRun",
     "FilledTheorem",
+    "FinetuneConfig",
+    "FinetuneSources",
     "Headroom",
     "Health",
     "HealthCheck",

@@ -1,0 +1,141 @@
+"""``leanebm finetune``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from leanebm._extras import extra_needed
+from leanebm.cli._echo import echo
+from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+
+if TYPE_CHECKING:
+    from leanebm.pipeline import FinetuneConfig
+    from leanebm.pipeline.finetune.finetune_run import FinetuneReport
+
+_MANY: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path)}
+
+_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("--continue-from", {"type": click.Path(exists=True, file_okay=False), "metavar": "ADAPTER",
+                         "help": "Go on from this adapter, in its shape; without it, begin a fresh one."}),
+    ("--prompt-format", {"metavar": "NAME", "help": "How states are shown.  [default: state_comment]"}),
+    ("--unlikelihood", {"type": float, "metavar": "W",
+                        "help": "Weight of the loss on tactics that Lean refused.  [default: 0]"}),
+    ("--epochs", {"type": float, "metavar": "E", "help": "How often each pair is seen.  [default: 3]"}),
+    ("--steps", {"type": int, "metavar": "N", "help": "Steps, whatever --epochs says."}),
+    ("--learning-rate", {"type": float, "metavar": "R", "help": "At its height.  [default: 0.0002]"}),
+    ("--batch-size", {"type": int, "metavar": "N", "help": "Pairs of one step.  [default: 16]"}),
+    ("--max-tokens", {"type": int, "metavar": "N",
+                      "help": "Longest prompt with its tactic; a longer prompt loses its beginning.  [default: 1024]"}),
+    ("--rank", {"type": int, "metavar": "R", "help": "Of the matrices added to each layer.  [default: 16]"}),
+    ("--alpha", {"type": int, "metavar": "A", "help": "They are scaled by A / R.  [default: twice the rank]"}),
+    ("--target-module", {"multiple": True, "metavar": "NAME",
+                         "help": "A layer to add to, such as q_proj; repeatable.  [default: all linear ones]"}),
+    ("--qlora", {"is_flag": True, "default": None,
+                 "help": "Keep the model in 4 bits meanwhile; needs CUDA and bitsandbytes."}),
+    ("--gradient-checkpointing", {"is_flag": True, "default": None, "help": "Compute twice, in less memory."}),
+    ("--patience", {"type": int, "metavar": "N", "help": "Looks without improvement after which it ends."}),
+    ("--seed", {"type": int, "metavar": "N", "help": "Of everything that is drawn.  [default: 0]"}),
+    ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
+    ("--dtype", {"type": click.Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of the weights."}),
+    ("--trust-remote-code", {"is_flag": True, "default": None, "help": "Let Python code in the model's folder run."}),
+)  # fmt: skip
+
+_SETTINGS: Final = {"steps": "max_steps", "target_module": "target_modules"}
+"""Where an option's value stands among the settings, if not under its own name."""
+
+
+def _with_options(command: Any) -> Any:
+    for name, settings in reversed(_OPTIONS):
+        command = click.option(name, **settings)(command)
+    return command
+
+
+@click.command()
+@click.option("--model", required=True, metavar="PATH", help="Folder of a Hugging Face causal language model.")
+@click.option("--trajectories", **_MANY, metavar="FOLDER",
+              help="A run's folder, its trajectory, or a shard of it; repeatable.")  # fmt: skip
+@click.option("--pairs", **_MANY, metavar="FILE", help="A file that export-pairs wrote; repeatable.")
+@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+              help="Where the adapter and the report go.")  # fmt: skip
+@click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+              help="Write the model with the adapter added into it, too.")  # fmt: skip
+@click.option("--load-into", metavar="URL", help="Have the policy server there load the adapter at the end.")
+@click.option("--adapter-name", metavar="NAME", help="What that server is to call it.  [default: OUTPUT's name]")
+@click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key it asks for.")
+@_with_options
+def finetune(
+    *,
+    model: str,
+    trajectories: tuple[Path, ...],
+    pairs: tuple[Path, ...],
+    output: Path,
+    merge: Path | None,
+    load_into: str | None,
+    adapter_name: str | None,
+    api_key: str | None,
+    **settings: Any,
+) -> None:
+    """Fine-tune a language model on tactics of certified proofs, into a LoRA adapter.
+
+    Some theorems are held out; OUTPUT/adapter is what did best on them, and OUTPUT/report.json says how well, and
+    whether the embeddings still tell states apart. Stop it with Ctrl-C at any time; the same command goes on.
+    """
+    from leanebm.cli._display import open_display
+
+    with extra_needed("serve", "fine-tuning"):
+        from leanebm.pipeline.finetune.finetune_run import FinetuneRun, merge_adapter
+        from leanebm.pipeline.finetune.merge import require_vacant
+    from leanebm.pipeline import FinetuneSources
+
+    if merge is not None:
+        require_vacant(merge)
+    sources = FinetuneSources(trajectories=trajectories, pairs=pairs)
+    config = _config({**settings, "model": model})
+    try:
+        with open_display() as display:
+            report = run_to_end(FinetuneRun(config, sources, output, observer=display).run())
+    except Interrupted:
+        echo(f"\nStopped. Kept in {output}; the same command goes on.", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    _print(report, output)
+    if merge is not None:
+        merge_adapter(model, report.adapter, merge, trust_remote_code=config.trust_remote_code)
+        echo(f"merged model: {merge}")
+    if load_into is not None:
+        name = adapter_name or output.resolve().name
+        run_to_end(_load(load_into, api_key, name, str(Path(report.adapter).resolve())))
+        echo(f"loaded as {name}; search with --server-url {load_into} --adapter {name}")
+
+
+def _print(report: FinetuneReport, output: Path) -> None:
+    for line in report.lines():
+        echo(line)
+    echo(f"report:  {output / 'report.json'}")
+    echo(f"adapter: {report.adapter}; search with --prompt-format {report.prompt_format}")
+
+
+async def _load(url: str, api_key: str | None, name: str, path: str) -> None:
+    from leanebm.policy import PolicyClient, PolicyClientConfig
+
+    async with PolicyClient(PolicyClientConfig(url=url, api_key=api_key)) as client:
+        await client.load_adapter(name, path)
+
+
+def _config(given: Mapping[str, Any]) -> FinetuneConfig:
+    """The settings that were given, laid over the defaults."""
+    from leanebm.pipeline import FinetuneConfig, Override, structure_with
+
+    overrides = [
+        Override(_SETTINGS.get(name, name), list(value) if isinstance(value, tuple) else value, _option(name))
+        for name, value in given.items()
+        if value not in (None, ())
+    ]
+    return structure_with(overrides, {}, FinetuneConfig)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,150 @@
+"""Lessons as token ids, and batches of them in which little is padding."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import attrs
+
+from leanebm.core import ProofState, StateRef
+from leanebm.errors import ConfigError
+from leanebm.lean import parse_goal_text
+from leanebm.pipeline.finetune.lessons import Lesson
+from leanebm.policy import PromptFormat, truncate_state
+from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
+
+_NOWHERE: Final = StateRef(epoch=0, state_id=0)
+
+_POOLED_BATCHES: Final = 32
+"""Batches that are cut out of one stretch sorted by length; more saves padding, and mixes less."""
+
+
+class Example(NamedTuple):
+    """One lesson as the model reads it."""
+
+    tokens: tuple[int, ...]
+    """The prompt as the server would read it, the tactic, and the token that ends a completion."""
+
+    start: int
+    """Index of the first token that is no prompt: from there on, tokens are learnt."""
+
+
+@attrs.frozen(kw_only=True)
+class Tokenised:
+    """The lessons that can be learnt as they are, and how many could not."""
+
+    examples: tuple[Example, ...]
+    cut_prompts: int
+    """Prompts that lost their beginning."""
+
+    left_out: dict[str, int]
+    """By reason."""
+
+
+def tokenised(
+    lessons: Iterable[Lesson],
+    prompt_format: PromptFormat,
+    tokenizer: PromptTokenizer,
+    *,
+    max_tokens: int,
+    max_state_chars: int,
+) -> Tokenised:
+    """Each lesson as one sequence of at most ``max_tokens`` tokens, of which only the prompt ever loses some.
+
+    The prompt is rendered and tokenised as for the server. A tactic that the format would not read back as it is, in
+    full, is left out, since a search could never run it.
+
+    Raises:
+        ConfigError: the tokenizer has no token that ends a text.
+    """
+    if tokenizer.eos_id is None:
+        raise ConfigError("the model's tokenizer names no end token, so its completions would never end")
+    examples: list[Example] = []
+    left_out = dict.fromkeys(("tactic_not_read_back", "state_not_read", "tactic_too_long"), 0)
+    cut_prompts = 0
+    for lesson in lessons:
+        completion = written(lesson.tactic, prompt_format)
+        prompt = _prompt(lesson.state, prompt_format, max_state_chars)
+        if completion is None or prompt is None:
+            left_out["tactic_not_read_back" if completion is None else "state_not_read"] += 1
+            continue
+        asked, answer = _seam(prompt, completion, tokenizer)
+        answer = (*answer, tokenizer.eos_id)
+        kept = _shortened(asked, max_tokens - len(answer), has_bos=tokenizer.includes_bos)
+        if kept is None:
+            left_out["tactic_too_long"] += 1
+            continue
+        cut_prompts += kept is not asked
+        examples.append(Example((*kept, *answer), len(kept)))
+    return Tokenised(examples=tuple(examples), cut_prompts=cut_prompts, left_out=left_out)
+
+
+def written(tactic: str, prompt_format: PromptFormat) -> str | None:
+    """What a model has to write for ``prompt_format`` to read this tactic; ``None`` if nothing that we know of."""
+    for text in (tactic, tactic.replace("\n", "\n  ")):  # the second, where a prompt ends in an indented line
+        block = prompt_format.parse(text)
+        if block is not None and block.tactic == tactic and not text[block.end :].strip():
+            return text
+    return None
+
+
+def _prompt(state: str, prompt_format: PromptFormat, max_chars: int) -> str | None:
+    try:
+        goals = tuple(map(parse_goal_text, state.split("\n\n")))
+    except ValueError:
+        return None
+    return prompt_format.render(truncate_state(ProofState(goals, "", _NOWHERE), max_chars))
+
+
+def _seam(prompt: str, completion: str, tokenizer: PromptTokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Token ids of both, split where the server splits them.
+
+    The completion's are those it has behind the prompt, where the two do not share a token; a tokenizer may spell a
+    text's beginning otherwise than the same text within another.
+    """
+    asked, whole, alone = tokenizer.encode([prompt, prompt + completion, completion])
+    if whole[: len(asked)] == asked:
+        return asked, whole[len(asked) :]
+    return asked, alone[1:] if tokenizer.includes_bos else alone
+
+
+def _shortened(prompt: tuple[int, ...], room: int, *, has_bos: bool) -> tuple[int, ...] | None:
+    """The prompt without its beginning, as far as there is room; ``None`` if not even its last token fits."""
+    if len(prompt) <= room:
+        return prompt
+    first = prompt[:1] if has_bos else ()
+    if room < len(first) + 1:
+        return None
+    return (*first, *prompt[len(prompt) - room + len(first) :])
+
+
+def epoch_batches(lengths: Sequence[int], size: int, *, seed: int, epoch: int) -> list[tuple[int, ...]]:
+    """Indices of every example once, in batches of about equal length each, in an order drawn for this epoch."""
+    rng = random.Random(f"{seed}.{epoch}")  # noqa: S311 - an order, not a secret
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    batches = [
+        batch
+        for stretch in _cut(order, size * _POOLED_BATCHES)
+        for batch in _cut(sorted(stretch, key=lambda i: lengths[i]), size)
+    ]
+    rng.shuffle(batches)
+    return batches
+
+
+def _cut(order: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    return (tuple(order[start : start + size]) for start in range(0, len(order), size))
+
+
+def passes(examples: Iterable[Example], max_tokens: int) -> Iterator[list[Example]]:
+    """The examples in groups of at most ``max_tokens`` tokens each, padding included, or of one example."""
+    group: list[Example] = []
+    for example in sorted(examples, key=lambda one: len(one.tokens)):
+        if group and len(example.tokens) * (len(group) + 1) > max_tokens:
+            yield group
+            group = []
+        group.append(example)
+    if group:
+        yield group

@@ -1,0 +1,145 @@
+"""Settings of a fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from attrs.validators import ge, gt, in_, instance_of, lt, matches_re, min_len, optional
+
+from leanebm._fields import DEVICE, SAME_RESULTS
+from leanebm._shown import fitting_repr
+from leanebm.policy import PROMPT_FORMATS
+
+_SERVER_WRAPPED: Final = "chat"
+"""The one format that a server puts into a chat template, so that nobody here sees the whole prompt."""
+
+DTYPES: Final[tuple[Any, ...]] = ("auto", "float32", "bfloat16", "float16")
+
+
+def _is_trainable_format(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    in_(tuple(PROMPT_FORMATS))(None, attribute, value)
+    if value == _SERVER_WRAPPED:
+        raise ValueError(
+            f"{attribute.name!r} must not be {value!r}: the server puts such a prompt into a chat template. "
+            "Choose a format that is the whole prompt"
+        )
+
+
+def _as_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
+
+
+def _are_names(_: object, attribute: attrs.Attribute[Any], names: tuple[str, ...] | None) -> None:
+    if names is not None and not (names and all(names)):
+        raise ValueError(f"{attribute.name!r} must name at least one layer, and no name may be empty")
+
+
+@attrs.frozen(kw_only=True)
+class FinetuneConfig:
+    """Which model is fine-tuned, and how; what it learns from is :class:`FinetuneSources`'."""
+
+    model: str = attrs.field(validator=min_len(1))
+    """Folder of a causal language model, as ``leanebm serve --backend hf`` takes it; nothing is ever downloaded."""
+
+    continue_from: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    """Folder of an adapter to go on from, in its own shape; ``None`` begins a fresh one."""
+
+    prompt_format: str = attrs.field(default="state_comment", validator=_is_trainable_format)
+    """How states are shown: a name of :data:`~leanebm.policy.PROMPT_FORMATS`, and the one to search with later."""
+
+    # --- the adapter ---
+
+    rank: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """Of the matrices that are added to each layer; ``None`` is 16, or that of the adapter that is gone on from."""
+
+    alpha: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """What is added is scaled by ``alpha / rank``; ``None`` is twice the rank, or that of the earlier adapter."""
+
+    target_modules: tuple[str, ...] | None = attrs.field(default=None, converter=_as_names, validator=_are_names)
+    """Names of the layers that are added to; ``None`` takes all linear ones but the last, which makes the logits."""
+
+    dropout: float = attrs.field(default=0.05, validator=[ge(0.0), lt(1.0)])
+    """Share of an added layer's inputs left out in a step, in [0, 1); of a fresh adapter."""
+
+    qlora: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether the model's own weights are kept in 4 bits meanwhile. Needs CUDA and the package bitsandbytes."""
+
+    # --- what it sees ---
+
+    max_tokens: int = attrs.field(default=1024, validator=ge(16))
+    """Longest prompt with its tactic; a longer prompt loses its beginning, a tactic never loses anything."""
+
+    max_state_chars: int = attrs.field(default=16_000, validator=ge(256))
+    """Longest state shown, in characters, as :class:`~leanebm.policy.PolicyClientConfig` has it."""
+
+    validation_fraction: float = attrs.field(default=0.1, validator=[gt(0.0), lt(1.0)])
+    """Expected share of theorems held out, in (0, 1)."""
+
+    max_rejected_per_state: int = attrs.field(default=4, validator=ge(1))
+    """Tactics that Lean refused in one state, the likeliest first, that unlikelihood looks at."""
+
+    probe_states: int = attrs.field(default=256, validator=ge(8))
+    """Held-out states whose embeddings are looked at before and after."""
+
+    # --- how it learns ---
+
+    unlikelihood: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Weight of the loss on tactics that Lean refused; 0 leaves them out. It needs trajectories."""
+
+    epochs: float = attrs.field(default=3.0, validator=gt(0.0))
+    """How often each pair is seen, on average."""
+
+    max_steps: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """Steps, whatever ``epochs`` says."""
+
+    batch_size: int = attrs.field(default=16, validator=ge(1))
+    """Pairs of one step."""
+
+    learning_rate: float = attrs.field(default=2e-4, validator=gt(0.0))
+    """At its height; it rises over the first twentieth of the steps and falls to 0 as a cosine does."""
+
+    weight_decay: float = attrs.field(default=0.0, validator=ge(0.0))
+    grad_clip: float = attrs.field(default=1.0, validator=gt(0.0))
+    """Longest gradient of a step."""
+
+    evaluations: int = attrs.field(default=10, validator=ge(1))
+    """Looks at held-out theorems, spread evenly; the adapter is the one that did best at one of them."""
+
+    patience: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """Looks without improvement after which it ends; ``None`` goes on to the last step."""
+
+    seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
+    """Of the first weights, the order of pairs, dropout and which theorems are held out."""
+
+    # --- with what ---
+
+    max_batch_tokens: int = attrs.field(default=8192, validator=ge(1))
+    """Tokens of one pass, padding included; a step of more makes several passes."""
+
+    gradient_checkpointing: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether a pass is computed twice, in a fraction of the memory."""
+
+    save_every_s: float = attrs.field(default=300.0, validator=ge(0.0), metadata=SAME_RESULTS)
+    """Seconds after which a killed training has lost nothing; it is kept after each look in any case."""
+
+    device: str = attrs.field(default="auto", validator=matches_re(f"auto|{DEVICE}"))
+    """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` takes CUDA where there is one."""
+
+    dtype: str = attrs.field(default="auto", validator=in_(DTYPES))
+    """Number format of the model's own weights; ``auto`` is float32 on a CPU, and the checkpoint's own elsewhere."""
+
+    attention: str | None = attrs.field(default=None, validator=optional(min_len(1)))
+    """Implementation that transformers uses; ``None`` leaves it to choose."""
+
+    trust_remote_code: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether Python code in the model's folder may run. It can do anything: read it first."""
+
+    __repr__ = fitting_repr
+
+    def __attrs_post_init__(self) -> None:
+        shaped = [name for name in ("rank", "alpha", "target_modules") if getattr(self, name) is not None]
+        if self.continue_from is not None and shaped:
+            raise ValueError(f"an adapter that is gone on from keeps its shape: leave out {' and '.join(shaped)}")

@@ -1,0 +1,209 @@
+"""From proofs that were certified to an adapter that a server loads."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+from filelock import FileLock, Timeout
+
+from leanebm._extras import extra_needed
+from leanebm._shown import named_repr
+from leanebm.errors import ConfigError
+from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
+from leanebm.pipeline.finetune.config import FinetuneConfig
+from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons
+from leanebm.pipeline.settings import settings_that_matter
+from leanebm.storage import remove_scratch
+
+with extra_needed("serve", "fine-tuning"):
+    from leanebm.pipeline.finetune._adapter import base_hash, check_files, device_of
+    from leanebm.pipeline.finetune._tuner import Progress, Tuner
+    from leanebm.pipeline.finetune.collapse import EmbeddingFigures, collapse_alarms
+    from leanebm.pipeline.finetune.merge import merge_adapter
+    from leanebm.pipeline.finetune.report import FinetuneReport, Look, Measured
+
+__all__ = ["EmbeddingFigures", "FinetuneReport", "FinetuneRun", "Look", "Measured", "merge_adapter"]
+
+
+@final
+class FinetuneRun:
+    """One invocation that makes a LoRA adapter out of what was proved.
+
+    .. code-block:: text
+
+        FOLDER/
+          adapter/                    the adapter that did best on held-out theorems: peft's two files, and ours
+          report.json                 what it did
+          training_state.safetensors  what an interrupted training goes on from
+
+    Stopped at any moment, the same call goes on, and with as many torch threads ends with the same adapter as if it
+    had never been stopped. Called again when it is complete, it trains no further.
+
+    Args:
+        config: how.
+        sources: what to learn from.
+        folder: where the adapter goes; made if it is not there.
+        observer: receives what happens.
+    """
+
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        sources: FinetuneSources,
+        folder: Path | str,
+        *,
+        observer: Observer | None = None,
+    ) -> None:
+        self._config = config
+        self._sources = sources
+        self._folder = Path(folder)
+        self._observer = LogObserver() if observer is None else observer
+
+    __repr__ = named_repr("_folder")
+
+    async def run(self) -> FinetuneReport:
+        """Read, train, and measure before and after.
+
+        Raises:
+            ConfigError: the model or an adapter cannot be read, there is nothing to learn from, something that a
+                setting needs is not there, the folder belongs to another fine-tuning, or the loss would not stay
+                finite.
+            TrajectoryError: a source is damaged, or is none.
+        """
+        config = self._config
+        device_of(config)
+        check_files(config)
+        with stage(self._observer, "reading what was proved"):
+            lessons = await asyncio.to_thread(self._read)
+        with self._locked():
+            with stage(self._observer, "loading the model", f"in {config.model}"):
+                tuner = await asyncio.to_thread(self._load, lessons)
+            with stage(self._observer, "fine-tuning", f"into {self._folder}") as training:
+                await self._train(tuner, training)
+            with stage(self._observer, "measuring what it learnt"):
+                return await asyncio.to_thread(self._report, lessons, tuner)
+
+    def _read(self) -> Lessons:
+        config = self._config
+        lessons = Lessons.read(
+            self._sources,
+            validation_fraction=config.validation_fraction,
+            max_rejected_per_state=config.max_rejected_per_state,
+            seed=config.seed,
+        )
+        if config.unlikelihood and not lessons.training.rejected:
+            raise ConfigError(
+                "there is no tactic that Lean refused to unlearn:",
+                ["give runs of a search @ --trajectories, or leave it out @ --unlikelihood"],
+            )
+        return lessons
+
+    def _load(self, lessons: Lessons) -> Tuner:
+        settings = settings_that_matter(self._config)
+        del settings["model"]  # which may move
+        settings |= {"base": base_hash(Path(self._config.model)), "lessons": _digest(lessons)}
+        return Tuner(self._config, lessons, self._folder, settings)
+
+    async def _train(self, tuner: Tuner, training: Stage) -> None:
+        watcher = _Watcher(training, asyncio.get_running_loop(), tuner.steps)
+        working = asyncio.ensure_future(asyncio.to_thread(tuner.train, watcher.notify))
+        try:
+            await asyncio.shield(working)
+        finally:
+            watcher.stop()  # a thread cannot be cancelled: it ends by itself, between two steps
+            await asyncio.wait((working,))
+
+    def _report(self, lessons: Lessons, tuner: Tuner) -> FinetuneReport:
+        progress = tuner.progress
+        tuner.use_best()
+        after, embeddings = tuner.measured()
+        alarms: list[str] = []
+        if progress.best_step == 0:
+            alarms.append("no look at held-out theorems found it better than before, so the adapter is as it began")
+        if progress.embeddings_before is not None and embeddings is not None:
+            alarms += collapse_alarms(progress.embeddings_before, embeddings)
+        report = FinetuneReport(
+            model=self._config.model,
+            adapter=str(tuner.adapter),
+            prompt_format=self._config.prompt_format,
+            data=_counts(lessons, tuner),
+            steps=progress.step,
+            best_step=progress.best_step,
+            stopped_early=progress.step < tuner.steps,
+            skipped=progress.skipped,
+            seconds=progress.seconds,
+            before=progress.before,
+            after=after,
+            looks=tuple(progress.looks),
+            embeddings_before=progress.embeddings_before,
+            embeddings_after=embeddings,
+            alarms=tuple(alarms),
+        )
+        report.write(self._folder)
+        return report
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self._folder / ".lock", timeout=0):
+                for folder in (self._folder, self._folder / "adapter"):
+                    remove_scratch(folder)
+                yield
+        except Timeout as error:
+            raise ConfigError(f"another process is fine-tuning into {self._folder}; wait for it, or stop it") from error
+
+
+@final
+class _Watcher:
+    """Carries what the training thread reports to the event loop, and a wish to stop the other way."""
+
+    def __init__(self, training: Stage, loop: asyncio.AbstractEventLoop, total: int) -> None:
+        self._training, self._loop, self._total = training, loop, total
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End the training at its next step."""
+        self._stopped.set()
+
+    def notify(self, progress: Progress) -> None:
+        """Called in the thread that trains, after each step."""
+        if self._stopped.is_set() and not progress.is_finished:
+            raise asyncio.CancelledError
+        found = f"held-out loss {progress.looks[-1].validation.loss:.3f}" if progress.looks else ""
+        report = functools.partial(self._training.progressed, done=progress.step, total=self._total, counts=found)
+        self._loop.call_soon_threadsafe(report)
+
+
+def _digest(lessons: Lessons) -> str:
+    """Tells one set of lessons from another."""
+    digest = hashlib.sha256()
+    for side in (lessons.training, lessons.validation):
+        for lesson in (*side.proofs, None, *side.rejected, None):
+            digest.update(repr(lesson and attrs.astuple(lesson)).encode(errors="replace"))
+    return digest.hexdigest()[:16]
+
+
+def _counts(lessons: Lessons, tuner: Tuner) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    sides: Any = (("training", lessons.training, tuner.training), ("validation", lessons.validation, tuner.validation))
+    for name, side, read in sides:
+        counts |= {
+            f"{name}_theorems": side.num_theorems,
+            f"{name}_pairs": len(read.proofs.examples),
+            f"{name}_rejected": len(read.rejected.examples),
+        }
+    for _, _, read in sides:
+        for part in (read.proofs, read.rejected):
+            counts["cut_prompts"] = counts.get("cut_prompts", 0) + part.cut_prompts
+            for reason, count in part.left_out.items():
+                counts[f"left_out_{reason}"] = counts.get(f"left_out_{reason}", 0) + count
+    return counts

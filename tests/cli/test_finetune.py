@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from _tiny_llama import tiny_llama
+from click.testing import Result
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_llama(tmp_path_factory.mktemp("model") / "tiny", spread=0.1))
+
+
+@pytest.fixture
+def made(leanebm_command: Leanebm, tiny: str) -> tuple[str, ...]:
+    """A command that fine-tunes on a search of the toy world."""
+    Path("numbers.txt").write_text("\n".join(map(str, range(3, 24))) + "\n")
+    assert leanebm_command("search", "--theorems", "numbers.txt", "--output", "runs/a").exit_code == 0
+    quick = ("--steps", "4", "--batch-size", "4", "--learning-rate", "0.01", "--rank", "4")
+    return ("finetune", "--model", tiny, "--trajectories", "runs/a", "--output", "runs/ft", *quick)
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_search_becomes_an_adapter_and_a_model(leanebm_command: Leanebm, made: tuple[str, ...]) -> None:
+    result = leanebm_command(*made, "--merge", "runs/merged", "--target-module", "q_proj", "--target-module", "v_proj")
+    assert result.exit_code == 0, result.stderr
+    assert "held-out loss" in result.stdout
+    assert "adapter: runs/ft/adapter; search with --prompt-format state_comment" in result.stdout
+    settings = json.loads(Path("runs/ft/adapter/adapter_config.json").read_text())
+    assert (settings["r"], settings["lora_alpha"], settings["target_modules"]) == (4, 8, ["q_proj", "v_proj"])
+    assert Path("runs/merged/model.safetensors").is_file()
+    again = leanebm_command(*made, "--merge", "runs/merged")
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_server_that_is_not_there_cannot_be_told_of_the_adapter(
+    leanebm_command: Leanebm, made: tuple[str, ...]
+) -> None:
+    result = leanebm_command(*made, "--load-into", "http://127.0.0.1:9")
+    assert result.exit_code == 3, result.stderr
+    assert Path("runs/ft/report.json").is_file(), "what was trained is kept"
+
+
+@pytest.mark.usefixtures("toy_lean")
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--learning-rate", "-1", "@ --learning-rate"),
+        ("--prompt-format", "chat", "chat template"),
+        ("--unlikelihood", "-1", "@ --unlikelihood"),
+        ("--epochs", "0", "@ --epochs"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(
+    leanebm_command: Leanebm, made: tuple[str, ...], option: str, value: str, said: str
+) -> None:
+    result = leanebm_command(*made, option, value)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not Path("runs/ft").exists()
+
+
+def test_nothing_to_learn_from_is_an_error(leanebm_command: Leanebm, tiny: str) -> None:
+    result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft")
+    assert result.exit_code == 2
+    assert "name a run or a file @ --trajectories or --pairs" in result.stderr
+
+
+def test_without_the_extra_it_says_what_to_install(
+    leanebm_command: Leanebm, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    for name in [name for name in sys.modules if name.startswith("leanebm.pipeline.finetune")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    monkeypatch.setattr("leanebm._extras.missing_of", lambda _: ("peft>=0.14",))
+    result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft")
+    assert result.exit_code == 2
+    assert "fine-tuning needs the extra 'serve'" in result.stderr
+    assert "pip install 'peft>=0.14'" in result.stderr

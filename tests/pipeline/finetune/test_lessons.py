@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.core import Candidate, TacticFate, Theorem
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.pipeline import RunConfig, SearchRun
+from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToyWorld
+from leanebm.trajectory import read_trajectory
+
+WORLD = ToyWorld(
+    moves={
+        "a": {"go": "b", "slow": TIMEOUT},
+        "b": {"end": QED},
+        "c": {"end": QED},
+        "d": {"end": QED, "go": "d1"},
+        "broken": {"kill": LOST, "go": "b"},
+        "open": {"go": "open1"},
+        "open1": {},
+    }
+)
+POLICY = ScriptedPolicy(
+    script={},
+    default=[
+        Candidate(tactic, log_prob, num_tokens=1)
+        for tactic, log_prob in (
+            ("bad", -0.5), ("slow", -0.7), ("go", -1.0), ("worse", -1.5), ("end", -2.0), ("kill", -3.0),
+        )
+    ],
+)  # fmt: skip
+
+
+@pytest.fixture
+async def run(tmp_path: Path, config: RunConfig, toy_bench: Callable[..., Any]) -> Path:
+    theorems = [Theorem(name=name, statement=name) for name in ("a", "c", "d", "broken", "open")]
+    small = attrs.evolve(config, search=SearchConfig(budget=SearchBudget(max_expansions=20)))
+    await SearchRun(small, theorems, tmp_path / "run", opening=toy_bench(WORLD, policy=POLICY)).run()
+    return tmp_path / "run"
+
+
+def read(*trajectories: Path, pairs: tuple[Path, ...] = (), most: int = 8, seed: int = 0) -> Lessons:
+    sources = FinetuneSources(trajectories=trajectories, pairs=pairs)
+    return Lessons.read(sources, validation_fraction=0.3, max_rejected_per_state=most, seed=seed)
+
+
+def rejected(lessons: Lessons) -> set[tuple[str, str]]:
+    return {
+        (lesson.state, lesson.tactic) for side in (lessons.training, lessons.validation) for lesson in side.rejected
+    }
+
+
+async def test_only_what_lean_refused_is_unlearnt(run: Path) -> None:
+    outcomes = {record.theorem.name: record.outcome for record in read_trajectory(run).records}
+    assert outcomes["broken"] == "infrastructure"
+    assert any(
+        attempt.kind is TacticFate.REJECTED
+        for row in read_trajectory(run).rows() if row.theorem == "broken" for attempt in row.attempts
+    ), "the broken search holds refused tactics, so leaving them out means something"  # fmt: skip
+    found = rejected(read(run))
+    assert not [pair for pair in found if pair[0] == "⊢ broken"]
+    assert ("⊢ open", "bad") in found, "a search without a proof still knows what Lean refused"
+    assert not [pair for pair in found if pair == ("⊢ a", "slow")], "a limit is no refusal"
+    assert ("⊢ d", "slow") in found, "and there it was refused"
+
+
+async def test_a_tactic_that_was_accepted_anywhere_is_not_unlearnt_there(run: Path, write_pairs: Any) -> None:
+    assert ("⊢ c", "bad") in rejected(read(run))
+    pairs = write_pairs(3)
+    pairs.write_text(pairs.read_text() + '{"theorem": "x", "statement": "x", "step": 0, "num_steps": 1, '
+                     '"state": "⊢ c", "tactic": "bad"}\n')  # fmt: skip
+    assert ("⊢ c", "bad") not in rejected(read(run, pairs=(pairs,)))
+
+
+async def test_the_likeliest_refused_tactics_of_a_state_are_kept(run: Path) -> None:
+    kept = [tactic for state, tactic in rejected(read(run, most=1)) if state == "⊢ open"]
+    assert kept == ["bad"]
+
+
+async def test_proofs_come_from_certificates_and_pairs_alike(run: Path, write_pairs: Any) -> None:
+    lessons = read(run, pairs=(write_pairs(6),))
+    learnt = {
+        (lesson.state, lesson.tactic) for side in (lessons.training, lessons.validation) for lesson in side.proofs
+    }
+    assert {("⊢ c", "end"), ("⊢ 3 + 0 = 3", "rw [Nat.add_zero]")} <= learnt
+    assert not [state for state, _ in learnt if state in ("⊢ open", "⊢ broken")]
+
+
+def test_the_sides_share_neither_theorems_nor_states(write_pairs: Any) -> None:
+    for seed in range(5):
+        lessons = read(pairs=(write_pairs(20),), seed=seed)
+        for what in ("claim", "state"):
+            sides = [{getattr(one, what) for one in side.proofs} for side in (lessons.training, lessons.validation)]
+            assert sides[0]
+            assert sides[1]
+            assert not sides[0] & sides[1]
+
+
+def test_a_theorem_stays_on_its_side_as_others_come(write_pairs: Any) -> None:
+    before, after = (read(pairs=(write_pairs(count),)) for count in (10, 40))
+    held_out = {lesson.claim for lesson in after.validation.proofs}
+    # The lowest and the highest fall where they must; all others fall by themselves.
+    stayed = {lesson.claim for lesson in before.validation.proofs} & held_out
+    assert len(stayed) >= before.validation.num_theorems - 1
+
+
+def test_a_theorem_with_two_names_is_one(write_pairs: Any, tmp_path: Path) -> None:
+    pairs = write_pairs(2)
+    again = tmp_path / "again.jsonl"
+    again.write_text(pairs.read_text().replace('"t0"', '"renamed"'))
+    lessons = read(pairs=(pairs, again))
+    assert lessons.training.num_theorems + lessons.validation.num_theorems == 2
+
+
+def test_what_is_held_out_has_a_state_of_its_own(write_pairs: Any) -> None:
+    """Of theorems that all go through the same states but for one, that one is held out."""
+    pairs = write_pairs(12)
+    steps = [json.loads(line) for line in pairs.read_text().splitlines()]
+    for step in steps:
+        if step["theorem"] not in ("t5", "t6"):
+            step["state"] = f"⊢ step {step['step']}"
+    pairs.write_text("".join(json.dumps(step) + "\n" for step in steps))
+    for seed in range(5):
+        assert read(pairs=(pairs,), seed=seed).validation.proofs
+    for step in steps:
+        step["state"] = "⊢ the same"
+    pairs.write_text("".join(json.dumps(step) + "\n" for step in steps))
+    with pytest.raises(ConfigError, match="every state of every theorem"):
+        read(pairs=(pairs,))
+
+
+def test_too_little_is_an_error(write_pairs: Any) -> None:
+    with pytest.raises(ConfigError, match="of 1 theorems, and at least 2"):
+        read(pairs=(write_pairs(1),))
+    with pytest.raises(ConfigError, match="nothing to learn from"):
+        read()
+
+
+def test_a_folder_without_a_trajectory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrajectoryError, match="holds no finished shard"):
+        read(tmp_path)
