@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import Result
+from rich.console import Console
 
 from leanebm.cli._options import _COSTS
+from leanebm.cli.compare import print_comparison
+from leanebm.pipeline import BudgetComparison, Interval, RunComparison
 from leanebm.trajectory import Cost
 
 Leanebm = Callable[..., Result]
@@ -35,6 +40,24 @@ def test_a_person_sees_both_runs_and_what_differs(leanebm_command: Leanebm, runs
         "4",
         "8",
     ]
+
+
+def test_the_table_fits_into_80_columns() -> None:
+    gain = Interval(value=-0.4, low=-0.6, high=-0.2)
+    row = BudgetComparison(
+        budget=12345, baseline=10000, experiment=0, only_baseline=10000, only_experiment=0, gain=gain
+    )
+    comparison = RunComparison(
+        baseline=Path("a"), experiment=Path("b"), differences=(), cost=Cost.POLICY_CALLS, theorems=10000, left_out=(),
+        budgets=(row, attrs.evolve(row, only_baseline=60, only_experiment=10)), area=gain, only_baseline=(),
+        only_experiment=(), depths=(),
+    )  # fmt: skip
+    console = Console(file=io.StringIO(), width=80)
+    print_comparison(console, comparison)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert text.count("-40.0 (-60.0, -20.0)") == 2
+    assert "…" not in text
 
 
 def test_json_lists_each_experiment(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:

@@ -70,10 +70,11 @@ def print_comparison(console: Console, comparison: RunComparison) -> None:
     console.print(Text(f"{comparison.experiment} beside {comparison.baseline}", style="bold"), soft_wrap=True)
     for difference in comparison.differences:
         console.print(Text(f"  {difference}", style="dim"), soft_wrap=True)
-    table = Table(box=None, padding=(0, 3, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))  # all of it fits into 80 columns
     counts = ("baseline", "experiment", "only baseline", "only experiment")
-    for heading in (comparison.cost.noun, *counts, "p", "gain in points"):
+    for heading in (comparison.cost.noun, *counts, "p"):
         table.add_column(heading, justify="right")
+    table.add_column("gain in points", justify="right", no_wrap=True)
     for row in comparison.budgets:
         numbers = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
         table.add_row(f"{row.budget:g}", *map(str, numbers), f"{row.p:.2g}", _points(row.gain))
@@ -95,4 +96,4 @@ def print_comparison(console: Console, comparison: RunComparison) -> None:
 
 def _points(gain: Interval) -> str:
     """Percentage points, with their 95 % interval."""
-    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f}, {100 * gain.high:+.1f})"
