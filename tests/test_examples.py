@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from leanebm.cli import main
 from leanebm.lean.embedded import EmbeddedLean
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -30,3 +34,28 @@ def test_an_example_runs_and_says_something(name: str) -> None:
 def test_an_example_proves_with_real_lean(name: str, embedded_lean: EmbeddedLean) -> None:
     assert embedded_lean.node.is_file()
     assert "theorem leanebm_" in run(name)
+
+
+def test_the_full_size_recipe_types_only_options_that_there_are(tmp_path: Path) -> None:
+    """Its script prints what it would do; every command of ours is taken apart by the command line itself."""
+    (tmp_path / "leanebm").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m leanebm "$@"\n')
+    (tmp_path / "leanebm").chmod(0o755)
+    script = EXAMPLES / "full_size" / "full_size.sh"
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["bash", script, "--dry-run"], capture_output=True, text=True, check=False, env=env)  # noqa: S607
+    assert done.returncode == 0, done.stderr
+    assert "would go through 3 rounds" in done.stderr
+    assert "would search 1 theorem" in done.stderr
+    lines = [shlex.split(line[2:]) for line in done.stderr.splitlines() if line.startswith("+ leanebm ")]
+    assert {line[1] for line in lines} >= {"doctor", "extract-library", "check-theorems", "serve", "eval", "finetune"}
+    for _, name, *options in lines:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        command.make_context(name, [_there(option, tmp_path) for option in options])
+
+
+def _there(option: str, folder: Path) -> str:
+    """A file or folder that is there, in place of one that earlier stages would have made in ``folder``."""
+    if not option.startswith(str(folder)):
+        return option
+    return str(folder / "leanebm" if option.endswith((".jsonl", ".parquet")) else folder)
