@@ -43,8 +43,11 @@ def run_pytest(session: nox.Session, *arguments: str, **env: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Prove the bundled theorems with everything embedded, then say what was found and how long it took."""
-    install(session, "embedded")
+    """Prove the bundled theorems with everything embedded, then say what was found and how long it took.
+
+    ``nox -s demo -- --energy`` shows instead what an energy head does, and installs torch for it.
+    """
+    install(session, "embedded", *(["energy"] if "--energy" in session.posargs else []))
     session.run("leanebm", "demo", *session.posargs)
 
 

@@ -14,7 +14,7 @@ from leanebm.data import FileFormat, FileReading
 from leanebm.energy.training import RankingLoss
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, NativeBackend, PantographBackend
-from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, NegativesConfig, RunConfig
+from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, SHIPPED_HEAD, NegativesConfig, RunConfig
 from leanebm.pipeline.part_check import PART_KINDS
 from leanebm.policy import PROMPT_FORMATS, EncoderBackend, PolicyApi
 
@@ -56,6 +56,7 @@ def test_without_options_the_defaults_hold() -> None:
         (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
         (["--encode-url", "http://h:2"], lambda config: config.policy.encoder.url, "http://h:2"),
         (["--ebm-device", "cuda:1", "--ebm-path", "/"], lambda config: config.energy.device, "cuda:1"),
+        (["--ebm-path", "logic"], lambda config: config.energy.path, SHIPPED_HEAD),
         (["--temperature", "0.7"], lambda config: config.policy.temperature, 0.7),
         (["--max-tactic-tokens", "64"], lambda config: config.policy.max_tactic_tokens, 64),
         (["--imports", "Init, Std"], lambda config: config.lean.imports, ("Init", "Std")),

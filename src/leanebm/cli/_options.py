@@ -6,7 +6,7 @@ import functools
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import attrs
 import click
@@ -101,6 +101,16 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+@final
+class _HeadFolder(click.Path):
+    """A head's folder; a word stands for the one that is shipped."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from leanebm.pipeline import SHIPPED_HEAD
+
+        return super().convert(SHIPPED_HEAD if value == "logic" else value, param, ctx)
+
+
 _KIND = "KIND[:key=value,…]"
 
 _BACKEND = (
@@ -189,8 +199,8 @@ _RUN = (
     _Setting(
         "--ebm-path",
         "energy.path",
-        click.Path(exists=True, file_okay=False, path_type=Path),
-        "An energy head that train-ebm made, to guide the search.",
+        _HeadFolder(exists=True, file_okay=False, path_type=Path),
+        "An energy head to guide the search: what train-ebm made, or 'logic', which comes with leanebm.",
         "DIR",
         read=str,
     ),

@@ -62,16 +62,25 @@ def compare(
 
 
 def print_comparison(console: Console, comparison: RunComparison) -> None:
-    """Print the figures of one comparison."""
-    from rich.table import Table
+    """Print which runs are compared, in what they differ, and the figures."""
     from rich.text import Text
 
     console.print()
     console.print(Text(f"{comparison.experiment} beside {comparison.baseline}", style="bold"), soft_wrap=True)
     for difference in comparison.differences:
         console.print(Text(f"  {difference}", style="dim"), soft_wrap=True)
+    print_figures(console, comparison)
+
+
+def print_figures(
+    console: Console, comparison: RunComparison, *, baseline: str = "baseline", experiment: str = "experiment"
+) -> None:
+    """Print the figures of one comparison, with these words for the two runs."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, padding=(0, 1, 0, 0))  # all of it fits into 80 columns
-    counts = ("baseline", "experiment", "only baseline", "only experiment")
+    counts = (baseline, experiment, f"only {baseline}", f"only {experiment}")
     for heading in (comparison.cost.noun, *counts, "p"):
         table.add_column(heading, justify="right")
     table.add_column("gain in points", justify="right", no_wrap=True)

@@ -18,7 +18,7 @@ from leanebm.pipeline.contrastive.export_pairs import certified_proofs
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport, LabelConflicts, TierCounts
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read_search_groups
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
-from leanebm.pipeline.energy.guidance import EnergyConfig, guided_scorer
+from leanebm.pipeline.energy.guidance import SHIPPED_HEAD, EnergyConfig, guided_scorer
 from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
@@ -74,6 +74,7 @@ __all__ = [
     "CLOSERS",
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
+    "SHIPPED_HEAD",
     "AnswerFile",
     "Arena",
     "AuditedNegative",

@@ -20,11 +20,13 @@ from leanebm.energy import (
     EnergyHeadConfig,
     TunedWeights,
     amend_header,
+    load_checkpoint,
     save_checkpoint,
 )
 from leanebm.errors import ConfigError, EnergyError
-from leanebm.pipeline import EnergyConfig, RunConfig, guided_scorer
+from leanebm.pipeline import SHIPPED_HEAD, EnergyConfig, RunConfig, guided_scorer, start_embedded_server
 from leanebm.pipeline.energy.guidance import open_guidance
+from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 from leanebm.testing import SAMPLE_LEAVES
 
@@ -228,3 +230,16 @@ def test_what_shapes_a_head_is_a_mistake_without_one(idle: dict[str, Any]) -> No
     with pytest.raises(ValueError, match=rf"no energy head for {next(iter(idle))} to shape.*--ebm-path"):
         EnergyConfig(**idle)
     assert EnergyConfig(path="head", **idle).path == Path("head")
+
+
+async def test_the_shipped_head_fits_the_embedded_server_and_says_how_it_was_made() -> None:
+    """A new version of the encoder makes it useless: then it is to be made anew."""
+    assert sum(path.stat().st_size for path in SHIPPED_HEAD.iterdir()) < 3 << 20
+    async with start_embedded_server() as url, PolicyClient(PolicyClientConfig(url=url)) as encoder:
+        header = load_checkpoint(SHIPPED_HEAD, encoder=await encoder.identity()).header
+        config = RunConfig(energy=EnergyConfig(path=SHIPPED_HEAD))
+        async with open_guidance(config.energy, config.scorer, encoder) as guidance:
+            assert len(await guidance.energy.energies(STATES)) == len(STATES)
+    assert header.training["made_by"] == "python benchmarks/logic_head.py"
+    assert header.tuned is not None
+    assert header.tuned.proved > header.tuned.proved_without

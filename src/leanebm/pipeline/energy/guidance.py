@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from attrs.validators import ge, instance_of, matches_re, optional
@@ -16,6 +16,7 @@ from attrs.validators import ge, instance_of, matches_re, optional
 from leanebm._fields import DEVICE, SAME_RESULTS, torch_device
 from leanebm._shown import fitting_repr, reason
 from leanebm.core import EnergyModel, StateEncoder, StateScorer
+from leanebm.data.conjectures import SHIPPED_LOGIC
 from leanebm.errors import ConfigError
 from leanebm.pipeline.energy.counting_encoder import COUNTS, CountingEncoder
 from leanebm.search import LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from leanebm.energy import Calibration, CheckpointHeader
 
 _log = logging.getLogger(__name__)
+
+SHIPPED_HEAD: Final = SHIPPED_LOGIC.with_name("logic_head")
+"""The folder of the head that comes with leanebm: trained on ``logic:train``, for the embedded server's encoder."""
 
 _HEADER_NAME = "head.json"
 """As :mod:`leanebm.energy.checkpoint` has it; to import it would load torch."""

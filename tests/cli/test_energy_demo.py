@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+import pytest
+from click.testing import Result
+
+from leanebm.core import Leaf, Theorem
+from leanebm.pipeline import SHIPPED_HEAD, LeanParts, Observer, RunConfig, Workbench, WorkbenchOpener, compare_runs
+from leanebm.testing import ToyCertifier, ToyWorld
+
+pytest.importorskip("torch")
+
+Leanebm = Callable[..., Result]
+
+WORLD = ToyWorld.countdown(32)
+
+
+class NearestToOne:
+    """Stands for a head that knows the way."""
+
+    reads_energy: ClassVar[bool] = True
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [-abs(int(leaf.state.text.removeprefix("⊢ ")) - 1) for leaf in leaves]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, toy_bench: Callable[..., WorkbenchOpener]) -> list[RunConfig]:
+    """The searches that were begun, of numbers in place of formulas."""
+    configs: list[RunConfig] = []
+
+    @asynccontextmanager
+    async def open_lean_parts(*_: object) -> AsyncIterator[LeanParts]:
+        yield LeanParts(environment=WORLD, certifier=ToyCertifier(WORLD), lean_version="toy")
+
+    @asynccontextmanager
+    async def open_workbench(config: RunConfig, observer: Observer, *, lean: LeanParts) -> AsyncIterator[Workbench]:
+        assert lean.lean_version == "toy"
+        configs.append(config)
+        async with toy_bench(WORLD)(config, observer) as bench:
+            yield bench if config.energy.path is None else attrs.evolve(bench, scorer=NearestToOne())
+
+    def load(source: str, *, sample: int) -> list[Theorem]:
+        assert source == "logic:test"
+        return [Theorem(name=f"n{number}", statement=str(number)) for number in range(5, 5 + sample)]
+
+    monkeypatch.setattr("leanebm.pipeline.open_lean_parts", open_lean_parts)
+    monkeypatch.setattr("leanebm.pipeline.open_workbench", open_workbench)
+    monkeypatch.setattr("leanebm.pipeline.load_theorems", load)
+    return configs
+
+
+def test_both_searches_are_counted_and_compared(leanebm_command: Leanebm, opened: list[RunConfig]) -> None:
+    result = leanebm_command("demo", "--energy", "--max-theorems", "25", "--budget", "6")
+    assert result.exit_code == 0
+    found = compare_runs("runs/demo-energy/arms/without", "runs/demo-energy/arms/with")
+    last = found.budgets[-1]
+    assert found.theorems == 25
+    assert len(opened) == 6
+    assert last.only_experiment > 0, "a head that knows the way must show"
+    assert (
+        f"of 25 theorems, within 6 expansions: {last.baseline} proved without the energy head, {last.experiment} with "
+        f"it; {last.only_experiment} only with it, {last.only_baseline} only without it; p = {last.p:.2g}"
+    ) in result.stdout
+    listed = re.search(r"proved only with the head: \d+\n((?:  .+\n)+)", result.stdout)
+    assert listed is not None
+    shown = [f"  {name.removeprefix('n')}" for name in found.only_experiment]
+    assert len(shown) > 8
+    assert listed[1].splitlines() == [*shown[:8], f"  … and {len(shown) - 8} more"]
+    rounds = re.findall(
+        r"\[(\d+)/25\] without the head +(\d+) of +(\d+) .* with the head +(\d+) of +(\d+)", result.stderr
+    )
+    assert [(done, of, also) for done, _, of, _, also in rounds] == [(n, n, n) for n in ("10", "20", "25")]
+    assert (int(rounds[-1][1]), int(rounds[-1][3])) == (last.baseline, last.experiment)
+
+
+def test_the_searches_differ_in_the_head_alone_and_take_turns(
+    leanebm_command: Leanebm, opened: list[RunConfig]
+) -> None:
+    assert leanebm_command("demo", "--energy", "--max-theorems", "12", "--budget", "2").exit_code == 0
+    assert [config.energy.path for config in opened] == [None, SHIPPED_HEAD] * 2
+    plain, guided = opened[:2]
+    assert plain.search == guided.search
+    assert plain.without == guided.without != ()
+    assert plain.search.budget.max_expansions == 2
+
+
+def test_sixty_formulas_and_sixteen_expansions_are_usual(leanebm_command: Leanebm, opened: list[RunConfig]) -> None:
+    result = leanebm_command("demo", "--energy")
+    assert "Searching 60 formulas twice with the embedded Lean, 16 expansions each" in result.stderr
+    assert opened[0].search.budget.max_expansions == 16
+    assert Path("runs/demo-energy").is_dir()
+
+
+def test_without_the_extra_it_says_what_to_install(
+    leanebm_command: Leanebm, opened: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "leanebm.energy", None)
+    result = leanebm_command("demo", "--energy")
+    assert result.exit_code != 0
+    assert "demo --energy needs the extra 'energy'" in result.stderr
+    assert not opened
+
+
+@pytest.mark.lean
+def test_real_formulas_are_searched_with_the_shipped_head(leanebm_command: Leanebm, embedded_lean: object) -> None:
+    assert embedded_lean is not None
+    result = leanebm_command("demo", "--energy", "--max-theorems", "3", "--budget", "4")
+    assert result.exit_code == 0
+    assert "[3/3] without the head" in result.stderr
+    assert "of 3 theorems, within 4 expansions" in result.stdout
+    found = compare_runs("runs/demo-energy/arms/without", "runs/demo-energy/arms/with")
+    assert any("energy_head" in line for line in found.differences)
