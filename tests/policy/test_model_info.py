@@ -17,6 +17,7 @@ def test_our_own_server_says_everything() -> None:
                 "contract": 1,
                 "encode": {**encode, "dtype": "float32", "adapter": "a"},
                 "adapters": {"a": "f00d", "b": 5},
+                "prompt_formats": {"": "prefix", "a": "ntp", "b": 5},
             },
         }
     )
@@ -33,6 +34,7 @@ def test_our_own_server_says_everything() -> None:
     )
     assert (info.model_path, info.weight_version, info.contract, info.max_encode_batch) == ("m", "w1", 1, 8)
     assert info.adapters == {"a": "f00d"}
+    assert info.prompt_formats == {"": "prefix", "a": "ntp"}
 
 
 @pytest.mark.parametrize("is_generation", [True, False])

@@ -11,7 +11,7 @@ import pytest
 
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
-from leanebm.serve.backends.hf.folder import adapter_hash, check_paths, model_hash
+from leanebm.serve.backends.hf.folder import POLICY_NOTE, adapter_hash, check_paths, model_hash, prompt_format_of
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
@@ -122,3 +122,13 @@ def test_a_config_that_cannot_be_read_is_named(tiny_llama: Path, tmp_path: Path)
     (folder / "config.json").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"config\.json cannot be read"):
         check_paths(HfConfig(model=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [('{"prompt_format": "ntp", "more": 1}', "ntp"), ('{"prompt_format": 5}', None), ("[]", None), ("{", None)],
+)
+def test_a_folder_may_say_how_states_were_shown(tmp_path: Path, said: str, read: str | None) -> None:
+    assert prompt_format_of(tmp_path) is None
+    (tmp_path / POLICY_NOTE).write_text(said)
+    assert prompt_format_of(tmp_path) == read

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from _tiny_llama import tiny_llama as build_tiny_llama
 
 from leanebm.core import Goal, ProofState, StateRef
-from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.errors import ConfigError
+from leanebm.policy import PROMPT_FORMATS, PolicyClient, PolicyClientConfig
 from leanebm.serve import HfBackend, HfConfig
 
 GOAL = Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n", hypotheses=())
@@ -228,3 +231,25 @@ async def test_an_update_may_abort_what_runs(client: Any, other_llama: Path) -> 
     body = {"model_path": str(other_llama), "abort_all_requests": True}
     assert (await client("POST", "/update_weights_from_disk", body)).json["success"]
     assert (await running).json["meta_info"]["finish_reason"]["type"] == "abort"
+
+
+async def test_a_model_and_its_adapters_say_how_states_were_shown_in_training(
+    serve: Any, tiny_llama: Path, write_adapter: Any, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tiny_llama, tmp_path / "model"))
+    (model / "leanebm_policy.json").write_text('{"prompt_format": "ntp"}')
+    adapter = write_adapter()
+    (adapter / "leanebm_policy.json").write_text('{"prompt_format": "prefix"}')
+    client = await serve(HfBackend(HfConfig(model=str(model), adapters={"a": str(adapter), "b": str(adapter)})))
+    await client("POST", "/unload_lora_adapter", {"lora_name": "b"})
+    assert (await client("GET", "/model_info")).json["leanebm"]["prompt_formats"] == {"": "ntp", "a": "prefix"}
+    for adapter_name, wanted, other in ((None, "ntp", "prefix"), ("a", "prefix", "ntp")):
+        settings = PolicyClientConfig(url=client.url, adapter=adapter_name, prompt_format=wanted)
+        async with PolicyClient(settings) as policy:
+            await policy.wait_ready()
+        async with PolicyClient(attrs.evolve(settings, prompt_format=other)) as policy:
+            await policy.wait_ready(tactics=False)  # embeddings have no form
+            with pytest.raises(ConfigError, match=f"{wanted}, not {other} @ --prompt-format"):
+                await policy.wait_ready()
+        async with PolicyClient(settings, prompt_format=PROMPT_FORMATS[other]) as policy:
+            await policy.wait_ready()  # whoever brings a format of their own knows best

@@ -1,0 +1,68 @@
+"""Fine-tuning as the policy's part of an iteration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import final
+
+import attrs
+
+from leanebm._shown import named_repr
+from leanebm.errors import ConfigError
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL, RunConfig
+from leanebm.pipeline.events import Observer
+from leanebm.pipeline.finetune.config import FinetuneConfig
+from leanebm.pipeline.finetune.finetune_run import FinetuneRun
+from leanebm.pipeline.finetune.lessons import FinetuneSources
+from leanebm.policy import PolicyClient
+from leanebm.serve.backends.hf.folder import adapter_hash
+
+__all__ = ["FinetuneStep"]
+
+
+@final
+class FinetuneStep:
+    """A :class:`~leanebm.pipeline.PolicyStep`: each round a fresh adapter on the proofs of all rounds so far.
+
+    The policy server must serve the model that is fine-tuned, and see the iteration's folder: it is told to load the
+    adapter, under a name that tells one from another. Embeddings stay those of the model alone.
+
+    Args:
+        config: how each round's adapter is made.
+        observer: receives what happens.
+    """
+
+    def __init__(self, config: FinetuneConfig, *, observer: Observer | None = None) -> None:
+        self._config = config
+        self._observer = observer
+
+    __repr__ = named_repr("_config")
+
+    async def learn(
+        self, aggregate: str | os.PathLike[str], folder: str | os.PathLike[str], run: RunConfig
+    ) -> RunConfig:
+        """Fine-tune into ``folder``, unless it is done there, and have the server load the adapter.
+
+        Raises:
+            ConfigError: searches ask no server of their own, or as :meth:`FinetuneRun.run`.
+            PolicyError: the server could not load the adapter.
+        """
+        if run.policy.url == EMBEDDED_SERVER_URL:
+            raise ConfigError(
+                "the embedded policy is symbolic, and learns nothing:",
+                ["serve the model that is fine-tuned, and name its server @ run.policy.url"],
+            )
+        sources = FinetuneSources(pairs=(Path(aggregate) / "proofs.jsonl",))
+        report = await FinetuneRun(self._config, sources, Path(folder), observer=self._observer).run()
+        name, adapter = _named(Path(folder), Path(report.adapter))
+        async with PolicyClient(attrs.evolve(run.policy, adapter=None, adapter_path=None)) as client:
+            if name not in (await client.model_info()).adapters:
+                await client.load_adapter(name, adapter)
+        policy = attrs.evolve(run.policy, adapter=name, adapter_path=adapter, prompt_format=self._config.prompt_format)
+        return attrs.evolve(run, policy=policy)
+
+
+def _named(folder: Path, adapter: Path) -> tuple[str, str]:
+    """A name for the adapter that no other one has, and where it is."""
+    return f"{folder.name}-{adapter_hash(adapter)[:8]}", str(adapter.resolve())

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from leanebm.core import Candidate, Theorem
+from leanebm.errors import ConfigError
+from leanebm.pipeline import FinetuneSources, RunConfig, SearchRun
+from leanebm.pipeline.finetune.finetune_run import FinetuneReport
+from leanebm.search import SearchBudget, SearchConfig
+from leanebm.testing import QED, ScriptedPolicy, ToyWorld
+
+
+async def test_patience_ends_it_early(tiny: Path, write_pairs: Any, tmp_path: Path, run_of: Any) -> None:
+    more = {"learning_rate": 30.0, "max_steps": 40, "evaluations": 20, "patience": 2}
+    report = await run_of(tiny, write_pairs(), tmp_path / "early", **more).run()
+    assert report.stopped_early
+    assert report.steps < 40
+    assert len(report.looks) - sum(look.step <= report.best_step for look in report.looks) == 2
+
+
+async def test_refused_tactics_become_less_likely(
+    tuned: tuple[Path, FinetuneReport], tiny: Path, tmp_path: Path, toy_bench: Callable[..., Any], run_of: Any
+) -> None:
+    """From a model that knows two tactics, and not yet which of them Lean takes where."""
+    rewrite, close = "rw [Nat.add_zero]", "rfl"
+    world = ToyWorld(
+        moves={f"{i} + 0 = {i}": {rewrite: f"{i} = {i}", "turn": f"0 = {i}"} for i in range(40)}
+        | {f"{i} = {i}": {close: QED} for i in range(40)}
+        | {f"0 = {i}": {} for i in range(40)}
+    )
+    both = [Candidate(tactic, -1.0, num_tokens=4) for tactic in (rewrite, close, "turn")]
+    theorems = [Theorem(name=f"n{i}", statement=f"{i} + 0 = {i}") for i in range(40)]
+    config = RunConfig(search=SearchConfig(budget=SearchBudget(max_expansions=20)))
+    opening = toy_bench(world, policy=ScriptedPolicy(script={}, default=both))
+    await SearchRun(config, theorems, tmp_path / "run", opening=opening).run()
+    reports = []
+    for weight in (1e-9, 10.0):
+        more = {"unlikelihood": weight, "continue_from": tuned[0] / "adapter", "rank": None, "learning_rate": 0.004}
+        sources = FinetuneSources(trajectories=(tmp_path / "run",))
+        run = run_of(tiny, None, tmp_path / f"weight{weight}", sources=sources, validation_fraction=0.3, **more)
+        reports.append(await run.run())
+    without, with_it = (report.looks[-1].validation.rejected_probability for report in reports)
+    assert without is not None
+    assert with_it is not None
+    assert reports[1].data["training_rejected"] > 0
+    assert with_it < 0.7 * without
+    assert "held-out tactics that Lean refused" in "\n".join(reports[1].lines())
+    assert reports[1].embeddings_before is not None
+    assert reports[1].embeddings_before.separability is not None
+
+
+async def test_pairs_of_which_none_fits_are_an_error_that_says_why(
+    tiny: Path, write_pairs: Any, tmp_path: Path, run_of: Any
+) -> None:
+    pairs = write_pairs(tactic="constructor\nsimp")
+    pairs.write_text(pairs.read_text().replace('"rfl"', '"simp\\nrfl"'))
+    with pytest.raises(ConfigError, match=r"tactic not read back: 4. of the training pairs"):
+        await run_of(tiny, pairs, tmp_path / "out").run()
+
+
+async def test_a_loss_that_does_not_stay_finite_ends_it(tiny: Path, pairs: Path, tmp_path: Path, run_of: Any) -> None:
+    more = {"learning_rate": 1e30, "max_steps": 40}
+    with pytest.raises(ConfigError, match=r"in 11 steps loss or gradient was not finite"):
+        await run_of(tiny, pairs, tmp_path / "out", **more).run()
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(tiny, spoilt)
+    tensors = load_file(tiny / "model.safetensors")
+    tensors["lm_head.weight"] = torch.full_like(tensors["lm_head.weight"], 3e38)
+    save_file(tensors, spoilt / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match="not finite before it learnt"):
+        await run_of(spoilt, pairs, tmp_path / "spoilt out").run()
