@@ -32,7 +32,7 @@ def test_json_holds_the_same(leanebm_command: Leanebm) -> None:
 
 def test_it_fails_if_something_stands_in_the_way(leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = HealthCheck(subject="disk", verdict=Health.BAD, finding="full", advice="make room")
-    monkeypatch.setattr("leanebm.pipeline.examine", lambda: (bad,))
+    monkeypatch.setattr("leanebm.pipeline.examine", lambda _: (bad,))
     result = leanebm_command("doctor")
     assert result.exit_code == 3
     assert "!!  disk" in result.stdout

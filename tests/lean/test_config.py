@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.testing import fake_worker_argv
 
 
-def _program(path: Path) -> Path:
+def _program(path: Path, script: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("#!/bin/sh\n")
+    path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
 
@@ -67,12 +69,26 @@ def test_auto_prefers_pantograph_then_native_then_embedded(
 ) -> None:
     caplog.set_level(logging.INFO)
     assert isinstance(LeanPoolConfig.auto().backend, EmbeddedBackend)
-    _program(bare_machine / "lean")
+    _program(bare_machine / "lean", f"exec {shlex.join(fake_worker_argv())}")
     assert isinstance(LeanPoolConfig.auto().backend, NativeBackend)
-    _program(bare_machine / "vendor/Pantograph/.lake/build/bin/repl")
+    pantograph = shlex.join(fake_worker_argv(dialect="pantograph"))
+    _program(bare_machine / "vendor/Pantograph/.lake/build/bin/repl", f'[ "$1" = --version ] || exec {pantograph}')
     assert isinstance(LeanPoolConfig.auto().backend, PantographBackend)
-    said = [record.getMessage() for record in caplog.records]
+    said = [record.getMessage() for record in caplog.records if record.name == "leanebm.lean.config"]
     assert [word for text, word in zip(said, ["embedded", "native", "pantograph"], strict=True) if word in text]
+
+
+async def test_auto_passes_over_what_does_not_start_and_tries_it_once(
+    bare_machine: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where a loop is running, as in a notebook."""
+    _program(bare_machine / "lean", "echo start >>starts; echo error: no default toolchain >&2; exit 1")
+    for _ in range(2):
+        assert isinstance(LeanPoolConfig.auto().backend, EmbeddedBackend)
+    assert (bare_machine / "starts").read_text().split() == ["start"]
+    said = [record.getMessage() for record in caplog.records if record.name == "leanebm.lean.config"]
+    assert all("not native" in text and "no default toolchain" in text and "\n" not in text for text in said)
+    assert len(said) == 2
 
 
 def test_the_bundled_pantograph_has_to_be_built(bare_machine: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -9,6 +11,7 @@ import pytest
 
 from leanebm.errors import LeanInstallError
 from leanebm.pipeline import Health, HealthCheck, doctor, examine
+from leanebm.testing import fake_worker_argv
 
 
 def found() -> dict[str, HealthCheck]:
@@ -40,12 +43,46 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lean_on_the_path_is_found_and_would_be_used(tmp_path: Path) -> None:
-    lean = tmp_path / "lean"
-    lean.write_text("#!/bin/sh\n")
-    lean.chmod(0o755)
-    assert found()["native Lean"].finding.startswith(f"{lean}, not tried")
+def _program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_lean_that_starts_is_good_and_would_be_used(tmp_path: Path) -> None:
+    lean = _program(tmp_path / "lean", f"exec {shlex.join(fake_worker_argv())}")
+    native = found()["native Lean"]
+    assert native.verdict is Health.GOOD
+    assert re.fullmatch(rf"Lean 4\.0\.0-fake at {lean}: ready over Init after \d+\.\d s, \d+ MiB", native.finding)
     assert "native" in found()["backend"].finding
+
+
+def test_a_lean_that_does_not_start_is_not_called_good_and_not_used(tmp_path: Path) -> None:
+    lean = _program(tmp_path / "lean", "echo no default toolchain configured >&2; exit 1")
+    binary = _program(tmp_path / "vendor/Pantograph/.lake/build/bin/repl", "exit 2")
+    checks = found()
+    for subject, place in (("native Lean", lean), ("Pantograph", binary)):
+        assert checks[subject].verdict is Health.ABSENT
+        assert checks[subject].finding.startswith(f"{place} does not start: ")
+    assert "no default toolchain configured" in checks["native Lean"].finding
+    assert "embedded" in checks["backend"].finding
+
+
+def test_a_project_is_started_over_what_it_has(tmp_path: Path) -> None:
+    _program(tmp_path / "lean", "")
+    _program(tmp_path / "lake", f"shift 3; echo $* >>{tmp_path}/asked; exec {shlex.join(fake_worker_argv())}")
+    project = tmp_path / "project"
+    (project / ".lake/packages/mathlib").mkdir(parents=True)
+    (project / "lakefile.toml").touch()
+    (project / "lean-toolchain").write_text("leanprover/lean4:v4.28.0\n")
+    last = examine(project)[-1]
+    assert (last.subject, last.verdict) == ("project", Health.GOOD)
+    assert "asks for 4.28.0" in last.finding
+    assert "ready over Mathlib" in last.finding
+    assert last.advice == f"leanebm search --project {project} --imports Mathlib"
+    assert (tmp_path / "asked").read_text().split()[-1] == "Mathlib"
+    assert examine(tmp_path)[-1].verdict is Health.BAD  # no Lake project
 
 
 def test_without_node_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def doctor(*, as_json: bool) -> None:
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A built Lake project that is to be worked in.",
+)
+def doctor(*, as_json: bool, project: Path | None) -> None:
     """Check what works for proving on this machine, what does not, and what to do about it.
 
-    Looks only: nothing is installed or started. Fails if something stands in the way.
+    Each Lean that is here is started once; nothing is installed. Fails if something stands in the way.
     """
     import attrs
 
     from leanebm.cli._console import ClearConsole
     from leanebm.pipeline import Health, examine
 
-    diagnoses = examine()
+    diagnoses = examine(project)
     if as_json:
         echo_json([attrs.asdict(each, value_serializer=_plain) for each in diagnoses])
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -39,16 +39,28 @@ def _module_names(_: object, attribute: attrs.Attribute[tuple[str, ...]], value:
 def best_backend() -> LeanBackend:
     """Pantograph if it was built here, else a native Lean if one is on ``PATH``, else the embedded one.
 
-    Only looks; the choice is logged.
+    Of the first two, one that does not start is passed over, with a warning that says why. That is tried once in a
+    process, and takes what a worker's start takes; nothing is started where neither is there.
     """
-    if (binary := bundled_pantograph()) is not None:
-        _log.info("Lean backend: pantograph (%s)", binary)
-        return PantographBackend(binary=binary)
-    if (lean := shutil.which("lean")) is not None:
-        _log.info("Lean backend: native (%s)", lean)
-        return NativeBackend()
-    _log.info("Lean backend: embedded (no vendor/Pantograph, no lean on PATH)")
+    # Imported here: what starts a worker needs a config for it.
+    from leanebm.lean.probe import LeanProbe, tried
+
+    for backend, place in _toolchains():
+        found = tried(backend)
+        if isinstance(found, LeanProbe):
+            _log.info("Lean backend: %s (%s)", backend.name, place)
+            return backend
+        _log.warning("Lean backend: not %s, for %s does not start: %s", backend.name, place, found)
+    _log.info("Lean backend: embedded (no vendor/Pantograph and no lean on PATH that starts)")
     return EmbeddedBackend()
+
+
+def _toolchains() -> Iterator[tuple[LeanBackend, str]]:
+    """What needs a toolchain and seems to be here, the better first, and where it is."""
+    if (binary := bundled_pantograph()) is not None:
+        yield PantographBackend(binary=binary), str(binary)
+    if (lean := shutil.which("lean")) is not None:
+        yield NativeBackend(), lean
 
 
 def _usual_rss_mib(backend: LeanBackend) -> int:

