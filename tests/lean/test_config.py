@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.lean import CommandBackend, EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.testing import fake_worker_argv
 
 
@@ -43,6 +43,9 @@ def test_the_defaults_are_the_settled_ones() -> None:
         {"max_requests": 0},
         {"max_rss_mib": 0},
         {"max_line_bytes": 10},
+        {"max_heartbeats": -1},
+        {"max_rec_depth": -1},
+        {"max_synth_pending_depth": -1},
         {"max_drain_s": -0.1},
         {"imports": ("--run",)},
         {"imports": ("Init Std",)},
@@ -58,6 +61,19 @@ def test_other_settings_go_with_a_backend(bare_machine: Path) -> None:
     assert LeanPoolConfig.auto(num_workers=5).num_workers == 5
     assert LeanPoolConfig.native(bare_machine, max_rss_mib=9).max_rss_mib == 9
     assert LeanPoolConfig.native().max_rss_mib > LeanPoolConfig.embedded().max_rss_mib
+
+
+def test_leans_limits_reach_its_command_line_and_only_those_that_are_set() -> None:
+    backend = CommandBackend(argv=("repl",))
+    assert LeanPoolConfig(backend=backend).prepare().argv == ("repl", "Init")
+    config = LeanPoolConfig(backend=backend, max_heartbeats=0, max_rec_depth=1000, max_synth_pending_depth=3)
+    assert config.prepare().argv == (
+        "repl",
+        "Init",
+        "--maxHeartbeats=0",
+        "--maxRecDepth=1000",
+        "--maxSynthPendingDepth=3",
+    )
 
 
 def test_imports_may_come_as_a_list() -> None:

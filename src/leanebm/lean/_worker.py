@@ -97,7 +97,7 @@ class LeanWorker:
             LeanInstallError: the backend is not usable.
             WorkerStartError: the worker never became ready.
         """
-        command = await asyncio.to_thread(config.backend.prepare, config.imports)
+        command = await asyncio.to_thread(config.prepare)
         async with serving() as servants:
             worker = await cls.start(command, config, index=0, servants=servants)
             try:

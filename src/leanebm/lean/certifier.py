@@ -378,7 +378,7 @@ class Certifier:
             await self._dismiss()
         if self._worker is None:
             if self._command is None:
-                self._command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
+                self._command = await asyncio.to_thread(self.config.prepare)
             self._worker = await self._started_worker(self._command, self._servants)
             self._certifications = 0
         return self._worker

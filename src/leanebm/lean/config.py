@@ -14,7 +14,7 @@ from leanebm._fields import SAME_RESULTS
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend
-from leanebm.lean.backends.base import LeanBackend
+from leanebm.lean.backends.base import LeanBackend, WorkerCommand
 from leanebm.lean.backends.pantograph import bundled_pantograph
 
 _log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ _MAX_RSS_MIB_WITH_MATHLIB: Final = 8192  # it is mapped into memory and counts a
 _positive = attrs.validators.gt(0.0)
 _not_negative = attrs.validators.ge(0.0)
 _at_least_one = attrs.validators.ge(1)
+_optional_count = attrs.validators.optional([attrs.validators.instance_of(int), attrs.validators.ge(0)])
 
 
 def _as_tuple(names: Iterable[str]) -> tuple[str, ...]:
@@ -85,6 +86,18 @@ class LeanPoolConfig:
     imports: tuple[str, ...] = attrs.field(default=("Init",), converter=_as_tuple, validator=_module_names)
     """Modules that every theorem may use."""
 
+    max_heartbeats: int | None = attrs.field(default=None, validator=_optional_count)
+    """Thousands of small allocations after which Lean gives up a tactic, or one declaration of a certified proof, as in
+    ``set_option maxHeartbeats``; 0 for no such limit. ``None`` leaves it at Lean's 200 000. What a theorem's header
+    sets outweighs it. So it is with the next two."""
+
+    max_rec_depth: int | None = attrs.field(default=None, validator=_optional_count)
+    """``set_option maxRecDepth``. ``None`` leaves it at Lean's 512. Embedded, some 10 000 fit the stack."""
+
+    max_synth_pending_depth: int | None = attrs.field(default=None, validator=_optional_count)
+    """``set_option maxSynthPendingDepth``, which Mathlib has at 3. ``None`` leaves it at Lean's 1. Pantograph has no
+    way to be told."""
+
     request_deadline_s: float = attrs.field(default=30.0, validator=_positive)
     """Seconds an answer may take before the worker is killed."""
 
@@ -125,6 +138,21 @@ class LeanPoolConfig:
     """Bound of the pause after failed starts, which doubles from a quarter of a second."""
 
     __repr__ = fitting_repr
+
+    def prepare(self) -> WorkerCommand:
+        """What starts a worker by these settings. Blocks: the backend may download, unpack, or run ``lake``.
+
+        Raises:
+            LeanInstallError, ConfigError: the backend is not usable.
+        """
+        command = self.backend.prepare(self.imports)
+        limits = {
+            "maxHeartbeats": self.max_heartbeats,
+            "maxRecDepth": self.max_rec_depth,
+            "maxSynthPendingDepth": self.max_synth_pending_depth,
+        }
+        set_here = (f"--{name}={value}" for name, value in limits.items() if value is not None)
+        return attrs.evolve(command, argv=(*command.argv, *set_here))
 
     @property
     def tactic_deadline_s(self) -> float:

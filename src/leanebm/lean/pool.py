@@ -104,7 +104,7 @@ class LeanPool:
         if self._was_entered:
             raise PoolClosed("a pool is entered once; make a new one")
         self._was_entered = True
-        command = await asyncio.to_thread(self.config.backend.prepare, self.config.imports)
+        command = await asyncio.to_thread(self.config.prepare)
         async with AsyncExitStack() as life:
             life.push_async_callback(self._end_workers)
             servants = await life.enter_async_context(serving())

@@ -65,11 +65,6 @@ structure StoredState where
   parents : List MVarId
   fragments : Fragments
 
-/-- Deterministic limits on one command, from `--maxHeartbeats=…` and `--maxRecDepth=…`. -/
-structure Limits where
-  maxHeartbeats : Nat := 200000
-  maxRecDepth : Nat := defaultMaxRecDepth
-
 /-- What the watchdog watches: it sets the token of a command that runs over its time. -/
 structure Watch where
   token : IO.CancelToken
@@ -116,7 +111,8 @@ structure Server where
   /-- Proofs opened so far. Each names its metavariables after its number, so that none is taken for
   another proof's. -/
   opened : IO.Ref Nat
-  limits : Limits
+  /-- What the command line sets, as `set_option` in front of every text would. -/
+  settings : Options
 
 /-- Refusal of a whole command: `{"error": kind, "desc": description}`. -/
 structure Refusal where
@@ -319,16 +315,24 @@ def answer (fields : List (String × Json)) : ReplM := return ⟨.mkObj fields, 
 def refuse (kind description : String) : ReplM := return ⟨.null, some ⟨kind, description⟩⟩
 def refused (r : Refusal) : ReplM := return ⟨.null, some r⟩
 
+/-- What an option is set to. Newer versions of Lean spell it with a question mark. -/
+def foundSetting (options : Options) (name : Name) : Option DataValue := by
+  first
+  | exact options.find name
+  | exact options.find? name
+
 /-- A message's position in `text` is line 0 and a column in bytes, as Pantograph has it: hence the map of one line. -/
-def coreContext (limits : Limits) (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) (text : String) : Core.Context :=
+def coreContext (scope : ProofScope) (heartbeats : Nat) (token : IO.CancelToken) (text : String) : Core.Context :=
   { fileName := "<Pantograph>", fileMap := { source := text, positions := #[0] }, currNamespace := scope.currNamespace,
     openDecls := scope.openDecls, initHeartbeats := heartbeats, options := scope.options,
-    maxHeartbeats := natOption scope.options `maxHeartbeats limits.maxHeartbeats * 1000,
-    maxRecDepth := natOption scope.options `maxRecDepth limits.maxRecDepth, cancelTk? := some token }
+    maxHeartbeats := natOption scope.options `maxHeartbeats 200000 * 1000,
+    maxRecDepth := natOption scope.options `maxRecDepth defaultMaxRecDepth, cancelTk? := some token }
 where
-  /-- What a context set it to, or `default`. -/
+  /-- What a context or the command line set it to, or `default`. -/
   natOption (options : Options) (name : Name) (default : Nat) : Nat :=
-    if options.contains name then options.getNat name default else default
+    match foundSetting options name with
+    | some (.ofNat n) => n
+    | _ => default
 
 /-- How terms are unified in a command of Lean's: with approximations, without which fewer terms elaborate. -/
 def metaContext : Meta.Context :=
@@ -338,7 +342,7 @@ def metaContext : Meta.Context :=
 uncaught Lean exceptions come back as an `io` refusal: the server stays usable. -/
 def run (s : Server) (scope : ProofScope) (core : Core.State) (x : ReplM) (text : String := "") : IO Outcome := do
   let watch ← ST.Prim.Ref.get s.watch
-  let ctx := coreContext s.limits scope (← IO.getNumHeartbeats) watch.token text
+  let ctx := coreContext scope (← IO.getNumHeartbeats) watch.token text
   let tr : IO.Ref Term.State ← IO.mkRef { levelNames := scope.levelNames }
   let mr : IO.Ref Meta.State ← IO.mkRef {}
   let cr : IO.Ref Core.State ← IO.mkRef core
@@ -900,7 +904,7 @@ def topScope (st : Command.State) : Command.Scope :=
 /-- The state before the first command of a text. The embedded Lean lacks what its compiler would need of the library:
 there, nothing is compiled. -/
 def beforeCommands (s : Server) (env : Environment) : Command.State :=
-  let st := Command.mkState env {} {}
+  let st := Command.mkState env {} s.settings
   { st with scopes := [{ topScope st with isNoncomputable := s.embedded }] }
 
 def errorTexts : List Message → Array String → BaseIO (Array String)
@@ -948,7 +952,7 @@ def derivedClasses : List String :=
 
 /-- Settings that a text may choose; by their first part, or whole. -/
 def plainSettings : List Name :=
-  [`pp, `linter, `backward, `autoImplicit, `relaxedAutoImplicit, `maxHeartbeats, `maxRecDepth, `synthInstance.maxHeartbeats,
+  [`pp, `linter, `backward, `autoImplicit, `relaxedAutoImplicit, `maxHeartbeats, `maxRecDepth, `maxSynthPendingDepth, `synthInstance.maxHeartbeats,
    `synthInstance.maxSize, `exponentiation.threshold, `smartUnfolding, `structureDiamondWarning, `tactic.hygienic,
    `tactic.simp.trace, `quotPrecheck, `hygiene, `warn.classDefReducibility]
 
@@ -1982,7 +1986,7 @@ def goalPrint (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
 def exprEcho (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match reqStr p "expr", optStr p "type", optStrList p "levels" with
   | .ok text, .ok typeText, .ok levels =>
-    let scope : ProofScope := { levelNames := toNames (levels.getD []) }
+    let scope : ProofScope := { levelNames := toNames (levels.getD []), options := s.settings }
     let env ← sessionEnv s
     run s scope (emptyCore env) do
       match parseTerm env text, parseExpected env typeText with
@@ -4191,18 +4195,29 @@ def toImports : List String → Array Import → Array Import
   | [], acc => acc
   | a :: as, acc => toImports as (acc.push { module := a.toName })
 
-/-- Arguments that start with `--` set limits; the others are modules to import. -/
-def splitArguments : List String → Limits → List String → Except String (Limits × List String)
-  | [], limits, modules => .ok (limits, modules)
-  | a :: as, limits, modules =>
-    if !a.startsWith "--" then splitArguments as limits (cat modules [a])
+def withoutDashes : List Char → String
+  | '-' :: '-' :: cs => textOf cs ""
+  | cs => textOf cs ""
+
+/-- The value that an option is given by `text`. -/
+def settingOf (text : String) : DataValue :=
+  match text, text.toNat? with
+  | "true", _ => .ofBool true
+  | "false", _ => .ofBool false
+  | _, some n => .ofNat n
+  | _, none => .ofString text
+
+/-- Arguments that start with `--` are settings, of those that a text may choose for itself; the others are modules to
+import. -/
+def splitArguments : List String → Options → List String → Except String (Options × List String)
+  | [], settings, modules => .ok (settings, modules)
+  | a :: as, settings, modules =>
+    if !a.startsWith "--" then splitArguments as settings (cat modules [a])
     else
-      match a.splitOn "=" with
+      match (withoutDashes a.toList).splitOn "=" with
       | [key, value] =>
-        match key, value.toNat? with
-        | "--maxHeartbeats", some n => splitArguments as { limits with maxHeartbeats := n } modules
-        | "--maxRecDepth", some n => splitArguments as { limits with maxRecDepth := n } modules
-        | _, _ => .error s!"unknown option or value: {a}"
+        if hasPrefix plainSettings key.toName then splitArguments as (settings.insert key.toName (settingOf value)) modules
+        else .error s!"unknown option or value: {a}"
       | _ => .error s!"not of the form --key=value: {a}"
 
 unsafe def enableInitializersUnsafe : IO Unit := do enableInitializersExecution
@@ -4215,13 +4230,13 @@ own import used up the permission that `lean --run` gave. -/
 def serve (key : Option String) (arguments : List String) : IO Unit := do
   match splitArguments arguments {} [] with
   | .error e => throw (IO.userError e)
-  | .ok (limits, modules) => serveModules limits modules
-where serveModules (limits : Limits) (modules : List String) : IO Unit := do
+  | .ok (settings, modules) => serveModules settings modules
+where serveModules (settings : Options) (modules : List String) : IO Unit := do
   boundParser
   enableInitializers
   let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
   let s : Server := {
-    env, session := ← IO.mkRef { env }, preambles := ← IO.mkRef [], embedded := key.isSome, key := key.getD "", limits, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
+    env, session := ← IO.mkRef { env }, preambles := ← IO.mkRef [], embedded := key.isSome, key := key.getD "", settings, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
     watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
   if !s.embedded then discard (IO.asTask (prio := .dedicated) (watch s))
   -- Answers are the only thing on standard output: whatever else prints there gets standard error.
@@ -4238,8 +4253,12 @@ def sayVersion (key : String) : IO Unit := do
   output.putStr (key ++ protocolVersion ++ s!" (leanebm's REPL, Lean {Lean.versionString})\n")
   output.flush
 
+/-- As a program of its own, it is told where the toolchain is; `lean --run` knows. -/
 def main : List String → IO Unit
   | ["--version"] => sayVersion ""
   | ["--embedded", key, "--version"] => sayVersion key
   | "--embedded" :: key :: arguments => serve (some key) arguments
+  | "--sysroot" :: folder :: arguments => do
+    initSearchPath folder
+    serve none arguments
   | arguments => serve none arguments
