@@ -174,12 +174,21 @@ def compile_repl(node: Path, runtime: Path, into: Path, sources: Path) -> None:
     Raises:
         LeanInstallError: Lean refused the source, or did not finish; its messages are in the error.
     """
-    source, compiler = (sources / name for name in _SOURCE_NAMES)
-    out = into / "Repl.olean"
+    compile_module(node, runtime, sources / _SOURCE_NAMES[0], into / "Repl.olean", sources)
+
+
+def compile_module(node: Path, runtime: Path, source: Path, out: Path, sources: Path) -> None:
+    """Compile ``source``, with the compiler among ``sources``; ``out`` is named after the module.
+
+    What it calls of the library is written beside ``out``, as a ``.calls`` file.
+
+    Raises:
+        LeanInstallError: Lean refused the source, or did not finish; its messages are in the error.
+    """
     flags = node_flags(_STACK_KIB)
-    files = (sources / "launch_compile.js", runtime, runtime / "lib", compiler, source, out)
+    files = (sources / "launch_compile.js", runtime, runtime / "lib", sources / _SOURCE_NAMES[1], source, out)
     argv = [str(node), *flags, *map(str, files)]
-    result = run_child(argv, cwd=into, env=worker_environment(), deadline_s=_COMPILE_DEADLINE_S)
+    result = run_child(argv, cwd=out.parent, env=worker_environment(), deadline_s=_COMPILE_DEADLINE_S)
     if result.timed_out:
         raise LeanInstallError(f"compiling {source.name} did not end within {_COMPILE_DEADLINE_S:.0f} s")
     if result.status != 0 or not out.is_file():

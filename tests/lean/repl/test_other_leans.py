@@ -1,0 +1,93 @@
+"""What the REPL relies on in Leans that are not the embedded one, as far as that can be tried here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from leanebm.errors import LeanInstallError
+from leanebm.lean.embedded import EmbeddedLean
+from leanebm.lean.embedded._prepared_folder import compile_module
+from leanebm.lean.embedded.embedded_lean import REPL_SOURCES
+
+from .conftest import Repl
+
+_HERE = Path(__file__).parent
+_REPL = (REPL_SOURCES / "Repl.lean").read_text(encoding="utf-8")
+
+
+def _compile(lean: EmbeddedLean, source: Path, out: Path) -> None:
+    compile_module(lean.node, lean.runtime, source, out, REPL_SOURCES)
+
+
+@pytest.fixture(scope="module")
+def folder(embedded_lean: EmbeddedLean, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled REPL, and beside it a module with an initializer."""
+    folder = tmp_path_factory.mktemp("with_initializers").resolve()
+    shutil.copy(embedded_lean.repl / "Repl.olean", folder)
+    _compile(embedded_lean, _HERE / "with_initializers.lean", folder / "WithInitializers.olean")
+    return folder
+
+
+@pytest.fixture
+def repl_over_initializers(embedded_lean: EmbeddedLean, folder: Path) -> Iterator[Any]:
+    repl = Repl(attrs.evolve(embedded_lean, repl=folder), ("Init", "WithInitializers"))
+    yield repl
+    repl.process.kill()
+    repl.close()
+
+
+@pytest.mark.lean
+def test_a_module_with_initializers_is_imported_and_they_run(repl_over_initializers: Any, repl: Any) -> None:
+    goal = "0 + 1 = 1"
+    tactic = "simp only [leanebm_rules, Nat.zero_add]"
+    assert repl_over_initializers.banner == b"ready.\n"
+    state = repl_over_initializers.start(goal)
+    assert repl_over_initializers.tactic(state, tactic)["goals"] == []
+    unknown = repl.tactic(repl.start(goal), tactic)
+    assert "leanebm_rules" in str(unknown["messages"])
+
+
+def _definition(name: str) -> str:
+    """The text of a definition of the REPL."""
+    found = re.search(rf"^def {name} .*?(?=\n\n)", _REPL, re.MULTILINE | re.DOTALL)
+    assert found is not None, name
+    return found[0]
+
+
+_NEWER = """\
+import Lean
+open Lean
+public section
+
+/- Signatures as newer versions of Lean have them. -/
+structure NewerEnvironment where
+  env : Environment
+
+def NewerEnvironment.addDeclCore (e : NewerEnvironment) (_maxHeartbeats _maxRecDepth : USize) (decl : Declaration)
+    (cancelTk? : Option IO.CancelToken) : Except Kernel.Exception NewerEnvironment :=
+  match e.env.addDeclCore 0 decl cancelTk? with
+  | .ok env => .ok ⟨env⟩
+  | .error x => .error x
+
+"""
+
+
+@pytest.mark.lean
+def test_each_shim_elaborates_against_the_newer_signature(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
+    shim = _definition("addChecked")
+    assert shim.count("| exact") == 2
+    newer = re.sub(r"\bEnvironment\b", "NewerEnvironment", shim)
+    source = tmp_path / "Newer.lean"
+    source.write_text(_NEWER + newer)
+    _compile(embedded_lean, source, tmp_path.resolve() / "Newer.olean")
+    branches = newer.splitlines()
+    source.write_text(_NEWER + "\n".join(line for line in branches if "0 0" not in line))
+    with pytest.raises(LeanInstallError, match=r"Newer\.lean:\d+:\d+: error"):
+        _compile(embedded_lean, source, tmp_path.resolve() / "Older.olean")
