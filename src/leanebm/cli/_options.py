@@ -126,7 +126,7 @@ _BACKEND = (
         "--project",
         "lean.backend.project",
         click.Path(exists=True, file_okay=False, path_type=Path),
-        "A built Lake project, for --lean pantograph or the native Lean (Mathlib does not work yet).",
+        "A built Lake project whose modules theorems may use, for the native Lean or --lean pantograph.",
         read=str,
     ),
 )

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, Dialect, EmbeddedBackend, NativeBackend, PantographBackend
+from leanebm.lean.backends import _native_program
+from leanebm.lean.backends.native import repl_source
 from leanebm.lean.backends.pantograph import LEAN_OF_PANTOGRAPH
 from leanebm.lean.embedded.download import load_pins
 
@@ -14,6 +17,8 @@ from leanebm.lean.embedded.download import load_pins
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine whose PATH is this folder; what it does not hold does not exist."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
+    _native_program._built.cache_clear()
     return tmp_path
 
 
@@ -32,7 +37,17 @@ def test_a_worker_is_not_given_our_secrets(monkeypatch: pytest.MonkeyPatch) -> N
     assert command.argv == ("repl", "Init")
 
 
-def test_native_runs_the_shipped_source(machine: Path) -> None:
+def _toolchain(machine: Path, *, build: str, version: str = "4.30.0") -> None:
+    """A `lean` and a `lake` of no use but to be asked; `build` is what `lake build` does."""
+    says_version = f'echo "Lean (version {version}, x86_64, Release)"'
+    _program(machine / "lean", f'case "$1" in --version) {says_version};; --print-prefix) echo /opt/lean;; esac')
+    _program(machine / "lake", f'echo "$*" >>{machine}/asked; case "$1" in build) {build};; esac')
+
+
+_BUILDS = "/bin/mkdir -p .lake/build/bin; echo built >.lake/build/bin/repl"
+
+
+def test_native_without_lake_runs_the_shipped_source(machine: Path) -> None:
     lean = _program(machine / "lean")
     command = NativeBackend().prepare(["Init", "Std"])
     assert command.argv[:2] == (str(lean), "--run")
@@ -42,16 +57,77 @@ def test_native_runs_the_shipped_source(machine: Path) -> None:
     assert command.env["LEAN_ABORT_ON_PANIC"] == "1"
 
 
-def test_native_in_a_project_goes_through_lake(machine: Path) -> None:
-    lake = _program(machine / "lake")
-    project = machine / "project"
-    project.mkdir()
+def test_native_is_built_once_for_each_toolchain(machine: Path) -> None:
+    _toolchain(machine, build=_BUILDS)
+    first = NativeBackend().prepare(["Init"])
+    lake, env, binary, *rest = first.argv
+    assert (lake, env, rest) == (str(machine / "lake"), "env", ["--sysroot", "/opt/lean", "Init"])
+    assert Path(binary).read_text() == "built\n"
+    assert first.cwd is not None
+    package = tomllib.loads((first.cwd / "lakefile.toml").read_text())
+    assert package["lean_exe"] == [{"name": "repl", "root": "Repl", "supportInterpreter": True}]
+    assert (first.cwd / "Repl.lean").read_bytes() == repl_source().read_bytes()
+    _native_program._built.cache_clear()  # as another process would
+    assert NativeBackend().prepare(["Init"]).argv == first.argv
+    assert (machine / "asked").read_text().splitlines() == ["build repl"]
+    _toolchain(machine, build=_BUILDS, version="4.31.0")
+    assert NativeBackend().prepare(["Init"]).argv != first.argv
+    assert (machine / "asked").read_text().splitlines() == ["build repl"] * 2
+
+
+def test_a_build_that_fails_leaves_the_source_to_be_interpreted(
+    machine: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _toolchain(machine, build="echo error: no C compiler; exit 1")
+    for _ in range(2):
+        assert NativeBackend().prepare(["Init"]).argv[:2] == (str(machine / "lean"), "--run")
+    assert (machine / "asked").read_text().splitlines() == ["build repl"]
+    assert "no C compiler" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "said", ["error: Repl.lean:3:4: unknown constant", "error: ././Repl.lean:3:4: x", "Repl.lean:3:4: error: x"]
+)
+def test_a_lean_that_does_not_understand_the_source_is_named_with_what_would(machine: Path, said: str) -> None:
+    _toolchain(machine, build=f"echo '{said}'; exit 1", version="4.99.0")
+    with pytest.raises(LeanInstallError, match=r"(?s)for Lean 4\.28, .*up to 4\.35.*version 4\.99\.0.*Repl\.lean:3:4"):
+        NativeBackend().prepare(["Init"])
+
+
+@pytest.fixture
+def project(machine: Path) -> Path:
+    folder = machine / "project"
+    folder.mkdir()
+    (folder / "lakefile.toml").touch()
+    (folder / "lean-toolchain").write_text("leanprover/lean4:v4.30.0\n")
+    return folder
+
+
+def test_native_in_a_project_is_of_its_toolchain_and_goes_through_lake(machine: Path, project: Path) -> None:
+    _toolchain(machine, build=_BUILDS)
     with pytest.raises(LeanInstallError, match="not a Lake project"):
-        NativeBackend(project=project).prepare(["Mathlib"])
-    (project / "lakefile.toml").touch()
+        NativeBackend(project=machine).prepare(["Mathlib"])
     command = NativeBackend(project=project).prepare(["Mathlib"])
-    assert command.argv[:4] == (str(lake), "env", "lean", "--run")
+    assert command.argv[:2] == (str(machine / "lake"), "env")
+    assert command.argv[3:] == ("--sysroot", "/opt/lean", "Mathlib")
     assert command.cwd == project
+    package = Path(command.argv[2]).parents[3]
+    assert (package / "lean-toolchain").read_text() == "leanprover/lean4:v4.30.0\n"
+    assert not list(project.glob(".lake"))
+
+
+def test_native_in_a_project_is_interpreted_there_if_it_cannot_be_built(machine: Path, project: Path) -> None:
+    _toolchain(machine, build="exit 1")
+    command = NativeBackend(project=project).prepare(["Mathlib"])
+    assert command.argv[:4] == (str(machine / "lake"), "env", "lean", "--run")
+    assert command.cwd == project
+
+
+def test_the_options_of_a_project_apply(machine: Path, project: Path) -> None:
+    _toolchain(machine, build=_BUILDS)
+    (project / "lakefile.toml").write_text("[leanOptions]\nautoImplicit = false\npp.unicode.fun = true\n")
+    argv = NativeBackend(project=project).prepare(["Mathlib"]).argv
+    assert argv[5:] == ("--autoImplicit=false", "--pp.unicode.fun=true", "Mathlib")
 
 
 @pytest.mark.parametrize("project", [None, Path()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import final
 import attrs
 
 from leanebm.errors import LeanInstallError
+from leanebm.lean.backends._native_program import binary_in, native_program
+from leanebm.lean.backends._project_settings import lean_settings
 from leanebm.lean.backends.base import WorkerCommand, minimal_environment
-from leanebm.lean.backends.toolchain import program
+from leanebm.lean.backends.toolchain import program, run_tool
 
 
 @final
 @attrs.frozen(kw_only=True)
 class NativeBackend:
-    """A Lean toolchain on ``PATH``, inside a Lake project if one is named. Mathlib does not work yet."""
+    """A Lean toolchain on ``PATH``, inside a Lake project if one is named. Nobody has run it with Mathlib."""
 
     project: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """Directory of a built Lake project whose modules theorems may import."""
@@ -28,25 +31,39 @@ class NativeBackend:
         return "native"
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
-        """Find ``lean`` (and ``lake``, for a project), and run the REPL's source with it.
+        """Build the REPL for this toolchain if that was not done yet, or else have its source interpreted.
 
         Raises:
-            LeanInstallError: a program is not on ``PATH``, or the project is not a Lake project.
+            LeanInstallError: a program is not on ``PATH``, the project is not a Lake project, or its Lean is too old
+                or too new for the REPL.
         """
-        lean = (program("lean"),) if self.project is None else (program("lake"), "env", "lean")
+        lake = program("lake") if self.project is not None else shutil.which("lake")
         if self.project is not None and not _is_lake_project(self.project):
             raise LeanInstallError(
                 f"{self.project} holds neither lakefile.lean nor lakefile.toml, so it is not a Lake project; "
                 "name the directory that does, and run 'lake build' in it"
             )
+        lean = program("lean")
+        package = None if lake is None else native_program(repl_source(), self.project)
+        settings = () if self.project is None else lean_settings(self.project)
+        argv = _interpreted(lake, lean, self.project) if package is None else _built(lake or "", package, self.project)
         return WorkerCommand(
             backend=self.name,
-            argv=(*lean, "--run", str(repl_source()), *imports),
+            argv=(*argv, *settings, *imports),
             # A panic must end the worker: by default Lean goes on with a made-up value.
             env=minimal_environment(LEAN_ABORT_ON_PANIC="1"),
-            cwd=self.project,
+            cwd=self.project or package,
             memory_note="0.5 GB over Init, 2 to 6 GB over Mathlib (mostly shared between workers)",
         )
+
+
+def _interpreted(lake: str | None, lean: str, project: Path | None) -> tuple[str, ...]:
+    return (*((lean,) if project is None or lake is None else (lake, "env", "lean")), "--run", str(repl_source()))
+
+
+def _built(lake: str, package: Path, project: Path | None) -> tuple[str, ...]:
+    sysroot = run_tool([program("lean"), "--print-prefix"], project or package).output.splitlines()[-1]
+    return (lake, "env", str(binary_in(package)), "--sysroot", sysroot)
 
 
 def repl_source() -> Path:
