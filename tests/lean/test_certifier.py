@@ -89,7 +89,7 @@ async def test_a_text_is_certified_as_it_is(fake_config: FakeConfig, tmp_path: P
 
 async def test_pantograph_is_not_given_a_header_that_it_cannot_check(fake_config: FakeConfig) -> None:
     async with Certifier(fake_config(dialect="pantograph")) as certifier:
-        result = await certifier.certify(_THEOREM, ["done"])
+        result = await certifier.certify(attrs.evolve(_THEOREM, header="open Nat hiding add"), ["done"])
     assert isinstance(result, CertificationRejected)
     assert result.reason == "forbidden"
 
@@ -130,6 +130,21 @@ class _PantographOfKnownLean:
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
         return attrs.evolve(self.fake.prepare(imports), lean_version="4.26.0")
+
+
+async def test_no_proof_is_certified_on_top_of_what_pantograph_opened_for_another(
+    fake_config: FakeConfig, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    headers = ("", "open Nat", "open Nat\nuniverse u", "open Int", "")
+    async with Certifier(fake_config(dialect="pantograph", log=log)) as certifier:
+        for header in headers:
+            result = await certifier.certify(Theorem(name="t", statement="p", header=header), ["done"])
+            assert isinstance(result, Certificate)
+            assert result.source.startswith(f"\n{header}")
+    opened = [request["file"] for request in _requests(log, "frontend.process") if request["inheritEnv"]]
+    assert opened == ["open Nat\n", "open Int\n"]
+    assert log.read_text().count('"stat"') == 3  # workers
 
 
 async def test_a_certificate_of_pantograph_says_which_lean_it_was(fake_config: FakeConfig) -> None:

@@ -146,7 +146,12 @@ def test_what_a_tactic_prints_does_not_pass_for_the_audit() -> None:
 
 
 _BAD_HEADERS = (
-    "open Nat",
+    "open Nat in axiom cheat : False",
+    "open Nat run_cmd cheat",
+    "open Nat deriving instance BEq for Cheat",
+    "open Nat hiding add",
+    "open Nat -- axiom",
+    "open",
     "axiom cheat : False",
     'universe u\nmacro "#print" : command => `(#eval 1)',
     "universe u axiom cheat : False",
@@ -155,9 +160,10 @@ _BAD_HEADERS = (
 )
 
 
-def test_a_header_may_only_declare_universes_here() -> None:
-    fine = Theorem(name="t", statement="p", header="universe u\n\nuniverse v w")
-    assert objection(fine, "theorem t : p := by\n  simp [native_le, h.unsafeness, IOE]\n", "t") is None
+def test_a_header_may_only_declare_universes_and_open_namespaces_here() -> None:
+    header = "universe u\n\nuniverse v w\nopen Nat Lean.Meta\nopen scoped Finset"
+    fine = Theorem(name="t", statement="p", header=header)
+    assert objection(fine, f"{header}\n\ntheorem t : p := by\n  simp [native_le, h.unsafeness, IOE]\n", "t") is None
     for header in _BAD_HEADERS:
         rejected = objection(Theorem(name="t", statement="p", header=header), "theorem t : p := q", "t")
         assert rejected is not None
@@ -170,3 +176,11 @@ def test_a_library_proof_that_cannot_be_seen_is_rejected() -> None:
 
 def test_a_library_proof_by_other_means_is_certified() -> None:
     assert isinstance(_judge(_COPY, _AXIOMS, _PRINTED), CertifiedReply)
+
+
+@pytest.mark.parametrize("front", ["", "open Nat\n", "open Int\nopen Nat\n", "open Nat\nopen Int\nopen Bool\n"])
+def test_a_text_opens_what_the_theorem_says_and_nothing_else(front: str) -> None:
+    theorem = Theorem(name="t", statement="p", header="open Nat\nopen Int")
+    rejected = objection(theorem, f"{front}theorem t : p := by\n  simp\n", "t")
+    assert rejected is not None
+    assert "other namespaces" in rejected.message

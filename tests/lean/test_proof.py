@@ -274,14 +274,15 @@ async def test_pantograph_makes_nothing_ready(fake_config: FakeConfig, tmp_path:
         assert _asked(log).count("exact?") == 1
 
 
-async def test_pantograph_takes_universes_but_no_open_lines(fake_config: FakeConfig, tmp_path: Path) -> None:
+async def test_pantograph_takes_universes_and_plain_open_lines_only(fake_config: FakeConfig, tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with LeanPool(fake_config(dialect="pantograph", log=log)) as pool:
         async with pool.open(attrs.evolve(_THEOREM, header="universe u")):
             assert b'"levels":["u"]' in log.read_bytes()
-        with pytest.raises(StatementError, match="universe"):
-            async with pool.open(attrs.evolve(_THEOREM, header="open Nat")):
-                pytest.fail("it opened")
+        for header in ("open Nat hiding add", "set_option pp.all true"):
+            with pytest.raises(StatementError, match="universe"):
+                async with pool.open(attrs.evolve(_THEOREM, header=header)):
+                    pytest.fail("it opened")
 
 
 async def test_pantograph_says_how_to_write_what_it_cannot_read(fake_config: FakeConfig) -> None:
@@ -368,3 +369,18 @@ async def test_a_theorem_that_is_too_long_is_refused_unseen(
         with pytest.raises(StatementError, match="too long"):
             await pool.open(theorem)
     assert b"goal.start" not in log.read_bytes()
+
+
+async def test_on_pantograph_each_proof_stands_under_its_own_header(fake_config: FakeConfig, tmp_path: Path) -> None:
+    """It has one header for all commands, so that two proofs on one worker must take turns."""
+    log = tmp_path / "log"
+    nat, plain = Theorem(name="n", statement="p", header="open Nat"), Theorem(name="p", statement="p")
+    async with LeanPool(fake_config(dialect="pantograph", log=log)) as pool:
+        async with pool.open(nat) as first, pool.open(plain) as second:
+            for _ in range(2):
+                assert isinstance(await first.run_tactic(first.root, "under Nat"), ProofAdvanced)
+                assert isinstance(await second.run_tactic(second.root, "under Nat"), TacticRejected)
+            assert isinstance(await second.run_tactic(second.root, "step"), ProofAdvanced)
+        with pytest.raises(StatementError, match="unknown namespace 'Nonexistent'"):
+            await pool.open(Theorem(name="t", statement="p", header="open Nonexistent"))
+    assert _asked(log).count("frontend.process") == 7  # one for each turn, none where the header stays

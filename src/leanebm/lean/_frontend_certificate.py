@@ -20,6 +20,7 @@ from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
+from leanebm.lean.requests import open_lines
 
 _RUNS_CODE = re.compile(
     r"""@\[ | (?<![\w.])(
@@ -35,7 +36,8 @@ _RUN_SETTING = re.compile(
         (?!\s*(?:[\w.]+ | "[^"]*" | \{(?:\s*\w+\s*:=\s*[\w.]+\s*,?)*\s*\})\s*\))""",
     re.VERBOSE,
 )
-_UNIVERSE = re.compile(r"universe(\s+[A-Za-z_]\w*)+")
+# No command of Lean's begins with a capital, so that nothing else can follow on such a line.
+_HEADER_LINE = re.compile(r"universe(\s+[A-Za-z_]\w*)+|open(\s+scoped)?(\s+[A-Z][A-Za-z0-9_]*(\.[A-Z][A-Za-z0-9_]*)*)+")
 _AXIOMS = re.compile(r"depends on axioms:\s*\[([^\]]*)\]")
 _NO_AXIOMS = "does not depend on any axioms"
 _USES_SORRY = re.compile(r"declaration uses ['`]sorry['`]")
@@ -55,8 +57,12 @@ def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply 
     """What speaks against processing ``source``, which declares ``name``, at all."""
     front, _, rest = source.partition(f"theorem {name}")
     lines = [*theorem.preamble.splitlines(), *(line for line in front.splitlines() if not line.startswith("--"))]
-    if beyond := [line for line in lines if line.strip() and not _UNIVERSE.fullmatch(line.strip())]:
-        return CertifyRejectedReply("forbidden", f"a header may hold only `universe` lines here, not {beyond[0]!r}")
+    if (beyond := line_beyond("\n".join(lines))) is not None:
+        return CertifyRejectedReply(
+            "forbidden", f"a header may hold only `universe` lines and plain `open` lines here, not {beyond!r}"
+        )
+    if open_lines(front) != open_lines(theorem.header):
+        return CertifyRejectedReply("forbidden", "the text opens other namespaces than the theorem's header")
     if split_binders(theorem.statement or "")[0]:
         return CertifyRejectedReply("forbidden", "binders before the statement's colon are not read here: write `∀`")
     if found := _RUNS_CODE.search(source):
@@ -67,6 +73,12 @@ def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply 
     if _may_hide_a_setting(rest):
         return CertifyRejectedReply("forbidden", "a comment beside `( … :=` is not allowed: it could hide a setting")
     return None
+
+
+def line_beyond(header: str) -> str | None:
+    """The first line of a header that is no ``universe`` line and no plain ``open`` line."""
+    lines = (line for line in header.splitlines() if line.strip())
+    return next((line for line in lines if not _HEADER_LINE.fullmatch(line.strip())), None)
 
 
 def _may_hide_a_setting(text: str) -> bool:

@@ -30,7 +30,7 @@ from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.absent_modules import absent_modules, how_to_do_without
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import LibraryIndex, Request, stat, warm
+from leanebm.lean.requests import LibraryIndex, Request, frontend_process, stat, warm
 from leanebm.lean.statistics import RetirementReason
 
 _epochs = count(1)
@@ -82,6 +82,7 @@ class LeanWorker:
         self._is_due = asyncio.Event()
         self._servants: list[asyncio.Task[None]] = []
         self._foreword = bytearray()
+        self._header = ""
 
     def __repr__(self) -> str:
         return f"<LeanWorker {self.index} epoch={self.epoch} {self.command.backend} requests={self.requests}>"
@@ -338,8 +339,9 @@ class LeanWorker:
     async def _perform(self, process: ChildProcess, exchange: Exchange[object]) -> None:
         self._current = exchange
         began = time.monotonic()
-        process.write(exchange.line)
         try:
+            await self._stand_under(process, exchange)
+            process.write(exchange.line)
             reply = await within(exchange.deadline_s, partial(self._receive, process, exchange))
         except CommandRefused as refusal:
             exchange.fail(refusal)
@@ -354,6 +356,22 @@ class LeanWorker:
         self.requests += 1
         if self.requests >= self._config.max_requests:
             self._mark_due(RetirementReason.REQUESTS)
+
+    async def _stand_under(self, process: ChildProcess, exchange: Exchange[Any]) -> None:
+        """Have plain Pantograph understand what comes under the header of ``exchange``: it has one for all commands.
+
+        Raises:
+            CommandRefused: the header does not elaborate.
+        """
+        header = exchange.request.header
+        if self.command.dialect is Dialect.LEANEBM or header is None or header == self._header:
+            return
+        setting = self._exchange(frontend_process(header, inherit=True), exchange.deadline_s)
+        process.write(setting.line)
+        said = await within(setting.deadline_s, partial(self._receive, process, setting))
+        self._header = header
+        if errors := [text for severity, text in said.messages if severity == "error"]:
+            raise CommandRefused("elab", "\n".join(errors), command=exchange.request.command)
 
     async def _receive(self, process: ChildProcess, exchange: Exchange[R]) -> R:
         line = await process.read_line()

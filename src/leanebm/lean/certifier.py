@@ -46,9 +46,9 @@ from leanebm.lean.requests import (
     file_certify,
     frontend_process,
     lean_version,
+    open_lines,
     printed_type,
     proof_certify,
-    universe_levels,
 )
 
 T = TypeVar("T")
@@ -181,6 +181,7 @@ class Certifier:
         self._command: WorkerCommand | None = None
         self._worker: LeanWorker | None = None
         self._certifications = 0
+        self._header = ""
 
     __repr__ = named_repr("config")
 
@@ -256,13 +257,14 @@ class Certifier:
     async def _decide(self, claim: _Claim) -> CertificationResult:
         if (objection := claim.objection()) is not None:
             return self._rejection(claim, claim.source(), CertifyRejectedReply("length", objection))
-        return await self._asking(shown(claim.theorem.name), partial(self._certify, claim=claim))
+        header = open_lines(claim.theorem.header)
+        return await self._asking(shown(claim.theorem.name), partial(self._certify, claim=claim), header=header)
 
-    async def _asking(self, what: str, ask: Callable[[LeanWorker], Awaitable[T]]) -> T:
+    async def _asking(self, what: str, ask: Callable[[LeanWorker], Awaitable[T]], *, header: str = "") -> T:
         """Ask the worker about ``what``; another one, once, if it is lost meanwhile."""
         async with self._turn:
             for attempt in range(1, _WORKERS_PER_PROOF + 1):
-                worker = await self._ready_worker()
+                worker = await self._ready_worker(header)
                 self._certifications += 1
                 try:
                     return await ask(worker)
@@ -327,7 +329,7 @@ class Certifier:
             return rejection
         if theorem.statement is not None:
             # Refused unless it is one whole term: it must not end early and go on as something else.
-            await worker.request(expr_echo(theorem.statement, universe_levels(theorem.header)))
+            await worker.request(expr_echo(theorem.statement, theorem.header))
         try:
             said = await worker.request(
                 frontend_process(audited(source, theorem, claim.name)), deadline_s=self._deadline_s
@@ -370,17 +372,23 @@ class Certifier:
             imports=self.config.imports,
         )
 
-    async def _ready_worker(self) -> LeanWorker:
+    async def _ready_worker(self, header: str) -> LeanWorker:
         if self._servants is None:
             raise PoolClosed("the certifier is used with 'async with Certifier(config) as certifier:'")
         worker = self._worker
-        if worker is not None and (worker.is_due or self._certifications >= self._max_certifications):
+        if worker is not None and (
+            worker.is_due
+            or self._certifications >= self._max_certifications
+            or (worker.command.dialect is Dialect.PANTOGRAPH and self._header not in {"", header})
+        ):
             await self._dismiss()
         if self._worker is None:
             if self._command is None:
                 self._command = await asyncio.to_thread(self.config.prepare)
             self._worker = await self._started_worker(self._command, self._servants)
-            self._certifications = 0
+            self._certifications, self._header = 0, ""
+        # What Pantograph opened for one theorem, notation say, stays open: no other may be certified on top of that.
+        self._header = header
         return self._worker
 
     async def _started_worker(self, command: WorkerCommand, servants: Servants) -> LeanWorker:

@@ -18,6 +18,7 @@ from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, StaleState, StatementError, WorkerTimeout
+from leanebm.lean._frontend_certificate import line_beyond
 from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.absent_modules import WITHOUT_MATHLIB, of_mathlib
@@ -99,7 +100,7 @@ class ProofHandle:
                 raise _not_elaborated(request, timeout_s, "half of request_deadline_s") from refusal
             description = f"{refusal.description}{_mathlib_advice(theorem, config.imports)}"
             raise StatementError(refusal.kind, description, command=refusal.command) from refusal
-        root = started if isinstance(started, ProofState) else await _printed(worker, started)
+        root = started if isinstance(started, ProofState) else await _printed(worker, started, theorem.header)
         return cls(worker, theorem, root, config, on_close)
 
     @property
@@ -135,7 +136,7 @@ class ProofHandle:
         if (objection := objection_to_length(text, what="tactic")) is not None:
             return TacticRejected(objection, 0.0)
         self._worker.make_ready(indexes_for(tactic))
-        request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s)
+        request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s, header=self._theorem.header)
         try:
             reply, elapsed_s = await self._worker.timed_request(
                 request, deadline_s=self._config.tactic_deadline_s, on_abandoned=partial(_forget, self._worker)
@@ -292,9 +293,9 @@ def _not_elaborated(request: Request[Any], limit_s: float, limit: str) -> Comman
     )
 
 
-async def _printed(worker: LeanWorker, ref: StateRef) -> ProofState:
+async def _printed(worker: LeanWorker, ref: StateRef, header: str) -> ProofState:
     try:
-        return await worker.request(goal_print(ref))
+        return await worker.request(goal_print(ref, header=header))
     except BaseException:
         _forget(worker, ref)
         raise
@@ -309,11 +310,11 @@ def _check_header(theorem: Theorem, command: WorkerCommand) -> None:
     """Refuse what only our REPL understands."""
     if command.dialect is Dialect.LEANEBM:
         return
-    lines = theorem.preamble.splitlines()
-    if beyond := [line for line in lines if line.strip() and line.split()[0] not in {"universe", "universes"}]:
+    if (beyond := line_beyond(theorem.preamble)) is not None:
         raise StatementError(
             "header",
-            f"the {command.backend} backend takes 'universe' lines only, not {shown(beyond[0])}; use another backend",
+            f"the {command.backend} backend takes 'universe' lines and plain 'open' lines only, not {shown(beyond)}; "
+            "use another backend",
         )
     binders, proposition = split_binders(theorem.statement or "")
     if binders:

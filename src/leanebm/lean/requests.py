@@ -53,6 +53,7 @@ __all__ = [
     "goal_tactic",
     "indexes_for",
     "lean_version",
+    "open_lines",
     "options_set",
     "printed_type",
     "proof_certify",
@@ -86,6 +87,10 @@ class Request(Generic[R]):
     limit: str = "request_deadline_s"
     """What the seconds that an answer may take are called where they are set."""
 
+    header: str | None = None
+    """The lines under which it is to be understood, for plain Pantograph, which keeps one header for all commands;
+    ``None`` where that does not matter."""
+
 
 class StartRequest(Protocol):
     """Makes the request that opens a proof: :func:`goal_start`, or another one with the same reply."""
@@ -112,7 +117,8 @@ def goal_start(
 ) -> Request[ProofState | StateRef]:
     """Open a proof of ``theorem`` on the worker ``epoch``; Lean gives its statement up after ``timeout_s``.
 
-    Plain Pantograph takes no header, context or time here; it takes the names of the universe levels instead.
+    Plain Pantograph takes no header, context or time here; it takes the names of the universe levels instead, and the
+    ``open`` lines beforehand.
     """
     scope: JsonObject = {"levels": universe_levels(theorem.header)}
     if dialect is Dialect.LEANEBM:
@@ -120,13 +126,16 @@ def goal_start(
     payload = {**_subject(theorem), **scope, "goals": True, "prop": True}
     decode = partial(start_reply, epoch=epoch)
     about = theorem.statement or theorem.copy_from or ""
-    return Request("goal.start", payload, decode, makes_state=True, about=about)
+    return Request("goal.start", payload, decode, makes_state=True, about=about, header=open_lines(theorem.header))
 
 
 def goal_tactic(
-    ref: StateRef, tactic: str, *, timeout_s: float
+    ref: StateRef, tactic: str, *, timeout_s: float, header: str = ""
 ) -> Request[ProofState | UnusableState | TacticFailed | LimitReached]:
-    """Run ``tactic`` on the first goal of the state at ``ref``; Lean gives it up after ``timeout_s``."""
+    """Run ``tactic`` on the first goal of the state at ``ref``; Lean gives it up after ``timeout_s``.
+
+    ``header`` is that of the theorem, which plain Pantograph does not keep with the state.
+    """
     payload = {"stateId": ref.state_id, "tactic": tactic, **_timeout(timeout_s)}
     return Request(
         "goal.tactic",
@@ -135,13 +144,14 @@ def goal_tactic(
         makes_state=True,
         about=tactic,
         limit="tactic_timeout_s + tactic_grace_s, or request_deadline_s",
+        header=open_lines(header),
     )
 
 
-def goal_print(ref: StateRef) -> Request[ProofState]:
+def goal_print(ref: StateRef, *, header: str = "") -> Request[ProofState]:
     """Print the state at ``ref``, for a worker that does not show a new state by itself."""
     payload = {"stateId": ref.state_id, "goals": True, "rootExpr": False}
-    return Request("goal.print", payload, partial(print_reply, ref=ref))
+    return Request("goal.print", payload, partial(print_reply, ref=ref), header=open_lines(header))
 
 
 def goal_delete(refs: Iterable[StateRef]) -> Request[None]:
@@ -227,11 +237,11 @@ def file_certify(
     return Request("file.certify", payload, file_verdicts_reply, limit=CERTIFIER_LIMIT)
 
 
-def frontend_process(source: str) -> Request[UnitMessages]:
-    """Process a whole text, without its import lines, and throw the resulting environment away."""
+def frontend_process(source: str, *, inherit: bool = False) -> Request[UnitMessages]:
+    """Process a whole text, without its import lines; throw the resulting environment away, or ``inherit`` it."""
     # Every flag is sent: Lean's derived decoders do not know a field's default.
-    flags = ("readHeader", "inheritEnv", "newConstants", "sorrys", "typeErrorsAsGoals")
-    payload = {"file": source, **dict.fromkeys(flags, False)}
+    flags = ("readHeader", "newConstants", "sorrys", "typeErrorsAsGoals")
+    payload = {"file": source, **dict.fromkeys(flags, False), "inheritEnv": inherit}
     return Request("frontend.process", payload, units_reply, limit=CERTIFIER_LIMIT)
 
 
@@ -241,9 +251,10 @@ def printed_type(name: str) -> Request[str]:
     return Request("env.inspect", payload, text_reply("env.inspect", "type", "pp"))
 
 
-def expr_echo(expr: str, levels: Sequence[str] = ()) -> Request[str]:
-    """Have one whole term read and elaborated; its type, as Lean prints it."""
-    return Request("expr.echo", {"expr": expr, "levels": list(levels)}, text_reply("expr.echo", "type", "pp"))
+def expr_echo(expr: str, header: str = "") -> Request[str]:
+    """Have one whole term read and elaborated under ``header``; its type, as Lean prints it."""
+    payload = {"expr": expr, "levels": universe_levels(header)}
+    return Request("expr.echo", payload, text_reply("expr.echo", "type", "pp"), header=open_lines(header))
 
 
 def lean_version() -> Request[str]:
@@ -271,6 +282,11 @@ def universe_levels(header: str) -> list[str]:
 
 def _subject(theorem: Theorem) -> dict[str, str | None]:
     return {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
+
+
+def open_lines(header: str) -> str:
+    """The header's ``open`` lines."""
+    return "".join(f"{line}\n" for line in header.splitlines() if line.split()[:1] == ["open"])
 
 
 def _in_front(theorem: Theorem) -> dict[str, str]:

@@ -18,6 +18,7 @@ are tactics:
 ``nonsense``        does not parse
 ``sorry``           closes the first goal with a ``sorry``; ``unsafe`` with an unsafe definition
 ``refuse K D``      answers ``{"error": K, "desc": D}``
+``under X``         steps if ``open X`` stands in the one header that a Pantograph has, else fails
 ``die``             ends the process instead of answering; ``exit N`` with a status
 ``panic``           writes to standard error, then dies
 ``hang``            never answers
@@ -103,6 +104,7 @@ class FakeWorker:
         self.nonce: Json = {}
         self.next_id = 0
         self.timeout_ms = 0
+        self.header = ""
 
     def run(self) -> None:
         """Serve until a blank line or end of input."""
@@ -201,6 +203,8 @@ class FakeWorker:
                 return self.success(rest) | {"hasSorry": True}
             case ["unsafe"]:
                 return self.success(rest) | {"hasUnsafe": True}
+            case ["under", namespace] if f"open {namespace}\n" in self.header:
+                return self.success(goals)
             case ["refuse", kind, *words]:
                 return refusal(kind, " ".join(words))
             case ["nonsense"]:
@@ -248,7 +252,11 @@ class FakeWorker:
         return "-- out of time" in lines or 0 < self.timeout_ms < needed_ms
 
     def frontend_process(self, payload: Json) -> Json:
-        """Process a file, in the time that every command has."""
+        """Process a file, in the time that every command has; what it opens may stay open."""
+        if payload["inheritEnv"]:
+            self.header = payload["file"]
+            unknown = [{"severity": "error", "data": "unknown namespace 'Nonexistent'"}]
+            return {"units": [{"boundary": [0, 1], "messages": unknown if "Nonexistent" in self.header else []}]}
         return refusal("io", "interrupt") if self.is_interrupted(payload["file"]) else process_file(payload)
 
     def proof_certify(self, payload: Json) -> Json:

@@ -39,8 +39,8 @@ LEAN_OF_PANTOGRAPH: Final[Mapping[str, str]] = MappingProxyType(
 class PantographBackend:
     """Pantograph's own ``repl`` binary.
 
-    It lacks our extra commands, so that goals are rendered here, a theorem's header may hold
-    ``universe`` lines only, and a proof is certified through ``frontend.process``.
+    It lacks our extra commands, so that goals are rendered here, a theorem's header may hold only ``universe`` lines
+    and ``open`` lines with nothing but namespaces, and a proof is certified through ``frontend.process``.
     """
 
     binary: Path = attrs.field(converter=Path)
