@@ -63,6 +63,13 @@ def test_other_settings_go_with_a_backend(bare_machine: Path) -> None:
     assert LeanPoolConfig.native().max_rss_mib > LeanPoolConfig.embedded().max_rss_mib
 
 
+def test_a_worker_over_mathlib_has_longer_to_start() -> None:
+    assert LeanPoolConfig().startup_deadline_s == 120.0
+    assert LeanPoolConfig(imports=("Init", "Mathlib.Tactic")).startup_deadline_s == 600.0
+    assert LeanPoolConfig(imports=("MathlibToo",)).startup_deadline_s == 120.0
+    assert LeanPoolConfig(imports=("Mathlib",), startup_deadline_s=5.0).startup_deadline_s == 5.0
+
+
 def test_leans_limits_reach_its_command_line_and_only_those_that_are_set() -> None:
     backend = CommandBackend(argv=("repl",))
     assert LeanPoolConfig(backend=backend).prepare().argv == ("repl", "Init")

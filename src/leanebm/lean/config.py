@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,6 +20,8 @@ from leanebm.lean.backends.pantograph import bundled_pantograph
 _log = logging.getLogger(__name__)
 _MAX_RSS_MIB: Final = 3072
 _MAX_RSS_MIB_WITH_MATHLIB: Final = 8192  # it is mapped into memory and counts as resident, although workers share it
+_STARTUP_S: Final = 120.0
+_STARTUP_S_WITH_MATHLIB: Final = 600.0
 _positive = attrs.validators.gt(0.0)
 _not_negative = attrs.validators.ge(0.0)
 _at_least_one = attrs.validators.ge(1)
@@ -64,6 +66,11 @@ def _toolchains() -> Iterator[tuple[LeanBackend, str]]:
         yield NativeBackend(), lean
 
 
+def _usual_startup_s(imports: Sequence[str]) -> float:
+    needs_mathlib = any(module.partition(".")[0] == "Mathlib" for module in imports)
+    return _STARTUP_S_WITH_MATHLIB if needs_mathlib else _STARTUP_S
+
+
 def _usual_rss_mib(backend: LeanBackend) -> int:
     return _MAX_RSS_MIB_WITH_MATHLIB if isinstance(backend, NativeBackend | PantographBackend) else _MAX_RSS_MIB
 
@@ -101,8 +108,13 @@ class LeanPoolConfig:
     request_deadline_s: float = attrs.field(default=30.0, validator=_positive)
     """Seconds an answer may take before the worker is killed."""
 
-    startup_deadline_s: float = attrs.field(default=120.0, validator=_positive, metadata=SAME_RESULTS)
-    """Seconds a worker may take from its start until it answers."""
+    startup_deadline_s: float = attrs.field(
+        default=attrs.Factory(lambda config: _usual_startup_s(config.imports), takes_self=True),
+        validator=_positive,
+        metadata=SAME_RESULTS,
+    )
+    """Seconds a worker may take from its start until it answers. When not given, 600 over Mathlib, which several
+    workers may be reading from the disk for the first time, and 120 over anything else."""
 
     tactic_timeout_s: float = attrs.field(default=5.0, validator=_positive)
     """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable."""
