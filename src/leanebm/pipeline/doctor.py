@@ -54,7 +54,7 @@ class HealthCheck:
     __repr__ = fitting_repr
 
 
-def examine(project: Path | None = None) -> tuple[HealthCheck, ...]:
+def examine(project: Path | str | None = None) -> tuple[HealthCheck, ...]:
     """Look at everything leanebm needs or could use; takes seconds, most for torch and for Lean.
 
     Installs nothing; starts a worker of each Lean that is here, and ends it. An elan that has yet to fetch the
@@ -64,7 +64,7 @@ def examine(project: Path | None = None) -> tuple[HealthCheck, ...]:
         project: a built Lake project that is to be worked in; a worker is started over its modules, too.
     """
     checks = (check() for check in _CHECKS)
-    return tuple(checks) if project is None else (*checks, _project(project))
+    return tuple(checks) if project is None else (*checks, _project(Path(project)))
 
 
 def _python() -> HealthCheck:
