@@ -51,3 +51,11 @@ async def test_four_bits_need_cuda(tiny: Path, write_pairs: Any, tmp_path: Path,
 async def test_a_layer_that_is_not_there_is_named(tiny: Path, write_pairs: Any, tmp_path: Path, run_of: Any) -> None:
     with pytest.raises(ConfigError, match="nonsense"):
         await run_of(tiny, write_pairs(), tmp_path / "out", target_modules=["nonsense"]).run()
+
+
+async def test_an_adapter_goes_on_with_prompts_of_its_own_form(
+    short: tuple[Path, FinetuneReport], tiny: Path, pairs: Path, tmp_path: Path, run_of: Any
+) -> None:
+    more = {"continue_from": short[0] / "adapter", "rank": None, "prompt_format": "ntp"}
+    with pytest.raises(ConfigError, match=r"states shown as state_comment @ prompt_format"):
+        await run_of(tiny, pairs, tmp_path / "more", **more).run()

@@ -32,6 +32,7 @@ from leanebm.serve.backends.hf.folder import (
     problems_of_adapter,
     problems_of_attention,
     problems_of_model,
+    prompt_format_of,
 )
 from leanebm.storage import write_atomically
 
@@ -55,6 +56,9 @@ def check_files(config: FinetuneConfig) -> None:
     problems += [f"{problem} @ attention" for problem in problems_of_attention(config.attention)]
     if config.continue_from is not None:
         problems += [f"{problem} @ continue_from" for problem in problems_of_adapter(config.continue_from)]
+        shown_as = prompt_format_of(config.continue_from) or config.prompt_format
+        if shown_as != config.prompt_format:
+            problems.append(f"{config.continue_from} was trained on states shown as {shown_as} @ prompt_format")
     if config.qlora:
         problems += [f"{problem} @ qlora" for problem in _problems_of_qlora(config)]
     if problems:
@@ -221,12 +225,12 @@ def set_weights(model: LoraModel, weights: Mapping[str, Tensor]) -> Any:
     return set_peft_model_state_dict(model.model, dict(weights), adapter_name=_NAME)
 
 
-def write_settings(folder: Path, model: LoraModel, config: FinetuneConfig) -> None:
+def write_settings(folder: Path, model: LoraModel, config: FinetuneConfig, base: str) -> None:
     """Write all of an adapter's folder but its weights: they stay the same through a training."""
     lora = model.peft_config[_NAME].to_dict()
     lora |= {"inference_mode": True, "base_model_name_or_path": config.model, "init_lora_weights": True}
     write_atomically(folder / "adapter_config.json", _json(lora))
-    write_note(folder, prompt_format=config.prompt_format, base=base_hash(Path(config.model)))
+    write_note(folder, prompt_format=config.prompt_format, base=base)
 
 
 def write_note(folder: Path, *, prompt_format: str, base: str) -> None:

@@ -147,7 +147,7 @@ class Tuner:
                 f"the loss of {self._config.model} is not finite before it learnt anything: {before.loss}"
             )
         progress = Progress(settings=self._settings, before=before, embeddings_before=embeddings, best=before.objective)
-        _adapter.write_settings(self.adapter, self._adapted, self._config)
+        _adapter.write_settings(self.adapter, self._adapted, self._config, self._settings["base"])
         _adapter.write_weights(self.adapter, self._adapted)
         self._save(progress)
         return progress
@@ -273,7 +273,7 @@ class Tuner:
 
     def _look(self, progress: Progress) -> None:
         found = self._on_held_out()
-        mean = progress.training_loss / progress.counted if progress.counted else math.nan
+        mean = progress.training_loss / progress.counted if progress.counted else None
         progress.looks.append(Look(step=progress.step, training_loss=mean, validation=found))
         progress.training_loss, progress.counted = 0.0, 0
         if found.objective < progress.best:

@@ -80,7 +80,7 @@ class FinetuneRun:
         """
         config = self._config
         device_of(config)
-        check_files(config)
+        await asyncio.to_thread(check_files, config)
         with stage(self._observer, "reading what was proved"):
             lessons = await asyncio.to_thread(self._read)
         with self._locked():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -37,8 +38,8 @@ class Look:
     """One look at held-out theorems on the way."""
 
     step: int
-    training_loss: float
-    """Mean over the steps since the last look, in nats per token."""
+    training_loss: float | None
+    """Mean over the steps since the last look, in nats per token; ``None`` if all of them were skipped."""
 
     validation: Measured
 
@@ -80,7 +81,7 @@ class FinetuneReport:
 
     def to_json(self) -> str:
         """The text of its file."""
-        return json.dumps(attrs.asdict(self), ensure_ascii=False, indent=2) + "\n"
+        return json.dumps(_plain(attrs.asdict(self)), ensure_ascii=False, indent=2) + "\n"
 
     def write(self, folder: Path) -> None:
         """Write it as ``report.json``."""
@@ -106,6 +107,15 @@ class FinetuneReport:
         if self.embeddings_before is not None and self.embeddings_after is not None:
             yield _embedding_line(self.embeddings_before, self.embeddings_after)
         yield from (f"ALARM: {alarm}" for alarm in self.alarms)
+
+
+def _plain(value: object) -> object:
+    """The value, with ``None`` where JSON has no word for a number."""
+    if isinstance(value, Mapping):
+        return {name: _plain(below) for name, below in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(below) for below in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _embedding_line(before: EmbeddingFigures, after: EmbeddingFigures) -> str:
