@@ -12,6 +12,7 @@ leanebm is this one; ``--ship`` puts it there.
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class LogicHead:
             self.train(name, *options)
         heads = {name: ("--ebm-path", str(self.folder / name)) for name in HEADS}
         arms = {f"alpha{alpha:g}": plain(alpha) for alpha in ALPHAS} | heads
-        named = [word for name, options in arms.items() for word in ("--arm", f"{name}={' '.join(options)}")]
+        named = [word for name, options in arms.items() for word in ("--arm", f"{name}={shlex.join(options)}")]
         self.searching("eval", "test", "--budget", str(BUDGET), *named)
         self.report()
 
