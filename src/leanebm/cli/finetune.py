@@ -30,6 +30,8 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--batch-size", {"type": int, "metavar": "N", "help": "Pairs of one step.  [default: 16]"}),
     ("--max-tokens", {"type": int, "metavar": "N",
                       "help": "Longest prompt with its tactic; a longer prompt loses its beginning.  [default: 1024]"}),
+    ("--max-batch-tokens", {"type": int, "metavar": "N",
+                            "help": "Tokens of one pass; fewer take less memory.  [default: 2048]"}),
     ("--rank", {"type": int, "metavar": "R", "help": "Of the matrices added to each layer.  [default: 16]"}),
     ("--alpha", {"type": int, "metavar": "A", "help": "They are scaled by A / R.  [default: twice the rank]"}),
     ("--target-module", {"multiple": True, "metavar": "NAME",

@@ -116,8 +116,9 @@ class FinetuneConfig:
 
     # --- with what ---
 
-    max_batch_tokens: int = attrs.field(default=8192, validator=ge(1))
-    """Tokens of one pass, padding included; a step of more makes several passes."""
+    max_batch_tokens: int = attrs.field(default=2048, validator=ge(1))
+    """Tokens of one pass, padding included; a step of more makes several passes, and one long sequence a pass of its
+    own. What a pass keeps for its gradient takes most of the memory."""
 
     gradient_checkpointing: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether a pass is computed twice, in a fraction of the memory."""
