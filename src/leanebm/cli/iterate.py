@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from leanebm.pipeline import IterationSummary
     from leanebm.pipeline.iteration.config import IterationTheorems
 
-PAGE_NAME = "report.html"
-
 
 @click.command()
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
@@ -43,9 +41,10 @@ def iterate(context: click.Context, *, config: Path, output: Path, resume: bool,
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
-    from leanebm.pipeline import to_toml, write_iteration_page
+    from leanebm.pipeline import to_toml
+    from leanebm.pipeline.iteration.page import PAGE_NAME
 
-    with extra_needed("energy", "an iteration, which trains energy heads,"):
+    with extra_needed("energy", "an iteration"):
         from leanebm.pipeline.iteration.config import IterationSettings
         from leanebm.pipeline.iteration.iteration_run import IterationRun
     settings = IterationSettings.read(config)
@@ -58,12 +57,11 @@ def iterate(context: click.Context, *, config: Path, output: Path, resume: bool,
     with saying_when_stopped(lambda: kept), open_display() as display:
         run = IterationRun(settings, theorems, output, resume=resume, observer=display)
         found = run_to_end(run.run())
-    page = write_iteration_page(output / PAGE_NAME, found)
     if as_json:
         echo_json(found.as_json())
         return
     print_iteration(ClearConsole(), found)
-    echo(f"curves: {page}")
+    echo(f"curves: {output / PAGE_NAME}")
 
 
 def _plan(theorems: IterationTheorems, rounds: int) -> str:

@@ -166,7 +166,7 @@ class PolicyClientConfig:
     An OpenAI-compatible server serves an adapter as a ``model``.
     """
 
-    adapter_path: str | None = attrs.field(default=None, validator=optional(min_len(1)))
+    adapter_path: str | None = attrs.field(default=None, validator=optional(min_len(1)), metadata=SAME_RESULTS)
     """Where an SGLang *server* finds that adapter: if it does not know it, it is told to load it, once per call."""
 
     # --- sampling ---

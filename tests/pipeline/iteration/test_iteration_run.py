@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 import pytest
 import toy_iteration as toy
+from _tiny_llama import tiny_llama
 from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 
 from leanebm.core import Leaf, StateScorer
@@ -23,6 +24,7 @@ from leanebm.data import read_tactic_pairs
 from leanebm.energy.diagnostics import HeadReport
 from leanebm.errors import ConfigError
 from leanebm.pipeline import (
+    FinetuneConfig,
     IterationManifest,
     Observer,
     RunConfig,
@@ -32,9 +34,12 @@ from leanebm.pipeline import (
     read_run_config,
     summarise_iteration,
 )
+from leanebm.pipeline.iteration.aggregate import shortest_proofs
 from leanebm.pipeline.iteration.config import IterationTheorems
 from leanebm.pipeline.iteration.iteration_run import IterationRun
+from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
+from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
 from leanebm.trajectory import read_trajectory
 
 
@@ -116,10 +121,20 @@ async def test_the_policy_gets_the_shortest_proofs_of_all_rounds(iterated: Path)
     assert len({pair.theorem.name for pair in pairs}) == stages_of(iterated)["rounds/1/aggregate"].result["proofs"]
 
 
+async def test_proved_theorems_may_be_searched_again_for_shorter_proofs(tmp_path: Path) -> None:
+    config = attrs.evolve(EASY, rounds=2, search_proved_again=True)
+    first, _, _, again, _ = (await IterationRun(config, THEOREMS, tmp_path, opening=open_toy).run()).rows
+    assert again.attempted == first.attempted == len(THEOREMS.train)
+    assert 0 < first.proved <= again.proved
+    assert again.new == again.proved - first.proved
+    found = shortest_proofs([tmp_path / "rounds/0/search/frozen", tmp_path / "rounds/1/search/energy"])
+    assert again.mean_length == pytest.approx(sum(proof.num_steps for proof in found) / len(found))
+
+
 # --- killing ---
 
 
-@pytest.mark.parametrize("events", [(30, 400, 100, 500), (900, 200, 60)])
+@pytest.mark.parametrize("events", [(30, 400), (700, 500), (1300,)])
 async def test_an_iteration_that_is_killed_goes_on_and_ends_the_same(
     iterated: Path, tmp_path: Path, events: tuple[int, ...]
 ) -> None:
@@ -129,6 +144,10 @@ async def test_an_iteration_that_is_killed_goes_on_and_ends_the_same(
         return subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
 
     assert [go_on(event) for event in events] == [-signal.SIGKILL] * len(events)
+    for name in (".manifest.json-a.part", "rounds/0/head/.stage.json-a.part", "baseline/.tuned.toml-a.part"):
+        path = tmp_path / "killed" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
     assert go_on(0) == 0
     assert lasting(tmp_path / "killed") == lasting(iterated)
     names = [path.name for path in (tmp_path / "killed").rglob("*") if path.name.endswith((".tmp", ".part"))]
@@ -262,3 +281,21 @@ async def test_a_policy_that_learns_has_arms_of_its_own(tmp_path: Path) -> None:
             arm: read_run_config(RunFolder(tmp_path / arms[arm]["folder"]).config).policy.temperature for arm in arms
         }
         assert temperatures == {"frozen": 1.0, "policy": 0.5, "policy+energy": 0.5}
+
+
+async def test_with_settings_of_a_fine_tuning_the_policy_learns_beside_the_head(tmp_path: Path) -> None:
+    tiny = tiny_llama(tmp_path / "tiny")
+    async with PolicyServer(ServeConfig(), HfBackend(HfConfig(model=str(tiny)))) as server:
+        config = attrs.evolve(
+            EASY,
+            run=attrs.evolve(EASY.run, policy=PolicyClientConfig(url=server.url)),
+            finetune=FinetuneConfig(model=str(tiny), max_steps=2, evaluations=1, probe_states=8),
+        )
+        await IterationRun(config, THEOREMS, tmp_path / "out", opening=open_toy).run()
+        before = lasting(tmp_path / "out")
+        await IterationRun(config, THEOREMS, tmp_path / "out", resume=True, opening=open_toy).run()
+    assert lasting(tmp_path / "out") == before
+    assert [row.arm for row in summarise_iteration(tmp_path / "out").rows] == ["frozen", "policy", "policy+energy"]
+    [searched] = [read_run_config(path).policy.adapter for path in (tmp_path / "out").rglob("challenger/config.toml")]
+    assert str(searched).startswith("policy-")
+    assert read_run_config(RunFolder(tmp_path / "out/rounds/0/search/frozen").config).policy.adapter is None

@@ -58,7 +58,7 @@ class Ledger:
         record = StageRecord.read(folder)
         if record is None:
             cpu_s, wall_s = _cpu_s(), time.monotonic()
-            with stage(self.observer, name.replace("/", " "), f"in {folder}"):
+            with stage(self.observer, name.replace("rounds/", "round ").replace("/", ", "), f"in {folder}"):
                 output, result = await work(folder)
             cost = {"cpu_s": round(_cpu_s() - cpu_s, 3), "wall_s": round(time.monotonic() - wall_s, 3)}
             record = StageRecord(

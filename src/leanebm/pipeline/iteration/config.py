@@ -17,6 +17,7 @@ from leanebm.pipeline.config import EMBEDDED_SERVER_URL, RunConfig, read_setting
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 from leanebm.pipeline.evaluation.tuning_run import ALPHAS, BETAS
+from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.theorem_sets import fit_imports, load_theorems
 from leanebm.search import LengthNormalisedLogProb
 
@@ -37,6 +38,10 @@ class IterationConfig:
 
     head: EnergyTrainingConfig = attrs.field(factory=EnergyTrainingConfig)
     """How an energy head is trained; its encoder is that of ``run.policy``."""
+
+    finetune: FinetuneConfig | None = None
+    """How the policy's language model is fine-tuned in each round, from the base anew; ``None`` leaves it as it is. Its
+    server, ``run.policy.url``, must be one that loads adapters from this machine's folders."""
 
     negatives: NegativesConfig = attrs.field(factory=NegativesConfig)
     """What is looked for beside a proof. Proofs shorter than its ``min_steps`` teach a head nothing."""
@@ -77,6 +82,8 @@ class IterationConfig:
             raise ValueError("an iteration chooses its scorer among alphas: leave scorer out of run")  # noqa: TRY004
         if self.head.policy != EnergyTrainingConfig().policy:
             raise ValueError("the head's encoder is the one of run.policy: leave policy out of head")
+        if self.finetune is not None and self.run.uses_embedded_server:
+            raise ValueError("the embedded policy is no language model to fine-tune: name a server as run.policy.url")
 
     def budget(self, number: int) -> int:
         """Expansions per theorem of a round's searches, the first round being 0."""

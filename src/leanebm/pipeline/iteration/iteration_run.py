@@ -13,6 +13,7 @@ from typing import Any, Final, final
 import attrs
 from filelock import FileLock, Timeout
 
+from leanebm._extras import extra_needed
 from leanebm._shown import named_repr
 from leanebm.core import Theorem
 from leanebm.data import read_contrastive_set
@@ -33,6 +34,7 @@ from leanebm.pipeline.iteration._ledger import Found, Ledger
 from leanebm.pipeline.iteration.aggregate import Aggregate, digest_of_groups, shortest_proofs
 from leanebm.pipeline.iteration.config import IterationConfig, IterationTheorems
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord, digest_of
+from leanebm.pipeline.iteration.page import PAGE_NAME, write_iteration_page
 from leanebm.pipeline.iteration.policy_step import PolicyStep
 from leanebm.pipeline.iteration.summary import (
     ENERGY,
@@ -48,11 +50,15 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener, open_lean_parts, open_workbench
 from leanebm.search import LengthNormalisedLogProb
+from leanebm.storage import SCRATCH_SUFFIX, remove_scratch
 from leanebm.trajectory import TheoremRecord, read_trajectory
 
 _ALONE: Final = "alone"
 _INCUMBENT: Final = "incumbent"
 _CHALLENGER: Final = "challenger"
+
+_FEWEST_PROOFS: Final = 2
+"""Theorems that a policy learns from: one of them may be held out."""
 
 _SEARCHES: Final = (f"search/{FROZEN}", f"search/{ENERGY}")
 
@@ -99,7 +105,8 @@ class IterationRun:
         theorems: on what.
         folder: where everything goes.
         resume: whether the folder may hold an iteration, which then goes on.
-        policy_step: teaches the policy in each round; without one, only the head learns.
+        policy_step: teaches the policy in each round; by default fine-tuning if ``config.finetune`` is there,
+            else only the head learns.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier of a search; by default all searches share one Lean.
     """
@@ -119,8 +126,12 @@ class IterationRun:
         self._theorems = theorems
         self._folder = Path(folder)
         self._resume = resume
-        self._policy_step = policy_step
         self._observer = LogObserver() if observer is None else observer
+        self._policy_step = policy_step
+        if policy_step is None and config.finetune is not None:
+            with extra_needed("serve", "fine-tuning"):
+                from leanebm.pipeline.finetune.finetune_step import FinetuneStep
+            self._policy_step = FinetuneStep(config.finetune, observer=self._observer)
         self._opening = open_workbench if opening is None else opening
         self._shares_lean = opening is None
         manifest = IterationManifest(
@@ -144,6 +155,7 @@ class IterationRun:
         lock = FileLock(self._folder / ".lock")
         try:
             with lock.acquire(timeout=0):
+                _sweep(self._folder)
                 write_text(self._folder / "config.toml", toml)
                 async with self._open_lean():
                     alone = _Guide(run=self._config.run, alpha=0.0)
@@ -151,6 +163,7 @@ class IterationRun:
                     base = guide = await self._tuned("baseline", self._seed(0), alone, sets)
                     for number in range(self._config.rounds):
                         guide = await self._round(number, base, guide)
+                        write_iteration_page(self._folder / PAGE_NAME, summarise_iteration(self._folder))
         except Timeout as error:
             raise TrajectoryError(f"another process iterates in {self._folder}; wait for it, or stop it") from error
         return summarise_iteration(self._folder)
@@ -270,7 +283,8 @@ class IterationRun:
             min_steps = self._config.negatives.min_steps
             aggregate = Aggregate.gather(self._searches(ENERGY, number + 1), there, min_steps=min_steps)
             await aggregate.write(folder, one_tactic_share=self._config.one_tactic_share)
-            result = {**aggregate.counts(), "objection": self._objection(aggregate)}
+            shown = len(aggregate.for_policy(self._config.one_tactic_share))
+            result = {**aggregate.counts(), "policy_proofs": shown, "objection": self._objection(aggregate)}
             return aggregate.digest, result
 
         names = [f"{_of(each)}/{what}" for each in range(number + 1) for what in ("negatives", *_SEARCHES)]
@@ -316,7 +330,7 @@ class IterationRun:
     async def _policy(self, number: int, aggregate: StageRecord) -> RunConfig:
         """How to ask this round's policy."""
         run, name = self._config.run, f"{_of(number)}/policy"
-        if self._policy_step is None:
+        if self._policy_step is None or aggregate.result["policy_proofs"] < _FEWEST_PROOFS:
             return run
         learnt = await self._policy_step.learn(self._folder / aggregate.stage, self._folder / name, run)
 
@@ -442,6 +456,12 @@ def _digest_of_theorems(theorems: Sequence[Theorem]) -> str:
 
 def _of(number: int) -> str:
     return f"rounds/{number}"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed invocation left half-written, in whatever stage."""
+    for place in {scratch.parent for scratch in folder.rglob(f".*{SCRATCH_SUFFIX}")}:
+        remove_scratch(place)
 
 
 def _name_of(path: Path | None, folder: Path) -> str | None:

@@ -12,6 +12,9 @@ from leanebm._shown import printable
 from leanebm.pipeline.iteration.summary import IterationRow, IterationSummary
 from leanebm.storage import write_atomically
 
+PAGE_NAME: Final = "report.html"
+"""In an iteration's folder, written anew after each round."""
+
 _WIDTH, _HEIGHT = 480, 240
 """Of a plot's inner part, in pixels."""
 
