@@ -92,7 +92,7 @@ def test_errors_are_those_of_the_pool(fake_config: FakeConfig) -> None:
 def test_a_failed_start_is_raised_on_entering(fake_config: FakeConfig) -> None:
     with (
         pytest.raises(WorkerStartError, match="ready"),
-        BlockingLeanPool(fake_config(banner="hello", max_start_failures=1)),
+        BlockingLeanPool(fake_config(banner="hello", startup_deadline_s=0.5, max_start_failures=1)),
     ):
         pytest.fail("it was entered")
 
