@@ -57,6 +57,22 @@ async def test_each_arm_is_the_run_that_it_would_be_alone(
     assert found.tactics_remembered > found.tactics_asked > 0
 
 
+async def test_an_arm_that_cannot_be_opened_is_found_before_any_search(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    @asynccontextmanager
+    async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        if isinstance(config.scorer, BreadthFirst):
+            raise ConfigError("the head of broad fits no scorer")
+        async with toy_bench(world)(config, observer) as bench:
+            yield bench
+
+    with pytest.raises(ConfigError, match="the head of broad fits no scorer"):
+        await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=opening).run()
+    assert not (tmp_path / "headroom").exists()
+    assert not (tmp_path / "arms").exists()
+
+
 async def test_a_further_arm_asks_only_what_is_new(
     tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
 ) -> None:

@@ -152,6 +152,7 @@ class EvaluationRun:
         with AnswerFile.open(answers, about) as file:
             arena = Arena(file)
             async with self._open_lean() as lean:
+                await self._open_each_once(_remembering(lean, arena))
                 headroom = await self._measure_headroom(_remembering(lean, arena))
                 for name, config in self._arms.items():
                     for attempt in range(1, self._pass_n + 1):
@@ -210,6 +211,12 @@ class EvaluationRun:
         config = next(iter(self._arms.values()))
         async with open_lean_parts(config.lean, self._observer) as lean:
             yield partial(open_workbench, lean=lean)
+
+    async def _open_each_once(self, opening: WorkbenchOpener) -> None:
+        """What is wrong with a later arm, such as a head that fits neither encoder nor scorer, is said before any search."""
+        for config in [*self._arms.values()][1:]:
+            async with opening(config, self._observer):
+                pass
 
     async def _measure_headroom(self, opening: WorkbenchOpener) -> Headroom | None:
         if self._headroom == 1:
