@@ -213,7 +213,7 @@ class EvaluationRun:
             yield partial(open_workbench, lean=lean)
 
     async def _open_each_once(self, opening: WorkbenchOpener) -> None:
-        """What is wrong with a later arm, such as a head that fits neither encoder nor scorer, is said before any search."""
+        """Have whatever is wrong with a later arm said before any search, such as a head that fits no scorer."""
         for config in [*self._arms.values()][1:]:
             async with opening(config, self._observer):
                 pass
