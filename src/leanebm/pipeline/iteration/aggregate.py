@@ -193,9 +193,8 @@ def _replayed(negatives: Mapping[int, str | os.PathLike[str]] | None, number: in
 
 
 def _order(group: ContrastiveGroup) -> tuple[object, ...]:
-    negatives = tuple((negative.key, negative.text, negative.tactic) for negative in group.negatives)
     step = (group.theorem, group.depth, group.parent_key, group.positive_key)
-    return (*step, group.round, group.source, group.parent_text, group.positive_text, negatives)
+    return (*step, group.round, group.source, digest_of(attrs.asdict(group)))
 
 
 def _scatter(name: str) -> float:
