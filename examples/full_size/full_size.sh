@@ -32,7 +32,7 @@ sys.exit(0 if ($2) else 'no-go: $1 does not fulfil: $2')"
 }
 
 theorems() {
-  run leanebm doctor
+  run leanebm doctor --project "$PROJECT"
   run leanebm extract-library --lean native --project "$PROJECT" --module Mathlib --output "$WORK/mathlib.parquet"
   for split in train val test; do
     run leanebm check-theorems "$WORK/mathlib.parquet" --split $split --max-theorems "$TRAIN_THEOREMS" \
