@@ -214,9 +214,10 @@ class EvaluationRun:
 
     async def _open_each_once(self, opening: WorkbenchOpener) -> None:
         """Have whatever is wrong with a later arm said before any search, such as a head that fits no scorer."""
-        for config in [*self._arms.values()][1:]:
-            async with opening(config, self._observer):
-                pass
+        for name, config in [*self._arms.items()][1:]:
+            if not self._folder_of(name).exists():  # else it was opened by an earlier invocation
+                async with opening(config, self._observer):
+                    pass
 
     async def _measure_headroom(self, opening: WorkbenchOpener) -> Headroom | None:
         if self._headroom == 1:
