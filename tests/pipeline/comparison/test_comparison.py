@@ -12,7 +12,7 @@ import pytest
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import BudgetComparison, Interval, RunConfig, SearchRun, compare_runs
-from leanebm.pipeline.comparison.comparison import _bootstrap
+from leanebm.pipeline.comparison.comparison import _bootstrap, _gathered
 from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
 from leanebm.testing import LOST, ToyWorld
 from leanebm.trajectory import AnytimeCurve, Cost, read_trajectory
@@ -182,3 +182,13 @@ def test_the_exact_test(only_baseline: int, only_experiment: int, p: float) -> N
 def test_the_exact_test_of_thousands() -> None:
     row = BudgetComparison(budget=1, baseline=0, experiment=0, only_baseline=1900, only_experiment=2100, gain=NOTHING)
     assert row.p == pytest.approx(0.00164, abs=1e-4)
+
+
+def test_what_one_run_lacks_in_one_place_is_one_line() -> None:
+    lines = [
+        "$.config.energy_head: '69ab', not None",
+        "$.config.served.encoder.dim: 384, not 'nothing'",
+        "$.config.served.encoder.model: 'template', not 'nothing'",
+        "$.config.served.policy: 'nothing', not 'x'",
+    ]
+    assert list(_gathered(lines)) == [lines[0], "$.config.served.encoder: only in the experiment", lines[3]]

@@ -6,8 +6,8 @@ import math
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,7 +85,8 @@ class RunComparison:
     baseline: Path = attrs.field(converter=Path)
     experiment: Path = attrs.field(converter=Path)
     differences: tuple[str, ...]
-    """The settings that differ, each as ``$.path: experiment's, not baseline's``."""
+    """The settings that differ, each as ``$.path: experiment's, not baseline's``; where one of the runs lacks several in
+    one place, one line for them all."""
 
     cost: Cost
     theorems: int
@@ -174,7 +175,7 @@ def compare_runs(
     return RunComparison(
         baseline=Path(baseline),
         experiment=Path(experiment),
-        differences=tuple(differences),
+        differences=tuple(_gathered(differences)),
         cost=cost,
         theorems=len(known),
         left_out=tuple(name for name in pairs if name not in known),
@@ -188,6 +189,21 @@ def compare_runs(
 
 _Pair = tuple[Sequence[TheoremRecord], Sequence[TheoremRecord]]
 """One theorem's searches on both sides."""
+
+
+def _gathered(differences: Iterable[str]) -> Iterator[str]:
+    for key, lines in groupby(differences, lambda line: _place_of_missing(line) or line):
+        first, *more = lines
+        yield key if more else first
+
+
+def _place_of_missing(difference: str) -> str | None:
+    """Where what only one of the runs has a setting of belongs, if this is such a difference."""
+    path, _, values = difference.partition(": ")
+    place = path.rpartition(".")[0]
+    if values.endswith(", not 'nothing'"):
+        return f"{place}: only in the experiment"
+    return f"{place}: only in the baseline" if values.startswith("'nothing', not ") else None
 
 
 def _latest(run: Trajectory) -> RunInfo:
