@@ -85,8 +85,8 @@ class RunComparison:
     baseline: Path = attrs.field(converter=Path)
     experiment: Path = attrs.field(converter=Path)
     differences: tuple[str, ...]
-    """The settings that differ, each as ``$.path: experiment's, not baseline's``; where one of the runs lacks several in
-    one place, one line for them all."""
+    """The settings that differ, each as ``$.path: experiment's, not baseline's``; where one of the runs lacks several
+    in one place, one line for them all."""
 
     cost: Cost
     theorems: int
