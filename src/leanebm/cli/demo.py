@@ -86,7 +86,7 @@ def _show_energy(max_theorems: int | None, budget: int | None) -> None:
         "head has not seen them. Both searches get the same answers from Lean and the policy, so they differ in order "
         "alone.\n"
         "The first time, Lean is downloaded (121 MB) and prepared, which takes a minute or two. Sixty formulas took "
-        "three minutes on two cores that had other work as well.",
+        "one to three minutes on two cores that had other work as well.",
         err=True,
     )
     with open_display() as display:
