@@ -12,6 +12,8 @@ import pytest
 from leanebm.core import Candidate, ProofState, StateScorer, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import (
+    SHIPPED_HEAD,
+    EnergyConfig,
     EvaluationRun,
     Observer,
     PipelineEvent,
@@ -57,20 +59,14 @@ async def test_each_arm_is_the_run_that_it_would_be_alone(
     assert found.tactics_remembered > found.tactics_asked > 0
 
 
-async def test_an_arm_that_cannot_be_opened_is_found_before_any_search(
-    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+async def test_a_head_that_fits_no_scorer_is_found_before_anything_is_started(
+    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, never: WorkbenchOpener
 ) -> None:
-    @asynccontextmanager
-    async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
-        if isinstance(config.scorer, BreadthFirst):
-            raise ConfigError("the head of broad fits no scorer")
-        async with toy_bench(world)(config, observer) as bench:
-            yield bench
-
-    with pytest.raises(ConfigError, match="the head of broad fits no scorer"):
-        await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=opening).run()
-    assert not (tmp_path / "headroom").exists()
-    assert not (tmp_path / "arms").exists()
+    head = EnergyConfig(path=SHIPPED_HEAD)
+    fitted = attrs.evolve(arms["plain"], energy=head, scorer=LengthNormalisedLogProb(alpha=0.25))
+    with pytest.raises(ConfigError, match="tuned beside another exponent"):
+        await EvaluationRun({**arms, "fitted": fitted}, numbers(1, 2), tmp_path / "out", opening=never).run()
+    assert not (tmp_path / "out").exists()
 
 
 async def test_a_further_arm_asks_only_what_is_new(

@@ -165,11 +165,30 @@ async def open_guidance(
     head = checkpoint.head.to(device)
     if config.freeze_spectral:
         head.freeze_spectral()
-    header, is_alone = checkpoint.header, getattr(policy_scorer, "reads_energy", False)
-    beta = 1.0 if is_alone else _weight(config, header, policy_scorer)
-    scorer = guided_scorer(policy_scorer, header.calibration, beta=beta)
+    scorer = _guided(config, checkpoint.header, policy_scorer)
+    if not getattr(policy_scorer, "reads_energy", False):
+        _say_if_idle(config, checkpoint.header)
     async with HeadEnergyModel(head, encoder) as energy:
         yield Guidance(energy=energy, scorer=scorer)
+
+
+def check_guidance(config: EnergyConfig, policy_scorer: StateScorer) -> None:
+    """See whether the head, if there is one, can be added to ``policy_scorer``; only its header is read.
+
+    Raises:
+        ConfigError: torch is not installed, or the head was calibrated beside another scorer.
+        EnergyError: there is no head, or its header is damaged.
+    """
+    if config.path is not None:
+        from leanebm.energy import load_header
+
+        _guided(config, load_header(config.path), policy_scorer)
+
+
+def _guided(config: EnergyConfig, header: CheckpointHeader, policy_scorer: StateScorer) -> StateScorer:
+    is_alone = getattr(policy_scorer, "reads_energy", False)
+    beta = 1.0 if is_alone else _weight(config, header, policy_scorer)
+    return guided_scorer(policy_scorer, header.calibration, beta=beta)
 
 
 def guided_scorer(policy_scorer: StateScorer, calibration: Calibration | None, *, beta: float) -> StateScorer:
@@ -210,14 +229,6 @@ def _weight(config: EnergyConfig, header: CheckpointHeader, policy_scorer: State
         return config.beta
     chosen, how = header.tuned or header.calibration, "tuned" if header.tuned else "fitted"
     if chosen is None or chosen.beta == 0.0:
-        _log.warning(
-            "the energy head in %s gets weight 0: %s. Every state is still scored and recorded; see its report, or set "
-            "a weight with --beta",
-            config.path,
-            "with it, searches proved no more when it was tuned"
-            if header.tuned
-            else "its training found it no better than chance on siblings, or had too little to tell",
-        )
         return 0.0
     alpha = getattr(policy_scorer, "alpha", None)
     if alpha is not None and alpha != chosen.alpha:
@@ -226,3 +237,17 @@ def _weight(config: EnergyConfig, header: CheckpointHeader, policy_scorer: State
             [f"it is {chosen.beta:g} at alpha = {chosen.alpha:g}; at {alpha:g}, give one of your own @ --beta"],
         )
     return chosen.beta
+
+
+def _say_if_idle(config: EnergyConfig, header: CheckpointHeader) -> None:
+    """Warn of a head that has no say although nobody asked for that."""
+    chosen = header.tuned or header.calibration
+    if config.beta is None and (chosen is None or chosen.beta == 0.0):
+        _log.warning(
+            "the energy head in %s gets weight 0: %s. Every state is still scored and recorded; see its report, or set "
+            "a weight with --beta",
+            config.path,
+            "with it, searches proved no more when it was tuned"
+            if header.tuned
+            else "its training found it no better than chance on siblings, or had too little to tell",
+        )

@@ -17,6 +17,7 @@ from leanebm.core import Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
 from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.energy.guidance import check_guidance
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.events import LogObserver, Observer, stage
@@ -143,7 +144,8 @@ class EvaluationRun:
         """Search every arm, the baseline first, and compare; arms that are done stay done.
 
         Raises:
-            ConfigError: an arm's name or settings will not do, or the folder holds another evaluation.
+            ConfigError: an arm's name or settings will not do, its energy head does not fit its scorer, or the folder
+                holds another evaluation.
             LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
         """
         self._check()
@@ -152,7 +154,6 @@ class EvaluationRun:
         with AnswerFile.open(answers, about) as file:
             arena = Arena(file)
             async with self._open_lean() as lean:
-                await self._open_each_once(_remembering(lean, arena))
                 headroom = await self._measure_headroom(_remembering(lean, arena))
                 for name, config in self._arms.items():
                     for attempt in range(1, self._pass_n + 1):
@@ -199,6 +200,8 @@ class EvaluationRun:
             ]
         if problems:
             raise ConfigError("these arms cannot be tried side by side:", problems)
+        for config in self._arms.values():
+            check_guidance(config.energy, config.scorer)
 
     def _folder_of(self, name: str) -> Path:
         return self._folder / "arms" / name
@@ -211,13 +214,6 @@ class EvaluationRun:
         config = next(iter(self._arms.values()))
         async with open_lean_parts(config.lean, self._observer) as lean:
             yield partial(open_workbench, lean=lean)
-
-    async def _open_each_once(self, opening: WorkbenchOpener) -> None:
-        """Have whatever is wrong with a later arm said before any search, such as a head that fits no scorer."""
-        for name, config in [*self._arms.items()][1:]:
-            if not self._folder_of(name).exists():  # else it was opened by an earlier invocation
-                async with opening(config, self._observer):
-                    pass
 
     async def _measure_headroom(self, opening: WorkbenchOpener) -> Headroom | None:
         if self._headroom == 1:
