@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-import jinja2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leanebm._shown import fitting_repr, printable
+from leanebm._page import filled_page
+from leanebm._shown import fitting_repr
 from leanebm.energy.diagnostics._figures import Table, plots
 from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.head_report import VALIDATION_NAME, HeadReport
@@ -94,7 +94,9 @@ def write_report(folder: Path | str) -> Path:
     folder = Path(folder)
     report = HeadReport.read(folder)
     states = _columns(folder / VALIDATION_NAME, ("part", "on_path", "energy", "remaining"))
-    page = _template().render(
+    page = filled_page(
+        "leanebm.energy.diagnostics",
+        "report.html.j2",
         name=folder.resolve().name,
         report=report,
         style=_GRADE_STYLE[report.verdict.grade],
@@ -103,19 +105,8 @@ def write_report(folder: Path | str) -> Path:
         data=tuple(_data_rows(report.data)),
     )
     path = folder / REPORT_NAME
-    write_atomically(path, printable(page).encode())
+    write_atomically(path, page.encode())
     return path
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanebm.energy.diagnostics"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _rows(metrics: Mapping[str, Estimate]) -> Iterator[tuple[MetricInfo, str, str]]:

@@ -7,8 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from leanebm._extras import extra_needed
-from leanebm._shown import printable
+from leanebm._page import filled_page
 from leanebm.pipeline.comparison.comparison import RunComparison
 from leanebm.storage import write_atomically
 
@@ -27,19 +26,12 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
         MissingExtra: jinja2 is not installed; it comes with the extra ``energy``.
         OSError: the file cannot be written.
     """
-    with extra_needed("energy", "a page with curves"):
-        import jinja2
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanebm.pipeline.comparison"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     first = comparisons[0]
     curves = [(first.baseline, [(row.budget, row.baseline) for row in first.budgets])]
     curves += [(each.experiment, [(row.budget, row.experiment) for row in each.budgets]) for each in comparisons]
-    page = environment.get_template("page.html.j2").render(
+    page = filled_page(
+        "leanebm.pipeline.comparison",
+        "page.html.j2",
         comparisons=comparisons,
         cost=first.cost.noun,
         width=_WIDTH,
@@ -48,7 +40,7 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
         ticks=[(f"{row.budget:g}", _x(row.budget, first.budgets[-1].budget)) for row in first.budgets],
     )
     path = Path(path)
-    write_atomically(path, printable(page).encode())
+    write_atomically(path, page.encode())
     return path
 
 

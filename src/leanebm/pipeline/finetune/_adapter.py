@@ -30,8 +30,7 @@ from leanebm.serve.backends.hf.folder import (
     POLICY_NOTE,
     model_hash,
     problems_of_adapter,
-    problems_of_attention,
-    problems_of_model,
+    problems_of_files,
     prompt_format_of,
 )
 from leanebm.storage import write_atomically
@@ -49,11 +48,7 @@ def check_files(config: FinetuneConfig) -> None:
     Raises:
         ConfigError: with everything that is wrong.
     """
-    folder = Path(config.model)
-    problems = [f"{problem} @ model" for problem in problems_of_model(folder)]
-    if not problems and not (folder / "tokenizer.json").is_file():
-        problems.append(f"{folder} has no tokenizer.json, and only fast tokenizers are used @ model")
-    problems += [f"{problem} @ attention" for problem in problems_of_attention(config.attention)]
+    problems = problems_of_files(Path(config.model), config.attention)
     if config.continue_from is not None:
         problems += [f"{problem} @ continue_from" for problem in problems_of_adapter(config.continue_from)]
         shown_as = prompt_format_of(config.continue_from) or config.prompt_format
@@ -64,7 +59,7 @@ def check_files(config: FinetuneConfig) -> None:
     if problems:
         raise ConfigError(f"cannot fine-tune {config.model}", problems)
     if config.continue_from is not None:
-        _require_base(config.continue_from, base_hash(folder))
+        _require_base(config.continue_from, base_hash(Path(config.model)))
 
 
 def device_of(config: FinetuneConfig) -> torch.device:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from leanebm._extras import extra_needed
-from leanebm._shown import printable
+from leanebm._page import filled_page
 from leanebm.pipeline.iteration.summary import IterationRow, IterationSummary
 from leanebm.storage import write_atomically
 
@@ -63,18 +62,11 @@ def write_iteration_page(path: str | os.PathLike[str], summary: IterationSummary
         MissingExtra: jinja2 is not installed; it comes with the extra ``energy``.
         OSError: the file cannot be written.
     """
-    with extra_needed("energy", "a page with curves"):
-        import jinja2
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanebm.pipeline.iteration"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     headings, table = iteration_table(summary)
     last = summary.rows[-1].round
-    page = environment.get_template("page.html.j2").render(
+    page = filled_page(
+        "leanebm.pipeline.iteration",
+        "page.html.j2",
         arms=list(dict.fromkeys(row.arm for row in summary.rows)),
         charts=list(_charts(summary, last)),
         headings=headings,
@@ -85,7 +77,7 @@ def write_iteration_page(path: str | os.PathLike[str], summary: IterationSummary
         height=_HEIGHT,
     )
     path = Path(path)
-    write_atomically(path, printable(page).encode())
+    write_atomically(path, page.encode())
     return path
 
 

@@ -32,17 +32,21 @@ _FLASH: Final = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_
 """Implementations that transformers would download if the package is not installed."""
 
 
+def problems_of_files(model: Path, attention: str | None) -> list[str]:
+    """Why the model there cannot be read, or not with this attention, each with the setting that says so."""
+    problems = [f"{problem} @ model" for problem in problems_of_model(model)]
+    if not problems and not (model / "tokenizer.json").is_file():
+        problems.append(f"{model} has no tokenizer.json, and only fast tokenizers are used @ model")
+    return [*problems, *(f"{problem} @ attention" for problem in problems_of_attention(attention))]
+
+
 def check_paths(config: HfConfig) -> None:
     """See that the model and its adapters are where they should be, and that nothing would be downloaded.
 
     Raises:
         ConfigError: with everything that is wrong.
     """
-    folder = Path(config.model)
-    problems = [f"{problem} @ model" for problem in problems_of_model(folder)]
-    if not problems and not (folder / "tokenizer.json").is_file():
-        problems.append(f"{folder} has no tokenizer.json, and only fast tokenizers are served @ model")
-    problems += [f"{problem} @ attention" for problem in problems_of_attention(config.attention)]
+    problems = problems_of_files(Path(config.model), config.attention)
     for name, path in config.adapters.items():
         problems += [f"{problem} @ adapters.{name}" for problem in problems_of_adapter(Path(path))]
     if problems:
