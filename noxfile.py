@@ -7,6 +7,7 @@ through ``constraints.txt``.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -59,6 +60,32 @@ def tests(session: nox.Session) -> None:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
     install(session, "embedded", "energy", "serve", "test")
     run_pytest(session, *session.posargs)
+
+
+@nox.session
+def native(session: nox.Session) -> None:
+    """Run the conformance and soundness suites over a Lean of yours, and write a report to send us.
+
+    ``nox -s native -- --project DIR`` takes the toolchain of a Lake project; ``--backend pantograph`` the Pantograph
+    that you built under ``vendor``, or ``--program FILE``; ``--import Mathlib`` has theorems stated over Mathlib;
+    ``--report FILE`` names the report; what else there is goes to pytest.
+    """
+    parser = argparse.ArgumentParser(prog="nox -s native --", allow_abbrev=False)
+    parser.add_argument("--backend", choices=["native", "pantograph", "embedded"], default="native")
+    parser.add_argument("--project", metavar="DIR")
+    parser.add_argument("--program", metavar="FILE")
+    parser.add_argument("--import", dest="imports", action="append", metavar="MODULE")
+    parser.add_argument("--report", default="lean-report.md", metavar="FILE")
+    asked, others = parser.parse_known_args(session.posargs)
+    install(session, "embedded", "test")
+    options = ["--lean-backend", asked.backend, "--lean-report", asked.report]
+    if asked.project is not None:
+        options += ["--lean-project", asked.project]
+    if asked.program is not None:
+        options += ["--lean-program", asked.program]
+    for module in asked.imports or ():
+        options += ["--lean-import", module]
+    run_pytest(session, "tests/lean/repl", "tests/soundness", "-m", "lean", "-q", *options, *others)
 
 
 @nox.session

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from chosen_lean import ChosenLean
+from lean_report import LeanReport
 
-from leanebm.lean import Certifier, LeanPoolConfig
-from leanebm.lean.embedded import EmbeddedLean
+from leanebm.lean import Certifier
 
 from .tally import Tally
 
@@ -18,12 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash.setdefault(_TALLY, Tally())
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     tally = config.stash.get(_TALLY, Tally())
     if not tally.is_empty:
         terminalreporter.section("soundness")
         for line in tally.lines():
             terminalreporter.line(line)
+        if (report := config.pluginmanager.get_plugin(LeanReport.__name__)) is not None:
+            report.remarks.extend(tally.lines())
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +37,7 @@ def tally(pytestconfig: pytest.Config) -> Tally:
 
 
 @pytest.fixture(scope="session")
-async def certifier(embedded_lean: EmbeddedLean) -> AsyncIterator[Certifier]:
+async def certifier(chosen_lean: ChosenLean) -> AsyncIterator[Certifier]:
     """The certifier that all attacks are after."""
-    assert embedded_lean.node.is_file()
-    async with Certifier(LeanPoolConfig.embedded(), max_certifications=2000) as certifier:
+    async with Certifier(chosen_lean.config(), max_certifications=2000) as certifier:
         yield certifier

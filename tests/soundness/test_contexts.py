@@ -10,7 +10,7 @@ from leanebm.lean import Certifier, LeanPool
 from .context_attacks import ASKED_CONTEXT, OTHER_CONTEXTS, OtherContext
 from .tally import Tally
 
-pytestmark = pytest.mark.lean
+pytestmark = [pytest.mark.lean, pytest.mark.usefixtures("our_repl")]
 
 _TREE = """\
 inductive Tree (α : Type) where

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import attrs
 import pytest
+from chosen_lean import ChosenLean
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
-from leanebm.lean import Certifier, LeanPool, LeanPoolConfig
-from leanebm.lean.embedded import EmbeddedLean
+from leanebm.lean import Certifier, LeanPool
 from leanebm.lean.files import FileRefused, FileSorries, LeanFiles
 from leanebm.pipeline.fill.in_place import InPlaceCertifier
 
 from .tally import Tally
 
-pytestmark = pytest.mark.lean
+pytestmark = [pytest.mark.lean, pytest.mark.usefixtures("our_repl")]
 
 
 @attrs.frozen
@@ -238,9 +238,8 @@ INTO = [
 
 
 @pytest.fixture(scope="module")
-async def files(embedded_lean: EmbeddedLean, certifier: Certifier) -> AsyncIterator[LeanFiles]:
-    assert embedded_lean.node.is_file()
-    async with LeanPool(LeanPoolConfig.embedded(num_workers=1)) as pool:
+async def files(chosen_lean: ChosenLean, certifier: Certifier) -> AsyncIterator[LeanFiles]:
+    async with LeanPool(chosen_lean.config(num_workers=1)) as pool:
         yield LeanFiles(pool, certifier)
 
 

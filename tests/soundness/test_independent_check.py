@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chosen_lean import ChosenLean
 
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError
-from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.lean import Certifier
 from leanebm.pipeline import CertificateRecord, CertificationRun, ProofFileReport, record_path, write_proof
 from leanebm.pipeline.certification_run import read_proof_file
 
 from .tally import Tally
 
-pytestmark = pytest.mark.lean
+pytestmark = [pytest.mark.lean, pytest.mark.usefixtures("our_repl")]
 
 _THEOREM = Theorem(name="t", statement="∀ (a b : Nat), a + b = b + a ∧ a * 1 = a", header="open Nat")
 _TACTICS = ["intro a b", "constructor", "· exact Nat.add_comm a b", "· exact Nat.mul_one a"]
@@ -67,7 +68,7 @@ _OTHER_STATEMENTS = (
 
 @pytest.fixture(scope="module")
 async def checked(
-    certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+    certificate: Certificate, chosen_lean: ChosenLean, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, CertificationResult | None]:
     """Texts whose record's hash was made to fit, and what a fresh process says; ``None``: not even of the shape."""
     folder = tmp_path_factory.mktemp("changed")
@@ -78,7 +79,7 @@ async def checked(
     texts = [certificate.source, *others, *changed]
     paths = {text: _write(folder, i, certificate, text, forge=True) for i, text in enumerate(texts)}
     shaped = {text: path for text, path in paths.items() if _is_proof_file(path)}
-    results = await CertificationRun(LeanPoolConfig.embedded(), list(shaped.values())).run()
+    results = await CertificationRun(chosen_lean.config(), list(shaped.values())).run()
     return dict.fromkeys(texts) | {text: _verdict(report) for text, report in zip(shaped, results, strict=True)}
 
 
@@ -139,7 +140,9 @@ _FORGED_RECORDS: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.fixture(scope="module")
-async def judged(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+async def judged(
+    certificate: Certificate, chosen_lean: ChosenLean, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[str, str]]:
     """What becomes of an honest file under each of these records: the reason, and the one that was expected."""
     folder = tmp_path_factory.mktemp("records")
     paths = []
@@ -148,7 +151,7 @@ async def judged(certificate: Certificate, tmp_path_factory: pytest.TempPathFact
         record = json.loads(record_path(path).read_text(encoding="utf-8")) | changes
         record_path(path).write_text(json.dumps(record), encoding="utf-8")
         paths.append(path)
-    results = [report.result for report in await CertificationRun(LeanPoolConfig.embedded(), paths).run()]
+    results = [report.result for report in await CertificationRun(chosen_lean.config(), paths).run()]
     reasons = [result.reason if isinstance(result, CertificationRejected) else "" for result in results]
     return {
         name: (reason, expected) for (name, (_, expected)), reason in zip(_FORGED_RECORDS.items(), reasons, strict=True)
@@ -196,7 +199,9 @@ _OTHER_CONTEXTS: dict[str, tuple[tuple[str, str], bool, bool, str]] = {
 
 
 @pytest.fixture(scope="module")
-async def judged_contexts(certifier: Certifier, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+async def judged_contexts(
+    certifier: Certifier, chosen_lean: ChosenLean, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """Why each of these is rejected; empty if it is not."""
     certificate = await certifier.certify(_IN_CONTEXT, ["rfl"])
     assert isinstance(certificate, Certificate)
@@ -211,7 +216,7 @@ async def judged_contexts(certifier: Certifier, tmp_path_factory: pytest.TempPat
             record["theorem"]["context"] = record["theorem"]["context"].replace(*change)
             record_path(path).write_text(json.dumps(record), encoding="utf-8")
         paths.append(path)
-    results = [_verdict(report) for report in await CertificationRun(LeanPoolConfig.embedded(), paths).run()]
+    results = [_verdict(report) for report in await CertificationRun(chosen_lean.config(), paths).run()]
     reasons = [result.reason if isinstance(result, CertificationRejected) else "" for result in results]
     return dict(zip(_OTHER_CONTEXTS, reasons, strict=True))
 

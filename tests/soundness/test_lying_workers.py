@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chosen_lean import ChosenLean
 
 from leanebm.core import Candidate, Certificate, CertificationRejected, CertificationResult, SearchOutcome, Theorem
 from leanebm.errors import WorkerLost, WorkerStartError
@@ -192,10 +193,12 @@ async def test_messages_are_read_strictly(units: list[dict[str, Any]], reason: s
 
 
 @pytest.mark.lean
-async def test_a_certifier_that_lies_throughout_is_found_out_by_an_independent_check(tmp_path: Path) -> None:
+async def test_a_certifier_that_lies_throughout_is_found_out_by_an_independent_check(
+    tmp_path: Path, chosen_lean: ChosenLean
+) -> None:
     """Nothing on our side of the pipe can tell such a certificate from a true one: this is the trust model's edge."""
     lie = await _certify(liar(proof_certify=[{"certificate": _CERTIFICATE}]))
     assert isinstance(lie, Certificate)
-    (report,) = await CertificationRun(LeanPoolConfig.embedded(), [write_proof(lie, tmp_path)]).run()
+    (report,) = await CertificationRun(chosen_lean.config(), [write_proof(lie, tmp_path)]).run()
     assert isinstance(report.result, CertificationRejected)
     assert report.result.reason == "elaboration"

@@ -37,7 +37,7 @@ def folder(embedded_lean: EmbeddedLean, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def repl_over_initializers(embedded_lean: EmbeddedLean, folder: Path) -> Iterator[Any]:
-    repl = Repl(attrs.evolve(embedded_lean, repl=folder), ("Init", "WithInitializers"))
+    repl = Repl(attrs.evolve(embedded_lean, repl=folder).worker_command(("Init", "WithInitializers")))
     yield repl
     repl.process.kill()
     repl.close()

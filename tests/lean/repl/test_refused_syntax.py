@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from leanebm.lean.embedded import EmbeddedLean
+from chosen_lean import ChosenLean
 
 from .conftest import Repl
 from .honest_proofs import HONEST_PROOFS
@@ -29,9 +28,9 @@ _FOR_PROOFS = {
 
 
 @pytest.fixture(scope="module")
-def whole_lean(embedded_lean: EmbeddedLean) -> Iterator[Any]:
+def whole_lean(chosen_lean: ChosenLean) -> Iterator[Any]:
     """A REPL over all of Lean's modules."""
-    repl = Repl(embedded_lean, ("Lean",))
+    repl = Repl(chosen_lean.command("Lean"))
     yield repl
     repl.process.kill()
     repl.close()

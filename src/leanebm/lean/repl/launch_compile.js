@@ -16,7 +16,7 @@ const { boot, run } = require('./runtime.js');
 run(async () => {
   const [runtime, library, compiler, source, out] = process.argv.slice(2).map((argument) => path.resolve(argument));
   const lean = await boot({ folder: runtime, threads: 1 });
-  lean.initialize({ readOnly: [library], writable: [path.dirname(out)], leanPath: [library] });
+  lean.initialize({ readOnly: [library], writable: [path.dirname(out)], leanPath: [library, path.dirname(out)] });
   const text = fs.readFileSync(compiler, 'utf8').replace(/^import Lean$/m, '');
   const environment = lean.elaborate(text, lean.importModules(['Lean']));
   return lean.runMain(environment, [fs.readFileSync(source, 'utf8'), path.basename(source), out]);

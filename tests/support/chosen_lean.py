@@ -1,0 +1,51 @@
+"""The Lean that the suites run over: the embedded one, or one that ``--lean-backend`` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.lean.backends.base import WorkerCommand
+
+NAMES: Final = ("embedded", "native", "pantograph")
+
+
+@attrs.frozen(kw_only=True)
+class ChosenLean:
+    """A backend, and the modules that theorems are stated over."""
+
+    backend: LeanBackend
+    imports: tuple[str, ...] = ("Init",)
+
+    @classmethod
+    def named(cls, name: str, project: Path | None, program: Path | None, imports: tuple[str, ...]) -> ChosenLean:
+        """The backend of that name, over a Lake project if one is given; ``program`` is a Pantograph's."""
+        backend: LeanBackend = EmbeddedBackend()
+        if name == "native":
+            backend = NativeBackend(project=project)
+        elif name == "pantograph" and program is not None:
+            backend = PantographBackend(binary=program, project=project)
+        elif name == "pantograph":
+            backend = LeanPoolConfig.with_bundled_pantograph(project).backend
+        return cls(backend=backend, imports=imports)
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.backend.name == "embedded"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its workers run our REPL, and not plain Pantograph."""
+        return not isinstance(self.backend, PantographBackend)
+
+    def config(self, **settings: Any) -> LeanPoolConfig:
+        return LeanPoolConfig(backend=self.backend, imports=self.imports, **settings)
+
+    def command(self, *arguments: str) -> WorkerCommand:
+        """What starts a worker; ``arguments`` in place of the imports go to it unseen."""
+        command = self.backend.prepare(self.imports)
+        front = command.argv[: len(command.argv) - len(self.imports)]
+        return attrs.evolve(command, argv=(*front, *(arguments or self.imports)))
