@@ -56,6 +56,8 @@ from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
 from leanebm.pipeline.theorem_check import Cause, StatementCheck, TheoremCheckRun, check_statements
 from leanebm.pipeline.theorem_sets import BUNDLED, find_theorems, fit_imports, load_theorems, notes_on
+from leanebm.pipeline.view.page import write_view
+from leanebm.pipeline.view.server import ViewServer
 from leanebm.pipeline.workbench import (
     LeanParts,
     Workbench,
@@ -143,6 +145,7 @@ __all__ = [
     "TunedArm",
     "Tuning",
     "TuningRun",
+    "ViewServer",
     "Workbench",
     "WorkbenchOpener",
     "certified_proofs",
@@ -180,4 +183,5 @@ __all__ = [
     "write_comparison_page",
     "write_iteration_page",
     "write_proof",
+    "write_view",
 ]

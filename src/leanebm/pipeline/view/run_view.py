@@ -1,0 +1,164 @@
+"""What a trajectory holds, as the viewer's page is told of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leanebm._shown import counted, shown
+from leanebm._viewer import TREE_COLUMNS, short_key
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.pipeline.search.summary import is_remembered
+from leanebm.storage import RunInfo, Shard, ShardSet
+from leanebm.trajectory import TRAJECTORY_FOLDER, TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow
+
+_COSTS = (
+    "nodes", "expansions", "tactic_calls", "policy_calls", "energy_calls",
+    "wall_s", "policy_s", "lean_s", "score_s", "certify_s",
+)  # fmt: skip
+
+_ATTEMPT = ("tactic", "log_prob", "kind", "target", "message", "elapsed_s")
+
+Tree = Mapping[str, list[Any]]
+"""Columns, one entry per node: :data:`leanebm._viewer.TREE_COLUMNS`."""
+
+
+@attrs.define
+class RunView:
+    """A run to look at, which may go on meanwhile: each shard's footer is read once, when it is there."""
+
+    path: Path = attrs.field(converter=Path)
+    """A run's folder, its trajectory, or one shard of it."""
+
+    may_be_empty: bool = attrs.field(default=False, kw_only=True)
+    """Whether a folder without a shard is a run that has finished no theorem yet, rather than a mistake."""
+
+    _shards: dict[Path, Shard[TheoremRecord, TrajectoryRow]] = attrs.field(init=False, factory=dict, repr=False)
+
+    def trajectory(self) -> Trajectory:
+        """What is there now; only footers are read, each once.
+
+        Raises:
+            TrajectoryError: there is none, or a shard is damaged or of another version.
+        """
+        paths = self._shard_paths()
+        if not paths and not self.may_be_empty:
+            raise TrajectoryError(
+                f"{self.path} holds no finished shard: give a run's folder, its trajectory, or one shard of it"
+            )
+        self._shards = {path: self._shards.get(path) or Shard.open(path, TRAJECTORY_FORMAT) for path in paths}
+        return ShardSet(self.path, TRAJECTORY_FORMAT, tuple(self._shards.values()))
+
+    def as_json(self, number: int = 0, *, theorem: str | None = None) -> dict[str, Any]:
+        """What the page is told of the run, but for its trees.
+
+        Args:
+            number: of the run, in the ids of its theorems.
+            theorem: leave out all others.
+
+        Raises:
+            ConfigError: there is no such theorem.
+            TrajectoryError: as :meth:`trajectory`.
+        """
+        trajectory = self.trajectory()
+        records = [record for record in trajectory.records if theorem in (None, record.theorem.name)]
+        if theorem is not None and not records and not self.may_be_empty:
+            raise ConfigError(f"{self.path} has no such theorem:", [f"{shown(theorem)} @ --theorem"])
+        runs = trajectory.runs
+        return {
+            "name": str(self.path),
+            "about": "; ".join([_about(runs[-1]), counted(len(records), "theorem")] if runs else ["nothing yet"]),
+            "notes": _notes(runs),
+            "theorems": [record_json(record) | {"id": f"tree-{number}-{at}"} for at, record in enumerate(records)],
+        }
+
+    def trees(self, names: Mapping[str, str]) -> Iterator[tuple[str, Tree]]:
+        """Trees, one shard's after the other.
+
+        Args:
+            names: of the theorems that are wanted, each with what its tree is to be called.
+
+        Raises:
+            TrajectoryError: a shard is damaged, or is gone.
+        """
+        trajectory = self.trajectory()
+        final = {record.theorem.name: record.run_id for record in trajectory.records if record.theorem.name in names}
+        told = set()
+        for shard in trajectory.shards:
+            present = [each.theorem.name for each in shard.records if final.get(each.theorem.name) == each.run_id]
+            if not present:
+                continue
+            table = shard.table()
+            for name in present:
+                rows = table.filter(pc.equal(table["theorem"], name))
+                if rows.num_rows:
+                    told.add(name)
+                    yield names[name], tree_json(rows)
+        for name in sorted(names.keys() - told):  # its proof could not be opened
+            yield names[name], {column: [] for column in TREE_COLUMNS}
+
+    def tree(self, theorem: str) -> Tree:
+        """One theorem's tree; without nodes if its proof could not be opened.
+
+        Raises:
+            TrajectoryError: its shard is damaged, or is gone.
+        """
+        [(_, tree)] = self.trees({theorem: theorem})
+        return tree
+
+    def _shard_paths(self) -> list[Path]:
+        if self.path.is_file():
+            return [self.path]
+        in_run = self.path / TRAJECTORY_FOLDER
+        # A live run makes the folder in the folder only when it begins to write.
+        return sorted((in_run if in_run.is_dir() else self.path).glob("part-*.parquet"))
+
+
+def record_json(record: TheoremRecord) -> dict[str, Any]:
+    """What is known of a theorem as a whole."""
+    certificate = record.certificate
+    return {
+        "name": record.theorem.name,
+        "statement": record.theorem.display,
+        "header": record.theorem.header,
+        "context": record.theorem.context,
+        "outcome": record.outcome.value,
+        "proof": None if certificate is None else list(certificate.tactics),
+        "error": record.error,
+        "rejections": [f"{each.reason}: {each.message}" for each in record.rejections],
+        "searched": f"{record.run_id} {record.started_unix_s}",
+    } | {name: getattr(record, name) for name in _COSTS}
+
+
+def tree_json(rows: pa.Table) -> Tree:
+    """One theorem's rows, in the order of their nodes, as columns."""
+    tree: dict[str, list[Any]] = rows.sort_by("node").select(TREE_COLUMNS).to_pydict()
+    tree["state_key"] = [short_key(key) for key in tree["state_key"]]
+    tree["attempts"] = [[[each[name] for name in _ATTEMPT] for each in attempts] for attempts in tree["attempts"]]
+    return tree
+
+
+def _about(run: RunInfo) -> str:
+    scorer = run.config.get("scorer")
+    kind = scorer.get("kind") if isinstance(scorer, Mapping) else None
+    version = run.lean_version.partition(",")[0]  # without its commit
+    return "; ".join([*([str(kind)] if kind else []), f"seed {run.seed}", f"{run.backend} Lean {version}"])
+
+
+def _notes(runs: tuple[RunInfo, ...]) -> list[str]:
+    notes = [f"pooled despite: {line}" for run in runs for line in run.resumed_despite]
+    if any(map(is_remembered, runs)):
+        notes.append("answers may come from another search, so the times mean nothing")
+    return notes
+
+
+def view_file(path: str | os.PathLike[str]) -> Path:
+    """Where the page of a run is written if nobody says otherwise: in the run's folder, or beside the shard."""
+    path = Path(path)
+    return (path.parent if path.is_file() else path) / "view.html"

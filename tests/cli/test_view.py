@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def run(leanebm_command: Leanebm, toy_lean: object) -> str:
+    assert toy_lean is not None
+    Path("theorems.txt").write_text("3\n31\n")
+    for name, scorer in (("run", "length_normalised"), ("other", "breadth_first")):
+        options = ("--output", name, "--budget", "8", "--scorer", scorer)
+        assert leanebm_command("search", "--theorems", "theorems.txt", *options).exit_code == 0
+    return "run"
+
+
+def test_a_page_is_written_into_the_runs_folder_or_where_one_says(leanebm_command: Leanebm, run: str) -> None:
+    result = leanebm_command("view", run)
+    assert (result.exit_code, result.stdout) == (0, "run/view.html\n")
+    page = Path("run/view.html").read_text(encoding="utf-8")
+    assert page.count("application/octet-stream") == 3
+    assert leanebm_command("view", run, "--beside", "other", "--output", "both.html").stdout == "both.html\n"
+    assert Path("both.html").read_text(encoding="utf-8").count("application/octet-stream") == 5
+
+
+def test_text_and_graphs_are_printed_or_written(leanebm_command: Leanebm, run: str) -> None:
+    listed = leanebm_command("view", run, "--text").stdout.splitlines()
+    assert len(listed) == 3
+    name = listed[1].split()[1]
+    tree = leanebm_command("view", run, "--text", "--theorem", name).stdout
+    assert tree.startswith(f"{name}: ")
+    assert "#0" in tree
+    assert leanebm_command("view", run, "--dot", "--theorem", name).stdout.startswith("digraph ")
+    assert leanebm_command("view", run, "--dot", "--theorem", name, "--output", "tree.dot").stdout == "tree.dot\n"
+    assert Path("tree.dot").read_text(encoding="utf-8").startswith("digraph ")
+
+
+def test_what_is_wrong_is_said(leanebm_command: Leanebm, run: str) -> None:
+    result = leanebm_command("view", run, "--theorem", "nobody")
+    assert result.exit_code == 2
+    assert "'nobody' @ --theorem" in result.stderr
+    result = leanebm_command("view", run, "--dot")
+    assert result.exit_code == 2
+    assert "name one of the 2 @ --theorem" in result.stderr
+    Path("empty").mkdir()
+    result = leanebm_command("view", "empty")
+    assert result.exit_code == 3
+    assert "give a run's folder" in result.stderr
+
+
+def test_it_is_served_until_it_is_stopped(leanebm_command: Leanebm, run: str) -> None:
+    assert leanebm_command("view", run).exit_code == 0
+    command = [sys.executable, "-m", "leanebm", "view", run, "--serve"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stderr is not None
+            url = serving.stderr.readline().split()[2]
+            with urllib.request.urlopen(f"{url}index") as answer:  # noqa: S310 - our own
+                assert b'"name":"run"' in answer.read()
+            os.kill(serving.pid, signal.SIGINT)
+            assert serving.stderr.read() == "Stopped.\n"
+            assert serving.wait() == 0
+        finally:
+            serving.kill()

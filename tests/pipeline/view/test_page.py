@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import NAMES, Page, find_browser, open_browser
+
+from leanebm.pipeline.view.page import write_view
+from leanebm.pipeline.view.run_view import RunView
+from leanebm.pipeline.view.server import ViewServer
+from leanebm.testing import ToyWorld
+
+MakeSearched = Callable[..., Awaitable[Path]]
+Opened = Callable[[str], Any]
+
+in_browser = pytest.mark.skipif(
+    find_browser() is None, reason=f"there is no browser to look at the page with ({', '.join(NAMES)})"
+)
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path, url: str, *, theme: str = "light") -> AsyncIterator[Page]:
+    """The page in a real browser, in which nothing may go wrong."""
+    profile = tmp_path / "profile"
+    async with open_browser(profile) as new_page:
+        page = await new_page()
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        await page.send("Emulation.setEmulatedMedia", features=features)
+        await page.go(url)
+        yield page
+        assert page.errors == []
+    shutil.rmtree(profile, ignore_errors=True)
+
+
+async def text(page: Page, selector: str) -> str:
+    return str(await page.value(f"document.querySelector({selector!r}).innerText"))
+
+
+async def type_into(page: Page, selector: str, said: str) -> None:
+    await page.click_on(selector)
+    await page.value(f"document.querySelector({selector!r}).select()")
+    await page.send("Input.insertText", text=said)
+
+
+async def choose(page: Page, selector: str, option: str) -> None:
+    await page.value(
+        f"(() => {{ const box = document.querySelector({selector!r}); box.value = {option!r}; "
+        "box.dispatchEvent(new Event('change')); })()"
+    )
+
+
+async def click_node(page: Page, node: int, *, pane: int = 0, times: int = 1) -> None:
+    """Click on a node where the page says that it is drawn."""
+    await page.value(f"canvas = app.panes[{pane}].canvas, box = canvas.canvas.getBoundingClientRect()")
+    place = await page.value(f"[box.x + canvas.placeOf({node})[0], box.y + canvas.placeOf({node})[1]]")
+    await page.click(*place, times=times)
+
+
+async def test_a_page_holds_every_theorem_of_one_or_two_runs(searched: MakeSearched, tmp_path: Path) -> None:
+    run = await searched("run", {"n8": "8", "n31": "31"})
+    other = await searched("other", {"n8": "8"}, breadth_first=True)
+    assert write_view(run) == run / "view.html"
+    page = write_view(str(run), beside=str(other), output=str(tmp_path / "both.html"))
+    for name in ("index", "tree-0-0", "tree-0-1", "tree-1-0"):
+        assert f'id="{name}"' in page.read_text(encoding="utf-8")
+    only = write_view(run, theorem="n31", output=tmp_path / "one.html").read_text(encoding="utf-8")
+    assert 'id="tree-0-0"' in only
+    assert 'id="tree-0-1"' not in only
+
+
+@in_browser
+async def test_everything_on_the_page_works(searched: MakeSearched, tmp_path: Path) -> None:
+    run = await searched("run", {"n8": "8", "n31": "31", "n63": "63"}, budget=20)
+    tree = RunView(run).tree("n31")
+    async with opened(tmp_path, write_view(run).as_uri()) as page:
+        assert await text(page, "#title h2") == "n8"
+        assert "3 of 3 theorems" in await text(page, "#list-count")
+        # The list: filters, search, keys.
+        await type_into(page, "#find-theorem", "n3")
+        assert "1 of 3 theorems" in await text(page, "#list-count")
+        await page.press("Escape")
+        await page.click_on(".theorem")
+        await page.until("document.querySelector('#title h2').innerText === 'n31'")
+        await page.value("app.list.find(''), app.list.mark('n31')")
+        # The tree: a node, and everything that was recorded of it.
+        refusing = next(node for node, tried in enumerate(tree["attempts"]) if any(each[4] for each in tried))
+        await click_node(page, refusing)
+        details = await text(page, "#details")
+        assert f"node #{refusing}" in details
+        for tactic, _, fate, _, message, _ in tree["attempts"][refusing]:
+            assert tactic in details
+            assert message in details
+            assert {"rejected": "refused", "advanced": "led on"}.get(fate, "") in details
+        # The replay, by its slider, its buttons and its keys.
+        await page.press("Home")
+        assert "expansion 0 of 20 · 1 nodes" in await text(page, ".replay output")
+        await page.press(".", ".", ",")
+        assert "expansion 1 of 20" in await text(page, ".replay output")
+        await page.click_on(".replay button[title^='a step on']")
+        assert "expansion 2 of 20" in await text(page, ".replay output")
+        await page.value("Object.assign(app.active.slider, { value: 7 }).dispatchEvent(new Event('input'))")
+        assert "expansion 7 of 20" in await text(page, ".replay output")
+        await page.press(" ")
+        await page.until("document.querySelector('.replay output').innerText.startsWith('expansion 20 of')")
+        # The deep link says all of it; another page that is opened with it shows the same.
+        await page.press("Home", ".", ".")
+        address = await page.value("location.href")
+        assert address.endswith(f"#t=n31&n={tree['expansion'].index(1)}&k=2")
+        await page.press("]")
+        await page.until("document.querySelector('#title h2').innerText === 'n63'")
+        await page.value("history.back()")
+        await page.until("document.querySelector('#title h2').innerText === 'n31'")
+        assert "expansion 2 of 20" in await text(page, ".replay output")
+        # Colours, filters, search in the tree, theme, help.
+        for colour in await page.value("[...document.querySelectorAll('#colour option')].map((each) => each.value)"):
+            await choose(page, "#colour", colour)
+        for what in await page.value("[...document.querySelectorAll('#show option')].map((each) => each.value)"):
+            await choose(page, "#show", what)
+        await choose(page, "#show", "everything")
+        await type_into(page, "#find-node", "unknown tactic")
+        assert "nodes; Enter goes on" in await text(page, "#found")
+        await page.press("Enter", "Enter", "Escape")
+        assert await page.value("document.activeElement === document.body")
+        for key in ("ArrowLeft", "ArrowRight", "ArrowDown", "ArrowUp", "f", "z", "p", "m", "m", "x", "[", "]"):
+            await page.press(key)
+        await page.press("t")
+        assert await page.value("document.documentElement.dataset.theme") == "dark"
+        await page.press("?")
+        assert await page.value("document.querySelector('#help').open")
+        assert "the whole tree" in await text(page, "#keys")
+        await page.click_on("#help button")
+        for button in ("#fit", "#proof", "#theme", "#merges"):
+            await page.click_on(button)
+        asked = [url for url in page.asked if not url.startswith(("file:", "data:"))]
+        assert asked == [], "the page asks nothing of a network"
+
+
+@in_browser
+async def test_a_link_opens_what_it_says_and_folding_hides_what_is_below(
+    searched: MakeSearched, tmp_path: Path
+) -> None:
+    run = await searched("run", {"n8": "8", "n31": "31"}, budget=20)
+    url = f"{write_view(run).as_uri()}#t=n31&n=2&k=9&c=priority&s=no+dead+ends"
+    async with opened(tmp_path, url, theme="dark") as page:
+        assert await text(page, "#title h2") == "n31"
+        assert "expansion 9 of 20" in await text(page, ".replay output")
+        assert "node #2" in await text(page, "#details")
+        assert await page.value("[colour.value, show.value, document.documentElement.dataset.theme].join()") == (
+            "priority,no dead ends,dark"
+        )
+        before = await page.value("app.active.canvas.layout.order.length")
+        await click_node(page, 0, times=2)
+        assert await page.value("app.active.canvas.layout.order.length") == 1 < before
+
+
+@in_browser
+async def test_text_from_outside_is_shown_and_does_nothing(
+    searched: MakeSearched, hostile_world: ToyWorld, tmp_path: Path
+) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    run = await searched("run", {name: "start"}, world=hostile_world)
+    async with opened(tmp_path, write_view(run).as_uri()) as page:
+        await page.value("window.alert = () => { throw new Error('it ran') }")
+        assert await text(page, "#title h2") == name
+        for node in range(len(RunView(run).tree(name)["parent"])):
+            await page.value(f"app.active.choose({node})")
+        await page.value("app.active.choose(0)")
+        details = await text(page, "#details")
+        assert "</script><img src=x onerror=alert(1)>" in details
+        assert "a\\u202eb\\u001b[2J" in details, "what turns text round is written out"
+        assert await page.value("document.querySelectorAll('img, svg').length") == 0
+        assert await page.value("document.querySelectorAll('script:not([type])').length") == 8
+
+
+@in_browser
+async def test_two_runs_point_at_the_same_state(searched: MakeSearched, tmp_path: Path) -> None:
+    theorems = {"n8": "8", "n31": "31"}
+    run = await searched("run", theorems, budget=20)
+    other = await searched("other", theorems, budget=20, breadth_first=True)
+    page_file = write_view(run, beside=other, output=tmp_path / "both.html")
+    async with opened(tmp_path, f"{page_file.as_uri()}#t=n31") as page:
+        assert await page.value("document.querySelectorAll('canvas').length") == 2
+        one, two = RunView(run).tree("n31"), RunView(other).tree("n31")
+        node = next(node for node, key in enumerate(one["state_key"]) if node > 3 and key in two["state_key"])
+        await page.value(f"app.panes[0].choose({node})")
+        twin = two["state_key"].index(one["state_key"][node])
+        assert await page.value("app.panes[1].canvas.view.node") == twin
+        assert "the same state in the other run" in await text(page, "#details")
+        await click_node(page, 0, pane=1)
+        assert await page.value("app.panes.indexOf(app.active)") == 1
+        assert "only by the first 1" in await text(page, "#outcomes")
+
+
+@in_browser
+async def test_a_page_that_is_served_follows_the_run(searched: MakeSearched, tmp_path: Path) -> None:
+    async with ViewServer([tmp_path / "run"]) as server, opened(tmp_path, server.url) as page:
+        assert "No theorem" in await text(page, "#title")
+        await searched("run", {"n8": "8"})
+        await page.until("document.querySelector('#title h2')?.innerText === 'n8'")
+        await searched("run", {"n8": "8", "n31": "31"}, resume=True)
+        await page.until("document.querySelector('#list-count').innerText.startsWith('2 of 2')")
+        assert await text(page, "#title h2") == "n8", "what is looked at stays"
+        await page.press("]")
+        await page.until("document.querySelector('#title h2').innerText === 'n31'")
+        assert all(url.startswith((server.url, "data:")) for url in page.asked)
