@@ -10,7 +10,21 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers take it for true; importing typing for it would cost most of the time
 
 if TYPE_CHECKING:
-    from leanebm import core, data, energy, errors, lean, pipeline, policy, search, serve, storage, testing, trajectory
+    from leanebm import (
+        cassette,
+        core,
+        data,
+        energy,
+        errors,
+        lean,
+        pipeline,
+        policy,
+        search,
+        serve,
+        storage,
+        testing,
+        trajectory,
+    )
     from leanebm.core import (
         Candidate,
         Certificate,
@@ -91,6 +105,7 @@ if TYPE_CHECKING:
     from leanebm.trajectory import read_trajectory
 
 _PACKAGES = (
+    "cassette",
     "core",
     "data",
     "energy",
@@ -258,6 +273,7 @@ __all__ = [
     "WeightedSum",
     "WeightedTerm",
     "Workbench",
+    "cassette",
     "core",
     "data",
     "energy",

@@ -4,6 +4,7 @@
 
     LeanEbmError
     ├── ConfigError               a setting or an input file is wrong: yours to mend, before any work starts
+    │   ├── CassetteMiss          a replay asked what is not in its recording
     │   └── MissingExtra          an optional part of leanebm is not installed
     ├── LeanError                 talking to Lean
     │   ├── LeanInstallError      no usable Lean could be found or prepared
@@ -41,6 +42,7 @@ from typing import Self, TypeVar
 from leanebm._shown import printable
 
 __all__ = [
+    "CassetteMiss",
     "CommandRefused",
     "ConfigError",
     "EncoderError",
@@ -100,6 +102,13 @@ class ConfigError(LeanEbmError):
         self.summary = summary
         self.problems = tuple(problems)
         super().__init__("\n".join([summary, *(f"  - {problem}" for problem in self.problems)]))
+
+
+class CassetteMiss(ConfigError):
+    """A replay was asked something that its recording holds no answer to; the message names it.
+
+    It says nothing about the theorem, and is never recorded as how a search ended: the run stops.
+    """
 
 
 class MissingExtra(ConfigError, ImportError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, final
 
 import attrs
 import click
@@ -15,7 +16,9 @@ from leanebm.cli._echo import echo
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.pipeline import Override
+    from leanebm.cassette import Cassette
+    from leanebm.core import Theorem
+    from leanebm.pipeline import Override, RunConfig
 
 ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
 """As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
@@ -272,6 +275,79 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
     return lambda command: option(reading_options(command))
 
 
+_TAPE: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--record",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Record what Lean, the policy and the energy model answer, in one file for a bug report.",
+    ),
+    click.option(
+        "--replay",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Take all answers from such a file, and its settings; nothing is started, and Lean is not asked again.",
+    ),
+)
+
+
+def tape_options(command: C) -> C:
+    """Add ``--record`` and ``--replay``; above :func:`run_options`, which gives the command them as one ``tape``."""
+    decorated: Any = command
+    for option in reversed(_TAPE):
+        decorated = option(decorated)
+    return cast("C", decorated)
+
+
+@final
+@attrs.frozen
+class Tape:
+    """What ``--record`` or ``--replay`` says."""
+
+    record: Path | None = None
+    replay: Path | None = None
+    cassette: Cassette | None = None
+    """What is replayed."""
+
+    @classmethod
+    def of(cls, record: Path | None, replay: Path | None) -> Self:
+        """Read what is to be replayed, if anything is."""
+        if record is not None and replay is not None:
+            raise click.UsageError("--record and --replay exclude each other")
+        if replay is None:
+            return cls(record)
+        from leanebm.cassette import Cassette
+
+        return cls(None, replay, Cassette.replay(replay))
+
+    @property
+    def settings(self) -> str:
+        """The settings that are replayed, as TOML; empty if none are."""
+        from leanebm.pipeline import recorded_toml
+
+        return "" if self.cassette is None else recorded_toml(self.cassette)
+
+    @contextmanager
+    def opening(self, config: RunConfig, theorems: Sequence[Theorem]) -> Iterator[dict[str, Any]]:
+        """The arguments by which a run of ``theorems`` is recorded or replayed; none if it is neither."""
+        from leanebm.pipeline import refuse_clock, taped
+
+        if self.cassette is not None:
+            tell(
+                f"replaying {self.replay}: nothing is asked of Lean or of a model, and what they said then is believed"
+            )
+            yield {"opening": taped(self.cassette)}
+        elif self.record is not None:
+            from leanebm.cassette import Cassette
+
+            refuse_clock(config)
+            with Cassette.record(self.record) as cassette:
+                cassette.note_theorems(theorems)
+                yield {"opening": taped(cassette)}
+        else:
+            yield {}
+
+
 def numbers_option(name: str, help_: str) -> Callable[[C], C]:
     """Add an option that takes numbers such as ``8,16``; the command gets a tuple, or ``None``."""
 
@@ -409,7 +485,11 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
             from leanebm.pipeline import read_run_config
 
             given = {setting: parameters.pop(setting.parameter) for setting in settings}
-            return command(config=read_run_config(config_file, _overrides(given)), **parameters)
+            below = ""
+            if "replay" in parameters:
+                parameters["tape"] = tape = Tape.of(parameters.pop("record"), parameters.pop("replay"))
+                below = tape.settings
+            return command(config=read_run_config(config_file, _overrides(given), below=below), **parameters)
 
         return cast("C", _with_settings(with_config, settings))
 

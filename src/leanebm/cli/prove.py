@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import json_option, run_options
+from leanebm.cli._options import json_option, run_options, tape_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 
 if TYPE_CHECKING:
+    from leanebm.cli._options import Tape
     from leanebm.pipeline import ProofAttempt, RunConfig
 
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     help="Where to write the certified proof, a .lean file with its record.  [default: nowhere]",
 )
 @json_option
+@tape_options
 @run_options(many=False)
 def prove(
     statement: str,
@@ -45,6 +47,7 @@ def prove(
     context: Path | None,
     output: Path | None,
     as_json: bool,
+    tape: Tape,
     config: RunConfig,
 ) -> None:
     """Prove STATEMENT, a Lean proposition such as "∀ n : Nat, n + 0 = n", or a whole theorem with its `sorry`.
@@ -59,8 +62,8 @@ def prove(
     imports = config.lean.imports
     before = "" if context is None else read_context(context, imports)
     theorem = theorem_of(statement, name=name, header=header, context=before, imports=imports)
-    with open_display() as display:
-        attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display).run())
+    with tape.opening(config, [theorem]) as more, open_display() as display:
+        attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display, **more).run())
     file = write_proof(attempt.certificate, output) if output is not None and attempt.certificate is not None else None
     if as_json:
         echo_json(_as_json(attempt, file))

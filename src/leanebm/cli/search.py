@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from leanebm.cli._options import (
     resume_anyway_option,
     run_options,
     sample_option,
+    tape_options,
     tell,
     theorems_option,
 )
@@ -22,6 +23,7 @@ from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_
 from leanebm.errors import TrajectoryError
 
 if TYPE_CHECKING:
+    from leanebm.cli._options import Tape
     from leanebm.core import Theorem
     from leanebm.data import FileReading
     from leanebm.pipeline import RunConfig
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings for --config."
 )
+@tape_options
 @run_options(many=True)
 @click.pass_context
 def search(
@@ -56,6 +59,7 @@ def search(
     resume: bool,
     resume_anyway: bool,
     dry_run: bool,
+    tape: Tape,
     config: RunConfig,
 ) -> None:
     """Search for proofs of many theorems.
@@ -65,22 +69,30 @@ def search(
     """
     from leanebm.pipeline import fit_imports, load_theorems, to_toml
 
-    config = fit_imports(config, theorems)
-    chosen = load_theorems(
-        theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
-    )
+    if tape.record is not None and (resume or resume_anyway):
+        raise click.UsageError("a recording begins with the run: leave out --resume, or --record")
+    is_given = context.get_parameter_source("theorems") is not click.core.ParameterSource.DEFAULT
+    if tape.cassette is not None and not is_given and sample is None:
+        chosen = tape.cassette.theorems[:max_theorems]
+    else:
+        config = fit_imports(config, theorems)
+        chosen = load_theorems(
+            theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
+        )
     if dry_run:
         echo(_plan(chosen, output), err=True)
         echo(to_toml(config), nl=False)
         return
-    run_search(
-        config,
-        chosen,
-        output,
-        resume=resume,
-        resume_anyway=resume_anyway,
-        how_to_resume=typed_command(context, "--resume"),
-    )
+    with tape.opening(config, chosen) as more:
+        run_search(
+            config,
+            chosen,
+            output,
+            resume=resume,
+            resume_anyway=resume_anyway,
+            how_to_resume=typed_command(context, "--resume"),
+            **more,
+        )
 
 
 def run_search(
@@ -91,10 +103,12 @@ def run_search(
     resume: bool,
     resume_anyway: bool = False,
     how_to_resume: str,
+    **more: Any,
 ) -> None:
     """Search, showing what happens; then print the summary.
 
-    Ends the program if the user stops it, or if something broke in every search, so that nothing is known.
+    Ends the program if the user stops it, or if something broke in every search, so that nothing is known. What
+    :class:`SearchRun` takes besides may be given, too.
     """
     from rich.text import Text
 
@@ -106,7 +120,7 @@ def run_search(
 
     console = ClearConsole()
     with saying_when_stopped(lambda: _how_it_stopped(output, len(theorems), how_to_resume)), open_display() as display:
-        run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display)
+        run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display, **more)
         summary = run_to_end(run.run())
     print_summary(console, summary, folder=output)
     if run.refusals:

@@ -54,6 +54,7 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import structure_settings, to_toml, unstructure_settings
+from leanebm.pipeline.taped import recorded_toml, refuse_clock, taped
 from leanebm.pipeline.theorem_check import Cause, StatementCheck, TheoremCheckRun, check_statements
 from leanebm.pipeline.theorem_sets import BUNDLED, find_theorems, fit_imports, load_theorems, notes_on
 from leanebm.pipeline.view.page import write_view
@@ -171,12 +172,15 @@ __all__ = [
     "read_run_config",
     "read_search_groups",
     "record_path",
+    "recorded_toml",
+    "refuse_clock",
     "stage",
     "start_embedded_server",
     "structure_settings",
     "structure_with",
     "summarise_iteration",
     "summarise_run",
+    "taped",
     "theorem_of",
     "to_toml",
     "unstructure_settings",

@@ -202,13 +202,21 @@ class Override:
     __repr__ = fitting_repr
 
 
-def read_run_config(path: str | os.PathLike[str] | None = None, overrides: Sequence[Override] = ()) -> RunConfig:
+def read_run_config(
+    path: str | os.PathLike[str] | None = None, overrides: Sequence[Override] = (), *, below: str = ""
+) -> RunConfig:
     """Read the settings of a run: of a TOML file, or of a run's folder; ``path=None`` for the defaults.
+
+    Args:
+        path: the file, or the folder.
+        overrides: what was typed; it outweighs the file.
+        below: settings in TOML that the file outweighs.
 
     Raises:
         ConfigError: the file cannot be read, or settings are wrong; every mistake is listed.
     """
     table: dict[str, Any] = {"policy": {"url": EMBEDDED_SERVER_URL}}
+    _overlay(table, tomllib.loads(below))
     if path is not None:
         path = RunFolder(path).config if Path(path).is_dir() else path
         _overlay(table, _read_toml(Path(path)))

@@ -13,6 +13,7 @@ from leanebm.testing.contracts import (
 )
 from leanebm.testing.fake_policy_server import FakePolicyServer, ReceivedRequest
 from leanebm.testing.fake_worker import fake_worker_argv
+from leanebm.testing.open_cassette import open_cassette
 from leanebm.testing.openai_rules import END_TOKEN, OpenAIRules
 from leanebm.testing.policy_steps import (
     Answer,
@@ -67,5 +68,6 @@ __all__ = [
     "embedding_objects",
     "fake_worker_argv",
     "hashed_embedding",
+    "open_cassette",
     "sample_object",
 ]
