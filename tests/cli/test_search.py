@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -12,8 +13,9 @@ import pytest
 from click.testing import Result
 
 import leanebm.pipeline
-from leanebm.core import Theorem
+from leanebm.core import ProofSearch, Theorem
 from leanebm.pipeline import SearchRun, WorkbenchOpener, read_run_config
+from leanebm.pipeline.parts import FAMILIES
 from leanebm.testing import LOST, ToyWorld
 
 Leanebm = Callable[..., Result]
@@ -59,6 +61,33 @@ def test_resuming_searches_only_what_is_left(leanebm_command: Leanebm, theorems:
     resumed = leanebm_command(*first, "--resume")
     assert "searching one theorem (2 done before) into runs/a" in resumed.stderr
     assert "3 of 3 theorems proved and certified" in resumed.stdout
+
+
+@pytest.mark.usefixtures("toy_lean")
+@pytest.mark.parametrize("kind", FAMILIES[ProofSearch].built_in)
+def test_every_search_runs_resumes_and_is_recorded(leanebm_command: Leanebm, theorems: str, kind: str) -> None:
+    run = ["search", "--theorems", theorems, "--output", "runs/a", "--search", kind, "--budget", "40"]
+    assert leanebm_command(*run, "--max-theorems", "1").exit_code == 0
+    resumed = leanebm_command(*run, "--resume")
+    assert "searching 2 theorems (1 done before) into runs/a" in resumed.stderr
+    summary = json.loads(leanebm_command("summary", "--trajectories", "runs/a", "--json").stdout)
+    assert summary["attempted"] == 3
+    assert summary["proved"] >= 1
+    assert len(list(Path("runs/a/proofs").glob("*.lean"))) == summary["proved"]
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize("kind", ["and_or", "puct:c=2.0"])
+def test_with_real_lean_what_they_find_is_certified_again_from_its_files(leanebm_command: Leanebm, kind: str) -> None:
+    Path("two.txt").write_text("∀ p q : Prop, p → q → (q ∧ p) ∧ (p ∨ q)\n∀ p q r : Prop, p ∧ (q ∧ r) → (r ∧ p) ∧ q\n")
+    automation = "grind,omega,simp_all,decide,simp"
+    run = ["search", "--theorems", "two.txt", "--output", "a", "--search", kind, "--without", automation]
+    result = leanebm_command(*run, "--budget", "32", "--candidates", "8", "--num-workers", "1")
+    assert "2 of 2 theorems proved and certified" in result.stdout, result.stderr
+    if kind == "and_or":
+        assert any("·" in path.read_text() for path in Path("a/proofs").glob("*.lean"))
+    proofs = [str(path) for path in Path("a/proofs").glob("*.lean")]
+    assert leanebm_command("certify", proofs[0]).exit_code == 0
 
 
 @pytest.mark.usefixtures("toy_lean")

@@ -59,7 +59,7 @@ class GoalByGoal:
             return None
         state, proof = node.state, None
         assert state.coupling[goal] not in (*state.coupling[:goal], *state.coupling[goal + 1 :])
-        alone = attrs.evolve(state, goals=(state.goals[goal],), coupling=(0,))  # what the policy is to look at
+        alone = state.only(goal, goal + 1)  # what the policy is to look at
         expansion = progress.begin_expansion(node)
         for candidate in await self.policy.propose(alone, 8):
             edge = await progress.run_tactic(expansion, candidate, goal=goal)

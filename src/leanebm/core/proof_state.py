@@ -108,6 +108,16 @@ class ProofState:
         if not 0 <= goal < len(self.goals):
             raise ValueError(f"there is no goal {goal}: the state has {len(self.goals)}, counted from 0")
 
+    def only(self, start: int, stop: int) -> ProofState:
+        """This state as if its goals from ``start`` up to ``stop`` were all: what to show a policy or an energy model.
+
+        Its key is its own, so that nobody takes it for the whole. Tactics run on the whole state.
+        """
+        if (start, stop) == (0, len(self.goals)):
+            return self
+        goals, coupling = self.goals[start:stop], self.coupling[start:stop]
+        return attrs.evolve(self, goals=goals, coupling=coupling, key=f"{self.key}[{start}:{stop}]")
+
     @property
     def is_solved(self) -> bool:
         """Whether no goal is left. The proof counts only once it is certified."""

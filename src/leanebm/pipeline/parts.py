@@ -34,7 +34,7 @@ from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.pipeline.evaluation.oracle import Oracle
-from leanebm.search import BestFirstSearch, PortfolioSearch
+from leanebm.search import AndOrSearch, BeamSearch, BestFirstSearch, DepthFirstSearch, PortfolioSearch, PuctSearch
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
@@ -136,7 +136,14 @@ FAMILIES: Final[Mapping[Any, Family]] = {
         noun="search",
         group="leanebm.searches",
         methods=("run",),
-        built_in={"best_first": BestFirstSearch, "portfolio": PortfolioSearch},
+        built_in={
+            "and_or": AndOrSearch,
+            "beam": BeamSearch,
+            "best_first": BestFirstSearch,
+            "depth_first": DepthFirstSearch,
+            "portfolio": PortfolioSearch,
+            "puct": PuctSearch,
+        },
         supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),
     ),
     EnergyModel: Family(

@@ -1,11 +1,15 @@
 """Best-first search: the algorithm alone. It knows policies, scorers and Lean only by their interfaces."""
 
+from leanebm.search.and_or import AndOrSearch
+from leanebm.search.beam import BeamSearch
 from leanebm.search.best_first import BestFirstSearch, SearchConfig
 from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
+from leanebm.search.depth_first import DepthFirstSearch
 from leanebm.search.factory import SearchFactory
 from leanebm.search.frontier import Frontier
 from leanebm.search.portfolio import PortfolioSearch
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search
+from leanebm.search.puct import PuctSearch
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
@@ -20,17 +24,21 @@ from leanebm.search.scorers import (
 from leanebm.search.tree import Rival, SearchTree
 
 __all__ = [
+    "AndOrSearch",
+    "BeamSearch",
     "BestFirstSearch",
     "BreadthFirst",
     "BudgetMeter",
     "Clock",
     "CumulativeLogProb",
     "DepthFirst",
+    "DepthFirstSearch",
     "Expansion",
     "Frontier",
     "LengthNormalisedLogProb",
     "NegativeEnergy",
     "PortfolioSearch",
+    "PuctSearch",
     "RandomOrder",
     "Rival",
     "SearchBudget",

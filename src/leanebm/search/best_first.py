@@ -13,12 +13,14 @@ from attrs.validators import ge, instance_of, optional
 from leanebm._shown import named_repr, shown
 from leanebm.core import (
     Candidate,
+    Edge,
     EnergyModel,
     Leaf,
     Node,
     NodeStatus,
     ProofCertifier,
     ProofEnvironment,
+    ProofState,
     SearchResult,
     StateScorer,
     TacticFate,
@@ -190,34 +192,52 @@ class BestFirstSearch:
 
     async def _expand(self, progress: SearchProgress, node: Node) -> Expansion:
         """Ask the policy about ``node`` and run what it proposes."""
+        expansion, candidates = await self._ask(progress, node)
+        if candidates is not None:
+            await self._run_tactics(progress, expansion, candidates)
+        expansion.spent_states.append(node.state)
+        return expansion
+
+    async def _ask(
+        self, progress: SearchProgress, node: Node, view: Node | None = None
+    ) -> tuple[Expansion, Sequence[Candidate] | None]:
+        """Begin to expand ``node``: the tactics to run on it, or ``None`` where the policy cannot be asked about it.
+
+        The policy sees ``view`` in its place, if there is one.
+        """
         if self.observer is not None:
             self.observer.on_expansion(progress, node)
         expansion = progress.begin_expansion(node)
         try:
             with progress.timed("policy"):
-                candidates = await self.expand(progress, node)
+                candidates = await self.expand(progress, node if view is None else view)
         except PromptTooLong:
             node.status = NodeStatus.UNEXPANDABLE
-        else:
-            await self._run_tactics(progress, expansion, candidates)
-        expansion.spent_states.append(node.state)
-        return expansion
+            return expansion, None
+        return expansion, distinct(candidates)[: self.config.candidates_per_state]
 
     async def _run_tactics(
         self, progress: SearchProgress, expansion: Expansion, candidates: Sequence[Candidate]
     ) -> None:
         """Run candidates until one completes a proof or the budget ends; otherwise close the expansion."""
-        for candidate in distinct(candidates)[: self.config.candidates_per_state]:
+        for candidate in candidates:
             if not progress.meter.allows_tactic:
                 return
-            edge = await progress.run_tactic(expansion, candidate)
-            if edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED):
-                self.on_node(progress, progress.tree.nodes[-1])
-            if edge.kind is TacticFate.FINISHED:
-                await progress.certify(progress.tree.nodes[-1], self.certifier)
+            await self._run_tactic(progress, expansion, candidate)
             if progress.certificate is not None:
                 return
         expansion.close()
+
+    async def _run_tactic(
+        self, progress: SearchProgress, expansion: Expansion, candidate: Candidate, *, goal: int = 0
+    ) -> Edge:
+        """Run one candidate, and have the proof certified if it completes one."""
+        edge = await progress.run_tactic(expansion, candidate, goal=goal)
+        if edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED):
+            self.on_node(progress, progress.tree.nodes[-1])
+        if edge.kind is TacticFate.FINISHED:
+            await progress.certify(progress.tree.nodes[-1], self.certifier)
+        return edge
 
     async def _evaluate(self, progress: SearchProgress, expansion: Expansion) -> None:
         """Score what an expansion led to, queue what is new, and let better paths replace worse ones."""
@@ -248,14 +268,17 @@ class BestFirstSearch:
 
     async def _weigh(self, progress: SearchProgress, nodes: Sequence[Node]) -> None:
         """Give new nodes their energies, in one batch."""
-        if self.energy is None or not nodes:
-            return
-        with progress.timed("score"):
-            energies = await self.energy.energies([node.state for node in nodes])
-        progress.meter.energy_calls += len(nodes)
-        require_finite(energies, len(nodes), self.energy, "energy per state")
-        for node, energy in zip(nodes, energies, strict=True):
+        for node, energy in zip(nodes, await self._energies(progress, [node.state for node in nodes]), strict=True):
             node.energy = energy
+
+    async def _energies(self, progress: SearchProgress, states: Sequence[ProofState]) -> Sequence[float | None]:
+        if self.energy is None or not states:
+            return [None] * len(states)
+        with progress.timed("score"):
+            energies = await self.energy.energies(states)
+        progress.meter.energy_calls += len(states)
+        require_finite(energies, len(states), self.energy, "energy per state")
+        return energies
 
     async def _score(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         if not leaves:

@@ -1,0 +1,253 @@
+"""Search that proves goals apart where they share nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import attrs
+
+from leanebm.core import Goal, Leaf, Node, NodeStatus, ProofState, ProofStep, TacticFate, Theorem
+from leanebm.search.best_first import BestFirstSearch
+from leanebm.search.progress import Expansion, SearchProgress
+
+_NUMBERED: Final = re.compile(r"✝[¹²³⁰⁴-⁹]*|\?[\w.]+")
+"""Names that may be other ones in a state that is equal."""
+
+
+class AndOrSearch(BestFirstSearch):
+    """Best-first search over an and/or graph: *and* over goals that share no metavariable, *or* over tactics.
+
+    Best-first search goes through the goals of a state in their order: it learns that the second one is hopeless when
+    it has proved the first, and what the first one took makes the second look unlikely. Here each goal is a *task* of
+    its own. The next task is the one of highest priority that can still matter: it is not proved, and no goal beside it
+    has been given up. Its path is the tactics above it, without those of its neighbours.
+
+    Goals that share metavariables, directly or through others, are one task: solving one may settle another
+    (:attr:`ProofState.coupling <leanebm.core.ProofState.coupling>`). A tactic that reaches beyond its task leads
+    nowhere. What is found is a tree, and certified as one; a proof in which no goals were proved apart is certified as
+    a path, as usual. If a tree is rejected, the tactic that completed it is given up.
+
+    The policy, the energy model and the scorer see a task's goals alone. A node's priority is that of its best task; it
+    has an energy where its task is the whole state. Nodes keep the first path that led to them, and
+    ``config.max_frontier`` is not looked at.
+
+    And/or search is as old as N. Nilsson's *Problem-solving methods in artificial intelligence* (1971); HyperTree Proof
+    Search (Lample et al., 2022, https://arxiv.org/abs/2205.11491) brought it to language models.
+    """
+
+    async def _search(self, progress: SearchProgress) -> None:
+        root = progress.tree.root
+        self.on_node(progress, root)
+        if root.is_terminal:
+            await progress.certify(root, self.certifier)
+            return
+        graph = _Graph(_Task(root, 0, len(root.state.goals)))
+        await self._appraise(progress, [graph.root])
+        while progress.certificate is None and progress.meter.allows_expansion:
+            task = graph.best_open()
+            if task is None:
+                break
+            await self._attempt(progress, graph, task)
+
+    async def _attempt(self, progress: SearchProgress, graph: _Graph, task: _Task) -> None:
+        """Ask the policy about a task, run what it proposes, and weigh the tasks that this leads to."""
+        view = attrs.evolve(task.node, state=task.state)
+        expansion, candidates = await self._ask(progress, task.node, view)
+        task.is_open = False
+        known = graph.num_tasks
+        for candidate in candidates or ():
+            if not progress.meter.allows_tactic:
+                return
+            edge = await self._run_tactic(progress, expansion, candidate, goal=task.start)
+            if edge.kind in (TacticFate.ADVANCED, TacticFate.MERGED) and edge.target is not None:
+                way = graph.add_way(task, candidate.tactic, progress.tree.nodes[edge.target])
+                await self._settle(progress, graph, way)
+            if progress.certificate is not None:
+                return
+        if candidates is not None:
+            expansion.close()
+        await self._appraise(progress, graph.tasks_from(known))
+        graph.give_up_if_hopeless(task)
+        await self._tidy(progress, graph, expansion)
+
+    async def _settle(self, progress: SearchProgress, graph: _Graph, way: _Way | None) -> None:
+        """See what a new way proves; if that is the theorem, have it certified."""
+        proved = graph.settle(way) if way is not None else []
+        if graph.root in proved and not await progress.certify_proof(graph.root.proof(), self.certifier):
+            graph.revoke(proved)
+
+    async def _appraise(self, progress: SearchProgress, tasks: Sequence[_Task]) -> None:
+        """Give new tasks their energies and priorities, in one batch each."""
+        energies = await self._energies(progress, [task.state for task in tasks])
+        leaves = [task.leaf(progress.theorem, energy) for task, energy in zip(tasks, energies, strict=True)]
+        for task, leaf, score in zip(tasks, leaves, await self._score(progress, leaves), strict=True):
+            node, task.priority = task.node, score
+            node.priority = score if node.priority is None else max(score, node.priority)
+            if task.state is node.state:
+                node.energy = leaf.energy
+
+    async def _tidy(self, progress: SearchProgress, graph: _Graph, expansion: Expansion) -> None:
+        """Free a state if nothing will be run on it any more."""
+        node, spent = expansion.node, expansion.spent_states
+        tasks = graph.tasks_of(node)
+        if any(task.is_open for task in tasks):
+            node.status = NodeStatus.PARTIAL
+        elif sum(task.stop - task.start for task in tasks) == len(node.state.goals):
+            spent = [*spent, node.state]
+        await progress.free(spent)
+
+
+@attrs.define(eq=False)
+class _Task:
+    """Goals of a state to be proved together, by any of the ways that are found: an *or*."""
+
+    node: Node
+    start: int
+    stop: int
+    priority: float = 0.0
+    is_open: bool = True
+    """Whether the policy was not asked about it yet."""
+
+    is_hopeless: bool = False
+    proved_by: _Way | None = None
+    ways: list[_Way] = attrs.field(factory=list)
+    needed_by: list[_Way] = attrs.field(factory=list)
+    state: ProofState = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.state = self.node.state.only(self.start, self.stop)
+
+    def leaf(self, theorem: Theorem, energy: float | None) -> Leaf:
+        return attrs.evolve(self.node.leaf(theorem), state=self.state, energy=energy)
+
+    def proof(self) -> list[str | ProofStep]:
+        """Steps that close this task's goals where they are the first ones. Goals apart go behind bullets."""
+        if self.proved_by is None:
+            raise AssertionError("only a proved task has a proof")
+        tactic, parts = self.proved_by.tactic, self.proved_by.parts
+        alone = 0
+        while alone < len(parts) - 1 and parts[alone].stop - parts[alone].start == 1:
+            alone += 1
+        first = ProofStep(tactic, children=[part.proof() for part in parts[:alone]]) if alone else tactic
+        return [first, *(step for part in parts[alone:] for step in part.proof())]
+
+
+@attrs.define(eq=False)
+class _Way:
+    """A tactic on a task, and the tasks that it leaves: an *and*."""
+
+    task: _Task
+    tactic: str
+    parts: tuple[_Task, ...]
+
+
+class _Graph:
+    """Tasks and ways: what is proved, what is hopeless, what is worth a look."""
+
+    def __init__(self, root: _Task) -> None:
+        self.root = root
+        self._tasks: dict[tuple[Node, int], _Task] = {(root.node, root.start): root}
+        self._of_node: dict[Node, list[_Task]] = {root.node: [root]}
+
+    @property
+    def num_tasks(self) -> int:
+        return len(self._tasks)
+
+    def tasks_from(self, number: int) -> list[_Task]:
+        return list(self._tasks.values())[number:]
+
+    def tasks_of(self, node: Node) -> Sequence[_Task]:
+        return self._of_node[node]
+
+    def best_open(self) -> _Task | None:
+        """The task of highest priority among those that the root may need; ``None`` if there is none."""
+        found, waiting, seen = list[_Task](), [self.root], {self.root}
+        while waiting:
+            task = waiting.pop()
+            if task.is_open:
+                found.append(task)
+            needed = (part for way in task.ways for part in way.parts if part.proved_by is None)
+            fresh = [part for part in needed if part not in seen]
+            waiting += fresh
+            seen.update(fresh)
+        return max(found, key=lambda task: (task.priority, -task.node.index, -task.start), default=None)
+
+    def add_way(self, task: _Task, tactic: str, target: Node) -> _Way | None:
+        """Note what ``tactic`` left of ``task``; ``None`` if it reached beyond it, or led to what is hopeless."""
+        spans = _spans(task, target.state)
+        if spans is None:
+            return None
+        parts = tuple(self._task(target, start, stop) for start, stop in spans)
+        if task in parts or any(part.is_hopeless for part in parts):
+            return None
+        way = _Way(task, tactic, parts)
+        task.ways.append(way)
+        for part in parts:
+            part.needed_by.append(way)
+        return way
+
+    def _task(self, node: Node, start: int, stop: int) -> _Task:
+        if (node, start) not in self._tasks:
+            task = self._tasks[node, start] = _Task(node, start, stop)
+            self._of_node.setdefault(node, []).append(task)
+        return self._tasks[node, start]
+
+    def settle(self, way: _Way) -> list[_Task]:
+        """The tasks that are proved now, by ``way`` and what follows from it."""
+        proved, waiting = list[_Task](), [way]
+        while waiting:
+            way = waiting.pop()
+            if way.task.proved_by is None and all(part.proved_by is not None for part in way.parts):
+                way.task.proved_by = way
+                proved.append(way.task)
+                waiting += way.task.needed_by
+        return proved
+
+    def revoke(self, proved: Iterable[_Task]) -> None:
+        """Nothing was proved: the way that began it is given up."""
+        tasks = list(proved)
+        if (way := tasks[0].proved_by) is not None:
+            tasks[0].ways.remove(way)
+        for task in tasks:
+            task.proved_by = None
+
+    def give_up_if_hopeless(self, task: _Task) -> None:
+        """A task to which no way is left makes every way hopeless that needs it."""
+        waiting = [task]
+        while waiting:
+            task = waiting.pop()
+            if task.is_open or task.ways or task.is_hopeless:
+                continue
+            task.is_hopeless = True
+            for way in task.needed_by:
+                if way in way.task.ways:
+                    way.task.ways.remove(way)
+                    waiting.append(way.task)
+
+
+def _spans(task: _Task, state: ProofState) -> list[tuple[int, int]] | None:
+    """Where in ``state`` the goals stand that are left of ``task``, and share none; ``None`` if others were changed."""
+    before = task.node.state.goals
+    others = [*before[task.stop :], *before[: task.start]]
+    left = len(state.goals) - len(others)
+    own, foreign = state.coupling[: max(left, 0)], state.coupling[max(left, 0) :]
+    if left < 0 or [*map(_outline, state.goals[left:])] != [*map(_outline, others)] or {*own} & {*foreign}:
+        return None
+    return list(_cut(own))
+
+
+def _cut(coupling: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut as often as possible, but never between goals that are coupled."""
+    last = {number: index for index, number in enumerate(coupling)}
+    start = stop = 0
+    for index, number in enumerate(coupling):
+        stop = max(stop, last[number])
+        if index == stop:
+            yield start, index + 1
+            start = stop = index + 1
+
+
+def _outline(goal: Goal) -> str:
+    return re.sub(_NUMBERED, "", goal.text)
