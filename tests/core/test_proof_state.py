@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+from leanebm.core import Goal, ProofState, StateRef
 
 
 def test_some_of_its_goals_are_a_state_to_show_and_not_the_same_state() -> None:

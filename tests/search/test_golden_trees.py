@@ -22,10 +22,12 @@ from leanebm.search import (
     BeamSearch,
     BestFirstSearch,
     BreadthFirst,
+    CheapFirstSearch,
     CumulativeLogProb,
     DepthFirstSearch,
     LengthNormalisedLogProb,
     PortfolioSearch,
+    ProbingSearch,
     PuctSearch,
     SearchBudget,
     SearchConfig,
@@ -51,8 +53,10 @@ SCORERS: dict[str, StateScorer] = {
 SEARCHES: dict[str, SearchFactory] = {
     "and_or": AndOrSearch,
     "beam": functools.partial(BeamSearch, width=2),
+    "cheap_first": CheapFirstSearch,
     "depth_first": functools.partial(DepthFirstSearch, max_depth=8, max_children=2),
     "portfolio": functools.partial(PortfolioSearch, other=BreadthFirst()),
+    "probing": functools.partial(ProbingSearch, probes=("halve", "t1")),
     "puct": PuctSearch,
 }
 """Each with the likeliest path first, where it asks a scorer."""

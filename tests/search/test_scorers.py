@@ -13,6 +13,8 @@ from leanebm.search import (
     BreadthFirst,
     CumulativeLogProb,
     DepthFirst,
+    DepthRamp,
+    GoalCount,
     LengthNormalisedLogProb,
     NegativeEnergy,
     RandomOrder,
@@ -27,6 +29,8 @@ SCORERS: list[StateScorer] = [
     LengthNormalisedLogProb(),
     BreadthFirst(),
     DepthFirst(),
+    DepthRamp(scorer=NegativeEnergy()),
+    GoalCount(),
     NegativeEnergy(),
     RandomOrder(seed=3),
     ShortestState(),
@@ -51,6 +55,29 @@ async def test_the_root_scores_nothing() -> None:
     root = SAMPLE_LEAVES[0]
     assert await LengthNormalisedLogProb().score([root]) == [0.0]
     assert await BreadthFirst().score([root]) == [0.0]
+
+
+async def test_goals_are_counted() -> None:
+    leaf = SAMPLE_LEAVES[0]
+    two = attrs.evolve(leaf, state=attrs.evolve(leaf.state, goals=leaf.state.goals[:1] * 2, coupling=(0, 1)))
+    assert await GoalCount().score([two]) == [-2.0]
+
+
+async def test_a_ramp_gives_a_scorer_its_weight_by_and_by() -> None:
+    leaves = [attrs.evolve(SAMPLE_LEAVES[0], energy=5.0, depth=depth) for depth in (0, 1, 2, 4, 9)]
+    ramp = DepthRamp(scorer=NegativeEnergy(), full_at=4, centre=-3.0)
+    assert await ramp.score(leaves) == [0.0, -0.5, -1.0, -2.0, -2.0]
+    assert ramp.reads_energy is True
+    assert DepthRamp(scorer=BreadthFirst()).reads_energy is False
+
+
+async def test_a_ramp_passes_on_no_wrong_number_of_scores() -> None:
+    class Silent:
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:  # noqa: ARG002
+            return []
+
+    with pytest.raises(EnergyError, match="Silent gave 0 scores for 1 leaves"):
+        await DepthRamp(scorer=Silent()).score(SAMPLE_LEAVES[:1])
 
 
 async def test_a_weighted_sum_adds_terms_in_their_standard_units() -> None:

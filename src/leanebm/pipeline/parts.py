@@ -34,11 +34,24 @@ from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.pipeline.evaluation.oracle import Oracle
-from leanebm.search import AndOrSearch, BeamSearch, BestFirstSearch, DepthFirstSearch, PortfolioSearch, PuctSearch
+from leanebm.search import (
+    AndOrSearch,
+    BeamSearch,
+    BestFirstSearch,
+    CheapFirstSearch,
+    DepthFirstSearch,
+    DistinctHeadsSearch,
+    LimitsSearch,
+    PortfolioSearch,
+    ProbingSearch,
+    PuctSearch,
+)
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
     DepthFirst,
+    DepthRamp,
+    GoalCount,
     LengthNormalisedLogProb,
     NegativeEnergy,
     RandomOrder,
@@ -118,6 +131,8 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "breadth_first": BreadthFirst,
             "cumulative": CumulativeLogProb,
             "depth_first": DepthFirst,
+            "depth_ramp": DepthRamp,
+            "goal_count": GoalCount,
             "length_normalised": LengthNormalisedLogProb,
             "negative_energy": NegativeEnergy,
             "oracle": Oracle,
@@ -140,8 +155,12 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "and_or": AndOrSearch,
             "beam": BeamSearch,
             "best_first": BestFirstSearch,
+            "cheap_first": CheapFirstSearch,
             "depth_first": DepthFirstSearch,
+            "distinct_heads": DistinctHeadsSearch,
+            "limits": LimitsSearch,
             "portfolio": PortfolioSearch,
+            "probing": ProbingSearch,
             "puct": PuctSearch,
         },
         supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),

@@ -4,16 +4,22 @@ from leanebm.search.and_or import AndOrSearch
 from leanebm.search.beam import BeamSearch
 from leanebm.search.best_first import BestFirstSearch, SearchConfig
 from leanebm.search.budget import BudgetMeter, Clock, SearchBudget
+from leanebm.search.cheap_first import CheapFirstSearch
 from leanebm.search.depth_first import DepthFirstSearch
+from leanebm.search.distinct_heads import DistinctHeadsSearch
 from leanebm.search.factory import SearchFactory
 from leanebm.search.frontier import Frontier
+from leanebm.search.limits import LimitsSearch
 from leanebm.search.portfolio import PortfolioSearch
+from leanebm.search.probing import ProbingSearch
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search
 from leanebm.search.puct import PuctSearch
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,
     DepthFirst,
+    DepthRamp,
+    GoalCount,
     LengthNormalisedLogProb,
     NegativeEnergy,
     RandomOrder,
@@ -29,15 +35,21 @@ __all__ = [
     "BestFirstSearch",
     "BreadthFirst",
     "BudgetMeter",
+    "CheapFirstSearch",
     "Clock",
     "CumulativeLogProb",
     "DepthFirst",
     "DepthFirstSearch",
+    "DepthRamp",
+    "DistinctHeadsSearch",
     "Expansion",
     "Frontier",
+    "GoalCount",
     "LengthNormalisedLogProb",
+    "LimitsSearch",
     "NegativeEnergy",
     "PortfolioSearch",
+    "ProbingSearch",
     "PuctSearch",
     "RandomOrder",
     "Rival",

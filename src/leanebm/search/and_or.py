@@ -54,7 +54,8 @@ class AndOrSearch(BestFirstSearch):
     async def _attempt(self, progress: SearchProgress, graph: _Graph, task: _Task) -> None:
         """Ask the policy about a task, run what it proposes, and weigh the tasks that this leads to."""
         view = attrs.evolve(task.node, state=task.state)
-        expansion, candidates = await self._ask(progress, task.node, view)
+        expansion = self._begin(progress, task.node)
+        candidates = await self._ask(progress, expansion, view)
         task.is_open = False
         known = graph.num_tasks
         for candidate in candidates or ():

@@ -192,29 +192,30 @@ class BestFirstSearch:
 
     async def _expand(self, progress: SearchProgress, node: Node) -> Expansion:
         """Ask the policy about ``node`` and run what it proposes."""
-        expansion, candidates = await self._ask(progress, node)
+        expansion = self._begin(progress, node)
+        candidates = await self._ask(progress, expansion, node)
         if candidates is not None:
             await self._run_tactics(progress, expansion, candidates)
         expansion.spent_states.append(node.state)
         return expansion
 
-    async def _ask(
-        self, progress: SearchProgress, node: Node, view: Node | None = None
-    ) -> tuple[Expansion, Sequence[Candidate] | None]:
-        """Begin to expand ``node``: the tactics to run on it, or ``None`` where the policy cannot be asked about it.
-
-        The policy sees ``view`` in its place, if there is one.
-        """
+    def _begin(self, progress: SearchProgress, node: Node) -> Expansion:
         if self.observer is not None:
             self.observer.on_expansion(progress, node)
-        expansion = progress.begin_expansion(node)
+        return progress.begin_expansion(node)
+
+    async def _ask(self, progress: SearchProgress, expansion: Expansion, view: Node) -> Sequence[Candidate] | None:
+        """The tactics to run, or ``None`` if there is nothing to ask, which the node's status then says.
+
+        ``view`` is what is shown to the policy: the expansion's node, or a part of it.
+        """
         try:
             with progress.timed("policy"):
-                candidates = await self.expand(progress, node if view is None else view)
+                candidates = await self.expand(progress, view)
         except PromptTooLong:
-            node.status = NodeStatus.UNEXPANDABLE
-            return expansion, None
-        return expansion, distinct(candidates)[: self.config.candidates_per_state]
+            expansion.node.status = NodeStatus.UNEXPANDABLE
+            return None
+        return distinct(candidates)[: self.config.candidates_per_state]
 
     async def _run_tactics(
         self, progress: SearchProgress, expansion: Expansion, candidates: Sequence[Candidate]

@@ -56,7 +56,8 @@ class DepthFirstSearch(BestFirstSearch):
                     trail.append(await self._enter(progress, child))
 
     async def _enter(self, progress: SearchProgress, node: Node) -> _Visit:
-        expansion, candidates = await self._ask(progress, node)
+        expansion = self._begin(progress, node)
+        candidates = await self._ask(progress, expansion, node)
         return _Visit(expansion, candidates is not None, iter(candidates or ()))
 
     async def _leave(self, progress: SearchProgress, visit: _Visit) -> None:

@@ -7,6 +7,8 @@ search can rely on it.
 from leanebm.search.scorers.breadth_first import BreadthFirst
 from leanebm.search.scorers.cumulative_log_prob import CumulativeLogProb
 from leanebm.search.scorers.depth_first import DepthFirst
+from leanebm.search.scorers.depth_ramp import DepthRamp
+from leanebm.search.scorers.goal_count import GoalCount
 from leanebm.search.scorers.length_normalised import LengthNormalisedLogProb
 from leanebm.search.scorers.negative_energy import NegativeEnergy
 from leanebm.search.scorers.random_order import RandomOrder
@@ -17,6 +19,8 @@ __all__ = [
     "BreadthFirst",
     "CumulativeLogProb",
     "DepthFirst",
+    "DepthRamp",
+    "GoalCount",
     "LengthNormalisedLogProb",
     "NegativeEnergy",
     "RandomOrder",
