@@ -144,7 +144,7 @@ def test_a_part_that_was_edited_since_is_not_resumed_unless_one_insists(
             "ladder:rung=-1.0,rang=2",
             ["--scorer rung", "unknown setting rang (known here: rung) @ --scorer"],
         ),
-        ("--search", "leader", ["'best_first', 'ladder'", "@ --search"]),
+        ("--search", "leader", ["'distinct_heads', 'ladder', 'limits'", "@ --search"]),
         ("--policy", "ladder_search.parts:Missing", ["cannot be imported", "@ --policy"]),
         ("--energy-model", "ladder_search.parts:LadderScorer", ["LadderScorer is no energy model", "@ --energy-model"]),
         ("--lean", "scripted:nmae=x", ["unknown setting nmae", "@ --lean"]),

@@ -464,7 +464,7 @@ def test_a_word_of_an_installed_package_names_its_scorer(plugged: Any, package: 
     assert config.scorer == plugged.Fancy(weight=2.0)
     assert settings_that_matter(config)["part_origins"]["scorer"]["package"] == "fancy-scorers 1.2"
     assert read({"scorer": "breadth_first"}).scorer == BreadthFirst(), "our words cannot be taken"
-    with pytest.raises(ConfigError, match=r"'fancy', 'length_normalised'"):
+    with pytest.raises(ConfigError, match=r"'fancy', 'goal_count'"):
         read({"scorer": "fency"})
 
 
