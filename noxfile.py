@@ -23,6 +23,9 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 CONSTRAINTS = "constraints.txt"
 CHECKED_PATHS = ["src", "tests", "fuzz", "benchmarks", "examples", "docs", "noxfile.py"]
 
+TAKE_HOURS = {"logic_head.py", "train_tiny.py"}
+"""Experiments among the benchmarks, which are run when their result is wanted."""
+
 nox.needs_version = ">=2024.10"
 nox.options.sessions = ["tests", "lint", "typing", "imports", "docs"]
 nox.options.reuse_existing_virtualenvs = True
@@ -162,6 +165,15 @@ def fuzz(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Measure here and now; ``nox -s benchmarks -- FILE`` measures one file's subject."""
     install(session, "embedded", "energy")
-    chosen = [Path(argument) for argument in session.posargs] or sorted(Path("benchmarks").glob("[!_]*.py"))
+    found = (path for path in sorted(Path("benchmarks").glob("[!_]*.py")) if path.name not in TAKE_HOURS)
+    chosen = [Path(argument) for argument in session.posargs] or found
     for script in chosen:
         session.run("python", os.fspath(script))
+
+
+@nox.session(name="train-tiny")
+def train_tiny(session: nox.Session) -> None:
+    """Make a small policy from nothing and compare it with the symbolic one, in hours; called again, it goes on."""
+    install(session, "embedded", "energy", "serve")
+    folder = session.posargs or ["runs/tiny"]
+    session.run("python", "benchmarks/train_tiny.py", *folder, env={"OMP_NUM_THREADS": "1"})

@@ -39,6 +39,31 @@ def test_a_search_becomes_an_adapter_and_a_model(leanebm_command: Leanebm, made:
 
 
 @pytest.mark.usefixtures("toy_lean")
+def test_a_search_becomes_a_whole_model(leanebm_command: Leanebm, made: tuple[str, ...]) -> None:
+    options = made[: made.index("--rank")]
+    result = leanebm_command(*options, "--whole", "--renamed-copies", "1")
+    assert result.exit_code == 0, result.stderr
+    assert "model: runs/ft/model; search with --prompt-format state_comment" in result.stdout
+    assert Path("runs/ft/model/model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("option", "value"), [("--merge", "runs/merged"), ("--load-into", "http://127.0.0.1:9")])
+def test_a_whole_model_is_no_adapter_to_merge_or_load(
+    leanebm_command: Leanebm, tiny: str, option: str, value: str
+) -> None:
+    result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft", "--whole", option, value)
+    assert (result.exit_code, "there is no adapter to merge or to load" in result.stderr) == (2, True)
+
+
+def test_hindsight_without_a_search_is_refused(leanebm_command: Leanebm, tiny: str) -> None:
+    Path("pairs.jsonl").touch()
+    result = leanebm_command(
+        "finetune", "--model", tiny, "--pairs", "pairs.jsonl", "--output", "runs/ft", "--hindsight"
+    )
+    assert (result.exit_code, "@ --hindsight" in result.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("toy_lean")
 def test_a_server_that_is_not_there_cannot_be_told_of_the_adapter(
     leanebm_command: Leanebm, made: tuple[str, ...]
 ) -> None:

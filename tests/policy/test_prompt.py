@@ -119,6 +119,12 @@ def test_and_answer_as_these_do(name: str, completion: str, tactic: str, end: in
     assert (block.tactic, block.end) == (tactic, end)
 
 
+def test_a_small_model_is_shown_the_goal_that_it_works_on_and_no_other() -> None:
+    first = Goal(text="case inl\np : Prop\n⊢ p", target="p", case_name="inl")
+    state = ProofState((first, Goal(text="case inr\n⊢ q", target="q", case_name="inr")), "k", StateRef(0, 0))
+    assert PROMPT_FORMATS["first_goal"].render(state) == "p : Prop\n⊢ p\n:::"
+
+
 def test_braces_of_a_state_are_its_own() -> None:
     state = ProofState((Goal(text="⊢ {x | x = {state}}", target=""),), "k", StateRef(0, 0))
     assert PROMPT_FORMATS["bfs_prover"].render(state) == "⊢ {x | x = {state}}:::"

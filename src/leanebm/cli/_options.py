@@ -29,6 +29,7 @@ _APIS = ("auto", "sglang", "openai", "openai-chat")
 _PROMPT_FORMATS = (
     "bfs_prover",
     "chat",
+    "first_goal",
     "internlm2_5_step",
     "internlm2_math",
     "internlm2_step",

@@ -11,6 +11,7 @@ import click
 from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from leanebm.pipeline import FinetuneConfig
@@ -21,6 +22,11 @@ _MANY: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_
 _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--continue-from", {"type": click.Path(exists=True, file_okay=False), "metavar": "ADAPTER",
                          "help": "Go on from this adapter, in its shape; without it, begin a fresh one."}),
+    ("--whole", {"is_flag": True, "default": None, "help": "Let the whole model learn, and make no adapter."}),
+    ("--hindsight", {"is_flag": True, "default": None,
+                     "help": "Learn from every goal that a search closed, as from a theorem of its own."}),
+    ("--renamed-copies", {"type": int, "metavar": "N",
+                          "help": "Copies of each pair with variables under one another's names.  [default: 0]"}),
     ("--prompt-format", {"metavar": "NAME", "help": "How states are shown.  [default: state_comment]"}),
     ("--unlikelihood", {"type": float, "metavar": "W",
                         "help": "Weight of the loss on tactics that Lean refused.  [default: 0]"}),
@@ -62,7 +68,7 @@ def _with_options(command: Any) -> Any:
               help="A run's folder, its trajectory, or a shard of it; repeatable.")  # fmt: skip
 @click.option("--pairs", **_MANY, metavar="FILE", help="A file that export-pairs wrote; repeatable.")
 @click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-              help="Where the adapter and the report go.")  # fmt: skip
+              help="Where the adapter or the model, and the report go.")  # fmt: skip
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
               help="Write the model with the adapter added into it, too.")  # fmt: skip
 @click.option("--load-into", metavar="URL", help="Have the policy server there load the adapter at the end.")
@@ -83,8 +89,9 @@ def finetune(
 ) -> None:
     """Fine-tune a language model on tactics of certified proofs, into a LoRA adapter.
 
-    Some theorems are held out; OUTPUT/adapter is what did best on them, and OUTPUT/report.json says how well, and
-    whether the embeddings still tell states apart. Stop it with Ctrl-C at any time; the same command goes on.
+    Some theorems are held out; OUTPUT/adapter is what did best on them, or OUTPUT/model with --whole, and
+    OUTPUT/report.json says how well, and whether the embeddings still tell states apart. Stop it with Ctrl-C at any
+    time; the same command goes on.
     """
     from leanebm.cli._display import open_display
 
@@ -93,6 +100,8 @@ def finetune(
         from leanebm.pipeline.finetune.merge import require_vacant
     from leanebm.pipeline import FinetuneSources
 
+    if settings["whole"] and (merge is not None or load_into is not None):
+        raise ConfigError("with --whole there is no adapter to merge or to load: serve the model that is made")
     if merge is not None:
         require_vacant(merge)
     sources = FinetuneSources(trajectories=trajectories, pairs=pairs)
@@ -117,7 +126,7 @@ def _print(report: FinetuneReport, output: Path) -> None:
     for line in report.lines():
         echo(line)
     echo(f"report:  {output / 'report.json'}")
-    echo(f"adapter: {report.adapter}; search with --prompt-format {report.prompt_format}")
+    echo(f"{Path(report.adapter).name}: {report.adapter}; search with --prompt-format {report.prompt_format}")
 
 
 async def _load(url: str, api_key: str | None, name: str, path: str) -> None:

@@ -114,6 +114,9 @@ class TemplateFormat:
     is_fenced: bool = False
     """Whether the tactic comes in a code block, perhaps after some words, which then count as its tokens, too."""
 
+    only_first_goal: bool = False
+    """Whether the goals that a tactic does not act on are left out, and the first one's case name."""
+
     source: str
     """Where its authors say so, and in what it differs here."""
 
@@ -125,8 +128,9 @@ class TemplateFormat:
         return "<|im_start|>" in self.template
 
     def render(self, state: ProofState) -> str:
-        """Put all goals, the one to work on first, into the template."""
-        return self.template.replace("{state}", state.text)
+        """Put all goals, the one to work on first, into the template; or that one alone."""
+        shown = _without_case(state.goals[0]) if self.only_first_goal and state.goals else state.text
+        return self.template.replace("{state}", shown)
 
     def parse(self, completion: str) -> TacticBlock | None:
         """The first tactic, without fences, comments and marks."""
@@ -155,6 +159,12 @@ _TEMPLATES: Final = {
         stop=(),
         is_fenced=True,
         source="ours, for models that were trained to converse; use it with the API openai-chat",
+    ),
+    "first_goal": TemplateFormat(
+        template="{state}\n:::",
+        stop=("\n\n", ":::"),
+        only_first_goal=True,
+        source="ours, for small models: the shortest prompt there is, in which every goal is a theorem of its own",
     ),
     "bfs_prover": TemplateFormat(
         template="{state}:::",
@@ -219,12 +229,16 @@ PROMPT_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
     {"state_comment": StateCommentFormat(), "prefix": PrefixFormat(), **_TEMPLATES}
 )
 
-"""The formats that a configuration can name: three of ours, then those of public step provers."""
+"""The formats that a configuration can name: four of ours, then those of public step provers."""
 
 
 def _state_comment(state: ProofState, *, indent: str) -> str:
     body = "".join(f"{indent}{line}\n" if line else "\n" for line in state.text.splitlines())
     return f"{indent}/- tactic state:\n{body}{indent}-/"
+
+
+def _without_case(goal: Goal) -> str:
+    return goal.text if goal.case_name is None else goal.text.partition("\n")[2]
 
 
 def _as_example(goal: Goal) -> str:

@@ -146,3 +146,21 @@ def test_too_little_is_an_error(write_pairs: Any) -> None:
 def test_a_folder_without_a_trajectory_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match="holds no finished shard"):
         read(tmp_path)
+
+
+async def test_in_hindsight_every_goal_that_a_search_closed_is_a_proof(
+    tmp_path: Path, config: RunConfig, toy_bench: Callable[..., Any]
+) -> None:
+    """Of ``half`` one goal was closed, and the other one never: nothing was proved."""
+    world = ToyWorld(moves={"half": {"go": "left & right"}, "left": {"end": QED}, "right": {}, **WORLD.moves})
+    theorems = [Theorem(name=name, statement=name) for name in ("a", "c", "half")]
+    small = attrs.evolve(config, search=SearchConfig(budget=SearchBudget(max_expansions=20)))
+    await SearchRun(small, theorems, tmp_path / "run", opening=toy_bench(world, policy=POLICY)).run()
+    sources = FinetuneSources(trajectories=(tmp_path / "run",))
+
+    def proofs(*, hindsight: bool) -> set[tuple[str, str]]:
+        found = Lessons.read(sources, validation_fraction=0.3, max_rejected_per_state=8, seed=0, hindsight=hindsight)
+        return {(one.state, one.tactic) for side in (found.training, found.validation) for one in side.proofs}
+
+    assert proofs(hindsight=True) - proofs(hindsight=False) == {("⊢ left", "end")}
+    assert proofs(hindsight=False) == {("⊢ a", "go"), ("⊢ b", "end"), ("⊢ c", "end")}

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, final
 
 import torch
 from peft import (
@@ -17,7 +17,7 @@ from peft import (
     prepare_model_for_kbit_training,
     set_peft_model_state_dict,
 )
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
@@ -106,7 +106,7 @@ def with_adapter(config: FinetuneConfig) -> LoraModel:
     Raises:
         ConfigError: the model or the adapter cannot be read, does not fit, or there is nothing to add to.
     """
-    model = _load_base(config)  # any: transformers' methods are not typed
+    model = load_base(config)  # any: transformers' methods are not typed
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if config.continue_from is not None:
@@ -153,7 +153,12 @@ def _put_on(model: PreTrainedModel, lora: LoraConfig) -> LoraModel:
     return tuner
 
 
-def _load_base(config: FinetuneConfig) -> Any:
+def load_base(config: FinetuneConfig) -> Any:
+    """The model on its device, frozen.
+
+    Raises:
+        ConfigError: it cannot be read, or does not fit there.
+    """
     device = device_of(config)
     if not config.qlora:
         automatic = torch.float32 if device.type == "cpu" else None
@@ -210,6 +215,41 @@ def _linear_layers(model: Any) -> list[str]:
 # --- its folder -----------------------------------------------------------------------------------
 
 
+@final
+class AdaptedModel:
+    """Learns in its adapter alone; on the disk it is the adapter's folder."""
+
+    folder_name: Final = "adapter"
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        self._config = config
+        self._tuner = with_adapter(config)
+        self.model: Any = self._tuner.model
+
+    @property
+    def trainable(self) -> dict[str, Tensor]:
+        """What learns, by its name in the model."""
+        return trainable(self._tuner)
+
+    def write_settings(self, folder: Path, base: str) -> None:
+        """Write all of the folder but its weights: they stay the same through a training."""
+        lora = self._tuner.peft_config[_NAME].to_dict()
+        lora |= {"inference_mode": True, "base_model_name_or_path": self._config.model, "init_lora_weights": True}
+        write_atomically(folder / "adapter_config.json", _json(lora))
+        write_note(folder, prompt_format=self._config.prompt_format, base=base)
+
+    def write_weights(self, folder: Path) -> None:
+        """Put the weights in the place of those before, atomically."""
+        model = self._tuner.model
+        state: dict[str, Tensor] = get_peft_model_state_dict(model, adapter_name=_NAME, save_embedding_layers=False)
+        tensors = {f"{_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
+        write_atomically(folder / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
+
+    def read_weights(self, folder: Path) -> None:
+        """Put the weights that were written in the place of the last ones."""
+        set_weights(self._tuner, load_file(folder / "adapter_model.safetensors"))
+
+
 def trainable(model: LoraModel) -> dict[str, Tensor]:
     """What learns, by its name in the model."""
     return {name: parameter for name, parameter in model.model.named_parameters() if parameter.requires_grad}
@@ -220,25 +260,10 @@ def set_weights(model: LoraModel, weights: Mapping[str, Tensor]) -> Any:
     return set_peft_model_state_dict(model.model, dict(weights), adapter_name=_NAME)
 
 
-def write_settings(folder: Path, model: LoraModel, config: FinetuneConfig, base: str) -> None:
-    """Write all of an adapter's folder but its weights: they stay the same through a training."""
-    lora = model.peft_config[_NAME].to_dict()
-    lora |= {"inference_mode": True, "base_model_name_or_path": config.model, "init_lora_weights": True}
-    write_atomically(folder / "adapter_config.json", _json(lora))
-    write_note(folder, prompt_format=config.prompt_format, base=base)
-
-
 def write_note(folder: Path, *, prompt_format: str, base: str) -> None:
     """Write how states were shown in training, where a server and a later training find it."""
     said = {"prompt_format": prompt_format, "base_hash": base, "leanebm_version": version("leanebm")}
     write_atomically(folder / POLICY_NOTE, _json(said))
-
-
-def write_weights(folder: Path, model: LoraModel) -> None:
-    """Put an adapter's weights in the place of those before, atomically."""
-    state: dict[str, Tensor] = get_peft_model_state_dict(model.model, adapter_name=_NAME, save_embedding_layers=False)
-    tensors = {f"{_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
-    write_atomically(folder / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -54,7 +54,7 @@ def tokenised(
     """Each lesson as one sequence of at most ``max_tokens`` tokens, of which only the prompt ever loses some.
 
     The prompt is rendered and tokenised as for the server. A tactic that the format would not read back as it is, in
-    full, is left out, since a search could never run it.
+    full, is left out, since a search could never run it. What reads the same counts once.
 
     Raises:
         ConfigError: the tokenizer has no token that ends a text.
@@ -78,7 +78,7 @@ def tokenised(
             continue
         cut_prompts += kept is not asked
         examples.append(Example((*kept, *answer), len(kept)))
-    return Tokenised(examples=tuple(examples), cut_prompts=cut_prompts, left_out=left_out)
+    return Tokenised(examples=tuple(dict.fromkeys(examples)), cut_prompts=cut_prompts, left_out=left_out)
 
 
 def written(tactic: str, prompt_format: PromptFormat) -> str | None:

@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline.finetune import _adapter
+from leanebm.pipeline.finetune._adapter import AdaptedModel, device_of
 from leanebm.pipeline.finetune._examples import Example, Tokenised, epoch_batches, passes, tokenised
 from leanebm.pipeline.finetune._objective import Batch, completion_log_probs, unlikelihood
+from leanebm.pipeline.finetune._renaming import renamed_copies
+from leanebm.pipeline.finetune._whole import WholeModel
 from leanebm.pipeline.finetune.collapse import EmbeddingFigures, LabelledStates, measure_embeddings
 from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.finetune.lessons import Lessons, Side
@@ -87,7 +89,7 @@ class _Read:
     rejected: Tokenised
 
     @classmethod
-    def of(cls, side: Side, config: FinetuneConfig, tokenizer: PromptTokenizer, context: int) -> Self:
+    def of(cls, side: Side, config: FinetuneConfig, tokenizer: PromptTokenizer, context: int, copies: int = 0) -> Self:
         def read(lessons: Any) -> Tokenised:
             return tokenised(
                 lessons,
@@ -97,26 +99,27 @@ class _Read:
                 max_state_chars=config.max_state_chars,
             )
 
-        return cls(proofs=read(side.proofs), rejected=read(side.rejected if config.unlikelihood else ()))
+        proofs = renamed_copies(side.proofs, copies, seed=config.seed)
+        return cls(proofs=read(proofs), rejected=read(side.rejected if config.unlikelihood else ()))
 
 
 class Tuner:
-    """A model with an adapter, what it learns from, and the folder where it is kept."""
+    """A model, or an adapter on it, what that learns from, and the folder where it is kept."""
 
     def __init__(self, config: FinetuneConfig, lessons: Lessons, folder: Path, settings: Mapping[str, Any]) -> None:
         self._config, self._lessons, self._folder, self._settings = config, lessons, folder, settings
         self._tokenizer = PromptTokenizer.load(Path(config.model), trust_remote_code=config.trust_remote_code)
-        self._device = _adapter.device_of(config)
+        self._device = device_of(config)
         with self._drawing(0):
-            self._adapted = _adapter.with_adapter(config)
-        self._model: Any = self._adapted.model
+            self._learner = WholeModel(config) if config.whole else AdaptedModel(config)
+        self._model: Any = self._learner.model
         text_config: Any = self._model.config.get_text_config(decoder=True)
         self._context = int(getattr(text_config, "max_position_embeddings", None) or 2048)
-        self.training = _Read.of(lessons.training, config, self._tokenizer, self._context)
+        self.training = _Read.of(lessons.training, config, self._tokenizer, self._context, config.renamed_copies)
         self.validation = _Read.of(lessons.validation, config, self._tokenizer, self._context)
         if not self.training.proofs.examples or not self.validation.proofs.examples:
             raise ConfigError("no pair is left to learn from, or to be judged on:", self._reasons())
-        self._parameters = _adapter.trainable(self._adapted)
+        self._parameters = self._learner.trainable
         self._optimizer = torch.optim.AdamW(
             self._parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -128,7 +131,7 @@ class Tuner:
     @property
     def adapter(self) -> Path:
         """The folder that a server loads."""
-        return self._folder / "adapter"
+        return self._folder / self._learner.folder_name
 
     def _reasons(self) -> list[str]:
         return [
@@ -147,8 +150,8 @@ class Tuner:
                 f"the loss of {self._config.model} is not finite before it learnt anything: {before.loss}"
             )
         progress = Progress(settings=self._settings, before=before, embeddings_before=embeddings, best=before.objective)
-        _adapter.write_settings(self.adapter, self._adapted, self._config, self._settings["base"])
-        _adapter.write_weights(self.adapter, self._adapted)
+        self._learner.write_settings(self.adapter, self._settings["base"])
+        self._learner.write_weights(self.adapter)
         self._save(progress)
         return progress
 
@@ -278,7 +281,7 @@ class Tuner:
         progress.training_loss, progress.counted = 0.0, 0
         if found.objective < progress.best:
             progress.best_step, progress.best = progress.step, found.objective
-            _adapter.write_weights(self.adapter, self._adapted)
+            self._learner.write_weights(self.adapter)
         patience = self._config.patience
         stale = sum(look.step > progress.best_step for look in progress.looks)
         progress.is_finished |= patience is not None and stale >= patience
@@ -287,8 +290,7 @@ class Tuner:
 
     def use_best(self) -> None:
         """Put the weights that were kept in the place of the last ones."""
-        weights = load_file(self.adapter / "adapter_model.safetensors")
-        _adapter.set_weights(self._adapted, weights)
+        self._learner.read_weights(self.adapter)
 
     def measured(self) -> tuple[Measured, EmbeddingFigures | None]:
         """What held-out theorems say of the model as it is, and what their states' embeddings look like."""

@@ -50,6 +50,9 @@ class FinetuneConfig:
     prompt_format: str = attrs.field(default="state_comment", validator=_is_trainable_format)
     """How states are shown: a name of :data:`~leanebm.policy.PROMPT_FORMATS`, and the one to search with later."""
 
+    whole: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether all weights of the model learn, and no adapter is made: for small models, and those from scratch."""
+
     # --- the adapter ---
 
     rank: int | None = attrs.field(default=None, validator=optional(ge(1)))
@@ -74,6 +77,13 @@ class FinetuneConfig:
 
     max_state_chars: int = attrs.field(default=16_000, validator=ge(256))
     """Longest state shown, in characters, as :class:`~leanebm.policy.PolicyClientConfig` has it."""
+
+    hindsight: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether every goal that a search closed is learnt from as a theorem of its own, proved or not what was
+    searched. It needs trajectories."""
+
+    renamed_copies: int = attrs.field(default=0, validator=ge(0))
+    """Copies of each training lesson in which variables of one type bear one another's names."""
 
     validation_fraction: float = attrs.field(default=0.1, validator=[gt(0.0), lt(1.0)])
     """Expected share of theorems held out, in (0, 1)."""
@@ -141,6 +151,13 @@ class FinetuneConfig:
     __repr__ = fitting_repr
 
     def __attrs_post_init__(self) -> None:
+        self._check_whole()
         shaped = [name for name in ("rank", "alpha", "target_modules") if getattr(self, name) is not None]
         if self.continue_from is not None and shaped:
             raise ValueError(f"an adapter that is gone on from keeps its shape: leave out {' and '.join(shaped)}")
+
+    def _check_whole(self) -> None:
+        adapters = [name for name in ("continue_from", "rank", "alpha", "target_modules") if getattr(self, name)]
+        adapters += ["qlora"] if self.qlora else []
+        if self.whole and adapters:
+            raise ValueError(f"where the whole model learns there is no adapter: leave out {' and '.join(adapters)}")

@@ -35,12 +35,13 @@ __all__ = ["EmbeddingFigures", "FinetuneReport", "FinetuneRun", "Look", "Measure
 
 @final
 class FinetuneRun:
-    """One invocation that makes a LoRA adapter out of what was proved.
+    """One invocation that makes a LoRA adapter, or with ``whole`` a model, out of what was proved.
 
     .. code-block:: text
 
         FOLDER/
-          adapter/                    the adapter that did best on held-out theorems: peft's two files, and ours
+          adapter/                    the adapter that did best on held-out theorems: peft's two files, and ours; with
+                                      ``whole``, model/, which is a model's folder
           report.json                 what it did
           training_state.safetensors  what an interrupted training goes on from
 
@@ -93,11 +94,17 @@ class FinetuneRun:
 
     def _read(self) -> Lessons:
         config = self._config
+        if config.hindsight and not self._sources.trajectories:
+            raise ConfigError(
+                "hindsight looks at what searches closed:",
+                ["give runs of a search @ --trajectories, or leave it out @ --hindsight"],
+            )
         lessons = Lessons.read(
             self._sources,
             validation_fraction=config.validation_fraction,
             max_rejected_per_state=config.max_rejected_per_state,
             seed=config.seed,
+            hindsight=config.hindsight,
         )
         if config.unlikelihood and not lessons.training.rejected:
             raise ConfigError(
@@ -155,7 +162,7 @@ class FinetuneRun:
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._folder / ".lock", timeout=0):
-                for folder in (self._folder, self._folder / "adapter"):
+                for folder in (self._folder, self._folder / "adapter", self._folder / "model"):
                     remove_scratch(folder)
                 yield
         except Timeout as error:

@@ -19,6 +19,7 @@ from leanebm.core import ContrastiveGroup, SearchOutcome, TacticFate, Theorem
 from leanebm.data import read_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.export_pairs import certified_proofs
+from leanebm.pipeline.contrastive.hindsight import closed_goals
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
@@ -90,7 +91,13 @@ class Lessons:
 
     @classmethod
     def read(
-        cls, sources: FinetuneSources, *, validation_fraction: float, max_rejected_per_state: int, seed: int
+        cls,
+        sources: FinetuneSources,
+        *,
+        validation_fraction: float,
+        max_rejected_per_state: int,
+        seed: int,
+        hindsight: bool = False,
     ) -> Self:
         """Read all sources, and hold theorems out.
 
@@ -98,11 +105,16 @@ class Lessons:
         with the highest hash is never held out; and always the one with the lowest of those that have a state of their
         own. Of a held-out theorem, what training knows of the same state is left out.
 
+        With ``hindsight``, every goal that a search closed is a proof, on the side of the theorem that was searched.
+
         Raises:
             ConfigError: there is nothing to read, or not enough to hold anything out.
             TrajectoryError: a trajectory is damaged, or is none.
         """
-        proofs = sorted(set(_proof_steps(sources)))
+        steps = set(_proof_steps(sources))
+        if hindsight:
+            steps.update(_closed(sources.trajectories))
+        proofs = sorted(steps)
         is_held_out = _chosen(proofs, validation_fraction, seed)
         found = _Searched.read(sources.trajectories, proofs, max_rejected_per_state)
         training = _side(proofs, found, lambda claim: not is_held_out(claim))
@@ -124,6 +136,15 @@ def _proof_steps(sources: FinetuneSources) -> Iterator[Lesson]:
     for proof in certified_proofs(sources.trajectories) if sources.trajectories else ():
         for state, tactic in zip(proof.states, proof.tactics, strict=True):
             yield Lesson(_claim(proof.theorem), state, tactic)
+
+
+def _closed(paths: Iterable[Path]) -> Iterator[Lesson]:
+    for path in paths:
+        trajectory = read_trajectory(path)
+        claims = {record.theorem.name: _claim(record.theorem) for record in trajectory.records}
+        for _, rows in groupby(trajectory.rows(), key=lambda row: row.theorem):
+            for closed in closed_goals(rows):
+                yield Lesson(claims[closed.theorem], closed.goal, closed.tactic)
 
 
 def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[str], bool]:

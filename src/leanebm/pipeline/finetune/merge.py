@@ -13,18 +13,9 @@ import torch
 
 from leanebm.errors import ConfigError
 from leanebm.pipeline.finetune._adapter import base_hash, on_model, write_note
+from leanebm.pipeline.finetune._whole import BESIDE
 from leanebm.serve.backends.hf.checkpoint import load_checkpoint, no_progress_bars
 from leanebm.serve.backends.hf.folder import prompt_format_of
-
-_BESIDE = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab*",
-    "merges.txt",
-    "chat_template*",
-    "*.py",
-)
 
 
 def merge_adapter(
@@ -59,7 +50,7 @@ def merge_adapter(
         made = Path(scratch) / output.name
         with no_progress_bars():
             merged.to(_own_dtype(model)).save_pretrained(made)
-        for pattern in _BESIDE:
+        for pattern in BESIDE:
             for file in model.glob(pattern):
                 shutil.copyfile(file, made / file.name)
         shown_as = prompt_format_of(adapter)

@@ -1,0 +1,38 @@
+"""The recipe for a small policy, from search to comparison, at the size of a toy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from train_tiny import Size, TinyPolicy
+
+from leanebm.lean.embedded import EmbeddedLean
+from leanebm.trajectory import read_trajectory
+
+TOY = Size(
+    formulas=8, expansions=6, hidden=32, layers=1, steps=60, batch_size=8, learning_rate=1e-2,
+    splits=("val",), judged=2, budget=2, workers=1,
+)  # fmt: skip
+
+
+@pytest.mark.lean
+def test_the_recipe_makes_a_policy_that_has_learnt_and_searches(
+    embedded_lean: EmbeddedLean, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert embedded_lean.node.is_file()
+    TinyPolicy(tmp_path, TOY).run()
+    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
+    assert report["after"]["loss"] < report["before"]["loss"]
+    losses = [look["training_loss"] for look in report["looks"]]
+    assert losses[-1] < 0.5 * losses[0]
+    ours = read_trajectory(tmp_path / "val-tiny").records
+    assert [record.theorem for record in ours] == [
+        record.theorem for record in read_trajectory(tmp_path / "val-symbolic").records
+    ]
+    assert all(record.policy_calls for record in ours)
+    assert "2 expansions:" in capsys.readouterr().out
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    TinyPolicy(tmp_path, TOY).run()
+    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}, "nothing is done twice"
