@@ -38,3 +38,9 @@ async def test_searches_ask_the_rounds_adapter_which_the_server_was_told_to_load
 async def test_the_embedded_policy_cannot_learn(step: PolicyStep, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"symbolic.*\n.*@ run.policy.url"):
         await step.learn(tmp_path, tmp_path / "round-1", RunConfig())
+
+
+@pytest.mark.parametrize("setting", ["whole", "hindsight"])
+def test_what_no_round_can_give_is_refused_before_the_first(setting: str) -> None:
+    with pytest.raises(ConfigError, match=f"@ finetune.{setting}"):
+        FinetuneStep(FinetuneConfig(model="m", whole=setting == "whole", hindsight=setting == "hindsight"))

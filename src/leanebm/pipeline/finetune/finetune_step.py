@@ -31,9 +31,17 @@ class FinetuneStep:
     Args:
         config: how each round's adapter is made.
         observer: receives what happens.
+
+    Raises:
+        ConfigError: the config asks for what no round can give: a whole model, or hindsight, which needs searches.
     """
 
     def __init__(self, config: FinetuneConfig, *, observer: Observer | None = None) -> None:
+        if config.whole or config.hindsight:
+            raise ConfigError(
+                "each round makes an adapter out of proofs:",
+                ["leave it out @ " + ("finetune.whole" if config.whole else "finetune.hindsight")],
+            )
         self._config = config
         self._observer = observer
 
