@@ -61,7 +61,7 @@ def tests(session: nox.Session) -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
-    install(session, "embedded", "energy", "serve", "test")
+    install(session, "data", "embedded", "energy", "serve", "test")
     run_pytest(session, *session.posargs)
 
 
@@ -94,7 +94,7 @@ def native(session: nox.Session) -> None:
 @nox.session
 def hash_seeds(session: nox.Session) -> None:
     """Run the tests that need no Lean in ten random orders, under ten hash seeds."""
-    install(session, "embedded", "energy", "serve", "test")
+    install(session, "data", "embedded", "energy", "serve", "test")
     for seed in range(10):
         run_pytest(
             session, "-q", "-m", "not lean", f"--randomly-seed={seed}", *session.posargs, PYTHONHASHSEED=str(seed)
@@ -104,7 +104,7 @@ def hash_seeds(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def every_python(session: nox.Session) -> None:
     """Run the tests that need no Lean on each supported Python that this machine has."""
-    install(session, "embedded", "energy", "serve", "test")
+    install(session, "data", "embedded", "energy", "serve", "test")
     run_pytest(session, "-m", "not lean", *session.posargs)
 
 
@@ -120,7 +120,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check every type, strictly, in the sources, the tests, the examples and this file."""
-    install(session, "embedded", "energy", "serve", "test", "lint", "docs")
+    install(session, "data", "embedded", "energy", "serve", "test", "lint", "docs")
     session.install("-c", CONSTRAINTS, "nox")
     session.run("mypy", *session.posargs)
 

@@ -1,4 +1,4 @@
-"""What follows a search, killed again and again: ``export-pairs``, ``generate-negatives`` and ``train-ebm``.
+"""What follows a search, killed again and again: ``export``, ``generate-negatives`` and ``train-ebm``.
 
 .. code-block:: text
 
@@ -95,14 +95,14 @@ def digest_of(value: Any) -> str:
 
 @attrs.frozen
 class ExportPairs(Job):
-    """``leanebm export-pairs``: one file."""
+    """``leanebm export``: one file."""
 
     inputs: Inputs
 
     def command(self, output: Path) -> Sequence[str]:
         """It begins anew each time."""
         given = ("--trajectories", str(self.inputs.searched))
-        return [*LEANEBM, "export-pairs", *given, "--output", str(output / "pairs.jsonl")]
+        return [*LEANEBM, "export", *given, "--output", str(output / "pairs.jsonl")]
 
     def inspect(self, output: Path, known: dict[str, str], findings: Findings) -> None:
         """The file is there and whole, or not there."""
@@ -179,7 +179,7 @@ class TrainEbm(Job):
 
 
 STAGES: dict[str, Callable[[Inputs], Job]] = {
-    "export-pairs": ExportPairs,
+    "export": ExportPairs,
     "generate-negatives": GenerateNegatives,
     "train-ebm": TrainEbm,
 }

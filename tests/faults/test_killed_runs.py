@@ -30,7 +30,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_pat
 
 def test_what_follows_a_search_ends_as_if_it_had_not_been_killed(tmp_path: Path) -> None:
     report = under_fire("kill_stages.py", tmp_path, "--kills", "1", "--theorems", "12")
-    assert report.keys() == {"export-pairs", "generate-negatives", "train-ebm"}
+    assert report.keys() == {"export", "generate-negatives", "train-ebm"}
     for found in report.values():
         assert found["faults"] == []
         assert found["kills"] == 1

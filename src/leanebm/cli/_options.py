@@ -26,7 +26,7 @@ ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_em
 _APIS = ("auto", "sglang", "openai", "openai-chat")
 """As :class:`~leanebm.policy.PolicyApi` has them."""
 
-_PROMPT_FORMATS = (
+PROMPT_FORMAT_WORDS = (
     "bfs_prover",
     "chat",
     "first_goal",
@@ -196,7 +196,7 @@ _RUN = (
     _Setting(
         "--prompt-format",
         "policy.prompt_format",
-        click.Choice(_PROMPT_FORMATS),
+        click.Choice(PROMPT_FORMAT_WORDS),
         "How a state is shown to the policy.  [default: state_comment]",
     ),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),

@@ -66,7 +66,7 @@ def _with_options(command: Any) -> Any:
 @click.option("--model", required=True, metavar="PATH", help="Folder of a Hugging Face causal language model.")
 @click.option("--trajectories", **_MANY, metavar="FOLDER",
               help="A run's folder, its trajectory, or a shard of it; repeatable.")  # fmt: skip
-@click.option("--pairs", **_MANY, metavar="FILE", help="A file that export-pairs wrote; repeatable.")
+@click.option("--pairs", **_MANY, metavar="FILE", help="A file that export wrote; repeatable.")
 @click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
               help="Where the adapter or the model, and the report go.")  # fmt: skip
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",

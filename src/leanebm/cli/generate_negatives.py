@@ -25,7 +25,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Known proofs, one step per row: as `export-pairs` writes them, or as others publish pairs (LeanDojo's "
+    help="Known proofs, one step per row: as `export` writes them, or as others publish pairs (LeanDojo's "
     "traced_tactics; state and tactic).",
 )
 @click.option(

@@ -12,9 +12,9 @@ from leanebm.pipeline.comparison.page import write_comparison_page
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, Override, Parts, RunConfig, read_run_config, structure_with
 from leanebm.pipeline.conjecture_run import ConjectureCounts, ConjectureRun
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit
+from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.config import CLOSERS, NegativesConfig
 from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, ContrastiveConfig, ContrastiveRun
-from leanebm.pipeline.contrastive.export_pairs import certified_proofs
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport, LabelConflicts, TierCounts
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read_search_groups
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
@@ -46,6 +46,8 @@ from leanebm.pipeline.iteration.summary import IterationRow, IterationSummary, i
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
+from leanebm.pipeline.results.result_table import ResultTable, columns_of
+from leanebm.pipeline.results.results import Results
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, proof_files, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, read_context, theorem_of
@@ -127,6 +129,8 @@ __all__ = [
     "ProofFileReport",
     "ProofRun",
     "Prover",
+    "ResultTable",
+    "Results",
     "RunComparison",
     "RunConfig",
     "RunFolder",
@@ -151,6 +155,7 @@ __all__ = [
     "WorkbenchOpener",
     "certified_proofs",
     "check_statements",
+    "columns_of",
     "compare_runs",
     "examine",
     "filled_path",

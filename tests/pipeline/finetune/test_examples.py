@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline.finetune._examples import Example, Tokenised, epoch_batches, passes, tokenised, written
+from leanebm.pipeline._rendering import written
+from leanebm.pipeline.finetune._examples import Example, Tokenised, epoch_batches, passes, tokenised
 from leanebm.pipeline.finetune.lessons import Lesson
 from leanebm.policy import PROMPT_FORMATS
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer

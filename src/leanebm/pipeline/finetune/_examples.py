@@ -8,14 +8,11 @@ from typing import Final, NamedTuple
 
 import attrs
 
-from leanebm.core import ProofState, StateRef
 from leanebm.errors import ConfigError
-from leanebm.lean import parse_goal_text
+from leanebm.pipeline._rendering import rendered, written
 from leanebm.pipeline.finetune.lessons import Lesson
-from leanebm.policy import PromptFormat, truncate_state
+from leanebm.policy import PromptFormat
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
-
-_NOWHERE: Final = StateRef(epoch=0, state_id=0)
 
 _POOLED_BATCHES: Final = 32
 """Batches that are cut out of one stretch sorted by length; more saves padding, and mixes less."""
@@ -66,7 +63,7 @@ def tokenised(
     cut_prompts = 0
     for lesson in lessons:
         completion = written(lesson.tactic, prompt_format)
-        prompt = _prompt(lesson.state, prompt_format, max_state_chars)
+        prompt = rendered(lesson.state, prompt_format, max_state_chars)
         if completion is None or prompt is None:
             left_out["tactic_not_read_back" if completion is None else "state_not_read"] += 1
             continue
@@ -79,23 +76,6 @@ def tokenised(
         cut_prompts += kept is not asked
         examples.append(Example((*kept, *answer), len(kept)))
     return Tokenised(examples=tuple(dict.fromkeys(examples)), cut_prompts=cut_prompts, left_out=left_out)
-
-
-def written(tactic: str, prompt_format: PromptFormat) -> str | None:
-    """What a model has to write for ``prompt_format`` to read this tactic; ``None`` if nothing that we know of."""
-    for text in (tactic, tactic.replace("\n", "\n  ")):  # the second, where a prompt ends in an indented line
-        block = prompt_format.parse(text)
-        if block is not None and block.tactic == tactic and not text[block.end :].strip():
-            return text
-    return None
-
-
-def _prompt(state: str, prompt_format: PromptFormat, max_chars: int) -> str | None:
-    try:
-        goals = tuple(map(parse_goal_text, state.split("\n\n")))
-    except ValueError:
-        return None
-    return prompt_format.render(truncate_state(ProofState(goals, "", _NOWHERE), max_chars))
 
 
 def _seam(prompt: str, completion: str, tokenizer: PromptTokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -18,7 +18,7 @@ from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, SearchOutcome, TacticFate, Theorem
 from leanebm.data import read_tactic_pairs
 from leanebm.errors import ConfigError
-from leanebm.pipeline.contrastive.export_pairs import certified_proofs
+from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.hindsight import closed_goals
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
 from leanebm.trajectory import TrajectoryRow, read_trajectory
@@ -39,7 +39,7 @@ class FinetuneSources:
     """Folders of search runs, trajectories, or single shards."""
 
     pairs: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
-    """Files of tactic pairs, as ``export-pairs`` writes them."""
+    """Files of tactic pairs, as ``export`` writes them."""
 
     __repr__ = fitting_repr
 

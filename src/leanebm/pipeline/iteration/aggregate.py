@@ -25,7 +25,7 @@ from leanebm.data import (
     write_tactic_pairs,
 )
 from leanebm.energy.training import tidy_groups
-from leanebm.pipeline.contrastive.export_pairs import certified_proofs
+from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
 from leanebm.pipeline.contrastive.trajectory import read_search_groups
 from leanebm.pipeline.iteration.manifest import digest_of

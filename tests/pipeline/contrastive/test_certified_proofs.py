@@ -11,7 +11,7 @@ from leanebm.core import Theorem
 from leanebm.data import KnownProof
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline import RunConfig, SearchRun, certified_proofs
-from leanebm.pipeline.contrastive.export_pairs import _with_modules, _with_unique_names
+from leanebm.pipeline.contrastive.certified_proofs import _with_modules, _with_unique_names
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import QED, ToyWorld
 

@@ -1,0 +1,1 @@
+"""What runs found, as tables and as training sets."""
