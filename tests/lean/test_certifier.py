@@ -64,6 +64,7 @@ async def test_a_library_theorem_is_certified_by_its_name(fake_config: FakeConfi
         result = await certifier.certify(theorem, ["done"])
     assert isinstance(result, Certificate)
     assert "-- Nat.add_comm : type of Nat.add_comm\ntheorem leanebm_t : type_of% @Nat.add_comm" in result.source
+    assert "attribute [-simp, -grind] Nat.add_comm\n" in result.source
     assert _requests(log, "proof.certify")[0]["copyFrom"] == "Nat.add_comm"
 
 
@@ -372,6 +373,24 @@ def test_a_library_theorem_is_stated_by_its_name() -> None:
         "theorem leanebm_Nat_add_comm : type_of% @Nat.add_comm := by\n"
         "  omega\n"
     )
+    hidden = assemble(theorem, ["omega"], "p", ["attribute [-simp] Nat.add_comm", "attribute [-grind] Nat.comm"])
+    assert hidden == (
+        "-- Tactics are not to find the theorem itself.\n"
+        "attribute [-simp] Nat.add_comm\n"
+        "attribute [-grind] Nat.comm\n"
+        "\n"
+        "-- Nat.add_comm : p\n"
+        "theorem leanebm_Nat_add_comm : type_of% @Nat.add_comm := by\n"
+        "  omega\n"
+    )
+
+
+async def test_pantograph_is_not_asked_what_hides_a_theorem(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with Certifier(fake_config(dialect="pantograph", log=log)) as certifier:
+        result = await certifier.certify(Theorem(name="t", copy_from="Nat.add_comm"), ["done"])
+    assert "attribute" not in result.source
+    assert _requests(log, "env.apart") == []
 
 
 def test_a_file_starts_with_its_imports() -> None:

@@ -184,3 +184,12 @@ def test_a_text_opens_what_the_theorem_says_and_nothing_else(front: str) -> None
     rejected = objection(theorem, f"{front}theorem t : p := by\n  simp\n", "t")
     assert rejected is not None
     assert "other namespaces" in rejected.message
+
+
+def test_a_text_may_hide_the_library_theorem_and_nothing_more() -> None:
+    hiding = "-- why\nattribute [-simp, -grind] Nat.add_comm\n\n"
+    of_copy = f"theorem {_NAME} : type_of% @Nat.add_comm := by\n  omega\n"
+    assert objection(_COPY, hiding + of_copy, _NAME) is None
+    for other in ("attribute [simp] Nat.add_comm", "attribute [-simp] Nat.add_comm axiom", "attribute [-instance] i"):
+        assert objection(_COPY, f"{other}\n\n{of_copy}", _NAME) is not None
+    assert objection(_OWN, f"{hiding}theorem {_NAME} : ∀ n, n = n := by\n  simp\n", _NAME) is not None

@@ -31,8 +31,32 @@ def test_a_worker_without_headers_is_told_the_universes() -> None:
 
 
 def test_a_library_theorem_is_copied() -> None:
-    payload = requests.goal_start(Theorem(name="t", copy_from="Nat.add_comm"), epoch=1).payload
-    assert payload == {"copyFrom": "Nat.add_comm", "goals": True, "prop": True}
+    copied = Theorem(name="t", copy_from="Nat.add_comm")
+    payload = requests.goal_start(copied, epoch=1).payload
+    assert payload == {"copyFrom": "Nat.add_comm", "apart": True, "goals": True, "prop": True}
+    plain = requests.goal_start(copied, Dialect.PANTOGRAPH, epoch=1).payload
+    assert plain == {"copyFrom": "Nat.add_comm", "levels": [], "goals": True, "prop": True}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "attribute [simp] Nat.add_comm",
+        "attribute [-simp] Nat.add_comm\naxiom cheat : False",
+        "attribute [-simp] Nat.add_comm Nat.mul_comm",
+        "attribute [-instance] instAddNat",
+        "attribute [-simp] Nat.add_comm in",
+        "axiom",
+        1,
+        None,
+    ],
+)
+def test_no_worker_can_smuggle_text_into_a_certified_file(command: object) -> None:
+    decode = requests.env_apart("Nat.add_comm").decode
+    honest = ["attribute [-simp, -grind] Nat.add_comm", "attribute [-ext] «Nat».«add»"]
+    assert decode({"commands": honest}) == tuple(honest)
+    with pytest.raises(ValueError, match="takes no attributes off"):
+        decode({"commands": [*honest, command]})
 
 
 def test_a_tactic_is_sent_with_its_state_and_its_time() -> None:

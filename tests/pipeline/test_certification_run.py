@@ -51,12 +51,25 @@ def test_a_file_that_we_wrote_comes_apart_and_goes_together_again(
     tmp_path: Path, theorem: Theorem, tactics: list[str]
 ) -> None:
     statement = "∀ n m, n + m = m + n" if theorem.copy_from else None
-    text = lean_file(("Init", "Std"), assemble(theorem, tactics, statement))
+    apart = ["attribute [-simp, -grind] Nat.add_comm", "attribute [-ext] Nat.«ext»"] if theorem.copy_from else []
+    text = lean_file(("Init", "Std"), assemble(theorem, tactics, statement, apart))
     file = read_proof_file(write(tmp_path, text))
     assert file.imports == ("Init", "Std")
     assert file.theorem == theorem
     assert lean_file(file.imports, file.body) == text
-    assert lean_file(file.imports, assemble(file.theorem, [file.proof], statement)) == text
+    assert lean_file(file.imports, assemble(file.theorem, [file.proof], statement, apart)) == text
+
+
+def test_what_hides_a_library_theorem_is_a_context_to_any_other(tmp_path: Path) -> None:
+    hiding = "attribute [-simp] Nat.add_comm"
+    of_library = read_proof_file(write(tmp_path, f"{hiding}\n\ntheorem t : type_of% @Nat.add_comm := by\n  omega\n"))
+    assert of_library.theorem == Theorem(name="t", copy_from="Nat.add_comm")
+    other = read_proof_file(write(tmp_path, f"{hiding}\n\ntheorem t : 1 = 1 := by\n  rfl\n"))
+    assert other.theorem == Theorem(name="t", statement="1 = 1", context=hiding)
+    adding = read_proof_file(
+        write(tmp_path, "attribute [simp] f\n\ntheorem t : type_of% @Nat.add_comm := by\n  omega\n")
+    )
+    assert adding.theorem.context == "attribute [simp] f"
 
 
 def test_a_statement_may_hold_proofs_and_comments(tmp_path: Path) -> None:

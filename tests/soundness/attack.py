@@ -55,5 +55,14 @@ class ForgedText:
     family: str
     id: str
     asked: str
+    """A statement, or ``@`` and the name of a library theorem."""
+
     text: str
     reason: str
+
+    @property
+    def theorem(self) -> Theorem:
+        """What the text is said to prove."""
+        if self.asked.startswith("@"):
+            return Theorem(name="t", copy_from=self.asked.removeprefix("@"))
+        return Theorem(name="t", statement=self.asked)

@@ -537,37 +537,44 @@ HEADERS = [
 ]
 
 LIBRARY = [
-    Attack("library", "itself", "exact Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"),
-    Attack("library", "itself, rooted", "exact @_root_.Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack("library", "itself", "exact Nat.add_comm", "self_reference", R, copy_from="Nat.add_comm"),
+    Attack("library", "itself, rooted", "exact @_root_.Nat.add_comm", "self_reference", R, copy_from="Nat.add_comm"),
     Attack(
-        "library", "itself, opened", "open Nat in exact Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"
+        "library", "itself, opened", "open Nat in exact Nat.add_comm", "self_reference", R, copy_from="Nat.add_comm"
     ),
     Attack(
         "library",
         "itself, turned round",
         "exact fun a b => (Nat.add_comm b a).symm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
-    Attack("library", "by exact?", "exact?", "self_reference", B, copy_from="Nat.add_comm"),
-    Attack("library", "by apply", "intro a b\napply Nat.add_comm", "self_reference", B, copy_from="Nat.add_comm"),
-    Attack("library", "by rw", "intro a b\nrw [Nat.add_comm]", "self_reference", B, copy_from="Nat.add_comm"),
+    Attack("library", "by exact?", "exact?", "self_reference", R, copy_from="Nat.add_comm"),
+    Attack("library", "by apply", "intro a b\napply Nat.add_comm", "self_reference", R, copy_from="Nat.add_comm"),
+    Attack("library", "by rw", "intro a b\nrw [Nat.add_comm]", "self_reference", R, copy_from="Nat.add_comm"),
     Attack(
-        "library", "by simp with it", "intro a b\nsimp [Nat.add_comm]", "self_reference", B, copy_from="Nat.add_comm"
+        "library", "by simp with it", "intro a b\nsimp [Nat.add_comm]", "self_reference", R, copy_from="Nat.add_comm"
     ),
-    Attack("library", "by simp, which knows it", "intros\nsimp", "self_reference", B, copy_from="List.append_nil"),
     Attack(
-        "library", "by an instance of it", "exact Std.Commutative.comm", "self_reference", B, copy_from="Nat.add_comm"
+        "library",
+        "by simp, told of it",
+        "intros\nsimp [List.append_nil]",
+        "self_reference",
+        R,
+        copy_from="List.append_nil",
     ),
-    Attack("library", "by ac_rfl", "intro a b\nac_rfl", "self_reference", B, copy_from="Nat.add_comm"),
-    Attack("library", "by an alias", "exact Nat.not_le_of_lt", "self_reference", B, copy_from="Nat.not_le_of_gt"),
+    Attack(
+        "library", "by an instance of it", "exact Std.Commutative.comm", "self_reference", R, copy_from="Nat.add_comm"
+    ),
+    Attack("library", "by ac_rfl", "intro a b\nac_rfl", "self_reference", R, copy_from="Nat.add_comm"),
+    Attack("library", "by an alias", "exact Nat.not_le_of_lt", "self_reference", R, copy_from="Nat.not_le_of_gt"),
     Attack(
         "library",
         "by an alias, rearranged",
         "intro a b h\nexact Nat.ne_of_lt' h",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.ne_of_gt",
     ),
     Attack(
@@ -575,7 +582,7 @@ LIBRARY = [
         "in a helper",
         "have h := @Nat.add_comm\nexact fun a b => h a b",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -583,7 +590,7 @@ LIBRARY = [
         "by a structure that holds it",
         "exact Lean.Grind.AddCommMonoid.add_comm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -591,16 +598,16 @@ LIBRARY = [
         "by a field of a field",
         "exact Lean.Grind.CommSemiring.mul_comm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.mul_comm",
     ),
-    Attack("library", "by a law of all orders", "exact Std.Total.total", "self_reference", B, copy_from="Nat.le_total"),
+    Attack("library", "by a law of all orders", "exact Std.Total.total", "self_reference", R, copy_from="Nat.le_total"),
     Attack(
         "library",
         "by a law of all orders, in a helper",
         "as_aux_lemma => exact Std.Total.total",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.le_total",
     ),
     Attack(
@@ -608,7 +615,7 @@ LIBRARY = [
         "by an instance, taken apart",
         "obtain ⟨h⟩ : Std.Total (α := Nat) (· ≤ ·) := inferInstance\nexact h",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.le_total",
     ),
     Attack(
@@ -616,7 +623,7 @@ LIBRARY = [
         "an equivalence, in two halves",
         "exact ⟨Nat.add_one_le_iff.2, Nat.add_one_le_iff.1⟩",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.lt_iff_add_one_le",
     ),
     Attack(
@@ -624,16 +631,23 @@ LIBRARY = [
         "by extensionality of itself",
         "intro a b\nexact congrFun (congrFun (funext fun a => funext fun b => Nat.add_comm a b) a) b",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
-    Attack("library", "by what simp made of it", "intros\nsimp", "self_reference", B, copy_from="Nat.lt_irrefl"),
     Attack(
         "library",
-        "by what simp made of it, for a negation",
-        "intros\nsimp",
+        "by what simp makes of it",
+        "intros\nsimp only [Nat.lt_irrefl, not_false_eq_true]",
         "self_reference",
-        B,
+        R,
+        copy_from="Nat.lt_irrefl",
+    ),
+    Attack(
+        "library",
+        "by what simp makes of it, for a negation",
+        "intros\nsimp only [Nat.not_lt_zero, not_false_eq_true]",
+        "self_reference",
+        R,
         copy_from="Nat.not_lt_zero",
     ),
     Attack(
@@ -641,7 +655,7 @@ LIBRARY = [
         "by what simp made of it, by name",
         "exact fun n => of_eq_false (Nat.lt_irrefl._simp_1 n)",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.lt_irrefl",
     ),
     Attack(
@@ -649,16 +663,16 @@ LIBRARY = [
         "by what simp made of another",
         "intros\nsimp",
         "self_reference",
-        B,
+        R,
         copy_from="Option.mem_dite_none_left",
     ),
-    Attack("library", "by an abbreviation's theorem", "intros\nsimp", "self_reference", B, copy_from="Bool.xor_assoc"),
+    Attack("library", "by an abbreviation's theorem", "intros\nsimp", "self_reference", R, copy_from="Bool.xor_assoc"),
     Attack(
         "library",
         "by an instance with parameters",
         "intros\nexact Std.Associative.assoc ..",
         "self_reference",
-        B,
+        R,
         copy_from="Option.or_assoc",
     ),
     Attack(
@@ -666,7 +680,7 @@ LIBRARY = [
         "by an instance with parameters, all of it",
         "exact Std.Associative.assoc ..",
         "self_reference",
-        B,
+        R,
         copy_from="Option.or_assoc",
     ),
     Attack(
@@ -674,7 +688,7 @@ LIBRARY = [
         "by an instance with parameters, taken apart",
         "intro α a b c\nobtain ⟨h⟩ : Std.Associative (α := Option α) Option.or := inferInstance\nexact h a b c",
         "self_reference",
-        B,
+        R,
         copy_from="Option.or_assoc",
     ),
     Attack(
@@ -682,7 +696,7 @@ LIBRARY = [
         "by a law of all orders, with a parameter",
         "exact Std.Total.total",
         "self_reference",
-        B,
+        R,
         copy_from="Fin.le_total",
     ),
     Attack(
@@ -690,7 +704,7 @@ LIBRARY = [
         "by an instance of an operation",
         "exact Std.Associative.assoc",
         "self_reference",
-        B,
+        R,
         copy_from="List.append_assoc",
     ),
     Attack(
@@ -698,7 +712,7 @@ LIBRARY = [
         "by an instance bound first",
         "let i : Lean.Grind.CommSemiring Nat := inferInstance\nexact i.add_comm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -706,7 +720,7 @@ LIBRARY = [
         "by an instance bound first, and variables",
         "intro a b\nlet i : Lean.Grind.CommSemiring Nat := inferInstance\nexact i.add_comm a b",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -714,7 +728,7 @@ LIBRARY = [
         "by an instance of another type bound first",
         "let i : Lean.Grind.CommRing Int := inferInstance\nexact i.mul_assoc",
         "self_reference",
-        B,
+        R,
         copy_from="Int.mul_assoc",
     ),
     Attack(
@@ -722,7 +736,7 @@ LIBRARY = [
         "by an instance bound by a have",
         "have h : Std.IsLinearOrder Nat := by infer_instance\nexact h.le_total",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.le_total",
     ),
     Attack(
@@ -730,7 +744,7 @@ LIBRARY = [
         "by an instance matched",
         "exact match (inferInstance : Lean.Grind.CommSemiring Nat) with | i => i.add_comm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -738,7 +752,7 @@ LIBRARY = [
         "by an instance taken apart in a match",
         "exact match (inferInstance : Std.Total (α := Nat) (· ≤ ·)) with | ⟨h⟩ => h",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.le_total",
     ),
     Attack(
@@ -747,7 +761,7 @@ LIBRARY = [
         "have h (i : Lean.Grind.CommSemiring Nat) : ∀ a b : Nat, i.add a b = i.add b a := i.add_comm\n"
         "exact h inferInstance",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -755,7 +769,7 @@ LIBRARY = [
         "by an instance behind id",
         "exact (id inferInstance : Lean.Grind.CommSemiring Nat).add_comm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.add_comm",
     ),
     Attack(
@@ -763,7 +777,7 @@ LIBRARY = [
         "by an instance's projection by number",
         "exact (inferInstance : Lean.Grind.CommSemiring Nat).2",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.mul_comm",
     ),
     Attack(
@@ -771,7 +785,7 @@ LIBRARY = [
         "by an instance that suffices",
         "suffices h : Std.Total (α := Nat) (· ≤ ·) from h.1\ninfer_instance",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.le_total",
     ),
     Attack(
@@ -780,7 +794,7 @@ LIBRARY = [
         "intro a b\nhave h : ∃ x : Std.IsLinearOrder Nat, True := ⟨by infer_instance, trivial⟩\n"
         "obtain ⟨h, -⟩ := h\nexact Std.le_total ..",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.le_total",
     ),
     Attack(
@@ -796,7 +810,7 @@ LIBRARY = [
         "an equivalence, turned round",
         "exact Nat.add_one_le_iff.symm",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.lt_iff_add_one_le",
     ),
     Attack(
@@ -804,14 +818,14 @@ LIBRARY = [
         "n + 1 for n.succ",
         "exact Nat.lt_add_one_of_le",
         "self_reference",
-        B,
+        R,
         copy_from="Nat.lt_succ_of_le",
     ),
     Attack(
-        "library", "itself, by its quoted name", "exact «Nat».«add_comm»", "self_reference", B, copy_from="Nat.add_comm"
+        "library", "itself, by its quoted name", "exact «Nat».«add_comm»", "self_reference", R, copy_from="Nat.add_comm"
     ),
     Attack(
-        "library", "asked for by its quoted name", "exact Nat.add_comm", "self_reference", B, copy_from="«Nat».add_comm"
+        "library", "asked for by its quoted name", "exact Nat.add_comm", "self_reference", R, copy_from="«Nat».add_comm"
     ),
     Attack(
         "library", "asked for from the root", "exact Nat.add_comm", "elaboration", N, copy_from="_root_.Nat.add_comm"
@@ -839,6 +853,47 @@ ATTACKS = [
 ]
 
 TEXTS = [
+    # These do not hide the theorem from `simp`, as our own files do.
+    *(
+        ForgedText(
+            "library",
+            f"by simp, which knows {name}",
+            f"@{name}",
+            f"theorem t : type_of% @{name} := by\n  intros\n  simp\n",
+            "self_reference",
+        )
+        for name in ("List.append_nil", "Nat.lt_irrefl", "Nat.not_lt_zero")
+    ),
+    ForgedText(
+        "library",
+        "hidden, and told of again",
+        "@Nat.lt_irrefl",
+        "attribute [-simp] Nat.lt_irrefl\n\n"
+        "theorem t : type_of% @Nat.lt_irrefl := by\n  intro n\n  simp [Nat.lt_irrefl]\n",
+        "self_reference",
+    ),
+    ForgedText(
+        "library",
+        "an attribute more",
+        "@Nat.add_comm",
+        "attribute [simp] Nat.add_comm\n\ntheorem t : type_of% @Nat.add_comm := by\n  intro a b\n  omega\n",
+        "forbidden",
+    ),
+    ForgedText(
+        "library",
+        "an axiom behind what hides",
+        "@Nat.add_comm",
+        "attribute [-simp] Nat.add_zero\naxiom cheat : False\n\n"
+        "theorem t : type_of% @Nat.add_comm := by\n  exact cheat.elim\n",
+        "forbidden",
+    ),
+    ForgedText(
+        "library",
+        "hidden where nothing is the library's",
+        "1 = 1",
+        "attribute [-simp] Nat.add_zero\n\ntheorem t : 1 = 1 := by\n  rfl\n",
+        "forbidden",
+    ),
     ForgedText("text", "an easier statement", "1 = 2", "theorem t : 1 = 1 := by\n  rfl\n", "type_mismatch"),
     ForgedText("text", "an equal value", "1 + 1 = 2", "theorem t : 2 = 2 := by\n  rfl\n", "type_mismatch"),
     ForgedText(

@@ -20,6 +20,7 @@ HONEST: Answers = {
     "goal.delete": [{}],
     "env.describe": [{"imports": [], "modules": [], "leanVersion": "4.28.0"}],
     "env.inspect": [{"type": {"pp": "∀ (n m : Nat), n + m = m + n"}, "isUnsafe": False}],
+    "env.apart": [{"commands": []}],
     "expr.echo": [{"expr": {"pp": "p"}, "type": {"pp": "Prop"}}],
     "goal.start": [
         {"stateId": 0, "root": "_uniq.1", "key": "k", "goals": [{"vars": [], "target": {"pp": "1 = 2"}}]},

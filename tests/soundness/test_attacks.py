@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from chosen_lean import ChosenLean
 
-from leanebm.core import Candidate, Certificate, CertificationRejected, SearchOutcome, Theorem
+from leanebm.core import Candidate, Certificate, CertificationRejected, SearchOutcome
 from leanebm.errors import StatementError
 from leanebm.lean import Certifier, LeanPool
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
@@ -46,7 +46,7 @@ async def test_the_certifier_rejects(
 async def test_a_text_is_no_proof_of_something_else(
     certifier: Certifier, chosen_lean: ChosenLean, text: ForgedText, tally: Tally
 ) -> None:
-    result = await certifier.certify_text(Theorem(name="t", statement=text.asked), text.text, name="t")
+    result = await certifier.certify_text(text.theorem, text.text, name="t")
     tally.attack(_id(text), _reason(result))
     assert isinstance(result, CertificationRejected)
     if chosen_lean.is_ours:

@@ -17,6 +17,7 @@ import attrs
 from leanebm._shown import shown
 
 __all__ = [
+    "ERASURE_LINE",
     "HEADER_LINE",
     "IN_MUTUAL_BLOCK",
     "STATES_NOTHING",
@@ -146,6 +147,11 @@ HEADER_LINE: Final = re.compile(
     r"|universe(?: +[a-z](?:_?\d+|[₀-₉]+|[α-ω])?)+"
     r"|set_option +[a-zA-Z][\w.]* +(?:true|false|\d+)"
 )
+
+_FINDING: Final = r"-(?:simp|grind|ext|push_cast)"
+
+ERASURE_LINE: Final = re.compile(rf"attribute \[{_FINDING}(?:, {_FINDING})*\] [^\s()\[\]{{}}\"@,:;|`]+")
+"""A command in front of a library theorem that keeps tactics from finding one name, as the certifier writes it."""
 
 """A line of a header, which holds no more than that one command."""
 

@@ -79,7 +79,8 @@ class LibraryTheorem:
     def theorem(self) -> Theorem:
         """The statement to prove, taken from the library by name.
 
-        Certification refuses a proof that uses the theorem itself, be it by ``exact`` or through ``simp``.
+        While it is proved, tactics do not find it, and those that use it all the same fail. Certification refuses
+        a proof that uses it.
         """
         return Theorem(name=self.name, copy_from=self.name)
 

@@ -18,7 +18,7 @@ import re
 
 from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
-from leanebm.core.theorem_text import split_binders
+from leanebm.core.theorem_text import ERASURE_LINE, split_binders
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
 from leanebm.lean.requests import open_lines
 
@@ -56,7 +56,10 @@ def audited(source: str, theorem: Theorem, name: str) -> str:
 def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply | None:
     """What speaks against processing ``source``, which declares ``name``, at all."""
     front, _, rest = source.partition(f"theorem {name}")
-    lines = [*theorem.preamble.splitlines(), *(line for line in front.splitlines() if not line.startswith("--"))]
+    of_file = [line for line in front.splitlines() if not line.startswith("--")]
+    if theorem.copy_from is not None:
+        of_file = [line for line in of_file if ERASURE_LINE.fullmatch(line) is None]
+    lines = [*theorem.preamble.splitlines(), *of_file]
     if (beyond := line_beyond("\n".join(lines))) is not None:
         return CertifyRejectedReply(
             "forbidden", f"a header may hold only `universe` lines and plain `open` lines here, not {beyond!r}"

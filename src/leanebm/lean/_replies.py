@@ -15,6 +15,7 @@ import attrs
 
 from leanebm._shown import shown
 from leanebm.core.proof_state import Goal, Hypothesis, ProofState, StateRef
+from leanebm.core.theorem_text import ERASURE_LINE
 from leanebm.errors import CommandRefused
 from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, without_macro_scopes
 
@@ -31,6 +32,7 @@ __all__ = [
     "TacticFailed",
     "UnitMessages",
     "UnusableState",
+    "apart_reply",
     "certify_reply",
     "expect",
     "library_reply",
@@ -259,6 +261,16 @@ def library_reply(reply: JsonObject) -> LibraryPage:
         for item in expect(reply, "theorems", list)
     )
     return LibraryPage(theorems, optional(reply, "next", int))
+
+
+def apart_reply(reply: JsonObject) -> tuple[str, ...]:
+    """Decode ``env.apart``: commands, each of which takes attributes off and does nothing else."""
+    refuse_if_error(reply, "env.apart")
+    commands = tuple(expect(reply, "commands", list))
+    for command in commands:
+        if not isinstance(command, str) or ERASURE_LINE.fullmatch(command) is None:
+            raise MalformedReplyError(f"{command!r} takes no attributes off a name")
+    return commands
 
 
 def text_reply(command: str, *path: str) -> _TextDecoder:

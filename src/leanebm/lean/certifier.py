@@ -42,6 +42,7 @@ from leanebm.lean.certified_file import CertifiedFile, FileVerdict
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
     CERTIFIER_LIMIT,
+    env_apart,
     expr_echo,
     file_certify,
     frontend_process,
@@ -74,6 +75,8 @@ def audit(theorem: Theorem, reply: CertifiedReply | CertifyRejectedReply) -> Cer
 
 _INDENT = "  "
 
+_WHY_APART = "-- Tactics are not to find the theorem itself."
+
 _UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -85,7 +88,7 @@ def declaration_name(theorem: Theorem) -> str:
     return f"leanebm_{_UNSAFE_IN_NAMES.sub('_', theorem.name).strip('_') or 'theorem'}"
 
 
-def assemble(theorem: Theorem, proof: Proof, statement: str | None = None) -> str:
+def assemble(theorem: Theorem, proof: Proof, statement: str | None = None, apart: Sequence[str] = ()) -> str:
     r"""The text of a proof, without import lines: header and context, statement, and one indented block per step.
 
     Args:
@@ -93,12 +96,14 @@ def assemble(theorem: Theorem, proof: Proof, statement: str | None = None) -> st
             printing and reading back can change its meaning.
         proof: Its steps, in order: tactics, or :class:`~leanebm.core.ProofStep` where there are bullets.
         statement: The library theorem's type in print, for a comment above it.
+        apart: Commands that keep tactics from finding the library theorem; they come first.
 
     >>> print(assemble(Theorem(name="two", statement="1 + 1 = 2"), ["rfl"]), end="")
     theorem leanebm_two : 1 + 1 = 2 := by
       rfl
     """
-    blocks = [theorem.preamble.strip(), _claim(theorem, proof, statement)]
+    hiding = "\n".join([_WHY_APART, *apart]) if apart else ""
+    blocks = [hiding, theorem.preamble.strip(), _claim(theorem, proof, statement)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -141,9 +146,9 @@ class _Claim:
     name: str
     text: str | None = None
 
-    def source(self, statement: str | None = None) -> str:
-        """The text to elaborate; ``statement`` is a library theorem's type in print."""
-        return assemble(self.theorem, self.tactics, statement) if self.text is None else self.text
+    def source(self, statement: str | None = None, apart: Sequence[str] = ()) -> str:
+        """The text to elaborate; ``statement`` is a library theorem's type in print, ``apart`` what hides it."""
+        return assemble(self.theorem, self.tactics, statement, apart) if self.text is None else self.text
 
     def objection(self) -> str | None:
         """Why no worker is asked."""
@@ -298,7 +303,9 @@ class Certifier:
             statement = theorem.statement or ""
             if theorem.copy_from is not None:
                 statement = await worker.request(printed_type(theorem.copy_from))
-                source = claim.source(statement)
+                plain = worker.command.dialect is Dialect.PANTOGRAPH
+                apart = () if plain else await worker.request(env_apart(theorem.copy_from))
+                source = claim.source(statement, apart)
             reply = audit(theorem, await self._ask(worker, claim, source, statement))
         except UnicodeEncodeError:
             reply = CertifyRejectedReply("elaboration", "the text holds a lone surrogate, which is not text")

@@ -25,6 +25,7 @@ from leanebm.lean._replies import (
     TacticFailed,
     UnitMessages,
     UnusableState,
+    apart_reply,
     certify_reply,
     library_reply,
     print_reply,
@@ -41,6 +42,7 @@ __all__ = [
     "LibraryIndex",
     "Request",
     "StartRequest",
+    "env_apart",
     "env_theorems",
     "expr_echo",
     "file_certify",
@@ -117,12 +119,16 @@ def goal_start(
 ) -> Request[ProofState | StateRef]:
     """Open a proof of ``theorem`` on the worker ``epoch``; Lean gives its statement up after ``timeout_s``.
 
-    Plain Pantograph takes no header, context or time here; it takes the names of the universe levels instead, and the
-    ``open`` lines beforehand.
+    A library theorem is proved without itself: tactics do not find it, what was made along with it or what has the same
+    statement, and one that uses any of these fails.
+
+    Plain Pantograph cannot do that, and takes no header, context or time here; it takes the names of the universe
+    levels instead, and the ``open`` lines beforehand.
     """
     scope: JsonObject = {"levels": universe_levels(theorem.header)}
     if dialect is Dialect.LEANEBM:
-        scope = {**_in_front(theorem), **_timeout(timeout_s)}
+        apart = {} if theorem.copy_from is None else {"apart": True}
+        scope = {**_in_front(theorem), **_timeout(timeout_s), **apart}
     payload = {**_subject(theorem), **scope, "goals": True, "prop": True}
     decode = partial(start_reply, epoch=epoch)
     about = theorem.statement or theorem.copy_from or ""
@@ -260,6 +266,11 @@ def expr_echo(expr: str, header: str = "") -> Request[str]:
 def lean_version() -> Request[str]:
     """The worker's Lean version; empty where the worker does not say."""
     return Request("env.describe", {}, text_reply("env.describe", "leanVersion"))
+
+
+def env_apart(name: str) -> Request[tuple[str, ...]]:
+    """The commands by which a text keeps its tactics from finding the library theorem ``name``; only our REPL knows."""
+    return Request("env.apart", {"name": name}, apart_reply)
 
 
 def env_theorems(prefixes: Sequence[str], *, offset: int = 0, limit: int = 200) -> Request[LibraryPage]:

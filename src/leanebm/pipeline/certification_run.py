@@ -12,7 +12,7 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr, reason
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
-from leanebm.core.theorem_text import lean_commands, theorem_of_command
+from leanebm.core.theorem_text import ERASURE_LINE, LeanCommand, lean_commands, theorem_of_command
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
 from leanebm.lean import Certifier, LeanPoolConfig
 from leanebm.lean.files import CertifiedFile, FileRefused
@@ -80,7 +80,7 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
             f"{path} is not a proof file", [f"expected `theorem name : statement := by` and a proof @ {path}"]
         )
     statement, proof = parts
-    before = theorem_of_command(commands, place)
+    before = theorem_of_command(_without_erasures(commands[: place + 1], statement), -1)
     return ProofFile(
         path=path,
         content=content,
@@ -90,6 +90,13 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
         theorem=_theorem(found["name"], statement, header=before.header, context=before.context),
         proof=proof,
     )
+
+
+def _without_erasures(commands: Sequence[LeanCommand], statement: str) -> tuple[LeanCommand, ...]:
+    """The commands, but for those that keep tactics from finding the library theorem that is proved."""
+    if _LIBRARY.fullmatch(statement) is None:
+        return tuple(commands)
+    return tuple(command for command in commands if ERASURE_LINE.fullmatch(command.code.strip()) is None)
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
@@ -271,8 +278,13 @@ _REMARKS = re.compile(r"(?:\s*--[^\n]*\n)*\s*")
 
 
 def _is_ours(text: str) -> bool:
-    """Whether a text is of the shape that leanebm writes: `open` and `universe` lines, and a bare theorem."""
+    """Whether a text is of the shape that leanebm writes: `open` and `universe` lines, and a bare theorem.
+
+    In front of a library theorem, tactics may be kept from finding it.
+    """
     commands = lean_commands(text)
+    if commands and commands[-1].keyword == "theorem":
+        commands = _without_erasures(commands, theorem_of_command(commands, -1).statement)
     words = [command.keyword for command in commands]
     if not set(words) <= _OUR_KEYWORDS or words.count("theorem") != 1 or words[-1] != "theorem":
         return False

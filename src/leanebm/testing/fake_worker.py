@@ -154,7 +154,11 @@ class FakeWorker:
             "env.inspect": lambda asked: {"type": {"pp": f"type of {asked['name']}"}, "isUnsafe": False},
         }
         if self.scenario["dialect"] != "pantograph":
-            handlers |= {"proof.certify": self.proof_certify, "env.theorems": env_theorems}
+            handlers |= {
+                "proof.certify": self.proof_certify,
+                "env.theorems": env_theorems,
+                "env.apart": lambda asked: {"commands": [f"attribute [-simp, -grind] {asked['name']}"]},
+            }
         handler = handlers.get(command)
         return refusal("command", f"Unknown command {command}") if handler is None else handler(payload)
 

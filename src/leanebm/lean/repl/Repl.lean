@@ -39,6 +39,8 @@ structure ProofScope where
   openDecls : List OpenDecl := []
   levelNames : List Name := []
   options : Options := {}
+  /-- The library theorem that is proved without itself. -/
+  apart : Option Name := none
 
 /-- A `conv` or `calc` block that is written step by step. -/
 inductive Fragment where
@@ -1278,7 +1280,7 @@ def afterPreamble (p : Preamble) : IO (IO.Ref Command.State) :=
 
 def scopeOf (st : Command.State) (levels : List Name) : ProofScope :=
   let scope := topScope st
-  ⟨scope.currNamespace, scope.openDecls, cat levels scope.levelNames, scope.opts⟩
+  { currNamespace := scope.currNamespace, openDecls := scope.openDecls, levelNames := cat levels scope.levelNames, options := scope.opts }
 
 /-! ## Statements -/
 
@@ -1774,120 +1776,6 @@ def hasError : List Message → Bool
 
 /-- A function that is defined by recursion is there only after the whole declaration has been elaborated. -/
 def noLetRec : String := "`let rec` cannot be a step of a proof: what it defines is there only when the whole proof is. Use `have` and `induction`."
-
-def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (left : Left) : ReplM := do
-  let messages := (← getThe Core.State).messages.toList
-  let texts ← messagesJson messages #[]
-  if hasError messages then failure texts
-  else if !(none? (← getThe Term.State).letRecsToLift) then failure (texts.push (errorMessage noLetRec))
-  else
-    let after ← if none? left.goals then lostGoals st.root site.dormant else pure left.goals
-    let parents ← assignedOnly site.goals
-    let (hasSorry, hasUnsafe) ← assignedFlags parents
-    let id ← save s st.scope st.root after site.dormant parents left.fragments
-    answer (("nextStateId", jnat id) :: cat (← goalsFields o left.fragments after)
-      [("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)])
-
-/-- The goals left, or what Lean throws. An internal exception has no words of its own: it says that the
-error has been logged already. -/
-def attempt (goals : List MVarId) (fragments : Fragments) (step : Step) : TermElabM (Except (Option String) Left) := do
-  try
-    let left ← runStep goals fragments step
-    return Except.ok left
-  catch e =>
-    match e with
-    | .error _ _ => do
-      let text ← e.toMessageData.toString
-      return Except.error (some text)
-    | .internal _ _ => return Except.error none
-
-/-- Ordinary exceptions are a failed tactic; runtime ones pass through to `run`. -/
-def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (step : Step) : ReplM := do
-  restore st
-  match ← attempt site.goals st.fragments step with
-  | .ok left => finishStep s o st site left
-  | .error thrown =>
-    let first := match thrown with
-      | some text => #[errorMessage text]
-      | none => #[]
-    let messages ← messagesJson (← getThe Core.State).messages.toList first
-    failure (if messages.size == 0 then #[errorMessage "the tactic gave up"] else messages)
-
-/-- Enter or leave a `conv` or `calc` block. -/
-def modeStep (fragment : Option Fragment) : String → Except Refusal Step
-  | "tactic" => if fragment.isSome then .ok .leaveFragment else .error ⟨"invalid", "Goal does not have a fragment"⟩
-  | "conv" =>
-    match fragment with
-    | none => .ok .enterConv
-    | some (.calc _) => .error ⟨"invalid", "Goal already has a fragment"⟩
-    | some _ => .error ⟨"invalid", "Already in conv state"⟩
-  | "calc" => if fragment.isSome then .error ⟨"invalid", "Goal already has a fragment"⟩ else .ok .enterCalc
-  | mode => .error ⟨"command", s!"Invalid mode {mode}"⟩
-
-/-- A `tactic`, as the block that its goal is in has it. -/
-def parseTacticStep (env : Environment) (fragment : Option Fragment) (text : String) : Except String Step :=
-  match fragment with
-  | none => do return .tactics (← parseTactics env text)
-  | some (.calc _) => do return .calcStep (← parseTerm env text)
-  | some _ => do return .convStep (← Parser.runParserCategory env `conv text "<Pantograph>")
-
-def parseStep (env : Environment) (fragment : Option Fragment) (p : Json) : Except Refusal (Except String Step) := do
-  let tactic ← optStr p "tactic"
-  let mode ← optStr p "mode"
-  let expr ← optStr p "expr"
-  let have' ← optStr p "have"
-  let let' ← optStr p "let"
-  let draft ← optStr p "draft"
-  let name := ((← optStr p "binderName").getD "this").toName
-  match tactic, mode, expr, have', let', draft with
-  | some t, none, none, none, none, none => return parseTacticStep env fragment t
-  | none, some m, none, none, none, none => return .ok (← modeStep fragment m)
-  | none, none, some e, none, none, none => return step (parseTerm env e) Step.expr
-  | none, none, none, some t, none, none => return step (parseTerm env t) (fun stx => Step.haveStep stx name)
-  | none, none, none, none, some t, none => return step (parseTerm env t) (fun stx => Step.letStep stx name)
-  | none, none, none, none, none, some d => return step (parseTerm env d) Step.draft
-  | _, _, _, _, _, _ => .error ⟨"command", "Exactly one of {tactic, mode, expr, have, let, draft} must be supplied"⟩
-where
-  step (parsed : Except String Syntax) (f : Syntax → Step) : Except String Step :=
-    match parsed with
-    | .ok stx => .ok (f stx)
-    | .error e => .error e
-
-def stepSyntax : Step → Syntax
-  | .tactics stx | .expr stx | .haveStep stx _ | .letStep stx _ | .draft stx | .convStep stx | .calcStep stx => stx
-  | .enterConv | .enterCalc | .leaveFragment => .missing
-
-def textAt (p : Json) : List String → String
-  | [] => ""
-  | key :: keys =>
-    match field? p key with
-    | some (.str text) => text
-    | _ => textAt p keys
-
-def actingFragment (st : StoredState) (goalId : Option Nat) : Option Fragment :=
-  match nth? st.goals (goalId.getD 0) with
-  | some g => fragmentOf g st.fragments
-  | none => none
-
-def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
-  match reqNat p "stateId", optNat p "goalId", optBool p "autoResume" with
-  | .ok id, .ok goalId, .ok autoResume =>
-    match ← lookup s id with
-    | none => return ⟨.null, some (badState id)⟩
-    | some st =>
-      match selectSite st goalId (autoResume.getD o.automaticMode), parseStep st.cst.env (actingFragment st goalId) p with
-      | .error r, _ => return ⟨.null, some r⟩
-      | _, .error r => return ⟨.null, some r⟩
-      | .ok site, .ok parsed => run s st.scope st.cst (text := textAt p ["tactic", "expr", "have", "let", "draft"]) do
-        match parsed with
-        | .error e => parseFailure e
-        | .ok step =>
-          match objectionTo s (stepSyntax step) with
-          | some why => failure #[errorMessage why]
-          | none => tryStep s o st site step
-  | .error r, _, _ => return ⟨.null, some r⟩
-  | _, .error r, _ => return ⟨.null, some r⟩
-  | _, _, .error r => return ⟨.null, some r⟩
 
 /-! ## goal.continue, goal.delete, goal.print -/
 
@@ -2543,15 +2431,6 @@ def isAmong (stx : Syntax) : List Syntax → Bool
   | [] => false
   | x :: xs => x.structEq stx || isAmong stx xs
 
-/-- `context` are the commands that the theorem was asked for with. -/
-def certifiable (s : Server) (name : Name) (context : List Syntax) (stx : Syntax) : Option String :=
-  if isAmong stx context then objectionToCommand s stx
-  else match objectionTo s stx with
-  | some why => some why
-  | none =>
-    if isHeader stx || isPlainTheorem name stx then none
-    else some s!"only the theorem's context, `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{(firstWord stx).getD ""}`"
-
 def trueAxioms : List Name := [``propext, ``Classical.choice, ``Quot.sound]
 /-- By their plain names: not every version of Lean has them all. -/
 def falseFriends : List Name := [`sorryAx, `Lean.ofReduceBool, `Lean.ofReduceNat, `Lean.trustCompiler]
@@ -2992,6 +2871,189 @@ where
     | .proj _ _ e => headOf e
     | e => e.getAppFn.constName?
 
+def insertSorted (s : String) : List String → List String
+  | [] => [s]
+  | x :: xs => if s < x then s :: x :: xs else x :: insertSorted s xs
+
+def sortedNames : List Name → List String → List String
+  | [], acc => acc
+  | n :: ns, acc => sortedNames ns (insertSorted n.toString acc)
+
+def namesJson (ns : List Name) : Json := jstrs (sortedNames ns []) #[]
+
+/-! ### Library theorems without themselves
+
+While a library theorem is searched, tactics are not to find it: its attributes and its twins' are taken off, and a step whose
+term uses one of them fails. Both are for the search's sake. What a certificate is worth is decided by `judge`. -/
+
+/-- By which tactics find theorems, and which can be taken off. -/
+def findingAttributes : List Name := [`simp, `grind, `ext, `push_cast]
+
+def oneUniverse : List Name → List Level
+  | [] => []
+  | _ :: ns => .succ .zero :: oneUniverse ns
+
+/-- `info`'s type with 1 for each universe level: cheap to compare, and the same for types that are equal but for these. -/
+def flatType (info : ConstantInfo) : Expr :=
+  info.type.instantiateLevelParams info.levelParams (oneUniverse info.levelParams)
+
+/-- A library theorem and its type, `flatType`. -/
+structure Sought where
+  target : ConstantInfo
+  type : Expr
+  depth : UInt32
+
+def soughtOf (target : ConstantInfo) : Sought := ⟨target, flatType target, target.type.approxDepth⟩
+
+/-- Whether `info` has the very statement, as the theorem itself has. -/
+def isTwin (sought : Sought) (info : ConstantInfo) : Bool :=
+  info.type.approxDepth == sought.depth && flatType info == sought.type &&
+    canonicalType info.type == canonicalType sought.target.type
+
+partial def twinsIn (sought : Sought) (all : Array ConstantInfo) (i : Nat) (found : List Name) : List Name :=
+  if h : i < all.size then
+    twinsIn sought all (i + 1) (if isTwin sought all[i] then all[i].name :: found else found)
+  else found
+
+/-- The theorem and all of the library that have its statement. What is made along with it has no attributes of its own. -/
+def twinsOf (sought : Sought) : List (Name × ModuleData) → List Name → List Name
+  | [], found => found
+  | (_, data) :: rest, found => twinsOf sought rest (twinsIn sought data.constants 0 found)
+
+/-- Take an attribute off, if it is there; whether it was. -/
+def takeOff (attr n : Name) : TermElabM Bool := do
+  let before ← getThe Core.State
+  try
+    Attribute.erase n attr
+    -- `simp` does no more than warn.
+    let after ← getThe Core.State
+    if none? after.messages.toList then return true
+    set before
+    return false
+  catch _ => do
+    set before
+    return false
+
+def takeAllOff (n : Name) : List Name → TermElabM (List String)
+  | [] => return []
+  | attr :: attrs => do
+    let was ← takeOff attr n
+    let rest ← takeAllOff n attrs
+    return if was then s!"-{nameText attr}" :: rest else rest
+
+/-- Take the attributes off by which tactics would find these names, and say by which commands a text does that. -/
+def takenFrom : List Name → TermElabM (List String)
+  | [] => return []
+  | n :: ns => do
+    -- Only what a text can name as it stands.
+    let writable := !isPrivateName n && len ((nameText n).splitOn "«") == 1
+    let attrs ← if writable then takeAllOff n findingAttributes else pure []
+    let rest ← takenFrom ns
+    return if none? attrs then rest else s!"attribute [{", ".intercalate attrs}] {nameText n}" :: rest
+
+/-- An environment in which tactics do not find a library theorem. -/
+structure Without where
+  env : Environment
+  names : List Name := []
+  commands : List String := []
+
+def withoutItself (s : Server) (env : Environment) (name : Name) : IO Without := do
+  match s.env.find? name with
+  | none => return { env }
+  | some target => do
+    let names := twinsOf (soughtOf target) (modulesOf s.env) []
+    let found : IO.Ref Without ← IO.mkRef { env }
+    discard <| run s {} (emptyCore env) do
+      let commands ← takenFrom names
+      ST.Prim.Ref.set found ⟨← getEnv, names, commands⟩
+      answer []
+    ST.Prim.Ref.get found
+
+/-- What of the library a term uses, be it through what elaboration has declared since. -/
+partial def usedOfLibrary (library env : Environment) : List Name → NameSet → List Name → List Name
+  | [], _, found => found
+  | n :: ns, seen, found =>
+    if seen.contains n then usedOfLibrary library env ns seen found
+    else
+      let seen := seen.insert n
+      if library.contains n then usedOfLibrary library env ns seen (n :: found)
+      else
+        match env.find? n with
+        | some info => usedOfLibrary library env (cat (usedBy info) ns) seen found
+        | none => usedOfLibrary library env ns seen found
+
+def firstItself (env : Environment) (sought : Sought) : List Name → Option Name
+  | [] => none
+  | n :: ns =>
+    match env.find? n with
+    | some info => if isMadeFor sought.target n || isTwin sought info then some n else firstItself env sought ns
+    | none => firstItself env sought ns
+
+def constantsAssigned : List MVarId → MetaM (List Name)
+  | [] => return []
+  | g :: gs => do
+    let e ← instantiateMVars (.mvar g)
+    return cat e.getUsedConstants.toList (← constantsAssigned gs)
+
+/-- By which constant the proof so far refers to `target`, as the certifier will see it. -/
+def referenceInWhole (s : Server) (target : ConstantInfo) (root : MVarId) : TermElabM (Option Name) := do
+  let env ← getEnv
+  let whole ← instantiateMVars (.mvar root)
+  match ← selfReference target target.type (usedOfLibrary s.env env whole.getUsedConstants.toList {} []) with
+  | some n => return some n
+  | none => lawThatRestates target.type (walk [] whole { library := s.env, env }).found
+
+/-- By which constant a step refers to the theorem. What says the same in other words is looked for when nothing is left to
+prove, because that takes longer. -/
+def referenceInStep (s : Server) (target : ConstantInfo) (root : MVarId) (parents : List MVarId) (isLast : Bool) :
+    TermElabM (Option Name) := do
+  let env ← getEnv
+  match firstItself env (soughtOf target) (usedOfLibrary s.env env (← constantsAssigned parents) {} []) with
+  | some n => return some n
+  | none => if isLast then referenceInWhole s target root else return none
+
+/-- Why a step on `parents` may not stand, though Lean accepts it. -/
+def objectionToUse (s : Server) (st : StoredState) (parents : List MVarId) (isLast : Bool) : TermElabM (Option String) := do
+  match st.scope.apart.bind s.env.find? with
+  | none => return none
+  | some target => do
+    let core ← getThe Core.State
+    let mst ← getThe Meta.State
+    let term ← getThe Term.State
+    let found ← referenceInStep s target st.root parents isLast
+    set core
+    set mst
+    set term
+    return found.map (inWords target)
+where
+  inWords (target : ConstantInfo) (n : Name) : String :=
+    if n == target.name then s!"{nameText n} is the theorem that is to be proved: a proof of it may not use it"
+    else s!"{nameText n} says the same as {nameText target.name}, which is to be proved: a proof of it may not use that"
+
+/-- What a text has to begin with, so that its tactics do not find a library theorem. -/
+def envApart (s : Server) (p : Json) : IO Outcome := do
+  match reqStr p "name" with
+  | .error r => return ⟨.null, some r⟩
+  | .ok name =>
+    if !s.env.contains name.toName then return ⟨.null, some ⟨"index", s!"Symbol not found {name}"⟩⟩
+    let without ← withoutItself s s.env name.toName
+    return ⟨.mkObj [("names", namesJson without.names), ("commands", jstrs without.commands #[])], none⟩
+
+/-- Takes off attributes by which tactics find theorems, and does nothing else. -/
+def isErasure (stx : Syntax) : Bool :=
+  stx.isOfKind ``Parser.Command.attribute && allErased stx[2].getArgs.toList
+where
+  allErased : List Syntax → Bool
+    | [] => true
+    | .atom .. :: rest => allErased rest
+    | x :: rest => x.isOfKind ``Parser.Command.eraseAttr && memName (attributeWord x).toName findingAttributes && allErased rest
+
+def withoutErasures : List Syntax → List Syntax
+  | [] => []
+  | x :: xs => if isErasure x then withoutErasures xs else x :: withoutErasures xs
+
+/-! ### The verdict -/
+
 /-- The constant by which a proof of `target` refers to `target`, if there is one. `proof` is the theorem that was
 checked: it says what `target` says, in its own universe levels. -/
 def findSelfReference (s : Server) (target : ConstantInfo) (proof : TheoremVal) (r : Replay) : IO (Except String (Option Name)) := do
@@ -3007,16 +3069,6 @@ def findSelfReference (s : Server) (target : ConstantInfo) (proof : TheoremVal) 
   match o.refusal with
   | some r => return .error r.description
   | none => return .ok (← ST.Prim.Ref.get found)
-
-def insertSorted (s : String) : List String → List String
-  | [] => [s]
-  | x :: xs => if s < x then s :: x :: xs else x :: insertSorted s xs
-
-def sortedNames : List Name → List String → List String
-  | [], acc => acc
-  | n :: ns, acc => sortedNames ns (insertSorted n.toString acc)
-
-def namesJson (ns : List Name) : Json := jstrs (sortedNames ns []) #[]
 
 structure Claim where
   name : Name
@@ -3070,7 +3122,8 @@ def elabAsTheorem (s : Server) (name : Name) (stated : Statement) (st : IO.Ref C
         let variables := match info.value? (allowOpaque := true) with
           | some v => variablesOf v
           | none => []
-        let stands : ProofScope := ⟨scope.currNamespace, scope.openDecls, info.levelParams, scope.opts⟩
+        let stands : ProofScope :=
+          { currNamespace := scope.currNamespace, openDecls := scope.openDecls, levelNames := info.levelParams, options := scope.opts }
         return .ok { type := info.type, env := after.env, scope := stands, before := before.env, variables }
 
 /-- What was asked for, elaborated apart from the proof. -/
@@ -3208,12 +3261,22 @@ def namespaceOf (name : Name) : List Ran → Name
   | [] => .anonymous
   | r :: rs => if isPlainTheorem name r.stx then r.currNamespace else namespaceOf name rs
 
+/-- `context` are the commands that the theorem was asked for with. The text of a library theorem may take off attributes. -/
+def certifiable (s : Server) (name : Name) (isLibrary : Bool) (context : List Syntax) (stx : Syntax) : Option String :=
+  if isAmong stx context then objectionToCommand s stx
+  else match objectionTo s stx with
+  | some why => some why
+  | none =>
+    if isHeader stx || isPlainTheorem name stx || (isLibrary && isErasure stx) then none
+    else some s!"only the theorem's context, `open`, `universe` and one plain theorem named {nameText name} may stand in a certified file, not `{(firstWord stx).getD ""}`"
+
 def certifyText (s : Server) (c : Claim) (asked : Asked) (source : String) : IO (Except Rejection (Replay × AxiomReport)) := do
   let st : IO.Ref Command.State ← IO.mkRef (beforeCommands s s.env)
-  match ← elabCommands s source false (certifiable s c.name asked.context) st {} [] with
+  match ← elabCommands s source false (certifiable s c.name c.copyFrom.isSome asked.context) st {} [] with
   | .error r => return .error r
   | .ok ran =>
-    match otherThanAsked c.name asked.context (contextOf ran []) with
+    let commands := contextOf ran []
+    match otherThanAsked c.name asked.context (if c.copyFrom.isSome then withoutErasures commands else commands) with
     | some why => return .error ⟨"forbidden", why⟩
     | none =>
       let final : Command.State ← ST.Prim.Ref.get st
@@ -3254,6 +3317,123 @@ def proofCertify (s : Server) (p : Json) : IO Outcome := do
   | _, _, .error r, _ => return ⟨.null, some r⟩
   | _, _, _, .error r => return ⟨.null, some r⟩
 
+/-! ## goal.tactic: the request -/
+
+def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (left : Left) : ReplM := do
+  let messages := (← getThe Core.State).messages.toList
+  let texts ← messagesJson messages #[]
+  if hasError messages then failure texts
+  else if !(none? (← getThe Term.State).letRecsToLift) then failure (texts.push (errorMessage noLetRec))
+  else
+    let after ← if none? left.goals then lostGoals st.root site.dormant else pure left.goals
+    let parents ← assignedOnly site.goals
+    if let some why ← objectionToUse s st parents (none? after) then return ← failure #[errorMessage why]
+    let (hasSorry, hasUnsafe) ← assignedFlags parents
+    let id ← save s st.scope st.root after site.dormant parents left.fragments
+    answer (("nextStateId", jnat id) :: cat (← goalsFields o left.fragments after)
+      [("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)])
+
+/-- The goals left, or what Lean throws. An internal exception has no words of its own: it says that the
+error has been logged already. -/
+def attempt (goals : List MVarId) (fragments : Fragments) (step : Step) : TermElabM (Except (Option String) Left) := do
+  try
+    let left ← runStep goals fragments step
+    return Except.ok left
+  catch e =>
+    match e with
+    | .error _ _ => do
+      let text ← e.toMessageData.toString
+      return Except.error (some text)
+    | .internal _ _ => return Except.error none
+
+/-- Ordinary exceptions are a failed tactic; runtime ones pass through to `run`. -/
+def tryStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (step : Step) : ReplM := do
+  restore st
+  match ← attempt site.goals st.fragments step with
+  | .ok left => finishStep s o st site left
+  | .error thrown =>
+    let first := match thrown with
+      | some text => #[errorMessage text]
+      | none => #[]
+    let messages ← messagesJson (← getThe Core.State).messages.toList first
+    failure (if messages.size == 0 then #[errorMessage "the tactic gave up"] else messages)
+
+/-- Enter or leave a `conv` or `calc` block. -/
+def modeStep (fragment : Option Fragment) : String → Except Refusal Step
+  | "tactic" => if fragment.isSome then .ok .leaveFragment else .error ⟨"invalid", "Goal does not have a fragment"⟩
+  | "conv" =>
+    match fragment with
+    | none => .ok .enterConv
+    | some (.calc _) => .error ⟨"invalid", "Goal already has a fragment"⟩
+    | some _ => .error ⟨"invalid", "Already in conv state"⟩
+  | "calc" => if fragment.isSome then .error ⟨"invalid", "Goal already has a fragment"⟩ else .ok .enterCalc
+  | mode => .error ⟨"command", s!"Invalid mode {mode}"⟩
+
+/-- A `tactic`, as the block that its goal is in has it. -/
+def parseTacticStep (env : Environment) (fragment : Option Fragment) (text : String) : Except String Step :=
+  match fragment with
+  | none => do return .tactics (← parseTactics env text)
+  | some (.calc _) => do return .calcStep (← parseTerm env text)
+  | some _ => do return .convStep (← Parser.runParserCategory env `conv text "<Pantograph>")
+
+def parseStep (env : Environment) (fragment : Option Fragment) (p : Json) : Except Refusal (Except String Step) := do
+  let tactic ← optStr p "tactic"
+  let mode ← optStr p "mode"
+  let expr ← optStr p "expr"
+  let have' ← optStr p "have"
+  let let' ← optStr p "let"
+  let draft ← optStr p "draft"
+  let name := ((← optStr p "binderName").getD "this").toName
+  match tactic, mode, expr, have', let', draft with
+  | some t, none, none, none, none, none => return parseTacticStep env fragment t
+  | none, some m, none, none, none, none => return .ok (← modeStep fragment m)
+  | none, none, some e, none, none, none => return step (parseTerm env e) Step.expr
+  | none, none, none, some t, none, none => return step (parseTerm env t) (fun stx => Step.haveStep stx name)
+  | none, none, none, none, some t, none => return step (parseTerm env t) (fun stx => Step.letStep stx name)
+  | none, none, none, none, none, some d => return step (parseTerm env d) Step.draft
+  | _, _, _, _, _, _ => .error ⟨"command", "Exactly one of {tactic, mode, expr, have, let, draft} must be supplied"⟩
+where
+  step (parsed : Except String Syntax) (f : Syntax → Step) : Except String Step :=
+    match parsed with
+    | .ok stx => .ok (f stx)
+    | .error e => .error e
+
+def stepSyntax : Step → Syntax
+  | .tactics stx | .expr stx | .haveStep stx _ | .letStep stx _ | .draft stx | .convStep stx | .calcStep stx => stx
+  | .enterConv | .enterCalc | .leaveFragment => .missing
+
+def textAt (p : Json) : List String → String
+  | [] => ""
+  | key :: keys =>
+    match field? p key with
+    | some (.str text) => text
+    | _ => textAt p keys
+
+def actingFragment (st : StoredState) (goalId : Option Nat) : Option Fragment :=
+  match nth? st.goals (goalId.getD 0) with
+  | some g => fragmentOf g st.fragments
+  | none => none
+
+def goalTactic (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
+  match reqNat p "stateId", optNat p "goalId", optBool p "autoResume" with
+  | .ok id, .ok goalId, .ok autoResume =>
+    match ← lookup s id with
+    | none => return ⟨.null, some (badState id)⟩
+    | some st =>
+      match selectSite st goalId (autoResume.getD o.automaticMode), parseStep st.cst.env (actingFragment st goalId) p with
+      | .error r, _ => return ⟨.null, some r⟩
+      | _, .error r => return ⟨.null, some r⟩
+      | .ok site, .ok parsed => run s st.scope st.cst (text := textAt p ["tactic", "expr", "have", "let", "draft"]) do
+        match parsed with
+        | .error e => parseFailure e
+        | .ok step =>
+          match objectionTo s (stepSyntax step) with
+          | some why => failure #[errorMessage why]
+          | none => tryStep s o st site step
+  | .error r, _, _ => return ⟨.null, some r⟩
+  | _, .error r, _ => return ⟨.null, some r⟩
+  | _, _, .error r => return ⟨.null, some r⟩
+
 /-! ## warm
 
 The first search of the library makes an index of all that is in it, which takes seconds, and is lost with an
@@ -3274,6 +3454,7 @@ def warm (s : Server) (p : Json) : IO Outcome := do
         discard (isProvedBy (← elabStatement stx) tactics)
         answer []
     | _, _ => return ⟨.null, some ⟨"command", s!"nothing is made ready for {tactic}"⟩⟩
+
 /-! ## goal.start
 
 A statement is elaborated as a term, for what it is made of must be there for the proof, and nothing else. Which of a
@@ -3375,8 +3556,8 @@ where
 def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
   match optStr p "expr", optStr p "copyFrom", optStrList p "levels", frontOf p with
   | .ok expr, .ok copyFrom, .ok levels, .ok front =>
-    match boolD p "goals" false, boolD p "prop" false with
-    | .ok withGoals, .ok prop =>
+    match boolD p "goals" false, boolD p "prop" false, boolD p "apart" false with
+    | .ok withGoals, .ok prop, .ok apart =>
       match ← preamble s (← ofSession s) front with
       | .error r => unlessInterrupted s ⟨.null, some ⟨if front.context.isEmpty then "header" else "context", r.message⟩⟩
       | .ok before =>
@@ -3385,10 +3566,15 @@ def goalStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
         | some e, none => startText s o before levels e prop withGoals
         | none, some n =>
           let scope := scopeOf before.state levels
-          run s scope (← freshCore s before.state.env) (startCopy s o scope n prop withGoals)
+          if apart then
+            let without ← withoutItself s before.state.env n.toName
+            let scope := { scope with apart := some n.toName }
+            run s scope (← freshCore s without.env) (startCopy s o scope n prop withGoals)
+          else run s scope (← freshCore s before.state.env) (startCopy s o scope n prop withGoals)
         | _, _ => return ⟨.null, some ⟨"command", "Exactly one of {expr, copyFrom} must be supplied"⟩⟩
-    | .error r, _ => return ⟨.null, some r⟩
-    | _, .error r => return ⟨.null, some r⟩
+    | .error r, _, _ => return ⟨.null, some r⟩
+    | _, .error r, _ => return ⟨.null, some r⟩
+    | _, _, .error r => return ⟨.null, some r⟩
   | .error r, _, _, _ => return ⟨.null, some r⟩
   | _, .error r, _, _ => return ⟨.null, some r⟩
   | _, _, .error r, _ => return ⟨.null, some r⟩
@@ -3754,7 +3940,7 @@ def storedHole (s : Server) (unit : FileUnit) (m : Met) (c : Captured) : IO (Opt
     let fresh ← freshCore s c.context.env
     let cst := { fresh with nextMacroScope := m.nextMacroScope }
     return some ⟨cst, { mctx := c.context.mctx }, { levelNames := levels },
-      ⟨c.naming.currNamespace, c.naming.openDecls, levels, scope.opts⟩, c.goal, [c.goal], [], [], []⟩
+      ⟨c.naming.currNamespace, c.naming.openDecls, levels, scope.opts, none⟩, c.goal, [c.goal], [], [], []⟩
 
 /-- Why a term of a goal rules out that it is searched for. -/
 def objectionToPart (e : Expr) : Option String :=
@@ -4110,6 +4296,7 @@ def dispatch (s : Server) (o : ReplOptions) (cmd : String) (p : Json) : IO Outco
   | "env.catalog" => envCatalog s p
   | "env.inspect" => envInspect s o p
   | "env.theorems" => envTheorems s p
+  | "env.apart" => envApart s p
   | "warm" => warm s p
   | "env.module_read" => envModuleRead s p
   | "env.parse" => envParse s p
