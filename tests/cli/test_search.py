@@ -64,7 +64,19 @@ def test_resuming_searches_only_what_is_left(leanebm_command: Leanebm, theorems:
 
 
 @pytest.mark.usefixtures("toy_lean")
-@pytest.mark.parametrize("kind", FAMILIES[ProofSearch].built_in)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *FAMILIES[ProofSearch].built_in,
+        "beam:width=2",
+        "depth_first:max_depth=8,max_children=2",
+        "distinct_heads:most=1,oversampling=3",
+        "limits:unchanged=1,haves=0",
+        "portfolio:other=shortest_state",
+        "probing:probes=['halve','decrement'],log_prob=-0.5",
+        "puct:c=2.0",
+    ],
+)
 def test_every_search_runs_resumes_and_is_recorded(leanebm_command: Leanebm, theorems: str, kind: str) -> None:
     run = ["search", "--theorems", theorems, "--output", "runs/a", "--search", kind, "--budget", "40"]
     assert leanebm_command(*run, "--max-theorems", "1").exit_code == 0

@@ -45,6 +45,7 @@ from leanebm.search import (
     PortfolioSearch,
     ProbingSearch,
     PuctSearch,
+    WholeProofSearch,
 )
 from leanebm.search.scorers import (
     BreadthFirst,
@@ -162,6 +163,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "portfolio": PortfolioSearch,
             "probing": ProbingSearch,
             "puct": PuctSearch,
+            "whole_proofs": WholeProofSearch,
         },
         supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),
     ),

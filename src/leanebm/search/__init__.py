@@ -28,6 +28,7 @@ from leanebm.search.scorers import (
     WeightedTerm,
 )
 from leanebm.search.tree import Rival, SearchTree
+from leanebm.search.whole_proofs import WholeProofSearch
 
 __all__ = [
     "AndOrSearch",
@@ -62,5 +63,6 @@ __all__ = [
     "ShortestState",
     "WeightedSum",
     "WeightedTerm",
+    "WholeProofSearch",
     "conduct_search",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from leanebm.core import Candidate, Node
@@ -25,9 +25,11 @@ class ProbingSearch(BestFirstSearch):
         ValueError: ``log_prob`` is above 0.
     """
 
-    def __init__(self, *, probes: Iterable[str] = ("rfl", "assumption"), log_prob: float = -1.0, **parts: Any) -> None:
+    def __init__(
+        self, *, probes: tuple[str, ...] = ("rfl", "assumption"), log_prob: float = -1.0, **parts: Any
+    ) -> None:
         super().__init__(**parts)
-        self.probes = tuple(probes)
+        self.probes = probes
         self.log_prob = log_prob
         self._probes = [Candidate(probe, log_prob) for probe in self.probes]
 
