@@ -33,6 +33,11 @@ TREE_COLUMNS: Final = (
 )  # fmt: skip
 """What a page is told of each node. An attempt is ``[tactic, log_prob, kind, target, message, elapsed_s]``."""
 
+_COSTS: Final = (
+    "nodes", "expansions", "tactic_calls", "policy_calls", "energy_calls",
+    "wall_s", "policy_s", "lean_s", "score_s", "certify_s",
+)  # fmt: skip
+
 _MAX_NOTEBOOK_CHARS: Final = 4_000_000
 """Of a page in a notebook's cell, which is saved with the notebook."""
 
@@ -88,6 +93,27 @@ def notebook_frame(run: Mapping[str, Any], tree: Mapping[str, Sequence[Any]]) ->
         return ""
     style = "width: 100%; height: 560px; border: 1px solid #8888; border-radius: 6px"
     return f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(page)}" style="{style}" title="search tree"></iframe>'
+
+
+def theorem_json(found: Any, costs: Any, *, error: str | None) -> dict[str, Any]:
+    """What a page is told of a theorem as a whole.
+
+    Args:
+        found: what has its ``theorem``, ``outcome``, ``certificate`` and ``rejections``.
+        costs: what has the counts and seconds of its search.
+        error: what broke, if something did.
+    """
+    theorem, certificate = found.theorem, found.certificate
+    return {
+        "name": theorem.name,
+        "statement": theorem.display,
+        "header": theorem.header,
+        "context": theorem.context,
+        "outcome": found.outcome.value,
+        "proof": None if certificate is None else list(certificate.tactics),
+        "error": error,
+        "rejections": [f"{each.reason}: {each.message}" for each in found.rejections],
+    } | {name: getattr(costs, name) for name in _COSTS}
 
 
 def _block(name: str, value: object) -> str:

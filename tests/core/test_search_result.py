@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
+import json
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
+from leanebm._viewer import TREE_COLUMNS
 from leanebm.core import (
     Edge,
     Node,
@@ -113,3 +118,25 @@ def test_a_node_is_equal_to_itself_alone() -> None:
     node = _searched(1).nodes[1]
     assert node == node
     assert copy.deepcopy(node) != node
+
+
+def test_a_notebook_is_told_of_a_result_what_a_trajectory_would_say() -> None:
+    cell = _searched(3)._repr_html_()
+    assert cell.startswith("<div>")
+    assert "<iframe sandbox=" in cell
+    framed = re.search(r"id=&quot;tree-0-0&quot;&gt;([\w+/=]*)&lt;", cell)
+    assert framed is not None
+    tree = json.loads(gzip.decompress(base64.b64decode(framed[1])))
+    assert set(tree) == set(TREE_COLUMNS)
+    nodes = _searched(3).nodes
+    assert {len(column) for column in tree.values()} == {len(nodes)}
+    assert tree["parent"] == [-1 if node.parent is None else node.parent.index for node in nodes]
+    assert [[attempt[2] for attempt in attempts] for attempts in tree["attempts"]] == [
+        [edge.kind for edge in node.edges] for node in nodes
+    ]
+
+
+def test_text_of_a_result_is_no_markup_in_a_notebook() -> None:
+    unopened = SearchResult.unopened(Theorem(name="<script>\x1b", statement="True"), None)
+    assert "<script>" not in unopened._repr_html_()
+    assert "<div>&lt;script&gt;\\u001b: infrastructure, 0 nodes</div>" in unopened._repr_html_()

@@ -30,7 +30,7 @@ class Pane {
   show(tree, record) {
     this.#stop();
     this.tree = tree;
-    this.ending.replaceChildren(...(this.app.runs.length > 1 ? [element('b', {}, `${this.app.runs[this.number].name}: `)] : []), ...endingOf(record));
+    this.ending.replaceChildren(...(this.app.runs.length > 1 ? [element('b', { title: this.app.runs[this.number].name }, `${this.app.runs[this.number].name.split('/').at(-1)}: `)] : []), ...endingOf(record));
     this.#tell(record);
     this.slider.max = tree?.steps ?? 0;
     Object.assign(this.canvas.view, { step: Infinity, node: 0, found: new Set() });
@@ -124,7 +124,7 @@ class App {
   async take(runs) {
     this.runs = runs;
     this.entries = paired(runs);
-    $('runs').textContent = runs.map((run) => `${run.name} (${run.about})`).join('  |  ');
+    $('runs').textContent = runs.map((run) => (run.about ? `${run.name} (${run.about})` : run.name)).join('  |  ');
     $('runs').title = runs.map((run) => [run.name, ...run.notes].join('\n')).join('\n\n');
     this.list.show(this.entries);
     if (!this.entry) await this.#fromHash();

@@ -87,12 +87,13 @@ class TheoremList {
 
   #row(entry, index) {
     const record = one(entry);
-    const cost = (record) => (record ? `${figure(record.nodes)} nodes · ${figure(record.expansions)} exp · ${seconds(record.wall_s)}` : '–');
+    const each = (name) => entry.records.map((found) => (found ? figure(found[name]) : '–')).join(' | ');
+    const time = entry.records.length === 1 ? ` · ${seconds(record.wall_s)}` : '';
     const row = element(
       'div',
       { className: 'theorem', role: 'option', 'aria-selected': String(entry.name === this.name), title: oneLine(`${entry.name}: ${record.statement}`, 400), onclick: () => this.told(entry) },
       element('div', { className: 'name' }, ...entry.records.map(outcomeMark), oneLine(entry.name, 200)),
-      element('small', {}, entry.records.map(cost).join('  |  ')),
+      element('small', {}, `${each('nodes')} nodes · ${each('expansions')} exp${time}`),
     );
     row.style.top = `${index * ROW_PX}px`;
     return row;

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any, Self
 
 import attrs
 from attrs.validators import deep_iterable, instance_of, optional
 
-from leanebm._shown import fitting_repr, how_many
+from leanebm._shown import counted, fitting_repr, how_many, printable
+from leanebm._viewer import notebook_frame, short_key, theorem_json
 from leanebm.core.certificate import Certificate, CertificationRejected
-from leanebm.core.node import Node, NodeStatus
+from leanebm.core.node import Edge, Node, NodeStatus
 from leanebm.core.outcome import SearchOutcome
+from leanebm.core.proof_script import on_goal
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanEbmError, what_it_says
 
@@ -30,6 +33,11 @@ def _node_values(nodes: tuple[Node, ...]) -> tuple[object, ...]:
         )
         for node in nodes
     )
+
+
+def _attempt(edge: Edge) -> list[Any]:
+    target = -1 if edge.target is None else edge.target
+    return [on_goal(edge.goal, edge.tactic), edge.log_prob, edge.kind, target, edge.message, edge.elapsed_s]
 
 
 _NODE_VALUES = tuple(field.name for field in attrs.fields(Node) if field.name not in {"parent", "edges"})
@@ -129,6 +137,30 @@ class SearchResult:
             statistics=SearchStatistics(),
             error=error,
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the tree as ``leanebm view`` draws it, or a line where it is too large for a cell."""
+        told = f"{self.theorem.name}: {self.outcome.value}, {counted(len(self.nodes), 'node')}"
+        theorem = theorem_json(self, self.statistics, error=str(self.error) if self.error is not None else None)
+        run = {"name": told, "about": "", "notes": [], "theorems": [theorem | {"id": "tree-0-0"}]}
+        return f"<div>{html.escape(printable(told))}</div>{notebook_frame(run, self._columns())}"
+
+    def _columns(self) -> dict[str, list[Any]]:
+        """The nodes as a page is told of them; words and columns are a trajectory's."""
+        nodes, end = self.nodes, len(self.proof) - 1
+        remaining = {node.index: end - position for position, node in enumerate(self.proof)}
+        same = ("log_prob", "path_log_prob", "priority", "energy", "depth", "status", "found_s", "tactic_s")
+        return {name: [getattr(node, name) for node in nodes] for name in same} | {
+            "parent": [-1 if node.parent is None else node.parent.index for node in nodes],
+            "tactic": [None if node.tactic is None else on_goal(node.goal, node.tactic) for node in nodes],
+            "expansion": [-1 if node.expansion is None else node.expansion for node in nodes],
+            "remaining_depth": [remaining.get(node.index, -1) for node in nodes],
+            "on_proof_path": [node.index in remaining for node in nodes],
+            "num_goals": [len(node.state.goals) for node in nodes],
+            "state_text": [node.state.text for node in nodes],
+            "state_key": [short_key(node.state.key) for node in nodes],
+            "attempts": [[_attempt(edge) for edge in node.edges] for node in nodes],
+        }
 
     def tree_problems(self) -> list[str]:
         """How its nodes fail to be a tree in order of discovery, in sentences; none if they are one."""

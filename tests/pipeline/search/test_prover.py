@@ -124,6 +124,9 @@ def test_an_attempt_is_shown_on_a_screen_and_in_a_notebook(opening: WorkbenchOpe
     for text in (str(attempt), page):
         assert ("theorem statement_" in text) == attempt.is_proved
         assert attempt.cost in text
+    assert "<summary>the search</summary>" in page
+    assert attempt.search is not None
+    assert len(attempt.search.nodes) == attempt.nodes
 
 
 def test_a_notebook_shows_text_as_text() -> None:

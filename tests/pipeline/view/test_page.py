@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import html
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,10 +11,12 @@ from typing import Any
 import pytest
 from browser import NAMES, Page, find_browser, open_browser
 
+from leanebm.core import Theorem
 from leanebm.pipeline.view.page import write_view
 from leanebm.pipeline.view.run_view import RunView
 from leanebm.pipeline.view.server import ViewServer
-from leanebm.testing import ToyWorld
+from leanebm.search import BestFirstSearch
+from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 MakeSearched = Callable[..., Awaitable[Path]]
 Opened = Callable[[str], Any]
@@ -207,3 +211,24 @@ async def test_a_page_that_is_served_follows_the_run(searched: MakeSearched, tmp
         await page.press("]")
         await page.until("document.querySelector('#title h2').innerText === 'n31'")
         assert all(url.startswith((server.url, "data:")) for url in page.asked)
+
+
+@in_browser
+async def test_a_result_in_a_notebook_is_drawn_by_the_same_page(tmp_path: Path, hostile_world: ToyWorld) -> None:
+    search = BestFirstSearch(
+        policy=ScriptedPolicy.over(hostile_world),
+        environment=hostile_world,
+        certifier=ToyCertifier(hostile_world),
+    )
+    result = await search.run(Theorem(name="<i>", statement="start"))
+    cell = result._repr_html_()
+    assert "<i>" not in cell
+    framed = re.search(r'srcdoc="([^"]*)"', cell)
+    assert framed is not None
+    (tmp_path / "frame.html").write_text(html.unescape(framed[1]), encoding="utf-8")
+    async with opened(tmp_path, (tmp_path / "frame.html").as_uri()) as page:
+        assert await text(page, "#title h2") == "<i>"
+        assert await page.value("app.active.tree.size") == len(result.nodes)
+        await page.press("p")
+        assert "on the certified proof" in await text(page, "#details")
+        assert await page.value("getComputedStyle(document.querySelector('#list')).display") == "none"

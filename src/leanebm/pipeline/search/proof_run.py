@@ -63,6 +63,9 @@ class ProofAttempt:
 
     wall_s: float = 0.0
 
+    search: SearchResult | None = attrs.field(default=None, repr=False, eq=False)
+    """The search and its tree; ``None`` if tactics were replayed."""
+
     @property
     def is_proved(self) -> bool:
         """Whether there is a certificate."""
@@ -85,10 +88,13 @@ class ProofAttempt:
         colour, word = ("#1a7f37", "certified") if certificate is not None else ("#9a6700", "no proof")
         statement = html.escape(cut(self.theorem.display, _MAX_SHOWN_CHARS))
         text = html.escape(cut("\n".join(self._text()), _MAX_SHOWN_CHARS))
-        return printable(
+        words = printable(
             f'<div><b style="color: {colour}">{word}</b> <code>{statement}</code></div>'
             f"<pre>{text}</pre><div><small>{html.escape(self.cost)}</small></div>"
         )
+        if self.search is None:
+            return words
+        return f"{words}<details><summary>the search</summary>{self.search._repr_html_()}</details>"
 
     def _text(self) -> list[str]:
         certificate = self.certificate
@@ -245,6 +251,7 @@ def _attempt_of(result: SearchResult) -> ProofAttempt:
         nodes=result.statistics.nodes,
         tactic_calls=result.statistics.tactic_calls,
         wall_s=result.statistics.wall_s,
+        search=result,
     )
 
 

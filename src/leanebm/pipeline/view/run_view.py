@@ -12,16 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leanebm._shown import counted, shown
-from leanebm._viewer import TREE_COLUMNS, short_key
+from leanebm._viewer import TREE_COLUMNS, short_key, theorem_json
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.search.summary import is_remembered
 from leanebm.storage import RunInfo, Shard, ShardSet
 from leanebm.trajectory import TRAJECTORY_FOLDER, TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow
-
-_COSTS = (
-    "nodes", "expansions", "tactic_calls", "policy_calls", "energy_calls",
-    "wall_s", "policy_s", "lean_s", "score_s", "certify_s",
-)  # fmt: skip
 
 _ATTEMPT = ("tactic", "log_prob", "kind", "target", "message", "elapsed_s")
 
@@ -75,7 +70,11 @@ class RunView:
             "name": str(self.path),
             "about": "; ".join([_about(runs[-1]), counted(len(records), "theorem")] if runs else ["nothing yet"]),
             "notes": _notes(runs),
-            "theorems": [record_json(record) | {"id": f"tree-{number}-{at}"} for at, record in enumerate(records)],
+            "theorems": [
+                theorem_json(record, record, error=record.error)
+                | {"id": f"tree-{number}-{at}", "searched": f"{record.run_id} {record.started_unix_s}"}
+                for at, record in enumerate(records)
+            ],
         }
 
     def trees(self, names: Mapping[str, str]) -> Iterator[tuple[str, Tree]]:
@@ -118,22 +117,6 @@ class RunView:
         in_run = self.path / TRAJECTORY_FOLDER
         # A live run makes the folder in the folder only when it begins to write.
         return sorted((in_run if in_run.is_dir() else self.path).glob("part-*.parquet"))
-
-
-def record_json(record: TheoremRecord) -> dict[str, Any]:
-    """What is known of a theorem as a whole."""
-    certificate = record.certificate
-    return {
-        "name": record.theorem.name,
-        "statement": record.theorem.display,
-        "header": record.theorem.header,
-        "context": record.theorem.context,
-        "outcome": record.outcome.value,
-        "proof": None if certificate is None else list(certificate.tactics),
-        "error": record.error,
-        "rejections": [f"{each.reason}: {each.message}" for each in record.rejections],
-        "searched": f"{record.run_id} {record.started_unix_s}",
-    } | {name: getattr(record, name) for name in _COSTS}
 
 
 def tree_json(rows: pa.Table) -> Tree:
