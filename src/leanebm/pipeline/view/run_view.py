@@ -68,7 +68,7 @@ class RunView:
         runs = trajectory.runs
         return {
             "name": str(self.path),
-            "about": "; ".join([_about(runs[-1]), counted(len(records), "theorem")] if runs else ["nothing yet"]),
+            "about": f"{_about(runs[-1])}; {counted(len(records), 'theorem')}" if runs else "nothing yet",
             "notes": _notes(runs),
             "theorems": [
                 theorem_json(record, record, error=record.error)
@@ -128,10 +128,15 @@ def tree_json(rows: pa.Table) -> Tree:
 
 
 def _about(run: RunInfo) -> str:
-    scorer = run.config.get("scorer")
-    kind = scorer.get("kind") if isinstance(scorer, Mapping) else None
-    version = run.lean_version.partition(",")[0]  # without its commit
-    return "; ".join([*([str(kind)] if kind else []), f"seed {run.seed}", f"{run.backend} Lean {version}"])
+    head, version = run.config.get("energy_head"), run.lean_version.partition(",")[0]  # without its commit
+    guided = [f"energy head {str(head)[:8]}"] if head not in (None, "none") else []
+    words = (_kind(run.config, "scorer"), _kind(run.config.get("parts"), "search"), *guided, f"seed {run.seed}")
+    return ", ".join([*(word for word in words if word not in ("", "best_first")), f"{run.backend} Lean {version}"])
+
+
+def _kind(config: object, name: str) -> str:
+    part = config.get(name) if isinstance(config, Mapping) else None
+    return str(part.get("kind", "")) if isinstance(part, Mapping) else ""
 
 
 def _notes(runs: tuple[RunInfo, ...]) -> list[str]:
