@@ -18,6 +18,7 @@ TOY = Size(
 
 
 @pytest.mark.lean
+@pytest.mark.timeout(1200)  # five programs, three of them with Lean, one after another
 def test_the_recipe_makes_a_policy_that_has_learnt_and_searches(
     embedded_lean: EmbeddedLean, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
