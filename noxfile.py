@@ -23,7 +23,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 CONSTRAINTS = "constraints.txt"
 CHECKED_PATHS = ["src", "tests", "fuzz", "benchmarks", "examples", "docs", "noxfile.py"]
 
-TAKE_HOURS = {"logic_head.py", "train_tiny.py"}
+TAKE_HOURS = {"experiment.py", "train_tiny.py"}
 """Experiments among the benchmarks, which are run when their result is wanted."""
 
 nox.needs_version = ">=2024.10"
@@ -177,3 +177,13 @@ def train_tiny(session: nox.Session) -> None:
     install(session, "embedded", "energy", "serve")
     folder = session.posargs or ["runs/tiny"]
     session.run("python", "benchmarks/train_tiny.py", *folder, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def experiment(session: nox.Session) -> None:
+    """Make the figures of docs/experiments anew, in hours; called again, it goes on.
+
+    ``nox -s experiment -- --kind equations --small`` goes all the way in minutes, and shows nothing.
+    """
+    install(session, "embedded", "energy")
+    session.run("python", "benchmarks/experiment.py", *session.posargs, env={"OMP_NUM_THREADS": "1"})

@@ -26,7 +26,7 @@ text = "\\n".join(m.statement + m.skeleton + m.split for name in factory.names f
 print(hashlib.sha256(text.encode()).hexdigest())
 """
 
-DIGEST = "4e6c7280a8cc619eb02681df89e378d0c30e2670219ddd52916a2e574e7eb6ea"
+DIGEST = "ab5b00cf21542f6b842e3826186d65f3c738d09b7b5dbe4ba962bf8fc3c39c08"
 """What the script prints; it changes with the families alone, and with it the sets that a seed gives."""
 
 

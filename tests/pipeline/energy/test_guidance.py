@@ -240,6 +240,6 @@ async def test_the_shipped_head_fits_the_embedded_server_and_says_how_it_was_mad
         config = RunConfig(energy=EnergyConfig(path=SHIPPED_HEAD))
         async with open_guidance(config.energy, config.scorer, encoder) as guidance:
             assert len(await guidance.energy.energies(STATES)) == len(STATES)
-    assert header.training["made_by"] == "python benchmarks/logic_head.py"
+    assert header.training["made_by"] == "python benchmarks/experiment.py --kind logic"
     assert header.tuned is not None
     assert header.tuned.proved > header.tuned.proved_without

@@ -29,6 +29,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "α": "x y z w u v",
     "α → Prop": "P Q S T",
     "α → α → Prop": "R L",
+    "α → α → α": "m",
     "Nat → Bool": "P Q",
     "Nat → Option Nat": "φ ψ",
 }

@@ -1,0 +1,146 @@
+"""Equations that follow from equations given as hypotheses, by a chain of rewriting steps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, final
+
+import attrs
+
+from leanebm.data.conjectures.conjecture import Conjecture
+from leanebm.data.conjectures.expression import Expression, forall, implies, local
+
+_PARAMS: Final = {"m": "α → α → α", "r": "α → α", "f": "α → α", **dict.fromkeys("abce", "α")}
+_VARIABLES: Final = "xyz"
+_LARGEST: Final = 16
+"""Nodes that a side may have."""
+
+
+def _m(left: Expression, right: Expression) -> Expression:
+    return local("m", left, right)
+
+
+def _laws() -> tuple[tuple[Expression, Expression], ...]:
+    x, y, z, e = (local(name) for name in "xyze")
+
+    def r(term: Expression) -> Expression:
+        return local("r", term)
+
+    def f(term: Expression) -> Expression:
+        return local("f", term)
+
+    return (
+        (_m(_m(x, y), z), _m(x, _m(y, z))),
+        (r(_m(x, y)), _m(r(y), r(x))),
+        (f(_m(x, y)), _m(f(x), f(y))),
+        (f(r(x)), r(f(x))),
+        (_m(e, x), x),
+        (_m(x, e), x),
+        (r(r(x)), x),
+        (r(e), e),
+        (f(f(x)), f(x)),
+        (f(e), e),
+    )
+
+
+_LAWS: Final = _laws()
+"""A monoid ``m``, ``e`` with an involution ``r`` that turns products round, and a projection ``f`` that keeps both;
+each law from what it simplifies to what that becomes. Lists with ``++``, ``reverse`` and a ``filter`` are one.
+The first four move symbols; only the others make terms shorter, so that size alone does not say what is simpler."""
+
+_MOVING: Final = range(4)
+_SHORTENING: Final = range(4, len(_LAWS))
+
+
+@final
+@attrs.frozen
+class RewritingFamily:
+    """Some of the laws of a monoid with two functions, and an equation that they give. True by construction.
+
+    Both sides come from one term by using laws against their direction, so a proof simplifies both until they meet.
+    Which side of a law stands on the left is left to chance: neither the text nor a policy says what is simpler.
+    """
+
+    name: str = "rewriting"
+
+    def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
+        """Difficulty makes the chain longer."""
+        laws = sorted([*rng.sample(_MOVING, 2), *rng.sample(_SHORTENING, 1)])
+        start = _term(rng, rng.randrange(2, 5))
+        steps = rng.randrange(1 + difficulty, 2 + 2 * difficulty)
+        far = rng.randrange((steps + 1) // 2, steps + 1)
+        left = _walk(rng, start, laws, far)
+        right = _walk(rng, start, laws, steps - far)
+        if left is None or right is None or left == right:
+            return None
+        if rng.randrange(2):
+            left, right = right, left
+        given = [_stated(rng, *_LAWS[law]) for law in laws]
+        return Conjecture.of(self.name, _PARAMS, implies(given, Expression("=", (left, right))), difficulty=difficulty)
+
+
+def _term(rng: random.Random, size: int) -> Expression:
+    if size <= 1:
+        return local(rng.choice("abc"))
+    if rng.randrange(3) == 0:
+        return local(rng.choice("rf"), _term(rng, size - 1))
+    first = rng.randrange(1, size)
+    return _m(_term(rng, first), _term(rng, size - first))
+
+
+def _walk(rng: random.Random, term: Expression, laws: Sequence[int], steps: int) -> Expression | None:
+    """``term`` after so many uses of laws, through terms that are all different; ``None`` where there is no way on."""
+    seen = {term}
+    for _ in range(steps):
+        moving_first = rng.randrange(3) > 0
+        order = sorted(rng.sample(laws, len(laws)), key=lambda law: (law in _MOVING) != moving_first)
+        ways = ([new for new in _one_step(term, law) if new not in seen and new.size <= _LARGEST] for law in order)
+        found = next(filter(None, ways), None)
+        if found is None:
+            return None
+        term = rng.choice(found)
+        seen.add(term)
+    return term
+
+
+def _one_step(term: Expression, law: int) -> Iterator[Expression]:
+    """By a law that moves symbols, in either direction; by one that shortens terms, only against it."""
+    left, right = _LAWS[law]
+    yield from _rewritten(term, right, left)
+    if law in _MOVING:
+        yield from _rewritten(term, left, right)
+
+
+def _rewritten(term: Expression, before: Expression, after: Expression) -> Iterator[Expression]:
+    """The term with one of its parts, an instance of ``before``, replaced by that of ``after``."""
+    values: dict[str, Expression] = {}
+    if _matches(before, term, values):
+        yield _put(after, values)
+    for place, arg in enumerate(term.args):
+        for new in _rewritten(arg, before, after):
+            yield Expression(term.head, (*term.args[:place], new, *term.args[place + 1 :]))
+
+
+def _matches(pattern: Expression, term: Expression, values: dict[str, Expression]) -> bool:
+    if pattern.head in _VARIABLES:
+        return values.setdefault(pattern.head, term) == term
+    return (
+        pattern.head == term.head
+        and len(pattern.args) == len(term.args)
+        and all(_matches(inside, part, values) for inside, part in zip(pattern.args, term.args, strict=True))
+    )
+
+
+def _put(term: Expression, values: Mapping[str, Expression]) -> Expression:
+    if term.head in _VARIABLES:
+        return values[term.head]
+    return Expression(term.head, tuple(_put(arg, values) for arg in term.args))
+
+
+def _stated(rng: random.Random, left: Expression, right: Expression) -> Expression:
+    law = Expression("=", (left, right) if rng.randrange(2) else (right, left))
+    for variable in reversed(_VARIABLES):
+        if any(node.head == variable for node in law.walk()):
+            law = forall(variable, "α", law)
+    return law

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import permutations
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leanebm.data.conjectures import FAMILIES
+
+Model = Mapping[str, Any]
+
+
+def value(text: str, model: Model) -> Any:
+    """Of a term as Lean prints it: a head and arguments, the latter in parentheses unless they are names."""
+    tokens = re.findall(r"[()]|[^\s()]+", text)
+
+    def term() -> Any:
+        head = tokens.pop(0)
+        if head == "(":
+            inside = term()
+            tokens.pop(0)
+            return inside
+        found = model[head]
+        if not callable(found):
+            return found
+        return found(*(argument() for _ in range(2 if head == "m" else 1)))
+
+    def argument() -> Any:
+        return term() if tokens[0] == "(" else model[tokens.pop(0)]
+
+    return term()
+
+
+def holds(equation: str, model: Model) -> bool:
+    left, right = equation.split(" = ")
+    return bool(value(left, model) == value(right, model))
+
+
+def lists(rng: random.Random) -> tuple[int, ...]:
+    return tuple(rng.randrange(4) for _ in range(rng.randrange(4)))
+
+
+def models(statement: str, rng: random.Random) -> Iterator[Model]:
+    """Lists with ``++``, ``reverse`` and a ``filter``, whichever of the names stands for which."""
+    functions: tuple[Callable[..., Any], ...] = (lambda xs: xs[::-1], lambda xs: tuple(x for x in xs if x % 2))
+    (elements,) = re.findall(r"\(([a-z0-9 ]+) : α\)", statement) or [""]
+    for unary in permutations(functions):
+        for empty in (None, *elements.split()):
+            yield {
+                "m": lambda xs, ys: xs + ys,
+                **dict(zip("fg", unary, strict=True)),
+                **{name: () if name == empty else lists(rng) for name in elements.split()},
+            }
+
+
+def is_law_of(premise: str, model: Model, rng: random.Random) -> bool:
+    bound = re.findall(r"∀ (\w+) : α, ", premise)
+    equation = premise.strip("()") if not bound else premise[1:-1].rpartition(", ")[2]
+    return all(holds(equation, {**model, **{name: lists(rng) for name in bound}}) for _ in range(30))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 100_000), st.integers(1, 4))
+def test_the_equation_holds_wherever_the_premises_do(seed: int, difficulty: int) -> None:
+    rng = random.Random(seed)  # noqa: S311
+    made = FAMILIES["rewriting"].generate(rng, difficulty)
+    if made is None:
+        return
+    _, *premises, conclusion = re.split(r"(?<=\)), (?=\(∀|[fg] )| → (?!α)", made.statement)
+    fitting = [
+        model for model in models(made.statement, rng) if all(is_law_of(premise, model, rng) for premise in premises)
+    ]
+    assert fitting
+    assert all(holds(conclusion, model) for model in fitting)
+
+
+def test_a_chain_grows_with_difficulty() -> None:
+    sizes = []
+    for difficulty in (1, 4):
+        family = FAMILIES["rewriting"]
+        made = [family.generate(random.Random(seed), difficulty) for seed in range(60)]  # noqa: S311
+        conclusions = [one.statement.rsplit(" → ", 1)[1] for one in made if one is not None]
+        sizes.append(sum(map(len, conclusions)) / len(conclusions))
+    assert sizes[0] < 0.8 * sizes[1]
