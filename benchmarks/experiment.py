@@ -3,12 +3,12 @@
     python benchmarks/experiment.py --kind logic|equations [--folder runs/KIND] [--seeds 0,1,2] [--small]
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
-*rulers*, which see eight counts of a state in place of its embedding. Exponent and weight of each are chosen by what
-is proved of the validation statements. Then the tuned search without a head is compared with those that have one, on
-statements that no choice was made on. Every stage is a command that a user would type, all arms share their answers,
-and a stage that was run to its end is left out: started again, the experiment goes on where it was stopped.
-``--small`` is the same in minutes, with too few theorems to show anything. The figures are printed, and written to
-FOLDER/report.md.
+*rulers*, which see eight counts of a state in place of its embedding. The exponent of the length and the weight of the
+energy are chosen by what is proved of the validation statements, the weight with the first seed of each sort of head.
+Then the tuned search without a head is compared with those that have one, on statements that no choice was made on.
+Every stage is a command that a user would type, all arms share their answers, and a stage that was run to its end is
+left out: started again, the experiment goes on where it was stopped. ``--small`` is the same in minutes, with too few
+theorems to show anything. The figures are printed, and written to FOLDER/report.md.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from leanebm.energy import EnergyCheckpoint, TunedWeights, amend_header, load_ch
 from leanebm.pipeline import SHIPPED_HEAD, BudgetComparison, compare_runs, summarise_run
 from leanebm.trajectory import AnytimeCurve
 
-ALPHAS = (0.5, 1.0, 1.5)
-BETAS = (0.5, 0.75, 1.0, 1.5)
+ALPHAS = (0.5, 1.0, 1.5, 2.0)
+BETAS = (0.75, 1.5, 4.0)
 DEFAULT_ALPHA = 0.5
 HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", "256,128"), "ruler": ("--counts",)}
 """What is trained: on embeddings, and on eight counts of a state, which the first one has to beat."""
@@ -116,6 +116,7 @@ class Weights:
     beta: float | None
     area: float
     proved: int
+    theorems: int
 
 
 def policy_alone(alpha: float) -> tuple[str, ...]:
@@ -134,7 +135,8 @@ class Experiment:
     def __init__(self, kind: Kind, folder: Path, seeds: Sequence[int], workers: int) -> None:
         self.kind = kind
         self.folder = folder
-        self.heads = {f"{name}{seed}": (seed, options) for name, options in HEADS.items() for seed in seeds}
+        self.heads = {f"{sort}{seed}": (seed, sort) for sort in HEADS for seed in seeds}
+        self.first_seeds = [f"{sort}{seeds[0]}" for sort in HEADS]
         self.statements = folder / "statements.parquet"
         self.settings = folder / "settings.toml"
         self.search = (
@@ -154,16 +156,19 @@ class Experiment:
         self.searching("train", "search", *train)
         alone = {f"policy-{alpha:g}": policy_alone(alpha) for alpha in ALPHAS}
         self.evaluating("val", alone)
-        for name, (seed, options) in self.heads.items():
-            self.train(name, seed, options)
+        for name, (seed, sort) in self.heads.items():
+            self.train(name, seed, HEADS[sort])
+        alpha = self.choose("policy").alpha
         guided = {
             f"{name}-{alpha:g}-{beta:g}": with_head(self.folder / name, alpha, beta)
-            for name in self.heads
-            for alpha in ALPHAS
+            for name in self.first_seeds
             for beta in BETAS
         }
         self.evaluating("val", alone | guided, stage="weights")
-        chosen = {name: self.choose(name) for name in ("policy", *self.heads)}
+        chosen = {name: self.choose(name) for name in ("policy", *self.first_seeds)}
+        for name, (_, sort) in self.heads.items():
+            chosen[name] = next(chosen[first] for first in self.first_seeds if first.startswith(sort))
+            self.write_weights(self.folder / name, chosen[name])
         self.evaluating("test", self.arms(chosen), stage="test")
         self.measure_headroom(chosen["policy"])
         report = "\n".join(self.report(chosen))
@@ -190,43 +195,38 @@ class Experiment:
     def choose(self, name: str) -> Weights:
         """The best weights of a head, or of the policy alone, by the area under the curve of validation solves.
 
-        As ``leanebm tune`` does; but here all heads share the answers of one evaluation. A head's go into its header.
+        As ``leanebm tune`` does; but here all heads share the answers of one evaluation.
         """
         found = []
         for folder in sorted((self.folder / "val" / "arms").glob(f"{name}-*")):
             alpha, *beta = map(float, folder.name.split("-")[1:])
             summary = summarise_run(folder)
             areas = AnytimeCurve.of(summary.records).areas(1.0, float(self.kind.budget)).values()
-            found.append(Weights(alpha, beta[0] if beta else None, mean(areas), summary.totals.proved))
-        best = max(found, key=lambda weights: weights.area)
-        if best.beta is not None:
-            self.write_weights(self.folder / name, best, choices=len(found), theorems=len(areas))
-        return best
+            found.append(Weights(alpha, beta[0] if beta else None, mean(areas), summary.totals.proved, len(areas)))
+        return max(found, key=lambda weights: weights.area)
 
-    def write_weights(self, head: Path, best: Weights, *, choices: int, theorems: int) -> None:
-        """So that ``--ebm-path`` alone searches with them."""
+    def write_weights(self, head: Path, best: Weights) -> None:
+        """Into the header, so that ``--ebm-path`` alone searches with them, as ``leanebm tune`` does."""
         units = load_header(head).calibration
         if units is None or best.beta is None:
             return
-        without = max(
-            summarise_run(self.folder / "val" / "arms" / f"policy-{alpha:g}").totals.proved for alpha in ALPHAS
-        )
         tuned = TunedWeights(
             alpha=best.alpha,
             beta=best.beta,
             fitted_alpha=units.alpha,
             fitted_beta=units.beta,
-            theorems=theorems,
+            theorems=best.theorems,
             max_expansions=self.kind.budget,
-            choices=choices,
+            choices=len(BETAS),
             proved=best.proved,
-            proved_without=without,
+            proved_without=self.choose("policy").proved,
         )
         amend_header(head, tuned=tuned)
 
     def arms(self, chosen: Mapping[str, Weights]) -> dict[str, tuple[str, ...]]:
         """What is compared on test statements; the first is the baseline."""
         arms = {"policy": policy_alone(chosen["policy"].alpha), "default": policy_alone(DEFAULT_ALPHA)}
+        arms["shortest"] = ("--scorer", "shortest_state")
         for name in self.heads:
             weights = chosen[name]
             arms[name] = with_head(self.folder / name, weights.alpha, weights.beta or 0.0)
@@ -278,7 +278,7 @@ class Experiment:
         seeds = len(names) // len(HEADS)
         pairs = [("policy", name) for name in names]
         pairs += list(zip(names[seeds:], names[:seeds], strict=True))
-        pairs += [("policy", "twin"), ("default", "policy")]
+        pairs += [("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", names[0])]
         for before, after in pairs:
             found = compare_runs(arms / before, arms / after)
             yield _row(f"{after} against {before}", map(_compared, found.budgets[2:]))
