@@ -1,0 +1,43 @@
+"""The driver of the experiments; that it goes all the way, ``nox -s experiment -- --small`` shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+from experiment import EQUATIONS, KINDS, Experiment, Kind, small
+
+from leanebm.data.conjectures import SHIPPED_LOGIC, read_conjecture_file
+
+
+@pytest.fixture
+def tiny() -> Kind:
+    options = ("--number", "20", "--unseen", "0", "--family", "rewriting")
+    return attrs.evolve(small(EQUATIONS), statements=options)
+
+
+def test_a_stage_that_was_run_to_its_end_is_left_out(tiny: Kind, tmp_path: Path) -> None:
+    Experiment(tiny, tmp_path, [0], 1).make_statements()
+    made = tmp_path / "statements.parquet"
+    assert len(read_conjecture_file(made).conjectures) == 20
+    made.write_bytes(b"")
+    Experiment(tiny, tmp_path, [0], 1).make_statements()
+    assert made.read_bytes() == b""
+    (tmp_path / ".statements.done").unlink()
+    Experiment(tiny, tmp_path, [0], 1).make_statements()
+    assert len(read_conjecture_file(made).conjectures) == 20
+
+
+def test_statements_other_than_the_shipped_ones_end_it(tiny: Kind, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="the factory makes other statements than it did"):
+        Experiment(attrs.evolve(tiny, shipped=SHIPPED_LOGIC), tmp_path, [0], 1).make_statements()
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_small_is_the_same_with_less(kind: Kind) -> None:
+    less = small(kind)
+    assert (less.without, less.candidates) == (kind.without, kind.candidates)
+    assert less.statements[2:] == kind.statements[2:]
+    assert less.train < kind.train
+    assert less.budget < kind.budget
