@@ -119,10 +119,24 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check every type, strictly, in the sources, the tests, the examples and this file."""
+    """Check every type, strictly, in the sources, the tests, the examples and this file.
+
+    What users write is checked by pyright, too, which reads some types differently.
+    """
     install(session, "data", "embedded", "energy", "serve", "test", "lint", "docs")
     session.install("-c", CONSTRAINTS, "nox")
     session.run("mypy", *session.posargs)
+    session.run("pyright")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, look into both, and prove a theorem with the wheel alone on each Python that is here."""
+    session.install("-c", CONSTRAINTS, "build", "readme_renderer[md]", "twine")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--outdir", folder)
+        session.run("twine", "check", "--strict", *map(os.fspath, Path(folder).iterdir()))
+        session.run("python", ".ci/check_package.py", folder)
 
 
 @nox.session

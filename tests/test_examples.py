@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -15,25 +16,56 @@ from leanebm.cli import main
 from leanebm.lean.embedded import EmbeddedLean
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-NEED_LEAN = {"01_prove_with_real_lean.py"}
+NEED_LEAN = {"01_first_proof.py"}
+LONGEST = 60
 
 
-def run(name: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", EXAMPLES / name], capture_output=True, text=True, check=False)
+NOTEBOOKS = EXAMPLES / "notebooks"
+RUN_NOTEBOOK = EXAMPLES.parent / "docs" / "run_notebook.py"
+
+
+def run(*argv: str | Path) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", *argv], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.mark.parametrize("name", sorted({path.name for path in EXAMPLES.glob("*.py")} - NEED_LEAN))
 def test_an_example_runs_and_says_something(name: str) -> None:
-    assert run(name).strip()
+    assert run(EXAMPLES / name).strip()
+
+
+def test_each_example_fits_a_screen_and_has_a_number_of_its_own() -> None:
+    files = sorted(EXAMPLES.glob("*.py"))
+    assert [path.name[:3] for path in files] == [f"{number:02}_" for number in range(1, len(files) + 1)]
+    assert {path.name: lines for path in files if (lines := path.read_text().count("\n")) > LONGEST} == {}
 
 
 @pytest.mark.lean
 @pytest.mark.parametrize("name", sorted(NEED_LEAN))
 def test_an_example_proves_with_real_lean(name: str, embedded_lean: EmbeddedLean) -> None:
     assert embedded_lean.node.is_file()
-    assert "theorem leanebm_" in run(name)
+    assert "theorem leanebm_" in run(EXAMPLES / name)
+
+
+def test_a_notebook_runs_cell_by_cell() -> None:
+    assert "fewer on" in run(RUN_NOTEBOOK, NOTEBOOKS / "change_a_search.ipynb")
+
+
+@pytest.mark.lean
+def test_a_notebook_proves_with_real_lean(embedded_lean: EmbeddedLean) -> None:
+    assert embedded_lean.node.is_file()
+    assert "theorem leanebm_" in run(RUN_NOTEBOOK, NOTEBOOKS / "first_proof.ipynb")
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_of_the_format_that_jupyter_opens_and_holds_no_results(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    for cell in notebook["cells"]:
+        assert cell["cell_type"] in {"code", "markdown"}
+        assert cell["cell_type"] == "markdown" or (cell["outputs"], cell["execution_count"]) == ([], None)
 
 
 def test_the_full_size_recipe_types_only_options_that_there_are(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Never run, only type-checked: code that a user may write has to pass ``mypy --strict``."""
+"""Never run, only type-checked: code that a user may write has to pass ``mypy --strict`` and strict pyright."""
 
 from __future__ import annotations
 

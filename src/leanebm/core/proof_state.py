@@ -61,6 +61,10 @@ class StateRef:
     state_id: int
 
 
+def _all_coupled(state: ProofState) -> tuple[int, ...]:
+    return (0,) * len(state.goals)
+
+
 @attrs.frozen
 class ProofState:
     """An immutable snapshot of a proof attempt; tactics make new states and leave this one alone."""
@@ -78,7 +82,7 @@ class ProofState:
     ref: StateRef = attrs.field(eq=False)
     """Where the environment that made this state keeps it."""
 
-    coupling: tuple[int, ...] = attrs.field(eq=False)
+    coupling: tuple[int, ...] = attrs.field(default=attrs.Factory(_all_coupled, takes_self=True), eq=False)
     """One number per goal, equal for goals that share metavariables, directly or through others.
 
     Goals with different numbers can be proved apart, in any order. Solving one of several with the same number may
@@ -89,10 +93,6 @@ class ProofState:
     """
 
     __repr__ = fitting_repr
-
-    @coupling.default
-    def _all_coupled(self) -> tuple[int, ...]:
-        return (0,) * len(self.goals)
 
     @coupling.validator
     def _one_per_goal(self, _: object, coupling: tuple[int, ...]) -> None:

@@ -54,6 +54,11 @@ def _is_scorer(_: object, __: attrs.Attribute[Any], value: Any) -> None:
     FAMILIES[StateScorer].check(value)
 
 
+def _default_scorer(config: RunConfig) -> StateScorer:
+    tuned = config.energy.tuned_alpha
+    return LengthNormalisedLogProb() if tuned is None else LengthNormalisedLogProb(alpha=tuned)
+
+
 def _are_words_of_the_embedded_policy(_: object, __: attrs.Attribute[Any], words: tuple[str, ...]) -> None:
     TemplateBackend(without=words)
 
@@ -124,7 +129,7 @@ class RunConfig:
     energy: EnergyConfig = attrs.field(factory=EnergyConfig)
     """The energy head, if there is one."""
 
-    scorer: StateScorer = attrs.field(validator=_is_scorer)
+    scorer: StateScorer = attrs.field(default=attrs.Factory(_default_scorer, takes_self=True), validator=_is_scorer)
     """What says which state to expand next, by the policy's opinion; with an energy head, the term that the head's
     energy is added to. By default :class:`~leanebm.search.LengthNormalisedLogProb`, at the exponent that was tuned
     beside the head, if one was."""
@@ -139,11 +144,6 @@ class RunConfig:
     """How the policy server is talked to."""
 
     __repr__ = fitting_repr
-
-    @scorer.default
-    def _default_scorer(self) -> StateScorer:
-        tuned = self.energy.tuned_alpha
-        return LengthNormalisedLogProb() if tuned is None else LengthNormalisedLogProb(alpha=tuned)
 
     def __attrs_post_init__(self) -> None:
         if self.energy.path is not None and self.parts.energy_model is not None:

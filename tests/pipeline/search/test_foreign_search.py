@@ -32,7 +32,7 @@ WORLD = ToyWorld.countdown(32)
 
 Numbers = Callable[..., tuple[Theorem, ...]]
 
-SOURCE = Path(__file__).parents[3] / "examples" / "level_by_level.py"
+SOURCE = Path(__file__).parents[3] / "examples" / "03_own_search.py"
 
 
 @pytest.fixture

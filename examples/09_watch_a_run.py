@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Teller:
 
 
 @asynccontextmanager
-async def toy_parts(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
+async def toy_parts(config: RunConfig, _: Observer) -> AsyncGenerator[Workbench]:
     yield Workbench(
         policy=ScriptedPolicy.over(WORLD),
         scorer=config.scorer,

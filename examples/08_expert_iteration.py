@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ HEAD = EnergyTrainingConfig(hidden=(32,), trainer=EnergyTrainerConfig(max_steps=
 
 
 @asynccontextmanager
-async def toy_parts(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+async def toy_parts(config: RunConfig, observer: Observer) -> AsyncGenerator[Workbench]:
     lean = LeanParts(environment=WORLD, certifier=ToyCertifier(WORLD), lean_version="toy")
     async with open_workbench(config, observer, lean=lean) as bench:
         yield attrs.evolve(bench, policy=ScriptedPolicy.over(WORLD, seed=config.seed))
