@@ -23,7 +23,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"leanebm {release}"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_default_options = {"members": True, "show-inheritance": False}

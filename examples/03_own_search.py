@@ -39,11 +39,11 @@ class LevelByLevel:
             self.observer.on_expansion(progress, node)
         expansion = progress.begin_expansion(node)
         for candidate in await self.policy.propose(node.state, self.config.candidates_per_state):
-            if not progress.meter.allows_tactic:
+            if progress.certificate or not progress.meter.allows_tactic:
                 return []
             edge = await progress.run_tactic(expansion, candidate)
-            if edge.kind is TacticFate.FINISHED and await progress.certify(progress.tree.nodes[-1], self.certifier):
-                return []
+            if edge.kind is TacticFate.FINISHED:
+                await progress.certify(progress.tree.nodes[-1], self.certifier)
         expansion.close()
         return expansion.children
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from leanebm import CumulativeLogProb, RunConfig, SearchBudget, SearchConfig, SearchRun, ShortestState, Theorem
+from leanebm.core import StateScorer
 from leanebm.pipeline import Observer, Workbench, compare_runs
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -29,7 +30,7 @@ async def toy_parts(config: RunConfig, _: Observer) -> AsyncGenerator[Workbench]
 
 
 async def main(folder: Path) -> None:
-    arms = {"likeliest": CumulativeLogProb(), "shortest": ShortestState()}
+    arms: dict[str, StateScorer] = {"likeliest": CumulativeLogProb(), "shortest": ShortestState()}
     for name, scorer in arms.items():
         await SearchRun(RunConfig(search=BUDGET, scorer=scorer), THEOREMS, folder / name, opening=toy_parts).run()
     found = compare_runs(folder / "likeliest", folder / "shortest", budgets=(12, 16, 24))
