@@ -8,33 +8,49 @@ from typing import assert_type
 
 from leanebm import (
     BestFirstSearch,
+    BlockingLeanPool,
     Certificate,
     LeanPool,
     LeanPoolConfig,
     PolicyClient,
     PolicyClientConfig,
+    ProofAttempt,
     ProofState,
+    Prover,
     SearchBudget,
     SearchConfig,
     SearchOutcome,
     SearchResult,
     Theorem,
+    prove,
+    theorem_of,
 )
 from leanebm.core import (
     Candidate,
+    EnergyModel,
     Leaf,
     Node,
     ProofAdvanced,
     ProofEnvironment,
     ProofFinished,
+    ProofSearch,
     StateScorer,
     TacticPolicy,
     TacticRejected,
     TacticTimedOut,
 )
-from leanebm.lean import Certifier, ReplayingEnvironment
-from leanebm.pipeline import Observer, Part, Parts, PipelineEvent, RunConfig, SearchRun, read_run_config
-from leanebm.search import SearchProgress
+from leanebm.lean import Certifier, LeanBackend, ReplayingEnvironment, WorkerCommand
+from leanebm.pipeline import (
+    Observer,
+    Part,
+    Parts,
+    PipelineEvent,
+    RunConfig,
+    SearchRun,
+    compare_runs,
+    read_run_config,
+)
+from leanebm.search import NegativeEnergy, SearchProgress, WeightedSum, WeightedTerm
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import ScriptedPolicy, ToyWorld
 
@@ -109,3 +125,47 @@ def interfaces_are_met(pool: LeanPool) -> tuple[StateScorer, TacticPolicy, Proof
 def the_toy_world_meets_them_too() -> tuple[ProofEnvironment, TacticPolicy]:
     world = ToyWorld.countdown(8)
     return world, ScriptedPolicy.over(world)
+
+
+class MyEnergyModel:
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        return [float(len(state.text)) for state in states]
+
+
+class MyBackend:
+    @property
+    def name(self) -> str:
+        return "mine"
+
+    def prepare(self, imports: Sequence[str]) -> WorkerCommand:
+        return WorkerCommand(backend=self.name, argv=("my-lean", *imports))
+
+
+def more_interfaces_are_met() -> tuple[EnergyModel, LeanBackend]:
+    return MyEnergyModel(), MyBackend()
+
+
+def what_has_defaults_needs_no_argument() -> tuple[RunConfig, SearchConfig, SearchBudget]:
+    return RunConfig(), SearchConfig(), SearchBudget()
+
+
+def energies_in_a_search(world: ToyWorld, certifier: Certifier) -> ProofSearch:
+    scorer = WeightedSum((WeightedTerm(scorer=LengthNormalisedLogProb()), WeightedTerm(scorer=NegativeEnergy())))
+    return BestFirstSearch(
+        policy=ScriptedPolicy.over(world), environment=world, certifier=certifier, scorer=scorer, energy=MyEnergyModel()
+    )
+
+
+def without_an_event_loop() -> str:
+    assert_type(prove("1 + 1 = 2", tactics=["rfl"]), ProofAttempt)
+    with Prover(RunConfig(scorer=MyScorer())) as prover:
+        assert_type(prover.prove(theorem_of("1 + 1 = 2")).certificate, Certificate | None)
+    with BlockingLeanPool(LeanPoolConfig.embedded()) as pool, pool.open(theorem_of("1 + 1 = 2")) as proof:
+        return proof.root.text
+
+
+def the_gain(baseline: Path, experiment: Path) -> float:
+    [*_, last] = compare_runs(baseline, experiment).budgets
+    assert_type(last.p, float)
+    assert_type(last.only_experiment, int)
+    return last.gain.value
