@@ -95,8 +95,8 @@ async def test_pantograph_is_not_given_a_header_that_it_cannot_check(fake_config
     assert result.reason == "forbidden"
 
 
-@pytest.mark.parametrize("change", [{"context": "def f := 1"}, {"statement": "(h : p) : p"}])
-async def test_pantograph_certifies_neither_contexts_nor_binders(
+@pytest.mark.parametrize("change", [{"context": "def f := 1\n#eval f"}, {"statement": "(h : p) : p"}])
+async def test_pantograph_certifies_neither_commands_nor_binders(
     fake_config: FakeConfig, change: dict[str, str]
 ) -> None:
     theorem = attrs.evolve(_THEOREM, header="", **change)
@@ -104,6 +104,22 @@ async def test_pantograph_certifies_neither_contexts_nor_binders(
         result = await certifier.certify(theorem, ["done"])
     assert isinstance(result, CertificationRejected)
     assert result.reason == "forbidden"
+
+
+async def test_a_context_is_there_for_its_own_theorem_alone(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    context = "def f := 1"
+    contexts = (context, context, "", "def f := 2")
+    async with Certifier(fake_config(dialect="pantograph", log=log, imports=("Init",))) as certifier:
+        for each in contexts:
+            result = await certifier.certify(Theorem(name="t", statement="p", context=each), ["done"])
+            assert isinstance(result, Certificate)
+    asked = _requests(log, "frontend.process")
+    declared = [request["file"] for request in asked if request["inheritEnv"]]
+    assert declared == [f"import Init\n{each}\n" for each in (context, "def f := 2")]
+    for request in asked:
+        assert request["readHeader"] == str(request["file"]).startswith("import Init\n"), request
+    assert log.read_text().count('"stat"') == 2  # workers: none goes on where a context was
 
 
 @pytest.mark.parametrize("dialect", ["ours", "pantograph"])

@@ -47,6 +47,7 @@ def test_the_defaults_are_the_settled_ones() -> None:
         {"max_rec_depth": -1},
         {"max_synth_pending_depth": -1},
         {"max_drain_s": -0.1},
+        {"max_starting": 0},
         {"imports": ("--run",)},
         {"imports": ("Init Std",)},
         {"imports": ("",)},
@@ -61,6 +62,14 @@ def test_other_settings_go_with_a_backend(bare_machine: Path) -> None:
     assert LeanPoolConfig.auto(num_workers=5).num_workers == 5
     assert LeanPoolConfig.native(bare_machine, max_rss_mib=9).max_rss_mib == 9
     assert LeanPoolConfig.native().max_rss_mib > LeanPoolConfig.embedded().max_rss_mib
+
+
+def test_over_mathlib_tactics_have_longer_and_few_workers_start_at_once() -> None:
+    for imports, tactic_s, starting in ((("Init",), 5.0, 17), (("Init", "Mathlib.Tactic"), 20.0, 2)):
+        config = LeanPoolConfig(imports=imports, num_workers=16)
+        assert (config.tactic_timeout_s, config.max_starting) == (tactic_s, starting)
+    chosen = LeanPoolConfig(imports=("Mathlib",), tactic_timeout_s=3.0, max_starting=8)
+    assert (chosen.tactic_timeout_s, chosen.max_starting) == (3.0, 8)
 
 
 def test_a_worker_over_mathlib_has_longer_to_start() -> None:

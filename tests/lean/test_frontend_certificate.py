@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import Theorem
-from leanebm.lean._frontend_certificate import audited, objection, verdict
+from leanebm.lean._frontend_certificate import audited, later_than, names_used, objection, verdict
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
 
 _OWN = Theorem(name="t", statement="∀ n, n = n")
@@ -37,6 +37,96 @@ def test_a_clean_bill_is_a_certificate() -> None:
     assert isinstance(reply, CertifiedReply)
     assert reply.axioms == ("Classical.choice", "propext")
     assert reply.lean_version == "unknown"
+
+
+_MODULES = ("Init.Prelude", "Init.Core", "Init.Nat", "Init.Omega")
+
+
+@pytest.mark.parametrize(
+    ("used", "is_told"),
+    [
+        ({"Eq": "Init.Prelude", "congr": "Init.Core", "Nat.add_comm": "Init.Nat"}, True),
+        ({"h": None, "u_1": None, "x✝": None, "x✝¹": None, "=>": None, "12": None, "a'": None}, True),
+        ({"Nat.succ_add": "Init.Nat"}, False),
+        ({"inst": "Init.Omega"}, False),
+        ({"f": ""}, False),
+        ({"A.f": None}, False),
+        ({"_private.Init.Nat.0.f": None}, False),
+        ({"Eq": "Elsewhere"}, False),
+    ],
+)
+def test_what_may_rest_on_a_library_theorem_is_told_by_its_module(used: dict[str, str | None], is_told: bool) -> None:
+    places = {"Nat.add_comm": "Init.Nat", **used}
+    assert (later_than("Nat.add_comm", _MODULES, places) is None) == is_told
+
+
+def test_names_are_read_off_the_printed_proof() -> None:
+    said = UnitMessages((_AXIOMS, _PRINTED), (0,))
+    assert {"Nat.add_comm_aux", "Nat", "n", "fun", "=>"} <= names_used(said, _NAME)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "def f (n : Nat) : Nat :=\n  n + 1\n\n/-- A lemma. -/\ntheorem f_pos (n : Nat) : 0 < f n := by\n  simp [f]\n",
+        "inductive T where\n  | a\n  | b\n\nprivate noncomputable def T.f : T → Nat\n  | .a => 1\n  | .b => 2",
+        "structure S (α : Type u) where\n  x : α\ninstance : Inhabited (S Nat) := ⟨⟨1⟩⟩\nabbrev N := Nat",
+    ],
+)
+def test_a_context_may_declare(context: str) -> None:
+    theorem = Theorem(
+        name="t", statement="∀ n, n = n", header="universe u\nset_option maxHeartbeats 0", context=context
+    )
+    assert objection(theorem, f"{theorem.preamble}\n\ntheorem {_NAME} : ∀ n, n = n := by\n  simp\n", _NAME) is None
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "axiom f : False",
+        "def f := 1 axiom g : False",
+        "def f := 1\n  axiom g : False",
+        'notation "x" => 1',
+        'local macro "x" : term => `(1)',
+        "#eval 1",
+        "def f := 1 #eval f",
+        "@[simp] theorem f : 1 = 1 := rfl",
+        "variable (n : Nat)",
+        "open Nat in\ndef f := 1",
+        "namespace A\ndef f := 1\nend A",
+        "set_option maxRecDepth 9",
+        "run_cmd pure ()",
+        "initialize pure ()",
+        "def f : 1 = 1 := by run_tac pure ()",
+        "theorem f : 1 = 1 := by simp (config := g 1)",
+        "theorem f : 1 = 1 := by simp (config /- ) -/ := g 1)",
+        "simproc f (1) := g",
+        "whatever f := 1",
+    ],
+)
+def test_a_context_may_do_nothing_else(context: str) -> None:
+    theorem = Theorem(name="t", statement="∀ n, n = n", context=context)
+    reply = objection(theorem, f"{context}\n\ntheorem {_NAME} : ∀ n, n = n := by\n  simp\n", _NAME)
+    assert reply is not None
+    assert reply.reason == "forbidden"
+
+
+def test_the_text_holds_the_context_of_its_theorem_and_its_words() -> None:
+    theorem = Theorem(name="t", statement="f = f", context="def f := 1")
+    rest = f"theorem {_NAME} : f = f := by\n  rfl\n"
+    assert objection(theorem, f"def f :=\n  1\n-- a comment\n{rest}", _NAME) is None
+    for text in (f"def f := 2\n{rest}", rest, f"def f := 1\ntheorem {_NAME} : 1 = f := by\n  rfl\n"):
+        assert objection(theorem, text, _NAME) is not None, text
+
+
+def test_what_lean_read_as_another_command_in_front_is_rejected() -> None:
+    front = "universe u\n\n/- x -/ def f := 1\nwhatever\n"
+    source = f"{front}{_SOURCE.removeprefix('universe u')}"
+    starts = (0, len("universe u\n\n"), source.index("theorem"))
+    for more, is_fine in (((), True), ((front.index("whatever"),), False)):
+        said = UnitMessages((_AXIOMS,), tuple(sorted((*starts, *more))))
+        judged = verdict(said, _OWN, _NAME, source=source, statement="T", lean_version="")
+        assert isinstance(judged, CertifiedReply) == is_fine
 
 
 def test_no_axioms_at_all_is_fine() -> None:
@@ -106,7 +196,7 @@ def test_a_proof_that_goes_on_to_another_command_is_rejected() -> None:
     ],
 )
 def test_text_that_could_run_code_is_not_processed(proof: str) -> None:
-    rejected = objection(_OWN, f"theorem {_NAME} : p := by\n  {proof}\n", _NAME)
+    rejected = objection(_OWN, f"theorem {_NAME} : ∀ n, n = n := by\n  {proof}\n", _NAME)
     assert rejected is not None
     assert rejected.reason == "forbidden"
 
@@ -123,13 +213,13 @@ def test_text_that_could_run_code_is_not_processed(proof: str) -> None:
     ],
 )
 def test_text_that_runs_nothing_is_processed(proof: str) -> None:
-    assert objection(_OWN, f"theorem {_NAME} : p := by\n  {proof}\n", _NAME) is None
+    assert objection(_OWN, f"theorem {_NAME} : ∀ n, n = n := by\n  {proof}\n", _NAME) is None
 
 
 @pytest.mark.parametrize("before", ["axiom cheat : False\n", "-- x\nlocal macro_rules | `(p) => `(True)\n"])
 def test_nothing_but_what_was_asked_for_may_stand_before_the_theorem(before: str) -> None:
     """A record that names no header does not vouch for what the file holds there."""
-    rejected = objection(_OWN, f"{before}theorem {_NAME} : p := by\n  trivial\n", _NAME)
+    rejected = objection(_OWN, f"{before}theorem {_NAME} : ∀ n, n = n := by\n  trivial\n", _NAME)
     assert rejected is not None
     assert rejected.reason == "forbidden"
 

@@ -23,6 +23,7 @@ from leanebm.errors import (
     WorkerTimeout,
 )
 from leanebm.lean import CommandBackend, LeanPool, LeanPoolConfig, PoolStatistics, RetirementReason
+from leanebm.lean._worker import LeanWorker
 from leanebm.lean.requests import env_theorems, lean_version
 from leanebm.testing import check_environment
 
@@ -318,6 +319,28 @@ async def test_a_pool_that_can_no_longer_start_tells_every_waiter(fake_config: F
         assert [type(error) for error in errors] == [WorkerStartError, WorkerStartError]
         assert errors[0] is not errors[1]
         assert "FileNotFoundError" in str(errors[0])
+
+
+@pytest.mark.parametrize(("settings", "most"), [({}, 5), ({"max_starting": 2}, 2)])
+async def test_no_more_workers_start_at_once_than_may(
+    fake_config: FakeConfig, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], most: int
+) -> None:
+    starting, peak = 0, 0
+    start = LeanWorker.start
+
+    async def counted(*arguments: Any, **more: Any) -> LeanWorker:
+        nonlocal starting, peak
+        starting += 1
+        peak = max(peak, starting)
+        try:
+            return await start(*arguments, **more)
+        finally:
+            starting -= 1
+
+    monkeypatch.setattr(LeanWorker, "start", counted)
+    async with LeanPool(fake_config(num_workers=5, **settings)) as pool:
+        await _until(pool, lambda s: len(s.workers) == 5)
+    assert peak == most
 
 
 async def test_a_worker_that_always_dies_at_once_is_given_up(fake_config: FakeConfig) -> None:

@@ -274,12 +274,16 @@ async def test_pantograph_makes_nothing_ready(fake_config: FakeConfig, tmp_path:
         assert _asked(log).count("exact?") == 1
 
 
-async def test_pantograph_takes_universes_and_plain_open_lines_only(fake_config: FakeConfig, tmp_path: Path) -> None:
+async def test_pantograph_takes_universes_limits_and_plain_open_lines_only(
+    fake_config: FakeConfig, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     async with LeanPool(fake_config(dialect="pantograph", log=log)) as pool:
         async with pool.open(attrs.evolve(_THEOREM, header="universe u")):
             assert b'"levels":["u"]' in log.read_bytes()
-        for header in ("open Nat hiding add", "set_option pp.all true"):
+        async with pool.open(attrs.evolve(_THEOREM, header="set_option maxHeartbeats 0")):
+            assert b'"file":"set_option maxHeartbeats 0\\n"' in log.read_bytes()
+        for header in ("open Nat hiding add", "set_option pp.all true", "set_option maxRecDepth evil"):
             with pytest.raises(StatementError, match="universe"):
                 async with pool.open(attrs.evolve(_THEOREM, header=header)):
                     pytest.fail("it opened")
@@ -290,7 +294,7 @@ async def test_pantograph_says_how_to_write_what_it_cannot_read(fake_config: Fak
         with pytest.raises(StatementError, match=r"∀ \(h : p\), q"):
             await pool.open(Theorem(name="t", statement="(h : p) : q"))
         with pytest.raises(StatementError, match="another backend"):
-            await pool.open(Theorem(name="t", statement="p", context="def f := 1"))
+            await pool.open(Theorem(name="t", statement="p", context='notation "x" => 1'))
 
 
 async def test_a_library_theorem_is_opened_by_name(fake_config: FakeConfig) -> None:
@@ -369,6 +373,25 @@ async def test_a_theorem_that_is_too_long_is_refused_unseen(
         with pytest.raises(StatementError, match="too long"):
             await pool.open(theorem)
     assert b"goal.start" not in log.read_bytes()
+
+
+async def test_on_pantograph_each_proof_stands_on_its_own_context(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    header, context = "universe u\nopen Nat", "def f (α : Type u) := α"
+    mine, other = Theorem(name="m", statement="p", header=header, context=context), Theorem(name="o", statement="p")
+    async with LeanPool(fake_config(dialect="pantograph", log=log, imports=("Init",))) as pool:
+        async with pool.open(mine) as first, pool.open(other) as second:
+            assert isinstance(await first.run_tactic(first.root, "under Nat"), ProofAdvanced)
+            assert isinstance(await second.run_tactic(second.root, "step"), ProofAdvanced)
+        async with pool.open(other):
+            pass
+    processed = [json.loads(line)["payload"] for line in log.read_text().splitlines() if "frontend.process" in line]
+    assert [(request["file"], request["readHeader"]) for request in processed] == [
+        (f"import Init\nopen Nat\nuniverse u\n{context}\n", True),
+        ("import Init\n", True),
+        ("open Nat\n", False),  # a state has its context, and lacks only what was opened
+        ("", False),
+    ]
 
 
 async def test_on_pantograph_each_proof_stands_under_its_own_header(fake_config: FakeConfig, tmp_path: Path) -> None:

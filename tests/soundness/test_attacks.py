@@ -9,7 +9,7 @@ import pytest
 from chosen_lean import ChosenLean
 
 from leanebm.core import Candidate, Certificate, CertificationRejected, SearchOutcome
-from leanebm.errors import StatementError
+from leanebm.errors import StatementError, WorkerLost
 from leanebm.lean import Certifier, LeanPool
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.search.scorers import BreadthFirst
@@ -34,7 +34,12 @@ def _reason(result: Certificate | CertificationRejected) -> str | None:
 async def test_the_certifier_rejects(
     certifier: Certifier, chosen_lean: ChosenLean, attack: Attack, tally: Tally
 ) -> None:
-    result = await certifier.certify(attack.theorem, [attack.proof])
+    try:
+        result = await certifier.certify(attack.theorem, [attack.proof])
+    except WorkerLost:
+        assert not chosen_lean.is_ours, "it is refused before it can end its worker"
+        tally.attack(_id(attack), "lost")
+        return
     tally.attack(_id(attack), _reason(result))
     assert isinstance(result, CertificationRejected)
     assert result.message.strip()

@@ -138,7 +138,14 @@ _BACKEND = (
 _LEAN = (
     *_BACKEND,
     _Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
-    _Setting("--num-workers", "lean.num_workers", int, "Lean processes, about 1 GB each.  [default: 2]", "N"),
+    _Setting(
+        "--num-workers",
+        "lean.num_workers",
+        int,
+        "Lean processes, about 1 GB each. Over Mathlib: 2 to 6 GB, most of it shared; two start at a time, each has "
+        "600 s for it, a tactic 20 s and not 5.  [default: 2]",
+        "N",
+    ),
 )
 
 _PARTS = tuple(

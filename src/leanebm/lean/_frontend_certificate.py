@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import ERASURE_LINE, split_binders
-from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, UnitMessages
-from leanebm.lean.requests import open_lines
+from leanebm.lean._replies import USES_SORRY, CertifiedReply, CertifyRejectedReply, UnitMessages
+from leanebm.lean.requests import scope_lines
 
 _RUNS_CODE = re.compile(
     r"""@\[ | (?<![\w.])(
@@ -36,50 +38,104 @@ _RUN_SETTING = re.compile(
         (?!\s*(?:[\w.]+ | "[^"]*" | \{(?:\s*\w+\s*:=\s*[\w.]+\s*,?)*\s*\})\s*\))""",
     re.VERBOSE,
 )
+# There, names of arguments are many and comments stand between commands: only one inside brackets can hide a setting.
+_COMMENT_IN_BRACKETS = re.compile(r"\([^()]*?(--|/-)")
 # No command of Lean's begins with a capital, so that nothing else can follow on such a line.
-_HEADER_LINE = re.compile(r"universe(\s+[A-Za-z_]\w*)+|open(\s+scoped)?(\s+[A-Z][A-Za-z0-9_]*(\.[A-Z][A-Za-z0-9_]*)*)+")
+_HEADER_LINE = re.compile(
+    r"""universe(\s+[A-Za-z_]\w*)+
+      | open(\s+scoped)?(\s+[A-Z][A-Za-z0-9_]*(\.[A-Z][A-Za-z0-9_]*)*)+
+      | set_option\s+(linter\.[\w.]+|maxHeartbeats|maxRecDepth|maxSynthPendingDepth|synthInstance\.max(Heartbeats|Size)
+          |exponentiation\.threshold)\s+(\d+|true|false)""",
+    re.VERBOSE,
+)
+# A context may hold what declares something and runs nothing. So a command begins at the beginning of a line, with one
+# of these words, and no word stands anywhere that begins another kind of command or would change how Lean reads on.
+_DECLARES = re.compile(
+    r"((private|protected|noncomputable)\s+)*(def|abbrev|theorem|lemma|inductive|structure|class|instance)(?![\w.])"
+)
+_CONTEXT_LINE = re.compile(rf"\s|\||--|/--|(where|termination_by|decreasing_by)(?![\w.])|{_DECLARES.pattern}")
+_OTHER_COMMAND = re.compile(
+    r"""\# | @\[ | (?<![\w.])(
+        axiom | opaque | constant | partial | mutual | deriving | variables? | include | omit | universes?
+      | open | namespace | section | end | export | import | alias | attribute | local | scoped | in | suppress_\w+
+      | (macro|syntax|notation\d?|infix[lr]?|prefix|postfix|elab)(_rules)? | declare_\w+ | add_\w+ | register_\w+
+      | (builtin_)?initialize\w* | \w*sim(p)?procs?\w* | unif_hint | gen_\w+ | recall | assert_\w+ | library_note
+    )(?![\w])""",
+    re.VERBOSE,
+)
 _AXIOMS = re.compile(r"depends on axioms:\s*\[([^\]]*)\]")
 _NO_AXIOMS = "does not depend on any axioms"
-_USES_SORRY = re.compile(r"declaration uses ['`]sorry['`]")
 _PRINT_ALL = "set_option pp.all true in\nset_option pp.deepTerms true in\nset_option pp.maxSteps 1000000 in\n"
 
 
 def audited(source: str, theorem: Theorem, name: str) -> str:
     """``source``, followed by the commands whose messages :func:`verdict` reads."""
-    claim = theorem.statement if theorem.statement is not None else f"type_of% @{theorem.copy_from}"
-    checks = [f"example :\n  {claim} := @{name}", f"#print axioms {name}"]
+    checks = [f"example :\n  {_claim_of(theorem)} := @{name}", f"#print axioms {name}"]
     if theorem.copy_from is not None:
         checks.append(f"{_PRINT_ALL}#print {name}")
     return "\n\n".join([source, *checks]) + "\n"
 
 
+def _claim_of(theorem: Theorem) -> str:
+    return theorem.statement if theorem.statement is not None else f"type_of% @{theorem.copy_from}"
+
+
 def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply | None:
     """What speaks against processing ``source``, which declares ``name``, at all."""
     front, _, rest = source.partition(f"theorem {name}")
-    of_file = [line for line in front.splitlines() if not line.startswith("--")]
-    if theorem.copy_from is not None:
-        of_file = [line for line in of_file if ERASURE_LINE.fullmatch(line) is None]
-    lines = [*theorem.preamble.splitlines(), *of_file]
-    if (beyond := line_beyond("\n".join(lines))) is not None:
-        return CertifyRejectedReply(
-            "forbidden", f"a header may hold only `universe` lines and plain `open` lines here, not {beyond!r}"
-        )
-    if open_lines(front) != open_lines(theorem.header):
-        return CertifyRejectedReply("forbidden", "the text opens other namespaces than the theorem's header")
+    context = theorem.context
+    if (beyond := line_beyond(theorem.header)) is not None:
+        return CertifyRejectedReply("forbidden", f"{HEADERS} here, not {beyond!r}")
+    if (beyond := beyond_declarations(context)) is not None:
+        return CertifyRejectedReply("forbidden", f"{CONTEXTS} here, not {beyond!r}")
+    if not context.strip():
+        of_file = _without_comments(front).splitlines()
+        if theorem.copy_from is not None:
+            of_file = [line for line in of_file if ERASURE_LINE.fullmatch(line) is None]
+        if (beyond := line_beyond("\n".join(of_file))) is not None:
+            return CertifyRejectedReply("forbidden", f"{HEADERS} here, not {beyond!r}")
+        if scope_lines(front) != scope_lines(theorem.header):
+            return CertifyRejectedReply("forbidden", "the text opens other namespaces than the theorem's header")
+    elif _without_comments(front).split() != _without_comments(theorem.preamble).split():
+        return CertifyRejectedReply("forbidden", "the text has something else in front than the theorem")
     if split_binders(theorem.statement or "")[0]:
         return CertifyRejectedReply("forbidden", "binders before the statement's colon are not read here: write `∀`")
-    if found := _RUNS_CODE.search(source):
+    claim = " ".join(f": {_claim_of(theorem)} :=".split())
+    if not " ".join(rest.split()).startswith(claim):
+        return CertifyRejectedReply(
+            "forbidden", "the text does not state the theorem in the words that it was asked in"
+        )
+    # The header's lines were looked at: there, a `set_option` is allowed.
+    read = f"{context}\n{name}{rest}"
+    if found := _RUNS_CODE.search(read):
         return CertifyRejectedReply("forbidden", f"`{found[0]}` is not allowed: it could run code")
-    if found := _RUN_SETTING.search(rest):
+    if found := _RUN_SETTING.search(read):
         message = f"`{found[0]}` is not allowed: Lean runs a setting that is not a literal"
         return CertifyRejectedReply("forbidden", message)
-    if _may_hide_a_setting(rest):
+    if _may_hide_a_setting(rest) or _COMMENT_IN_BRACKETS.search(context):
         return CertifyRejectedReply("forbidden", "a comment beside `( … :=` is not allowed: it could hide a setting")
     return None
 
 
+HEADERS: Final = (
+    "a header may hold only `universe` lines, plain `open` lines, and limits (`set_option maxHeartbeats 0`)"
+)
+CONTEXTS: Final = "a context may hold only definitions, lemmas and types, each from the beginning of a line"
+
+
+def beyond_declarations(context: str) -> str | None:
+    """What of a context may be something else than declarations, each of them from the beginning of a line."""
+    if found := _OTHER_COMMAND.search(context):
+        return found[0]
+    return next((line for line in context.splitlines() if line and not _CONTEXT_LINE.match(line)), None)
+
+
+def _without_comments(front: str) -> str:
+    return "\n".join(line for line in front.splitlines() if not line.startswith("--"))
+
+
 def line_beyond(header: str) -> str | None:
-    """The first line of a header that is no ``universe`` line and no plain ``open`` line."""
+    """The first line of a header that is no ``universe`` line, no plain ``open`` line and no limit."""
     lines = (line for line in header.splitlines() if line.strip())
     return next((line for line in lines if not _HEADER_LINE.fullmatch(line.strip())), None)
 
@@ -94,13 +150,17 @@ def verdict(
 ) -> CertifiedReply | CertifyRejectedReply:
     """Judge the messages of a processed :func:`audited` ``source``."""
     theorem_start = len(source[: source.find(f"theorem {name}")].encode())
+    text = source.encode()
+    commands = (text[start:theorem_start].decode("utf-8", "replace") for start in said.starts if start < theorem_start)
+    if any(not _is_in_front(command) for command in commands):
+        return CertifyRejectedReply("forbidden", "there is another command in front of the theorem")
     if any(theorem_start < start < len(source.rstrip().encode()) for start in said.starts):
         return CertifyRejectedReply("forbidden", "the proof goes on to another command")
     errors = [text for severity, text in said.messages if severity == "error"]
     texts = [text for severity, text in said.messages if severity != "error"]
     if errors:
         return CertifyRejectedReply("elaboration", "\n".join(errors))
-    if any(_USES_SORRY.search(text) for text in texts):
+    if any(USES_SORRY.search(text) for text in texts):
         return CertifyRejectedReply("sorry", "the proof uses sorry")
     axioms = _axioms(texts, name)
     if axioms is None:
@@ -120,6 +180,14 @@ def verdict(
     )
 
 
+def _is_in_front(text: str) -> bool:
+    """Whether a command that begins ``text`` is one that may stand there: the theorem itself, after a comment, too."""
+    code = re.sub(r"\A(\s+|--[^\n]*\n|/-.*?-/)*", "", text, flags=re.DOTALL)
+    first = code.partition("\n")[0]
+    lines = (_HEADER_LINE, ERASURE_LINE)
+    return not code or _DECLARES.match(code) is not None or any(line.fullmatch(first.strip()) for line in lines)
+
+
 def _axioms(texts: list[str], name: str) -> frozenset[str] | None:
     # The last word is the command's; a tactic can say the same, but only before.
     for text in reversed(texts):
@@ -131,14 +199,47 @@ def _axioms(texts: list[str], name: str) -> frozenset[str] | None:
     return None
 
 
-def _self_reference(texts: list[str], library_name: str, name: str) -> str | None:
+def _printed_proof(texts: list[str], name: str) -> str | None:
     printed = next((text for text in reversed(texts) if text.startswith(f"theorem {name}")), None)
-    if printed is None:
-        return "Lean did not print the proof, so it cannot be seen whether it uses the theorem itself"
-    _, _, proof = printed.partition(":=")
+    return None if printed is None else printed.partition(":=")[2]
+
+
+def _names_in(proof: str) -> set[str]:
     names = set(re.findall(r"[^\s()\[\]{}@,:]+", proof))
     # pp.all appends universe levels, as in List.map.{u, v}.
-    names = {_unquoted(used.partition(".{")[0].removesuffix(".")) for used in names}
+    return {_unquoted(used.partition(".{")[0].removesuffix(".")) for used in names}
+
+
+def names_used(said: UnitMessages, name: str) -> frozenset[str]:
+    """The constants that the proof of ``name`` names as Lean printed it, and its variables, which look the same."""
+    texts = [text for severity, text in said.messages if severity != "error"]
+    return frozenset(_names_in(_printed_proof(texts, name) or ""))
+
+
+def later_than(library_name: str, modules: Sequence[str], places: Mapping[str, str | None]) -> str | None:
+    """Why a proof may rest on the library's theorem itself, by where each name that it uses is declared.
+
+    ``modules`` are in the order of their loading, in which none comes before what it imports. So what is declared in
+    front of the theorem's module knows nothing of it; of all else, that cannot be told here.
+    """
+    order = {module: place for place, module in enumerate(modules)}
+    own = order.get(places.get(library_name) or "", -1)
+    for used, module in sorted(places.items()):
+        # A name of a variable is declared nowhere; one of several parts, or that is no word, is none of a variable.
+        is_variable = module is None and re.fullmatch(r"[^\W\d][\w']*(✝\w*)?|[^\w.✝]+|\d+", used) is not None
+        if used != library_name and not is_variable and order.get(module or "", own) >= own:
+            return (
+                f"the proof uses {used}, which is not declared before {library_name}'s own module: it may rest on the "
+                "theorem itself, and plain Pantograph does not tell"
+            )
+    return None
+
+
+def _self_reference(texts: list[str], library_name: str, name: str) -> str | None:
+    proof = _printed_proof(texts, name)
+    if proof is None:
+        return "Lean did not print the proof, so it cannot be seen whether it uses the theorem itself"
+    names = _names_in(proof)
     if _unquoted(library_name) in names:
         return f"the proof uses {library_name}, which is the theorem itself"
     if "⋯" in proof or any(used.startswith(f"{name}.") for used in names):

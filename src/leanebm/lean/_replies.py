@@ -22,6 +22,7 @@ from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, with
 __all__ = [
     "INTERRUPTED",
     "MISUSE",
+    "USES_SORRY",
     "CertifiedReply",
     "CertifyRejectedReply",
     "JsonObject",
@@ -36,6 +37,8 @@ __all__ = [
     "certify_reply",
     "expect",
     "library_reply",
+    "module_reply",
+    "modules_reply",
     "names_in",
     "optional",
     "print_reply",
@@ -56,6 +59,9 @@ MISUSE: Final = frozenset({"command", "arguments", "operation", "main"})
 
 INTERRUPTED: Final = "interrupt"
 """All that Lean says when it gives something up for having run out of time."""
+
+USES_SORRY: Final = re.compile(r"declaration uses ['`]sorry['`]")
+"""What Lean warns of; newer versions have the other quotation marks."""
 
 _LIMITS = ("(deterministic) timeout", "maximum recursion depth", "maximum number of heartbeats")
 
@@ -271,6 +277,23 @@ def apart_reply(reply: JsonObject) -> tuple[str, ...]:
         if not isinstance(command, str) or ERASURE_LINE.fullmatch(command) is None:
             raise MalformedReplyError(f"{command!r} takes no attributes off a name")
     return commands
+
+
+def module_reply(reply: JsonObject) -> str | None:
+    """Decode ``env.inspect`` for the module of a constant: empty for one of no module, ``None`` where it is unknown."""
+    if reply.get("error") == "index":
+        return None
+    refuse_if_error(reply, "env.inspect")
+    return optional(reply, "module", str) or ""
+
+
+def modules_reply(reply: JsonObject) -> tuple[str, ...]:
+    """Decode ``env.describe`` for the modules, in the order of their loading."""
+    refuse_if_error(reply, "env.describe")
+    modules = expect(reply, "modules", list)
+    if not all(isinstance(module, str) for module in modules):
+        raise MalformedReplyError("'modules' should hold names")
+    return tuple(modules)
 
 
 def text_reply(command: str, *path: str) -> _TextDecoder:

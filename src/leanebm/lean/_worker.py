@@ -25,7 +25,7 @@ from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, Wo
 from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of, within
 from leanebm.lean._guard import CANNOT_RUN
 from leanebm.lean._process import ChildProcess
-from leanebm.lean._replies import MalformedReplyError, ref_in
+from leanebm.lean._replies import USES_SORRY, MalformedReplyError, ref_in
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean.absent_modules import absent_modules, how_to_do_without
 from leanebm.lean.backends.base import Dialect, WorkerCommand
@@ -83,6 +83,7 @@ class LeanWorker:
         self._servants: list[asyncio.Task[None]] = []
         self._foreword = bytearray()
         self._header = ""
+        self._context = ""
 
     def __repr__(self) -> str:
         return f"<LeanWorker {self.index} epoch={self.epoch} {self.command.backend} requests={self.requests}>"
@@ -363,15 +364,24 @@ class LeanWorker:
         Raises:
             CommandRefused: the header does not elaborate.
         """
-        header = exchange.request.header
-        if self.command.dialect is Dialect.LEANEBM or header is None or header == self._header:
+        header, context = exchange.request.header, exchange.request.context
+        if self.command.dialect is Dialect.LEANEBM or header is None:
             return
-        setting = self._exchange(frontend_process(header, inherit=True), exchange.deadline_s)
+        context = self._context if context is None else context
+        if (header, context) == (self._header, self._context):
+            return
+        # What one theorem's context declares is not to be there for another: that begins with the imports anew.
+        anew = context != self._context
+        imports = "".join(f"import {module}\n" for module in self._config.imports) if anew else ""
+        declared = context if anew else ""
+        setting = self._exchange(frontend_process(imports + header + declared, inherit=True, anew=anew), None)
         process.write(setting.line)
-        said = await within(setting.deadline_s, partial(self._receive, process, setting))
-        self._header = header
-        if errors := [text for severity, text in said.messages if severity == "error"]:
-            raise CommandRefused("elab", "\n".join(errors), command=exchange.request.command)
+        said = await within(max(setting.deadline_s, exchange.deadline_s), partial(self._receive, process, setting))
+        self._header, self._context = header, context
+        objections = [text for severity, text in said.messages if severity == "error" or USES_SORRY.search(text)]
+        if objections:
+            self._header = "\0"  # it is no longer known what stands there
+            raise CommandRefused("elab", "\n".join(objections), command=exchange.request.command)
 
     async def _receive(self, process: ChildProcess, exchange: Exchange[R]) -> R:
         line = await process.read_line()

@@ -33,7 +33,7 @@ from leanebm.errors import (
     WorkerTimeout,
 )
 from leanebm.lean._file_replies import FileRefused, TheoremVerdict
-from leanebm.lean._frontend_certificate import audited, objection, verdict
+from leanebm.lean._frontend_certificate import audited, later_than, names_used, objection, verdict
 from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean._worker import LeanWorker
@@ -42,14 +42,17 @@ from leanebm.lean.certified_file import CertifiedFile, FileVerdict
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
     CERTIFIER_LIMIT,
+    declarations,
     env_apart,
     expr_echo,
     file_certify,
     frontend_process,
     lean_version,
-    open_lines,
+    loaded_modules,
+    module_of,
     printed_type,
     proof_certify,
+    scope_lines,
 )
 
 T = TypeVar("T")
@@ -135,6 +138,8 @@ _log = logging.getLogger(__name__)
 _WORKERS_PER_PROOF = 2
 
 _STARTS_PER_WORKER = 3
+
+_NAMES_LOOKED_UP = 500
 
 
 @attrs.frozen
@@ -262,7 +267,7 @@ class Certifier:
     async def _decide(self, claim: _Claim) -> CertificationResult:
         if (objection := claim.objection()) is not None:
             return self._rejection(claim, claim.source(), CertifyRejectedReply("length", objection))
-        header = open_lines(claim.theorem.header)
+        header = scope_lines(claim.theorem.header) + declarations(claim.theorem)
         return await self._asking(shown(claim.theorem.name), partial(self._certify, claim=claim), header=header)
 
     async def _asking(self, what: str, ask: Callable[[LeanWorker], Awaitable[T]], *, header: str = "") -> T:
@@ -336,15 +341,34 @@ class Certifier:
             return rejection
         if theorem.statement is not None:
             # Refused unless it is one whole term: it must not end early and go on as something else.
-            await worker.request(expr_echo(theorem.statement, theorem.header))
+            await worker.request(expr_echo(theorem.statement, theorem))
+        # The worker knows the context by now. The text has it once more, and so begins with the imports anew.
+        anew = bool(theorem.context.strip())
+        text = lean_file(self.config.imports, source) if anew else source
         try:
             said = await worker.request(
-                frontend_process(audited(source, theorem, claim.name)), deadline_s=self._deadline_s
+                frontend_process(audited(text, theorem, claim.name), anew=anew), deadline_s=self._deadline_s
             )
         except WorkerTimeout as timeout:  # it takes no time limit that it would keep by itself
             raise CommandRefused("io", INTERRUPTED, command=timeout.command) from timeout
         version = await worker.request(lean_version()) or worker.command.lean_version
-        return verdict(said, theorem, claim.name, source=source, statement=statement, lean_version=version)
+        judged = verdict(said, theorem, claim.name, source=text, statement=statement, lean_version=version)
+        if theorem.copy_from is not None and isinstance(judged, CertifiedReply):
+            return await self._not_circular(worker, theorem.copy_from, names_used(said, claim.name)) or judged
+        return judged
+
+    async def _not_circular(
+        self, worker: LeanWorker, library_name: str, used: frozenset[str]
+    ) -> CertifyRejectedReply | None:
+        if len(used) > _NAMES_LOOKED_UP:
+            return CertifyRejectedReply(
+                "self_reference",
+                f"the proof names {len(used)} constants; more than {_NAMES_LOOKED_UP} are not looked up",
+            )
+        modules = await worker.request(loaded_modules())
+        places = {name: await worker.request(module_of(name)) for name in {*used, library_name}}
+        objection = later_than(library_name, modules, places)
+        return None if objection is None else CertifyRejectedReply("self_reference", objection)
 
     def _out_of_time(self, theorem: Theorem, command: str) -> CommandRefused:
         return CommandRefused(

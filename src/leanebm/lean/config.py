@@ -22,6 +22,9 @@ _MAX_RSS_MIB: Final = 3072
 _MAX_RSS_MIB_WITH_MATHLIB: Final = 8192  # it is mapped into memory and counts as resident, although workers share it
 _STARTUP_S: Final = 120.0
 _STARTUP_S_WITH_MATHLIB: Final = 600.0
+_TACTIC_S: Final = 5.0
+_TACTIC_S_WITH_MATHLIB: Final = 20.0
+_STARTING_WITH_MATHLIB: Final = 2  # each reads gigabytes, and those after the first find them in memory
 _positive = attrs.validators.gt(0.0)
 _not_negative = attrs.validators.ge(0.0)
 _at_least_one = attrs.validators.ge(1)
@@ -66,9 +69,20 @@ def _toolchains() -> Iterator[tuple[LeanBackend, str]]:
         yield NativeBackend(), lean
 
 
+def _needs_mathlib(imports: Sequence[str]) -> bool:
+    return any(module.partition(".")[0] == "Mathlib" for module in imports)
+
+
 def _usual_startup_s(imports: Sequence[str]) -> float:
-    needs_mathlib = any(module.partition(".")[0] == "Mathlib" for module in imports)
-    return _STARTUP_S_WITH_MATHLIB if needs_mathlib else _STARTUP_S
+    return _STARTUP_S_WITH_MATHLIB if _needs_mathlib(imports) else _STARTUP_S
+
+
+def _usual_tactic_s(imports: Sequence[str]) -> float:
+    return _TACTIC_S_WITH_MATHLIB if _needs_mathlib(imports) else _TACTIC_S
+
+
+def _usual_starting(config: LeanPoolConfig) -> int:
+    return _STARTING_WITH_MATHLIB if _needs_mathlib(config.imports) else config.num_workers + 1
 
 
 def _usual_rss_mib(backend: LeanBackend) -> int:
@@ -116,8 +130,20 @@ class LeanPoolConfig:
     """Seconds a worker may take from its start until it answers. When not given, 600 over Mathlib, which several
     workers may be reading from the disk for the first time, and 120 over anything else."""
 
-    tactic_timeout_s: float = attrs.field(default=5.0, validator=_positive)
-    """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable."""
+    max_starting: int = attrs.field(
+        default=attrs.Factory(lambda config: _usual_starting(config), takes_self=True),
+        validator=_at_least_one,
+        metadata=SAME_RESULTS,
+    )
+    """Workers of a pool that may be starting at the same time; others wait, and that does not count as their start.
+    When not given, 2 over Mathlib, so that many of them do not read it from the disk at once, and all over anything
+    else."""
+
+    tactic_timeout_s: float = attrs.field(
+        default=attrs.Factory(lambda config: _usual_tactic_s(config.imports), takes_self=True), validator=_positive
+    )
+    """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable. When not given, 20 over
+    Mathlib and 5 over anything else."""
 
     tactic_grace_s: float = attrs.field(default=5.0, validator=_positive)
     """Seconds that Lean may then take to notice. A tactic that does not (some never look) costs its worker."""

@@ -90,6 +90,7 @@ class LeanPool:
         self._start_error = WorkerStartError("every Lean worker ended before it answered a single request")
         self._indexes: set[LibraryIndex] = set()
         self._waiting = 0
+        self._starting = asyncio.Semaphore(config.max_starting)
         self._starts = 0
         self._start_failures = 0
         self._requests_of_the_past = 0
@@ -269,9 +270,10 @@ class LeanPool:
         while failures < self.config.max_start_failures:
             await asyncio.sleep(self._pause_s(failures))
             try:
-                worker = await LeanWorker.start(
-                    command, self.config, index=index, servants=servants, on_end=self._announce
-                )
+                async with self._starting:
+                    worker = await LeanWorker.start(
+                        command, self.config, index=index, servants=servants, on_end=self._announce
+                    )
             except WorkerStartError as error:
                 failures = self.config.max_start_failures if error.is_lasting else failures + 1
                 self._start_failures += 1

@@ -18,7 +18,7 @@ from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import split_binders
 from leanebm.errors import CommandRefused, StaleState, StatementError, WorkerTimeout
-from leanebm.lean._frontend_certificate import line_beyond
+from leanebm.lean._frontend_certificate import CONTEXTS, HEADERS, beyond_declarations, line_beyond
 from leanebm.lean._replies import INTERRUPTED, MISUSE, LimitReached, TacticFailed, UnusableState, ref_in
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.absent_modules import WITHOUT_MATHLIB, of_mathlib
@@ -310,12 +310,14 @@ def _check_header(theorem: Theorem, command: WorkerCommand) -> None:
     """Refuse what only our REPL understands."""
     if command.dialect is Dialect.LEANEBM:
         return
-    if (beyond := line_beyond(theorem.preamble)) is not None:
-        raise StatementError(
-            "header",
-            f"the {command.backend} backend takes 'universe' lines and plain 'open' lines only, not {shown(beyond)}; "
-            "use another backend",
-        )
+    for kind, allowed, beyond in (
+        ("header", HEADERS, line_beyond(theorem.header)),
+        ("context", CONTEXTS, beyond_declarations(theorem.context)),
+    ):
+        if beyond is not None:
+            raise StatementError(
+                kind, f"on the {command.backend} backend {allowed}, not {shown(beyond)}; use another backend"
+            )
     binders, proposition = split_binders(theorem.statement or "")
     if binders:
         raise StatementError(

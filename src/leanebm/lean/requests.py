@@ -28,6 +28,8 @@ from leanebm.lean._replies import (
     apart_reply,
     certify_reply,
     library_reply,
+    module_reply,
+    modules_reply,
     print_reply,
     refuse_if_error,
     start_reply,
@@ -42,6 +44,7 @@ __all__ = [
     "LibraryIndex",
     "Request",
     "StartRequest",
+    "declarations",
     "env_apart",
     "env_theorems",
     "expr_echo",
@@ -55,10 +58,12 @@ __all__ = [
     "goal_tactic",
     "indexes_for",
     "lean_version",
-    "open_lines",
+    "loaded_modules",
+    "module_of",
     "options_set",
     "printed_type",
     "proof_certify",
+    "scope_lines",
     "stat",
     "statement_fingerprint",
     "warm",
@@ -92,6 +97,10 @@ class Request(Generic[R]):
     header: str | None = None
     """The lines under which it is to be understood, for plain Pantograph, which keeps one header for all commands;
     ``None`` where that does not matter."""
+
+    context: str | None = None
+    """The definitions on top of which it is to be understood, for plain Pantograph; ``None`` where that does not
+    matter, as where a state has them."""
 
 
 class StartRequest(Protocol):
@@ -132,7 +141,15 @@ def goal_start(
     payload = {**_subject(theorem), **scope, "goals": True, "prop": True}
     decode = partial(start_reply, epoch=epoch)
     about = theorem.statement or theorem.copy_from or ""
-    return Request("goal.start", payload, decode, makes_state=True, about=about, header=open_lines(theorem.header))
+    return Request(
+        "goal.start",
+        payload,
+        decode,
+        makes_state=True,
+        about=about,
+        header=scope_lines(theorem.header),
+        context=declarations(theorem),
+    )
 
 
 def goal_tactic(
@@ -150,14 +167,14 @@ def goal_tactic(
         makes_state=True,
         about=tactic,
         limit="tactic_timeout_s + tactic_grace_s, or request_deadline_s",
-        header=open_lines(header),
+        header=scope_lines(header),
     )
 
 
 def goal_print(ref: StateRef, *, header: str = "") -> Request[ProofState]:
     """Print the state at ``ref``, for a worker that does not show a new state by itself."""
     payload = {"stateId": ref.state_id, "goals": True, "rootExpr": False}
-    return Request("goal.print", payload, partial(print_reply, ref=ref), header=open_lines(header))
+    return Request("goal.print", payload, partial(print_reply, ref=ref), header=scope_lines(header))
 
 
 def goal_delete(refs: Iterable[StateRef]) -> Request[None]:
@@ -243,11 +260,14 @@ def file_certify(
     return Request("file.certify", payload, file_verdicts_reply, limit=CERTIFIER_LIMIT)
 
 
-def frontend_process(source: str, *, inherit: bool = False) -> Request[UnitMessages]:
-    """Process a whole text, without its import lines; throw the resulting environment away, or ``inherit`` it."""
+def frontend_process(source: str, *, inherit: bool = False, anew: bool = False) -> Request[UnitMessages]:
+    """Process a whole text; throw the resulting environment away, or ``inherit`` it.
+
+    It is understood on top of what was inherited before, or, ``anew``, of what its own import lines ask for.
+    """
     # Every flag is sent: Lean's derived decoders do not know a field's default.
-    flags = ("readHeader", "newConstants", "sorrys", "typeErrorsAsGoals")
-    payload = {"file": source, **dict.fromkeys(flags, False), "inheritEnv": inherit}
+    flags = ("newConstants", "sorrys", "typeErrorsAsGoals")
+    payload = {"file": source, **dict.fromkeys(flags, False), "readHeader": anew, "inheritEnv": inherit}
     return Request("frontend.process", payload, units_reply, limit=CERTIFIER_LIMIT)
 
 
@@ -257,10 +277,24 @@ def printed_type(name: str) -> Request[str]:
     return Request("env.inspect", payload, text_reply("env.inspect", "type", "pp"))
 
 
-def expr_echo(expr: str, header: str = "") -> Request[str]:
-    """Have one whole term read and elaborated under ``header``; its type, as Lean prints it."""
-    payload = {"expr": expr, "levels": universe_levels(header)}
-    return Request("expr.echo", payload, text_reply("expr.echo", "type", "pp"), header=open_lines(header))
+def module_of(name: str) -> Request[str | None]:
+    """The module that declares the constant ``name``; ``None`` where there is no such constant."""
+    payload = {"name": name, "value": False, "dependency": False, "source": False}
+    return Request("env.inspect", payload, module_reply)
+
+
+def loaded_modules() -> Request[tuple[str, ...]]:
+    """All modules that a worker loaded, none before what it imports."""
+    return Request("env.describe", {}, modules_reply)
+
+
+def expr_echo(expr: str, under: Theorem | None = None) -> Request[str]:
+    """Have one whole term read and elaborated where the statement of ``under`` is; its type, as Lean prints it."""
+    decode = text_reply("expr.echo", "type", "pp")
+    if under is None:
+        return Request("expr.echo", {"expr": expr, "levels": []}, decode, header="", context="")
+    payload = {"expr": expr, "levels": universe_levels(under.header)}
+    return Request("expr.echo", payload, decode, header=scope_lines(under.header), context=declarations(under))
 
 
 def lean_version() -> Request[str]:
@@ -295,9 +329,17 @@ def _subject(theorem: Theorem) -> dict[str, str | None]:
     return {"copyFrom": theorem.copy_from} if theorem.statement is None else {"expr": theorem.statement}
 
 
-def open_lines(header: str) -> str:
-    """The header's ``open`` lines."""
-    return "".join(f"{line}\n" for line in header.splitlines() if line.split()[:1] == ["open"])
+def scope_lines(header: str) -> str:
+    """The header's ``open`` and ``set_option`` lines."""
+    return "".join(f"{line}\n" for line in header.splitlines() if line.split()[:1] in (["open"], ["set_option"]))
+
+
+def declarations(theorem: Theorem) -> str:
+    """The context's text with the universes that it may name; empty where there is no context."""
+    if not theorem.context.strip():
+        return ""
+    universes = (line for line in theorem.header.splitlines() if line.split()[:1] == ["universe"])
+    return "".join(f"{line}\n" for line in (*universes, theorem.context))
 
 
 def _in_front(theorem: Theorem) -> dict[str, str]:

@@ -427,7 +427,10 @@ def process_file(payload: Json) -> Json:
         messages.insert(0, {"severity": "error", "data": "unsolved goals"})
     if "sorry" in source:
         messages.insert(0, {"severity": "warning", "data": "declaration uses 'sorry'"})
-    return {"units": [{"boundary": [0, len(source)], "messages": messages}]}
+    # With import lines that are read, the first command begins after them.
+    imports = re.match(r"(import .*\n)*\s*", source) if payload["readHeader"] else None
+    start = len(imports[0].encode()) if imports else 0
+    return {"units": [{"boundary": [start, len(source)], "messages": messages}]}
 
 
 def env_theorems(payload: Json) -> Json:

@@ -30,8 +30,11 @@ def test_a_lakefile_in_lean_is_translated_by_lake(
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "lakefile.lean").touch()
     lake = tmp_path / "lake"
+    # As Lake's sources have it: the third word is where to, a file that is there is an error, options are a table.
     lake.write_text(
-        '#!/bin/sh\n[ "$1 $2" = "translate-config toml" ] && echo "[leanOptions]\npp.unicode.fun = true" >"$3"\n'
+        '#!/bin/sh\n[ "$#:$1:$2" = "3:translate-config:toml" ] && [ ! -e "$3" ] || exit 1\n'
+        'printf \'name = "p"\\ndefaultTargets = ["P"]\\n\\n[leanOptions]\\npp.unicode.fun = true\\n\\n'
+        '[[lean_lib]]\\nname = "P"\\n\' >"$3"\n'
     )
     assert lean_settings(tmp_path) == ()
     assert "are not applied" in caplog.text

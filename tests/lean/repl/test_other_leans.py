@@ -56,7 +56,7 @@ def test_a_module_with_initializers_is_imported_and_they_run(repl_over_initializ
 
 def _definition(name: str) -> str:
     """The text of a definition of the REPL."""
-    found = re.search(rf"^def {name} .*?(?=\n\n)", _REPL, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^def {re.escape(name)} .*?(?=\n\n)", _REPL, re.MULTILINE | re.DOTALL)
     assert found is not None, name
     return found[0]
 
@@ -67,8 +67,15 @@ open Lean
 public section
 
 /- Signatures as newer versions of Lean have them. -/
+structure NewerOptions where
+  options : Options
+
+def NewerOptions.find? (o : NewerOptions) (name : Name) : Option DataValue := o.options.find name
+
 structure NewerEnvironment where
   env : Environment
+
+def NewerEnvironment.find? (e : NewerEnvironment) (n : Name) : Option ConstantInfo := e.env.find? n
 
 def NewerEnvironment.addDeclCore (e : NewerEnvironment) (_maxHeartbeats _maxRecDepth : USize) (decl : Declaration)
     (cancelTk? : Option IO.CancelToken) : Except Kernel.Exception NewerEnvironment :=
@@ -79,15 +86,28 @@ def NewerEnvironment.addDeclCore (e : NewerEnvironment) (_maxHeartbeats _maxRecD
 """
 
 
+_SHIMS = {
+    "addChecked": (r"\bEnvironment\b", "NewerEnvironment", "0 0"),
+    "foundByKernel?": (r"\bEnvironment\b", "NewerEnvironment", "exact env.find?"),
+    "foundSetting": (r"\bOptions\b", "NewerOptions", "find?"),
+}
+"""What has another form in newer versions, how it is called in the stub, and what only the newer branch has."""
+
+
+def test_every_shim_is_tried() -> None:
+    assert _REPL.count("\n  first\n") == len(_SHIMS)
+
+
 @pytest.mark.lean
 def test_each_shim_elaborates_against_the_newer_signature(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
-    shim = _definition("addChecked")
-    assert shim.count("| exact") == 2
-    newer = re.sub(r"\bEnvironment\b", "NewerEnvironment", shim)
     source = tmp_path / "Newer.lean"
-    source.write_text(_NEWER + newer)
+    shims = {name: _definition(name) for name in _SHIMS}
+    assert all(shim.count("| exact") == 2 for shim in shims.values())
+    newer = {name: re.sub(old, new, shims[name]) for name, (old, new, _) in _SHIMS.items()}
+    source.write_text(_NEWER + "\n\n".join(newer.values()))
     _compile(embedded_lean, source, tmp_path.resolve() / "Newer.olean")
-    branches = newer.splitlines()
-    source.write_text(_NEWER + "\n".join(line for line in branches if "0 0" not in line))
-    with pytest.raises(LeanInstallError, match=r"Newer\.lean:\d+:\d+: error"):
+    older = (line for name, text in newer.items() for line in text.splitlines() if _SHIMS[name][2] not in line)
+    source.write_text(_NEWER + "\n".join(older))
+    with pytest.raises(LeanInstallError) as refused:
         _compile(embedded_lean, source, tmp_path.resolve() / "Older.olean")
+    assert len(set(re.findall(r"Newer\.lean:(\d+):\d+: error", str(refused.value)))) >= len(_SHIMS)

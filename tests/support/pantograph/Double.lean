@@ -85,7 +85,7 @@ def realAxioms (env : Environment) : List String → List String
 def withRealAxioms (env : Environment) (text : String) : String :=
   match text.splitOn " depends on axioms: [" with
   | [subject, names] =>
-    match realAxioms env ((names.dropRight 1).splitOn ",\n ") with
+    match realAxioms env (("".intercalate ((names.dropRight 1).splitOn "\n")).splitOn ", ") with
     | [] => subject ++ " does not depend on any axioms"
     | left => subject ++ " depends on axioms: [" ++ ",\n ".intercalate left ++ "]"
   | _ => text
@@ -275,7 +275,7 @@ def limited (d : Double) (cmd : String) (p : Json) : IO Json := do
   if o.timeout != 0 then disarm d.server
   match result with
   | .ok ⟨reply, none⟩ => return reply
-  | .ok ⟨_, some r⟩ => return refusalJson r
+  | .ok ⟨_, some r⟩ => return refusalJson (if r.description == "interrupt" then { r with kind := "internal" } else r)
   | .error e => return refusalJson ⟨"io", e.toString⟩
 
 partial def doubleLoop (d : Double) (input output : IO.FS.Stream) : IO Unit := do

@@ -1,0 +1,225 @@
+"""Pantograph's dialect, spoken by a double that keeps to what its sources do, over the real Lean (``Double.lean``)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pantograph_double import VERSIONS, compile_double, write_pantograph
+from scripted_toolchain import write_toolchain
+
+from leanebm.core import Candidate, Certificate, CertificationRejected, SearchResult, Theorem
+from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.lean.embedded import EmbeddedLean
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
+from leanebm.search.scorers import BreadthFirst
+from leanebm.testing import ScriptedPolicy
+
+pytestmark = pytest.mark.lean
+
+MakePantograph = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def pantograph(embedded_lean: EmbeddedLean, tmp_path_factory: pytest.TempPathFactory) -> MakePantograph:
+    """Makes the program of a version."""
+    compiled = compile_double(embedded_lean, tmp_path_factory.mktemp("double"))
+
+    def make(version: str) -> Path:
+        return write_pantograph(embedded_lean, compiled, tmp_path_factory.mktemp("Pantograph"), version)
+
+    return make
+
+
+# --- transcripts: what its own tests and sources have it answer; names of goals are its own affair ---
+
+_OFF = dict.fromkeys(("readHeader", "inheritEnv", "newConstants", "sorrys", "typeErrorsAsGoals"), False)
+_OPEN = {"file": "open Nat", **_OFF, "inheritEnv": True}
+_NOT_OPEN = {"file": "", **_OFF, "inheritEnv": True}
+_OR = {"expr": "∀ (p q: Prop), p ∨ q → q ∨ p"}
+_SUM = {"expr": "∀ n : Nat, n + 1 = succ n"}
+_POWERS = "theorem t : 2 ^ 2 ^ 2 ^ 2 ^ 2 ^ 2 = 0 := by decide"
+
+Line = tuple[str, dict[str, Any], dict[str, Any]]
+
+_DIALOGUES: dict[str, list[Line]] = {
+    "a proof by cases": [
+        ("goal.start", _OR, {"stateId": 0}),
+        ("goal.tactic", {"stateId": 0, "tactic": "intro p q h"}, {"nextStateId": 1, "hasSorry": False}),
+        (
+            "goal.tactic",
+            {"stateId": 1, "tactic": "cases h"},
+            {"nextStateId": 2, "goals": [{"userName": "inl", "fragment": "tactic"}, {"userName": "inr"}]},
+        ),
+        ("goal.tactic", {"stateId": 2, "tactic": "apply Or.inr"}, {"goals": [{"userName": "inl.h"}, {}]}),
+        ("goal.tactic", {"stateId": 0, "tactic": "sorry"}, {"nextStateId": 4, "goals": [], "hasSorry": True}),
+        ("goal.tactic", {"stateId": 9, "tactic": "rfl"}, {"error": "index"}),
+    ],
+    "one scope for all commands": [
+        ("frontend.process", _OPEN, {"units": [{"boundary": [0, 8], "messages": []}]}),
+        ("goal.start", _SUM, {"stateId": 0}),
+        ("frontend.process", _NOT_OPEN, {"units": []}),
+        ("goal.start", _SUM, {"error": "elab"}),
+        ("goal.tactic", {"stateId": 0, "tactic": "exact fun n => succ_eq_add_one n"}, {"hasSorry": False}),
+    ],
+    "what is declared stays, and a header of imports begins anew": [
+        ("frontend.process", {"file": "def two := 2", **_OFF, "inheritEnv": True}, {}),
+        ("goal.start", {"expr": "two = 2"}, {"stateId": 0}),
+        ("frontend.process", _NOT_OPEN, {}),
+        ("goal.start", {"expr": "two = 2"}, {"stateId": 1}),
+        ("frontend.process", {"file": "import Init\n", **_OFF, "inheritEnv": True, "readHeader": True}, {"units": []}),
+        ("goal.start", {"expr": "two = 2"}, {"error": "elab"}),
+        ("goal.tactic", {"stateId": 1, "tactic": "rfl"}, {"goals": []}),
+    ],
+    "one time limit for all commands": [
+        ("options.set", {"timeout": 300}, {}),
+        ("frontend.process", {"file": _POWERS, **_OFF}, {"error": "io"}),
+        ("options.set", {"timeout": 0}, {}),
+        ("stat", {}, {"nGoals": 0}),
+    ],
+    "flags have no defaults, and what is not its own is unknown": [
+        (
+            "frontend.process",
+            {"file": "", "inheritEnv": False, "newConstants": False},
+            {"desc": "Unable to parse json: Pantograph.Protocol.FrontendProcess.readHeader: Bool expected"},
+        ),
+        (
+            "goal.start",
+            {**_OR, "header": "open Nonexistent", "goals": True},
+            {"stateId": 0, "goals": None, "key": None},
+        ),
+        ("proof.certify", {}, {"error": "command", "desc": "Unknown command proof.certify"}),
+        ("env.describe", {}, {"imports": ["Init"], "leanVersion": None}),
+    ],
+}
+
+
+def _agrees(said: Any, wanted: Any) -> bool:
+    """Whether ``said`` holds what is ``wanted``; ``None`` means not there."""
+    if isinstance(wanted, dict):
+        return all(key not in said if value is None else _agrees(said[key], value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return len(said) == len(wanted) and all(map(_agrees, said, wanted))
+    return bool(said == wanted)
+
+
+@pytest.fixture
+def ask(pantograph: MakePantograph, request: pytest.FixtureRequest) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
+    program = pantograph(getattr(request, "param", VERSIONS[-1]))
+    process = subprocess.Popen(
+        [program, "Init"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready.\n"
+
+    def ask(command: str, payload: dict[str, Any]) -> Any:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"cmd": command, "payload": payload, "nonce": "n"}).encode() + b"\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    yield ask
+    process.stdin.close()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+
+
+def test_the_double_answers_as_its_model_does(ask: Callable[[str, dict[str, Any]], Any]) -> None:
+    for name, dialogue in _DIALOGUES.items():
+        ask("reset", {})
+        for command, payload, wanted in dialogue:
+            said = ask(command, payload)
+            assert _agrees(said, wanted), (name, command, payload, said)
+            assert "nonce" not in said
+
+
+@pytest.mark.parametrize("ask", [VERSIONS[0]], indirect=True)
+def test_an_older_one_wants_more_flags_and_one_tactic_at_a_time(ask: Callable[[str, dict[str, Any]], Any]) -> None:
+    flags = dict.fromkeys(("readHeader", "inheritEnv", "newConstants"), False)
+    assert "FrontendProcess.sorrys" in ask("frontend.process", {"file": "", **flags})["desc"]
+    ask("goal.start", _OR)
+    assert "parseError" in ask("goal.tactic", {"stateId": 0, "tactic": "intro p\nintro q"})
+
+
+# --- our client over it ---
+
+_TACTICS = (
+    "intro p q h",
+    "cases h",
+    "constructor",
+    "exact h.2",
+    "exact h.1",
+    "skip",
+    "nonsense",
+    "assumption",
+    "omega",
+)
+_AND = Theorem(name="t", statement="∀ p q : Prop, p ∧ q → q ∧ p")
+_OPENED = Theorem(name="t", statement="∀ n : Nat, n + 1 = succ n", header="open Nat")
+
+
+async def _tree(config: LeanPoolConfig, theorem: Theorem) -> SearchResult:
+    policy = ScriptedPolicy(script={}, default=[Candidate(tactic, -0.1 * i) for i, tactic in enumerate(_TACTICS, 1)])
+    async with LeanPool(config) as pool, Certifier(config) as certifier:
+        search = BestFirstSearch(
+            policy=policy,
+            scorer=BreadthFirst(),
+            environment=pool,
+            certifier=certifier,
+            config=SearchConfig(budget=SearchBudget(max_expansions=12), candidates_per_state=len(_TACTICS)),
+        )
+        return await search.run(theorem)
+
+
+def _shape(result: SearchResult) -> list[tuple[Any, ...]]:
+    """What a tree says of Lean: each node's place, text and status, and whether and how the theorem was proved."""
+    nodes = [
+        (node.index, node.parent and node.parent.index, node.tactic, node.state.text, node.status)
+        for node in result.nodes
+    ]
+    certificate = result.certificate
+    return [*nodes, (result.outcome, None if certificate is None else (certificate.tactics, certificate.axioms))]
+
+
+async def test_one_search_makes_one_tree_over_every_backend(
+    embedded_lean: EmbeddedLean, pantograph: MakePantograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_toolchain(tmp_path, embedded_lean.worker_command(()))
+    trees = {"embedded": _shape(await _tree(LeanPoolConfig.embedded(num_workers=1), _AND))}
+    for version in VERSIONS:
+        backend = PantographBackend(binary=pantograph(version))
+        trees[version] = _shape(await _tree(LeanPoolConfig(backend=backend, num_workers=1), _AND))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
+    trees["native"] = _shape(await _tree(LeanPoolConfig(backend=NativeBackend(), num_workers=1), _AND))
+    assert len(trees["embedded"]) > 5
+    assert trees["embedded"][-1][0] == "proved"
+    for name, tree in trees.items():
+        assert tree == trees["embedded"], name
+
+
+async def test_it_certifies_what_is_proved_and_nothing_else(pantograph: MakePantograph) -> None:
+    async with Certifier(LeanPoolConfig(backend=PantographBackend(binary=pantograph(VERSIONS[-1])))) as certifier:
+        for theorem, proof, reason in (
+            (_AND, "intro p q h\nexact ⟨h.2, h.1⟩", ""),
+            (_OPENED, "intro n\nexact (succ_eq_add_one n).symm", ""),
+            (Theorem(name="t", statement="∀ p : Prop, p ∨ ¬p"), "intro p\nexact Classical.em p", ""),
+            (_AND, "sorry", "sorry"),
+            (_AND, "as_aux_lemma => sorry", "sorry"),
+            (_AND, "exact fun p q h => h", "elaboration"),
+            (Theorem(name="t", statement="True"), "exact Lean.trustCompiler", "axioms"),
+            (Theorem(name="t", statement="1 = 2"), "run_tac Lean.Elab.Tactic.setGoals []", "forbidden"),
+        ):
+            result = await certifier.certify(theorem, [proof])
+            if reason:
+                assert isinstance(result, CertificationRejected), proof
+                assert result.reason == reason, result.message
+            else:
+                assert isinstance(result, Certificate), result.message
+                assert result.lean_version == "4.28.0"
