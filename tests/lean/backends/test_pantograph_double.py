@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from pantograph_double import VERSIONS, compile_double, write_pantograph
 from scripted_toolchain import write_toolchain
@@ -62,7 +63,9 @@ _DIALOGUES: dict[str, list[Line]] = {
     "one scope for all commands": [
         ("frontend.process", _OPEN, {"units": [{"boundary": [0, 8], "messages": []}]}),
         ("goal.start", _SUM, {"stateId": 0}),
+        ("expr.echo", _SUM, {"type": {"pp": "Prop"}}),
         ("frontend.process", _NOT_OPEN, {"units": []}),
+        ("expr.echo", _SUM, {"error": "elab"}),
         ("goal.start", _SUM, {"error": "elab"}),
         ("goal.tactic", {"stateId": 0, "tactic": "exact fun n => succ_eq_add_one n"}, {"hasSorry": False}),
     ],
@@ -149,18 +152,16 @@ def test_an_older_one_wants_more_flags_and_one_tactic_at_a_time(ask: Callable[[s
 
 # --- our client over it ---
 
-_TACTICS = (
-    "intro p q h",
-    "cases h",
-    "constructor",
-    "exact h.2",
-    "exact h.1",
-    "skip",
-    "nonsense",
-    "assumption",
-    "omega",
-)
+# None makes states that differ in the names of cases only: one, by our REPL's key, and several by their text.
+_TACTICS = ("intro p q h", "constructor", "exact h.2", "exact h.1", "skip", "nonsense", "assumption", "omega")
 _AND = Theorem(name="t", statement="∀ p q : Prop, p ∧ q → q ∧ p")
+_IN_CONTEXT = Theorem(
+    name="t",
+    statement="∀ n : Nat, twice n = 2 * n",
+    header="set_option maxHeartbeats 400000",
+    context="/-- Two of it. -/\ndef twice (n : Nat) := n + n\n",
+)
+_COPY = Theorem(name="t", copy_from="Nat.le_of_lt_succ")
 _OPENED = Theorem(name="t", statement="∀ n : Nat, n + 1 = succ n", header="open Nat")
 
 
@@ -207,10 +208,16 @@ async def test_one_search_makes_one_tree_over_every_backend(
 async def test_it_certifies_what_is_proved_and_nothing_else(pantograph: MakePantograph) -> None:
     async with Certifier(LeanPoolConfig(backend=PantographBackend(binary=pantograph(VERSIONS[-1])))) as certifier:
         for theorem, proof, reason in (
+            (_IN_CONTEXT, "intro n\nunfold twice\nomega", ""),
             (_AND, "intro p q h\nexact ⟨h.2, h.1⟩", ""),
             (_OPENED, "intro n\nexact (succ_eq_add_one n).symm", ""),
             (Theorem(name="t", statement="∀ p : Prop, p ∨ ¬p"), "intro p\nexact Classical.em p", ""),
             (_AND, "sorry", "sorry"),
+            (_IN_CONTEXT, "sorry", "sorry"),
+            (attrs.evolve(_IN_CONTEXT, context="theorem twice : 1 = 2 := sorry"), "rfl", "elaboration"),
+            (_COPY, "exact fun {m n} h => Nat.le_of_lt_succ h", "self_reference"),
+            (_COPY, "exact fun {m n} h => Nat.lt_succ_iff.mp h", "self_reference"),
+            (Theorem(name="t", copy_from="Fin.le_total"), "intro n a b\nexact Nat.le_total a b", ""),
             (_AND, "as_aux_lemma => sorry", "sorry"),
             (_AND, "exact fun p q h => h", "elaboration"),
             (Theorem(name="t", statement="True"), "exact Lean.trustCompiler", "axioms"),

@@ -249,7 +249,15 @@ def print (d : Double) (o : ReplOptions) (p : Json) : IO Outcome := do
     return showing (← goalPrint d.server o p) fun r => withPlainGoals r shown
 
 def echo (d : Double) (o : ReplOptions) (p : Json) : IO Outcome := do
-  exprEcho d.server o (only p ["expr", "type", "levels"])
+  match reqStr p "expr", optStrList p "levels" with
+  | .ok text, .ok levels =>
+    let before ← ground d
+    run d.server (scopeOf before.state (toNames (levels.getD []))) (emptyCore before.state.env) do
+      match parseTerm before.state.env text with
+      | .error e => refuse "parse" e
+      | .ok stx => try exprEcho.echo o stx none catch e => refuse "elab" (← e.toMessageData.toString)
+  | .error r, _ => return ⟨.null, some r⟩
+  | _, .error r => return ⟨.null, some r⟩
 
 /-! ## The loop -/
 
