@@ -61,7 +61,7 @@ def tests(session: nox.Session) -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
-    install(session, "data", "embedded", "energy", "serve", "test")
+    install(session, "data", "embedded", "energy", "mcp", "serve", "test")
     run_pytest(session, *session.posargs)
 
 
@@ -94,7 +94,7 @@ def native(session: nox.Session) -> None:
 @nox.session
 def hash_seeds(session: nox.Session) -> None:
     """Run the tests that need no Lean in ten random orders, under ten hash seeds."""
-    install(session, "data", "embedded", "energy", "serve", "test")
+    install(session, "data", "embedded", "energy", "mcp", "serve", "test")
     for seed in range(10):
         run_pytest(
             session, "-q", "-m", "not lean", f"--randomly-seed={seed}", *session.posargs, PYTHONHASHSEED=str(seed)
@@ -104,7 +104,7 @@ def hash_seeds(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def every_python(session: nox.Session) -> None:
     """Run the tests that need no Lean on each supported Python that this machine has."""
-    install(session, "data", "embedded", "energy", "serve", "test")
+    install(session, "data", "embedded", "energy", "mcp", "serve", "test")
     run_pytest(session, "-m", "not lean", *session.posargs)
 
 
@@ -123,7 +123,7 @@ def typing(session: nox.Session) -> None:
 
     What users write is checked by pyright, too, which reads some types differently.
     """
-    install(session, "data", "embedded", "energy", "serve", "test", "lint", "docs")
+    install(session, "data", "embedded", "energy", "mcp", "serve", "test", "lint", "docs")
     session.install("-c", CONSTRAINTS, "nox")
     session.run("mypy", *session.posargs)
     session.run("pyright")

@@ -46,8 +46,10 @@ from leanebm.pipeline.iteration.summary import IterationRow, IterationSummary, i
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
+from leanebm.pipeline.proof_service import ProofService, ServiceLimits, serve_mcp
 from leanebm.pipeline.results.result_table import ResultTable, columns_of
 from leanebm.pipeline.results.results import Results
+from leanebm.pipeline.reward import ProofReward
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, proof_files, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe
 from leanebm.pipeline.search.proof_run import ProofAttempt, ProofRun, read_context, theorem_of
@@ -127,7 +129,9 @@ __all__ = [
     "ProbeRun",
     "ProofAttempt",
     "ProofFileReport",
+    "ProofReward",
     "ProofRun",
+    "ProofService",
     "Prover",
     "ResultTable",
     "Results",
@@ -137,6 +141,7 @@ __all__ = [
     "RunSummary",
     "SearchRun",
     "SearchedTheorem",
+    "ServiceLimits",
     "SorryReport",
     "Stage",
     "StageFinished",
@@ -179,6 +184,7 @@ __all__ = [
     "record_path",
     "recorded_toml",
     "refuse_clock",
+    "serve_mcp",
     "stage",
     "start_embedded_server",
     "structure_settings",

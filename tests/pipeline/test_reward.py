@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from leanebm.core import CertificationResult, Proof, Theorem
+from leanebm.errors import CommandRefused, ConfigError, PoolClosed, WorkerDied
+from leanebm.lean import LeanPoolConfig
+from leanebm.lean.embedded import EmbeddedLean
+from leanebm.pipeline import ProofReward, reward
+from leanebm.pipeline.reward import proof_in
+from leanebm.testing import LOST, ToyCertifier, ToyWorld
+
+
+@pytest.mark.parametrize(
+    ("completion", "proof"),
+    [
+        ("intro n\nsimp", "intro n\nsimp"),
+        ("Sure:\n```lean4\ntheorem x (n : Nat) : n + 0 = n := by\n  simp\n```\nDone.", "  simp"),
+        ("theorem x : 1 = 1 := rfl", "exact (rfl)"),
+        ("by\n  rfl", "  rfl"),
+        ("```lean\nsorry\n```\nno:\n```lean\n  intro n\n  rfl\n", "  intro n\n  rfl"),
+        ("theorem foo", ""),
+        ("", ""),
+    ],
+)
+def test_the_proof_of_a_completion(completion: str, proof: str) -> None:
+    assert proof_in(completion) == proof
+
+
+class Counting:
+    """A certifier of the toy world that has a time limit and counts what it is asked."""
+
+    def __init__(self) -> None:
+        world = ToyWorld.countdown(8)
+        moves: Any = world.moves
+        moves["7"] = {"go": LOST}
+        self.inner, self.asked, self.working, self.most = ToyCertifier(world), 0, 0, 0
+
+    async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
+        self.asked += 1
+        self.working += 1
+        self.most = max(self.most, self.working)
+        await asyncio.sleep(0)
+        self.working -= 1
+        if proof == ["wait"]:
+            raise CommandRefused("timeout", "no time", command="proof.certify")
+        return await self.inner.certify(theorem, proof)
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    certifier = Counting()
+
+    @asynccontextmanager
+    async def certifiers(*_: object) -> AsyncIterator[Any]:
+        yield reward._Certifiers([certifier, certifier])
+
+    monkeypatch.setattr(reward, "_certifiers", certifiers)
+    return certifier
+
+
+def test_a_proof_is_worth_one_a_refused_one_nothing_and_of_what_broke_nothing_is_known(counting: Counting) -> None:
+    completions = ["done", "wrong", "", "wait", "go", "done"]
+    with ProofReward(LeanPoolConfig.embedded()) as graded:
+        found = graded([""] * 6, completions, statement=["1", "1", "1", "1", "7", "1"], trainer_state=object())
+    assert found == [1.0, 0.0, 0.0, None, None, 1.0]
+    assert counting.asked == 4
+    assert counting.most == 2
+
+
+def test_conversations_and_threads(counting: Counting) -> None:
+    with ProofReward(LeanPoolConfig.embedded()) as graded:
+        said = [[{"role": "assistant", "content": "```lean\ndone\n```"}]]
+        assert graded(prompts=[[]], completions=said, statement=["1"], completion_ids=[[1]]) == [1.0]
+        assert graded.__name__ == "proof_reward"
+    assert counting.asked == 1
+    with pytest.raises(PoolClosed):
+        graded([""], ["done"], statement=["1"])
+
+
+@pytest.mark.parametrize(
+    ("completions", "columns", "why"),
+    [
+        (["done"], {"goal": ["1"]}, "give a column statement"),
+        (["done"], {"statement": ["1", "2"]}, "2 values for 1 completions @ statement"),
+        (["done", "done"], {"statement": ["1", None]}, "@ completion 1"),
+        ([3], {"statement": ["1"]}, "a completion is a text or a list of messages, not 3"),
+    ],
+)
+def test_a_data_set_that_does_not_say_what_to_prove_is_refused(
+    counting: Counting, completions: list[Any], columns: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        ProofReward(LeanPoolConfig.embedded())([""] * len(completions), completions, **columns)
+    assert counting.asked == 0
+
+
+@pytest.mark.lean
+def test_the_real_lean_grades_whole_proofs(embedded_lean: EmbeddedLean) -> None:
+    assert embedded_lean.node.is_file()
+    with ProofReward(LeanPoolConfig.embedded(num_workers=1)) as graded:
+        completions = [
+            "intro n\nsimp",
+            "```lean4\ntheorem t : ∀ n : Nat, n + 0 = n := by\n  intro n\n  rfl\n```",
+            "theorem t : True := trivial",
+            "sorry",
+            "exact fun n => rfl",
+        ]
+        found = graded([""] * 5, completions, statement=["∀ n : Nat, n + 0 = n"] * 5)
+    assert found == [1.0, 1.0, 0.0, 0.0, 1.0]
+
+
+def test_a_lost_worker_is_no_verdict() -> None:
+    async def lost() -> float | None:
+        class Dying:
+            async def certify(self, *_: object) -> CertificationResult:
+                raise WorkerDied("gone")
+
+        [only] = await reward._Certifiers([Dying()]).rewards([Theorem(name="t", statement="1")], ["done"])
+        return only
+
+    assert asyncio.run(lost()) is None
