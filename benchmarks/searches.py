@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from leanebm.errors import ConfigError
 from leanebm.pipeline import compare_runs
 from leanebm.trajectory import Cost
 
@@ -73,7 +74,11 @@ def report(folder: Path, name: str) -> None:
     arms = folder / name / "arms"
     baseline, *others = [arms / arm for arm in ARMS[name] if (arms / arm).is_dir()]
     for number, other in enumerate(others):
-        found = compare_runs(baseline, other, budgets=BUDGETS)
+        try:
+            found = compare_runs(baseline, other, budgets=BUDGETS)
+        except ConfigError:
+            print(f"{other.name:15} has not been searched to its end")
+            continue
         if not number:
             print(f"\n{name}: {baseline.name} proves {[row.baseline for row in found.budgets]} within {BUDGETS}")
         *_, last = compare_runs(baseline, other, cost=Cost.TACTIC_CALLS, budgets=(25, 50, 100)).budgets

@@ -170,10 +170,11 @@ async def test_coupled_goals_stay_together_and_their_proof_is_a_path() -> None:
     assert {edge.goal for node in result.nodes for edge in node.edges} == {0}
 
 
-async def test_a_tactic_that_reaches_beyond_its_goal_leads_nowhere() -> None:
+@pytest.mark.parametrize(("goals", "further"), [("b & b & c", "end"), ("b & c", "go")])
+async def test_a_tactic_that_reaches_beyond_its_goal_leads_nowhere(goals: str, further: str) -> None:
     @attrs.frozen
     class Reaching(Coupled):
-        """``end`` also takes the goal behind its own, which shares nothing with it."""
+        """``end`` also closes or changes the goal behind its own, which shares nothing with it."""
 
         @asynccontextmanager
         async def open(self, theorem: Theorem) -> AsyncIterator[Any]:
@@ -183,18 +184,19 @@ async def test_a_tactic_that_reaches_beyond_its_goal_leads_nowhere() -> None:
                 async def run_tactic(state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
                     outcome = await inner(state, tactic, goal=goal)
                     if tactic == "end" and len(state.goals) > 1:
-                        outcome = await inner(outcome.state, "end")  # type: ignore[union-attr]
+                        outcome = await inner(outcome.state, further)  # type: ignore[union-attr]
                     return outcome
 
                 session.run_tactic = run_tactic  # type: ignore[method-assign]
                 yield session
 
-    world = ToyWorld(moves={"a": {"fork": "b & b & c"}, "b": {"end": QED}, "c": {}})
-    result = await AndOrSearch(
-        policy=ScriptedPolicy.over(world), environment=Reaching(world), certifier=ToyCertifier(world)
-    ).run("a")
+    world = ToyWorld(moves={"a": {"fork": goals}, "b": {"end": QED}, "c": {"go": "d"}, "d": {"end": QED}})
+    policy = ScriptedPolicy.of({goal: dict.fromkeys(moves, 0.5) for goal, moves in world.moves.items()})
+    search = AndOrSearch(policy=policy, environment=Reaching(world), certifier=ToyCertifier(world))
+    result = await search.run("a")
     assert result.certificate is None
     assert not result.rejections, "no proof was even put together"
+    assert policy.asked == ["a", "b"], "the goal is given up, and with it the others"
 
 
 # --- real Lean --------------------------------------------------------------------------------
