@@ -236,6 +236,33 @@ async def test_each_answer_is_given_once(tmp_path: Path) -> None:
         await replayed.propose(state, 4)
 
 
+async def test_equal_questions_at_the_same_time_are_answered_in_the_order_they_were_asked_in(tmp_path: Path) -> None:
+    class Reversed:
+        """Answers the last one first."""
+
+        def __init__(self) -> None:
+            self.asked: list[asyncio.Event] = []
+
+        async def propose(self, _: ProofState, __: int) -> Sequence[Candidate]:
+            turn, number = asyncio.Event(), len(self.asked)
+            self.asked.append(turn)
+            if number == 2:
+                turn.set()
+            await turn.wait()
+            if number:
+                self.asked[number - 1].set()
+            return (Candidate(f"answer {number}", -1.0),)
+
+    async def ask(policy: TacticPolicy) -> list[str]:
+        found = await asyncio.gather(*(policy.propose(STATES[0], 1) for _ in range(3)))
+        return [candidate.tactic for [candidate] in found]
+
+    with Cassette.record(tmp_path / "a.gz") as cassette:
+        recorded = await ask(cassette.policy(Reversed()))
+    assert recorded == ["answer 0", "answer 1", "answer 2"]
+    assert await ask(Cassette.replay(tmp_path / "a.gz").policy()) == recorded
+
+
 # --- the file -----------------------------------------------------------------------------------
 
 
@@ -323,7 +350,11 @@ def rewrite(path: Path, lines: Sequence[Any]) -> None:
         (lambda path: path.write_bytes(b"theorem"), "is no cassette"),
         (lambda path: path.unlink(), "cannot read the cassette"),
         (lambda path: rewrite(path, [{"leanebm_cassette": 2}]), "its version is 2, not 1"),
+        (lambda path: rewrite(path, [{"leanebm_cassette": True}]), "its version is True, not 1"),
         (lambda path: rewrite(path, [[1, 2]]), "is no cassette"),
+        (lambda path: rewrite(path, []), "is no cassette: it has no first line"),
+        (lambda path: path.write_bytes(b""), "is no cassette: it has no first line"),
+        (lambda path: path.write_bytes(gzip.compress(b'{"leanebm_cassette": 1')), "it has no first line"),
         (lambda path: rewrite(path, [*lines_of(path), {"hm": 1}]), "a line that says nothing @ line"),
         (lambda path: rewrite(path, [*lines_of(path)[:1], {"ask": "open", "of": {}, "at": [1]}]), "@ line 2"),
         (lambda path: path.write_bytes(path.read_bytes()[:200] + b"x" * 50 + path.read_bytes()[250:]), "damaged"),

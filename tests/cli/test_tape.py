@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from leanebm.cassette import Cassette
 from leanebm.lean.embedded import EmbeddedLean
+from leanebm.pipeline import RunConfig, to_toml
+from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy
 from leanebm.trajectory import read_trajectory
 
 Leanebm = Callable[..., Result]
@@ -116,6 +120,7 @@ def test_a_proof_is_replayed_and_so_is_a_failure(
         (("--record", "b.gz"), "is there already"),
         (("--replay", "b.gz"), "is no cassette"),
         (("--replay", "c.gz"), "does not exist"),
+        (("--replay", "whole.gz", "--server-url", "http://127.0.0.1:1"), "a replay asks no server"),
     ],
 )
 @pytest.mark.usefixtures("toy_lean")
@@ -124,6 +129,9 @@ def test_what_cannot_be_recorded_or_replayed_is_refused_before_any_work(
 ) -> None:
     (tmp_path / "b.gz").write_text("mine")
     (tmp_path / "theorems.txt").write_text("3\n")
+    with Cassette.record(tmp_path / "whole.gz") as cassette:
+        cassette.note(settings=to_toml(RunConfig()))
+        asyncio.run(cassette.policy(ScriptedPolicy.of({})).propose(SAMPLE_LEAVES[0].state, 1))
     result = leanebm_command("search", "--theorems", "theorems.txt", "--output", "runs", *given)
     assert result.exit_code == 2
     assert why in result.stderr

@@ -307,3 +307,10 @@ def test_a_name_is_mentioned_in_every_part_that_may_be_one() -> None:
     assert mentioned(text) == {"exact", "Nat.pos", "Nat", "pos", "h", "le"}
     assert mentioned("a.b.c") == {"a", "b", "c", "a.b", "b.c", "a.b.c"}
     assert len(mentioned(".".join(["a"] * 10_000))) == 16
+
+
+def test_of_many_theorems_a_few_are_named() -> None:
+    with pytest.raises(ValueError, match="more than one theorem to prove") as refused:
+        split_theorem("theorem a : 1 = 1\n" * 200)
+    assert "and 192 more" in str(refused.value)
+    assert len(str(refused.value)) < 300

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from leanebm.core import CertificationResult, Proof, Theorem
-from leanebm.errors import CommandRefused, ConfigError, PoolClosed, WorkerDied
+from leanebm.errors import (
+    CommandRefused,
+    ConfigError,
+    LeanError,
+    LeanInstallError,
+    PoolClosed,
+    WorkerDied,
+    WorkerStartError,
+)
 from leanebm.lean import LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.pipeline import ProofReward, reward
@@ -25,6 +33,7 @@ from leanebm.testing import LOST, ToyCertifier, ToyWorld
         ("by\n  rfl", "  rfl"),
         ("```lean\nsorry\n```\nno:\n```lean\n  intro n\n  rfl\n", "  intro n\n  rfl"),
         ("theorem foo", ""),
+        ("@[simp]\n\ntheorem x : 1 = 1 := by\n  rfl", "  rfl"),
         ("", ""),
     ],
 )
@@ -89,6 +98,11 @@ def test_conversations_and_threads(counting: Counting) -> None:
         (["done"], {"goal": ["1"]}, "give a column statement"),
         (["done"], {"statement": ["1", "2"]}, "2 values for 1 completions @ statement"),
         (["done", "done"], {"statement": ["1", None]}, "@ completion 1"),
+        (["done"], {"copy_from": [3]}, "copy_from is 3, no text @ completion 0"),
+        (["done"], {"statement": ["1"], "header": [b"open Nat"]}, "header is b'open Nat', no text"),
+        (["done"], {"statement": ["1"], "header": ["#eval 1"]}, "#eval 1"),
+        (["done"], {"statement": ["theorem x : 1 = 1 := by rfl"]}, "it has a proof already"),
+        (["done"], {"statement": ["import Mathlib\ntheorem x : 1 = 1 := by sorry"]}, "it imports Mathlib"),
         ([3], {"statement": ["1"]}, "a completion is a text or a list of messages, not 3"),
     ],
 )
@@ -125,3 +139,30 @@ def test_a_lost_worker_is_no_verdict() -> None:
         return only
 
     assert asyncio.run(lost()) is None
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_statement_may_be_a_whole_theorem() -> None:
+    with ProofReward(LeanPoolConfig.embedded()) as graded:
+        found = graded([""] * 2, ["done", "wrong"], statement=["theorem one : 1 := by sorry"] * 2, name=["A one/1"] * 2)
+    assert found == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "error", [LeanInstallError("no Lean"), WorkerStartError("no such module", is_lasting=True)], ids=["lean", "module"]
+)
+def test_a_lean_that_will_never_start_ends_the_training(error: LeanError) -> None:
+    class Unusable:
+        async def certify(self, *_: object) -> CertificationResult:
+            raise error
+
+    theorem = Theorem(name="t", statement="1")
+    with pytest.raises(type(error), match=str(error)):
+        asyncio.run(reward._Certifiers([Unusable()]).rewards([theorem, theorem], ["done", "go"]))
+
+
+@pytest.mark.parametrize("piece", ["\n", " ", "@[\n", "theorem a\n", "```\n", "("])
+def test_what_a_model_that_repeats_itself_writes_is_read_in_no_time(piece: str) -> None:
+    """Quadratic, it would take minutes, and the test its time limit."""
+    for text in (piece * 500_000, piece * (60_000 // len(piece)) + "x"):
+        assert len(proof_in(text)) <= len(text)

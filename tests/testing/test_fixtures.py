@@ -64,6 +64,57 @@ def test_a_cassette_is_recorded_when_that_is_asked_for_and_then_replayed(project
     assert run_pytest(project).returncode == 0
 
 
+SAME_NAMES = """
+import asyncio
+import pathlib
+
+import pytest
+from leanebm.core import Theorem
+from leanebm.testing import ToyWorld
+
+
+def root(cassette, number):
+    world = ToyWorld.countdown(16) if pathlib.Path("real").exists() else None
+
+    async def opened():
+        async with cassette.environment(world).open(Theorem(name="n", statement=number)) as session:
+            return session.root.text
+
+    return asyncio.run(opened())
+
+
+class TestA:
+    def test_x(self, cassette):
+        assert root(cassette, "3") == "⊢ 3"
+
+
+class TestB:
+    def test_x(self, cassette):
+        assert root(cassette, "4") == "⊢ 4"
+
+
+@pytest.mark.parametrize("number", ["5", "6"], ids=["a/b", "a b"])
+def test_y(cassette, number):
+    assert root(cassette, number) == f"⊢ {number}"
+
+
+@pytest.mark.parametrize("text", ["x" * 300])
+def test_z(cassette, text):
+    assert root(cassette, "7") == "⊢ 7"
+"""
+
+
+def test_every_test_of_a_file_has_a_cassette_of_its_own(project: Path) -> None:
+    (project / "test_mine.py").write_text(SAME_NAMES)
+    (project / "real").touch()
+    recorded = run_pytest(project, "--record-cassettes")
+    assert recorded.returncode == 0, recorded.stdout
+    assert len(list((project / "cassettes" / "test_mine").iterdir())) == 5
+    (project / "real").unlink()
+    replayed = run_pytest(project)
+    assert replayed.returncode == 0, replayed.stdout
+
+
 def test_a_recording_that_failed_replaces_nothing(project: Path) -> None:
     (project / "real").touch()
     assert run_pytest(project, "--record-cassettes").returncode == 0

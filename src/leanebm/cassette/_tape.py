@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import logging
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -74,6 +75,7 @@ class Recording:
         self._answers = 0
         self._left_out = 0
         self._failure: OSError | None = None
+        self._numbers = itertools.count()
         self.about: dict[str, Any] = {}
         self._write({"leanebm_cassette": VERSION, "leanebm_version": version("leanebm")})
         self._file.flush()
@@ -104,22 +106,24 @@ class Recording:
         write: Callable[[T], Any],
         read: Callable[[Any], T],  # noqa: ARG002 - the other side needs it
     ) -> list[T]:
+        numbered = [(next(self._numbers), question) for question in questions]
         try:
             found = list(await ask())
         except LeanEbmError as error:
-            for question in questions:
-                self._keep(question, "error", error_answer(error))
+            for number, question in numbered:
+                self._keep(number, question, "error", error_answer(error))
             raise
         if len(found) == len(questions):  # else whoever asked says what is wrong with that
-            for question, answer in zip(questions, found, strict=True):
-                self._keep(question, "answer", write(answer))
+            for (number, question), answer in zip(numbered, found, strict=True):
+                self._keep(number, question, "answer", write(answer))
         return found
 
     async def effect(self, question: Question, act: Callable[[], Awaitable[None]]) -> None:
+        number = next(self._numbers)
         try:
             await act()
         except LeanEbmError as error:
-            self._keep(question, "error", error_answer(error))
+            self._keep(number, question, "error", error_answer(error))
             raise
 
     def close(self) -> None:
@@ -143,9 +147,9 @@ class Recording:
         if self._failure is not None:
             raise self._failure
 
-    def _keep(self, question: Question, how: str, value: Any) -> None:
+    def _keep(self, number: int, question: Question, how: str, value: Any) -> None:
         # Once something is missing, so is all that follows: a tape with holes would mislead.
-        line = {"ask": question.kind, "of": question.asked, "at": question.at, how: value}
+        line = {"ask": question.kind, "of": question.asked, "at": question.at, "nth": number, how: value}
         if self._left_out or not self._write(line):
             self._left_out += 1
             return
@@ -176,10 +180,12 @@ class _Kept:
     """An answer on the tape."""
 
     at: tuple[int, int] | None
+    nth: int
+    """Its question's place among all that were asked; answers came, and stand on the tape, in another order."""
+
     line: int
     answer: Any
     is_error: bool
-    is_spent: bool = False
 
 
 @final
@@ -190,6 +196,7 @@ class Replay:
         self._path = path
         self._shelf: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._kept: defaultdict[str, list[_Kept]] = defaultdict(list)
+        self._given: Counter[str] = Counter()
         self._end: Mapping[str, Any] | None = None
         self.about: dict[str, Any] = {}
         self._load(max_bytes)
@@ -221,7 +228,6 @@ class Replay:
         await asyncio.sleep(0)
         kept = self._next(question)
         if kept is not None:
-            kept.is_spent = True
             self._read(kept, lambda answer: answer)
 
     def close(self) -> None:
@@ -231,13 +237,15 @@ class Replay:
         kept = self._next(question)
         if kept is None:
             raise self._miss(question)
-        kept.is_spent = True
         return kept
 
     def _next(self, question: Question) -> _Kept | None:
         """The first answer that was not given yet: to this very instance of the state, or else to an equal one."""
-        left = [kept for kept in self._kept.get(question.key, ()) if not kept.is_spent]
-        return next((kept for kept in left if kept.at == question.at), left[0] if left else None)
+        left = self._kept.get(question.key)
+        if not left:
+            return None
+        self._given[question.key] += 1
+        return left.pop(next((place for place, kept in enumerate(left) if kept.at == question.at), 0))
 
     def _read(self, kept: _Kept, read: Callable[[Any], T]) -> T:
         error: LeanEbmError | None = None
@@ -252,7 +260,7 @@ class Replay:
         raise error
 
     def _miss(self, question: Question) -> CassetteMiss:
-        times = len(self._kept.get(question.key, ()))
+        times = self._given[question.key]
         if times:
             why = f"it was asked {'once' if times == 1 else f'{times} times'} when it was recorded, and now once more"
         elif self._end is None:
@@ -266,12 +274,17 @@ class Replay:
     # --- reading ------------------------------------------------------------------------------------
 
     def _load(self, max_bytes: int) -> None:
+        number = 0
         try:
             with open_regular(self._path, max_bytes=max_bytes) as file:
                 for number, line in enumerate(self._lines(file, max_bytes), start=1):
                     self._add(number, line)
         except OSError as error:
             raise ConfigError(f"cannot read the cassette {self._path}: {reason(error)}") from error
+        if number == 0:
+            raise ConfigError(f"{self._path} is no cassette: it has no first line that says so")
+        for kept in self._kept.values():
+            kept.sort(key=lambda each: each.nth)
 
     def _lines(self, file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
         """Whole lines only: what a killed process wrote may end within one."""
@@ -298,7 +311,7 @@ class Replay:
             value = json.loads(line)
             if number == 1:
                 found = value.get("leanebm_cassette") if isinstance(value, dict) else None
-                if found != VERSION:
+                if type(found) is not int or found != VERSION:
                     raise ConfigError(
                         f"{self._path} is no cassette that this leanebm reads: its version is {shown(found)}, "
                         f"not {VERSION}"
@@ -316,7 +329,7 @@ class Replay:
                 is_error = "error" in value
                 answer = value["error"] if is_error else value["answer"]
                 key = Question(kind, asked, spot, "").key
-                self._kept[key].append(_Kept(at=spot, line=number, answer=answer, is_error=is_error))
+                self._kept[key].append(_Kept(spot, int(value.get("nth", number)), number, answer, is_error))
             case {"about": dict(facts)}:
                 self.about |= facts
             case {"end": dict(end)}:

@@ -497,6 +497,10 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
             if "replay" in parameters:
                 parameters["tape"] = tape = Tape.of(parameters.pop("record"), parameters.pop("replay"))
                 below = tape.settings
+                if tape.replay is not None and any(
+                    setting.path == "policy.url" and url is not None for setting, url in given.items()
+                ):
+                    raise click.UsageError("a replay asks no server: leave out --server-url, or --replay")
             return command(config=read_run_config(config_file, _overrides(given), below=below), **parameters)
 
         return cast("C", _with_settings(with_config, settings))

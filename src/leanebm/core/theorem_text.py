@@ -119,6 +119,9 @@ _NAME: Final = re.compile(rf"\s*({_WORD})(?:\.\{{([^}}]*)\}})?")
 # Of a name with more parts than any honest one has, the first are looked at.
 _MAX_PARTS: Final = 16
 
+# Of many theorems that are left to prove, the first are named.
+_NAMED: Final = 8
+
 _COMMENT_MARK: Final = re.compile(r"/-|-/")
 
 _BLANKS: Final = re.compile(r"\s+")
@@ -489,9 +492,10 @@ def _obstacles(
     if not claims:
         yield STATES_NOTHING
     if len(open_claims) > 1:
-        names = ", ".join(shown(claim.declared or claim.keyword) for claim in open_claims)
+        names = ", ".join(shown(claim.declared or claim.keyword) for claim in open_claims[:_NAMED])
+        names += f" and {len(open_claims) - _NAMED} more" if len(open_claims) > _NAMED else ""
         yield f"it leaves more than one theorem to prove ({names}); write them into a .lean file, or give one of them"
-    for claim in open_claims:
+    for claim in open_claims[:_NAMED]:
         if is_in_mutual_block(commands, commands.index(claim)):
             yield f"{shown(claim.declared or claim.keyword)} {IN_MUTUAL_BLOCK}"
     for command in commands:

@@ -12,18 +12,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Self, final
 
+import attrs
+
 from leanebm._background import Background
 from leanebm._shown import shown
 from leanebm.core import Certificate, ProofCertifier, Theorem
+from leanebm.core.limits import MAX_FILE_CHARACTERS
 from leanebm.core.theorem_text import split_theorem
-from leanebm.errors import ConfigError, LeanError, PoolClosed
+from leanebm.data import theorem_problems
+from leanebm.errors import ConfigError, LeanError, LeanInstallError, PoolClosed
 from leanebm.lean import Certifier, LeanPoolConfig
+from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.events import LogObserver
 from leanebm.pipeline.workbench import prepare_lean
 
 _FENCED: Final = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-_CLAIM: Final = re.compile(r"^\s*(?:@\[[^\]]*\]\s*)?(?:theorem|lemma|example)\b", re.MULTILINE)
-_BY: Final = re.compile(r"\s*(?::=)?\s*by\b[ \t]*")
+_CLAIM: Final = re.compile(r"^[ \t]*+(?:@\[[^\]\n]*+\]\s*+)?(?:theorem|lemma|example)\b", re.MULTILINE)
+_BY: Final = re.compile(r"\s*+(?::=)?\s*+by\b[ \t]*+")
 _PARTS: Final = ("name", "copy_from", "header", "context")
 
 _log = logging.getLogger(__name__)
@@ -39,7 +44,8 @@ class ProofReward:
             GRPOTrainer(model=model, reward_funcs=reward, train_dataset=dataset).train()
 
     The data set has a column ``statement``, or ``copy_from`` for library theorems, and may have ``name``, ``header``
-    and ``context``, as a :class:`~leanebm.core.Theorem` has them. A completion is a whole proof: tactics, or a theorem
+    and ``context``, as a :class:`~leanebm.core.Theorem` has them. A statement may be a whole theorem with its `sorry`,
+    as :meth:`~leanebm.core.Theorem.of` reads it. A completion is a whole proof: tactics, or a theorem
     with its proof, in a code block or not, as text or as a conversation. What is certified is the data set's statement
     with the completion's proof, so that a completion gains nothing by stating something else.
 
@@ -92,10 +98,10 @@ class ProofReward:
 
         Raises:
             ConfigError: the columns do not say what is to be proved; every mistake is listed.
-            LeanInstallError: no usable Lean could be found or prepared.
+            LeanInstallError, WorkerStartError: no usable Lean could be found or prepared, or none would ever start.
             PoolClosed: it was closed.
         """
-        theorems = _theorems(len(completions), columns)
+        theorems = _theorems(len(completions), columns, self._config.imports)
         texts = [_text(completion) for completion in completions]
         background = self._started()
         return background.call(background.value.rewards(theorems, [proof_in(text) for text in texts]))
@@ -143,7 +149,7 @@ class _Certifiers:
     async def rewards(self, theorems: Sequence[Theorem], proofs: Sequence[str]) -> list[float | None]:
         """Equal questions are asked once."""
         asked = dict.fromkeys(zip(theorems, proofs, strict=True))
-        async with asyncio.TaskGroup() as tasks:
+        async with together() as tasks:
             answers = {question: tasks.create_task(self._reward(*question)) for question in asked}
         return [answers[question].result() for question in zip(theorems, proofs, strict=True)]
 
@@ -154,6 +160,8 @@ class _Certifiers:
         try:
             verdict = await certifier.certify(theorem, [proof])
         except LeanError as error:
+            if isinstance(error, LeanInstallError | PoolClosed) or getattr(error, "is_lasting", False):
+                raise  # so would every other one end, and nothing would be learned for as long as the training goes on
             _log.warning("no reward for a proof of %s: %s", theorem.name, error)
             return None
         finally:
@@ -165,6 +173,8 @@ def proof_in(completion: str) -> str:
     """The tactics of a completion: of its last code block, and of the theorem in it, where it has them."""
     blocks = _FENCED.findall(completion)
     text: str = blocks[-1] if blocks else completion
+    if len(text) > MAX_FILE_CHARACTERS:
+        return text  # it will be refused for its length, unread
     if _CLAIM.search(text):
         try:
             text = split_theorem(text).proof or ""
@@ -186,7 +196,7 @@ def _text(completion: object) -> str:
     raise ConfigError(f"a completion is a text or a list of messages, not {shown(completion)}")
 
 
-def _theorems(count: int, columns: Mapping[str, Any]) -> list[Theorem]:
+def _theorems(count: int, columns: Mapping[str, Any], imports: Sequence[str]) -> list[Theorem]:
     problems: list[str] = []
     found: list[Theorem] = []
     given = {name: columns[name] for name in ("statement", *_PARTS) if columns.get(name) is not None}
@@ -200,9 +210,23 @@ def _theorems(count: int, columns: Mapping[str, Any]) -> list[Theorem]:
     for number in range(0 if problems else count):
         parts = {name: values[number] for name, values in given.items() if values[number] is not None}
         try:
-            found.append(Theorem(**{"name": "completion", **parts}))
-        except (TypeError, ValueError, AttributeError) as error:
+            found.append(_theorem(parts, imports))
+        except ValueError as error:
             problems.append(f"{error} @ completion {number}")
     if problems:
         raise ConfigError("the data set does not say what is to be proved:", problems)
     return found
+
+
+def _theorem(parts: Mapping[str, Any], imports: Sequence[str]) -> Theorem:
+    if wrong := [f"{name} is {shown(part)}, no text" for name, part in parts.items() if not isinstance(part, str)]:
+        raise ValueError("; ".join(wrong))
+    if "copy_from" in parts or "statement" not in parts:
+        theorem = Theorem(**{"name": "completion", **parts})
+    else:
+        rest = dict(parts)
+        theorem = Theorem.of(rest.pop("statement"), imports=imports, **rest)
+    # Any name will do: it is no part of what Lean is given.
+    if problems := list(theorem_problems(attrs.evolve(theorem, name="completion"))):
+        raise ValueError("; ".join(problems))
+    return theorem

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from typing import Final
 
 import pytest
 
@@ -12,6 +14,9 @@ from leanebm.cassette import Cassette
 from leanebm.testing.open_cassette import open_cassette
 
 _HAS_FAILED = pytest.StashKey[bool]()
+
+_LONGEST_NAME: Final = 50
+"""A file system takes 255 bytes, and four may go into one character."""
 
 
 class _TestFailed(Exception):
@@ -33,13 +38,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def _file_name(node_id: str) -> str:
+    """One of its own for every test of a file."""
+    test = node_id.partition("::")[2].replace("::", ".")
+    name = re.sub(r"[^\w.+-]", "_", test)[:_LONGEST_NAME]
+    return name if name == test else f"{name}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
+
+
 @pytest.fixture
 def cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
-    """The test's own cassette, ``cassettes/FILE/TEST.jsonl.gz`` beside its file.
+    """The test's own cassette, ``cassettes/FILE/TEST.jsonl.gz`` beside its file, or ``CLASS.TEST.jsonl.gz``.
 
+    Where the test's name holds what a file's should not, as that of one with parameters does, a digest of it is added.
     It is replayed; ``pytest --record-cassettes`` records it. The recording of a test that failed is thrown away.
     """
-    name = re.sub(r"[^\w.+-]", "_", request.node.name)
+    name = _file_name(request.node.nodeid)
     folder = request.path.parent / "cassettes" / request.path.stem
     is_new = request.config.getoption("--record-cassettes")
     with suppress(_TestFailed), open_cassette(folder / f"{name}.jsonl.gz", record=is_new) as opened:
