@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -167,3 +168,45 @@ def test_what_goes_on_although_it_was_cancelled_is_named_and_not_waited_for_for_
         background.stop(ending_s=0.1)
     set_free.set()
     background.stop()
+
+
+def test_who_is_still_waiting_when_it_is_closed_is_told_so() -> None:
+    thing = held([])
+    thing.start()
+    waiting, told = threading.Event(), []
+
+    async def for_ever() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    def ask() -> None:
+        with pytest.raises(PoolClosed, match="was closed before it had answered") as closed:
+            thing.call(for_ever())
+        told.append(closed)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert waiting.wait(30)
+    thing.stop()
+    asking.join(30)
+    assert told
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 advises against it, because of threads
+def test_a_forked_process_is_told_instead_of_waiting_for_a_thread_that_it_lacks() -> None:
+    thing = held([])
+    thing.start()
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            thing.call(nothing())
+        except PoolClosed:
+            thing.stop()
+            os._exit(7)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert thing.call(nothing()) == 7
+    thing.stop()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Generic, TypeVar, final
 
@@ -37,6 +38,7 @@ class Background(Generic[R]):
         self._ended: Future[None] = Future()
         self._leave = asyncio.Event()
         self._holding: asyncio.Task[None] | None = None
+        self._process = os.getpid()
 
     @property
     def value(self) -> R:
@@ -65,7 +67,7 @@ class Background(Generic[R]):
         """Run ``work`` on the loop, and wait for it; an interrupt of the waiting thread cancels it there.
 
         Raises:
-            PoolClosed: the context is not open.
+            PoolClosed: the context is not open, or was left meanwhile.
         """
         try:
             self._check()
@@ -75,13 +77,17 @@ class Background(Generic[R]):
         future = asyncio.run_coroutine_threadsafe(work, self._began.result())
         try:
             return future.result()
+        except CancelledError:
+            if not self._leave.is_set():
+                raise
+            raise PoolClosed(f"{self._name} was closed before it had answered") from None
         except BaseException:
             future.cancel()
             raise
 
     def release(self) -> None:
         """Have the context left, without waiting for that; one that is not open yet is not opened further."""
-        if self._thread.ident is None or self._ended.done():
+        if self._thread.ident is None or self._ended.done() or self._is_elsewhere:
             return
         with suppress(RuntimeError):  # the loop has just ended by itself
             self._began.result().call_soon_threadsafe(self._let_go)
@@ -93,7 +99,7 @@ class Background(Generic[R]):
             PartBroken: something goes on although it was cancelled; it is left to itself after ``ending_s`` seconds.
         """
         self.release()
-        if self._thread.ident is None:
+        if self._thread.ident is None or self._is_elsewhere:
             return
         self._thread.join(ending_s)
         if self._thread.is_alive():
@@ -105,7 +111,14 @@ class Background(Generic[R]):
             )
         self._ended.result()
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether this process was forked from the one that has the thread."""
+        return self._process != os.getpid()
+
     def _check(self) -> None:
+        if self._is_elsewhere:
+            raise PoolClosed(f"{self._name} belongs to the process that this one was forked from: make one here")
         if not self._opened.done():
             raise PoolClosed(f"{self._name} is not open yet: enter it with 'with', or call start()")
         if self._ended.done():

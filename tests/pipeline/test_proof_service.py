@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import ProofState, Theorem
 from leanebm.errors import ConfigError, StatementError, WorkerDied
 from leanebm.pipeline import LogObserver, ProofService, RunConfig, ServiceLimits
 from leanebm.testing import LOST, ToyWorld
@@ -16,20 +16,36 @@ Service = Callable[..., Any]
 
 
 class Counted:
-    """The toy world, which counts the proofs that are open in it."""
+    """The toy world, which counts the proofs that are open in it, and can be slow."""
 
     def __init__(self, world: ToyWorld) -> None:
         self.world, self.now_open, self.closed = world, 0, asyncio.Event()
+        self.delay_s = 0.0
 
     @asynccontextmanager
     async def open(self, theorem: Theorem) -> AsyncIterator[Any]:
         async with self.world.open(theorem) as session:
             self.now_open += 1
             try:
-                yield session
+                yield Slow(session, self)
             finally:
                 self.now_open -= 1
                 self.closed.set()
+
+
+class Slow:
+    """A proof whose tactics take their time."""
+
+    def __init__(self, session: Any, world: Counted) -> None:
+        self.root, self.session, self.world = session.root, session, world
+
+    async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> Any:
+        await asyncio.sleep(self.world.delay_s)
+        assert self.world.now_open, "it was closed under a tactic"
+        return await self.session.run_tactic(state, tactic, goal=goal)
+
+    async def free(self, states: Sequence[ProofState]) -> None:
+        await self.session.free(states)
 
 
 @pytest.fixture
@@ -126,3 +142,18 @@ async def test_what_breaks_is_an_error_and_the_service_lives_on(service: Service
             await proofs.certify("4", [])
         with pytest.raises(ConfigError):
             await proofs.prove("4", max_expansions=0)
+
+
+async def test_states_are_bounded_where_tactics_run_at_the_same_time(service: Service, environment: Counted) -> None:
+    environment.delay_s = 0.01
+    async with service(max_states=3) as proofs:
+        await proofs.open("4")
+        told = await asyncio.gather(*(proofs.step(1, 0, "halve") for _ in range(6)), return_exceptions=True)
+        assert [isinstance(each, ConfigError) for each in told] == [False] * 2 + [True] * 4
+
+
+async def test_a_proof_in_which_a_tactic_runs_is_not_closed(service: Service, environment: Counted) -> None:
+    environment.delay_s = 0.2
+    async with service(idle_s=0.05) as proofs:
+        await proofs.open("4")
+        assert (await proofs.step(1, 0, "halve"))["outcome"] == "advanced"

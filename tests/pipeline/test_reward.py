@@ -166,3 +166,16 @@ def test_what_a_model_that_repeats_itself_writes_is_read_in_no_time(piece: str) 
     """Quadratic, it would take minutes, and the test its time limit."""
     for text in (piece * 500_000, piece * (60_000 // len(piece)) + "x"):
         assert len(proof_in(text)) <= len(text)
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_conversation_that_ends_in_a_call_of_a_tool_proves_nothing() -> None:
+    with ProofReward(LeanPoolConfig.embedded()) as graded:
+        said = [{"role": "assistant", "content": None, "tool_calls": []}]
+        assert graded([""], [said], statement=["1"]) == [0.0]
+
+
+@pytest.mark.parametrize("wrong", [{"deadline_s": 0.0}, {"deadline_s": float("nan")}, {"config": {"num_workers": 1}}])
+def test_wrong_settings_are_refused_before_any_lean_is_started(wrong: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"a proof is given some seconds|said by a LeanPoolConfig"):
+        ProofReward(**{"config": LeanPoolConfig.embedded(), **wrong})

@@ -60,6 +60,9 @@ class _OpenProof:
     states: list[tuple[ProofState, tuple[str, ...]]] = attrs.field(factory=list)
     """Each with the tactics that led to it."""
 
+    running: int = 0
+    """Tactics that are run at this moment; while one is, the proof is not closed for nobody asking."""
+
     session: ProofSession | None = None
     _leave: asyncio.Event = attrs.field(factory=asyncio.Event)
     _asked_at_s: float = 0.0
@@ -73,7 +76,10 @@ class _OpenProof:
                 self.states.append((session.root, ()))
                 self.touch()
                 opened.set_result(None)
-                while (left_s := self._asked_at_s + self.limits.idle_s - loop.time()) > 0 and not self._leave.is_set():
+                while not self._leave.is_set():
+                    asked_at_s = loop.time() if self.running else self._asked_at_s
+                    if (left_s := asked_at_s + self.limits.idle_s - loop.time()) <= 0:
+                        break
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._leave.wait(), left_s)
         except LeanEbmError as error:
@@ -153,9 +159,14 @@ class ProofService:
             before.check_goal(goal)
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        if len(proof.states) >= self._limits.max_states:
+        if len(proof.states) + proof.running >= self._limits.max_states:
             raise ConfigError(f"session {session} has {len(proof.states)} states, and no more may be: open another one")
-        outcome = await asked.run_tactic(before, tactic, goal=goal)
+        proof.running += 1
+        try:
+            outcome = await asked.run_tactic(before, tactic, goal=goal)
+        finally:
+            proof.running -= 1
+            proof.touch()
         told: dict[str, Any] = {"outcome": outcome.fate.value, "elapsed_s": round(outcome.elapsed_s, 3)}
         if not isinstance(outcome, ProofAdvanced | ProofFinished):
             return told | {"message": outcome.message}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import threading
 import weakref
@@ -63,6 +64,10 @@ class ProofReward:
 
     def __init__(self, config: LeanPoolConfig | None = None, *, deadline_s: float = 60.0) -> None:
         self.__name__ = "proof_reward"  # under which TRL logs it
+        if not isinstance(config, LeanPoolConfig | None):
+            raise TypeError(f"which Lean is said by a LeanPoolConfig, not by {shown(config)}")
+        if not 0 < deadline_s < math.inf:
+            raise ValueError(f"a proof is given some seconds, not {deadline_s}")
         self._config = LeanPoolConfig.auto() if config is None else config
         self._deadline_s = deadline_s
         self._starting = threading.Lock()
@@ -193,6 +198,8 @@ def _text(completion: object) -> str:
     match completion:
         case [*_, {"content": str(content)}]:
             return content
+        case [*_, {"role": str(), "content": None}]:
+            return ""  # it called a tool, and said nothing
     raise ConfigError(f"a completion is a text or a list of messages, not {shown(completion)}")
 
 
