@@ -171,7 +171,7 @@ def test_what_a_model_that_repeats_itself_writes_is_read_in_no_time(piece: str) 
 @pytest.mark.usefixtures("counting")
 def test_a_conversation_that_ends_in_a_call_of_a_tool_proves_nothing() -> None:
     with ProofReward(LeanPoolConfig.embedded()) as graded:
-        said = [{"role": "assistant", "content": None, "tool_calls": []}]
+        said: list[dict[str, Any]] = [{"role": "assistant", "content": None, "tool_calls": []}]
         assert graded([""], [said], statement=["1"]) == [0.0]
 
 
