@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from leanebm.data import KnownProof
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline import RunConfig, SearchRun, certified_proofs
 from leanebm.pipeline.contrastive.certified_proofs import _with_modules, _with_unique_names
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.search import AndOrSearch, SearchBudget, SearchConfig
 from leanebm.testing import QED, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -84,3 +85,20 @@ def test_a_library_theorem_comes_with_its_module() -> None:
     own = attrs.evolve(library, theorem=A)
     found = list(_with_unique_names(_with_modules([library, own])))
     assert [proof.module for proof in found] == ["Init.Data.Nat.Basic", ""]
+
+
+async def test_a_proof_that_is_a_tree_is_left_out_and_told(
+    tmp_path: Path, config: RunConfig, toy_bench: ToyBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    fork = ToyWorld(moves={"a": {"fork": "b & c"}, "b": {"end": QED}, "c": {"end": QED}, "d": {"end": QED}})
+
+    @asynccontextmanager
+    async def opening(*given: Any) -> AsyncIterator[Any]:
+        async with toy_bench(fork)(*given) as bench:
+            yield attrs.evolve(bench, make_search=AndOrSearch)
+
+    theorems = [A, Theorem(name="d", statement="d")]
+    summary = await SearchRun(config, theorems, tmp_path / "run", opening=opening).run()
+    assert summary.totals.certified == 2
+    assert [proof.theorem.name for proof in certified_proofs([tmp_path / "run"])] == ["d"]
+    assert "left out 1 certified proof whose goals were proved apart" in caplog.text

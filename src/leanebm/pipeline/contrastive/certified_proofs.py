@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
 
+from leanebm._shown import counted
 from leanebm.core import Certificate, Theorem
 from leanebm.data import KnownProof, library_modules
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.trajectory import Trajectory, read_trajectory
 
+_log = logging.getLogger(__name__)
+
 
 def certified_proofs(paths: Sequence[str | os.PathLike[str]]) -> tuple[KnownProof, ...]:
     """The certified proofs in search trees, a theorem's shortest one only.
 
-    Theorems are told apart by what they state. Where two that state different things have one name (``line_3``
-    of two files), the later one's name gets a suffix made from its statement.
+    A proof that is a tree, as :class:`~leanebm.search.AndOrSearch` finds them, has no steps one after the other, and is
+    left out; a warning says how many.
+
+    Theorems are told apart by what they state. Where two that state different things have one name (``line_3`` of two
+    files), the later one's name gets a suffix made from its statement.
 
     Args:
         paths: folders of runs, trajectories, or single shards of them.
@@ -51,9 +58,20 @@ def _proofs(trajectory: Trajectory) -> Iterator[KnownProof]:
         path = table.filter(table["on_proof_path"]).select(["theorem", "depth", "state_text"])
         for row in path.to_pylist():
             steps.setdefault(row["theorem"], {})[row["depth"]] = row["state_text"]
+    trees = 0
     for record in trajectory.records:
-        if record.certificate is not None:
-            yield _proof(record.certificate, steps.get(record.theorem.name, {}), trajectory.path)
+        if record.certificate is None:
+            continue
+        if record.theorem.name in steps:
+            yield _proof(record.certificate, steps[record.theorem.name], trajectory.path)
+        else:
+            trees += 1
+    if trees:
+        _log.warning(
+            "%s: left out %s whose goals were proved apart: no one path of steps led to it",
+            trajectory.path,
+            counted(trees, "certified proof"),
+        )
 
 
 def _proof(certificate: Certificate, states: dict[int, str], path: Path) -> KnownProof:
