@@ -88,6 +88,33 @@ def test_every_search_runs_resumes_and_is_recorded(leanebm_command: Leanebm, the
     assert len(list(Path("runs/a/proofs").glob("*.lean"))) == summary["proved"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("beam:width=0", "a beam is at least 1 wide, not 0 @ --search"),
+        ("depth_first:max_depth=0", "both bounds are at least 1: max_depth is 0, max_children 4 @ --search"),
+        ("depth_first:max_children=-1", "both bounds are at least 1: max_depth is 16, max_children -1 @ --search"),
+        ("distinct_heads:most=0", "both numbers are at least 1: most is 0, oversampling 2 @ --search"),
+        ("distinct_heads:oversampling=-3", "both numbers are at least 1: most is 2, oversampling -3 @ --search"),
+        ("limits:haves=-1", "limits are at least 0: unchanged is 3, haves -1 @ --search"),
+        ("probing:log_prob=0.5", "log_prob must be a finite natural logarithm of a probability, got 0.5 @ --search"),
+        ("probing:log_prob=nan", "log_prob must be a finite natural logarithm of a probability, got nan @ --search"),
+        ("probing:log_prob=-inf", "log_prob must be a finite natural logarithm of a probability, got -inf @ --search"),
+        ("probing:probes=['rfl','']", "probes are a list of tactics, none of them blank, not ('rfl', '') @ --search"),
+        ("puct:c=-1", "c weighs exploration, so it is finite and at least 0, not -1.0 @ --search"),
+        ("puct:c=nan", "c weighs exploration, so it is finite and at least 0, not nan @ --search"),
+        ("puct:c=inf", "c weighs exploration, so it is finite and at least 0, not inf @ --search"),
+    ],
+)
+def test_what_a_search_cannot_be_told_is_refused_before_anything_starts(
+    leanebm_command: Leanebm, theorems: str, kind: str, said: str
+) -> None:
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--search", kind)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not Path("runs").exists()
+
+
 @pytest.mark.lean
 @pytest.mark.parametrize("kind", ["and_or", "puct:c=2.0"])
 def test_with_real_lean_what_they_find_is_certified_again_from_its_files(leanebm_command: Leanebm, kind: str) -> None:

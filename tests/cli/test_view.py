@@ -58,6 +58,34 @@ def test_what_is_wrong_is_said(leanebm_command: Leanebm, run: str) -> None:
     assert "give a run's folder" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--text", "--beside", "other"), "--beside is for a page"),
+        (("--dot", "--beside", "other"), "--beside is for a page"),
+        (("--serve", "--output", "page.html"), "a page that is served is not written"),
+        (("--port", "8000"), "--port is for --serve"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    leanebm_command: Leanebm, run: str, options: tuple[str, ...], said: str
+) -> None:
+    result = leanebm_command("view", run, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not Path("page.html").exists()
+
+
+@pytest.mark.parametrize("form", [(), ("--text",)])
+def test_what_a_run_is_made_of_is_not_written_over(leanebm_command: Leanebm, run: str, form: tuple[str, ...]) -> None:
+    (shard,) = Path(run).glob("trajectory/*.parquet")
+    before = shard.read_bytes()
+    result = leanebm_command("view", str(shard), *form, "--output", f"{run}/../{shard}")
+    assert result.exit_code == 2
+    assert "holds the run's search trees:\n  - give another file @ --output" in result.stderr
+    assert shard.read_bytes() == before
+
+
 def test_it_is_served_until_it_is_stopped(leanebm_command: Leanebm, run: str) -> None:
     assert leanebm_command("view", run).exit_code == 0
     command = [sys.executable, "-m", "leanebm", "view", run, "--serve"]

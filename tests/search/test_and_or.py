@@ -22,6 +22,7 @@ from leanebm.core import (
 from leanebm.errors import PromptTooLong
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.search import AndOrSearch, BestFirstSearch, SearchBudget, SearchConfig
+from leanebm.search.scorers import DepthFirst
 from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld, check_search
 
 RunSearch = Callable[..., Awaitable[SearchResult]]
@@ -124,6 +125,30 @@ async def test_a_goal_too_long_for_the_policy_is_given_up(run_search: RunSearch)
     result = await run_search(FORK, "a", policy, search_class=AndOrSearch)
     assert result.outcome is SearchOutcome.BUDGET_SPENT
     assert NodeStatus.UNEXPANDABLE in {node.status for node in result.nodes}
+
+
+async def test_a_proof_may_be_longer_than_pythons_stack_is_deep(run_search: RunSearch) -> None:
+    chain = {f"n{i}": {"1": f"n{i + 1}"} for i in range(700)} | {"n700": {"1": QED}}
+    world = ToyWorld(moves={"a": {"1": "b & n0"}, "b": {"1": QED}, **chain})
+    policy = ScriptedPolicy.of({goal: {"1": 0.9} for goal in world.moves})
+    result = await run_search(world, "a", policy, search_class=AndOrSearch, max_expansions=800)
+    assert result.certificate is not None
+    assert len(result.certificate.tactics) == 702
+
+
+async def test_a_node_keeps_its_first_place_in_the_order_of_expansion(run_search: RunSearch) -> None:
+    world = ToyWorld(moves={"a": {"1": "b & c"}, "b": {"1": "b1"}, "b1": {"1": QED}, "c": {"1": "c1"}, "c1": {}})
+    policy = ScriptedPolicy.over(world)
+    result = await run_search(world, "a", policy, scorer=DepthFirst(), search_class=AndOrSearch)
+    assert asked(policy) == ["a", "b", "b1", "c", "c1"], "a node is expanded before and after one below it"
+    assert [(node.state.key, node.expansion) for node in result.nodes] == [
+        ("a", 0),
+        ("b & c", 1),
+        ("b1 & c", 2),
+        ("c", None),
+        ("c1 & b", 4),
+    ]
+    assert result.statistics.expansions == 5
 
 
 # --- goals that hang together -----------------------------------------------------------------

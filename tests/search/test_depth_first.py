@@ -84,3 +84,12 @@ def test_bounds_are_positive() -> None:
     for bounds in ({"max_depth": 0}, {"max_children": 0}):
         with pytest.raises(ValueError, match="both bounds are at least 1"):
             bounded(**bounds)(policy=IN_ORDER, environment=MAZE, certifier=ToyCertifier(MAZE))
+
+
+async def test_a_state_left_alone_for_its_depth_is_followed_where_it_is_met_nearer(run_search: RunSearch) -> None:
+    world = ToyWorld(moves={"r": {"1": "a", "2": "deep"}, "a": {"1": "b"}, "b": {"1": "deep"}, "deep": {"1": QED}})
+    policy = ScriptedPolicy.of({state: {"1": 0.6, "2": 0.3} for state in world.moves})
+    result = await run_search(world, "r", policy, search_class=bounded(max_depth=3))
+    assert result.certificate is not None
+    assert result.certificate.tactics == ("2", "1")
+    assert not result.tree_problems()

@@ -59,3 +59,8 @@ async def test_probes_help_where_the_policy_cannot_be_asked(run_search: RunSearc
 def test_a_probability_is_at_most_one() -> None:
     with pytest.raises(ValueError, match="log_prob"):
         probing("rfl", log_prob=0.5)(policy=ScriptedPolicy.of({}), environment=WORLD, certifier=ToyCertifier(WORLD))
+
+
+def test_no_probe_is_blank() -> None:
+    with pytest.raises(ValueError, match="none of them blank"):
+        probing("rfl", " ")(policy=ScriptedPolicy.of({}), environment=WORLD, certifier=ToyCertifier(WORLD))

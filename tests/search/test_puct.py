@@ -99,8 +99,8 @@ async def test_everything_is_found_in_the_end(run_search: RunSearch) -> None:
     assert sorted(expanded(result)) == sorted(TWINS.moves)
 
 
-def test_exploration_is_not_negative() -> None:
+def test_exploration_is_finite_and_not_negative() -> None:
     world = ToyWorld.countdown(2)
-    for c in (-1.0, math.nan):
+    for c in (-1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="at least 0"):
             PuctSearch(c=c, policy=ScriptedPolicy.over(world), environment=world, certifier=ToyCertifier(world))

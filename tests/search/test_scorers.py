@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import pytest
@@ -69,6 +70,12 @@ async def test_a_ramp_gives_a_scorer_its_weight_by_and_by() -> None:
     assert await ramp.score(leaves) == [0.0, -0.5, -1.0, -2.0, -2.0]
     assert ramp.reads_energy is True
     assert DepthRamp(scorer=BreadthFirst()).reads_energy is False
+
+
+@pytest.mark.parametrize("setting", [{"centre": math.nan}, {"centre": math.inf}, {"full_at": 0}])
+def test_a_ramp_that_could_not_score_is_refused(setting: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        DepthRamp(scorer=BreadthFirst(), **setting)
 
 
 async def test_a_ramp_passes_on_no_wrong_number_of_scores() -> None:

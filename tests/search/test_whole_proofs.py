@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 
+import attrs
 import pytest
 
-from leanebm.core import Candidate, NodeStatus, ProofState, SearchOutcome, SearchResult
+from leanebm.core import Candidate, Leaf, NodeStatus, ProofState, SearchOutcome, SearchResult
 from leanebm.search import BestFirstSearch, WholeProofSearch
 from leanebm.search.whole_proofs import _tactics_of
 from leanebm.testing import QED, ScriptedPolicy, ToyWorld, check_search
@@ -81,6 +83,28 @@ async def test_states_on_the_way_have_energies_and_priorities(run_search: RunSea
     ]
 
 
+@attrs.frozen
+class Shuffled:
+    """Scores leaves as a draw from their paths tells it to, so that any path may be preferred to any other."""
+
+    seed: int
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        paths = [f"{self.seed} {leaf.state.key} {leaf.depth} {leaf.path_log_prob}" for leaf in leaves]
+        return [random.Random(path).random() for path in paths]  # noqa: S311 - no secret
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_paths_that_lead_to_each_other_make_no_cycle(run_search: RunSearch, seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    ring = [f"s{i}" for i in range(8)]
+    world = ToyWorld(moves={name: {f"t{j}": rng.choice(ring) for j in range(4)} for name in ring})
+    proofs = {name: ["\n".join(rng.choices(["t0", "t1", "t2", "t3"], k=5)) for _ in range(8)] for name in ring}
+    result = await run_search(world, "s0", script(**proofs), scorer=Shuffled(seed), search_class=WholeProofSearch)
+    assert result.error is None
+    assert not result.tree_problems()
+
+
 @pytest.mark.parametrize(
     ("text", "tactics"),
     [
@@ -93,6 +117,9 @@ async def test_states_on_the_way_have_energies_and_priorities(run_search: RunSea
         ),
         ("constructor\n· rfl\n\n· simp\n  <;> rfl", ["constructor", "· rfl", "· simp\n  <;> rfl"]),
         ("constructor\n<;> rfl", ["constructor\n<;> rfl"]),
+        ("if h : p then\n  simp\nelse\n  rfl", ["if h : p then\n  simp\nelse\n  rfl"]),
+        ("-- first\nintro x\n/- then -/ -- that\nrfl -- done\n-- end", ["intro x", "rfl -- done"]),
+        ("-- only\nrfl", ["-- only\nrfl"]),
     ],
 )
 def test_a_proof_is_cut_where_a_tactic_begins(text: str, tactics: list[str]) -> None:

@@ -30,7 +30,7 @@ class Pane {
   show(tree, record) {
     this.#stop();
     this.tree = tree;
-    this.ending.replaceChildren(...(this.app.runs.length > 1 ? [element('b', { title: this.app.runs[this.number].name }, `${this.app.runs[this.number].name.split('/').at(-1)}: `)] : []), ...endingOf(record));
+    this.ending.replaceChildren(...(this.app.runs.length > 1 ? [element('b', { title: shown(this.app.runs[this.number].name) }, `${this.app.runs[this.number].name.split('/').at(-1)}: `)] : []), ...endingOf(record));
     this.#tell(record);
     this.slider.max = tree?.steps ?? 0;
     Object.assign(this.canvas.view, { step: Infinity, node: 0, found: new Set() });
@@ -124,8 +124,8 @@ class App {
   async take(runs) {
     this.runs = runs;
     this.entries = paired(runs);
-    $('runs').textContent = runs.map((run) => (run.about ? `${run.name} (${run.about})` : run.name)).join('  |  ');
-    $('runs').title = runs.map((run) => [run.name, ...run.notes].join('\n')).join('\n\n');
+    $('runs').textContent = shown(runs.map((run) => (run.about ? `${run.name} (${run.about})` : run.name)).join('  |  '));
+    $('runs').title = shown(runs.map((run) => [run.name, ...run.notes].join('\n')).join('\n\n'));
     this.list.show(this.entries);
     if (!this.entry) await this.#fromHash();
     else await this.#refresh();
@@ -307,8 +307,8 @@ class App {
 
   async #fromHash() {
     const { t: name, n: node, k: step, c: colour, s: show, r: run } = readHash(location.hash);
-    if (colour && (colour === 'status' || MEASURES[colour])) $('colour').value = colour;
-    if (show && HIDING[show]) $('show').value = show;
+    if (colour && (colour === 'status' || Object.hasOwn(MEASURES, colour))) $('colour').value = colour;
+    if (show && Object.hasOwn(HIDING, show)) $('show').value = show;
     if (this.panes[Number(run)]) this.activate(this.panes[Number(run)]);
     this.#look();
     const entry = this.entries.find((each) => each.name === name) ?? (this.entry && !name ? this.entry : this.list.shown[0]);

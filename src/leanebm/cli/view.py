@@ -38,20 +38,28 @@ def view(
     """
     from leanebm.pipeline.view.page import write_view
 
+    if beside is not None and form in ("text", "dot"):
+        raise click.UsageError(f"--beside is for a page: leave out --{form}, or --beside")
+    if output is not None and form == "serve":
+        raise click.UsageError("a page that is served is not written: leave out --serve, or --output")
+    if port and form != "serve":
+        raise click.UsageError("--port is for --serve")
     if form == "serve":
         _serve([run, *([beside] if beside else [])], theorem, port)
     elif form is None:
         echo(str(write_view(run, beside=beside, theorem=theorem, output=output)))
     else:
-        _write(_drawn(run, theorem, form), output)
+        _write(_drawn(run, theorem, form, output), output)
 
 
-def _drawn(run: Path, theorem: str | None, form: str) -> str:
+def _drawn(run: Path, theorem: str | None, form: str, output: Path | None) -> str:
     from leanebm.errors import ConfigError
     from leanebm.pipeline.view.run_view import RunView
     from leanebm.pipeline.view.text import run_text, tree_dot, tree_text
 
     seen = RunView(run)
+    if output is not None:
+        seen.spare(output)
     told = seen.as_json(theorem=theorem)
     if len(told["theorems"]) == 1:
         [record] = told["theorems"]

@@ -91,6 +91,9 @@ class Family:
     supplied: frozenset[str] = frozenset()
     """Keyword arguments that a run supplies; a part gets those that it names, when the run starts."""
 
+    makes_bare: bool = False
+    """Whether ours can be made without what a run supplies, which finds settings out that they refuse."""
+
     @property
     def a_noun(self) -> str:
         """The noun with its article: ``a scorer``, ``an energy model``."""
@@ -166,6 +169,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "whole_proofs": WholeProofSearch,
         },
         supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),
+        makes_bare=True,
     ),
     EnergyModel: Family(
         noun="energy model",

@@ -212,7 +212,10 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
         if isinstance(factory, type):
             family.check(factory)
         if family.supplied:
-            return Part(factory, _structured(own, factory, parameters_of(factory).without(family.supplied)))
+            given = _structured(own, factory, parameters_of(factory).without(family.supplied))
+            if family.makes_bare and factory in family.built_in.values():
+                _made(factory, dict.fromkeys(family.supplied) | given)
+            return Part(factory, given)
         part = _built(own, factory, parameters_of(factory))
         family.check(part)
         return part
@@ -233,7 +236,10 @@ def _structure_config(kind: Any) -> Callable[[object, object], object]:
 
 
 def _built(table: Mapping[str, object], factory: Factory, parameters: Parameters) -> object:
-    given = _structured(table, factory, parameters)
+    return _made(factory, _structured(table, factory, parameters))
+
+
+def _made(factory: Factory, given: Mapping[str, Any]) -> object:
     try:
         return factory(**given)
     except (ValueError, TypeError) as error:  # a rule that spans several fields

@@ -125,14 +125,17 @@ class _Task:
 
     def proof(self) -> list[str | ProofStep]:
         """Steps that close this task's goals where they are the first ones. Goals apart go behind bullets."""
-        if self.proved_by is None:
-            raise AssertionError("only a proved task has a proof")
-        tactic, parts = self.proved_by.tactic, self.proved_by.parts
-        alone = 0
-        while alone < len(parts) - 1 and parts[alone].stop - parts[alone].start == 1:
-            alone += 1
-        first = ProofStep(tactic, children=[part.proof() for part in parts[:alone]]) if alone else tactic
-        return [first, *(step for part in parts[alone:] for step in part.proof())]
+        steps, waiting = list[str | ProofStep](), [self]
+        while waiting:  # a proof may be longer than Python's stack is deep
+            way = waiting.pop().proved_by
+            if way is None:
+                raise AssertionError("only a proved task has a proof")
+            tactic, parts, alone = way.tactic, way.parts, 0
+            while alone < len(parts) - 1 and parts[alone].stop - parts[alone].start == 1:
+                alone += 1
+            steps.append(ProofStep(tactic, children=[part.proof() for part in parts[:alone]]) if alone else tactic)
+            waiting += reversed(parts[alone:])
+        return steps
 
 
 @attrs.define(eq=False)

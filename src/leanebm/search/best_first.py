@@ -251,7 +251,12 @@ class BestFirstSearch:
             child.priority = score
             await self._push(progress, child)
         for rival, score in zip(rivals, scores[len(children) :], strict=True):
-            if progress.certificate is None and rival.node.priority is not None and score > rival.node.priority:
+            if progress.certificate is not None:
+                return
+            if rival.node.priority is None or score <= rival.node.priority:
+                continue
+            # Of rivals with different parents, one that was adopted may have made another a cycle.
+            if rival.node not in rival.parent.lineage:
                 await self._adopt(progress, rival, score)
 
     async def _adopt(self, progress: SearchProgress, rival: Rival, score: float) -> None:

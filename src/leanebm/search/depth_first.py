@@ -7,17 +7,19 @@ from typing import Any
 
 import attrs
 
-from leanebm.core import Candidate, Node, TacticFate
+from leanebm.core import Candidate, Node, NodeStatus, TacticFate
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import Expansion, SearchProgress
+from leanebm.search.tree import Rival
 
 
 class DepthFirstSearch(BestFirstSearch):
     """Follow the likeliest tactic that works, and turn back where none does, as agents do that write proofs by steps.
 
     A state's other tactics are not run until the search comes back to it, so a deep proof whose tactics are likely
-    costs few of them. What was tried in vain stays tried, and a state that is known by another path is not followed
-    again. When no more may be expanded, the tactics that wait on the way back are still run.
+    costs few of them. What was tried in vain stays tried, and a state that was followed along another path is not
+    followed again; one that was too deep for it is, where it is met at a smaller depth. When no more may be expanded,
+    the tactics that wait on the way back are still run.
 
     Scores and energies are written down, and change nothing. The order is COPRA's (Thakur et al., 2024,
     https://arxiv.org/abs/2310.04353), whose bounds are on depth and on attempts, too.
@@ -51,9 +53,18 @@ class DepthFirstSearch(BestFirstSearch):
             if edge.kind is TacticFate.ADVANCED:
                 child = visit.expansion.children[-1]
                 await self._weigh(progress, [child])
-                [child.priority] = await self._score(progress, [child.leaf(progress.theorem)])
-                if child.depth < self.max_depth and progress.meter.allows_expansion:
-                    trail.append(await self._enter(progress, child))
+            elif edge.kind is TacticFate.MERGED and self._is_nearer(rival := visit.expansion.rivals[-1]):
+                child, *_ = progress.tree.move(rival)
+                visit.expansion.children.append(child)
+            else:
+                continue
+            [child.priority] = await self._score(progress, [child.leaf(progress.theorem)])
+            if child.depth < self.max_depth and progress.meter.allows_expansion:
+                trail.append(await self._enter(progress, child))
+
+    def _is_nearer(self, rival: Rival) -> bool:
+        """Whether a state that was left alone for its depth was met again where it may be followed."""
+        return rival.node.status is NodeStatus.OPEN and rival.parent.depth + 1 < self.max_depth <= rival.node.depth
 
     async def _enter(self, progress: SearchProgress, node: Node) -> _Visit:
         expansion = self._begin(progress, node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from leanebm._shown import shown
 from leanebm.core import Candidate, Node
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import Expansion, SearchProgress
@@ -22,13 +23,15 @@ class ProbingSearch(BestFirstSearch):
         parts: as of :class:`BestFirstSearch`.
 
     Raises:
-        ValueError: ``log_prob`` is above 0.
+        ValueError: ``log_prob`` is above 0 or not finite, or a probe is blank.
     """
 
     def __init__(
         self, *, probes: tuple[str, ...] = ("rfl", "assumption"), log_prob: float = -1.0, **parts: Any
     ) -> None:
         super().__init__(**parts)
+        if not all(probe.strip() for probe in probes):
+            raise ValueError(f"probes are a list of tactics, none of them blank, not {shown(probes)}")
         self.probes = probes
         self.log_prob = log_prob
         self._probes = [Candidate(probe, log_prob) for probe in self.probes]

@@ -91,9 +91,13 @@ class SearchProgress:
             self._seconds[phase] += self.meter.elapsed_s - started_s
 
     def begin_expansion(self, node: Node) -> Expansion:
-        """Count ``node`` as expanded from now on; it stays ``PARTIAL`` until the expansion is closed."""
+        """Count ``node`` as expanded from now on; it stays ``PARTIAL`` until the expansion is closed.
+
+        A node that is expanded several times keeps its first place in the order of expansion.
+        """
         node.status = NodeStatus.PARTIAL
-        node.expansion = self.meter.expansions
+        if node.expansion is None:  # goals proved apart are asked about one by one
+            node.expansion = self.meter.expansions
         self.meter.expansions += 1
         return Expansion(self.tree, node)
 

@@ -30,17 +30,17 @@ class PuctSearch(BestFirstSearch):
     et al., 2020, https://arxiv.org/abs/1911.08265, appendix B), as is the default of ``c``.
 
     Args:
-        c: how much priors and few visits count beside values, at least 0.
+        c: how much priors and few visits count beside values: finite, at least 0.
         parts: as of :class:`BestFirstSearch`.
 
     Raises:
-        ValueError: ``c`` is below 0.
+        ValueError: ``c`` is below 0, or not finite.
     """
 
     def __init__(self, *, c: float = 1.25, **parts: Any) -> None:
         super().__init__(**parts)
-        if not c >= 0:
-            raise ValueError(f"c weighs exploration, so it is at least 0, not {c}")
+        if not 0 <= c < math.inf:
+            raise ValueError(f"c weighs exploration, so it is finite and at least 0, not {c}")
         self.c = c
 
     def select(self, progress: SearchProgress) -> Node:

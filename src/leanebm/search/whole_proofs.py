@@ -13,8 +13,11 @@ from leanebm.core import Candidate, Node, NodeStatus, TacticFate
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import Expansion, SearchProgress
 
-_NEXT_TACTIC: Final = re.compile(r"\n+(?=[^\s|)\]}⟩])(?!<;>)")
+_NEXT_TACTIC: Final = re.compile(r"\n+(?=[^\s|)\]}⟩])(?!<;>|else\b)")
 """A line break before a line that is not indented and does not go on with what stands before it."""
+
+_COMMENT: Final = re.compile(r"(?:\s*(?:--[^\n]*|/-(?:(?!/-|-/).)*-/))*\s*", re.DOTALL)
+"""Nothing but comments, none of them within another."""
 
 
 class WholeProofSearch(BestFirstSearch):
@@ -68,7 +71,8 @@ def _hand_over(found: Expansion, expansion: Expansion) -> None:
 
 
 def _tactics_of(candidate: Candidate) -> list[Candidate]:
-    tactics = re.split(_NEXT_TACTIC, dedent(candidate.tactic).strip()) if "\n" in candidate.tactic else []
+    parts = re.split(_NEXT_TACTIC, dedent(candidate.tactic).strip()) if "\n" in candidate.tactic else []
+    tactics = [part for part in parts if not re.fullmatch(_COMMENT, part)]
     if len(tactics) < 2:
         return [candidate]
     return [attrs.evolve(candidate, tactic=tactic, log_prob=candidate.log_prob / len(tactics)) for tactic in tactics]

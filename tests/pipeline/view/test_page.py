@@ -162,6 +162,16 @@ async def test_a_link_opens_what_it_says_and_folding_hides_what_is_below(
 
 
 @in_browser
+async def test_a_link_with_words_that_name_nothing_shows_the_page(searched: MakeSearched, tmp_path: Path) -> None:
+    run = await searched("turned\u202eround", {"a/b#c%d": "8"})
+    async with opened(tmp_path, f"{write_view(run).as_uri()}#c=constructor&s=toString&r=__proto__&n=x") as page:
+        assert await text(page, "#title h2") == "a/b#c%d"
+        assert await page.value("[colour.value, show.value].join()") == "status,everything"
+        assert (await text(page, "#runs")).partition(" (")[0].endswith("turned\\u202eround")
+        assert "#t=a%2Fb%23c%25d" in await page.value("location.href")
+
+
+@in_browser
 async def test_text_from_outside_is_shown_and_does_nothing(
     searched: MakeSearched, hostile_world: ToyWorld, tmp_path: Path
 ) -> None:

@@ -28,13 +28,15 @@ def write_view(
         output: the file; ``view.html`` in the run's folder if ``None``.
 
     Raises:
-        ConfigError: there is no such theorem.
+        ConfigError: there is no such theorem, or ``output`` is a shard of what is shown.
         TrajectoryError: there is no trajectory, or a shard is damaged or of another version.
         OSError: the file cannot be written.
     """
     views = [RunView(Path(path)) for path in (run, beside) if path is not None]
-    runs = [view.as_json(number, theorem=theorem) for number, view in enumerate(views)]
     path = view_file(run) if output is None else Path(output)
+    for view in views:
+        view.spare(path)
+    runs = [view.as_json(number, theorem=theorem) for number, view in enumerate(views)]
     write_atomically(path, viewer_page(runs, _trees(views, runs)).encode())
     return path
 

@@ -111,6 +111,15 @@ class RunView:
         [(_, tree)] = self.trees({theorem: theorem})
         return tree
 
+    def spare(self, output: Path) -> None:
+        """Make sure that writing ``output`` destroys nothing of the run.
+
+        Raises:
+            ConfigError: it is one of the run's shards.
+        """
+        if output.resolve() in (path.resolve() for path in self._shard_paths()):
+            raise ConfigError(f"{output} holds the run's search trees:", ["give another file @ --output"])
+
     def _shard_paths(self) -> list[Path]:
         if self.path.is_file():
             return [self.path]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import attrs
-from attrs.validators import ge, instance_of
+from attrs.validators import ge, gt, instance_of, lt
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
@@ -24,7 +25,7 @@ class DepthRamp:
     full_at: int = attrs.field(default=4, validator=[instance_of(int), ge(1)])
     """Tactics from the root at which the scorer counts in full, at least 1."""
 
-    centre: float = 0.0
+    centre: float = attrs.field(default=0.0, validator=[gt(-math.inf), lt(math.inf)])
     """The score's typical value, so that a state gains or loses by the ramp only where it is better or worse."""
 
     __repr__ = fitting_repr
