@@ -263,6 +263,30 @@ async def test_equal_questions_at_the_same_time_are_answered_in_the_order_they_w
     assert await ask(Cassette.replay(tmp_path / "a.gz").policy()) == recorded
 
 
+async def test_a_miss_where_the_recording_was_broken_off_says_so(tmp_path: Path) -> None:
+    async def interrupted() -> None:
+        with Cassette.record(tmp_path / "a.gz") as cassette:
+            await cassette.energy_model(Model()).energies(STATES[:1])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await interrupted()
+    with pytest.raises(CassetteMiss, match=r"had been broken off by then \(KeyboardInterrupt\)"):
+        await Cassette.replay(tmp_path / "a.gz").energy_model().energies(STATES[1:2])
+
+
+async def test_numbers_of_numpys_are_recorded(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+
+    class Policy:
+        async def propose(self, _: ProofState, __: int) -> Sequence[Candidate]:
+            return (Candidate("rfl", numpy.float32(-0.3), num_tokens=numpy.int64(2)),)
+
+    with Cassette.record(tmp_path / "a.gz") as cassette:
+        recorded = await cassette.policy(Policy()).propose(STATES[0], 1)
+    assert await Cassette.replay(tmp_path / "a.gz").policy().propose(STATES[0], 1) == recorded
+
+
 # --- the file -----------------------------------------------------------------------------------
 
 

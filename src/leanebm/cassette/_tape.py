@@ -77,6 +77,7 @@ class Recording:
         self._failure: OSError | None = None
         self._numbers = itertools.count()
         self.about: dict[str, Any] = {}
+        self.broken_off_by: str | None = None
         self._write({"leanebm_cassette": VERSION, "leanebm_version": version("leanebm")})
         self._file.flush()
 
@@ -139,7 +140,9 @@ class Recording:
                 self._left_out,
             )
         self._room += MAX_LINE_BYTES
-        self._write({"end": {"answers": self._answers, "left_out": self._left_out}})
+        self._write(
+            {"end": {"answers": self._answers, "left_out": self._left_out, "broken_off_by": self.broken_off_by}}
+        )
         try:
             self._file.close()
         except OSError as error:
@@ -158,7 +161,7 @@ class Recording:
             self._guarded(self._file.flush)
 
     def _write(self, value: Mapping[str, Any]) -> bool:
-        line = json.dumps(value).encode() + b"\n"
+        line = json.dumps(value, default=_of_numpy).encode() + b"\n"
         if len(line) > min(self._room, MAX_LINE_BYTES):
             self._room = 0
             return False
@@ -173,6 +176,13 @@ class Recording:
             except OSError as error:
                 self._failure = error
         return self._failure is None
+
+
+def _of_numpy(number: Any) -> Any:
+    """A number of NumPy's or torch's, which a part of somebody's own may answer with."""
+    if not hasattr(number, "item"):
+        raise TypeError(f"a cassette holds JSON values, and this is none: {shown(number)}")
+    return number.item()
 
 
 @attrs.define
@@ -267,6 +277,8 @@ class Replay:
             why = "the recording ended early, without its last line: the process that made it was killed"
         elif self._end.get("left_out"):
             why = f"the recording was full; {self._end['left_out']} answers were left out of it"
+        elif self._end.get("broken_off_by"):
+            why = f"what was recorded had been broken off by then ({self._end['broken_off_by']}), or never asked this"
         else:
             why = "this was not asked when it was recorded: replay it with the settings it was made with"
         return CassetteMiss(f"{self._path} holds no answer to what was asked: {cut(question.words, 2000)}\n{why}")

@@ -96,6 +96,9 @@ class Cassette:
             tape = Recording(file, max_bytes=max_bytes)
             try:
                 yield cls(tape)
+            except BaseException as error:
+                tape.broken_off_by = type(error).__name__
+                raise
             finally:
                 if tape.is_empty:  # whatever was to be recorded never began
                     path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from leanebm.core import Candidate, Theorem
 from leanebm.data import proofs_of, read_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline import Results, ResultTable, RunConfig, SearchRun, certified_proofs, columns_of
+from leanebm.pipeline.results import results
 from leanebm.pipeline.results.result_table import schema_of
 from leanebm.policy import PROMPT_FORMATS
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
@@ -205,3 +206,15 @@ async def test_an_absent_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match="needs the extra 'data'"):
         getattr(Results(run), method)()
+
+
+async def test_a_table_is_the_same_however_many_rows_are_taken_at_a_time(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Results(run).arrow("tactics")
+    monkeypatch.setattr(results, "_ROWS_AT_A_TIME", 3)
+    few = Results(run).arrow("tactics")
+    assert few.column(0).num_chunks > whole.column(0).num_chunks == 1
+    assert few.equals(whole)
+    Results(run).write("tactics", tmp_path / "few.jsonl")
+    assert [json.loads(line) for line in (tmp_path / "few.jsonl").read_text().splitlines()] == whole.to_pylist()

@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CONVERSES: Final = frozenset({ResultTable.CHAT, ResultTable.CHAT_PREFERENCES})
+_ROWS_AT_A_TIME: Final = 10_000
 _NO_GOALS: Final = "no goals"
 _TURNED: Final = "rotate_left"
 """Begins a tactic that was tried on another goal than the first, which a policy is shown otherwise."""
@@ -87,7 +88,10 @@ class Results:
             TrajectoryError: a path holds no trajectory, or a shard is damaged or of another version.
         """
         table = ResultTable(table)
-        return pa.Table.from_pylist(list(self._rows(table)), schema=schema_of(table))
+        rows, schema = iter(self._rows(table)), schema_of(table)
+        # A row takes ten times the room as a dictionary: never all of them at once.
+        some = iter(lambda: list(islice(rows, _ROWS_AT_A_TIME)), [])
+        return pa.Table.from_batches((pa.RecordBatch.from_pylist(each, schema=schema) for each in some), schema)
 
     def pandas(self, table: ResultTable | str = ResultTable.THEOREMS) -> pd.DataFrame:
         """A data frame of pandas. Raises as :meth:`arrow`, and :class:`MissingExtra` without pandas."""
@@ -325,7 +329,8 @@ def _traced(proof: KnownProof) -> dict[str, Any]:
 
 
 def _as_jsonl(table: pa.Table) -> bytes:
-    return b"".join(json.dumps(row, ensure_ascii=False).encode(errors="replace") + b"\n" for row in table.to_pylist())
+    rows = (row for batch in table.to_batches() for row in batch.to_pylist())
+    return b"".join(json.dumps(row, ensure_ascii=False).encode(errors="replace") + b"\n" for row in rows)
 
 
 def _as_json(table: pa.Table) -> bytes:
