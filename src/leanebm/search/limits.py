@@ -35,8 +35,9 @@ class LimitsSearch(BestFirstSearch):
 
     def select(self, progress: SearchProgress) -> Node:
         """The best node within the limits, or else the best of all."""
-        # The frontier runs from its best node to its worst, and min() keeps to the first of equals.
-        return progress.frontier.take(min(progress.frontier, key=self._is_beyond))
+        # The frontier runs from its best node to its worst.
+        within = next((node for node in progress.frontier if not self._is_beyond(node)), None)
+        return progress.frontier.pop() if within is None else progress.frontier.take(within)
 
     def _is_beyond(self, node: Node) -> bool:
         haves = takewhile(lambda step: head_of(step.tactic or "") == "have", _steps(node))
