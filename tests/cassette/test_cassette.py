@@ -287,6 +287,18 @@ async def test_numbers_of_numpys_are_recorded(tmp_path: Path) -> None:
     assert await Cassette.replay(tmp_path / "a.gz").policy().propose(STATES[0], 1) == recorded
 
 
+async def test_what_was_noted_and_all_but_the_last_answers_are_on_the_file_at_any_time(tmp_path: Path) -> None:
+    with Cassette.record(tmp_path / "a.gz") as cassette:
+        cassette.note(settings="x = 1")
+        assert Cassette.replay(tmp_path / "a.gz").about["settings"] == "x = 1"
+        model = cassette.energy_model(Model())
+        for _ in range(40):
+            await model.energies(STATES[:1])
+        killed = Cassette.replay(tmp_path / "a.gz").energy_model()
+        for _ in range(20):
+            await killed.energies(STATES[:1])
+
+
 # --- the file -----------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ VERSION: Final = 1
 MAX_LINE_BYTES: Final = 64 * 2**20
 """Longest line of a cassette: no answer of Lean or of a server comes near it."""
 
-_LINES_PER_FLUSH: Final = 256
+_LINES_PER_FLUSH: Final = 16
 """So much may be lost if the process is killed."""
 
 _log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ class Recording:
     def note(self, facts: Mapping[str, Any]) -> None:
         self.about |= facts
         self._write({"about": dict(facts)})
+        self._guarded(self._file.flush)  # without its settings, what a killed process wrote would be of no use
 
     def put(self, kind: str, digest: str, value: Mapping[str, Any]) -> None:
         if (kind, digest) not in self._shelf and self._write({kind: digest, "is": value}):

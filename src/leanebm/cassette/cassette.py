@@ -75,7 +75,7 @@ class Cassette:
     def record(cls, path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[Self]:
         """Record into a new file at ``path``; its folder is made if it is not there.
 
-        What was answered before a kill is on the file, up to the last few hundred answers. A recording that is full,
+        What was answered before a kill is on the file, up to the last few answers. A recording that is full,
         or whose disk is, ends; what is recorded goes on.
 
         Args:
