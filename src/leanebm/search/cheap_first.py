@@ -26,8 +26,8 @@ class CheapFirstSearch(BestFirstSearch):
     probability, times how often such a tactic goes through (Laplace's rule), over what it takes.
 
     All candidates are run, unless one ends the proof or the budget ends first. So with a budget of expansions this
-    proves what best-first search proves; what it can save is tactic calls and seconds. Its order depends on
-    measured times, so no two runs need be alike.
+    proves what best-first search proves, but for ties and equal states; what it can save is tactic calls and seconds.
+    Its order depends on measured times, so no two runs need be alike.
     """
 
     async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:
