@@ -62,7 +62,9 @@ def tests(session: nox.Session) -> None:
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
     install(session, "data", "embedded", "energy", "mcp", "serve", "test")
-    run_pytest(session, *session.posargs)
+    # Most tests wait for a process, a file or a clock: three at once take little more than one.
+    # Those of one file stay in one process, so that what they share is made once.
+    run_pytest(session, "-n", "3", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session
@@ -96,9 +98,8 @@ def hash_seeds(session: nox.Session) -> None:
     """Run the tests that need no Lean in ten random orders, under ten hash seeds."""
     install(session, "data", "embedded", "energy", "mcp", "serve", "test")
     for seed in range(10):
-        run_pytest(
-            session, "-q", "-m", "not lean", f"--randomly-seed={seed}", *session.posargs, PYTHONHASHSEED=str(seed)
-        )
+        chosen = ["-q", "-m", "not lean", f"--randomly-seed={seed}", "-n", "3", "--dist", "loadfile"]
+        run_pytest(session, *chosen, *session.posargs, PYTHONHASHSEED=str(seed))
 
 
 @nox.session(python=PYTHONS)
