@@ -207,12 +207,22 @@ async def test_one_connection_too_many_is_told_so_and_has_its_place_once_another
     assert reply.json["text"] == "a#0"
 
 
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    """What is read until the other side closes; nothing if it had closed before our first byte arrived (a reset)."""
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
 async def test_hundreds_that_never_finish_are_cut_off_and_leave_nothing_behind(serve: Any, connect: Connect) -> None:
     client = await serve(max_connections=300, receive_s=0.05)
     held = [await connect(client.url, said) for said in (NOTHING, HALF_A_HEAD, HALF_A_BODY) for _ in range(100)]
-    ends = [await reader.read() for reader, _ in held]
+    ends = [await until_closed(reader) for reader, _ in held]
     assert set(ends[:200]) <= {b""}
-    assert all(end.startswith(b"HTTP/1.1 408 ") for end in ends[200:])
+    said = [end for end in ends[200:] if end]
+    assert said, "a machine so slow that every connection was cut before it said anything shows nothing here"
+    assert all(end.startswith(b"HTTP/1.1 408 ") for end in said)
     assert (await client.generate(text="a")).status == 200
 
 
