@@ -43,7 +43,9 @@ _OPEN = {"file": "open Nat", **_OFF, "inheritEnv": True}
 _NOT_OPEN = {"file": "", **_OFF, "inheritEnv": True}
 _OR = {"expr": "∀ (p q: Prop), p ∨ q → q ∨ p"}
 _SUM = {"expr": "∀ n : Nat, n + 1 = succ n"}
-_POWERS = "theorem t : 2 ^ 2 ^ 2 ^ 2 ^ 2 ^ 2 = 0 := by decide"
+_SLOW = """set_option maxHeartbeats 0 in
+set_option maxRecDepth 10000 in
+theorem slow : ∀ a b c : Fin 40, a + b + c = c + b + a := by decide"""  # minutes, were it not for the limit
 
 Line = tuple[str, dict[str, Any], dict[str, Any]]
 
@@ -80,7 +82,7 @@ _DIALOGUES: dict[str, list[Line]] = {
     ],
     "one time limit for all commands": [
         ("options.set", {"timeout": 300}, {}),
-        ("frontend.process", {"file": _POWERS, **_OFF}, {"error": "io"}),
+        ("frontend.process", {"file": _SLOW, **_OFF}, {"error": "io"}),
         ("options.set", {"timeout": 0}, {}),
         ("stat", {}, {"nGoals": 0}),
     ],
