@@ -130,6 +130,6 @@ class EnergyTrainerConfig:
         """The learning rate of step ``1 … max_steps``: a line up, then half a cosine down to 0."""
         warmup = self.warmup_fraction * max_steps
         if step <= warmup:
-            return self.learning_rate * step / warmup
+            return self.learning_rate * (step / warmup)
         progress = (step - warmup) / (max_steps - warmup)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
