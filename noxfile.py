@@ -150,7 +150,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; any warning, stale page or undocumented public name is an error."""
-    install(session, "embedded", "energy", "serve", "docs")
+    install(session, "embedded", "energy", "serve", "test", "docs")  # test: leanebm.testing has fixtures for pytest
     session.run("python", "docs/generate_cli.py", "--check")
     for builder, *fresh in (("html", "-E"), ("doctest",)):  # the second takes what the first has read
         options = ["-W", "-n", *fresh, "-d", "docs/_build/doctrees", "-b", builder]
