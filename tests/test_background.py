@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from leanebm._background import Background
+from leanebm._background import Background, LazyBackground
 from leanebm.errors import PartBroken, PoolClosed
 
 
@@ -210,3 +210,41 @@ def test_a_forked_process_is_told_instead_of_waiting_for_a_thread_that_it_lacks(
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert thing.call(nothing()) == 7
     thing.stop()
+
+
+def test_the_first_use_starts_it_once_whoever_comes_first() -> None:
+    entered: list[int] = []
+
+    @asynccontextmanager
+    async def context() -> AsyncIterator[int]:
+        await asyncio.sleep(0)
+        entered.append(1)
+        yield 5
+
+    lazy = LazyBackground(context, name="the thing")
+    assert (lazy.state, entered) == ("not started", [])
+    threads = [threading.Thread(target=lazy.started) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (lazy.state, entered, lazy.started().value) == ("ready", [1], 5)
+    lazy.close()
+    lazy.close()
+    assert lazy.state == "closed"
+    with pytest.raises(PoolClosed, match="the thing is closed; make another one"):
+        lazy.started()
+
+
+def test_one_that_is_forgotten_ends() -> None:
+    left = threading.Event()
+
+    @asynccontextmanager
+    async def context() -> AsyncIterator[None]:
+        yield
+        left.set()
+
+    lazy = LazyBackground(context, name="the thing")
+    lazy.started()
+    del lazy
+    assert left.wait(30)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+import weakref
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Generic, TypeVar, final
@@ -152,3 +153,50 @@ class Background(Generic[R]):
         async with self._context as value:
             self._opened.set_result(value)
             await self._leave.wait()
+
+
+@final
+class LazyBackground(Generic[R]):
+    """A :class:`Background` that the first use starts, whichever thread comes first, and :meth:`close` ends for good.
+
+    One that is forgotten ends with the last reference to it.
+
+    Args:
+        opening: makes what to hold. It must not refer to whoever has this, whose end would wait for the collector.
+        name: what messages call it, and its thread.
+    """
+
+    def __init__(self, opening: Callable[[], AbstractAsyncContextManager[R]], *, name: str) -> None:
+        self._opening = opening
+        self._name = name
+        self._starting = threading.Lock()
+        self._background: Background[R] | None = None
+        self._is_closed = False
+
+    @property
+    def state(self) -> str:
+        """In a word or two, for a ``repr``."""
+        return "closed" if self._is_closed else "not started" if self._background is None else "ready"
+
+    def started(self) -> Background[R]:
+        """The background, started if this is the first use; raises what entering the context raises.
+
+        Raises:
+            PoolClosed: it was closed.
+        """
+        with self._starting:
+            if self._is_closed:
+                raise PoolClosed(f"{self._name} is closed; make another one")
+            if self._background is None:
+                background = Background(self._opening(), name=self._name)
+                background.start()
+                weakref.finalize(self, background.release)
+                self._background = background
+            return self._background
+
+    def close(self) -> None:
+        """Leave the context. Closing twice is allowed."""
+        with self._starting:
+            self._is_closed = True
+            if self._background is not None:
+                self._background.stop()

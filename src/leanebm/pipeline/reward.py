@@ -6,16 +6,15 @@ import asyncio
 import logging
 import math
 import re
-import threading
-import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, final
 
 import attrs
 
-from leanebm._background import Background
+from leanebm._background import LazyBackground
 from leanebm._shown import shown
 from leanebm.core import Certificate, ProofCertifier, Theorem
 from leanebm.core.limits import MAX_FILE_CHARACTERS
@@ -69,17 +68,13 @@ class ProofReward:
         if not 0 < deadline_s < math.inf:
             raise ValueError(f"a proof is given some seconds, not {deadline_s}")
         self._config = LeanPoolConfig.auto() if config is None else config
-        self._deadline_s = deadline_s
-        self._starting = threading.Lock()
-        self._background: Background[_Certifiers] | None = None
-        self._is_closed = False
+        self._background = LazyBackground(partial(_certifiers, self._config, deadline_s), name="the reward")
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else "not started" if self._background is None else "ready"
-        return f"<ProofReward: {state}>"
+        return f"<ProofReward: {self._background.state}>"
 
     def __enter__(self) -> Self:
-        self._started()
+        self._background.started()
         return self
 
     def __exit__(
@@ -108,26 +103,12 @@ class ProofReward:
         """
         theorems = _theorems(len(completions), columns, self._config.imports)
         texts = [_text(completion) for completion in completions]
-        background = self._started()
+        background = self._background.started()
         return background.call(background.value.rewards(theorems, [proof_in(text) for text in texts]))
 
     def close(self) -> None:
         """End the certifiers. Closing twice is allowed."""
-        with self._starting:
-            self._is_closed = True
-            if self._background is not None:
-                self._background.stop()
-
-    def _started(self) -> Background[_Certifiers]:
-        with self._starting:
-            if self._is_closed:
-                raise PoolClosed("the reward is closed; make another one")
-            if self._background is None:
-                background = Background(_certifiers(self._config, self._deadline_s), name="the reward")
-                background.start()
-                weakref.finalize(self, background.release)
-                self._background = background
-            return self._background
+        self._background.close()
 
 
 @asynccontextmanager

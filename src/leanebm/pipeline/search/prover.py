@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-import threading
-import weakref
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, final
 
 import attrs
 
-from leanebm._background import Background
+from leanebm._background import LazyBackground
 from leanebm.core import Theorem
-from leanebm.errors import PoolClosed
 from leanebm.lean.embedded import InstallStage
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, PipelineEvent, StageProgressed
 from leanebm.pipeline.search.proof_run import ProofAttempt, attempt, for_one_proof, theorem_of
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.pipeline.workbench import WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget
 
 _log = logging.getLogger(__name__)
@@ -68,13 +66,10 @@ class Prover:
     ) -> None:
         self._config = for_one_proof(RunConfig() if config is None else config)
         self._observer = _FirstUse() if observer is None else observer
-        self._opening = opening
-        self._starting = threading.Lock()
-        self._background: Background[Workbench] | None = None
-        self._is_closed = False
+        self._background = LazyBackground(partial(opening, self._config, self._observer), name="the prover")
 
     def __enter__(self) -> Self:
-        self._started()
+        self._background.started()
         return self
 
     def __exit__(
@@ -84,8 +79,7 @@ class Prover:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else "not started" if self._background is None else "ready"
-        return f"<Prover: {state}>"
+        return f"<Prover: {self._background.state}>"
 
     def prove(
         self,
@@ -115,28 +109,14 @@ class Prover:
         if not isinstance(theorem, Theorem):
             theorem = theorem_of(theorem, header=header, context=context, imports=self._config.lean.imports)
         search = self._config.search if budget is None else attrs.evolve(self._config.search, budget=budget)
-        background = self._started()
+        background = self._background.started()
         return background.call(
             attempt(theorem, background.value, search=search, tactics=tactics, observer=self._observer)
         )
 
     def close(self) -> None:
         """End Lean and everything else. Closing twice is allowed."""
-        with self._starting:
-            self._is_closed = True
-            if self._background is not None:
-                self._background.stop()
-
-    def _started(self) -> Background[Workbench]:
-        with self._starting:
-            if self._is_closed:
-                raise PoolClosed("the prover is closed; make another one")
-            if self._background is None:
-                background = Background(self._opening(self._config, self._observer), name="the prover")
-                background.start()
-                weakref.finalize(self, background.release)
-                self._background = background
-            return self._background
+        self._background.close()
 
 
 def prove(
