@@ -7,34 +7,14 @@
  * The double's entrance is not called `main`: the REPL that it imports has one.
  */
 
-const crypto = require('node:crypto');
 const path = require('node:path');
 
 const [sources, script, version, ...imports] = process.argv.slice(2);
-const { boot, run, writeAll } = require(path.join(sources, 'runtime.js'));
-const { Watchdog } = require(path.join(sources, 'watchdog.js'));
+const { bootKeyed } = require(path.join(sources, 'keyed.js'));
+const { run } = require(path.join(sources, 'runtime.js'));
 
 run(async () => {
-  const leanPath = process.env.LEAN_PATH.split(':');
-  const key = crypto.randomBytes(16).toString('hex');
-  let watchdog;
-
-  const withoutKey = (line) => (line.toString('latin1', 0, key.length) === key ? line.subarray(key.length) : null);
-  const onStderrLine = (line) => {
-    const order = withoutKey(line);
-    if (order === null) return writeAll(2, line);
-    const [verb, timeoutMs, address] = order.toString().trim().split(' ');
-    if (verb === 'arm') watchdog.arm(Number(timeoutMs), Number(address));
-    else watchdog.disarm();
-  };
-  const onStdoutLine = (line) => {
-    const answer = withoutKey(line);
-    writeAll(answer === null ? 2 : 1, answer ?? line);
-  };
-
-  const lean = await boot({ folder: path.dirname(script), onStdoutLine, onStderrLine });
-  watchdog = new Watchdog(lean.memory);
-  lean.initialize({ readOnly: leanPath, leanPath });
+  const { lean, key } = await bootKeyed(script, process.env.LEAN_PATH.split(':'));
   const words = () => new Uint32Array(lean.memory.buffer);
   const noOptions = words()[lean.exports.l_Lean_Options_empty.value >> 2];
   const found = lean.exports.lean_eval_const(lean.importModules(['Double']), noOptions, lean.name('doubleMain'));
