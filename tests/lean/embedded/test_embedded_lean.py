@@ -38,7 +38,8 @@ def test_v8_does_not_use_up_the_whole_stack() -> None:
 
 
 def test_our_sources_ship_with_the_package() -> None:
-    for name in ("Repl.lean", "compile.lean", "keyed.js", "launch.js", "launch_compile.js", "runtime.js", "watchdog.js"):
+    scripts = ("keyed.js", "launch.js", "launch_compile.js", "runtime.js", "watchdog.js")
+    for name in ("Repl.lean", "compile.lean", *scripts):
         assert (REPL_SOURCES / name).is_file()
 
 
