@@ -3,7 +3,7 @@
 from leanebm.storage.atomic_file import SCRATCH_SUFFIX, remove_scratch, write_atomically
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
 from leanebm.storage.run_info import RunInfo, settings_leaves
-from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards
+from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards, shard_paths
 from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "read_shards",
     "remove_scratch",
     "settings_leaves",
+    "shard_paths",
     "write_atomically",
 ]

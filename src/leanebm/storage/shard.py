@@ -286,6 +286,12 @@ def _first_bad_row(table: pa.Table, shard_format: ShardFormat[R, T]) -> int:
     raise AssertionError("rows that cannot be read together can be read one by one")
 
 
+def shard_paths(path: Path | str) -> list[Path]:
+    """The shards of a folder that are there now, in their order; or the one shard that ``path`` is."""
+    path = Path(path)
+    return [path] if path.is_file() else sorted(path.glob(SHARD_PATTERN))
+
+
 def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R, T]:
     """Open a folder of shards, or a single shard. Only footers are read.
 
@@ -293,9 +299,7 @@ def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R
         TrajectoryError: there is none at ``path``, or a shard is damaged, of another kind or version.
     """
     path = Path(path)
-    if path.is_file():
-        return ShardSet(path, shard_format, (Shard.open(path, shard_format),))
-    shards = sorted(path.glob(SHARD_PATTERN))
+    shards = shard_paths(path)
     if not shards:
         what = "holds no finished shard" if path.is_dir() else "does not exist"
         raise TrajectoryError(

@@ -11,6 +11,7 @@ from leanebm.trajectory.schema import (
     Trajectory,
     TrajectoryWriter,
     read_trajectory,
+    trajectory_path,
 )
 from leanebm.trajectory.summary import TrajectorySummary, summarise, summary_of
 
@@ -35,4 +36,5 @@ __all__ = [
     "read_trajectory",
     "summarise",
     "summary_of",
+    "trajectory_path",
 ]

@@ -114,8 +114,13 @@ def read_trajectory(path: str | os.PathLike[str]) -> Trajectory:
     Raises:
         TrajectoryError: there is none at ``path``, or a shard is damaged or of another version.
     """
+    return read_shards(trajectory_path(path), TRAJECTORY_FORMAT)
+
+
+def trajectory_path(path: str | os.PathLike[str]) -> Path:
+    """Where the shards are: in a run's folder if that has a trajectory, or else ``path`` itself."""
     in_run = Path(path) / TRAJECTORY_FOLDER
-    return read_shards(in_run if in_run.is_dir() else Path(path), TRAJECTORY_FORMAT)
+    return in_run if in_run.is_dir() else Path(path)
 
 
 @final

@@ -15,8 +15,8 @@ from leanebm._shown import counted, shown
 from leanebm._viewer import TREE_COLUMNS, short_key, theorem_json
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.search.summary import is_remembered
-from leanebm.storage import RunInfo, Shard, ShardSet
-from leanebm.trajectory import TRAJECTORY_FOLDER, TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow
+from leanebm.storage import RunInfo, Shard, ShardSet, shard_paths
+from leanebm.trajectory import TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow, trajectory_path
 
 _ATTEMPT = ("tactic", "log_prob", "kind", "target", "message", "elapsed_s")
 
@@ -121,11 +121,8 @@ class RunView:
             raise ConfigError(f"{output} holds the run's search trees:", ["give another file @ --output"])
 
     def _shard_paths(self) -> list[Path]:
-        if self.path.is_file():
-            return [self.path]
-        in_run = self.path / TRAJECTORY_FOLDER
-        # A live run makes the folder in the folder only when it begins to write.
-        return sorted((in_run if in_run.is_dir() else self.path).glob("part-*.parquet"))
+        # Looked up anew each time: a live run makes the folder in the folder only when it begins to write.
+        return shard_paths(trajectory_path(self.path))
 
 
 def tree_json(rows: pa.Table) -> Tree:
