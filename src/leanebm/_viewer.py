@@ -31,7 +31,10 @@ TREE_COLUMNS: Final = (
     "parent", "tactic", "log_prob", "path_log_prob", "priority", "energy", "depth", "remaining_depth", "on_proof_path",
     "status", "expansion", "found_s", "tactic_s", "num_goals", "state_text", "state_key", "attempts",
 )  # fmt: skip
-"""What a page is told of each node. An attempt is ``[tactic, log_prob, kind, target, message, elapsed_s]``."""
+"""What a page is told of each node."""
+
+_ATTEMPT: Final = ("tactic", "log_prob", "kind", "target", "message", "elapsed_s")
+"""What it is told of each tactic that was run on one: a list in this order."""
 
 _COSTS: Final = (
     "nodes", "expansions", "tactic_calls", "policy_calls", "energy_calls",
@@ -58,6 +61,14 @@ def as_json(value: object) -> str:
 def short_key(key: str) -> str:
     """A state's key, short enough to stand in a page thousands of times."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def tree_json(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """A tree for the page, from a trajectory's columns."""
+    tree = {name: list(columns[name]) for name in TREE_COLUMNS}
+    tree["state_key"] = [short_key(key) for key in tree["state_key"]]
+    tree["attempts"] = [[[each[name] for name in _ATTEMPT] for each in attempts] for attempts in tree["attempts"]]
+    return tree
 
 
 def viewer_page(

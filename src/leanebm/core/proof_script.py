@@ -11,6 +11,7 @@ import attrs
 from leanebm._shown import fitting_repr
 
 _BULLET: Final = "· "
+_TURN: Final = "rotate_left"
 
 
 def _as_children(children: Iterable[Iterable[str | ProofStep]]) -> tuple[tuple[str | ProofStep, ...], ...]:
@@ -73,7 +74,12 @@ Proof = Sequence[str | ProofStep]
 
 def on_goal(goal: int, tactic: str) -> str:
     """``tactic`` as a block that runs on the open goal number ``goal``: the others follow behind it, in a ring."""
-    return f"rotate_left {goal}\n{_flush_left(tactic)}" if goal else tactic
+    return f"{_TURN} {goal}\n{_flush_left(tactic)}" if goal else tactic
+
+
+def is_turned(tactic: str) -> bool:
+    """Whether a text may be :func:`on_goal`'s for another goal than the first, which a policy saw otherwise."""
+    return tactic.startswith(_TURN)
 
 
 def tactic_blocks(proof: Proof) -> tuple[str, ...]:

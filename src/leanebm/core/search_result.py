@@ -10,7 +10,7 @@ import attrs
 from attrs.validators import deep_iterable, instance_of, optional
 
 from leanebm._shown import counted, fitting_repr, how_many, printable
-from leanebm._viewer import notebook_frame, short_key, theorem_json
+from leanebm._viewer import TREE_COLUMNS, notebook_frame, theorem_json, tree_json
 from leanebm.core.certificate import Certificate, CertificationRejected
 from leanebm.core.node import Edge, Node, NodeStatus
 from leanebm.core.outcome import SearchOutcome
@@ -35,9 +35,27 @@ def _node_values(nodes: tuple[Node, ...]) -> tuple[object, ...]:
     )
 
 
-def _attempt(edge: Edge) -> list[Any]:
-    target = -1 if edge.target is None else edge.target
-    return [on_goal(edge.goal, edge.tactic), edge.log_prob, edge.kind, target, edge.message, edge.elapsed_s]
+def _node_row(node: Node, remaining_depth: int) -> dict[str, Any]:
+    same = ("log_prob", "path_log_prob", "priority", "energy", "depth", "status", "found_s", "tactic_s")
+    return {name: getattr(node, name) for name in same} | {
+        "node": node.index,
+        "parent": -1 if node.parent is None else node.parent.index,
+        "state_key": node.state.key,
+        "state_text": node.state.text,
+        "num_goals": len(node.state.goals),
+        "tactic": None if node.tactic is None else on_goal(node.goal, node.tactic),
+        "remaining_depth": remaining_depth,
+        "on_proof_path": remaining_depth >= 0,
+        "expansion": -1 if node.expansion is None else node.expansion,
+        "attempts": [_attempt_row(edge) for edge in node.edges],
+    }
+
+
+def _attempt_row(edge: Edge) -> dict[str, Any]:
+    return {name: getattr(edge, name) for name in ("log_prob", "kind", "message", "elapsed_s")} | {
+        "tactic": on_goal(edge.goal, edge.tactic),
+        "target": -1 if edge.target is None else edge.target,
+    }
 
 
 _NODE_VALUES = tuple(field.name for field in attrs.fields(Node) if field.name not in {"parent", "edges"})
@@ -143,24 +161,18 @@ class SearchResult:
         told = f"{self.theorem.name}: {self.outcome.value}, {counted(len(self.nodes), 'node')}"
         theorem = theorem_json(self, self.statistics, error=str(self.error) if self.error is not None else None)
         run = {"name": told, "about": "", "notes": [], "theorems": [theorem | {"id": "tree-0-0"}]}
-        return f"<div>{html.escape(printable(told))}</div>{notebook_frame(run, self._columns())}"
+        rows = self.node_rows()
+        tree = tree_json({name: [row[name] for row in rows] for name in TREE_COLUMNS})
+        return f"<div>{html.escape(printable(told))}</div>{notebook_frame(run, tree)}"
 
-    def _columns(self) -> dict[str, list[Any]]:
-        """The nodes as a page is told of them; words and columns are a trajectory's."""
-        nodes, end = self.nodes, len(self.proof) - 1
+    def node_rows(self) -> list[dict[str, Any]]:
+        """What is recorded of each node, in order of discovery: the values of a trajectory's columns, by their names.
+
+        -1 stands for no node, for no expansion, and off the certified proof for the tactics to its end.
+        """
+        end = len(self.proof) - 1
         remaining = {node.index: end - position for position, node in enumerate(self.proof)}
-        same = ("log_prob", "path_log_prob", "priority", "energy", "depth", "status", "found_s", "tactic_s")
-        return {name: [getattr(node, name) for node in nodes] for name in same} | {
-            "parent": [-1 if node.parent is None else node.parent.index for node in nodes],
-            "tactic": [None if node.tactic is None else on_goal(node.goal, node.tactic) for node in nodes],
-            "expansion": [-1 if node.expansion is None else node.expansion for node in nodes],
-            "remaining_depth": [remaining.get(node.index, -1) for node in nodes],
-            "on_proof_path": [node.index in remaining for node in nodes],
-            "num_goals": [len(node.state.goals) for node in nodes],
-            "state_text": [node.state.text for node in nodes],
-            "state_key": [short_key(node.state.key) for node in nodes],
-            "attempts": [[_attempt(edge) for edge in node.edges] for node in nodes],
-        }
+        return [_node_row(node, remaining.get(node.index, -1)) for node in self.nodes]
 
     def tree_problems(self) -> list[str]:
         """How its nodes fail to be a tree in order of discovery, in sentences; none if they are one."""

@@ -13,11 +13,10 @@ from typing import Final
 import attrs
 
 from leanebm.core import SearchOutcome
+from leanebm.core.proof_script import is_turned
 from leanebm.trajectory import TrajectoryRow
 
 _GOAL_BREAK: Final = "\n\n"
-_TURNED: Final = "rotate_left"
-"""Begins a tactic that was tried on another goal than the first."""
 
 
 @attrs.frozen(order=True)
@@ -61,7 +60,7 @@ def _closed(row: TrajectoryRow, nodes: dict[int, TrajectoryRow]) -> Iterator[Clo
     distances = {
         attempt.tactic: _distance(nodes[attempt.target], others, nodes)
         for attempt in row.attempts
-        if attempt.target in nodes and not attempt.tactic.startswith(_TURNED)
+        if attempt.target in nodes and not is_turned(attempt.tactic)
     }
     known = {tactic: distance for tactic, distance in distances.items() if distance is not None}
     shortest = min(known.values(), default=0)
@@ -81,7 +80,7 @@ def _distance(start: TrajectoryRow, others: str, nodes: dict[int, TrajectoryRow]
             continue  # the other goals were changed, or are gone
         for attempt in row.attempts:
             child = nodes.get(attempt.target)
-            if child is not None and child.node not in seen and not attempt.tactic.startswith(_TURNED):
+            if child is not None and child.node not in seen and not is_turned(attempt.tactic):
                 seen.add(child.node)
                 waiting.append((child, distance + 1))
     return None

@@ -16,15 +16,13 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, SearchOutcome, TacticFate, Theorem
+from leanebm.core.proof_script import is_turned
 from leanebm.data import read_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.hindsight import closed_goals
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
 from leanebm.trajectory import TrajectoryRow, read_trajectory
-
-_TURNED = "rotate_left"
-"""Begins a tactic that was tried on another goal than the first, which the policy was shown otherwise."""
 
 
 def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:
@@ -211,7 +209,7 @@ def _refused(claim: str, rows: Iterable[TrajectoryRow]) -> Iterator[tuple[Lesson
         if row.outcome is SearchOutcome.INFRASTRUCTURE or not row.num_goals:
             continue
         for attempt in row.attempts:
-            if attempt.kind is TacticFate.REJECTED and not attempt.tactic.startswith(_TURNED):
+            if attempt.kind is TacticFate.REJECTED and not is_turned(attempt.tactic):
                 yield Lesson(claim, row.state_text, attempt.tactic), attempt.log_prob
 
 

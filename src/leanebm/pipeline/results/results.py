@@ -20,6 +20,7 @@ from attrs.validators import ge, instance_of
 from leanebm._extras import extra_needed
 from leanebm._shown import fitting_repr
 from leanebm.core import SearchOutcome, TacticFate
+from leanebm.core.proof_script import is_turned
 from leanebm.data import KnownProof, write_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline._rendering import fenced, rendered, written
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 _CONVERSES: Final = frozenset({ResultTable.CHAT, ResultTable.CHAT_PREFERENCES})
 _ROWS_AT_A_TIME: Final = 10_000
 _NO_GOALS: Final = "no goals"
-_TURNED: Final = "rotate_left"
-"""Begins a tactic that was tried on another goal than the first, which a policy is shown otherwise."""
 
 
 def _as_paths(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
@@ -240,7 +239,7 @@ def _refused(row: TrajectoryRow, chosen: str) -> list[tuple[str, str]]:
     found = {
         attempt.tactic: attempt
         for attempt in row.attempts
-        if attempt.kind is TacticFate.REJECTED and not attempt.tactic.startswith(_TURNED)
+        if attempt.kind is TacticFate.REJECTED and not is_turned(attempt.tactic)
     }
     kept = [each for each in found.values() if each.tactic.strip() not in other | {chosen.strip()}]
     return [(each.tactic, each.message) for each in sorted(kept, key=lambda each: (-each.log_prob, each.tactic))]

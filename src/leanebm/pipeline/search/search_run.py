@@ -15,8 +15,7 @@ from typing import Any, final
 import attrs
 
 from leanebm._shown import named_repr
-from leanebm.core import Edge, Node, ProofSearch, SearchOutcome, SearchResult, Theorem
-from leanebm.core.proof_script import on_goal
+from leanebm.core import ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline._concurrently import for_each, together
 from leanebm.pipeline.config import RunConfig
@@ -58,56 +57,22 @@ def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> T
 
 def rows_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> list[TrajectoryRow]:
     """One row per node, in order of discovery."""
-    proof = result.proof
-    remaining_depths = {node.index: len(proof) - 1 - position for position, node in enumerate(proof)}
+    of_all: dict[str, Any] = {
+        "run_id": run.run_id,
+        "theorem": result.theorem.name,
+        "statement": result.theorem.display,
+        "outcome": result.outcome,
+        "started_unix_s": started_unix_s,
+        "backend": run.backend,
+        "seed": run.seed,
+    }
     return [
-        _row(node, result, run, started_unix_s=started_unix_s, remaining_depth=remaining_depths.get(node.index, -1))
-        for node in result.nodes
+        TrajectoryRow(
+            **of_all | row | {"attempts": tuple(Attempt(**attempt) for attempt in row["attempts"])},
+            worker_epoch=node.state.ref.epoch,
+        )
+        for node, row in zip(result.nodes, result.node_rows(), strict=True)
     ]
-
-
-def _row(
-    node: Node, result: SearchResult, run: RunInfo, *, started_unix_s: float, remaining_depth: int
-) -> TrajectoryRow:
-    return TrajectoryRow(
-        run_id=run.run_id,
-        theorem=result.theorem.name,
-        statement=result.theorem.display,
-        outcome=result.outcome,
-        node=node.index,
-        parent=node.parent.index if node.parent is not None else -1,
-        state_key=node.state.key,
-        state_text=node.state.text,
-        num_goals=len(node.state.goals),
-        tactic=on_goal(node.goal, node.tactic) if node.tactic is not None else None,
-        log_prob=node.log_prob,
-        path_log_prob=node.path_log_prob,
-        priority=node.priority,
-        energy=node.energy,
-        depth=node.depth,
-        remaining_depth=remaining_depth,
-        on_proof_path=remaining_depth >= 0,
-        status=node.status,
-        expansion=node.expansion if node.expansion is not None else -1,
-        attempts=tuple(_attempt(edge) for edge in node.edges),
-        started_unix_s=started_unix_s,
-        found_s=node.found_s,
-        tactic_s=node.tactic_s,
-        worker_epoch=node.state.ref.epoch,
-        backend=run.backend,
-        seed=run.seed,
-    )
-
-
-def _attempt(edge: Edge) -> Attempt:
-    return Attempt(
-        tactic=on_goal(edge.goal, edge.tactic),
-        log_prob=edge.log_prob,
-        kind=edge.kind,
-        target=edge.target if edge.target is not None else -1,
-        message=edge.message,
-        elapsed_s=edge.elapsed_s,
-    )
 
 
 _MAX_UNRECORDED = 256

@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from leanebm._shown import counted, shown
-from leanebm._viewer import TREE_COLUMNS, short_key, theorem_json
+from leanebm._viewer import TREE_COLUMNS, theorem_json, tree_json
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.search.summary import is_remembered
 from leanebm.storage import RunInfo, Shard, ShardSet, shard_paths
 from leanebm.trajectory import TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow, trajectory_path
-
-_ATTEMPT = ("tactic", "log_prob", "kind", "target", "message", "elapsed_s")
 
 Tree = Mapping[str, list[Any]]
 """Columns, one entry per node: :data:`leanebm._viewer.TREE_COLUMNS`."""
@@ -98,7 +95,7 @@ class RunView:
                 rows = table.filter(pc.equal(table["theorem"], name))
                 if rows.num_rows:
                     told.add(name)
-                    yield names[name], tree_json(rows)
+                    yield names[name], tree_json(rows.sort_by("node").select(TREE_COLUMNS).to_pydict())
         for name in sorted(names.keys() - told):  # its proof could not be opened
             yield names[name], {column: [] for column in TREE_COLUMNS}
 
@@ -123,14 +120,6 @@ class RunView:
     def _shard_paths(self) -> list[Path]:
         # Looked up anew each time: a live run makes the folder in the folder only when it begins to write.
         return shard_paths(trajectory_path(self.path))
-
-
-def tree_json(rows: pa.Table) -> Tree:
-    """One theorem's rows, in the order of their nodes, as columns."""
-    tree: dict[str, list[Any]] = rows.sort_by("node").select(TREE_COLUMNS).to_pydict()
-    tree["state_key"] = [short_key(key) for key in tree["state_key"]]
-    tree["attempts"] = [[[each[name] for name in _ATTEMPT] for each in attempts] for attempts in tree["attempts"]]
-    return tree
 
 
 def _about(run: RunInfo) -> str:

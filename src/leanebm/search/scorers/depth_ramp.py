@@ -10,7 +10,7 @@ from attrs.validators import ge, gt, instance_of, lt
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
-from leanebm.errors import EnergyError
+from leanebm.search.scorers.weighted_sum import scores_of
 
 
 @attrs.frozen(kw_only=True)
@@ -41,9 +41,7 @@ class DepthRamp:
         Raises:
             EnergyError: the scorer did not score each leaf, or could not.
         """
-        scores = await self.scorer.score(leaves)
-        if len(scores) != len(leaves):
-            raise EnergyError(f"{type(self.scorer).__name__} gave {len(scores)} scores for {len(leaves)} leaves")
+        scores = await scores_of(self.scorer, leaves)
         return [
             min(1.0, leaf.depth / self.full_at) * (score - self.centre)
             for leaf, score in zip(leaves, scores, strict=True)

@@ -64,9 +64,18 @@ class WeightedSum:
         """
         totals = [0.0] * len(leaves)
         for term in self.terms:
-            scores = await term.scorer.score(leaves)
-            if len(scores) != len(leaves):
-                raise EnergyError(f"{type(term.scorer).__name__} gave {len(scores)} scores for {len(leaves)} leaves")
-            for i, score in enumerate(scores):
+            for i, score in enumerate(await scores_of(term.scorer, leaves)):
                 totals[i] += term.weight * (score - term.centre) / term.scale
         return totals
+
+
+async def scores_of(scorer: StateScorer, leaves: Sequence[Leaf]) -> Sequence[float]:
+    """What a scorer within a scorer gives.
+
+    Raises:
+        EnergyError: it did not score each leaf.
+    """
+    scores = await scorer.score(leaves)
+    if len(scores) != len(leaves):
+        raise EnergyError(f"{type(scorer).__name__} gave {len(scores)} scores for {len(leaves)} leaves")
+    return scores
