@@ -157,6 +157,75 @@ async def test_a_file_in_the_way_is_named(tmp_path: Path, shard_format: Format, 
             pytest.fail("it must not be entered")
 
 
+# --- several workers in one directory -----------------------------------------------------------
+
+
+async def test_workers_share_a_directory_and_each_sees_what_the_others_finished(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with (
+        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as first,
+        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as second,
+    ):
+        await second.write(*make_theorem("t2", run_id="run-2"))
+        await first.write(*make_theorem("t1"))
+    assert shards(tmp_path / "a") == shards(tmp_path / "b") == ["part-000000.parquet", "part-000001.parquet"]
+    assert {record.theorem.name for record in read_shards(tmp_path, shard_format).records} == {"t1", "t2"}
+    async with ShardWriter(tmp_path, shard_format, run=make_run("run-3"), config=AT_ONCE, part="a") as again:
+        assert again.completed().keys() == {"t1", "t2"}
+        await again.write(*make_theorem("t3", run_id="run-3"))
+    async with ShardWriter(tmp_path, shard_format, run=make_run("run-4"), config=AT_ONCE) as whole:
+        assert whole.completed().keys() == {"t1", "t2", "t3"}
+    assert not shards(tmp_path), "a worker writes nowhere but in its part"
+
+
+async def test_a_theorem_that_two_workers_finished_counts_once(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with (
+        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as first,
+        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as second,
+    ):
+        await second.write(*make_theorem("t1", run_id="run-2", num_rows=5))
+        await first.write(*make_theorem("t1", num_rows=3))
+        await first.write(*make_theorem("t2", is_final=False, num_rows=1))
+        await second.write(*make_theorem("t2", run_id="run-2", num_rows=2))
+    found = read_shards(tmp_path, shard_format)
+    assert {record.theorem.name: record.run_id for record in found.records} == {"t1": "run-1", "t2": "run-2"}
+    assert len(list(found.rows())) == 3 + 2
+
+
+async def test_unlike_workers_are_refused_before_any_of_them_has_found_anything(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun
+) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run(max_expansions=100), part="a"):
+        with pytest.raises(TrajectoryError, match=r"max_expansions: 200, not 100"):
+            async with ShardWriter(tmp_path, shard_format, run=make_run("run-2", max_expansions=200), part="b"):
+                pytest.fail("it must not be entered")
+    assert not shards(tmp_path / "b")
+
+
+async def test_a_directory_is_one_writers_or_is_shared_but_not_both(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanebm.storage.shard_writer._JOIN_S", 0.1)
+    refused = pytest.raises(TrajectoryError, match="another process is writing")
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), part="a"):
+        for part in ("a", None):
+            with refused:
+                async with ShardWriter(tmp_path, shard_format, run=make_run(), part=part):
+                    pytest.fail("it must not be entered")
+    async with ShardWriter(tmp_path, shard_format, run=make_run()):
+        with refused:
+            async with ShardWriter(tmp_path, shard_format, run=make_run(), part="b"):
+                pytest.fail("it must not be entered")
+    async with (
+        ShardWriter(tmp_path, shard_format, run=make_run()),
+        ShardWriter(tmp_path / "x", shard_format, run=make_run()),
+    ):
+        pass
+
+
 # --- misuse and failures ------------------------------------------------------------------------
 
 

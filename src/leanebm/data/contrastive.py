@@ -185,6 +185,7 @@ class ContrastiveWriter(ShardWriter[ContrastiveRecord, ContrastiveGroup]):
         run: the run that writes. If the folder holds shards of another run, its settings must agree.
         config: when shards are closed.
         pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
+        part: the name of the worker's own part; ``None`` if the whole directory is this writer's.
     """
 
     def __init__(
@@ -194,8 +195,9 @@ class ContrastiveWriter(ShardWriter[ContrastiveRecord, ContrastiveGroup]):
         run: RunInfo,
         config: ShardWriterConfig | None = None,
         pool_unlike_runs: bool = False,
+        part: str | None = None,
     ) -> None:
-        super().__init__(path, CONTRASTIVE_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs)
+        super().__init__(path, CONTRASTIVE_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs, part=part)
 
 
 def read_contrastive_set(path: Path | str) -> ContrastiveSet:

@@ -20,6 +20,8 @@ from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
 from leanebm.pipeline.energy.guidance import SHIPPED_HEAD, EnergyConfig, guided_scorer
 from leanebm.pipeline.energy.sources import EnergySources
+from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station
+from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun, Headroom
@@ -97,8 +99,10 @@ __all__ = [
     "ContrastiveReport",
     "ContrastiveRun",
     "DepthComparison",
+    "Ended",
     "EnergyConfig",
     "EnergySources",
+    "Engine",
     "Evaluation",
     "EvaluationRun",
     "FillReport",
@@ -113,9 +117,11 @@ __all__ = [
     "IterationManifest",
     "IterationRow",
     "IterationSummary",
+    "Job",
     "LabelConflicts",
     "LeanParts",
     "LibraryRun",
+    "LocalEngine",
     "LogObserver",
     "NegativeAudit",
     "NegativesConfig",
@@ -150,6 +156,7 @@ __all__ = [
     "StageRecord",
     "StageStarted",
     "StatementCheck",
+    "Station",
     "TheoremCheckRun",
     "TierCounts",
     "TunedArm",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -217,8 +218,8 @@ def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schem
 class ShardSet(Generic[R, T]):
     """What one or several runs of one configuration found, each theorem once.
 
-    A theorem that was worked on again, because it was lost the first time, counts with its last record;
-    rows of the earlier one are left out.
+    A theorem that was worked on again, because it was lost the first time, counts with its last record; one that two
+    workers finished counts with the first of these. Rows of the others are left out.
     """
 
     path: Path = attrs.field(converter=Path)
@@ -232,8 +233,13 @@ class ShardSet(Generic[R, T]):
 
     @property
     def records(self) -> tuple[R, ...]:
-        """Each theorem's last record, in the order in which theorems were first finished."""
-        return tuple({record.theorem.name: record for shard in self.shards for record in shard.records}.values())
+        """Each theorem's record that counts, in the order in which theorems were first recorded."""
+        found: dict[str, R] = {}
+        for record in chain.from_iterable(shard.records for shard in self.shards):
+            known = found.get(record.theorem.name)
+            if known is None or not known.is_final:
+                found[record.theorem.name] = record
+        return tuple(found.values())
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows of one shard after the other, so that no more than one is in memory.
@@ -287,9 +293,23 @@ def _first_bad_row(table: pa.Table, shard_format: ShardFormat[R, T]) -> int:
 
 
 def shard_paths(path: Path | str) -> list[Path]:
-    """The shards of a folder that are there now, in their order; or the one shard that ``path`` is."""
+    """The shards of a folder that are there now, in their order; or the one shard that ``path`` is.
+
+    Workers that share a folder each have one of their own in it, whose shards come after the folder's.
+    """
     path = Path(path)
-    return [path] if path.is_file() else sorted(path.glob(SHARD_PATTERN))
+    return [path] if path.is_file() else [*own_shard_paths(path), *sorted(path.glob(f"*/{SHARD_PATTERN}"))]
+
+
+def own_shard_paths(folder: Path) -> list[Path]:
+    """The shards of a folder without those of workers who share it."""
+    return sorted(folder.glob(SHARD_PATTERN))
+
+
+def next_number(folder: Path) -> int:
+    """The number of the next shard of ``folder`` itself."""
+    paths = own_shard_paths(folder)
+    return int(paths[-1].stem.removeprefix("part-")) + 1 if paths else 0
 
 
 def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R, T]:

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self
+from typing import Final, Generic, Self
 
 import attrs
 import pyarrow as pa
@@ -21,9 +22,22 @@ from leanebm._uninterrupted import uninterrupted
 from leanebm.core import Theorem
 from leanebm.errors import TrajectoryError
 from leanebm.storage.run_info import RunInfo
-from leanebm.storage.shard import SHARD_PATTERN, TEMPORARY_PATTERN, R, Shard, ShardFormat, StoredRecord, T, shard_path
+from leanebm.storage.shard import (
+    TEMPORARY_PATTERN,
+    R,
+    Shard,
+    ShardFormat,
+    StoredRecord,
+    T,
+    next_number,
+    shard_path,
+    shard_paths,
+)
 
 _log = logging.getLogger(__name__)
+
+_JOIN_S: Final = 60.0
+"""Seconds to wait for other workers that are joining the same folder."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +58,10 @@ class _Pending(Generic[R, T]):
     is_durable: asyncio.Future[None]
 
 
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(folder / ".lock", thread_local=False)
+
+
 def _finished(records: Iterable[StoredRecord]) -> dict[str, Theorem]:
     return {record.theorem.name: record.theorem for record in records if record.is_final}
 
@@ -53,7 +71,9 @@ class ShardWriter(Generic[R, T]):
 
     :meth:`write` returns when the theorem's shard is on the disk, and theorems that finish at about
     the same time share one. Leaving the context writes what is left, also after a cancellation.
-    A directory has one writer at a time; a killed one leaves no lock behind.
+    A directory has one writer at a time, or several workers that each write to a part of it, a directory of their own
+    in it; a killed one leaves no lock behind. A worker leaves a shard without a theorem when it joins: its settings are
+    compared with those of the others before any of them has found anything.
 
     Args:
         path: the directory; made if it is not there.
@@ -61,6 +81,7 @@ class ShardWriter(Generic[R, T]):
         run: the run that writes. If the directory holds shards of another run, its settings must agree.
         config: when shards are closed.
         pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
+        part: the name of the worker's own part; ``None`` if the whole directory is this writer's.
     """
 
     def __init__(
@@ -71,13 +92,16 @@ class ShardWriter(Generic[R, T]):
         run: RunInfo,
         config: ShardWriterConfig | None = None,
         pool_unlike_runs: bool = False,
+        part: str | None = None,
     ) -> None:
-        self._path = Path(path)
+        self._root = Path(path)
+        self._part = part
+        self._path = self._root if part is None else self._root / part
         self._format = shard_format
         self._run = run
         self._config = ShardWriterConfig() if config is None else config
         self._pools_unlike_runs = pool_unlike_runs
-        self._lock = FileLock(self._path / ".lock", thread_local=False)
+        self._lock = _lock_of(self._path)
         self._next_number = 0
         self._completed: dict[str, Theorem] = {}
         self._written: set[str] = set()
@@ -162,28 +186,38 @@ class ShardWriter(Generic[R, T]):
     def _take(self) -> None:
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            with ExitStack() as locks:
+                if self._part is None:
+                    self._lock.acquire(timeout=0)
+                    for worker in self._root.glob("*/.lock"):
+                        locks.enter_context(_lock_of(worker.parent).acquire(timeout=0))
+                else:
+                    locks.enter_context(_lock_of(self._root).acquire(timeout=_JOIN_S))
+                    self._lock.acquire(timeout=0)
+                self._join()
         except Timeout as error:
+            self._lock.release()
             raise TrajectoryError(f"another process is writing to {self._path}; wait for it, or stop it") from error
         except OSError as error:
+            self._lock.release()
             raise TrajectoryError(f"{self._path} cannot be written to: {reason(error)}") from error
-        try:
-            for leftover in self._path.glob(TEMPORARY_PATTERN):
-                leftover.unlink()
-            self._resume(sorted(self._path.glob(SHARD_PATTERN)))
         except BaseException:
             self._lock.release()
             raise
 
-    def _resume(self, paths: Sequence[Path]) -> None:
-        shards = [Shard.open(path, self._format) for path in paths]
+    def _join(self) -> None:
+        for leftover in self._path.glob(TEMPORARY_PATTERN):
+            leftover.unlink()
+        shards = [Shard.open(path, self._format) for path in shard_paths(self._root)]
         self._compare([shard.run for shard in shards])
         for shard in shards:
             self._completed.update(_finished(shard.records))
             if shard.run.run_id == self._run.run_id:
                 self._written.update(record.theorem.name for record in shard.records)
-        if paths:
-            self._next_number = int(paths[-1].stem.removeprefix("part-")) + 1
+        self._next_number = next_number(self._path)
+        if self._part is not None and self._next_number == 0:
+            Shard.write(shard_path(self._path, 0), self._format, self._run, [], [])
+            self._next_number = 1
 
     def _compare(self, runs: Sequence[RunInfo]) -> None:
         """Refuse to add to what was found under other settings, or note what differs."""
@@ -197,13 +231,13 @@ class ShardWriter(Generic[R, T]):
         listed = "\n".join(f"  - {line}" for line in differences)
         if not self._pools_unlike_runs:
             raise TrajectoryError(
-                f"{self._path} was written by a run that differs from this one, so their results must not be pooled. "
+                f"{self._root} was written by a run that differs from this one, so their results must not be pooled. "
                 f"This run has:\n{listed}\n"
                 "Set these as they were, choose another folder @ --output, or go on all the same with --resume-anyway, "
                 "which is written down"
             )
         _log.warning(
-            "%s goes on with a run that differs from the one before, as you said. It has:\n%s", self._path, listed
+            "%s goes on with a run that differs from the one before, as you said. It has:\n%s", self._root, listed
         )
         self._run = attrs.evolve(self._run, resumed_despite=tuple(differences))
 

@@ -132,6 +132,7 @@ class TrajectoryWriter(ShardWriter[TheoremRecord, TrajectoryRow]):
         run: the run that writes. If the directory holds shards of another run, its settings must agree.
         config: when shards are closed.
         pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
+        part: the name of the worker's own part; ``None`` if the whole directory is this writer's.
     """
 
     def __init__(
@@ -141,5 +142,6 @@ class TrajectoryWriter(ShardWriter[TheoremRecord, TrajectoryRow]):
         run: RunInfo,
         config: ShardWriterConfig | None = None,
         pool_unlike_runs: bool = False,
+        part: str | None = None,
     ) -> None:
-        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs)
+        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs, part=part)

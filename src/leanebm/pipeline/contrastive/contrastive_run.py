@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any, Final, final
 
@@ -23,13 +25,15 @@ from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEn
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
+from leanebm.pipeline.engines.engine import Ended, Engine, Station
+from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 from leanebm.pipeline.run_folder import refuse_restated, write_text
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch
+from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
 
@@ -70,6 +74,7 @@ class ContrastiveRun:
             the code of a part differ. What differs is written into every shard from then on.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier.
+        engine: who replays which proof; by default, this process replays all.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class ContrastiveRun:
         resume_anyway: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener = open_workbench,
+        engine: Engine | None = None,
     ) -> None:
         self._config = _with_library(config, proofs)
         self._proofs = {proof.theorem.name: proof for proof in proofs}
@@ -94,7 +100,7 @@ class ContrastiveRun:
         self._resume_anyway = resume_anyway
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
-        self._failures_in_a_row = 0
+        self._engine = LocalEngine() if engine is None else engine
 
     __repr__ = named_repr("_folder")
 
@@ -107,79 +113,47 @@ class ContrastiveRun:
             TrajectoryError: groups cannot be written, or the folder's were made under other settings.
         """
         self._check()
-        toml = to_toml(self._config)  # before anything is started: what cannot be written down is refused here
-        async with self._opening(self._config.run, self._observer) as bench:
-            await self._replay_all(bench, toml)
-            groups = list(read_contrastive_set(self._folder.groups).rows())
+        if not self._audit_size:
+            await self._replay_all(self._opening)
             # An earlier part's audit stays until there is a new one, also if that is stopped.
-            report = self._report(groups, self._folder.read_audit() if self._resume else None)
-            if self._audit_size:
-                report = self._report(groups, await self._audit(groups, bench))
-        return report
+            return self._report(self._groups(), self._folder.read_audit() if self._resume else None)
+        async with self._opening(self._config.run, self._observer) as bench:
+            await self._replay_all(lambda *_: nullcontext(bench))
+            groups = self._groups()
+            self._report(groups, self._folder.read_audit() if self._resume else None)
+            return self._report(groups, await self._audit(groups, bench))
+
+    async def _replay_all(self, opening: WorkbenchOpener) -> None:
+        job = ContrastiveJob(
+            config=self._config,
+            items=self._long_enough,
+            folder=self._folder,
+            too_short=self._too_short,
+            resume_anyway=self._resume_anyway,
+            opening=opening,
+        )
+        await self._engine.run(job, self._observer)
+
+    def _groups(self) -> list[ContrastiveGroup]:
+        return list(read_contrastive_set(self._folder.groups).rows())
 
     def _check(self) -> None:
+        to_toml(self._config)  # what cannot be written down is refused before anything is started
         if not self._long_enough:
             raise ConfigError(
                 f"none of the {len(self._proofs)} proofs has {self._config.negatives.min_steps} steps or more",
                 ["proofs of one step have no state to learn from; give longer ones, or lower --min-steps"],
             )
-        if not self._resume and any(self._folder.groups.glob("*.parquet")):
+        if self._audit_size and self._engine.shares_folder:
+            raise ConfigError(
+                "an audit samples all groups, and a worker does not know when the others have made theirs",
+                ["leave out --audit now, and add it to a last run with --resume and without --engine @ --audit"],
+            )
+        if not (self._resume or self._engine.shares_folder) and shard_paths(self._folder.groups):
             raise ConfigError(
                 f"{self._folder.path} holds an earlier run's groups",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
             )
-
-    # --- replaying ---
-
-    async def _replay_all(self, bench: Workbench, toml: str) -> None:
-        info = self._run_info(bench)
-        async with ContrastiveWriter(
-            self._folder.groups, run=info, config=_SHARDS, pool_unlike_runs=self._resume_anyway
-        ) as writer:
-            remove_scratch(self._folder.path)
-            write_text(self._folder.config, toml)
-            done = writer.completed()
-            if not self._resume_anyway:
-                refuse_restated((proof.theorem for proof in self._long_enough), done)
-            waiting = [proof for proof in self._long_enough if proof.theorem.name not in done]
-            with stage(self._observer, "replaying", self._detail(len(waiting))) as replaying:
-                tally = _Tally(stage=replaying, total=len(waiting))
-
-                async def replay(proof: KnownProof) -> None:
-                    replayed = await replay_proof(proof, bench, self._config.negatives, run_id=info.run_id)
-                    await writer.write(replayed.record, replayed.groups)
-                    tally.ended(replayed)
-                    self._count_failures(replayed.error)
-
-                await for_each(waiting, replay, concurrency=self._config.run.concurrency)
-
-    def _detail(self, waiting: int) -> str:
-        proofs = "one known proof" if waiting == 1 else f"{waiting} known proofs"
-        done = len(self._long_enough) - waiting
-        left_out = [f"{done} done before"] if done else []
-        left_out += [f"{self._too_short} too short"] if self._too_short else []
-        more = f" ({', '.join(left_out)})" if left_out else ""
-        return f"{proofs}{more} into {self._folder.path}"
-
-    def _count_failures(self, error: LeanEbmError | None) -> None:
-        if error is None:
-            self._failures_in_a_row = 0
-            return
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._config.run.max_failures_in_a_row:
-            raise error
-
-    def _run_info(self, bench: Workbench) -> RunInfo:
-        run = self._config.run
-        return RunInfo(
-            run_id=uuid.uuid4().hex,
-            started_unix_s=time.time(),
-            seed=run.seed,
-            backend=run.lean.backend.name,
-            lean_version=bench.lean_version,
-            leanebm_version=version("leanebm"),
-            config=_settings_that_matter(self._config) | {"served": bench.served},
-        )
 
     def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None) -> ContrastiveReport:
         records = read_contrastive_set(self._folder.groups).records
@@ -214,6 +188,112 @@ class ContrastiveRun:
             certifier=RerootedCertifier(bench.certifier, negative.path),
         )
         return AuditedNegative.of(negative, await rerooted.start_search(search).run(negative.theorem))
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ContrastiveJob:
+    """Known proofs to replay into a folder, for an :class:`~leanebm.pipeline.Engine`."""
+
+    config: ContrastiveConfig
+    items: Sequence[KnownProof]
+    folder: ContrastiveFolder
+    too_short: int = 0
+    """Proofs that were left out, for a person."""
+
+    resume_anyway: bool = False
+    """Whether groups may be pooled with those of other settings."""
+
+    opening: WorkbenchOpener = open_workbench
+    """Starts the policy, Lean and the certifier."""
+
+    __repr__ = fitting_repr
+
+    def name_of(self, item: KnownProof) -> str:
+        """The theorem's name."""
+        return item.theorem.name
+
+    @asynccontextmanager
+    async def open(
+        self, items: Sequence[KnownProof], observer: Observer, *, part: str | None = None
+    ) -> AsyncIterator[Station[KnownProof]]:
+        """Start the parts, and take the folder or a part of it. As :meth:`Job.open <leanebm.pipeline.Job.open>`."""
+        toml = to_toml(self.config)
+        async with self.opening(self.config.run, observer) as bench:
+            info = self._run_info(bench)
+            async with ContrastiveWriter(
+                self.folder.groups, run=info, config=_SHARDS, pool_unlike_runs=self.resume_anyway, part=part
+            ) as writer:
+                if part is None:
+                    remove_scratch(self.folder.path)
+                write_text(self.folder.config, toml)
+                done = writer.completed()
+                if not self.resume_anyway:
+                    refuse_restated((proof.theorem for proof in items), done)
+                waiting = [proof for proof in items if proof.theorem.name not in done]
+                detail = self._detail(len(items) - len(waiting), len(waiting))
+                with stage(observer, "replaying", detail) as replaying:
+                    tally = _Tally(stage=replaying, total=len(waiting))
+                    yield _ReplayStation(self.config, waiting, bench, info.run_id, writer, tally)
+
+    def _detail(self, done: int, waiting: int) -> str:
+        proofs = "one known proof" if waiting == 1 else f"{waiting} known proofs"
+        left_out = [f"{done} done before"] if done else []
+        left_out += [f"{self.too_short} too short"] if self.too_short else []
+        more = f" ({', '.join(left_out)})" if left_out else ""
+        return f"{proofs}{more} into {self.folder.path}"
+
+    def _run_info(self, bench: Workbench) -> RunInfo:
+        run = self.config.run
+        return RunInfo(
+            run_id=uuid.uuid4().hex,
+            started_unix_s=time.time(),
+            seed=run.seed,
+            backend=run.lean.backend.name,
+            lean_version=bench.lean_version,
+            leanebm_version=version("leanebm"),
+            config=_settings_that_matter(self.config) | {"served": bench.served},
+        )
+
+
+@final
+class _ReplayStation:
+    """Replays known proofs, one and its shard after the other."""
+
+    def __init__(
+        self,
+        config: ContrastiveConfig,
+        waiting: Sequence[KnownProof],
+        bench: Workbench,
+        run_id: str,
+        writer: ContrastiveWriter,
+        tally: _Tally,
+    ) -> None:
+        self.waiting = waiting
+        self.concurrency = config.run.concurrency
+        self._config = config
+        self._bench = bench
+        self._run_id = run_id
+        self._writer = writer
+        self._tally = tally
+        self._failures_in_a_row = 0
+
+    async def work(self, item: KnownProof) -> asyncio.Future[Ended]:
+        replayed = await replay_proof(item, self._bench, self._config.negatives, run_id=self._run_id)
+        await self._writer.write(replayed.record, replayed.groups)
+        self._tally.ended(replayed)
+        self._count_failures(replayed.error)
+        ended = asyncio.get_running_loop().create_future()
+        ended.set_result(Ended(name=item.theorem.name, line=replayed.line, is_final=replayed.record.is_final))
+        return ended
+
+    def _count_failures(self, error: LeanEbmError | None) -> None:
+        if error is None:
+            self._failures_in_a_row = 0
+            return
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._config.run.max_failures_in_a_row:
+            raise error
 
 
 @final

@@ -12,6 +12,7 @@ import attrs
 from leanebm.core import Leaf
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb
+from leanebm.storage import shard_paths
 from leanebm.trajectory import TRAJECTORY_FOLDER, read_trajectory
 
 
@@ -55,7 +56,7 @@ class Oracle:
     def _folders(self) -> Iterator[Path]:
         patterns = (f"{depth}{TRAJECTORY_FOLDER}" for depth in ("", "*/", "*/*/", "*/*/*/"))
         folders = sorted(folder for pattern in patterns for folder in self.runs.glob(pattern))
-        folders = [folder for folder in folders if any(folder.glob("*.parquet"))]
+        folders = [folder for folder in folders if shard_paths(folder)]
         if not folders:
             raise ConfigError(f"the oracle knows no proof: there is no run in {self.runs} yet")
         yield from folders

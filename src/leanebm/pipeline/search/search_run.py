@@ -7,18 +7,21 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
 import attrs
 
-from leanebm._shown import named_repr
+from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
-from leanebm.pipeline._concurrently import for_each, together
+from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.engines.engine import Ended, Engine, Station
+from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, refuse_restated, write_text
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
@@ -26,7 +29,7 @@ from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.theorem_check import Cause, refused_by_cause
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.storage import RunInfo
+from leanebm.storage import RunInfo, shard_paths
 from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
 
 
@@ -98,6 +101,7 @@ class SearchRun:
             the code of a part differ. What differs is written into every shard from then on.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier.
+        engine: who searches which theorem; by default, this process searches all.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class SearchRun:
         resume_anyway: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener = open_workbench,
+        engine: Engine | None = None,
     ) -> None:
         self._config = config
         self._theorems = theorems
@@ -118,9 +123,8 @@ class SearchRun:
         self._resume_anyway = resume_anyway
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
-        self._failures_in_a_row = 0
+        self._engine = LocalEngine() if engine is None else engine
         self._refusals: list[str] = []
-        self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
 
     __repr__ = named_repr("_folder")
 
@@ -134,25 +138,15 @@ class SearchRun:
             TrajectoryError: results cannot be written, or the folder's run had other settings.
         """
         self._check()
-        # Before anything is started: what cannot be written down is refused here.
-        toml, settings = to_toml(self._config), _settings_that_matter(self._config)
-        async with self._opening(self._config, self._observer) as bench:
-            info = self._run_info(bench, settings)
-            async with TrajectoryWriter(
-                self._folder.trajectory, run=info, pool_unlike_runs=self._resume_anyway
-            ) as writer:
-                self._folder.sweep()
-                write_text(self._folder.config, toml)
-                done = writer.completed()
-                if not self._resume_anyway:
-                    refuse_restated(self._theorems, done)
-                waiting = [theorem for theorem in self._theorems if theorem.name not in done]
-                refused = await self._look_at(waiting, bench)
-                recorder = _Recorder(self._folder, info, writer)
-                with stage(self._observer, "searching", self._detail(len(waiting), refused)) as searching:
-                    tally = SearchTally(stage=searching, total=len(waiting))
-                    search = bench.start_search(self._config.search, tally)
-                    await self._search_all(waiting, recorder, search, tally)
+        job = SearchJob(
+            config=self._config,
+            items=self._theorems,
+            folder=self._folder,
+            resume_anyway=self._resume_anyway,
+            opening=self._opening,
+        )
+        ended = await self._engine.run(job, self._observer)
+        self._refusals = [one.refusal for one in ended if one.refusal is not None]
         self._check_refusals()
         return summarise_run(self._folder.path)
 
@@ -161,31 +155,11 @@ class SearchRun:
         """The theorems whose statements Lean refused, each with its reason."""
         return tuple(self._refusals)
 
-    async def _look_at(self, waiting: Sequence[Theorem], bench: Workbench) -> Counter[Cause]:
-        """How many statements do not elaborate, which a person wants to know before the search rather than after it."""
-        with stage(self._observer, "elaborating"):
-            return await refused_by_cause(
-                waiting,
-                bench.environment,
-                imports=self._config.lean.imports,
-                concurrency=self._config.concurrency,
-            )
-
-    def _detail(self, waiting: int, refused: Counter[Cause]) -> str:
-        done = len(self._theorems) - waiting
-        theorems = "one theorem" if waiting == 1 else f"{waiting} theorems"
-        told = [f"{done} done before"] if done else []
-        if refused:
-            causes = ", ".join(f"{count} {cause}" for cause, count in refused.most_common())
-            told.append(f"{refused.total()} of them will not elaborate: {causes}; check-theorems says more")
-        more = f" ({'; '.join(told)})" if told else ""
-        return f"{theorems}{more} into {self._folder.path}"
-
     def _check(self) -> None:
         counts = Counter(theorem.name for theorem in self._theorems)
         if twice := [name for name, count in counts.items() if count > 1]:
             raise ConfigError("theorem names must be unique:", [f"{name!r} occurs more than once" for name in twice])
-        if not self._resume and any(self._folder.trajectory.glob("*.parquet")):
+        if not (self._resume or self._engine.shares_folder) and shard_paths(self._folder.trajectory):
             raise ConfigError(
                 f"{self._folder.path} holds an earlier run's results",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
@@ -198,64 +172,162 @@ class SearchRun:
                 f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
             )
 
+
+@final
+@attrs.frozen(kw_only=True)
+class SearchJob:
+    """Theorems to search into a folder, for an :class:`~leanebm.pipeline.Engine`."""
+
+    config: RunConfig
+    """How to search."""
+
+    items: Sequence[Theorem]
+    folder: RunFolder
+    resume_anyway: bool = False
+    """Whether results may be pooled with those of other settings."""
+
+    opening: WorkbenchOpener = open_workbench
+    """Starts the policy, Lean and the certifier."""
+
+    __repr__ = fitting_repr
+
+    def name_of(self, item: Theorem) -> str:
+        """The theorem's name."""
+        return item.name
+
+    @asynccontextmanager
+    async def open(
+        self, items: Sequence[Theorem], observer: Observer, *, part: str | None = None
+    ) -> AsyncIterator[Station[Theorem]]:
+        """Start the parts, and take the folder or a part of it. As :meth:`Job.open <leanebm.pipeline.Job.open>`."""
+        # Before anything is started: what cannot be written down is refused here.
+        toml, settings = to_toml(self.config), _settings_that_matter(self.config)
+        async with self.opening(self.config, observer) as bench:
+            info = self._run_info(bench, settings)
+            async with TrajectoryWriter(
+                self.folder.trajectory, run=info, pool_unlike_runs=self.resume_anyway, part=part
+            ) as writer:
+                if part is None:
+                    self.folder.sweep()
+                write_text(self.folder.config, toml)
+                done = writer.completed()
+                if not self.resume_anyway:
+                    refuse_restated(items, done)
+                waiting = [theorem for theorem in items if theorem.name not in done]
+                # Of several workers, none looks at all statements: it is one's own that one searches.
+                refused = await self._look_at(waiting, bench, observer) if part is None else Counter[Cause]()
+                detail = self._detail(len(items) - len(waiting), len(waiting), refused)
+                with stage(observer, "searching", detail) as searching:
+                    tally = SearchTally(stage=searching, total=len(waiting))
+                    search = bench.start_search(self.config.search, tally)
+                    async with together() as tellers:
+                        recorder = _Recorder(self.folder, info, writer)
+                        yield _SearchStation(self.config, waiting, search, recorder, tally, tellers)
+
+    async def _look_at(self, waiting: Sequence[Theorem], bench: Workbench, observer: Observer) -> Counter[Cause]:
+        """How many statements do not elaborate, which a person wants to know before the search rather than after it."""
+        with stage(observer, "elaborating"):
+            return await refused_by_cause(
+                waiting,
+                bench.environment,
+                imports=self.config.lean.imports,
+                concurrency=self.config.concurrency,
+            )
+
+    def _detail(self, done: int, waiting: int, refused: Counter[Cause]) -> str:
+        theorems = "one theorem" if waiting == 1 else f"{waiting} theorems"
+        told = [f"{done} done before"] if done else []
+        if refused:
+            causes = ", ".join(f"{count} {cause}" for cause, count in refused.most_common())
+            told.append(f"{refused.total()} of them will not elaborate: {causes}; check-theorems says more")
+        more = f" ({'; '.join(told)})" if told else ""
+        return f"{theorems}{more} into {self.folder.path}"
+
     def _run_info(self, bench: Workbench, settings: Mapping[str, Any]) -> RunInfo:
         return RunInfo(
             run_id=uuid.uuid4().hex,
             started_unix_s=time.time(),
-            seed=self._config.seed,
-            backend=self._config.lean.backend.name,
+            seed=self.config.seed,
+            backend=self.config.lean.backend.name,
             lean_version=bench.lean_version,
             leanebm_version=version("leanebm"),
             config={**settings, "served": bench.served},
         )
 
-    async def _search_all(
-        self, theorems: Sequence[Theorem], recorder: _Recorder, search: ProofSearch, tally: SearchTally
-    ) -> None:
-        async with together() as tellers:
 
-            async def search_one(theorem: Theorem) -> None:
-                await self._search(theorem, recorder, search, tally, tellers)
+@final
+class _SearchStation:
+    """Searches theorems, and has what is found written while the next one is searched."""
 
-            await for_each(theorems, search_one, concurrency=self._config.concurrency)
-
-    async def _search(
+    def __init__(
         self,
-        theorem: Theorem,
-        recorder: _Recorder,
+        config: RunConfig,
+        waiting: Sequence[Theorem],
         search: ProofSearch,
+        recorder: _Recorder,
         tally: SearchTally,
         tellers: asyncio.TaskGroup,
     ) -> None:
+        self.waiting = waiting
+        self.concurrency = config.concurrency
+        self._max_failures_in_a_row = config.max_failures_in_a_row
+        self._search = search
+        self._recorder = recorder
+        self._tally = tally
+        self._tellers = tellers
+        self._failures_in_a_row = 0
+        self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
+
+    async def work(self, item: Theorem) -> asyncio.Future[Ended]:
         await self._unrecorded.acquire()
         started_unix_s = time.time()
         try:
-            result = await search.run(theorem)
+            result = await self._search.run(item)
         except StatementError as error:
             self._unrecorded.release()
-            self._refusals.append(f"{' '.join(error.description.split())} @ {theorem.name}")
-            tally.ended(SearchedTheorem(theorem=theorem, error=error))
-            return
+            return self._refused(SearchedTheorem(theorem=item, error=error))
+        except BaseException:
+            self._unrecorded.release()
+            raise
         # No await between the search's end and this: a cancellation must not cost what was found.
-        proof, kept = recorder.keep(result, started_unix_s)
+        proof, kept = self._recorder.keep(result, started_unix_s)
         # A shard waits for company before it is written; this searcher need not wait with it.
         kept.add_done_callback(lambda _: self._unrecorded.release())
-        tellers.create_task(_tell(SearchedTheorem(theorem=theorem, result=result, proof=proof), kept, tally))
+        searched = SearchedTheorem(theorem=item, result=result, proof=proof)
+        ended = self._tellers.create_task(_tell(searched, kept, self._tally))
         self._count_failures(result)
+        return ended
+
+    def _refused(self, searched: SearchedTheorem) -> asyncio.Future[Ended]:
+        self._tally.ended(searched)
+        ended = asyncio.get_running_loop().create_future()
+        ended.set_result(_ended(searched))
+        return ended
 
     def _count_failures(self, result: SearchResult) -> None:
         if result.outcome is not SearchOutcome.INFRASTRUCTURE:
             self._failures_in_a_row = 0
             return
         self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._config.max_failures_in_a_row:
+        if self._failures_in_a_row >= self._max_failures_in_a_row:
             raise result.error or LeanEbmError("searches failed without saying why")
 
 
-async def _tell(searched: SearchedTheorem, kept: Awaitable[None], tally: SearchTally) -> None:
+async def _tell(searched: SearchedTheorem, kept: Awaitable[None], tally: SearchTally) -> Ended:
     """Tell of a result once it is on the disk."""
     await kept
     tally.ended(searched)
+    return _ended(searched)
+
+
+def _ended(searched: SearchedTheorem) -> Ended:
+    result, error, name = searched.result, searched.error, searched.theorem.name
+    return Ended(
+        name=name,
+        line=searched.line,
+        is_final=result is None or result.outcome is not SearchOutcome.INFRASTRUCTURE,
+        refusal=None if error is None else f"{' '.join(error.description.split())} @ {name}",
+    )
 
 
 @attrs.frozen

@@ -1,0 +1,118 @@
+"""What a job is to the engine that has it done, and the other way round."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+import attrs
+
+from leanebm._shown import fitting_repr
+from leanebm.pipeline.events import Observer
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """How a station is done with one item: all that an engine needs to know of it, and small enough to be sent."""
+
+    name: str
+    """The item's."""
+
+    line: str
+    """How it ended, for a person, on one line."""
+
+    is_final: bool
+    """Whether it need not be worked on again; not if something broke."""
+
+    refusal: str | None = None
+    """Why Lean refused the statement, if it did. Then nothing is on the disk, and the item is done all the same."""
+
+    __repr__ = fitting_repr
+
+
+class Station(Protocol[T]):
+    """Where one worker works: its policy, its Lean, its certifier and its recorder, all open."""
+
+    @property
+    def waiting(self) -> Sequence[T]:
+        """Of the items that it was opened with, those of which the folder holds no final result, in their order."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many items it works on at a time, at least 1."""
+        ...
+
+    async def work(self, item: T) -> asyncio.Future[Ended]:
+        """Work on ``item``, and return when there is room for the next one.
+
+        Cancelling it takes the item back: nothing of it is written.
+
+        Returns:
+            What is done once the result is on the disk.
+
+        Raises:
+            LeanEbmError: too many items in a row were lost to a worker or a server.
+        """
+        ...
+
+
+class Job(Protocol[T]):
+    """Many items that can be worked on in any order, by several workers, into one folder.
+
+    A job is a value: it holds no open file and no task, so that it can be sent to another machine.
+    """
+
+    @property
+    def items(self) -> Sequence[T]:
+        """All of them; their names are unique."""
+        ...
+
+    def name_of(self, item: T) -> str:
+        """What an item is called in the folder."""
+        ...
+
+    def open(
+        self, items: Sequence[T], observer: Observer, *, part: str | None = None
+    ) -> AbstractAsyncContextManager[Station[T]]:
+        """Start what the work needs, and take the folder, or a part of it.
+
+        Args:
+            items: what this worker may be asked to work on.
+            observer: is told what happens.
+            part: the name of the worker's own part, beside other workers'; ``None`` takes the whole folder.
+
+        Raises:
+            ConfigError: items are not those that were worked on under these names.
+            LeanError, PolicyError: something does not start.
+            TrajectoryError: the folder's results are of another Lean or of other settings, or another worker has it.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Has a job done. Any object with these two will do."""
+
+    @property
+    def shares_folder(self) -> bool:
+        """Whether other workers may have results in the folder, with which this one then goes on."""
+        ...
+
+    async def run(self, job: Job[T], observer: Observer) -> Sequence[Ended]:
+        """Have the items done that the folder does not hold yet.
+
+        Args:
+            job: the items, and how a worker works on them.
+            observer: is told what happens.
+
+        Returns:
+            What was done now.
+
+        Raises:
+            LeanEbmError: as :meth:`Job.open` and :meth:`Station.work`.
+        """
+        ...

@@ -1,0 +1,49 @@
+"""A job for engines: letters, each of which is written down once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from leanebm.pipeline import Ended, Observer, Station
+
+
+class LettersJob:
+    """Its stations write letters; the letter ``broken`` breaks one, and ``written`` may hold some from before."""
+
+    def __init__(self, items: Sequence[str], *, written: Sequence[str] = (), concurrency: int = 2) -> None:
+        self.items = items
+        self.written = list(written)
+        self.parts: list[str | None] = []
+        self.concurrency = concurrency
+
+    def name_of(self, item: str) -> str:
+        return item
+
+    @asynccontextmanager
+    async def open(
+        self, items: Sequence[str], observer: Observer, *, part: str | None = None
+    ) -> AsyncIterator[Station[str]]:
+        del observer
+        self.parts.append(part)
+        async with asyncio.TaskGroup() as writers:
+            yield _LettersStation(self, [item for item in items if item not in self.written], writers)
+
+
+class _LettersStation:
+    def __init__(self, job: LettersJob, waiting: Sequence[str], writers: asyncio.TaskGroup) -> None:
+        self.waiting = waiting
+        self.concurrency = job.concurrency
+        self._job = job
+        self._writers = writers
+
+    async def work(self, item: str) -> asyncio.Future[Ended]:
+        if item == "broken":
+            raise KeyError(item)
+        return self._writers.create_task(self._write(item))
+
+    async def _write(self, item: str) -> Ended:
+        await asyncio.sleep(0)
+        self._job.written.append(item)
+        return Ended(name=item, line=item, is_final=True)
