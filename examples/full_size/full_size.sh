@@ -5,12 +5,13 @@
 #   full_size.sh STAGE …      do these: theorems, servers, smoke, iterate, benchmark, finetune
 #
 # MODEL is the model's folder, PROJECT the built Lake project, WORK where everything goes, BENCHMARK a theorem file.
+# POLICY_URL and ENCODER_URL are servers that run elsewhere: an address, several with commas, or file:FILE.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 MODEL=${MODEL:-models/prover-7b} PROJECT=${PROJECT:-project} WORK=${WORK:-runs/full-size} BENCHMARK=${BENCHMARK:-minif2f.jsonl}
 TRAIN_THEOREMS=${TRAIN_THEOREMS:-10000} WORKERS=${WORKERS:-16}
-policy=http://127.0.0.1:30000 encoder=http://127.0.0.1:30001
+policy=${POLICY_URL:-http://127.0.0.1:30000} encoder=${ENCODER_URL:-http://127.0.0.1:30001}
 asked=(--server-url "$policy" --encode-url "$encoder")
 checking=false
 

@@ -51,6 +51,12 @@ def test_without_options_the_defaults_hold() -> None:
         (["--prompt-format", "prefix"], lambda config: config.policy.prompt_format, "prefix"),
         (["--patience", "3"], lambda config: config.policy.connect_patience_s, 3.0),
         (["--server-url", "http://h:1/"], lambda config: config.policy.url, "http://h:1"),
+        (
+            ["--server-url", "http://h:1/", "--server-url", "http://g"],
+            lambda config: config.policy.url,
+            "http://h:1,http://g",
+        ),
+        (["--encode-url", "file:hosts"], lambda config: config.policy.encoder.url, "file:hosts"),
         (["--api", "openai-chat"], lambda config: config.policy.api, PolicyApi.OPENAI_CHAT),
         (["--model", "prover"], lambda config: config.policy.model, "prover"),
         (["--encoder", "sglang_encode"], lambda config: config.policy.encoder.backend, EncoderBackend.SGLANG_ENCODE),
@@ -67,6 +73,16 @@ def test_without_options_the_defaults_hold() -> None:
 )
 def test_each_option_reaches_its_setting(arguments: list[str], reach: Any, expected: object) -> None:
     assert reach(parsed(*arguments)) == expected
+
+
+def test_a_file_of_addresses_stands_alone() -> None:
+    @click.command()
+    @run_options(many=True)
+    def command(*, config: RunConfig) -> None:
+        pytest.fail(f"{config} should be refused")
+
+    arguments = ["--server-url", "file:hosts", "--server-url", "http://g"]
+    assert "one file of them" in CliRunner().invoke(command, arguments).output
 
 
 def test_a_project_means_the_native_lean_in_it(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ async def settled(policy: PolicyClient) -> None:
     """Nothing is held, and nothing waits."""
     assert (policy.statistics().in_flight, policy.statistics().waiting) == (0, 0)
     assert not policy.statistics().is_circuit_open
-    for endpoint in {policy._policy, policy._encoder}:
-        for session in (endpoint._transport._pooled, endpoint._transport._fresh):
+    for server in {*policy._policy.fleet.servers, *policy._encoder.fleet.servers}:
+        for session in (server._transport._pooled, server._transport._fresh):
             connector: Any = session.connector if session is not None else None
             assert not connector._acquired
 

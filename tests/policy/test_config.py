@@ -17,6 +17,10 @@ from leanebm.policy import EncoderBackend, EncoderConfig, PolicyClientConfig
         {"url": "ftp://host"},
         {"url": "http://user:secret@host"},
         {"url": "http://host?key=1"},
+        {"url": "http://host,localhost:1"},
+        {"url": "http://host,http://user:secret@host"},
+        {"url": " , "},
+        {"url": "file:"},
         {"temperature": -0.1},
         {"temperature": float("nan")},
         {"top_p": 0.0},
@@ -35,6 +39,12 @@ from leanebm.policy import EncoderBackend, EncoderConfig, PolicyClientConfig
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the messages are attrs' own
         PolicyClientConfig(**{"url": "http://h", **wrong})
+
+
+def test_several_addresses_are_one_setting_each_once() -> None:
+    config = PolicyClientConfig(url="http://a/v1, http://b/,http://a", encoder=EncoderConfig(url="file:/x/http"))
+    assert (config.url, config.encoder.url) == ("http://a,http://b", "file:/x/http")
+    assert structure_settings(tomllib.loads(to_toml(config)), PolicyClientConfig, source="x") == config
 
 
 def test_the_key_is_not_shown_and_slashes_do_not_matter() -> None:

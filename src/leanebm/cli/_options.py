@@ -56,6 +56,8 @@ class _Setting:
     read: Callable[[Any], object] = lambda value: value
     envvar: str | None = None
     is_flag: bool = False
+    multiple: bool = False
+    """Whether it may be repeated, for addresses that share the work."""
 
     @property
     def parameter(self) -> str:
@@ -72,9 +74,20 @@ class _Setting:
             help=self.help,
             envvar=self.envvar,
             show_envvar=self.envvar is not None,
+            multiple=self.multiple,
+            callback=shared_addresses if self.multiple else None,
         )
         return option(command)
 
+
+def shared_addresses(_: click.Context, __: click.Parameter, urls: tuple[str, ...]) -> str | None:
+    """An option that may be repeated, as the setting that it stands for; ``None`` where it was not given."""
+    if len(urls) > 1 and any(url.startswith("file:") for url in urls):
+        raise click.BadParameter("either addresses, or one file of them")
+    return ",".join(urls) or None
+
+
+SERVERS_HELP = "May be repeated for servers that share the work; file:FILE is a list of them, read again meanwhile."
 
 max_theorems_option = click.option(
     "--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems."
@@ -172,7 +185,12 @@ _RUN = (
         "--candidates", "search.candidates_per_state", int, "Tactics to ask for per expansion.  [default: 16]", "N"
     ),
     _Setting(
-        "--server-url", "policy.url", str, "The policy server; without it, a symbolic one is started here.", "URL"
+        "--server-url",
+        "policy.url",
+        str,
+        f"The policy server; without it, a symbolic one is started here. {SERVERS_HELP}",
+        "URL",
+        multiple=True,
     ),
     _Setting(
         "--api",
@@ -182,7 +200,14 @@ _RUN = (
         "[default: auto]",
     ),
     _Setting("--model", "policy.model", str, "Which model of an OpenAI-compatible server.", "NAME"),
-    _Setting("--encode-url", "policy.encoder.url", str, "The encoder's server, if it is another one.", "URL"),
+    _Setting(
+        "--encode-url",
+        "policy.encoder.url",
+        str,
+        "The encoder's server, if it is another one. May be repeated, too.",
+        "URL",
+        multiple=True,
+    ),
     _Setting(
         "--encoder",
         "policy.encoder.backend",

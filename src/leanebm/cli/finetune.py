@@ -10,6 +10,7 @@ import click
 
 from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo
+from leanebm.cli._options import shared_addresses
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.errors import ConfigError
 
@@ -71,7 +72,8 @@ def _with_options(command: Any) -> Any:
               help="Where the adapter or the model, and the report go.")  # fmt: skip
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
               help="Write the model with the adapter added into it, too.")  # fmt: skip
-@click.option("--load-into", metavar="URL", help="Have the policy server there load the adapter at the end.")
+@click.option("--load-into", multiple=True, callback=shared_addresses, metavar="URL",
+              help="Have the policy server there load the adapter at the end; repeatable.")  # fmt: skip
 @click.option("--adapter-name", metavar="NAME", help="What that server is to call it.  [default: OUTPUT's name]")
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key it asks for.")
 @_with_options

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._options import ENCODERS
+from leanebm.cli._options import ENCODERS, shared_addresses
 from leanebm.cli._running import run_to_end, saying_when_stopped
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
 _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
+
+_SERVERS: dict[str, Any] = {"multiple": True, "callback": shared_addresses, "metavar": "URL"}
 
 _LOSSES = ("bradley_terry", "info_nce", "margin", "listwise")
 """As :class:`~leanebm.energy.training.RankingLoss` has them; to import it would take torch."""
@@ -41,8 +43,8 @@ def _widths(text: str | None) -> list[int] | None:
 @click.option("--val-negatives", **_FOLDERS, help="The same of held-out theorems, to judge the head on.")
 @click.option("--output-dir", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
-@click.option("--server-url", metavar="URL", help="Whose encoder to use; without it, the embedded one.")
-@click.option("--encode-url", metavar="URL", help="The encoder's server, if it is another one.")
+@click.option("--server-url", **_SERVERS, help="Whose encoder to use; without it, the embedded one. Repeatable.")
+@click.option("--encode-url", **_SERVERS, help="The encoder's server, if it is another one; repeatable.")
 @click.option("--encoder", type=click.Choice(ENCODERS), help="How the encoder is asked.")
 @click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")

@@ -220,6 +220,8 @@ async def _served_by(server: PolicyClient, config: RunConfig) -> dict[str, Any]:
             "model": info.model_path,
             "weights": info.weight_version,
         }
+        if not server.has_one_version:
+            served["policy"]["weights"] = "may differ"
         if info.model_path is None and info.weight_version is None:
             served["policy"]["url"] = config.policy.url  # all that tells a silent server's model from another's
         if config.policy.adapter is not None:

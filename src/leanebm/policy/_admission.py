@@ -35,6 +35,16 @@ class CircuitBreaker:
         """Whether requests are refused without asking the server."""
         return self._closed_again_at is not None
 
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the server may be probed; 0 if it may be, or is asked anyway."""
+        return max(0.0, (self._closed_again_at or 0.0) - self._clock()) if self.is_open else 0.0
+
+    @property
+    def may_be_probed(self) -> bool:
+        """Whether the time to leave it alone is over, and no probe is under way."""
+        return self.is_open and self.remaining_s == 0.0 and not self._probing
+
     def record_success(self) -> None:
         """The server answered."""
         self._consecutive = 0
@@ -45,7 +55,7 @@ class CircuitBreaker:
         """The server could not be reached, or failed."""
         self._consecutive += 1
         if self._consecutive >= self._failures and not self.is_open:
-            self._open()
+            self.open()
 
     async def admit(self, probe: Callable[[], Awaitable[bool]], *, url: str) -> None:
         """Return if the server may be asked.
@@ -55,14 +65,13 @@ class CircuitBreaker:
         """
         if self._closed_again_at is None:
             return
-        remaining_s = self._closed_again_at - self._clock()
-        if remaining_s > 0 or self._probing:
+        if not self.may_be_probed:
             raise PolicyUnavailable(
-                f"{url} failed {self._consecutive} times in a row; it is asked again in {max(remaining_s, 0.0):.0f} s",
+                f"{url} failed {self._consecutive} times in a row; it is asked again in {self.remaining_s:.0f} s",
                 url=url,
             )
         if not await self._probe(probe):
-            self._open()
+            self.open()
             raise PolicyUnavailable(
                 f"{url} is still not healthy; it is asked again in {self._cooldown_s:.0f} s", url=url
             )
@@ -76,7 +85,8 @@ class CircuitBreaker:
         finally:
             self._probing = False
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Leave the server alone, each time in a row for twice as long."""
         self._closed_again_at = self._clock() + self._cooldown_s
         self._cooldown_s = min(2 * self._cooldown_s, self._max_cooldown_s)
 
@@ -106,6 +116,11 @@ class AdaptiveLimit:
     def waiting(self) -> int:
         """Requests that wait for room."""
         return len(self._queue)
+
+    @property
+    def load(self) -> float:
+        """Sequences in flight and waiting, as a share of what may be in flight."""
+        return (self.in_flight + sum(weight for weight, _ in self._queue)) / self.limit
 
     @asynccontextmanager
     async def hold(self, weight: int) -> AsyncIterator[int]:

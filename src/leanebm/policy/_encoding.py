@@ -135,6 +135,14 @@ class Encoding:
         )
 
     def _require(self, described: EncoderIdentity) -> None:
+        if not (self._endpoint.fleet.is_one or self._endpoint.fleet.one_version):
+            raise ConfigError(
+                f"vectors of different weights must not meet, and those of {self._endpoint.url} may differ:",
+                [
+                    "have all make them with the same @ policy.one_version",
+                    "or name an encoder of its own @ policy.encoder.url",
+                ],
+            )
         required = self._config.required_pooling
         if required not in (None, described.pooling):
             raise ConfigError(

@@ -1,23 +1,19 @@
-"""A server as calls see it: limit, breaker, deadline and retries around the transport."""
+"""What answers a setting's address, as calls see it: deadline and retries around one server, or one of several."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, Generic, Self, TypeVar, final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Self, TypeVar, final
 
-import attrs
-
-from leanebm.errors import EncoderError, PolicyProtocolError, PolicyTimeout
-from leanebm.policy._admission import AdaptiveLimit, CircuitBreaker
+from leanebm.errors import PolicyError, PolicyTimeout
 from leanebm.policy._failure import AttemptFailed, Failure
-from leanebm.policy._transport import Transport
+from leanebm.policy._fleet import Fleet, Get
+from leanebm.policy._server import Call, Server
 from leanebm.policy.config import PolicyClientConfig
+from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.statistics import RequestMeter
 
 _RETRIES_A_CALL: Final = 0.1
@@ -94,71 +90,55 @@ _T = TypeVar("_T")
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_HEALTH_TIMEOUT_S: Final = 25.0
 
-"""Some servers generate a token to answer ``/health``, and give that up to 20 s."""
-
-_ABORT_TIMEOUT_S: Final = 2.0
-
-
-@attrs.frozen(kw_only=True)
-class _Call(Generic[_T]):
-    """What is asked, until it is answered."""
-
-    method: str
-    path: str
-    body: Mapping[str, object] | None = None
-    weight: int | None
-    decode: Callable[[object], _T]
-    deadline_s: float
-    is_abortable: bool = False
-    decode_in_thread: bool = False
+async def _says_nothing(_: Get) -> ModelInfo:
+    return ModelInfo()
 
 
 @final
 class Endpoint:
-    """One server. Enter it with ``async with``."""
+    """One server, or several as if they were one. Enter it with ``async with``."""
 
     def __init__(
         self,
-        base_url: str,
+        url: str,
         config: PolicyClientConfig,
         *,
         meter: RequestMeter,
         clock: Callable[[], float],
         sleep: Sleep,
         rng: random.Random,
+        introduce: Callable[[Get], Awaitable[ModelInfo]] = _says_nothing,
+        one_version: bool = True,
     ) -> None:
-        self.url = base_url
+        self.url = url
         self._config = config
         self._meter = meter
         self._clock = clock
         self._sleep = sleep
         self._rng = rng
-        self._transport = Transport(base_url, config)
         self._budget = RetryBudget()
-        self._resources = AsyncExitStack()
-        self._aborts: asyncio.TaskGroup | None = None
-        self.limit = AdaptiveLimit(config.max_sequences_in_flight)
-        self.breaker = CircuitBreaker(
-            failures=config.breaker_failures,
-            cooldown_s=config.breaker_cooldown_s,
-            max_cooldown_s=config.breaker_max_cooldown_s,
+        self.fleet = Fleet(
+            url,
+            config,
+            make_server=lambda address: Server(address, config, meter=meter, clock=clock),
+            introduce=introduce,
             clock=clock,
+            one_version=one_version,
         )
 
     async def __aenter__(self) -> Self:
-        """Open the connection pool; the server need not be up."""
-        async with AsyncExitStack() as resources:
-            await resources.enter_async_context(self._transport)
-            self._aborts = await resources.enter_async_context(asyncio.TaskGroup())
-            self._resources = resources.pop_all()
+        """Open the connection pools; no server need be up.
+
+        Raises:
+            ConfigError: the file of addresses cannot be read.
+        """
+        await self.fleet.__aenter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close every connection."""
-        self._aborts = None
-        await self._resources.aclose()
+        await self.fleet.__aexit__(*exc_info)
 
     async def post(
         self,
@@ -170,6 +150,7 @@ class Endpoint:
         deadline_s: float | None = None,
         is_abortable: bool = False,
         decode_in_thread: bool = False,
+        at: Server | None = None,
     ) -> _T:
         """Ask until an answer decodes, the failure is final, or the deadline passes.
 
@@ -182,11 +163,12 @@ class Endpoint:
             deadline_s: seconds it may take; as configured by default.
             is_abortable: whether to name the request, and tell the server by that name if we are cancelled.
             decode_in_thread: whether decoding takes long enough to keep it off the event loop.
+            at: the server to ask; by default, whichever has least to do.
 
         Raises:
             PolicyError: of the kind the last failure was.
         """
-        call = _Call(
+        call = Call(
             method="POST",
             path=path,
             body=body,
@@ -196,114 +178,91 @@ class Endpoint:
             is_abortable=is_abortable,
             decode_in_thread=decode_in_thread,
         )
-        return await self._answer(call)
+        return await self._answer(call, at)
 
-    async def get(self, path: str) -> object:
+    async def get(self, path: str, *, at: Server | None = None) -> object:
         """Ask for a small piece of information, with the same patience. Never waits for room.
 
         Raises:
             PolicyError: of the kind the last failure was.
         """
         deadline_s = self._config.deadline_s
-        return await self._answer(
-            _Call(method="GET", path=path, weight=None, decode=lambda reply: reply, deadline_s=deadline_s)
-        )
+        call = Call(method="GET", path=path, weight=None, decode=lambda reply: reply, deadline_s=deadline_s)
+        return await self._answer(call, at)
 
-    async def is_healthy(self) -> bool:
-        """Whether ``/health`` answers 200 now; a server without that endpoint counts as healthy."""
-        return await self.trouble() is None
+    async def present(self) -> list[Server]:
+        """The servers that may be asked now, for what has to be said to each.
 
-    async def trouble(self) -> AttemptFailed | None:
-        """What keeps ``/health`` from answering 200 now; ``None`` if nothing does."""
-        try:
-            async with asyncio.timeout(_HEALTH_TIMEOUT_S):
-                await self._transport.send("GET", "/health", fresh=True)
-        except TimeoutError:
-            late = PolicyTimeout(f"{self.url}/health did not answer within {_HEALTH_TIMEOUT_S:g} s", url=self.url)
-            return AttemptFailed(Failure.TIMED_OUT, late)
-        except AttemptFailed as failure:
-            # Any refusal, or a body we cannot read, still is a server that answers. Whether the key is good, the
-            # next request shows: some want one, or another, for paths that they do not have.
-            return None if failure.kind in (Failure.REFUSED, Failure.GARBLED, Failure.UNAUTHORIZED) else failure
-        return None
+        Raises:
+            PolicyUnavailable: of several, there is none.
+            ConfigError: several were met for the first time, and are not alike.
+        """
+        if self.fleet.is_one:
+            return self.fleet.servers
+        await self.fleet.pick()
+        return self.fleet.asked
 
-    async def _answer(self, call: _Call[_T]) -> _T:
+    async def _answer(self, call: Call[_T], at: Server | None) -> _T:
         plan = RetryPlan(self._config, self._rng, self._budget)
         self._budget.earn()
         deadline: float | None = None
         fresh = False
+        failed: dict[str, PolicyError] = {}
         while True:
-            await self.breaker.admit(self.is_healthy, url=self.url)
+            is_chosen = at is None or self.fleet.is_one
+            server = await self.fleet.pick(failed) if at is None or is_chosen else at
             try:
-                async with self._room_for(call) as started_in_round:
+                async with server.room_for(call) as started_in_round:
+                    if is_chosen and not self.fleet.is_asked(server):
+                        continue  # it has failed others while we waited for our turn
                     # Waiting for our own limit is back-pressure, not the server's slowness, so the
                     # deadline starts here.
                     deadline = self._clock() + call.deadline_s if deadline is None else deadline
-                    answer = await self._attempt(call, deadline, fresh=fresh)
+                    answer = await server.attempt(call, deadline, fresh=fresh)
+                    if is_chosen:
+                        self.fleet.require_weights(server, answer)
             except AttemptFailed as failure:
-                self._learn_from(failure, started_in_round)
-                pause_s = plan.pause_after(failure, remaining_s=deadline - self._clock() if deadline else 0.0)
+                self._learn_from(server, failure, started_in_round)
+                failed[server.url] = failure.error
+                remaining_s = deadline - self._clock() if deadline else 0.0
+                if is_chosen and self._goes_elsewhere(failure, failed, remaining_s):
+                    self._meter.retries += 1
+                    deadline = None if failure.kind is Failure.TIMED_OUT else deadline
+                    continue
+                pause_s = plan.pause_after(failure, remaining_s=remaining_s)
                 if pause_s is None:
-                    failure.error.attempts = plan.attempts
-                    raise failure.error from failure.__cause__
+                    error = self._summed(failure, failed)
+                    error.attempts = plan.attempts
+                    raise error from failure.__cause__
                 self._meter.retries += 1
                 _log.info("%s; attempt %d follows in %.2f s", failure.error, plan.attempts + 1, pause_s)
                 await self._sleep(pause_s)
                 fresh = failure.kind is Failure.DROPPED
             else:
-                self.breaker.record_success()
+                server.breaker.record_success()
                 if call.weight is not None:
-                    self.limit.report_success(call.weight)
+                    server.limit.report_success(call.weight)
                 return answer
 
-    @asynccontextmanager
-    async def _room_for(self, call: _Call[_T]) -> AsyncIterator[int | None]:
-        if call.weight is None:
-            yield None
-            return
-        async with self.limit.hold(call.weight) as started_in_round:
-            yield started_in_round
+    def _goes_elsewhere(self, failure: AttemptFailed, failed: Mapping[str, PolicyError], remaining_s: float) -> bool:
+        """Whether the call goes on with another server at once.
 
-    async def _attempt(self, call: _Call[_T], deadline: float, *, fresh: bool) -> _T:
-        started = self._clock()
-        self._meter.requests += 1
-        url = self.url + call.path
-        # A name an attempt: the server may still be busy with the one before.
-        rid = f"leanebm-{uuid.uuid4().hex}" if call.is_abortable else None
-        body = call.body if rid is None else {**(call.body or {}), "rid": rid}
-        try:
-            async with asyncio.timeout(max(deadline - started, 0.0)):
-                reply = await self._transport.send(call.method, call.path, body, fresh=fresh)
-        except TimeoutError as error:
-            setting = "deadline_s" if call.deadline_s == self._config.deadline_s else "startup_deadline_s"
-            limit = f"{call.deadline_s:g} s ({setting} of the policy client)"
-            late = PolicyTimeout(f"{url} did not answer within {limit}", url=url)
-            raise AttemptFailed(Failure.TIMED_OUT, late) from error
-        except asyncio.CancelledError:
-            if rid is not None and self._aborts is not None:
-                self._aborts.create_task(self._abort(rid))
-            raise
-        self._meter.latencies_s.append(self._clock() - started)
-        try:
-            return await asyncio.to_thread(call.decode, reply) if call.decode_in_thread else call.decode(reply)
-        except EncoderError as error:
-            error.url = url
-            raise
-        except PolicyProtocolError as error:
-            error.url = url
-            raise AttemptFailed(Failure.GARBLED, error) from error.__cause__
+        No call asks a server twice this way, so one call is at most as many requests as there are servers, and a
+        server that fails is soon not asked. Nor does it cost the budget, which is there for a server's sake.
+        """
+        if not (failure.kind.value.is_of_the_server and self.fleet.has_another(failed)):
+            return False
+        if failure.kind is Failure.TIMED_OUT:
+            return sum(isinstance(error, PolicyTimeout) for error in failed.values()) == 1
+        return remaining_s > 0
 
-    async def _abort(self, rid: str) -> None:
-        """Tell the server that nobody waits any more; it notices a closed connection only seconds later."""
-        try:
-            async with asyncio.timeout(_ABORT_TIMEOUT_S):
-                await self._transport.send("POST", "/abort_request", {"rid": rid}, fresh=True)
-        except (AttemptFailed, TimeoutError) as error:
-            _log.debug("could not abort %s: %s", rid, error)
+    def _summed(self, failure: AttemptFailed, failed: Mapping[str, PolicyError]) -> PolicyError:
+        if len(failed) == 1 or not failure.kind.value.is_of_the_server:
+            return failure.error
+        return type(failure.error)("; ".join(map(str, failed.values())), url=self.url)
 
-    def _learn_from(self, failure: AttemptFailed, started_in_round: int | None) -> None:
+    def _learn_from(self, server: Server, failure: AttemptFailed, started_in_round: int | None) -> None:
         self._meter.failures[failure.kind] += 1
-        if failure.kind.value.trips_breaker:
-            self.breaker.record_failure()
+        self.fleet.learn_from(server, failure)
         if failure.kind.value.is_congestion and started_in_round is not None:
-            self.limit.report_congestion(started_in_round)
+            server.limit.report_congestion(started_in_round)

@@ -32,30 +32,45 @@ class FailureVerdict:
     costs_budget: bool = True
     """Whether a retry counts against the client's budget of retries."""
 
+    is_of_the_server: bool = False
+    """Whether another server may well answer the same request."""
+
 
 class Failure(enum.Enum):
     """The ways an attempt fails; the value says what follows."""
 
     CONNECT = FailureVerdict(
-        meaning="no connection: refused, no such host, no answer", retries=_WITHIN_ATTEMPTS, trips_breaker=True
+        meaning="no connection: refused, no such host, no answer",
+        retries=_WITHIN_ATTEMPTS,
+        trips_breaker=True,
+        is_of_the_server=True,
     )
     DROPPED = FailureVerdict(
         meaning="the connection ended before a status line; often an idle one that the server had closed",
         retries=_WITHIN_ATTEMPTS,
         trips_breaker=True,
+        is_of_the_server=True,
     )
-    SERVER_ERROR = FailureVerdict(meaning="500, or 502 and 504 from a proxy", retries=2, trips_breaker=True)
+    SERVER_ERROR = FailureVerdict(
+        meaning="500, or 502 and 504 from a proxy", retries=2, trips_breaker=True, is_of_the_server=True
+    )
     OVERLOADED = FailureVerdict(
         meaning="503 or 429: the queue is full, or our request waited too long or was evicted",
         retries=_UNTIL_DEADLINE,
         is_congestion=True,
         costs_budget=False,
+        is_of_the_server=True,
     )
-    TIMED_OUT = FailureVerdict(meaning="our own deadline passed", retries=0, is_congestion=True)
+    TIMED_OUT = FailureVerdict(meaning="our own deadline passed", retries=0, is_congestion=True, is_of_the_server=True)
     REFUSED = FailureVerdict(meaning="4xx: the same request would be refused again", retries=0)
     UNAUTHORIZED = FailureVerdict(meaning="401 or 403: another key is wanted", retries=0)
     GARBLED = FailureVerdict(meaning="status 200 and something that is not the contract", retries=1)
     ABORTED = FailureVerdict(meaning="status 200 and every sample aborted on the server", retries=1)
+    OTHER_WEIGHTS = FailureVerdict(
+        meaning="status 200 from one of several servers whose weights are not the others'",
+        retries=0,
+        is_of_the_server=True,
+    )
 
 
 class AttemptFailed(Exception):

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, TypeVar, final
 
 import attrs
@@ -13,6 +15,8 @@ import attrs
 from leanebm.errors import PolicyBadRequest, PolicyError, PolicyProtocolError, PolicyUnauthorized, PolicyUnavailable
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import NotOffered
+from leanebm.policy._fleet import Get
+from leanebm.policy._server import Server
 from leanebm.policy.config import PolicyApi
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.statistics import RequestMeter
@@ -30,6 +34,36 @@ _ASKED: Final[Mapping[PolicyApi, tuple[str, ...]]] = {
 }
 
 
+async def introduce(get: Get, *, api: PolicyApi = PolicyApi.AUTO, model: str | None = None) -> ModelInfo:
+    """What a server says of its model: as SGLang does, under the name of today or the old one; or in a list of models.
+
+    A server that knows none of these says nothing.
+
+    Raises:
+        PolicyError: the server could not answer.
+    """
+    infos: list[ModelInfo] = []
+    refusals: list[PolicyError] = []
+    for path in _ASKED[api]:
+        try:
+            reply = await get(path)
+        except NotOffered:
+            continue
+        except (PolicyUnauthorized, PolicyBadRequest, PolicyProtocolError) as refusal:
+            # For this path, which it may not have either: some redirect, or show a web page, for any other.
+            refusals.append(refusal)
+            continue
+        if path == _MODELS:
+            infos.append(ModelInfo.from_models(reply, wanted=model))
+        else:
+            infos.append(ModelInfo.from_reply(reply))
+        if infos[-1].api is not None:
+            return infos[-1]
+    if refusals:
+        raise refusals[-1]
+    return infos[0] if infos else ModelInfo()
+
+
 @final
 class ModelWatch:
     """Remembers what a server said about its model until an answer shows that it has another one."""
@@ -40,6 +74,7 @@ class ModelWatch:
         *,
         meter: RequestMeter,
         stop_on_change: bool,
+        may_mix: bool = False,
         api: PolicyApi = PolicyApi.AUTO,
         model: str | None = None,
     ) -> None:
@@ -51,6 +86,7 @@ class ModelWatch:
         self._info: ModelInfo | None = None
         self._asking = asyncio.Lock()
         self._weights: str | None = None
+        self._mixed: set[str] | None = set() if may_mix else None
         self.on_change: list[Callable[[], None]] = []
         """Called when the weights have changed, before anything is made with the new ones."""
 
@@ -67,34 +103,13 @@ class ModelWatch:
                     self._weights = self._info.weight_version
             return self._info
 
-    async def ask(self) -> ModelInfo:
-        """What the server says now: as SGLang does, under the name of today or the old one; or in a list of models.
-
-        A server that knows none of these says nothing.
+    async def ask(self, *, at: Server | None = None) -> ModelInfo:
+        """What the server says now, or one of several.
 
         Raises:
             PolicyError: the server could not answer.
         """
-        infos: list[ModelInfo] = []
-        refusals: list[PolicyError] = []
-        for path in _ASKED[self._api]:
-            try:
-                reply = await self._endpoint.get(path)
-            except NotOffered:
-                continue
-            except (PolicyUnauthorized, PolicyBadRequest, PolicyProtocolError) as refusal:
-                # For this path, which it may not have either: some redirect, or show a web page, for any other.
-                refusals.append(refusal)
-                continue
-            if path == _MODELS:
-                infos.append(ModelInfo.from_models(reply, wanted=self._model))
-            else:
-                infos.append(ModelInfo.from_reply(reply))
-            if infos[-1].api is not None:
-                return infos[-1]
-        if refusals:
-            raise refusals[-1]
-        return infos[0] if infos else ModelInfo()
+        return await introduce(partial(self._endpoint.get, at=at), api=self._api, model=self._model)
 
     def note(self, version: str | None) -> None:
         """An answer was made with this version of the weights.
@@ -104,6 +119,11 @@ class ModelWatch:
         """
         before = self._weights
         if version is None or version == before:
+            return
+        if self._mixed is not None:
+            if version not in self._mixed:
+                self._mixed.add(version)
+                _log.info("answers are made with the weights %s", ", ".join(sorted(self._mixed)))
             return
         self._weights = version
         if before is None:
@@ -157,39 +177,52 @@ class WeightUpdate:
         Raises:
             PolicyError: the server keeps its old weights, or has ones that nobody asked for.
         """
-        before = await self.watch.ask()
-        if self._is_new(before):
-            raise ValueError(f"{self.endpoint.url} already serves {self.version!r}: name new weights anew")
-        async with self.endpoint.limit.drained():
-            refusal = await self._attempt()
-            for attempt in range(1, _ATTEMPTS):
-                if refusal is None:
-                    break
-                pause_s = _FIRST_PAUSE_S * 2.0 ** (attempt - 1)
-                _log.warning("%s; trying again in %g s", refusal, pause_s)
-                await self.sleep(pause_s)
-                refusal = await self._attempt()
-            now = await self.watch.ask()
-            if self._is_new(now):
-                self.watch.adopt(now)
-                return now
+        servers = await self.endpoint.present()
+        for server in servers:
+            if self._is_new(await self.watch.ask(at=server)):
+                raise ValueError(f"{server.url} already serves {self.version!r}: name new weights anew")
+        async with AsyncExitStack() as drained:
+            for server in servers:
+                await drained.enter_async_context(server.limit.drained())
+            # One after the other: if one keeps its weights, the others are not asked to give theirs up.
+            for server in servers:
+                now = await self._update(server)
+            self.watch.adopt(now)
+            self.endpoint.fleet.adopt(now)
+            return now
+
+    async def _update(self, server: Server) -> ModelInfo:
+        refusal = await self._attempt(server)
+        for attempt in range(1, _ATTEMPTS):
+            if refusal is None:
+                break
+            pause_s = _FIRST_PAUSE_S * 2.0 ** (attempt - 1)
+            _log.warning("%s; trying again in %g s", refusal, pause_s)
+            await self.sleep(pause_s)
+            refusal = await self._attempt(server)
+        now = await self.watch.ask(at=server)
+        if self._is_new(now):
+            return now
         if refusal is not None:
             raise PolicyUnavailable(
-                f"{self.endpoint.url} still serves {now.weight_version!r}: {refusal}", url=self.endpoint.url
+                f"{server.url} still serves {now.weight_version!r}: {refusal}", url=server.url
             ) from refusal
-        raise PolicyError(
-            f"{self.endpoint.url} took {self.version!r} and serves {now.weight_version!r}", url=self.endpoint.url
-        )
+        raise PolicyError(f"{server.url} took {self.version!r} and serves {now.weight_version!r}", url=server.url)
 
-    async def _attempt(self) -> PolicyError | None:
+    async def _attempt(self, server: Server) -> PolicyError | None:
         """Ask once; ``None`` if the server says that it went well, or at least has the weights."""
         body = {"model_path": self.model_path, "weight_version": self.version, "flush_cache": True}
         try:
             await self.endpoint.post(
-                "/update_weights_from_disk", body, weight=None, decode=_require_update, deadline_s=self.deadline_s
+                "/update_weights_from_disk",
+                body,
+                weight=None,
+                decode=_require_update,
+                deadline_s=self.deadline_s,
+                at=server,
             )
         except PolicyError as error:
-            return None if self._is_new(await self.watch.ask()) else error
+            return None if self._is_new(await self.watch.ask(at=server)) else error
         return None
 
     def _is_new(self, info: ModelInfo) -> bool:
@@ -245,13 +278,31 @@ class AdapterLoader:
         async with self._loading:
             if self._loads != seen:
                 return  # another call has done so since we asked
-            body = {"lora_name": self._name, "lora_path": self._path}
-            try:
-                await self._endpoint.post("/load_lora_adapter", body, weight=None, decode=require_load)
-            except PolicyBadRequest as refusal:
-                if not _ALREADY.search(str(refusal)):
-                    raise
+            for server in await self._endpoint.present():
+                await self._load_at(server)
             self._loads += 1
+
+    async def _load_at(self, server: Server) -> None:
+        try:
+            await load_adapter(self._endpoint, server, str(self._name), str(self._path))
+        except PolicyBadRequest as refusal:
+            if not _ALREADY.search(str(refusal)):
+                raise
+        except PolicyUnavailable:
+            if self._endpoint.fleet.is_one:
+                raise
+            _log.warning("%s could not be told to load %s; it will be when it is asked", server.url, self._name)
+
+
+async def load_adapter(endpoint: Endpoint, server: Server, name: str, path: str) -> None:
+    """Have one server load a LoRA adapter.
+
+    Raises:
+        PolicyBadRequest: it has one of that name already, or cannot load it.
+        PolicyError: it could not answer.
+    """
+    body = {"lora_name": name, "lora_path": path}
+    await endpoint.post("/load_lora_adapter", body, weight=None, decode=require_load, at=server)
 
 
 def require_load(reply: object) -> None:

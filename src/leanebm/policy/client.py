@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final, Self, final
+from typing import Any, Final, Self, final
 
 from leanebm._shown import named_repr
 from leanebm.core import Candidate, EncoderIdentity, ProofState
@@ -20,7 +20,7 @@ from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import Failure
 from leanebm.policy._samples import SampleBatch, candidates_of
-from leanebm.policy._weights import ModelWatch, WeightUpdate, require_load
+from leanebm.policy._weights import ModelWatch, WeightUpdate, introduce, load_adapter
 from leanebm.policy.config import PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
@@ -86,12 +86,17 @@ class PolicyClient:
         self._meter = RequestMeter()
         self._rng = random_source = rng or random.Random()  # noqa: S311 - jitter and sampling, not secrets
 
-        def endpoint(url: str) -> Endpoint:
-            return Endpoint(url, config, meter=self._meter, clock=clock, sleep=sleep, rng=random_source)
+        meter = self._meter
+
+        def endpoint(url: str, *, one_version: bool = True, **asked: Any) -> Endpoint:
+            said = partial(introduce, **asked)
+            parts: dict[str, Any] = {"meter": meter, "clock": clock, "sleep": sleep, "rng": random_source}
+            return Endpoint(url, config, introduce=said, one_version=one_version, **parts)
 
         watch = partial(ModelWatch, meter=self._meter, stop_on_change=config.stop_on_weight_change)
-        self._policy = endpoint(config.url)
-        self._watch = watch(self._policy, api=config.api, model=config.model)
+        self._policy = endpoint(config.url, one_version=config.one_version, api=config.api, model=config.model)
+        may_mix = not self.has_one_version
+        self._watch = watch(self._policy, api=config.api, model=config.model, may_mix=may_mix)
         self._dialect: Dialect | None = None
         self._finding_out = asyncio.Lock()
         is_one_server = config.encoder.url in (None, config.url)
@@ -269,8 +274,8 @@ class PolicyClient:
             PolicyBadRequest: it has one of that name already, or the folder holds none that fits its model.
             PolicyError: the server could not answer.
         """
-        body = {"lora_name": name, "lora_path": path}
-        await self._policy.post("/load_lora_adapter", body, weight=None, decode=require_load)
+        for server in await self._policy.present():
+            await load_adapter(self._policy, server, name, path)
 
     async def update_weights(self, model_path: str, version: str) -> ModelInfo:
         """Give the policy server new weights, such as those of a training round.
@@ -300,15 +305,21 @@ class PolicyClient:
         )
         return await update.run()
 
+    @property
+    def has_one_version(self) -> bool:
+        """Whether all tactics come from the same weights, as far as the servers say: of one, or of several alike."""
+        return self._policy.fleet.is_one or self._policy.fleet.one_version
+
     def statistics(self) -> PolicyStatistics:
         """What this client has done so far."""
         endpoints = {self._policy, self._encoder}
+        servers = [server for endpoint in endpoints for server in endpoint.fleet.servers]
         return PolicyStatistics(
             **self._meter.counts(),
-            in_flight=sum(endpoint.limit.in_flight for endpoint in endpoints),
-            waiting=sum(endpoint.limit.waiting for endpoint in endpoints),
-            concurrency_limit=self._policy.limit.limit,
-            is_circuit_open=any(endpoint.breaker.is_open for endpoint in endpoints),
+            in_flight=sum(server.limit.in_flight for server in servers),
+            waiting=sum(server.limit.waiting for server in servers),
+            concurrency_limit=sum(server.limit.limit for server in self._policy.fleet.servers),
+            is_circuit_open=any(not endpoint.fleet.asked for endpoint in endpoints),
             latency_p50_s=self._meter.latency_quantile_s(0.5),
             latency_p95_s=self._meter.latency_quantile_s(0.95),
         )
@@ -318,7 +329,7 @@ class PolicyClient:
         started_s = unconnected_since_s = self._clock()
         told: Failure | None = None
         who = "" if endpoint is self._policy else "the encoder's server: "
-        while (trouble := await endpoint.trouble()) is not None:
+        while (trouble := await endpoint.fleet.meet()) is not None:
             now_s = self._clock()
             if trouble.kind is Failure.CONNECT:
                 since_s, patience_s, advice = unconnected_since_s, config.connect_patience_s, _NOT_THERE

@@ -15,9 +15,26 @@ from leanebm._fields import SAME_RESULTS, check_api_key
 from leanebm._shown import fitting_repr
 from leanebm.policy.prompt import PROMPT_FORMATS, TemplateFormat
 
+ADDRESS_FILE: Final = "file:"
+"""What stands in front of the path of a file of addresses, where an address might stand."""
 
-def http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    """An attrs validator: an address of a server, without secrets in it."""
+
+def addresses_in(url: str) -> tuple[str, ...]:
+    """The addresses in a setting or in a line, each once: they are separated by commas or spaces."""
+    return tuple(dict.fromkeys(url.replace(",", " ").split()))
+
+
+def http_url(setting: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    """An attrs validator: one address of a server, without secrets in it; or several; or a file of them."""
+    if value.startswith(ADDRESS_FILE):
+        if not value.removeprefix(ADDRESS_FILE).strip():
+            raise ValueError(f"{attribute.name} must name a file after {ADDRESS_FILE!r}, got {value!r}")
+        return
+    for one in addresses_in(value) or (value,):
+        _one_http_url(setting, attribute, one)
+
+
+def _one_http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{attribute.name} must look like http://host:port, got {value!r}")
@@ -29,12 +46,14 @@ _OPENAI_PATH: Final = re.compile(r"/v1(/(chat/)?completions|/embeddings|/models)
 
 
 def without_slash(url: str) -> str:
-    """The address in the form that paths are appended to.
+    """The address, or each of several, in the form that paths are appended to.
 
     Without the ``/v1`` that clients of the OpenAI API are given, or the whole path that its examples show: here they
     are parts of the paths.
     """
-    return _OPENAI_PATH.sub("", url.rstrip("/")).rstrip("/")
+    if url.startswith(ADDRESS_FILE):
+        return url
+    return ",".join(dict.fromkeys(_OPENAI_PATH.sub("", one.rstrip("/")).rstrip("/") for one in addresses_in(url)))
 
 
 class PolicyApi(enum.Enum):
@@ -89,7 +108,8 @@ class EncoderConfig:
         validator=optional(http_url),
         metadata=SAME_RESULTS,
     )
-    """Base address of the server that makes embeddings; ``None`` asks the policy server."""
+    """Base address of the server that makes embeddings; ``None`` asks the policy server. Several, or a file of them,
+    as with :attr:`PolicyClientConfig.url`."""
 
     model: str | None = attrs.field(default=None, validator=optional(min_len(1)))
     """Which model to ask for, on a server of ``openai_embeddings``; ``None`` takes the first it lists."""
@@ -149,7 +169,15 @@ class PolicyClientConfig:
     """Which server to ask, for what, and how patiently."""
 
     url: str = attrs.field(converter=without_slash, validator=http_url, metadata=SAME_RESULTS)
-    """Base address of the server that samples tactics, such as ``http://127.0.0.1:30000``."""
+    """Base address of the server that samples tactics, such as ``http://127.0.0.1:30000``.
+
+    Several with the same model, separated by commas, share the work; so do those of ``file:PATH``, a text file with an
+    address a line, which is read again while requests are made: servers join and leave by it.
+    """
+
+    one_version: bool = attrs.field(default=True, validator=instance_of(bool), metadata=SAME_RESULTS)
+    """Whether all of several servers must have the same weights; one that has others is then not asked. What a run
+    was told of weights is recorded with it, and compared when it is resumed."""
 
     api_key: str | None = attrs.field(default=None, repr=False, validator=check_api_key)
     """Sent as ``Authorization: Bearer …`` to both servers; never logged and never in an error."""
@@ -196,7 +224,8 @@ class PolicyClientConfig:
     # --- patience ---
 
     deadline_s: float = attrs.field(default=120.0, validator=_POSITIVE, metadata=SAME_RESULTS)
-    """Seconds one call may take, retries and pauses included, from when it is first let out."""
+    """Seconds one call may take, retries and pauses included, from when it is first let out. Of several servers,
+    another one gets as long once more."""
 
     connect_patience_s: float = attrs.field(default=10.0, validator=_POSITIVE, metadata=SAME_RESULTS)
     """Seconds ``wait_ready`` goes on trying while nothing can be connected to at the server's address."""
@@ -227,7 +256,7 @@ class PolicyClientConfig:
     # --- bounds ---
 
     max_sequences_in_flight: int = attrs.field(default=64, validator=ge(1), metadata=SAME_RESULTS)
-    """Samples asked for at once, summed over requests; halved when the server says it is full."""
+    """Samples asked of a server at once, summed over requests; halved when it says that it is full."""
 
     max_response_bytes: int = attrs.field(default=64 * 2**20, validator=ge(1024), metadata=SAME_RESULTS)
     """Longest response that is read."""
