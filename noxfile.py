@@ -61,7 +61,7 @@ def tests(session: nox.Session) -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
-    install(session, "data", "embedded", "energy", "mcp", "serve", "test")
+    install(session, "data", "embedded", "energy", "mcp", "ray", "serve", "test")
     # Most tests wait for a process, a file or a clock: three at once take little more than one.
     # Those of one file stay in one process, so that what they share is made once.
     run_pytest(session, "-n", "3", "--dist", "loadfile", *session.posargs)

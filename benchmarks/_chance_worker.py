@@ -4,7 +4,9 @@ For benchmarks of what stands around Lean: it speaks the worker protocol, starts
 question in the same way whenever it is asked. A statement is ``P n``. Its proof needs between one and five
 steps, a quarter of all statements has none, one tactic in 200 kills the worker, and one proof in 20 is refused.
 
-    python -I -S _chance_worker.py
+    python -I -S _chance_worker.py [SECONDS]
+
+A tactic then takes that long, and no processor.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from typing import Any
 
 Json = dict[str, Any]
@@ -65,8 +68,9 @@ def shown(state: str) -> Json:
 class ChanceWorker:
     """The program."""
 
-    def __init__(self) -> None:
+    def __init__(self, tactic_s: float) -> None:
         self.states: list[str] = []
+        self.tactic_s = tactic_s
 
     def answer(self, command: str, payload: Json) -> Json:
         """The reply to one request."""
@@ -85,6 +89,7 @@ class ChanceWorker:
 
     def tactic(self, state: str, tactic: str) -> Json:
         """Run one."""
+        time.sleep(self.tactic_s)
         reached = after(state, tactic)
         flags = {"hasSorry": False, "hasUnsafe": False}
         if reached is None:
@@ -99,7 +104,7 @@ class ChanceWorker:
 
 def main() -> None:
     """Serve until the end of input."""
-    worker = ChanceWorker()
+    worker = ChanceWorker(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
     sys.stdout.write("ready.\n")
     sys.stdout.flush()
     for line in sys.stdin.buffer:

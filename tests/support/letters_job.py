@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from leanebm.pipeline import Ended, Observer, Station
 
 
 class LettersJob:
-    """Its stations write letters; the letter ``broken`` breaks one, and ``written`` may hold some from before."""
+    """Its stations write letters; ``broken`` breaks one, ``endless`` takes for ever, some may be ``written`` before."""
 
-    def __init__(self, items: Sequence[str], *, written: Sequence[str] = (), concurrency: int = 2) -> None:
+    def __init__(
+        self, items: Sequence[str], path: Path = Path(), *, written: Sequence[str] = (), concurrency: int = 2
+    ) -> None:
         self.items = items
+        self.path = path
         self.written = list(written)
         self.parts: list[str | None] = []
         self.concurrency = concurrency
@@ -41,6 +45,8 @@ class _LettersStation:
     async def work(self, item: str) -> asyncio.Future[Ended]:
         if item == "broken":
             raise KeyError(item)
+        if item == "endless":
+            await asyncio.Event().wait()
         return self._writers.create_task(self._write(item))
 
     async def _write(self, item: str) -> Ended:

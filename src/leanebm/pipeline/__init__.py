@@ -22,6 +22,7 @@ from leanebm.pipeline.energy.guidance import SHIPPED_HEAD, EnergyConfig, guided_
 from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
+from leanebm.pipeline.engines.ray_engine import RayEngine
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun, Headroom
@@ -139,6 +140,7 @@ __all__ = [
     "ProofRun",
     "ProofService",
     "Prover",
+    "RayEngine",
     "ResultTable",
     "Results",
     "RunComparison",

@@ -33,6 +33,11 @@ class Ended:
 
     __repr__ = fitting_repr
 
+    @property
+    def is_trouble(self) -> bool:
+        """Whether nothing was found out."""
+        return self.refusal is not None or not self.is_final
+
 
 class Station(Protocol[T]):
     """Where one worker works: its policy, its Lean, its certifier and its recorder, all open."""

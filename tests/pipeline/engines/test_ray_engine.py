@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from _ray_cluster import RayCluster, ray_cluster
+from letters_job import LettersJob
+
+from leanebm.errors import ConfigError, MissingExtra
+from leanebm.pipeline import LogObserver, RayEngine, summarise_run
+
+HAS_RAY = importlib.util.find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not HAS_RAY, reason="the extra 'ray' is not installed")
+
+
+async def run(address: str) -> None:
+    await RayEngine(address=address).run(LettersJob(["a"]), LogObserver())
+
+
+@pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head:port"])
+async def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"is neither HOST:PORT nor 'local' @ --ray-address"):
+        await run(address)
+
+
+async def test_where_nothing_listens_the_error_says_what_to_type() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(ConfigError, match="nothing listens there") as caught:
+        await run(address)
+    assert f"there is no Ray cluster at {address}" in str(caught.value)
+    assert "`ray start --head --port=6379`" in str(caught.value)
+
+
+async def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match="the engine 'ray' needs the extra 'ray'"):
+        await run("local")
+
+
+def test_importing_the_engine_imports_no_ray() -> None:
+    code = "import sys; from leanebm.pipeline import RayEngine; RayEngine(); sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- with a cluster of two nodes, of Ray's own making -------------------------------------------
+
+DRIVER = """
+import asyncio, json, sys
+from leanebm.core import Theorem
+from leanebm.pipeline import LocalEngine, RayEngine, SearchRun, read_run_config
+
+settings, folder, address = sys.argv[1:]
+theorems = [Theorem(name=f"p{number}", statement=f"P {number}") for number in range(1, 25)]
+engine = RayEngine(address=address) if address else LocalEngine()
+asyncio.run(SearchRun(read_run_config(settings, []), theorems, folder, engine=engine).run())
+"""
+
+CHANCE_WORKER = Path(__file__).parents[3] / "benchmarks" / "_chance_worker.py"
+
+
+def start(tmp_path: Path, folder: str, address: str = "", *, tactic_s: float = 0.0) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-I", "-S", str(CHANCE_WORKER), str(tactic_s)]
+    backend = f'[lean]\nimports = []\nnum_workers = 1\n[lean.backend]\nkind = "command"\nargv = {json.dumps(argv)}\n'
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"concurrency = 2\n{backend}[search.budget]\nmax_expansions = 8\n")
+    command = [sys.executable, "-c", DRIVER, str(settings), str(tmp_path / folder), address]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def endings(folder: Path) -> dict[str, str]:
+    return {record.theorem.name: record.outcome.value for record in summarise_run(folder).records}
+
+
+def family_of_an_actor(cluster: RayCluster, run: subprocess.Popen[str]) -> list[psutil.Process]:
+    """An actor that has begun to work, and everything it started."""
+    while run.poll() is None:
+        for actor in cluster.actors():
+            children = psutil.Process(actor).children(recursive=True)
+            if any(child.cmdline()[3:4] == [str(CHANCE_WORKER)] for child in children):
+                return [psutil.Process(actor), *children]
+        time.sleep(0.01)
+    raise AssertionError(run.communicate()[1])
+
+
+@needs_ray
+def test_two_nodes_one_of_which_is_killed_find_what_one_process_finds(tmp_path: Path) -> None:
+    alone = start(tmp_path, "alone")
+    errors = alone.communicate()[1]
+    assert alone.returncode == 0, errors
+    with ray_cluster(2) as cluster:
+        together = start(tmp_path, "together", cluster.address, tactic_s=0.02)
+        victim, *started = family_of_an_actor(cluster, together)
+        os.kill(victim.pid, signal.SIGKILL)
+        psutil.wait_procs(started, timeout=60)
+        assert [process for process in started if process.is_running()] == [], "the guard ends what Ray leaves"
+        output, errors = together.communicate()
+        assert together.returncode == 0, errors
+        assert output == "", "standard output is for results"
+        assert "the node was lost: ActorDiedError" in errors
+    assert endings(tmp_path / "together") == endings(tmp_path / "alone")
+    assert len(endings(tmp_path / "together")) == 24
