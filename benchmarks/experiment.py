@@ -1,6 +1,6 @@
 """Does an energy head prove more? One experiment from statements to figures, for one kind of theorems.
 
-    python benchmarks/experiment.py --kind logic|equations [--folder runs/KIND] [--seeds 0,1,2] [--small]
+    python benchmarks/experiment.py --kind logic|equations|rearranging [--folder runs/KIND] [--seeds 0,1,2] [--small]
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
 *rulers*, which see eight counts of a state in place of its embedding. The exponent of the length and the weight of the
@@ -90,7 +90,16 @@ EQUATIONS = Kind(
     candidates=12,
     samples={"val": 140},
 )
-KINDS = {"logic": LOGIC, "equations": EQUATIONS}
+REARRANGING = attrs.evolve(
+    EQUATIONS,
+    statements=(
+        *("--number", "1600", "--unseen", "0", "--family", "rearranging"),
+        *("--difficulty", "3", "--difficulty", "4"),
+    ),
+    train=(300, 24),
+    samples={},
+)
+KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING}
 
 
 def small(kind: Kind) -> Kind:

@@ -26,7 +26,7 @@ text = "\\n".join(m.statement + m.skeleton + m.split for name in factory.names f
 print(hashlib.sha256(text.encode()).hexdigest())
 """
 
-DIGEST = "ab5b00cf21542f6b842e3826186d65f3c738d09b7b5dbe4ba962bf8fc3c39c08"
+DIGEST = "7849848893367fd76b27be5100f7938d6a24243bbab6a1db1e9752ab7dc4e11b"
 """What the script prints; it changes with the families alone, and with it the sets that a seed gives."""
 
 

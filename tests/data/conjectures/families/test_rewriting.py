@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanebm.data.conjectures import FAMILIES
+from leanebm.data.conjectures import FAMILIES, Conjecture
 
 Model = Mapping[str, Any]
 
@@ -57,6 +57,24 @@ def models(statement: str, rng: random.Random) -> Iterator[Model]:
             }
 
 
+def ends_of_words(statement: str, rng: random.Random) -> Iterator[Model]:
+    """Words that are joined, where ``f`` and ``g`` put letters before or after; and sums, whose order says nothing."""
+    (elements,) = re.findall(r"\(([a-z0-9 ]+) : α\)", statement)
+    names = elements.split()
+    for _ in range(3):
+        one, other = lists(rng), lists(rng)
+        ends = (lambda xs, p=one: p + xs), (lambda xs, p=other: xs + p)
+        words = {name: lists(rng) for name in names}
+        for f, g in permutations(ends):
+            yield {"m": lambda xs, ys: xs + ys, "f": f, "g": g, **words}
+        yield {
+            "m": lambda xs, ys: tuple(sorted(xs + ys)),
+            "f": lambda xs, p=one: tuple(sorted(xs + p)),
+            "g": lambda xs, p=other: tuple(sorted(xs + p)),
+            **{name: tuple(sorted(word)) for name, word in words.items()},
+        }
+
+
 def is_law_of(premise: str, model: Model, rng: random.Random) -> bool:
     bound = re.findall(r"∀ (\w+) : α, ", premise)
     equation = premise.strip("()") if not bound else premise[1:-1].rpartition(", ")[2]
@@ -76,6 +94,52 @@ def test_the_equation_holds_wherever_the_premises_do(seed: int, difficulty: int)
     ]
     assert fitting
     assert all(holds(conclusion, model) for model in fitting)
+
+
+def rearranged(seed: int, difficulty: int = 4) -> Conjecture | None:
+    return FAMILIES["rearranging"].generate(random.Random(seed), difficulty)  # noqa: S311
+
+
+def conclusion_of(made: Conjecture) -> str:
+    return re.split(r"(?<=\)) → ", made.statement)[-1]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 100_000), st.integers(1, 4))
+def test_the_rearranged_equation_holds_wherever_the_premises_do(seed: int, difficulty: int) -> None:
+    made = rearranged(seed, difficulty)
+    if made is None:
+        return
+    rng = random.Random(seed)  # noqa: S311
+    _, *premises = re.split(r"(?<=\)), (?=\(∀)|(?<=\)) → (?!α)", made.statement)[:-1]
+    assert len(premises) == 3
+    fitting = [
+        model
+        for model in ends_of_words(made.statement, rng)
+        if all(is_law_of(premise, model, rng) for premise in premises)
+    ]
+    assert fitting
+    assert all(holds(conclusion_of(made), model) for model in fitting)
+
+
+def test_nothing_that_rearranges_changes_in_length() -> None:
+    made = [one for seed in range(200) if (one := rearranged(seed)) is not None]
+    assert len(made) > 20
+    for one in made:
+        left, right = conclusion_of(one).split(" = ")
+        assert left != right
+        assert len(left) == len(right)
+        assert sorted(left) == sorted(right)
+
+
+def test_what_is_rearranged_is_simplified_on_the_right_only() -> None:
+    """By ``m (m x y) z = m x (m y z)``, wherever that is among the laws, no product starts with a product."""
+    made = [one for seed in range(400) if (one := rearranged(seed)) is not None]
+    joined = [one for one in made if re.search(r"m \(m (\w) (\w)\) (\w) = m \1 \(m \2 \3\)", one.statement)]
+    sides = [conclusion_of(one).split(" = ") for one in joined]
+    assert joined
+    assert not any("m (m" in right for _, right in sides)
+    assert sum("m (m" in left for left, _ in sides) > len(sides) / 2
 
 
 def test_a_chain_grows_with_difficulty() -> None:

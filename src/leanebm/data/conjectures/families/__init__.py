@@ -11,7 +11,7 @@ from leanebm.data.conjectures.families.arithmetic import ArithmeticFamily
 from leanebm.data.conjectures.families.equations import BOOL, INT, LIST, NAT, OPTION, EquationFamily, RecursionFamily
 from leanebm.data.conjectures.families.logic import FirstOrderFamily, PropositionalFamily
 from leanebm.data.conjectures.families.order import OrderFamily
-from leanebm.data.conjectures.families.rewriting import RewritingFamily
+from leanebm.data.conjectures.families.rewriting import RearrangingFamily, RewritingFamily
 
 _PREDICATES: Final = {"P": "α → Prop", "Q": "α → Prop", "R": "α → α → Prop", "p": "Prop"}
 _WITH_FUNCTIONS: Final = {"P": "α → Prop", "R": "α → α → Prop", "f": "α → α", "g": "α → α", "a": "α"}
@@ -38,6 +38,7 @@ _ALL: Final[tuple[ConjectureFamily, ...]] = (
     RecursionFamily("list_recursion", "List Nat"),
     OrderFamily(),
     RewritingFamily(),
+    RearrangingFamily(),
     ArithmeticFamily("inequalities", ("≤", "<"), NAT),
     ArithmeticFamily("divisibility", ("∣",), NAT[:2]),
 )

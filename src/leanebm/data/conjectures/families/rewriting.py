@@ -12,6 +12,7 @@ from leanebm.data.conjectures.conjecture import Conjecture
 from leanebm.data.conjectures.expression import Expression, forall, implies, local
 
 _PARAMS: Final = {"m": "α → α → α", "r": "α → α", "f": "α → α", **dict.fromkeys("abce", "α")}
+_SIZELESS_PARAMS: Final = {"m": "α → α → α", "f": "α → α", "g": "α → α", **dict.fromkeys("abc", "α")}
 _VARIABLES: Final = "xyz"
 _LARGEST: Final = 16
 """Nodes that a side may have."""
@@ -53,6 +54,30 @@ _MOVING: Final = range(4)
 _SHORTENING: Final = range(4, len(_LAWS))
 
 
+def _sizeless_laws() -> tuple[tuple[Expression, Expression], ...]:
+    x, y, z = (local(name) for name in _VARIABLES)
+
+    def f(term: Expression) -> Expression:
+        return local("f", term)
+
+    def g(term: Expression) -> Expression:
+        return local("g", term)
+
+    return (
+        (_m(_m(x, y), z), _m(x, _m(y, z))),
+        (f(g(x)), g(f(x))),
+        (f(_m(x, y)), _m(f(x), y)),
+        (_m(x, f(y)), _m(f(x), y)),
+        (g(_m(x, y)), _m(x, g(y))),
+        (_m(g(x), y), _m(x, g(y))),
+    )
+
+
+_SIZELESS_LAWS: Final = _sizeless_laws()
+"""Both sides of each have the same symbols, in another order, and as many parentheses. Additions of a number to either
+end of a sum are a model of all of them."""
+
+
 @final
 @attrs.frozen
 class RewritingFamily:
@@ -80,13 +105,58 @@ class RewritingFamily:
         return Conjecture.of(self.name, _PARAMS, implies(given, Expression("=", (left, right))), difficulty=difficulty)
 
 
-def _term(rng: random.Random, size: int) -> Expression:
+@final
+@attrs.frozen
+class RearrangingFamily:
+    """An equation by laws that only move symbols: no term is longer than another. True by construction.
+
+    The right side is simplified as far as the laws go, and a proof simplifies the left one to the same. How long a
+    state is says nothing about how far it is from there: all states of a proof are equally long.
+    """
+
+    name: str = "rearranging"
+
+    def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
+        """Difficulty makes the chain longer."""
+        laws = sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))
+        right = _simplified(_term(rng, rng.randrange(5, 9), "fg"), laws)
+        steps = rng.randrange(1 + difficulty, 2 + 2 * difficulty)
+        left = _against(rng, right, laws, steps)
+        if left is None:
+            return None
+        given = [_stated(rng, *_SIZELESS_LAWS[law]) for law in laws]
+        equation = Expression("=", (left, right))
+        return Conjecture.of(self.name, _SIZELESS_PARAMS, implies(given, equation), difficulty=difficulty)
+
+
+def _simplified(term: Expression, laws: Sequence[int]) -> Expression:
+    """By each law in its direction, until none is left that fits; each moves symbols one way, so this ends."""
+    while True:
+        found = next((new for law in laws for new in _rewritten(term, *_SIZELESS_LAWS[law])), None)
+        if found is None:
+            return term
+        term = found
+
+
+def _against(rng: random.Random, term: Expression, laws: Sequence[int], steps: int) -> Expression | None:
+    """``term`` after so many uses of laws against their direction; ``None`` where there is no way on."""
+    seen = {term}
+    for _ in range(steps):
+        ways = [new for law in laws for new in _rewritten(term, *reversed(_SIZELESS_LAWS[law])) if new not in seen]
+        if not ways:
+            return None
+        term = rng.choice(ways)
+        seen.add(term)
+    return term
+
+
+def _term(rng: random.Random, size: int, functions: str = "rf") -> Expression:
     if size <= 1:
         return local(rng.choice("abc"))
     if rng.randrange(3) == 0:
-        return local(rng.choice("rf"), _term(rng, size - 1))
+        return local(rng.choice(functions), _term(rng, size - 1, functions))
     first = rng.randrange(1, size)
-    return _m(_term(rng, first), _term(rng, size - first))
+    return _m(_term(rng, first, functions), _term(rng, size - first, functions))
 
 
 def _walk(rng: random.Random, term: Expression, laws: Sequence[int], steps: int) -> Expression | None:
