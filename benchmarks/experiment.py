@@ -5,7 +5,8 @@
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
 *rulers*, which see eight counts of a state in place of its embedding. The exponent of the length and the weight of the
 energy are chosen by what is proved of the validation statements, the weight with the first seed of each sort of head.
-Then the tuned search without a head is compared with those that have one, on statements that no choice was made on.
+Then the tuned search without a head is compared with those that have one, and with one in which each goal costs
+something, on statements that no choice was made on.
 Every stage is a command that a user would type, all arms share their answers, and a stage that was run to its end is
 left out: started again, the experiment goes on where it was stopped. ``--small`` is the same in minutes, with too few
 theorems to show anything. The figures are printed, and written to FOLDER/report.md.
@@ -31,6 +32,9 @@ from leanebm.trajectory import AnytimeCurve
 
 ALPHAS = (0.5, 1.0, 1.5, 2.0)
 BETAS = (0.75, 1.5, 4.0)
+GOAL_PRICES = (0.1, 0.3, 1.0)
+"""Off the score for each goal of a state: what a search can know of it without learning."""
+
 DEFAULT_ALPHA = 0.5
 HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", "256,128"), "ruler": ("--counts",)}
 """What is trained: on embeddings, and on eight counts of a state, which the first one has to beat."""
@@ -119,7 +123,7 @@ def small(kind: Kind) -> Kind:
 
 @attrs.frozen
 class Weights:
-    """α and β of an arm, and what they proved of the validation statements."""
+    """α and β of an arm, or its price per goal in place of β, and what they proved of the validation statements."""
 
     alpha: float
     beta: float | None
@@ -136,6 +140,12 @@ def policy_alone(alpha: float) -> tuple[str, ...]:
 def with_head(folder: Path, alpha: float, beta: float) -> tuple[str, ...]:
     """Options of a search with one."""
     return "--ebm-path", str(folder), *policy_alone(alpha), "--beta", f"{beta:g}"
+
+
+def with_goal_price(alpha: float, price: float) -> tuple[str, ...]:
+    """Options of a search without a head in which each goal costs something."""
+    policy = f'{{scorer={{kind="length_normalised",alpha={alpha!r}}}}}'
+    return "--scorer", f'weighted_sum:terms=[{policy},{{scorer="goal_count",weight={price!r}}}]'
 
 
 class Experiment:
@@ -173,8 +183,9 @@ class Experiment:
             for name in self.first_seeds
             for beta in BETAS
         }
-        self.evaluating("val", alone | guided, stage="weights")
-        chosen = {name: self.choose(name) for name in ("policy", *self.first_seeds)}
+        priced = {f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price) for price in GOAL_PRICES}
+        self.evaluating("val", alone | guided | priced, stage="weights")
+        chosen = {name: self.choose(name) for name in ("policy", "goals", *self.first_seeds)}
         for name, (_, sort) in self.heads.items():
             chosen[name] = next(chosen[first] for first in self.first_seeds if first.startswith(sort))
             self.write_weights(self.folder / name, chosen[name])
@@ -235,6 +246,7 @@ class Experiment:
     def arms(self, chosen: Mapping[str, Weights]) -> dict[str, tuple[str, ...]]:
         """What is compared on test statements; the first is the baseline."""
         arms = {"policy": policy_alone(chosen["policy"].alpha), "default": policy_alone(DEFAULT_ALPHA)}
+        arms["goals"] = with_goal_price(chosen["goals"].alpha, chosen["goals"].beta or 0.0)
         arms["shortest"] = ("--scorer", "shortest_state")
         for name in self.heads:
             weights = chosen[name]
@@ -287,6 +299,7 @@ class Experiment:
         seeds = len(names) // len(HEADS)
         pairs = [("policy", name) for name in names]
         pairs += list(zip(names[seeds:], names[:seeds], strict=True))
+        pairs += [("policy", "goals"), ("goals", names[0])]
         pairs += [("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", names[0])]
         for before, after in pairs:
             found = compare_runs(arms / before, arms / after)
