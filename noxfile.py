@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import signal
 import sys
 import tempfile
@@ -40,6 +41,13 @@ def install(session: nox.Session, *extras: str) -> None:
     session.install("-c", CONSTRAINTS, f".[{','.join(extras)}]" if extras else ".")
 
 
+def newest_lean_runs_here() -> bool:
+    """Whether the newest Lean that is tested can be had for this machine; where not, its tests are skipped."""
+    libc, version = platform.libc_ver()
+    number = tuple(int(part) for part in version.split(".") if part.isdigit())
+    return (sys.platform, platform.machine(), libc) == ("linux", "x86_64", "glibc") and number >= (2, 35)
+
+
 def run_pytest(session: nox.Session, *arguments: str, **env: str) -> None:
     """Run pytest; when nox is told to stop, leave it the time to stop its workers and print its closing line."""
     session.run("pytest", *arguments, env=env, interrupt_timeout=1.0, terminate_timeout=60.0)
@@ -62,6 +70,8 @@ def tests(session: nox.Session) -> None:
     if running not in PYTHONS:
         session.warn(f"Python {running} is not among the supported ones ({', '.join(PYTHONS)}); trying all the same")
     install(session, "data", "embedded", "energy", "mcp", "ray", "serve", "test")
+    if newest_lean_runs_here():
+        session.install("--no-deps", "--require-hashes", "-r", "tests/lean/backends/newest-lean.txt")
     # Most tests wait for a process, a file or a clock: three at once take little more than one.
     # Those of one file stay in one process, so that what they share is made once.
     run_pytest(session, "-n", "3", "--dist", "loadfile", *session.posargs)

@@ -47,8 +47,9 @@ class Tally:
         rejected = self.rejected.total()
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.rejected.items()))
         tried, honest = rejected + len(self.accepted), self.proved + len(self.refused)
-        lines = [
-            f"attacks tried {tried}, rejected {rejected} ({reasons}), accepted {len(self.accepted)}",
-            f"honest proofs tried {honest}, accepted {self.proved}",
-        ]
+        lines = []
+        if tried:
+            lines += [f"attacks tried {tried}, rejected {rejected} ({reasons}), accepted {len(self.accepted)}"]
+        if honest:
+            lines += [f"honest proofs tried {honest}, accepted {self.proved}"]
         return lines + [f"ACCEPTED: {name}" for name in self.accepted] + [f"REFUSED: {name}" for name in self.refused]

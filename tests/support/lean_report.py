@@ -115,7 +115,8 @@ class LeanReport:
 
     def _failures(self) -> list[str]:
         shown = self.failures[:_FAILURES_SHOWN]
-        heading = f"## What failed: {len(self.failures)}" + (f", the first {len(shown)}" if shown else "")
+        heading = f"## What failed: {len(self.failures)}"
+        heading += f", the first {len(shown)}" if len(shown) < len(self.failures) else ""
         return ["", heading, "", *shown]
 
 

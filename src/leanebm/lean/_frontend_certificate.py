@@ -1,9 +1,8 @@
 """Certification by a worker that lacks ``proof.certify``: have Lean process the file, and read its messages.
 
 What can be had from messages: the file elaborates without error or ``sorry``, so the kernel accepted
-it; the declaration says what was asked for; its axioms. For a library theorem the whole proof term is
-printed, and must not name that theorem; a proof whose printing is cut short, or leads on to helper
-lemmas of its own, is refused, for it cannot be inspected.
+it; the declaration says what was asked for; its axioms. A library theorem's proof is printed, too, for
+:mod:`leanebm.lean._library_proof` to look into.
 
 Messages can be forged by code that runs while the text is processed, by commands in it, or by a tactic that
 prints. So the text may hold no word that runs code, no setting but a literal, and no command but the theorem;
@@ -15,12 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from leanebm.core.certificate import ACCEPTED_AXIOMS
 from leanebm.core.theorem import Theorem
 from leanebm.core.theorem_text import ERASURE_LINE, split_binders
+from leanebm.lean._library_proof import printed_whole
 from leanebm.lean._replies import USES_SORRY, CertifiedReply, CertifyRejectedReply, UnitMessages
 from leanebm.lean.requests import scope_lines
 
@@ -65,14 +65,13 @@ _OTHER_COMMAND = re.compile(
 )
 _AXIOMS = re.compile(r"depends on axioms:\s*\[([^\]]*)\]")
 _NO_AXIOMS = "does not depend on any axioms"
-_PRINT_ALL = "set_option pp.all true in\nset_option pp.deepTerms true in\nset_option pp.maxSteps 1000000 in\n"
 
 
-def audited(source: str, theorem: Theorem, name: str) -> str:
-    """``source``, followed by the commands whose messages :func:`verdict` reads."""
+def audited(source: str, theorem: Theorem, name: str, helpers: Sequence[str] = ()) -> str:
+    """``source``, followed by the commands whose messages :func:`verdict` reads, and a library proof printed."""
     checks = [f"example :\n  {_claim_of(theorem)} := @{name}", f"#print axioms {name}"]
     if theorem.copy_from is not None:
-        checks.append(f"{_PRINT_ALL}#print {name}")
+        checks.append(printed_whole([name, *helpers]))
     return "\n\n".join([source, *checks]) + "\n"
 
 
@@ -146,7 +145,7 @@ def _may_hide_a_setting(text: str) -> bool:
 
 
 def verdict(
-    said: UnitMessages, theorem: Theorem, name: str, *, source: str, statement: str, lean_version: str
+    said: UnitMessages, name: str, *, source: str, statement: str, lean_version: str
 ) -> CertifiedReply | CertifyRejectedReply:
     """Judge the messages of a processed :func:`audited` ``source``."""
     theorem_start = len(source[: source.find(f"theorem {name}")].encode())
@@ -167,8 +166,6 @@ def verdict(
         return CertifyRejectedReply("elaboration", "Lean listed no axioms, so the theorem was not declared")
     if foreign := sorted(axioms - ACCEPTED_AXIOMS):
         return CertifyRejectedReply("axioms", f"the proof depends on {', '.join(foreign)}")
-    if theorem.copy_from is not None and (objection := _self_reference(texts, theorem.copy_from, name)):
-        return CertifyRejectedReply("self_reference", objection)
     digest = hashlib.sha256(" ".join(statement.split()).encode()).hexdigest()[:32]
     return CertifiedReply(
         statement=statement,
@@ -197,55 +194,3 @@ def _axioms(texts: list[str], name: str) -> frozenset[str] | None:
             if match := _AXIOMS.search(text):
                 return frozenset(match[1].replace(",", " ").split())
     return None
-
-
-def _printed_proof(texts: list[str], name: str) -> str | None:
-    printed = next((text for text in reversed(texts) if text.startswith(f"theorem {name}")), None)
-    return None if printed is None else printed.partition(":=")[2]
-
-
-def _names_in(proof: str) -> set[str]:
-    names = set(re.findall(r"[^\s()\[\]{}@,:]+", proof))
-    # pp.all appends universe levels, as in List.map.{u, v}.
-    return {_unquoted(used.partition(".{")[0].removesuffix(".")) for used in names}
-
-
-def names_used(said: UnitMessages, name: str) -> frozenset[str]:
-    """The constants that the proof of ``name`` names as Lean printed it, and its variables, which look the same."""
-    texts = [text for severity, text in said.messages if severity != "error"]
-    return frozenset(_names_in(_printed_proof(texts, name) or ""))
-
-
-def later_than(library_name: str, modules: Sequence[str], places: Mapping[str, str | None]) -> str | None:
-    """Why a proof may rest on the library's theorem itself, by where each name that it uses is declared.
-
-    ``modules`` are in the order of their loading, in which none comes before what it imports. So what is declared in
-    front of the theorem's module knows nothing of it; of all else, that cannot be told here.
-    """
-    order = {module: place for place, module in enumerate(modules)}
-    own = order.get(places.get(library_name) or "", -1)
-    for used, module in sorted(places.items()):
-        # A name of a variable is declared nowhere; one of several parts, or that is no word, is none of a variable.
-        is_variable = module is None and re.fullmatch(r"[^\W\d][\w']*(✝\w*)?|[^\w.✝]+|\d+", used) is not None
-        if used != library_name and not is_variable and order.get(module or "", own) >= own:
-            return (
-                f"the proof uses {used}, which is not declared before {library_name}'s own module: it may rest on the "
-                "theorem itself, and plain Pantograph does not tell"
-            )
-    return None
-
-
-def _self_reference(texts: list[str], library_name: str, name: str) -> str | None:
-    proof = _printed_proof(texts, name)
-    if proof is None:
-        return "Lean did not print the proof, so it cannot be seen whether it uses the theorem itself"
-    names = _names_in(proof)
-    if _unquoted(library_name) in names:
-        return f"the proof uses {library_name}, which is the theorem itself"
-    if "⋯" in proof or any(used.startswith(f"{name}.") for used in names):
-        return "the printed proof is incomplete, so it cannot be seen whether it uses the theorem itself"
-    return None
-
-
-def _unquoted(name: str) -> str:
-    return name.replace("«", "").replace("»", "")

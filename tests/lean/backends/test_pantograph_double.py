@@ -16,6 +16,8 @@ from scripted_toolchain import write_toolchain
 from leanebm.core import Candidate, Certificate, CertificationRejected, SearchResult, Theorem
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.lean.embedded import EmbeddedLean
+from leanebm.lean.embedded._prepared_folder import compile_module
+from leanebm.lean.embedded.embedded_lean import REPL_SOURCES
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy
@@ -27,8 +29,11 @@ MakePantograph = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def pantograph(embedded_lean: EmbeddedLean, tmp_path_factory: pytest.TempPathFactory) -> MakePantograph:
-    """Makes the program of a version."""
+    """Makes the program of a version, which finds the modules of ``library``, too."""
     compiled = compile_double(embedded_lean, tmp_path_factory.mktemp("double"))
+    for module in ("Before", "Library"):
+        source = Path(__file__).parent / "library" / f"{module}.lean"
+        compile_module(embedded_lean.node, embedded_lean.runtime, source, compiled / f"{module}.olean", REPL_SOURCES)
 
     def make(version: str) -> Path:
         return write_pantograph(embedded_lean, compiled, tmp_path_factory.mktemp("Pantograph"), version)
@@ -232,3 +237,37 @@ async def test_it_certifies_what_is_proved_and_nothing_else(pantograph: MakePant
             else:
                 assert isinstance(result, Certificate), result.message
                 assert result.lean_version == "4.28.0"
+
+
+_BY_INDUCTION = """intro n
+induction n with
+| zero => rfl
+| succ n ih => rw [twice_succ, ih]; omega"""
+
+
+async def test_a_library_proof_may_use_what_does_not_rest_on_the_theorem(pantograph: MakePantograph) -> None:
+    backend = PantographBackend(binary=pantograph(VERSIONS[-1]))
+    async with Certifier(LeanPoolConfig(backend=backend, imports=("Library",))) as certifier:
+        for proof, objection in (
+            ("intro n\nunfold twice\nomega", ""),
+            (_BY_INDUCTION, ""),
+            ("intro n\nhave h := alone n\nomega", ""),
+            ("intro n\nexact by as_aux_lemma => exact (by have h := alone n; omega)", ""),
+            ("exact twice_eq", "the theorem itself"),
+            ("intro n\nsimp", "the theorem itself"),
+            ("intro n\nexact by as_aux_lemma => exact twice_eq n", "the theorem itself"),
+            ("intro n\nhave h := rests_on_it n\nomega", "uses rests_on_it, which rests on twice_eq"),
+            ("intro n\nhave h := (rests_on_it_deep_down n).1\nomega", "which rests on twice_eq"),
+            ("intro n\nhave h := @by_what_simp_made_of_it\nunfold twice\nomega", "which rests on twice_eq"),
+            ("intro n\nhave h := by_a_private_one n\nomega", "does not print whole"),
+            ("exact fun n => (turned_round n).symm", "turned_round, which says the same"),
+            ("exact Doubles.doubled", "which says the same"),
+            ("exact match (inferInstance : Doubles twice) with | ⟨h⟩ => h", "instDoublesTwice, which says the same"),
+        ):
+            result = await certifier.certify(Theorem(name="t", copy_from="twice_eq"), [proof])
+            if objection:
+                assert isinstance(result, CertificationRejected), proof
+                assert result.reason == "self_reference", result.message
+                assert objection in result.message, proof
+            else:
+                assert isinstance(result, Certificate), (proof, result.message)

@@ -4440,12 +4440,19 @@ def sayVersion (key : String) : IO Unit := do
   output.putStr (key ++ protocolVersion ++ s!" (leanebm's REPL, Lean {Lean.versionString})\n")
   output.flush
 
+/-- Whether the version is asked for, after settings that a project's `lakefile` brought along. -/
+def asksVersion : List String → Bool
+  | ["--version"] => true
+  | setting :: arguments => setting.startsWith "--" && asksVersion arguments
+  | [] => false
+
+def mainFor (key : Option String) (arguments : List String) : IO Unit :=
+  if asksVersion arguments then sayVersion (key.getD "") else serve key arguments
+
 /-- As a program of its own, it is told where the toolchain is; `lean --run` knows. -/
 def main : List String → IO Unit
-  | ["--version"] => sayVersion ""
-  | ["--embedded", key, "--version"] => sayVersion key
-  | "--embedded" :: key :: arguments => serve (some key) arguments
+  | "--embedded" :: key :: arguments => mainFor (some key) arguments
   | "--sysroot" :: folder :: arguments => do
     initSearchPath folder
-    serve none arguments
-  | arguments => serve none arguments
+    mainFor none arguments
+  | arguments => mainFor none arguments
