@@ -92,7 +92,7 @@ class EndToEnd:
         """Turn the proofs of the training and validation splits into groups, and the groups into a head."""
         for split in ("train", "val"):
             pairs, groups = self.folder / f"{split}-pairs.jsonl", self.folder / f"{split}-groups"
-            self.step(f"{split}-pairs", "export", "--trajectories", self.folder / split, "--output", pairs)
+            self.step(f"{split}-pairs", "export", self.folder / split, "--output", pairs)
             resume = ["--resume"] if groups.exists() else []
             self.step(
                 f"{split}-groups",
@@ -104,8 +104,9 @@ class EndToEnd:
         self.step(
             "head",
             "train-ebm",
-            *("--trajectories", self.folder / "train", "--negatives", self.folder / "train-groups"),
-            *("--val-trajectories", self.folder / "val", "--val-negatives", self.folder / "val-groups"),
+            self.folder / "train",
+            *("--negatives", self.folder / "train-groups"),
+            *("--val", self.folder / "val", "--val-negatives", self.folder / "val-groups"),
             *("--output-dir", self.folder / "head"),
         )
 

@@ -206,8 +206,8 @@ class Experiment:
     def train(self, name: str, seed: int, options: Sequence[str]) -> None:
         """Train a head on the search trees of the training statements, and judge it on the validation ones'."""
         sources = (
-            *("--trajectories", self.folder / "train"),
-            *("--val-trajectories", self.folder / "val" / "arms" / "policy-1"),
+            self.folder / "train",
+            *("--val", self.folder / "val" / "arms" / "policy-1"),
         )
         more = ("--seed", seed, "--threads", 1, "--output-dir", self.folder / name, *options, *self.kind.steps)
         self.stage(name, "train-ebm", *sources, *more)

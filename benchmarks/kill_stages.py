@@ -101,7 +101,7 @@ class ExportPairs(Job):
 
     def command(self, output: Path) -> Sequence[str]:
         """It begins anew each time."""
-        given = ("--trajectories", str(self.inputs.searched))
+        given = (str(self.inputs.searched),)
         return [*LEANEBM, "export", *given, "--output", str(output / "pairs.jsonl")]
 
     def inspect(self, output: Path, known: dict[str, str], findings: Findings) -> None:

@@ -16,7 +16,7 @@ import pytest
 import leanebm
 from leanebm.core import Theorem
 from leanebm.data import read_theorems, write_theorems
-from leanebm.errors import ConfigError, EnergyError, TrajectoryError
+from leanebm.errors import ConfigError, EnergyError
 
 
 def _offered() -> Iterator[Any]:
@@ -73,8 +73,8 @@ def test_folders_are_equal_however_they_were_given(tmp_path: Path) -> None:
     [
         (leanebm.load_checkpoint, EnergyError),
         (leanebm.read_run_config, ConfigError),
-        (leanebm.read_trajectory, TrajectoryError),
-        (leanebm.summarise_run, TrajectoryError),
+        (leanebm.read_trajectory, ConfigError),
+        (leanebm.summarise_run, ConfigError),
     ],
 )
 @pytest.mark.parametrize("kind", [str, Path])

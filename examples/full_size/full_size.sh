@@ -25,8 +25,8 @@ checked() { # commands that can check their settings do so
 }
 
 go() { # go RUN CONDITION: stop unless the run's figures fulfil the condition
-  run leanebm summary --trajectories "$1"
-  $checking || leanebm summary --trajectories "$1" --json | python -c "
+  run leanebm summary "$1"
+  $checking || leanebm summary "$1" --json | python -c "
 import json, sys
 s = json.load(sys.stdin)
 sys.exit(0 if ($2) else 'no-go: $1 does not fulfil: $2')"
@@ -80,7 +80,7 @@ benchmark() {
 }
 
 finetune() { # a new policy: everything after it begins anew, as a head belongs to its model
-  run leanebm finetune --model "$MODEL" --trajectories "$WORK/iterated/rounds/0/search" --output "$WORK/adapter" --merge "$WORK/model-1"
+  run leanebm finetune "$WORK/iterated/rounds/0/search" --model "$MODEL" --output "$WORK/adapter" --merge "$WORK/model-1"
 }
 
 if [ $# -eq 0 ]; then sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2; fi

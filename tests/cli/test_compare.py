@@ -29,10 +29,10 @@ def runs(leanebm_command: Leanebm, toy_lean: object) -> tuple[str, str]:
 
 
 def test_a_person_sees_both_runs_and_what_differs(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
-    result = leanebm_command("compare", "--baseline", runs[0], "--experiment", runs[1])
+    result = leanebm_command("compare", runs[0], runs[1])
     assert result.exit_code == 0
     assert "broad beside plain" in result.stdout
-    assert "$.config.scorer" in result.stdout
+    assert "--scorer kind: 'breadth_first', not 'length_normalised'" in result.stdout
     assert "3 theorems; area under the curve" in result.stdout
     assert [line.split()[0] for line in result.stdout.splitlines() if line.strip()[:1].isdigit()][:4] == [
         "1",
@@ -47,48 +47,48 @@ def test_the_table_fits_into_80_columns() -> None:
     row = BudgetComparison(
         budget=12345, baseline=10000, experiment=0, only_baseline=10000, only_experiment=0, gain=gain
     )
+    small_p = attrs.evolve(row, only_baseline=1, only_experiment=17)
     comparison = RunComparison(
         baseline=Path("a"), experiment=Path("b"), differences=(), cost=Cost.POLICY_CALLS, theorems=10000, left_out=(),
-        budgets=(row, attrs.evolve(row, only_baseline=60, only_experiment=10)), area=gain, only_baseline=(),
+        budgets=(row, small_p, attrs.evolve(row, only_baseline=60, only_experiment=10)), area=gain, only_baseline=(),
         only_experiment=(), depths=(),
     )  # fmt: skip
     console = Console(file=io.StringIO(), width=80)
     print_comparison(console, comparison)
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    assert text.count("-40.0 (-60.0, -20.0)") == 2
+    assert text.count("-40.0 (-60.0, -20.0)") == 3
     assert "…" not in text
+    assert "0.00014" in text
+    assert text.splitlines()[3].split()[:6] == ["calls", *["baseline", "experiment"] * 2, "p"]
 
 
 def test_json_lists_each_experiment(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
-    experiments = ["--experiment", runs[1], "--experiment", runs[0]]
-    found = json.loads(leanebm_command("compare", "--baseline", runs[0], *experiments, "--json").stdout)
+    found = json.loads(leanebm_command("compare", runs[0], runs[1], runs[0], "--json").stdout)
     assert [comparison["experiment"] for comparison in found] == [runs[1], runs[0]]
     assert found[1]["area"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_budgets_and_costs_are_chosen(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
-    pair = ["--baseline", runs[0], "--experiment", runs[1]]
     options = ["--budgets", "2,6", "--by", "tactic-calls", "--json"]
-    [found] = json.loads(leanebm_command("compare", *pair, *options).stdout)
+    [found] = json.loads(leanebm_command("compare", *runs, *options).stdout)
     assert found["cost"] == "tactic_calls"
     assert [row["budget"] for row in found["budgets"]] == [2, 6]
-    result = leanebm_command("compare", *pair, "--budgets", "2;6")
+    result = leanebm_command("compare", *runs, "--budgets", "2;6")
     assert result.exit_code == 2
     assert "'2;6' is not a list of numbers" in result.stderr
 
 
 def test_a_page_is_written(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
     pytest.importorskip("jinja2")
-    pair = ["--baseline", runs[0], "--experiment", runs[1]]
-    assert leanebm_command("compare", *pair, "--html", "page.html").exit_code == 0
+    assert leanebm_command("compare", *runs, "--html", "page.html").exit_code == 0
     assert "<svg" in Path("page.html").read_text()
 
 
 def test_runs_of_other_theorems_are_refused(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
     Path("fewer.txt").write_text("3\n")
     assert leanebm_command("search", "--theorems", "fewer.txt", "--output", "fewer", "--budget", "8").exit_code == 0
-    result = leanebm_command("compare", "--baseline", runs[0], "--experiment", "fewer")
+    result = leanebm_command("compare", runs[0], "fewer")
     assert result.exit_code == 2
     assert "only the baseline searched" in result.stderr
 

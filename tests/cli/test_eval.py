@@ -64,7 +64,7 @@ def test_each_theorem_is_searched_as_often_as_asked(leanebm_command: Leanebm) ->
     found = json.loads(evaluate(leanebm_command, *asked, "--json").stdout)
     assert found["arms"]["plain"]["searches"] == 12
     assert found["arms"]["plain"]["attempted"] == 4
-    said = leanebm_command("summary", "--trajectories", "out/arms/plain").stdout
+    said = leanebm_command("summary", "out/arms/plain").stdout
     assert "12 searches; a theorem counts as proved if one of its searches proved it" in said
 
 
@@ -109,8 +109,8 @@ def test_an_oracle_and_a_portfolio_are_arms_by_their_words(leanebm_command: Lean
         (["a=--scorer nonsense"], "@ --scorer"),
         (["a=--api-key hunter2"], "No such option '--api-key'"),
         (["a=--beta 1"], "there is no energy head"),
-        ([PLAIN, "b=--candidates 3"], "candidates_per_state"),
-        ([PLAIN, "b=--budget 3"], "max_expansions"),
+        ([PLAIN, "b=--candidates 3"], "@ --candidates"),
+        ([PLAIN, "b=--budget 3"], "@ --budget"),
         (["../a="], "is no name for an arm"),
     ],
 )

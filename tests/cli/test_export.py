@@ -17,9 +17,7 @@ def test_the_proofs_of_several_runs_become_one_file(leanebm_command: Leanebm) ->
     Path("b.txt").write_text("1\n")
     for name in ("a", "b"):
         assert leanebm_command("search", "--theorems", f"{name}.txt", "--output", f"runs/{name}").exit_code == 0
-    result = leanebm_command(
-        "export", "--trajectories", "runs/a", "--trajectories", "runs/b/trajectory", "--output", "new/pairs.jsonl"
-    )
+    result = leanebm_command("export", "runs/a", "runs/b/trajectory", "--output", "new/pairs.jsonl")
     assert result.exit_code == 0
     assert "3 certified proofs, " in result.stdout
     assert "proofs by length: 1 of 1, " in result.stdout
@@ -29,16 +27,16 @@ def test_the_proofs_of_several_runs_become_one_file(leanebm_command: Leanebm) ->
 
 
 def test_a_folder_without_a_run_is_named(leanebm_command: Leanebm) -> None:
-    result = leanebm_command("export", "--trajectories", "nowhere", "--output", "pairs.jsonl")
+    result = leanebm_command("export", "nowhere", "--output", "pairs.jsonl")
     assert result.exit_code == 2
-    assert "'--trajectories': Path 'nowhere' does not exist" in result.stderr
+    assert "'RUN...': Path 'nowhere' does not exist" in result.stderr
 
 
 @pytest.mark.usefixtures("toy_lean")
 def test_a_place_that_cannot_be_written_to_is_named(leanebm_command: Leanebm) -> None:
     Path("a.txt").write_text("3\n")
     assert leanebm_command("search", "--theorems", "a.txt", "--output", "runs/a").exit_code == 0
-    result = leanebm_command("export", "--trajectories", "runs/a", "--output", "a.txt/pairs.jsonl")
-    assert result.exit_code == 3
+    result = leanebm_command("export", "runs/a", "--output", "a.txt/pairs.jsonl")
+    assert result.exit_code == 2
     assert "the operating system refused: " in result.stderr
     assert "'a.txt'" in result.stderr

@@ -22,7 +22,7 @@ def made(leanebm_command: Leanebm, tiny: str) -> tuple[str, ...]:
     Path("numbers.txt").write_text("\n".join(map(str, range(3, 24))) + "\n")
     assert leanebm_command("search", "--theorems", "numbers.txt", "--output", "runs/a").exit_code == 0
     quick = ("--steps", "4", "--batch-size", "4", "--learning-rate", "0.01", "--rank", "4")
-    return ("finetune", "--model", tiny, "--trajectories", "runs/a", "--output", "runs/ft", *quick)
+    return ("finetune", "runs/a", "--model", tiny, "--output", "runs/ft", *quick)
 
 
 @pytest.mark.usefixtures("toy_lean")
@@ -94,7 +94,7 @@ def test_settings_that_make_no_sense_are_named(
 def test_nothing_to_learn_from_is_an_error(leanebm_command: Leanebm, tiny: str) -> None:
     result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft")
     assert result.exit_code == 2
-    assert "name a run or a file @ --trajectories or --pairs" in result.stderr
+    assert "name a run @ RUN, or a file @ --pairs" in result.stderr
 
 
 def test_without_the_extra_it_says_what_to_install(

@@ -52,9 +52,9 @@ def test_an_iteration_prints_its_table_and_writes_its_page(leanebm_command: Lean
     assert "curves: out/report.html" in result.stdout
     assert Path("out/report.html").read_text().startswith("<!doctype html>")
 
-    summary = leanebm_command("summary", "--trajectories", "out")
+    summary = leanebm_command("summary", "out")
     assert summary.stdout == result.stdout.partition("curves:")[0]
-    told = json.loads(leanebm_command("summary", "--trajectories", "out", "--json").stdout)
+    told = json.loads(leanebm_command("summary", "out", "--json").stdout)
     again = leanebm_command("iterate", "iterate.toml", "--output", "out", "--resume", "--json")
     assert json.loads(again.stdout) == told
     assert told["judged_on"] == "validation"

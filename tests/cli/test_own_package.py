@@ -97,7 +97,7 @@ def test_a_run_of_ones_own_parts_is_killed_resumed_and_summed_up(
     resumed = installed.leanebm(*searching(theorems, killed, "--resume"))
     assert resumed.returncode == 0, resumed.stderr
     assert "8 of 8 theorems proved and certified" in resumed.stdout
-    summary = installed.leanebm("summary", "--trajectories", str(killed), "--json")
+    summary = installed.leanebm("summary", str(killed), "--json")
     assert json.loads(summary.stdout)["proved"] == 8
     assert len(list((killed / "proofs").glob("*.lean"))) == 8
 
@@ -133,7 +133,7 @@ def test_a_part_that_was_edited_since_is_not_resumed_unless_one_insists(
     insisted = installed.leanebm(*searching(theorems, changed, "--resume-anyway"))
     assert insisted.returncode == 0, insisted.stderr
     assert "unlike runs, pooled by --resume-anyway" in insisted.stdout
-    assert ".sources.ladder_search/parts.py" in installed.leanebm("summary", "--trajectories", str(changed)).stdout
+    assert ".sources.ladder_search/parts.py" in installed.leanebm("summary", str(changed)).stdout
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import Result
 
-from leanebm.cli._running import Interrupted, failing_clearly, run_to_end
+from leanebm.cli._running import Interrupted, failing_clearly, run_to_end, with_options
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 
 Leanebm = Callable[..., Result]
@@ -60,6 +60,23 @@ def test_what_goes_wrong_is_one_message_and_a_status(
         raise error
     assert caught.value.exit_code == status
     assert str(error) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(errno.EACCES, 2), (errno.ENOTDIR, 2), (errno.EROFS, 2), (errno.ENOSPC, 3), (errno.EIO, 3), (errno.EMFILE, 3)],
+)
+def test_a_wrong_place_is_the_users_and_a_full_disk_is_nobodys(number: int, status: int) -> None:
+    with pytest.raises(click.exceptions.Exit) as caught, failing_clearly():
+        raise OSError(number, os.strerror(number), "place")
+    assert caught.value.exit_code == status
+
+
+def test_settings_are_named_by_the_options_that_stand_for_them() -> None:
+    options = {"config.scorer": "--scorer", "config.search.budget.max_wall_s": "--wall-s"}
+    message = "  - $.config.scorer.alpha: nothing, not 0.5\n  - $.config.search.budget.max_wall_s: 3.0, not 4.0"
+    assert with_options(message, options) == "  - --scorer alpha: nothing, not 0.5\n  - --wall-s: 3.0, not 4.0"
+    assert with_options("2 @ $.config.scorers", options) == "2 @ $.config.scorers"
 
 
 def test_a_reader_who_has_seen_enough_is_left_to_click() -> None:

@@ -64,6 +64,69 @@ def test_resuming_searches_only_what_is_left(leanebm_command: Leanebm, theorems:
 
 
 @pytest.mark.usefixtures("toy_lean")
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--budget", "7", "  - --budget: 7, not 5\n"),
+        ("--scorer", "length_normalised:alpha=1", "  - --scorer alpha: 1.0, not 0.5\n"),
+        ("--search", "puct:c=2", "  - --search c: 2.0, not 1.25\n"),
+    ],
+)
+def test_other_settings_are_refused_by_their_options_before_anything_starts(
+    leanebm_command: Leanebm,
+    theorems: str,
+    monkeypatch: pytest.MonkeyPatch,
+    dry: tuple[str, ...],
+    option: str,
+    value: str,
+    said: str,
+) -> None:
+    run = ["search", "--theorems", theorems, "--output", "runs/a", "--budget", "5", "--search", "puct"]
+    assert leanebm_command(*run, "--max-theorems", "1").exit_code == 0
+    starts: list[object] = []
+    opening: Any = starts.append
+    monkeypatch.setattr("leanebm.pipeline.SearchRun", functools.partial(SearchRun, opening=opening))
+    refused = leanebm_command(*run, "--resume", option, value, *dry)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+    assert "$." not in refused.stderr
+    assert starts == []
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_default_that_is_typed_is_the_same_setting(leanebm_command: Leanebm, theorems: str) -> None:
+    run = ["search", "--theorems", theorems, "--output", "runs/a", "--search"]
+    assert leanebm_command(*run, "puct", "--max-theorems", "1").exit_code == 0
+    assert leanebm_command(*run, "puct:c=1.25", "--resume").exit_code == 0
+    assert leanebm_command(*run, "puct", "--resume", "--dry-run").exit_code == 0
+
+
+@pytest.mark.usefixtures("toy_lean")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--record", "tape", "--wall-s", "5"), "leave this out @ --wall-s"),
+        (("--record", "there"), "there exists already"),
+        (("--record", "there/tape"), "there/tape cannot be written to: "),
+        (("--output", "there/run"), "there/run cannot be written to: "),
+        (("--output", "done"), "add --resume to go on with that run"),
+    ],
+)
+def test_what_a_run_would_refuse_a_dry_run_refuses(
+    leanebm_command: Leanebm, theorems: str, options: tuple[str, ...], said: str
+) -> None:
+    Path("there").touch()
+    run = ["search", "--theorems", theorems, "--output", "done", "--max-theorems", "1"]
+    assert leanebm_command(*run).exit_code == 0
+    for dry in ([], ["--dry-run"]):
+        refused = leanebm_command("search", "--theorems", theorems, "--output", "new", *options, *dry)
+        assert refused.exit_code == 2
+        assert said in refused.stderr
+        assert not Path("new").exists()
+
+
+@pytest.mark.usefixtures("toy_lean")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -82,7 +145,7 @@ def test_every_search_runs_resumes_and_is_recorded(leanebm_command: Leanebm, the
     assert leanebm_command(*run, "--max-theorems", "1").exit_code == 0
     resumed = leanebm_command(*run, "--resume")
     assert "searching 2 theorems (1 done before) into runs/a" in resumed.stderr
-    summary = json.loads(leanebm_command("summary", "--trajectories", "runs/a", "--json").stdout)
+    summary = json.loads(leanebm_command("summary", "runs/a", "--json").stdout)
     assert summary["attempted"] == 3
     assert summary["proved"] >= 1
     assert len(list(Path("runs/a/proofs").glob("*.lean"))) == summary["proved"]

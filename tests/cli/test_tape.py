@@ -117,7 +117,7 @@ def test_a_proof_is_replayed_and_so_is_a_failure(
         (("--record", "a.gz", "--replay", "b.gz"), "exclude each other"),
         (("--record", "a.gz", "--resume"), "a recording begins with the run"),
         (("--record", "a.gz", "--wall-s", "3"), "--wall-s"),
-        (("--record", "b.gz"), "is there already"),
+        (("--record", "b.gz"), "exists already"),
         (("--replay", "b.gz"), "is no cassette"),
         (("--replay", "c.gz"), "does not exist"),
         (("--replay", "whole.gz", "--server-url", "http://127.0.0.1:1"), "a replay asks no server"),

@@ -23,7 +23,7 @@ def run(leanebm_command: Leanebm) -> str:
 
 @pytest.mark.usefixtures("toy_lean")
 def test_a_search_becomes_a_head_and_its_verdict_is_printed(leanebm_command: Leanebm, run: str) -> None:
-    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "runs/head", "--steps", "20")
+    result = leanebm_command("train-ebm", run, "--output-dir", "runs/head", "--steps", "20")
     assert result.exit_code == 0
     assert "weight in a search: β = " in result.stdout
     assert "report: runs/head/report.html" in result.stdout
@@ -33,7 +33,7 @@ def test_a_search_becomes_a_head_and_its_verdict_is_printed(leanebm_command: Lea
 @pytest.mark.usefixtures("toy_lean")
 def test_what_the_report_advises_are_options(leanebm_command: Leanebm, run: str) -> None:
     advised = ("--hidden", "16,8", "--dropout", "0.3", "--loss", "info_nce", "--threads", "1", "--steps", "20")
-    made = ("train-ebm", "--trajectories", run, "--output-dir", "runs/head")
+    made = ("train-ebm", run, "--output-dir", "runs/head")
     assert leanebm_command(*made, *advised).exit_code == 0
     header = load_checkpoint("runs/head").header
     assert (header.config.hidden, header.config.dropout) == ((16, 8), 0.3)
@@ -46,7 +46,7 @@ def test_what_the_report_advises_are_options(leanebm_command: Leanebm, run: str)
 
 @pytest.mark.usefixtures("toy_lean")
 def test_heads_to_compare_with_are_options(leanebm_command: Leanebm, run: str) -> None:
-    made = ("train-ebm", "--trajectories", run, "--steps", "20")
+    made = ("train-ebm", run, "--steps", "20")
     plain = ("--hidden", "none", "--spectral-norm", "none", "--counts")
     assert leanebm_command(*made, "--output-dir", "ruler", *plain).exit_code == 0
     config = load_checkpoint("ruler").header.config
@@ -76,7 +76,7 @@ def test_widths_that_are_no_numbers_are_refused(leanebm_command: Leanebm) -> Non
 def test_settings_that_make_no_sense_are_named(
     leanebm_command: Leanebm, run: str, option: str, value: str, setting: str
 ) -> None:
-    result = leanebm_command("train-ebm", "--trajectories", run, "--output-dir", "h", option, value)
+    result = leanebm_command("train-ebm", run, "--output-dir", "h", option, value)
     assert result.exit_code == 2
     assert re.search(rf"'{setting}' must be .* @ {option}$", result.stderr, re.MULTILINE)
     assert not Path("h").exists()
@@ -85,13 +85,13 @@ def test_settings_that_make_no_sense_are_named(
 def test_nothing_to_learn_from_is_an_error(leanebm_command: Leanebm) -> None:
     result = leanebm_command("train-ebm", "--output-dir", "h")
     assert result.exit_code == 2
-    assert "name at least one folder @ --trajectories or --negatives" in result.stderr
+    assert "name a run @ RUN, or a folder of groups @ --negatives" in result.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.usefixtures("toy_lean")
 def test_a_head_is_trained_and_searched_with_on_cuda(leanebm_command: Leanebm, run: str) -> None:
-    made = ("--trajectories", run, "--output-dir", "runs/head", "--steps", "20", "--device", "cuda")
+    made = (run, "--output-dir", "runs/head", "--steps", "20", "--device", "cuda")
     assert leanebm_command("train-ebm", *made).exit_code == 0
     used = ("--ebm-path", "runs/head", "--ebm-device", "cuda", "--beta", "1", "--freeze-spectral")
     assert leanebm_command("search", "--theorems", "numbers.txt", "--output", "runs/b", *used).exit_code == 0

@@ -54,7 +54,7 @@ def test_what_is_wrong_is_said(leanebm_command: Leanebm, run: str) -> None:
     assert "name one of the 2 @ --theorem" in result.stderr
     Path("empty").mkdir()
     result = leanebm_command("view", "empty")
-    assert result.exit_code == 3
+    assert result.exit_code == 2
     assert "give a run's folder" in result.stderr
 
 

@@ -19,7 +19,7 @@ from leanebm.data import (
     ReplayOutcome,
     read_contrastive_set,
 )
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage import RunInfo, Shard
 from leanebm.trajectory import read_trajectory
 
@@ -114,27 +114,27 @@ async def test_a_group_of_another_theorem_is_refused(tmp_path: Path) -> None:
 async def test_other_settings_are_refused(tmp_path: Path) -> None:
     async with ContrastiveWriter(tmp_path, run=RUN) as writer:
         await writer.write(record(), [group()])
-    with pytest.raises(TrajectoryError, match=r"\$\.config\.n: 2, not 1"):
+    with pytest.raises(ConfigError, match=r"\$\.config\.n: 2, not 1"):
         async with ContrastiveWriter(tmp_path, run=attrs.evolve(RUN, config={"n": 2})):
             pytest.fail("it must not be entered")
 
 
 def test_what_is_no_set_of_groups_is_named(tmp_path: Path) -> None:
     path = tmp_path / "part-000000.parquet"
-    with pytest.raises(TrajectoryError, match="a set of contrastive groups is a directory of"):
+    with pytest.raises(ConfigError, match="holds no set of contrastive groups yet"):
         read_contrastive_set(tmp_path)
     path.write_bytes(b"PAR1")
     with pytest.raises(TrajectoryError, match=r"part-000000\.parquet cannot be read"):
         read_contrastive_set(tmp_path)
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(TrajectoryError, match="but not a set of contrastive groups"):
+    with pytest.raises(ConfigError, match="but not a set of contrastive groups"):
         read_contrastive_set(tmp_path)
 
 
 def test_groups_and_search_trees_are_not_taken_for_each_other(tmp_path: Path) -> None:
     path = tmp_path / "part-000000.parquet"
     Shard.write(path, CONTRASTIVE_FORMAT, RUN, [record()], [group()])
-    with pytest.raises(TrajectoryError, match="is a Parquet file but not a trajectory"):
+    with pytest.raises(ConfigError, match="is a Parquet file but not a trajectory"):
         read_trajectory(path)
 
 

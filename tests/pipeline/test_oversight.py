@@ -131,7 +131,7 @@ async def test_what_a_part_raises_is_laid_at_its_door(error: Exception, caplog: 
     with pytest.raises(PartBroken, match=r"test_oversight\.py, line \d+") as caught:
         await OverseenSearch(search, certifier).run(FIVE)
     assert f"raised {type(error).__name__}: {error.args[0]} (" in str(caught.value)
-    assert "Raising" in caplog.text or "in score" in caplog.text, "the log has the way there"
+    assert ", in score\n    raise error\n" in caplog.text, "the log has the way there"
 
 
 async def test_a_value_that_attrs_refuses_is_laid_at_the_door_of_who_gave_it() -> None:

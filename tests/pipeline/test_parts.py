@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from leanebm.core import EnergyModel, Leaf, SearchOutcome, TacticPolicy, Theorem
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES, enter_part
@@ -305,7 +305,7 @@ async def test_a_part_whose_source_changed_is_not_resumed_unless_one_insists(
     config = attrs.evolve(config, scorer=importlib.import_module(module).Mine())
     await SearchRun(config, numbers(1), tmp_path / "run", opening=toy_bench(world)).run()
     changing.write_text(changing.read_text() + "# changed\n")
-    with pytest.raises(TrajectoryError, match=re.escape(f"$.config.part_origins.scorer.sources.{beside}: ")) as caught:
+    with pytest.raises(ConfigError, match=re.escape(f"$.config.part_origins.scorer.sources.{beside}: ")) as caught:
         await SearchRun(config, numbers(1, 2), tmp_path / "run", resume=True, opening=toy_bench(world)).run()
     assert "--resume-anyway" in str(caught.value)
     assert str(caught.value).count(".sources.") == 1

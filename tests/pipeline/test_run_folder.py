@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline import CertificateRecord, record_path
-from leanebm.pipeline.run_folder import RunFolder, _file_stem, proof_files, write_proof, write_text
+from leanebm.pipeline import CertificateRecord, EnergySources, record_path
+from leanebm.pipeline.run_folder import RunFolder, _file_stem, as_paths, proof_files, write_proof, write_text
 
 
 def certificate(name: str) -> Certificate:
@@ -30,6 +30,12 @@ def certificate(name: str) -> Certificate:
         backend="toy",
         imports=("Init",),
     )
+
+
+def test_one_path_and_several_are_taken_alike() -> None:
+    assert as_paths("runs/a") == as_paths(Path("runs/a")) == as_paths(["runs/a"]) == (Path("runs/a"),)
+    assert as_paths(("a", Path("b"))) == (Path("a"), Path("b"))
+    assert EnergySources(trajectories="runs/a") == EnergySources(trajectories=["runs/a"])
 
 
 def test_a_proof_is_written_under_its_theorems_name(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.core import ProofState, SearchOutcome
+from leanebm.core import ProofState, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
-from leanebm.pipeline import ContrastiveConfig, EnergyConfig, Part, RunConfig
+from leanebm.pipeline import ContrastiveConfig, EnergyConfig, Part, Parts, RunConfig
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
 from leanebm.policy import EncoderBackend, PolicyApi
 from leanebm.search import BestFirstSearch
@@ -301,6 +301,27 @@ def test_what_once_was_left_out_of_the_comparison_is_in_it() -> None:
 def test_a_scorer_of_ours_is_written_with_its_word_and_read_back(scorer: Any) -> None:
     config = attrs.evolve(ContrastiveConfig().run, scorer=scorer)
     assert structure_settings(tomllib.loads(to_toml(config)), type(config), source="") == config
+
+
+@attrs.define(slots=False)
+class Fussy:
+    """A search with a default that TOML can hold, one that it cannot, and one that is no default."""
+
+    policy: Any = None
+    width: int = 3
+    clock: Any = max
+    names: list[str] = attrs.field(factory=list)
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        raise NotImplementedError
+
+
+def test_the_defaults_of_a_part_are_compared_and_not_written() -> None:
+    plain, typed = (RunConfig(parts=Parts(search=Part(Fussy, fields))) for fields in ({}, {"width": 3}))
+    assert settings_that_matter(plain) == settings_that_matter(typed)
+    assert settings_that_matter(plain)["parts"]["search"].keys() == {"kind", "width"}
+    assert settings_that_matter(RunConfig(parts=Parts(search=Part(Fussy, {"width": 4})))) != settings_that_matter(plain)
+    assert unstructure_settings(plain)["parts"]["search"].keys() == {"kind"}
 
 
 def test_scorers_within_scorers_are_written_and_read_back() -> None:

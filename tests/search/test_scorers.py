@@ -121,6 +121,10 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         LengthNormalisedLogProb(alpha=-0.1)
     with pytest.raises(ValueError, match="scale"):
         WeightedTerm(scorer=BreadthFirst(), scale=0.0)
+    for field in ("weight", "centre", "scale"):
+        for value in (math.inf, -math.inf, math.nan):
+            with pytest.raises(ValueError, match=f"'{field}' must be "):
+                WeightedTerm(scorer=BreadthFirst(), **{field: value})
     with pytest.raises(ValueError, match="terms"):
         WeightedSum(())
 

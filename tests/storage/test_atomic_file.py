@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leanebm.storage import SCRATCH_SUFFIX, remove_scratch, write_atomically
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.storage import SCRATCH_SUFFIX, not_written, refuse_unwritable, remove_scratch, write_atomically
 
 
 def test_a_file_is_written_and_replaced_whole(tmp_path: Path) -> None:
@@ -59,3 +60,23 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     remove_scratch(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"a[1].json", "c.part", ".d"}
     remove_scratch(tmp_path / "never made")
+
+
+def test_whose_fault_it_is_that_a_file_is_not_written() -> None:
+    denied = not_written("place", PermissionError(errno.EACCES, "Permission denied"))
+    assert isinstance(denied, ConfigError)
+    assert str(denied) == "place cannot be written to: Permission denied; choose another place"
+    full = not_written("place", OSError(errno.ENOSPC, "No space left on device"))
+    assert isinstance(full, TrajectoryError)
+    assert str(full) == "place could not be written: No space left on device"
+
+
+def test_a_place_is_refused_before_anything_is_written_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for good in (tmp_path, tmp_path / "file", tmp_path / "new" / "deep" / "file"):
+        refuse_unwritable(good)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(ConfigError, match="file is not a folder; choose another place"):
+        refuse_unwritable(tmp_path / "file" / "below")
+    with pytest.raises(ConfigError, match=r"/proc/\d+ does not allow it; choose another place"):  # not even to root
+        refuse_unwritable("/proc/self/new")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage import RunInfo, Shard, ShardFormat, read_shards
 
 MakeTheorem = Callable[..., Any]
@@ -66,7 +66,7 @@ def test_another_schema_version_is_refused_by_name(shard: AnyShard) -> None:
 def test_a_parquet_file_of_something_else_is_of_no_such_kind(tmp_path: Path, shard_format: Format) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(TrajectoryError, match="is a Parquet file but not a mountain"):
+    with pytest.raises(ConfigError, match="is a Parquet file but not a mountain"):
         Shard.open(path, shard_format)
 
 
@@ -163,9 +163,9 @@ def test_a_single_shard_will_do(directory: Path, shard_format: Format_shard_set)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path, shard_format: Format_shard_set) -> None:
-    with pytest.raises(TrajectoryError, match="nowhere does not exist: a mountain is a directory"):
+    with pytest.raises(ConfigError, match="nowhere does not exist: what is needed is a folder"):
         read_shards(tmp_path / "nowhere", shard_format)
-    with pytest.raises(TrajectoryError, match="holds no finished shard"):
+    with pytest.raises(ConfigError, match="holds no mountain yet"):
         read_shards(tmp_path, shard_format)
 
 

@@ -9,7 +9,7 @@ import attrs
 import pyarrow as pa
 import pytest
 
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage import RunInfo, Shard, ShardFormat, ShardWriter, ShardWriterConfig, read_shards
 
 MakeRun = Callable[..., RunInfo]
@@ -120,7 +120,7 @@ async def test_other_settings_are_refused_with_every_difference(
 ) -> None:
     async with ShardWriter(tmp_path, shard_format, run=make_run(max_expansions=100), config=AT_ONCE) as writer:
         await writer.write(*make_theorem("t1"))
-    with pytest.raises(TrajectoryError, match=r"max_expansions: 200, not 100[\s\S]*seed: 1, not 0"):
+    with pytest.raises(ConfigError, match=r"max_expansions: 200, not 100[\s\S]*seed: 1, not 0"):
         async with ShardWriter(tmp_path, shard_format, run=make_run(max_expansions=200, seed=1)):
             pytest.fail("it must not be entered")
     async with ShardWriter(tmp_path, shard_format, run=make_run("run-2", max_expansions=100)) as writer:
@@ -152,7 +152,7 @@ async def test_a_directory_has_one_writer(tmp_path: Path, shard_format: Format, 
 
 async def test_a_file_in_the_way_is_named(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TrajectoryError, match="file cannot be written to"):
+    with pytest.raises(ConfigError, match="file cannot be written to"):
         async with ShardWriter(tmp_path / "file", shard_format, run=make_run()):
             pytest.fail("it must not be entered")
 
@@ -199,7 +199,7 @@ async def test_unlike_workers_are_refused_before_any_of_them_has_found_anything(
     tmp_path: Path, shard_format: Format, make_run: MakeRun
 ) -> None:
     async with ShardWriter(tmp_path, shard_format, run=make_run(max_expansions=100), part="a"):
-        with pytest.raises(TrajectoryError, match=r"max_expansions: 200, not 100"):
+        with pytest.raises(ConfigError, match=r"max_expansions: 200, not 100"):
             async with ShardWriter(tmp_path, shard_format, run=make_run("run-2", max_expansions=200), part="b"):
                 pytest.fail("it must not be entered")
     assert not shards(tmp_path / "b")

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.storage import RunInfo
 from leanebm.trajectory import (
     TRAJECTORY_FOLDER,
@@ -39,7 +39,7 @@ def test_the_cheapest_proof_counts_and_what_broke_only_if_all_did(make_theorem: 
 async def test_further_searches_are_found_up_to_the_first_that_is_missing(
     tmp_path: Path, make_theorem: MakeTheorem, make_run: Callable[..., RunInfo]
 ) -> None:
-    with pytest.raises(TrajectoryError):
+    with pytest.raises(ConfigError):
         read_attempts(tmp_path)
     for number in (1, 2, 4):
         folder = attempt_folder(tmp_path, number) / TRAJECTORY_FOLDER

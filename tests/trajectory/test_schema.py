@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanebm.core import NodeStatus, SearchOutcome, TacticFate
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage import RunInfo, Shard
 from leanebm.trajectory import (
     MAX_MESSAGE_CHARS,
@@ -201,9 +201,9 @@ def test_a_runs_folder_and_a_path_as_text_are_accepted(
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrajectoryError, match="nowhere does not exist"):
+    with pytest.raises(ConfigError, match="nowhere does not exist"):
         read_trajectory(tmp_path / "nowhere")
-    with pytest.raises(TrajectoryError, match="holds no finished shard"):
+    with pytest.raises(ConfigError, match="holds no trajectory yet"):
         read_trajectory(tmp_path)
 
 

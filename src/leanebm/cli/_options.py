@@ -13,6 +13,7 @@ import attrs
 import click
 
 from leanebm.cli._echo import echo
+from leanebm.cli._running import name_options
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ def shared_addresses(_: click.Context, __: click.Parameter, urls: tuple[str, ...
 
 
 SERVERS_HELP = "May be repeated for servers that share the work; file:FILE is a list of them, read again meanwhile."
+
+RUN = click.Path(exists=True, path_type=Path)
+"""A run: its folder, its trajectory, or one shard of it."""
 
 max_theorems_option = click.option(
     "--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems."
@@ -255,7 +259,23 @@ _RUN = (
     *_LEAN,
 )
 
+_PLACES = ("config.", "config.run.")
+"""Where a run's record and that of ``generate-negatives`` hold the settings."""
+
 _CONCURRENCY = _Setting("--concurrency", "concurrency", int, "Theorems searched at a time.  [default: 4]", "N")
+
+
+def options_of_runs(*places: str) -> dict[str, str]:
+    """The options that shape a search, by the setting that each stands for.
+
+    Args:
+        places: where the settings of a run stand, such as ``config.``, among others that a message may speak of.
+    """
+    return {
+        **{f"{place}{setting.path}": setting.option for place in places for setting in (*_RUN, _CONCURRENCY)},
+        "backend": "--lean",
+        "lean_version": "Lean's version",
+    }
 
 
 def run_options(*, many: bool) -> Callable[[C], C]:
@@ -360,11 +380,28 @@ class Tape:
 
         return "" if self.cassette is None else recorded_toml(self.cassette)
 
+    def check(self, config: RunConfig) -> None:
+        """Refuse what can be known to be wrong before anything is started.
+
+        Raises:
+            ConfigError: it cannot be recorded into this file, or what is recorded could not be replayed.
+        """
+        if self.record is None:
+            return
+        from leanebm.pipeline import refuse_clock
+        from leanebm.storage import refuse_unwritable
+
+        refuse_clock(config)
+        refuse_unwritable(self.record)
+        if self.record.exists():
+            raise ConfigError(f"{self.record} exists already", ["remove it, or name another file @ --record"])
+
     @contextmanager
     def opening(self, config: RunConfig, theorems: Sequence[Theorem]) -> Iterator[dict[str, Any]]:
         """The arguments by which a run of ``theorems`` is recorded or replayed; none if it is neither."""
-        from leanebm.pipeline import refuse_clock, taped
+        from leanebm.pipeline import taped
 
+        self.check(config)
         if self.cassette is not None:
             tell(
                 f"replaying {self.replay}: nothing is asked of Lean or of a model, and what they said then is believed"
@@ -373,7 +410,6 @@ class Tape:
         elif self.record is not None:
             from leanebm.cassette import Cassette
 
-            refuse_clock(config)
             with Cassette.record(self.record) as cassette:
                 cassette.note_theorems(theorems)
                 yield {"opening": taped(cassette)}
@@ -468,6 +504,7 @@ def arm_options(command: C) -> C:
     def with_arms(*, config_file: Path | None, arm: tuple[str, ...], **parameters: Any) -> Any:
         from leanebm.pipeline import read_run_config
 
+        name_options(options_of_runs(*_PLACES, *([""] if config_file is None else [])))
         shared = _overrides({setting: parameters.pop(setting.parameter) for setting in settings})
         own = dict(map(_named_arm, arm))
         if len(own) < len(arm):
@@ -517,6 +554,7 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
         def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
             from leanebm.pipeline import read_run_config
 
+            name_options(options_of_runs(*_PLACES, *([""] if config_file is None else [])))
             given = {setting: parameters.pop(setting.parameter) for setting in settings}
             below = ""
             if "replay" in parameters:

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from leanebm._shown import counted
+from leanebm.cli._options import options_of_runs
+from leanebm.cli._running import with_options
 from leanebm.core import SearchOutcome
 from leanebm.trajectory import Cost
 
@@ -68,7 +70,7 @@ def print_summary(
             Text("These results are of unlike runs, pooled by --resume-anyway. A later run had:", style="bold")
         )
         for difference in summary.resumed_despite:
-            console.print(Text(f"  - {difference}"), soft_wrap=True)
+            console.print(Text(f"  - {with_options(difference, options_of_runs('config.'))}"), soft_wrap=True)
     if folder is not None:
         console.print(Text(f"proofs:       {folder / 'proofs'}"), soft_wrap=True)
         console.print(Text(f"search trees: {summary.path}"), soft_wrap=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, final
@@ -192,11 +193,43 @@ def failing_clearly() -> Iterator[None]:
         raise _exit("Stopped.", INTERRUPTED) from None
     except BrokenPipeError:
         raise  # whoever read our output has seen enough; click ends quietly then
-    except OSError as error:  # no room, no right, no such folder: nothing of ours is wrong
-        raise _exit(f"the operating system refused: {error}", BROKEN) from error
+    except OSError as error:
+        from leanebm.storage import is_wrong_place
+
+        raise _exit(f"the operating system refused: {error}", BAD_INPUT if is_wrong_place(error) else BROKEN) from error
+
+
+_BY_PATH = "leanebm.options"
+"""Where a context keeps the options of its command, by the setting that each stands for."""
+
+_SETTING = re.compile(r"\$(?P<path>(?:\.\w+)+)")
+
+
+def name_options(options: Mapping[str, str]) -> None:
+    """Have the running command's last message name these options where it names the settings that they stand for.
+
+    Args:
+        options: such as ``{"config.search.budget.max_expansions": "--budget"}``.
+    """
+    click.get_current_context().meta.setdefault(_BY_PATH, {}).update(options)
+
+
+def with_options(message: str, options: Mapping[str, str]) -> str:
+    """``message``, in which ``$.config.scorer.alpha`` has become ``--scorer alpha``, if that is among ``options``."""
+
+    def named(found: re.Match[str]) -> str:
+        keys = found["path"].removeprefix(".").split(".")
+        for end in range(len(keys), 0, -1):
+            if (option := options.get(".".join(keys[:end]))) is not None:
+                return " ".join([option, *keys[end:]])
+        return found[0]
+
+    return _SETTING.sub(named, message)
 
 
 def _exit(message: str, status: int) -> click.exceptions.Exit:
+    context = click.get_current_context(silent=True)
+    message = with_options(message, {} if context is None else context.meta.get(_BY_PATH, {}))
     echo(f"leanebm: {message}" if status != INTERRUPTED else message, err=True)
     _log.debug("exit status %d", status, exc_info=True)
     return click.exceptions.Exit(status)

@@ -8,29 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import cost_option, numbers_option
+from leanebm.cli._options import RUN, cost_option, numbers_option, options_of_runs
+from leanebm.cli._running import with_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from leanebm.pipeline import Interval, RunComparison
 
-_RUN = click.Path(exists=True, path_type=Path)
-
 
 @click.command()
-@click.option(
-    "--baseline", required=True, type=_RUN, metavar="RUN", help="The folder of the run that others are compared with."
-)
-@click.option(
-    "--experiment",
-    "experiments",
-    required=True,
-    multiple=True,
-    type=_RUN,
-    metavar="RUN",
-    help="The folder of a run to compare with it; repeatable.",
-)
+@click.argument("baseline", type=RUN)
+@click.argument("experiments", metavar="EXPERIMENT...", nargs=-1, required=True, type=RUN)
 @cost_option
 @numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … the runs' own]")
 @click.option(
@@ -43,9 +32,10 @@ def compare(
 ) -> None:  # fmt: skip
     """Compare runs with a baseline, theorem by theorem.
 
-    The runs must agree in theorems, Lean, candidates and budget. At each budget: how many theorems each had
-    proved, how many only one of them had, the exact two-sided McNemar test of that split, and the gain in percentage
-    points with its 95 % interval, from resamples of theorems.
+    BASELINE is a run, and so is each EXPERIMENT: its folder, its trajectory, or one shard of it. They must agree in
+    theorems, Lean, candidates and budget. At each budget: how many theorems each had proved, how many only one of
+    them had, the exact two-sided McNemar test of that split, and the gain in percentage points with its 95 %
+    interval, from resamples of theorems.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.pipeline import compare_runs, write_comparison_page
@@ -68,7 +58,7 @@ def print_comparison(console: Console, comparison: RunComparison) -> None:
     console.print()
     console.print(Text(f"{comparison.experiment} beside {comparison.baseline}", style="bold"), soft_wrap=True)
     for difference in comparison.differences:
-        console.print(Text(f"  {difference}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  {with_options(difference, options_of_runs('config.'))}", style="dim"), soft_wrap=True)
     print_figures(console, comparison)
 
 
@@ -79,14 +69,15 @@ def print_figures(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1, 0, 0))  # all of it fits into 80 columns
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # all of it fits into 80 columns
     counts = (baseline, experiment, f"only {baseline}", f"only {experiment}")
-    for heading in (comparison.cost.noun, *counts, "p"):
-        table.add_column(heading, justify="right")
-    table.add_column("gain in points", justify="right", no_wrap=True)
+    for heading in (comparison.cost.noun, *counts, "p", "gain in points"):
+        # Headings break between words: rich would cut "experiment" in two.
+        words = heading if heading == "gain in points" else heading.replace(" ", "\n")
+        table.add_column(words, justify="right", no_wrap=True, vertical="bottom")
     for row in comparison.budgets:
         numbers = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
-        table.add_row(f"{row.budget:g}", *map(str, numbers), f"{row.p:.2g}", _points(row.gain))
+        table.add_row(f"{row.budget:g}", *map(str, numbers), _p(row.p), _points(row.gain))
     console.print(table)
     area = comparison.area
     console.print(
@@ -105,4 +96,12 @@ def print_figures(
 
 def _points(gain: Interval) -> str:
     """Percentage points, with their 95 % interval."""
-    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f}, {100 * gain.high:+.1f})"
+    value, low, high = (
+        f"{points:+.1f}" if abs(points) < 99.95 else f"{points:+.0f}"
+        for points in (100 * gain.value, 100 * gain.low, 100 * gain.high)
+    )
+    return f"{value} ({low}, {high})"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value == 0.0 or value >= 1e-99 else "<1e-99"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from leanebm.cli._echo import echo
-from leanebm.cli._options import PROMPT_FORMAT_WORDS
+from leanebm.cli._options import PROMPT_FORMAT_WORDS, RUN
 
 _TABLES = (
     "pairs",
@@ -24,14 +24,7 @@ _TABLES = (
 
 
 @click.command()
-@click.option(
-    "--trajectories",
-    required=True,
-    multiple=True,
-    type=click.Path(exists=True, path_type=Path),
-    metavar="FOLDER",
-    help="A run's folder, its trajectory, or one shard of it; repeatable.",
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
 @click.option(
     "--as",
     "table",
@@ -60,17 +53,16 @@ _TABLES = (
     metavar="N",
     help="Refused tactics for each state in preferences, the likeliest ones.",
 )
-def export(
-    *, trajectories: tuple[Path, ...], table: str, output: Path, prompt_format: str | None, max_rejected: int
-) -> None:
+def export(*, runs: tuple[Path, ...], table: str, output: Path, prompt_format: str | None, max_rejected: int) -> None:
     """Write what search runs found as a table, or as a training set.
 
-    Training sets are made of certified proofs only; a theorem that was proved several times is in them once, with its
-    shortest proof. What preferences reject is what Lean refused, and nothing that broke or ran out of time.
+    Each RUN is a run's folder, its trajectory, or one shard of it. Training sets are made of certified proofs only;
+    a theorem that was proved several times is in them once, with its shortest proof. What preferences reject is
+    what Lean refused, and nothing that broke or ran out of time.
     """
     from leanebm.pipeline import Results
 
-    results = Results(trajectories, prompt_format=prompt_format, max_rejected=max_rejected)
+    results = Results(runs, prompt_format=prompt_format, max_rejected=max_rejected)
     count = results.write(table, output)
     lengths = results.proof_lengths()
     spread = ", ".join(f"{many} of {length}" for length, many in sorted(lengths.items()))

@@ -10,15 +10,13 @@ import click
 
 from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo
-from leanebm.cli._options import shared_addresses
+from leanebm.cli._options import RUN, shared_addresses
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from leanebm.pipeline import FinetuneConfig
     from leanebm.pipeline.finetune.finetune_run import FinetuneReport
-
-_MANY: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path)}
 
 _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--continue-from", {"type": click.Path(exists=True, file_okay=False), "metavar": "ADAPTER",
@@ -64,10 +62,15 @@ def _with_options(command: Any) -> Any:
 
 
 @click.command()
+@click.argument("runs", metavar="[RUN...]", nargs=-1, type=RUN)
 @click.option("--model", required=True, metavar="PATH", help="Folder of a Hugging Face causal language model.")
-@click.option("--trajectories", **_MANY, metavar="FOLDER",
-              help="A run's folder, its trajectory, or a shard of it; repeatable.")  # fmt: skip
-@click.option("--pairs", **_MANY, metavar="FILE", help="A file that export wrote; repeatable.")
+@click.option(
+    "--pairs",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="A file that export wrote; repeatable.",
+)
 @click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
               help="Where the adapter or the model, and the report go.")  # fmt: skip
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
@@ -80,7 +83,7 @@ def _with_options(command: Any) -> Any:
 def finetune(
     *,
     model: str,
-    trajectories: tuple[Path, ...],
+    runs: tuple[Path, ...],
     pairs: tuple[Path, ...],
     output: Path,
     merge: Path | None,
@@ -91,9 +94,9 @@ def finetune(
 ) -> None:
     """Fine-tune a language model on tactics of certified proofs, into a LoRA adapter.
 
-    Some theorems are held out; OUTPUT/adapter is what did best on them, or OUTPUT/model with --whole, and
-    OUTPUT/report.json says how well, and whether the embeddings still tell states apart. Stop it with Ctrl-C at any
-    time; the same command goes on.
+    Each RUN is a run's folder, its trajectory, or one shard of it. Some theorems are held out; OUTPUT/adapter is
+    what did best on them, or OUTPUT/model with --whole, and OUTPUT/report.json says how well, and whether the
+    embeddings still tell states apart. Stop it with Ctrl-C at any time; the same command goes on.
     """
     from leanebm.cli._display import open_display
 
@@ -106,7 +109,7 @@ def finetune(
         raise ConfigError("with --whole there is no adapter to merge or to load: serve the model that is made")
     if merge is not None:
         require_vacant(merge)
-    sources = FinetuneSources(trajectories=trajectories, pairs=pairs)
+    sources = FinetuneSources(trajectories=runs, pairs=pairs)
     config = _config({**settings, "model": model})
     try:
         with open_display() as display:

@@ -9,7 +9,7 @@ import click
 
 from leanebm.cli._options import resume_anyway_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from leanebm.pipeline import RunConfig
@@ -163,7 +163,7 @@ def _how_it_stopped(output: Path, how_to_resume: str) -> str:
         return "\nStopped before replaying began; run the same command again."
     try:
         records = read_contrastive_set(folder.groups).records
-    except TrajectoryError:  # nothing is written yet
+    except ConfigError:  # nothing is written yet
         records = ()
     kept = f"{len(records)} proofs replayed, {sum(record.num_groups for record in records)} groups"
     return f"\nStopped. Kept: {kept}.\nGo on with:  {how_to_resume}"

@@ -20,7 +20,7 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from leanebm.cli._options import Tape
@@ -67,7 +67,7 @@ def search(
     Writes every search tree, right and wrong turns, to OUTPUT/trajectory, and every certified proof to
     OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume.
     """
-    from leanebm.pipeline import fit_imports, load_theorems, to_toml
+    from leanebm.pipeline import SearchRun, fit_imports, load_theorems, to_toml
 
     if tape.record is not None and (resume or resume_anyway):
         raise click.UsageError("a recording begins with the run: leave out --resume, or --record")
@@ -80,6 +80,8 @@ def search(
             theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
         )
     if dry_run:
+        tape.check(config)
+        SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway).check()
         echo(_plan(chosen, output), err=True)
         echo(to_toml(config), nl=False)
         return
@@ -138,7 +140,7 @@ def _how_it_stopped(output: Path, total: int, how_to_resume: str) -> str:
         return "\nStopped before searching began; run the same command again."
     try:
         totals = summarise_run(output).totals
-    except TrajectoryError:  # nothing is written yet
+    except ConfigError:  # nothing is written yet
         kept = f"nothing yet of {total} theorems"
     else:
         kept = f"{totals.attempted} of {total} theorems searched, {totals.proved} proved"

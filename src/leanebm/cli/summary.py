@@ -7,35 +7,32 @@ from pathlib import Path
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import cost_option
+from leanebm.cli._options import RUN, cost_option
 
 
 @click.command()
-@click.option(
-    "--trajectories",
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-    metavar="FOLDER",
-    help="A run's folder, its trajectory, or one shard of it; or an iteration's folder.",
-)
+@click.argument("run", type=RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @cost_option
-def summary(*, trajectories: Path, as_json: bool, by: str) -> None:
-    """Say what a run found and what it cost."""
+def summary(*, run: Path, as_json: bool, by: str) -> None:
+    """Say what a run found and what it cost.
+
+    RUN is a run's folder, its trajectory, or one shard of it; or an iteration's folder.
+    """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._report import print_summary
     from leanebm.cli.iterate import print_iteration
     from leanebm.pipeline import is_iteration, summarise_iteration, summarise_run
     from leanebm.trajectory import Cost
 
-    if is_iteration(trajectories):
-        rounds = summarise_iteration(trajectories)
+    if is_iteration(run):
+        rounds = summarise_iteration(run)
         if as_json:
             echo_json(rounds.as_json())
         else:
             print_iteration(ClearConsole(), rounds)
         return
-    found, cost = summarise_run(trajectories), Cost(by)
+    found, cost = summarise_run(run), Cost(by)
     if as_json:
         echo_json(found.as_json() | {"curve": [list(point) for point in found.curve_by(cost)]})
     else:

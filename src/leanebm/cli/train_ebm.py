@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._options import ENCODERS, shared_addresses
+from leanebm.cli._options import ENCODERS, RUN, shared_addresses
 from leanebm.cli._running import run_to_end, saying_when_stopped
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ def _widths(text: str | None) -> list[int] | None:
 
 
 @click.command(name="train-ebm")
-@click.option("--trajectories", **_FOLDERS, help="A search's folder, its trajectory, or a shard of it; repeatable.")
+@click.argument("runs", metavar="[RUN...]", nargs=-1, type=RUN)
 @click.option("--negatives", **_FOLDERS, help="A folder that generate-negatives wrote; repeatable.")
-@click.option("--val-trajectories", **_FOLDERS, help="The same of held-out theorems, to judge the head on.")
-@click.option("--val-negatives", **_FOLDERS, help="The same of held-out theorems, to judge the head on.")
+@click.option("--val", "val_runs", multiple=True, type=RUN, metavar="RUN",
+              help="A run of held-out theorems, to judge the head on; repeatable.")  # fmt: skip
+@click.option("--val-negatives", **_FOLDERS, help="As --negatives, of held-out theorems; repeatable.")
 @click.option("--output-dir", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
 @click.option("--server-url", **_SERVERS, help="Whose encoder to use; without it, the embedded one. Repeatable.")
@@ -68,18 +69,18 @@ def _widths(text: str | None) -> list[int] | None:
               help="Threads of torch.  [default: 1 for small heads, else as many as torch likes]")  # fmt: skip
 def train_ebm(
     *,
-    trajectories: tuple[Path, ...],
+    runs: tuple[Path, ...],
     negatives: tuple[Path, ...],
-    val_trajectories: tuple[Path, ...],
+    val_runs: tuple[Path, ...],
     val_negatives: tuple[Path, ...],
     output_dir: Path,
     **settings: Any,
 ) -> None:
     """Train an energy head on what searches found, and say whether it is any good.
 
-    Without folders of held-out theorems, some library modules are held out. OUTPUT-DIR gets the head, its
-    calibration for the search, every figure about it, and report.html. Stop it with Ctrl-C at any time; the same
-    command goes on.
+    Each RUN is a run's folder, its trajectory, or one shard of it. Without any of held-out theorems, some library
+    modules are held out. OUTPUT-DIR gets the head, its calibration for the search, every figure about it, and
+    report.html. Stop it with Ctrl-C at any time; the same command goes on.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
@@ -89,9 +90,9 @@ def train_ebm(
     with extra_needed("energy", "training an energy head"):
         from leanebm.pipeline.energy.training_run import EnergyTrainingRun
     sources = EnergySources(
-        trajectories=trajectories,
+        trajectories=runs,
         negatives=negatives,
-        val_trajectories=val_trajectories,
+        val_trajectories=val_runs,
         val_negatives=val_negatives,
     )
     console = ClearConsole()

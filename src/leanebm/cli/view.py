@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from leanebm.cli._echo import echo
+from leanebm.cli._options import RUN
 from leanebm.cli._running import Interrupted, run_to_end
-
-_RUN = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.argument("run", type=_RUN)
-@click.option("--beside", type=_RUN, metavar="RUN", help="Another run, to see the same theorems side by side.")
+@click.argument("run", type=RUN)
+@click.option("--beside", type=RUN, metavar="RUN", help="Another run, to see the same theorems side by side.")
 @click.option("--theorem", metavar="NAME", help="This theorem only.")
 @click.option(
     "--output",

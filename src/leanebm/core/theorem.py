@@ -51,7 +51,7 @@ class Theorem:
 
     context: str = attrs.field(default="", converter=with_theorems_for_lemmas)
     """Lean commands after the header that the statement needs: definitions, instances, notations, lemmas with their
-    proofs, ``variable``, ``namespace`` … They are part of what the theorem says (see ``docs/soundness.md``).
+    proofs, ``variable``, ``namespace`` … They are part of what the theorem says.
     A ``lemma``, which only Mathlib knows, becomes a ``theorem``."""
 
     __repr__ = fitting_repr

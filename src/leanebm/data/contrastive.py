@@ -204,6 +204,7 @@ def read_contrastive_set(path: Path | str) -> ContrastiveSet:
     """Open a folder of contrastive groups, or a single shard of it. Only footers are read.
 
     Raises:
-        TrajectoryError: there is none at ``path``, or a shard is damaged, of another kind or version.
+        ConfigError: there is none at ``path``.
+        TrajectoryError: a shard is damaged, of another kind or version.
     """
     return read_shards(path, CONTRASTIVE_FORMAT)

@@ -17,7 +17,8 @@ _COMPLAINT: Final = re.compile(
 
 WITHOUT_MATHLIB: Final = (
     "state the theorems over Lean's own library (Nat for ℕ, Int for ℤ, Rat for ℚ), or build a Pantograph in a project "
-    "that has Mathlib and choose it with --lean (docs/backends.md says how far that goes)"
+    "that has Mathlib and choose it with --lean. "
+    "Nobody has run that yet; `leanebm doctor --project DIR` tries the native Lean over a project"
 )
 
 """What to do where Mathlib is needed, and what Lean there is does not have it."""

@@ -26,7 +26,9 @@ class Parameter:
     type: Any
     """What it is annotated with; ``Any`` if it is not, and a :class:`NameError` if that names nothing."""
 
-    is_required: bool
+    default: Any = inspect.Parameter.empty
+    """What it is if it is not given; :attr:`inspect.Parameter.empty` if it must be."""
+
     attribute: attrs.Attribute[Any] | None = None
     """The attrs field behind it, if there is one."""
 
@@ -35,6 +37,11 @@ class Parameter:
 
     affects_results: bool = True
     """Whether results depend on it: yes, unless its field says ``metadata={"affects_results": False}``."""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is inspect.Parameter.empty
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +81,7 @@ def parameters_of(factory: Factory) -> Parameters:
             Parameter(
                 name=parameter.name,
                 type=_type_of(factory, parameter, attributes.get(parameter.name)),
-                is_required=parameter.default is parameter.empty,
+                default=parameter.default,
                 attribute=attributes.get(parameter.name),
                 is_secret=parameter.name in fields and fields[parameter.name].repr is False,
                 affects_results=parameter.name not in fields

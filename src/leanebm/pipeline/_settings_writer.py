@@ -199,7 +199,7 @@ class SettingsWriter:
                 return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
             case Part():
                 family = FAMILIES[interface]
-                return self.part(value.factory, lambda: _part_fields(value, family), family, path)
+                return self.part(value.factory, lambda: self._part_fields(value, family), family, path)
             case _ if interface in FAMILIES:
                 return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[interface], path)
             case _ if attrs.has(type(value)):
@@ -223,28 +223,37 @@ class SettingsWriter:
             self.problems.append(f"{error} @ {path}")
             return None
 
+    def _part_fields(self, part: Part[Any], family: Family) -> list[tuple[Parameter, Any]]:
+        """What a part that is still to be built will be given.
+
+        Raises:
+            ValueError: it cannot be built so.
+        """
+        if isinstance(part.factory, type):
+            family.check(part.factory)
+        own = parameters_of(part.factory).without(family.supplied)
+        known = {parameter.name: parameter for parameter in own.parameters}
+        name = getattr(part.factory, "__qualname__", shown(part.factory))
+        if not own.takes_more and (unknown := [each for each in part.fields if each not in known]):
+            raise ValueError(f"{name} takes no setting {', '.join(unknown)} (known here: {', '.join(known) or 'none'})")
+        if missing := [each for each in known if known[each].is_required and each not in part.fields]:
+            raise ValueError(f"{name} needs {', '.join(missing)}")
+        given = [
+            (known.get(name, Parameter(name=name, type=Any, default=None)), value)
+            for name, value in part.fields.items()
+        ]
+        if not self.only_what_matters:
+            return given  # what is read back is what was given
+        left_out = [each for each in own.parameters if each.name not in part.fields and self._can_write_default(each)]
+        return given + [(each, each.default) for each in left_out]
+
+    def _can_write_default(self, parameter: Parameter) -> bool:
+        """Whether a default can stand for itself, so that results of ``puct`` and ``puct:c=1.25`` may be pooled."""
+        trial = SettingsWriter(self.read)
+        trial.table([(parameter, parameter.default)], "$")
+        return not trial.problems
+
 
 def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:
     parameters = parameters_of(type(config)).parameters
     return [(each, getattr(config, each.attribute.name)) for each in parameters if each.attribute is not None]
-
-
-def _part_fields(part: Part[Any], family: Family) -> list[tuple[Parameter, Any]]:
-    """What a part that is still to be built will be given.
-
-    Raises:
-        ValueError: it cannot be built so.
-    """
-    if isinstance(part.factory, type):
-        family.check(part.factory)
-    own = parameters_of(part.factory).without(family.supplied)
-    known = {parameter.name: parameter for parameter in own.parameters}
-    name = getattr(part.factory, "__qualname__", shown(part.factory))
-    if not own.takes_more and (unknown := [each for each in part.fields if each not in known]):
-        raise ValueError(f"{name} takes no setting {', '.join(unknown)} (known here: {', '.join(known) or 'none'})")
-    if missing := [each for each in known if known[each].is_required and each not in part.fields]:
-        raise ValueError(f"{name} needs {', '.join(missing)}")
-    return [
-        (known.get(name, Parameter(name=name, type=Any, is_required=False)), value)
-        for name, value in part.fields.items()
-    ]

@@ -7,16 +7,25 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import attrs
 
 from leanebm._shown import fitting_repr, reason, shown
 from leanebm.core import Certificate, Theorem
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.pipeline.settings import structure_settings
-from leanebm.storage import read_regular, remove_scratch, write_atomically
+from leanebm.storage import (
+    ShardFormat,
+    not_written,
+    read_regular,
+    read_shards,
+    refuse_unlike,
+    remove_scratch,
+    shard_paths,
+    write_atomically,
+)
 from leanebm.trajectory import TRAJECTORY_FOLDER
 
 _FORMAT: Final = 1
@@ -28,6 +37,11 @@ _BY_MESSAGES: Final = "text."
 _SAME_FOR_THE_SAME_LEAN: Final = ("statement", "axioms", "constants", "trusted_constants")
 
 _WHO_FOUND_IT: Final = ("lean_version", "backend", "vouched_for_by", "leanebm_version")
+
+
+def as_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """Runs, or other files and folders, however many are given: one by itself is one path, and not its letters."""
+    return (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(map(Path, paths))
 
 
 def record_path(proof_file: str | os.PathLike[str]) -> Path:
@@ -47,6 +61,31 @@ def refuse_restated(theorems: Iterable[Theorem], done: Mapping[str, Theorem]) ->
             "keep what was found with --resume-anyway:",
             [f"another statement, header or context @ {name}" for name in names],
         )
+
+
+def refuse_unlike_run(
+    folder: Path,
+    shard_format: ShardFormat[Any, Any],
+    *,
+    seed: int,
+    backend: str,
+    settings: Mapping[str, Any],
+    theorems: Iterable[Theorem],
+) -> None:
+    """Refuse to go on with another run, as far as that is known before Lean and the servers are there.
+
+    Raises:
+        ConfigError: settings differ from those of the runs that wrote to ``folder``, or theorems say something else.
+        TrajectoryError: a shard there is damaged.
+    """
+    if not shard_paths(folder):
+        return
+    found = read_shards(folder, shard_format)
+    last = found.runs[-1]
+    known_later = {name: last.config[name] for name in last.config.keys() - settings.keys() if name == "served"}
+    now = attrs.evolve(last, seed=seed, backend=backend, config={**settings, **known_later}, resumed_despite=())
+    refuse_unlike(folder, now, found.runs)
+    refuse_restated(theorems, {record.theorem.name: record.theorem for record in found.records if record.is_final})
 
 
 @attrs.frozen(kw_only=True)
@@ -236,12 +275,13 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` so that a reader, or a crash, meets the old file or the new one whole.
 
     Raises:
-        TrajectoryError: the disk is full, or the folder cannot be written to.
+        ConfigError: nothing can be written there.
+        TrajectoryError: the disk is full.
     """
     try:
         write_atomically(path, text.encode())
     except OSError as error:
-        raise TrajectoryError(f"{path} could not be written: {reason(error)}") from error
+        raise not_written(path, error) from error
 
 
 def _file_stem(name: str) -> str:

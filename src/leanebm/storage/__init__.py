@@ -1,10 +1,17 @@
 """How everything that a run finds is kept: files that are whole or absent, and folders of Parquet shards of them."""
 
-from leanebm.storage.atomic_file import SCRATCH_SUFFIX, remove_scratch, write_atomically
+from leanebm.storage.atomic_file import (
+    SCRATCH_SUFFIX,
+    is_wrong_place,
+    not_written,
+    refuse_unwritable,
+    remove_scratch,
+    write_atomically,
+)
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
-from leanebm.storage.run_info import RunInfo, settings_leaves
+from leanebm.storage.run_info import RunInfo, settings_differences, settings_leaves
 from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards, shard_paths
-from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig
+from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig, refuse_unlike
 
 __all__ = [
     "MAX_DATA_BYTES",
@@ -17,10 +24,15 @@ __all__ = [
     "ShardWriter",
     "ShardWriterConfig",
     "StoredRecord",
+    "is_wrong_place",
+    "not_written",
     "open_regular",
     "read_regular",
     "read_shards",
+    "refuse_unlike",
+    "refuse_unwritable",
     "remove_scratch",
+    "settings_differences",
     "settings_leaves",
     "shard_paths",
     "write_atomically",

@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from leanebm._shown import reason
+from leanebm.errors import ConfigError, TrajectoryError
+
 SCRATCH_SUFFIX: Final = ".part"
 """Ends the name of a file that is being written, ``.NAME-….part``; a killed writer leaves one behind."""
+
+
+_WRONG_PLACE: Final = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
+        *(errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),
+    }
+)
+"""What the operating system says of a place that somebody named, rather than of a disk that is full or broken."""
+
+
+def is_wrong_place(error: OSError) -> bool:
+    """Whether whoever named the path can mend it by naming another one."""
+    return error.errno in _WRONG_PLACE
+
+
+def not_written(path: str | os.PathLike[str], error: OSError) -> ConfigError | TrajectoryError:
+    """What to raise where ``path`` could not be written: a wrong place is a wrong setting, a full disk is not."""
+    if is_wrong_place(error):
+        return ConfigError(f"{path} cannot be written to: {reason(error)}; choose another place")
+    return TrajectoryError(f"{path} could not be written: {reason(error)}")
+
+
+def refuse_unwritable(path: str | os.PathLike[str]) -> None:
+    """Refuse ``path`` before any work if nothing can be written there, as far as can be told without writing.
+
+    Raises:
+        ConfigError: the folder that is nearest to it is none, or cannot be written to.
+    """
+    nearest = Path(path).resolve()
+    while not nearest.exists():
+        nearest = nearest.parent
+    if nearest == Path(path).resolve() and nearest.is_file():
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise ConfigError(f"{path} cannot be written to: {nearest} is not a folder; choose another place")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path} cannot be written to: {nearest} does not allow it; choose another place")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -22,6 +22,25 @@ def settings_leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
             yield from settings_leaves(f"{path}.{key}", below)
     else:
         yield path, list(value) if isinstance(value, tuple) else value  # JSON knows no tuples
+
+
+class _Absent:
+    """Stands for a setting that only the other side has; equal to nothing that is written down."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+_ABSENT: Final = _Absent()
+
+
+def settings_differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
+    """Where two sets of settings differ, by path: each as ``$.path: ours, not theirs``, or ``nothing`` for either."""
+    return [
+        f"{path}: {ours.get(path, _ABSENT)!r}, not {theirs.get(path, _ABSENT)!r}"
+        for path in sorted({*ours, *theirs})
+        if ours.get(path, _ABSENT) != theirs.get(path, _ABSENT)
+    ]
 
 
 @attrs.frozen(kw_only=True)
@@ -57,13 +76,7 @@ class RunInfo:
 
         Ids, times and leanebm's own version may differ.
         """
-        ours, theirs = dict(self._leaves()), dict(other._leaves())
-        missing = "nothing"
-        return [
-            f"{path}: {ours.get(path, missing)!r}, not {theirs.get(path, missing)!r}"
-            for path in sorted({*ours, *theirs})
-            if ours.get(path, missing) != theirs.get(path, missing)
-        ]
+        return settings_differences(dict(self._leaves()), dict(other._leaves()))
 
     def _leaves(self) -> Iterator[tuple[str, object]]:
         yield "$.seed", self.seed

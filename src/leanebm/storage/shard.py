@@ -21,7 +21,7 @@ from cattrs.preconf.json import make_converter
 
 from leanebm._shown import fitting_repr, how_many, reason
 from leanebm.core import Theorem
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
 from leanebm.storage.regular_file import open_regular
 from leanebm.storage.run_info import RunInfo
@@ -162,7 +162,8 @@ class Shard(Generic[R, T]):
         """Read a shard's footer.
 
         Raises:
-            TrajectoryError: the file is damaged, is of another kind, or is one of another version.
+            ConfigError: the file is a Parquet file of another kind.
+            TrajectoryError: it is damaged, or is one of another version.
         """
         path = Path(path)
         try:
@@ -200,7 +201,7 @@ class Shard(Generic[R, T]):
 
 def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schema, version: bytes | None) -> None:
     if version is None:
-        raise TrajectoryError(
+        raise ConfigError(
             f"{path} is a Parquet file but not a {shard_format.noun}: it has no {shard_format.version_key.decode()}."
         )
     if version.decode(errors="replace") != str(shard_format.version):
@@ -316,13 +317,15 @@ def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R
     """Open a folder of shards, or a single shard. Only footers are read.
 
     Raises:
-        TrajectoryError: there is none at ``path``, or a shard is damaged, of another kind or version.
+        ConfigError: there is none at ``path``.
+        TrajectoryError: a shard is damaged, of another kind or version.
     """
     path = Path(path)
     shards = shard_paths(path)
     if not shards:
-        what = "holds no finished shard" if path.is_dir() else "does not exist"
-        raise TrajectoryError(
-            f"{path} {what}: a {shard_format.noun} is a directory of {SHARD_PATTERN}, or one such file."
+        what = f"holds no {shard_format.noun} yet" if path.is_dir() else "does not exist"
+        raise ConfigError(
+            f"{path} {what}: what is needed is a folder with files named {SHARD_PATTERN}, or one such file. "
+            "A run writes its first one when its first theorem is done"
         )
     return ShardSet(path, shard_format, tuple(Shard.open(shard, shard_format) for shard in shards))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,7 +21,8 @@ from filelock import FileLock, Timeout
 from leanebm._shown import named_repr, reason
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core import Theorem
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.storage.atomic_file import not_written
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import (
     TEMPORARY_PATTERN,
@@ -64,6 +66,30 @@ def _lock_of(folder: Path) -> FileLock:
 
 def _finished(records: Iterable[StoredRecord]) -> dict[str, Theorem]:
     return {record.theorem.name: record.theorem for record in records if record.is_final}
+
+
+def refuse_unlike(path: str | os.PathLike[str], run: RunInfo, runs: Sequence[RunInfo]) -> None:
+    """Refuse to let ``run`` add to what ``runs``, the earlier ones in their order, wrote to ``path``.
+
+    Raises:
+        ConfigError: what their results depend on differs, so that they must not be pooled; all is listed.
+    """
+    if differences := _differences(run, runs):
+        raise ConfigError(
+            f"{path} was written by a run that differs from this one, so their results must not be pooled. Set these "
+            "as they were, choose another folder @ --output, or go on all the same with --resume-anyway, which is "
+            "written down. This run has:",
+            differences,
+        )
+
+
+def _differences(run: RunInfo, runs: Sequence[RunInfo]) -> list[str]:
+    differences: dict[str, None] = {}  # an ordered set
+    for earlier in reversed(runs):
+        differences |= dict.fromkeys(run.differences(earlier))
+        if earlier.resumed_despite:
+            break  # its user has already accepted how it differs from the runs before it
+    return list(differences)
 
 
 class ShardWriter(Generic[R, T]):
@@ -115,8 +141,9 @@ class ShardWriter(Generic[R, T]):
         """Take the directory, and look at what it already holds.
 
         Raises:
-            TrajectoryError: another writer has it, its shards are damaged or of another kind, schema
-                version or configuration, or it cannot be written to.
+            ConfigError: its shards are of a run with other settings, or it cannot be written to.
+            TrajectoryError: another writer has it, its shards are damaged or of another kind or schema version, or the
+                disk is full.
         """
         try:
             await uninterrupted(asyncio.to_thread(self._take))
@@ -200,7 +227,7 @@ class ShardWriter(Generic[R, T]):
             raise TrajectoryError(f"another process is writing to {self._path}; wait for it, or stop it") from error
         except OSError as error:
             self._lock.release()
-            raise TrajectoryError(f"{self._path} cannot be written to: {reason(error)}") from error
+            raise not_written(self._path, error) from error
         except BaseException:
             self._lock.release()
             raise
@@ -221,23 +248,14 @@ class ShardWriter(Generic[R, T]):
 
     def _compare(self, runs: Sequence[RunInfo]) -> None:
         """Refuse to add to what was found under other settings, or note what differs."""
-        differences: dict[str, None] = {}  # an ordered set
-        for run in reversed(runs):
-            differences |= dict.fromkeys(self._run.differences(run))
-            if run.resumed_despite:
-                break  # its user has already accepted how it differs from the runs before it
-        if not differences:
-            return
-        listed = "\n".join(f"  - {line}" for line in differences)
         if not self._pools_unlike_runs:
-            raise TrajectoryError(
-                f"{self._root} was written by a run that differs from this one, so their results must not be pooled. "
-                f"This run has:\n{listed}\n"
-                "Set these as they were, choose another folder @ --output, or go on all the same with --resume-anyway, "
-                "which is written down"
-            )
+            refuse_unlike(self._root, self._run, runs)
+        if not (differences := _differences(self._run, runs)):
+            return
         _log.warning(
-            "%s goes on with a run that differs from the one before, as you said. It has:\n%s", self._root, listed
+            "%s goes on with a run that differs from the one before, as you said. It has:\n%s",
+            self._root,
+            "\n".join(f"  - {line}" for line in differences),
         )
         self._run = attrs.evolve(self._run, resumed_despite=tuple(differences))
 

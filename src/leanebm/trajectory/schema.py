@@ -112,7 +112,8 @@ def read_trajectory(path: str | os.PathLike[str]) -> Trajectory:
     """Open a trajectory: a run's folder, the directory of shards in it, or a single shard. Only footers are read.
 
     Raises:
-        TrajectoryError: there is none at ``path``, or a shard is damaged or of another version.
+        ConfigError: there is none.
+        TrajectoryError: a shard is damaged or of another version.
     """
     return read_shards(trajectory_path(path), TRAJECTORY_FORMAT)
 

@@ -69,7 +69,8 @@ def summarise(path: Path | str) -> TrajectorySummary:
     """Sum up the trajectory at ``path``, reading footers only.
 
     Raises:
-        TrajectoryError: there is none, or a shard is damaged or of another version.
+        ConfigError: there is none.
+        TrajectoryError: a shard is damaged or of another version.
     """
     return summary_of(read_trajectory(path).records)
 

@@ -67,13 +67,16 @@ def test_every_picture_can_be_drawn(full: str) -> None:
         assert ElementTree.fromstring(data).tag.endswith("}svg")  # noqa: S314 - our own picture
 
 
-def test_whoever_cannot_see_the_figures_reads_what_they_show(full: str) -> None:
+def test_whoever_cannot_see_the_figures_reads_what_they_show(full: str, healthy: Examined) -> None:
+    measured = {name: f"{found.value:.3f}" for name, found in healthy[0].metrics.items() if found.value is not None}
     descriptions = [picture["alt"] or "" for picture in Page(full).pictures]
     assert len(descriptions) == full.count("<figcaption>") == 6
-    assert "the head: 0.85" in descriptions[0]
-    assert "length alone: 0.4" in descriptions[0] or "length alone: 0.5" in descriptions[0]
-    assert "shuffled twin: 0." in descriptions[0]
-    assert all(f"{name}: 0." in descriptions[1] for name in ("policy and energy", "the energy", "the policy"))
+    assert f"the head: {measured['pairwise_sibling']}" in descriptions[0]
+    assert f"length alone: {measured['auc_length_only']}" in descriptions[0]
+    assert f"shuffled twin: {measured['twin_pairwise']}" in descriptions[0]
+    assert f"policy and energy: {measured['auc_frontier_sum']}" in descriptions[1]
+    assert f"the energy: {measured['auc_frontier']}" in descriptions[1]
+    assert f"the policy: {measured['auc_frontier_policy']}" in descriptions[1]
     assert "fitted weight 1, in use 1" in descriptions[2]
     assert "shuffled twin: from 0.500 to 0.500" in descriptions[-1]
 

@@ -187,8 +187,8 @@ def test_the_exact_test_of_thousands() -> None:
 def test_what_one_run_lacks_in_one_place_is_one_line() -> None:
     lines = [
         "$.config.energy_head: '69ab', not None",
-        "$.config.served.encoder.dim: 384, not 'nothing'",
-        "$.config.served.encoder.model: 'template', not 'nothing'",
-        "$.config.served.policy: 'nothing', not 'x'",
+        "$.config.served.encoder.dim: 384, not nothing",
+        "$.config.served.encoder.model: 'template', not nothing",
+        "$.config.served.policy: nothing, not 'x'",
     ]
     assert list(_gathered(lines)) == [lines[0], "$.config.served.encoder: only in the experiment", lines[3]]

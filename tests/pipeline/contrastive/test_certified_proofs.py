@@ -10,7 +10,7 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.data import KnownProof
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.pipeline import RunConfig, SearchRun, certified_proofs
 from leanebm.pipeline.contrastive.certified_proofs import _with_modules, _with_unique_names
 from leanebm.search import AndOrSearch, SearchBudget, SearchConfig
@@ -72,7 +72,7 @@ async def test_a_name_that_states_two_things_is_made_two_names(searched: Callabl
 
 
 def test_what_holds_no_trajectory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrajectoryError, match="holds no finished shard"):
+    with pytest.raises(ConfigError, match="holds no trajectory yet"):
         certified_proofs([tmp_path])
     with pytest.raises(ConfigError, match="no trajectories"):
         certified_proofs([])

@@ -13,7 +13,7 @@ import pytest
 
 from leanebm.core import Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof, ReplayOutcome, read_contrastive_set
-from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
+from leanebm.errors import ConfigError, PolicyUnavailable
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.pipeline import (
     ContrastiveConfig,
@@ -173,7 +173,7 @@ async def test_an_earlier_runs_folder_is_not_touched_without_resume_nor_with_oth
     with pytest.raises(ConfigError, match="--resume"):
         await ContrastiveRun(generation, PROOFS, tmp_path, opening=toy_bench(world)).run()
     other = attrs.evolve(generation, negatives=attrs.evolve(generation.negatives, target_negatives=3))
-    with pytest.raises(TrajectoryError, match=r"\$\.config\.negatives\.target_negatives: 3, not 8"):
+    with pytest.raises(ConfigError, match=r"\$\.config\.negatives\.target_negatives: 3, not 8"):
         await ContrastiveRun(other, PROOFS, tmp_path, resume=True, opening=toy_bench(world)).run()
 
 
@@ -189,7 +189,7 @@ async def test_groups_of_two_models_are_not_pooled(
         return opening
 
     await ContrastiveRun(generation, PROOFS[:2], tmp_path, opening=serving("round-1")).run()
-    with pytest.raises(TrajectoryError, match=r"\$\.config\.served\.policy\.weights: 'round-2', not 'round-1'"):
+    with pytest.raises(ConfigError, match=r"\$\.config\.served\.policy\.weights: 'round-2', not 'round-1'"):
         await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=serving("round-2")).run()
     await ContrastiveRun(generation, PROOFS, tmp_path, resume_anyway=True, opening=serving("round-2")).run()
 

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from leanebm.core import Candidate, TacticFate, Theorem
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.pipeline import RunConfig, SearchRun
 from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons
 from leanebm.search import SearchBudget, SearchConfig
@@ -144,7 +144,7 @@ def test_too_little_is_an_error(write_pairs: Any) -> None:
 
 
 def test_a_folder_without_a_trajectory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrajectoryError, match="holds no finished shard"):
+    with pytest.raises(ConfigError, match="holds no trajectory yet"):
         read(tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest
 from policy_process import policy_processes
 
 from leanebm.core import Theorem
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.pipeline import (
     Observer,
@@ -101,7 +101,7 @@ async def test_what_is_proved_does_not_depend_on_what_becomes_of_the_servers(
             assert disturbed == {name: end for name, end in undisturbed.items() if name in disturbed}
             # Other addresses with the same weights: the same run.
             assert await searched(lean, f"{slow.url},{joining.url}", tmp_path / "several") == undisturbed
-            with pytest.raises(TrajectoryError, match=r"served\.policy\.weights: 'w2', not 'w1'"):
+            with pytest.raises(ConfigError, match=r"served\.policy\.weights: 'w2', not 'w1'"):
                 await searched(lean, other.url, tmp_path / "several")
     ends = {end.split()[0] for end in undisturbed.values()}
     assert "proved" in ends

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from leanebm.core import SearchOutcome, Theorem
-from leanebm.errors import TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.pipeline import RunConfig, RunSummary, SearchRun, summarise_run
 from leanebm.testing import LOST, ToyWorld
 from leanebm.trajectory import Cost, TheoremRecord, summary_of
@@ -30,7 +30,7 @@ async def test_theorems_are_told_apart_by_how_they_ended(
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TrajectoryError):
+    with pytest.raises(ConfigError):
         summarise_run(tmp_path)
 
 

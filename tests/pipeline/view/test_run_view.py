@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leanebm._viewer import TREE_COLUMNS
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.pipeline.view.run_view import RunView, view_file
 from leanebm.testing import LOST, ToyWorld
 from leanebm.trajectory import read_trajectory
@@ -73,6 +73,6 @@ async def test_one_theorem_can_be_asked_for(searched: MakeSearched) -> None:
 
 
 def test_a_folder_without_a_run_is_a_mistake_unless_a_run_is_awaited(tmp_path: Path) -> None:
-    with pytest.raises(TrajectoryError, match="give a run's folder"):
+    with pytest.raises(ConfigError, match="give a run's folder"):
         RunView(tmp_path).as_json()
     assert RunView(tmp_path, may_be_empty=True).as_json()["theorems"] == []

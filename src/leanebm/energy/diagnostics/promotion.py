@@ -77,7 +77,7 @@ class PromotionGate:
             held_out = "theorem has" if pairwise.count == 1 else "theorems have"
             reason = (
                 f"{pairwise.count} held-out {held_out} ranked decision points, {self.min_theorems} are needed: "
-                "search more theorems, and name their folders, too (--trajectories, --val-trajectories)"
+                "search more theorems, and give train-ebm their runs, too (for training, and with --val)"
             )
             return PromotionVerdict(grade=Grade.UNTESTED, summary=summary, reasons=(reason,))
         shown = f"sibling pairwise accuracy {pairwise.value:.3f} [{pairwise.low:.3f}, {pairwise.high:.3f}]"

@@ -87,8 +87,8 @@ def _build(content: Path, source: Path, lean: str, toolchain: str | None) -> Non
     except LeanInstallError as error:
         if re.search(rf"(?m)^error: .*\b{source.stem}\.lean:\d+:\d+|\b{source.stem}\.lean:\d+:\d+: error", str(error)):
             raise LeanInstallError(
-                "our REPL is written for Lean 4.28, and for what changed up to 4.35 (docs/backends.md says how much is "
-                f"known of each); this Lean does not understand it: {lean}. Use another, or the embedded one "
+                "our REPL is written for Lean 4.28, and for what changed up to 4.35, but only 4.28 has run it; "
+                f"this Lean does not understand it: {lean}. Use another, or the embedded one "
                 f"(--lean embedded), and please report what it said:\n{error}"
             ) from error
         raise _BuildFailedError(str(error)) from error

@@ -63,7 +63,7 @@ class PantographBackend:
         if not self.binary.is_file():
             raise LeanInstallError(
                 f"there is no Pantograph at {self.binary}; build it with 'lake build repl' in its directory, "
-                "or use LeanPoolConfig.embedded(), which needs no build"
+                "or choose the embedded Lean, which needs none: --lean embedded, in Python LeanPoolConfig.embedded()"
             )
         lean_version = self._lean_version()
         search_path = {} if self.project is None else {"LEAN_PATH": self._lean_path(self.project, lean_version)}

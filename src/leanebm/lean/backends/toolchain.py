@@ -42,7 +42,7 @@ def program(name: str) -> str:
     if path is None:
         raise LeanInstallError(
             f"{name!r} is not on PATH; install a toolchain with elan (https://github.com/leanprover/elan), "
-            "or use LeanPoolConfig.embedded(), which needs none"
+            "or choose the embedded Lean, which needs none: --lean embedded, in Python LeanPoolConfig.embedded()"
         )
     return path
 

@@ -201,9 +201,9 @@ def _place_of_missing(difference: str) -> str | None:
     """Where what only one of the runs has a setting of belongs, if this is such a difference."""
     path, _, values = difference.partition(": ")
     place = path.rpartition(".")[0]
-    if values.endswith(", not 'nothing'"):
+    if values.endswith(", not nothing"):
         return f"{place}: only in the experiment"
-    return f"{place}: only in the baseline" if values.startswith("'nothing', not ") else None
+    return f"{place}: only in the baseline" if values.startswith("nothing, not ") else None
 
 
 def _latest(run: Trajectory) -> RunInfo:

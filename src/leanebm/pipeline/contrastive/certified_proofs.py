@@ -36,7 +36,7 @@ def certified_proofs(paths: Sequence[str | os.PathLike[str]]) -> tuple[KnownProo
 
     Raises:
         ConfigError: no path is given.
-        TrajectoryError: a path holds no trajectory, or a shard is damaged or of another version.
+        TrajectoryError: a shard is damaged or of another version.
     """
     if not paths:
         raise ConfigError("there are no trajectories to take proofs from")

@@ -16,7 +16,7 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ContrastiveGroup, Evidence, TacticFate
-from leanebm.data import ContrastiveWriter, KnownProof, ReplayOutcome, read_contrastive_set
+from leanebm.data import CONTRASTIVE_FORMAT, ContrastiveWriter, KnownProof, ReplayOutcome, read_contrastive_set
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
@@ -29,11 +29,11 @@ from leanebm.pipeline.engines.engine import Ended, Engine, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
-from leanebm.pipeline.run_folder import refuse_restated, write_text
+from leanebm.pipeline.run_folder import refuse_restated, refuse_unlike_run, write_text
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import RunInfo, ShardWriterConfig, remove_scratch, shard_paths
+from leanebm.storage import RunInfo, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
 
@@ -108,9 +108,10 @@ class ContrastiveRun:
         """Replay all proofs, audit a sample of what was found, and write the report.
 
         Raises:
-            ConfigError: no proof is long enough, or the folder holds groups already and ``resume`` is off.
+            ConfigError: no proof is long enough, the folder cannot be written to, or it holds groups already and
+                ``resume`` is off, or they were made under other settings.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
-            TrajectoryError: groups cannot be written, or the folder's were made under other settings.
+            TrajectoryError: groups cannot be written.
         """
         self._check()
         if not self._audit_size:
@@ -153,6 +154,17 @@ class ContrastiveRun:
             raise ConfigError(
                 f"{self._folder.path} holds an earlier run's groups",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
+            )
+        refuse_unwritable(self._folder.path)
+        if not self._resume_anyway:
+            run = self._config.run
+            refuse_unlike_run(
+                self._folder.groups,
+                CONTRASTIVE_FORMAT,
+                seed=run.seed,
+                backend=run.lean.backend.name,
+                settings=_settings_that_matter(self._config),
+                theorems=(proof.theorem for proof in self._long_enough),
             )
 
     def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None) -> ContrastiveReport:

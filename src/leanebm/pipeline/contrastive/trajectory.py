@@ -56,7 +56,8 @@ def read_search_groups(path: str | os.PathLike[str], *, round_: int = 0) -> tupl
     """The groups of a run's folder, its trajectory, or one shard of it.
 
     Raises:
-        TrajectoryError: there is none, or a shard is damaged or of another version.
+        ConfigError: there is none.
+        TrajectoryError: a shard is damaged or of another version.
     """
     rows = read_trajectory(path).rows()
     return groups_from_trajectory(rows, modules=modules_by_statement(), round_=round_)

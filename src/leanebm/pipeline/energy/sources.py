@@ -19,6 +19,7 @@ from leanebm.data import read_contrastive_set
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, modules_by_statement
+from leanebm.pipeline.run_folder import as_paths
 from leanebm.trajectory import Trajectory, TrajectoryRow, read_trajectory
 
 if TYPE_CHECKING:
@@ -91,24 +92,20 @@ def _discoveries(rows: Sequence[TrajectoryRow]) -> dict[int, int]:
     return found
 
 
-def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:
-    return tuple(map(Path, paths))
-
-
 @attrs.frozen(kw_only=True)
 class EnergySources:
     """Folders to learn from, and folders of held-out theorems to be judged on."""
 
-    trajectories: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    trajectories: tuple[Path, ...] = attrs.field(default=(), converter=as_paths)
     """Folders of search runs, trajectories, or single shards."""
 
-    negatives: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    negatives: tuple[Path, ...] = attrs.field(default=(), converter=as_paths)
     """Folders that ``generate-negatives`` wrote."""
 
-    val_trajectories: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    val_trajectories: tuple[Path, ...] = attrs.field(default=(), converter=as_paths)
     """As ``trajectories``, of theorems that are held out; without any, some of the others are."""
 
-    val_negatives: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    val_negatives: tuple[Path, ...] = attrs.field(default=(), converter=as_paths)
     """As ``negatives``, of theorems that are held out."""
 
     __repr__ = fitting_repr
@@ -138,12 +135,12 @@ class Lessons:
         """Read search trees and group folders.
 
         Raises:
-            ConfigError: there is nothing to read.
-            TrajectoryError: a folder holds neither, or a shard of it is damaged.
+            ConfigError: there is nothing to read, or a folder holds neither.
+            TrajectoryError: a shard is damaged.
         """
         if not trajectories and not negatives:
             raise ConfigError(
-                "there is nothing to learn from:", ["name at least one folder @ --trajectories or --negatives"]
+                "there is nothing to learn from:", ["name a run @ RUN, or a folder of groups @ --negatives"]
             )
         modules = modules_by_statement()
         groups: list[ContrastiveGroup] = []

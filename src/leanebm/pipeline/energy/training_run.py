@@ -185,7 +185,7 @@ class EnergyTrainingRun:
         Raises:
             ConfigError: there is nothing to learn from, torch does not see the device, or the server makes no
                 such embeddings.
-            TrajectoryError: a source is damaged, or is none.
+            TrajectoryError: a source is damaged.
             EnergyError: the sources do not suffice, or the folder belongs to another training.
             PolicyError: the encoder could not answer.
         """

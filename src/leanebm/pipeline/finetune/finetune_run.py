@@ -77,7 +77,7 @@ class FinetuneRun:
             ConfigError: the model or an adapter cannot be read, there is nothing to learn from, something that a
                 setting needs is not there, the folder belongs to another fine-tuning, or the loss would not stay
                 finite.
-            TrajectoryError: a source is damaged, or is none.
+            TrajectoryError: a source is damaged.
         """
         config = self._config
         device_of(config)
@@ -97,7 +97,7 @@ class FinetuneRun:
         if config.hindsight and not self._sources.trajectories:
             raise ConfigError(
                 "hindsight looks at what searches closed:",
-                ["give runs of a search @ --trajectories, or leave it out @ --hindsight"],
+                ["give runs of a search @ RUN, or leave it out @ --hindsight"],
             )
         lessons = Lessons.read(
             self._sources,
@@ -109,7 +109,7 @@ class FinetuneRun:
         if config.unlikelihood and not lessons.training.rejected:
             raise ConfigError(
                 "there is no tactic that Lean refused to unlearn:",
-                ["give runs of a search @ --trajectories, or leave it out @ --unlikelihood"],
+                ["give runs of a search @ RUN, or leave it out @ --unlikelihood"],
             )
         return lessons
 

@@ -22,21 +22,18 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.hindsight import closed_goals
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
+from leanebm.pipeline.run_folder import as_paths
 from leanebm.trajectory import TrajectoryRow, read_trajectory
-
-
-def _as_paths(paths: Sequence[Path | str]) -> tuple[Path, ...]:
-    return tuple(map(Path, paths))
 
 
 @attrs.frozen(kw_only=True)
 class FinetuneSources:
     """Where lessons come from."""
 
-    trajectories: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    trajectories: tuple[Path, ...] = attrs.field(default=(), converter=as_paths)
     """Folders of search runs, trajectories, or single shards."""
 
-    pairs: tuple[Path, ...] = attrs.field(default=(), converter=_as_paths)
+    pairs: tuple[Path, ...] = attrs.field(default=(), converter=as_paths)
     """Files of tactic pairs, as ``export`` writes them."""
 
     __repr__ = fitting_repr
@@ -107,7 +104,7 @@ class Lessons:
 
         Raises:
             ConfigError: there is nothing to read, or not enough to hold anything out.
-            TrajectoryError: a trajectory is damaged, or is none.
+            TrajectoryError: a trajectory is damaged.
         """
         steps = set(_proof_steps(sources))
         if hindsight:
@@ -127,7 +124,7 @@ class Lessons:
 
 def _proof_steps(sources: FinetuneSources) -> Iterator[Lesson]:
     if not sources.trajectories and not sources.pairs:
-        raise ConfigError("there is nothing to learn from:", ["name a run or a file @ --trajectories or --pairs"])
+        raise ConfigError("there is nothing to learn from:", ["name a run @ RUN, or a file @ --pairs"])
     for path in sources.pairs:
         for pair in read_tactic_pairs(path):
             yield Lesson(_claim(pair.theorem), pair.state, pair.tactic)
@@ -151,7 +148,7 @@ def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[s
     if len(claims) < 2:
         raise ConfigError(
             f"there are certified proofs of {len(claims)} theorems, and at least 2 are needed: one is held out.",
-            ["give more runs with proofs @ --trajectories, or more pairs @ --pairs"],
+            ["give more runs with proofs @ RUN, or more pairs @ --pairs"],
         )
     owners: dict[str, set[str]] = {}
     for lesson in proofs:

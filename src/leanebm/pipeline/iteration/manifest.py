@@ -15,7 +15,7 @@ from attrs.validators import in_, instance_of
 from leanebm._shown import fitting_repr, reason
 from leanebm.errors import ConfigError
 from leanebm.pipeline.run_folder import write_text
-from leanebm.storage import read_regular, settings_leaves
+from leanebm.storage import read_regular, settings_differences, settings_leaves
 
 T = TypeVar("T")
 
@@ -111,12 +111,7 @@ class IterationManifest:
 
     def differences(self, other: IterationManifest) -> list[str]:
         """In which settings and theorems the two differ, each as ``$.path: ours, not theirs``."""
-        ours, theirs = _given(self), _given(other)
-        return [
-            f"{path}: {ours.get(path, 'nothing')!r}, not {theirs.get(path, 'nothing')!r}"
-            for path in sorted({*ours, *theirs})
-            if ours.get(path) != theirs.get(path)
-        ]
+        return settings_differences(_given(self), _given(other))
 
 
 def _given(manifest: IterationManifest) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline._rendering import fenced, rendered, written
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.results.result_table import ResultTable, schema_of
+from leanebm.pipeline.run_folder import as_paths
 from leanebm.policy import PROMPT_FORMATS, PromptFormat
 from leanebm.storage import remove_scratch, write_atomically
 from leanebm.trajectory import TrajectoryRow, read_trajectory
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 _CONVERSES: Final = frozenset({ResultTable.CHAT, ResultTable.CHAT_PREFERENCES})
 _ROWS_AT_A_TIME: Final = 10_000
 _NO_GOALS: Final = "no goals"
-
-
-def _as_paths(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    return (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(map(Path, paths))
 
 
 @final
@@ -57,7 +54,7 @@ class Results:
     tactics that Lean itself refused; what infrastructure broke, and what ran into a limit, is in none of them.
     """
 
-    paths: tuple[Path, ...] = attrs.field(converter=_as_paths)
+    paths: tuple[Path, ...] = attrs.field(converter=as_paths)
     """Folders of runs, trajectories, or single shards."""
 
     prompt_format: str | None = attrs.field(default=None, kw_only=True)
@@ -84,7 +81,7 @@ class Results:
         Raises:
             ValueError: there is no such table.
             ConfigError: no path was given.
-            TrajectoryError: a path holds no trajectory, or a shard is damaged or of another version.
+            TrajectoryError: a shard is damaged or of another version.
         """
         table = ResultTable(table)
         rows, schema = iter(self._rows(table)), schema_of(table)

@@ -23,14 +23,14 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.engines.engine import Ended, Engine, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, stage
-from leanebm.pipeline.run_folder import RunFolder, refuse_restated, write_text
+from leanebm.pipeline.run_folder import RunFolder, refuse_restated, refuse_unlike_run, write_text
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.theorem_check import Cause, refused_by_cause
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.storage import RunInfo, shard_paths
-from leanebm.trajectory import Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
+from leanebm.storage import RunInfo, refuse_unwritable, shard_paths
+from leanebm.trajectory import TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
 
 
 def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> TheoremRecord:
@@ -132,12 +132,11 @@ class SearchRun:
         """Search all theorems; returns what the folder holds then, an earlier run's results included.
 
         Raises:
-            ConfigError: the folder holds a run already and ``resume`` is off, names are not unique, or a part cannot be
-                written down; or, once all have been tried, Lean refused every one of the statements.
+            ConfigError: as :meth:`check`; or, once all have been tried, Lean refused every one of the statements.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
-            TrajectoryError: results cannot be written, or the folder's run had other settings.
+            TrajectoryError: results cannot be written.
         """
-        self._check()
+        self.check()
         job = SearchJob(
             config=self._config,
             items=self._theorems,
@@ -155,7 +154,14 @@ class SearchRun:
         """The theorems whose statements Lean refused, each with its reason."""
         return tuple(self._refusals)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuse all that can be known to be wrong before anything is started.
+
+        Raises:
+            ConfigError: names are not unique, a part cannot be written down, the folder cannot be written to, or it
+                holds a run already and ``resume`` is off, or one with other settings or theorems.
+            TrajectoryError: what the folder holds is damaged.
+        """
         counts = Counter(theorem.name for theorem in self._theorems)
         if twice := [name for name, count in counts.items() if count > 1]:
             raise ConfigError("theorem names must be unique:", [f"{name!r} occurs more than once" for name in twice])
@@ -163,6 +169,17 @@ class SearchRun:
             raise ConfigError(
                 f"{self._folder.path} holds an earlier run's results",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
+            )
+        refuse_unwritable(self._folder.path)
+        settings = _settings_that_matter(self._config)  # also refuses what cannot be written down
+        if not self._resume_anyway:
+            refuse_unlike_run(
+                self._folder.trajectory,
+                TRAJECTORY_FORMAT,
+                seed=self._config.seed,
+                backend=self._config.lean.backend.name,
+                settings=settings,
+                theorems=self._theorems,
             )
 
     def _check_refusals(self) -> None:

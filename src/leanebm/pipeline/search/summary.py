@@ -150,7 +150,8 @@ def summarise_run(path: str | os.PathLike[str]) -> RunSummary:
     added up.
 
     Raises:
-        TrajectoryError: there is none, or a shard is damaged or of another version.
+        ConfigError: there is none.
+        TrajectoryError: a shard is damaged or of another version.
     """
     shards, *further = read_attempts(path)
     searches: dict[str, list[TheoremRecord]] = {}

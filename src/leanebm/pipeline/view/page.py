@@ -29,7 +29,7 @@ def write_view(
 
     Raises:
         ConfigError: there is no such theorem, or ``output`` is a shard of what is shown.
-        TrajectoryError: there is no trajectory, or a shard is damaged or of another version.
+        TrajectoryError: a shard is damaged or of another version.
         OSError: the file cannot be written.
     """
     views = [RunView(Path(path)) for path in (run, beside) if path is not None]

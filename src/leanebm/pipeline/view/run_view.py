@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from leanebm._shown import counted, shown
 from leanebm._viewer import TREE_COLUMNS, theorem_json, tree_json
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError
 from leanebm.pipeline.search.summary import is_remembered
 from leanebm.storage import RunInfo, Shard, ShardSet, shard_paths
 from leanebm.trajectory import TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow, trajectory_path
@@ -37,12 +37,13 @@ class RunView:
         """What is there now; only footers are read, each once.
 
         Raises:
-            TrajectoryError: there is none, or a shard is damaged or of another version.
+            ConfigError: there is none.
+        TrajectoryError: a shard is damaged or of another version.
         """
         paths = self._shard_paths()
         if not paths and not self.may_be_empty:
-            raise TrajectoryError(
-                f"{self.path} holds no finished shard: give a run's folder, its trajectory, or one shard of it"
+            raise ConfigError(
+                f"{self.path} holds no search yet: give a run's folder, its trajectory, or one shard of it"
             )
         self._shards = {path: self._shards.get(path) or Shard.open(path, TRAJECTORY_FORMAT) for path in paths}
         return ShardSet(self.path, TRAJECTORY_FORMAT, tuple(self._shards.values()))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import attrs
-from attrs.validators import deep_iterable, gt, instance_of, min_len
+from attrs.validators import deep_iterable, gt, instance_of, lt, min_len
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
@@ -18,15 +19,15 @@ class WeightedTerm:
 
     scorer: StateScorer
 
-    weight: float = 1.0
-    """How much one standard unit of this term counts; negative turns the order round."""
+    weight: float = attrs.field(default=1.0, validator=[gt(-math.inf), lt(math.inf)])
+    """How much one standard unit of this term counts, finite; negative turns the order round."""
 
-    centre: float = 0.0
+    centre: float = attrs.field(default=0.0, validator=[gt(-math.inf), lt(math.inf)])
     """The score's typical value, in the scorer's own unit. It moves all leaves alike, so it only
     makes priorities readable."""
 
-    scale: float = attrs.field(default=1.0, validator=gt(0.0))
-    """The score's typical spread (one standard deviation on validation frontiers), above 0."""
+    scale: float = attrs.field(default=1.0, validator=[gt(0.0), lt(math.inf)])
+    """The score's typical spread (one standard deviation on validation frontiers), above 0 and finite."""
 
     __repr__ = fitting_repr
 
