@@ -13,10 +13,13 @@ import argparse
 import shlex
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
+from leanebm.energy import load_header
 from leanebm.errors import ConfigError
 from leanebm.pipeline import compare_runs
+from leanebm.pipeline.energy.guidance import SHIPPED_HEAD
 from leanebm.trajectory import Cost
 
 ALPHA_1 = ("--scorer", "length_normalised:alpha=1.0")
@@ -43,8 +46,22 @@ SEARCHES: dict[str, tuple[str, ...]] = {
 """The first is what the others are compared with."""
 
 HEAD = ("--ebm-path", "logic")
+
+
+def ramp() -> str:
+    """The scorer of the head that comes with leanebm; the energy's weight grows over the first 4 tactics."""
+    header = load_header(SHIPPED_HEAD)
+    units, tuned = header.calibration, header.tuned
+    if units is None or tuned is None:
+        raise ConfigError("the head has no calibration, or was not tuned")
+    policy = f'{{scorer={{kind="length_normalised",alpha={tuned.alpha}}},scale={units.policy_sd}}}'
+    energy = f'{{kind="depth_ramp",scorer="negative_energy",full_at=4,centre={-units.energy_mean}}}'
+    return f"weighted_sum:terms=[{policy},{{scorer={energy},weight={tuned.beta},scale={units.energy_sd}}}]"
+
+
 WITH_HEAD: dict[str, tuple[str, ...]] = {
     "head": HEAD,
+    "head_ramp": (*HEAD, "--scorer", ramp()),
     "head_and_or": (*HEAD, "--search", "and_or"),
     "head_puct": (*HEAD, "--scorer", "negative_energy", "--search", "puct"),
 }
@@ -58,12 +75,14 @@ BUDGETS = (4, 8, 16)
 SETTINGS = '[lean]\nbackend = "embedded"\ntactic_timeout_s = 2.0\n'
 
 
-def search(folder: Path, name: str, workers: int) -> None:
-    """Search every arm of a set that was not searched."""
+def search(folder: Path, name: str, workers: int, only: Collection[str]) -> None:
+    """Search every arm of a set that was not searched; the first is always one of them."""
     output, settings = folder / name, folder / "settings.toml"
     folder.mkdir(parents=True, exist_ok=True)
     settings.write_text(SETTINGS)
-    arms = [word for arm, options in ARMS[name].items() for word in ("--arm", f"{arm}={shlex.join(options)}")]
+    arms = [
+        word for arm, options in ARMS[name].items() if arm in only for word in ("--arm", f"{arm}={shlex.join(options)}")
+    ]
     sizes = ("--budget", str(BUDGETS[-1]), "--headroom", "1", "--num-workers", str(workers), "--concurrency", "4")
     typed = ["eval", "--config", str(settings), *SETS[name], *sizes, "--output", str(output), *arms]
     subprocess.run([sys.executable, "-m", "leanebm", *typed, *(["--resume"] if output.exists() else [])], check=True)
@@ -99,11 +118,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", choices=SETS, action="append", help="one set; may be given twice")
+    parser.add_argument("--arm", action="append", help="an arm to search beside the first; may be given twice")
     parser.add_argument("--only-report", action="store_true")
     arguments = parser.parse_args()
     for name in arguments.only or SETS:
         if not arguments.only_report:
-            search(arguments.folder, name, arguments.workers)
+            only = {next(iter(ARMS[name])), *(arguments.arm or ARMS[name])}
+            search(arguments.folder, name, arguments.workers, only)
         report(arguments.folder, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from leanebm.core import (
 from leanebm.errors import PromptTooLong
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.search import AndOrSearch, BestFirstSearch, SearchBudget, SearchConfig
+from leanebm.search.and_or import _Graph, _Task
 from leanebm.search.scorers import DepthFirst
 from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld, check_search
 
@@ -120,6 +122,59 @@ async def test_tasks_have_energies_of_their_own(run_search: RunSearch) -> None:
     assert result.statistics.energy_calls == len(model.texts)
 
 
+@pytest.mark.parametrize("seed", range(12))
+async def test_the_next_task_is_the_best_that_the_root_may_need(
+    run_search: RunSearch, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """What is popped from the queue is what a walk down from the root would choose."""
+    taken, take = list[bool](), _Graph.take_best
+
+    def walked(graph: _Graph) -> _Task | None:
+        found, waiting = [graph.root], [graph.root]
+        while waiting:
+            needed = (part for way in waiting.pop().ways for part in way.parts if part.proved_by is None)
+            for part in needed:
+                if part not in found:
+                    found.append(part)
+                    waiting.append(part)
+        tasks = [task for task in found if task.is_open]
+        return max(tasks, key=lambda task: (task.priority, -task.node.index, -task.start), default=None)
+
+    def checked(graph: _Graph) -> _Task | None:
+        expected, found = walked(graph), take(graph)
+        assert found is expected
+        taken.append(bool(graph._put_aside))
+        return found
+
+    monkeypatch.setattr(_Graph, "take_best", checked)
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    names = [f"s{i}" for i in range(30)]
+    moves = {
+        name: {f"t{j}": dice.choice([*names, QED, " & ".join(dice.choices(names, k=3))]) for j in range(3)}
+        for name in names
+    }
+    cheats = frozenset((name, tactic) for name in names for tactic in moves[name] if moves[name][tactic] == QED)
+    world = ToyWorld(moves=moves, cheats=cheats)
+    result = await run_search(world, "s0", search_class=AndOrSearch, max_expansions=80)
+    assert result.error is None
+    assert len(taken) >= result.statistics.expansions
+
+
+async def test_a_task_that_is_needed_again_gets_its_turn(run_search: RunSearch) -> None:
+    """``p`` was not needed when its turn came, since ``b`` was proved without it; then ``e`` leads to it."""
+    moves = {
+        "a": {"1": "b & c", "2": "e"},
+        "b": {"1": "p", "2": QED},
+        "c": {"1": "c'"},
+        "c'": {"1": "c''"},
+        "e": {"1": "p & c"},
+    }
+    policy = ScriptedPolicy.of({goal: {"1": 0.9, "2": 0.1} for goal in moves})
+    world = ToyWorld(moves={"c''": {}, "p": {}, **moves})
+    await run_search(world, "a", policy, search_class=AndOrSearch)
+    assert policy.asked == ["a", "b", "c", "c'", "c''", "e", "p"]
+
+
 async def test_a_goal_too_long_for_the_policy_is_given_up(run_search: RunSearch) -> None:
     policy = ScriptedPolicy(script={**ScriptedPolicy.over(FORK).script, "d": PromptTooLong("too long")})
     result = await run_search(FORK, "a", policy, search_class=AndOrSearch)
@@ -156,19 +211,21 @@ async def test_a_node_keeps_its_first_place_in_the_order_of_expansion(run_search
 
 @attrs.frozen
 class Coupled:
-    """A toy world of which all goals of a state share a metavariable."""
+    """A toy world of which all goals of a state share a metavariable, or of those only that one tactic leads to."""
 
     world: ToyWorld
+    by: str | None = None
 
     @asynccontextmanager
     async def open(self, theorem: Theorem) -> AsyncIterator[_CoupledSession]:
         async with self.world.open(theorem) as session:
-            yield _CoupledSession(session)
+            yield _CoupledSession(session, self.by)
 
 
 @attrs.frozen
 class _CoupledSession:
     session: ToySession
+    by: str | None
 
     @property
     def root(self) -> ProofState:
@@ -176,7 +233,7 @@ class _CoupledSession:
 
     async def run_tactic(self, state: ProofState, tactic: str, *, goal: int = 0) -> TacticOutcome:
         outcome: Any = await self.session.run_tactic(state, tactic, goal=goal)
-        if not hasattr(outcome, "state"):
+        if not hasattr(outcome, "state") or self.by not in (None, tactic):
             return outcome  # type: ignore[no-any-return]
         coupling = (0,) * len(outcome.state.goals)
         return attrs.evolve(outcome, state=attrs.evolve(outcome.state, coupling=coupling))  # type: ignore[no-any-return]
@@ -193,6 +250,18 @@ async def test_coupled_goals_stay_together_and_their_proof_is_a_path() -> None:
     assert result.outcome is SearchOutcome.PROVED
     assert len(result.proof) > 3, "the proof is a path"
     assert {edge.goal for node in result.nodes for edge in node.edges} == {0}
+
+
+async def test_a_tactic_that_ties_its_goal_to_another_leads_nowhere() -> None:
+    """``tie`` leaves the other goal's text as it is, and a metavariable in both."""
+    world = ToyWorld(moves={"a": {"fork": "b & c"}, "b": {"tie": "d"}, "c": {"end": QED}, "d": {"end": QED}})
+    policy = ScriptedPolicy.over(world)
+    result = await AndOrSearch(policy=policy, environment=Coupled(world, by="tie"), certifier=ToyCertifier(world)).run(
+        "a"
+    )
+    assert result.certificate is None
+    assert policy.asked[0] == "a"
+    assert "d" not in policy.asked
 
 
 @pytest.mark.parametrize(("goals", "further"), [("b & b & c", "end"), ("b & c", "go")])

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
-from leanebm.core import SearchOutcome, SearchResult
-from leanebm.search import BeamSearch
+from leanebm.core import Leaf, Node, SearchOutcome, SearchResult
+from leanebm.search import BeamSearch, SearchProgress
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld, check_search
 
 RunSearch = Callable[..., Awaitable[SearchResult]]
@@ -61,3 +63,25 @@ def test_no_beam_is_refused() -> None:
     world = ToyWorld.countdown(2)
     with pytest.raises(ValueError, match="at least 1 wide, not 0"):
         BeamSearch(width=0, policy=ScriptedPolicy.over(world), environment=world, certifier=ToyCertifier(world))
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_places_are_counted_where_nodes_are_now(run_search: RunSearch, seed: int) -> None:
+    """Paths change, nodes are dropped: what is taken is what a look at the whole tree would choose."""
+
+    class Checked(BeamSearch):
+        def select(self, progress: SearchProgress) -> Node:
+            taken = Counter(node.depth for node in progress.tree.nodes if node.expansion is not None)
+            expected = min(progress.frontier, key=lambda node: (taken[node.depth] // self.width, node.depth))
+            assert super().select(progress) is expected
+            return expected
+
+    class Drawn:
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+            paths = [f"{seed} {leaf.state.key} {leaf.depth} {leaf.path_log_prob}" for leaf in leaves]
+            return [random.Random(path).randrange(8) / 8 for path in paths]  # noqa: S311 - no secret
+
+    world, bound = ToyWorld.seeded(seed, num_states=60), 5 if seed % 2 else None
+    search: Any = functools.partial(Checked, width=2)
+    result = await run_search(world, "s0", scorer=Drawn(), search_class=search, max_frontier=bound)
+    assert result.error is None

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leanebm.core import SearchResult, StateScorer, Theorem
+from leanebm.core import Candidate, SearchResult, StateScorer, Theorem
 from leanebm.search import (
     AndOrSearch,
     BeamSearch,
@@ -25,7 +26,9 @@ from leanebm.search import (
     CheapFirstSearch,
     CumulativeLogProb,
     DepthFirstSearch,
+    DistinctHeadsSearch,
     LengthNormalisedLogProb,
+    LimitsSearch,
     PortfolioSearch,
     ProbingSearch,
     PuctSearch,
@@ -34,6 +37,7 @@ from leanebm.search import (
     SearchFactory,
     WeightedSum,
     WeightedTerm,
+    WholeProofSearch,
 )
 from leanebm.testing import ManualClock, ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -55,11 +59,35 @@ SEARCHES: dict[str, SearchFactory] = {
     "beam": functools.partial(BeamSearch, width=2),
     "cheap_first": CheapFirstSearch,
     "depth_first": functools.partial(DepthFirstSearch, max_depth=8, max_children=2),
+    "distinct_heads": functools.partial(DistinctHeadsSearch, most=1, oversampling=2),
+    "limits": functools.partial(LimitsSearch, unchanged=2, haves=1),
     "portfolio": functools.partial(PortfolioSearch, other=BreadthFirst()),
     "probing": functools.partial(ProbingSearch, probes=("halve", "t1")),
     "puct": PuctSearch,
+    "whole_proofs": WholeProofSearch,
 }
 """Each with the likeliest path first, where it asks a scorer."""
+
+
+def spoken(seed: int) -> ToyWorld:
+    """A seeded world whose tactics look like Lean's: several begin with one word, and some with ``have``."""
+    names = ("have a", "have b", "simp a", "simp b", "simp c", "rw a")
+    dice, moves = random.Random(seed), ToyWorld.seeded(seed, num_states=40, branching=6).moves  # noqa: S311 - no secret
+    return ToyWorld(
+        moves={
+            state: dict(zip(dice.sample(names, 6), arrows.values(), strict=False)) for state, arrows in moves.items()
+        }
+    )
+
+
+def speaker(world: ToyWorld) -> ScriptedPolicy:
+    """Proposes a proof of three tactics, and then single ones."""
+    dice = random.Random(5)  # noqa: S311 - no secret
+    every = [tactic for arrows in world.moves.values() for tactic in arrows]
+    proofs = {state: Candidate("\n".join(dice.choices(every, k=3)), -2.0) for state in world.moves}
+    single: Any = ScriptedPolicy.over(world, seed=7).script
+    return ScriptedPolicy(script={state: [proofs[state], *single[state]] for state in world.moves})
+
 
 WORLDS = {
     "countdown": (ToyWorld.countdown(60), "53"),
@@ -74,9 +102,17 @@ WORLDS = {
         ),
         "all",
     ),
+    "spoken": (spoken(1), "s0"),
 }
+ONLY = {
+    "goals": {"search_and_or"},
+    "spoken": {"cumulative_log_prob", "search_distinct_heads", "search_limits", "search_whole_proofs"},
+}
+"""Worlds made for some searches; all but the first of ``spoken`` go through the others as best-first search does."""
+
 ARMS = (*SCORERS, *(f"search_{name}" for name in SEARCHES))
-CASES = [(world, arm) for world in WORLDS for arm in ARMS if world != "goals" or arm == "search_and_or"]
+OTHERS = set(ARMS) - (ONLY["spoken"] - {"cumulative_log_prob"})
+CASES = [(world, arm) for world in WORLDS for arm in ARMS if arm in ONLY.get(world, OTHERS)]
 
 
 async def search(world_name: str, arm: str) -> SearchResult:
@@ -84,11 +120,13 @@ async def search(world_name: str, arm: str) -> SearchResult:
     world, start = WORLDS[world_name]
     make: Any = SEARCHES.get(arm.removeprefix("search_"), BestFirstSearch)
     result: SearchResult = await make(
-        policy=ScriptedPolicy.over(world, seed=7),
+        policy=speaker(world) if world_name == "spoken" else ScriptedPolicy.over(world, seed=7),
         scorer=SCORERS.get(arm, CumulativeLogProb()),
         environment=world,
         certifier=ToyCertifier(world),
-        config=SearchConfig(budget=SearchBudget(max_expansions=40)),
+        config=SearchConfig(
+            budget=SearchBudget(max_expansions=40), candidates_per_state=3 if world_name == "spoken" else 16
+        ),
         clock=ManualClock(step_s=0.001),
     ).run(Theorem(name=world_name, statement=start))
     return result

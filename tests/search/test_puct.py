@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import functools
 import math
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
-from leanebm.core import Leaf, ProofState, SearchOutcome, SearchResult
-from leanebm.search import NegativeEnergy, PuctSearch
+from leanebm.core import Leaf, Node, ProofState, SearchOutcome, SearchResult
+from leanebm.search import NegativeEnergy, PuctSearch, SearchProgress
+from leanebm.search.puct import _Branches
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld, check_search
 
 RunSearch = Callable[..., Awaitable[SearchResult]]
@@ -97,6 +99,34 @@ async def test_everything_is_found_in_the_end(run_search: RunSearch) -> None:
     result = await run_search(TWINS, "r", search_class=PuctSearch)
     assert result.outcome is SearchOutcome.EXHAUSTED
     assert sorted(expanded(result)) == sorted(TWINS.moves)
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_branches_are_what_the_whole_tree_says(run_search: RunSearch, seed: int) -> None:
+    """Paths change, nodes are dropped: after each expansion, what is kept is what summing up anew would give."""
+    checked = list[int]()
+
+    class Checked(PuctSearch):
+        def select(self, progress: SearchProgress) -> Node:
+            kept, anew = self._branches_of(progress), _Branches(progress.tree, progress.frontier)
+            for node in reversed(list(progress.tree.subtree(progress.tree.root))):
+                anew.sum_up(node)
+            if progress.tree.root.expansion is not None:
+                assert {node: kept._of[node] for node in anew._of} == anew._of
+                assert kept._ascending == sorted(kept._priorities.values()) == anew._ascending
+            checked.append(len(progress.tree.nodes))
+            return super().select(progress)
+
+    class Drawn:
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+            paths = [f"{seed} {leaf.state.key} {leaf.depth} {leaf.path_log_prob}" for leaf in leaves]
+            return [random.Random(path).randrange(8) / 8 for path in paths]  # noqa: S311 - no secret
+
+    world = ToyWorld.seeded(seed, num_states=60)
+    bound = 5 if seed % 2 else None
+    result = await run_search(world, "s0", scorer=Drawn(), search_class=Checked, max_frontier=bound)
+    assert result.error is None
+    assert len(checked) == result.statistics.expansions
 
 
 def test_exploration_is_finite_and_not_negative() -> None:

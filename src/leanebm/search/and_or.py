@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from typing import Final
 
 import attrs
@@ -44,9 +45,9 @@ class AndOrSearch(BestFirstSearch):
             await progress.certify(root, self.certifier)
             return
         graph = _Graph(_Task(root, 0, len(root.state.goals)))
-        await self._appraise(progress, [graph.root])
+        await self._appraise(progress, graph)
         while progress.certificate is None and progress.meter.allows_expansion:
-            task = graph.best_open()
+            task = graph.take_best()
             if task is None:
                 break
             await self._attempt(progress, graph, task)
@@ -57,7 +58,6 @@ class AndOrSearch(BestFirstSearch):
         expansion = self._begin(progress, task.node)
         candidates = await self._ask(progress, expansion, view)
         task.is_open = False
-        known = graph.num_tasks
         for candidate in candidates or ():
             if not progress.meter.allows_tactic:
                 return
@@ -69,7 +69,7 @@ class AndOrSearch(BestFirstSearch):
                 return
         if candidates is not None:
             expansion.close()
-        await self._appraise(progress, graph.tasks_from(known))
+        await self._appraise(progress, graph)
         graph.give_up_if_hopeless(task)
         await self._tidy(progress, graph, expansion)
 
@@ -79,8 +79,9 @@ class AndOrSearch(BestFirstSearch):
         if graph.root in proved and not await progress.certify_proof(graph.root.proof(), self.certifier):
             graph.revoke(proved)
 
-    async def _appraise(self, progress: SearchProgress, tasks: Sequence[_Task]) -> None:
-        """Give new tasks their energies and priorities, in one batch each."""
+    async def _appraise(self, progress: SearchProgress, graph: _Graph) -> None:
+        """Give new tasks their energies and priorities, in one batch each, and queue them."""
+        tasks = graph.take_new()
         energies = await self._energies(progress, [task.state for task in tasks])
         leaves = [task.leaf(progress.theorem, energy) for task, energy in zip(tasks, energies, strict=True)]
         for task, leaf, score in zip(tasks, leaves, await self._score(progress, leaves), strict=True):
@@ -88,6 +89,7 @@ class AndOrSearch(BestFirstSearch):
             node.priority = score if node.priority is None else max(score, node.priority)
             if task.state is node.state:
                 node.energy = leaf.energy
+        graph.queue(tasks)
 
     async def _tidy(self, progress: SearchProgress, graph: _Graph, expansion: Expansion) -> None:
         """Free a state if nothing will be run on it any more."""
@@ -145,6 +147,11 @@ class _Way:
     task: _Task
     tactic: str
     parts: tuple[_Task, ...]
+    is_given_up: bool = False
+
+    def give_up(self) -> None:
+        self.is_given_up = True
+        self.task.ways.remove(self)
 
 
 class _Graph:
@@ -154,38 +161,59 @@ class _Graph:
         self.root = root
         self._tasks: dict[tuple[Node, int], _Task] = {(root.node, root.start): root}
         self._of_node: dict[Node, list[_Task]] = {root.node: [root]}
+        self._new = [root]
+        self._queue: list[tuple[float, int, int, _Task]] = []
+        self._put_aside: list[_Task] = []
+        """Those whose turn came when nothing needed them."""
 
-    @property
-    def num_tasks(self) -> int:
-        return len(self._tasks)
+    def take_new(self) -> Sequence[_Task]:
+        """The tasks that were met since the last call."""
+        new, self._new = self._new, []
+        return new
 
-    def tasks_from(self, number: int) -> list[_Task]:
-        return list(self._tasks.values())[number:]
+    def queue(self, tasks: Iterable[_Task]) -> None:
+        """Have tasks wait for their turn: by their priorities, and the first one found of equal ones."""
+        for task in tasks:
+            heappush(self._queue, (-task.priority, task.node.index, task.start, task))
 
     def tasks_of(self, node: Node) -> Sequence[_Task]:
         return self._of_node[node]
 
-    def best_open(self) -> _Task | None:
-        """The task of highest priority among those that the root may need; ``None`` if there is none."""
-        found, waiting, seen = list[_Task](), [self.root], {self.root}
+    def take_best(self) -> _Task | None:
+        """The waiting task of highest priority among those that the root may need; ``None`` if there is none."""
+        while self._queue:
+            *_, task = heappop(self._queue)
+            if self._is_needed(task):
+                return task
+            self._put_aside.append(task)
+        return None
+
+    def _is_needed(self, task: _Task) -> bool:
+        """Whether ways lead from the root to ``task`` over tasks that are not proved."""
+        waiting, seen = [task], {task}
         while waiting:
             task = waiting.pop()
-            if task.is_open:
-                found.append(task)
-            needed = (part for way in task.ways for part in way.parts if part.proved_by is None)
-            fresh = [part for part in needed if part not in seen]
-            waiting += fresh
-            seen.update(fresh)
-        return max(found, key=lambda task: (task.priority, -task.node.index, -task.start), default=None)
+            if task.proved_by is not None:
+                continue
+            if task is self.root:
+                return True
+            above = {way.task for way in task.needed_by if not way.is_given_up} - seen
+            waiting += above
+            seen |= above
+        return False
 
     def add_way(self, task: _Task, tactic: str, target: Node) -> _Way | None:
         """Note what ``tactic`` left of ``task``; ``None`` if it reached beyond it, or led to what is hopeless."""
         spans = _spans(task, target.state)
         if spans is None:
             return None
+        known = len(self._new)
         parts = tuple(self._task(target, start, stop) for start, stop in spans)
         if task in parts or any(part.is_hopeless for part in parts):
             return None
+        if self._put_aside and not all(self._is_needed(part) for part in {*parts}.difference(self._new[known:])):
+            self.queue(self._put_aside)
+            self._put_aside.clear()
         way = _Way(task, tactic, parts)
         task.ways.append(way)
         for part in parts:
@@ -196,6 +224,7 @@ class _Graph:
         if (node, start) not in self._tasks:
             task = self._tasks[node, start] = _Task(node, start, stop)
             self._of_node.setdefault(node, []).append(task)
+            self._new.append(task)
         return self._tasks[node, start]
 
     def settle(self, way: _Way) -> list[_Task]:
@@ -213,7 +242,7 @@ class _Graph:
         """Nothing was proved: the way that began it is given up."""
         tasks = list(proved)
         if (way := tasks[0].proved_by) is not None:
-            tasks[0].ways.remove(way)
+            way.give_up()
         for task in tasks:
             task.proved_by = None
 
@@ -226,8 +255,8 @@ class _Graph:
                 continue
             task.is_hopeless = True
             for way in task.needed_by:
-                if way in way.task.ways:
-                    way.task.ways.remove(way)
+                if not way.is_given_up:
+                    way.give_up()
                     waiting.append(way.task)
 
 

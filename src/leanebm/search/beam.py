@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import attrs
 
 from leanebm.core import Node
 from leanebm.search.best_first import BestFirstSearch
+from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress
+from leanebm.search.tree import Rival
 
 
 class BeamSearch(BestFirstSearch):
@@ -31,10 +37,56 @@ class BeamSearch(BestFirstSearch):
         if width < 1:
             raise ValueError(f"a beam is at least 1 wide, not {width}")
         self.width = width
+        self._levels: WeakKeyDictionary[SearchProgress, _Levels] = WeakKeyDictionary()
 
     def select(self, progress: SearchProgress) -> Node:
         """The best node of the shallowest depth at which this round has places left."""
-        taken = Counter(node.depth for node in progress.tree.nodes if node.expansion is not None)
-        # The frontier runs from its best node to its worst, and min() keeps to the first of equals.
-        best = min(progress.frontier, key=lambda node: (taken[node.depth] // self.width, node.depth))
-        return progress.frontier.take(best)
+        return progress.frontier.take(self._levels_of(progress).take(self.width))
+
+    async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
+        levels = self._levels_of(progress)
+        levels.push(node)
+        dropped = await super()._push(progress, node)
+        if dropped is not None:
+            levels.drop(dropped)
+        return dropped
+
+    async def _adopt(self, progress: SearchProgress, rival: Rival, score: float) -> None:
+        await super()._adopt(progress, rival, score)
+        self._levels_of(progress).recount(progress.tree.subtree(rival.node))
+
+    def _levels_of(self, progress: SearchProgress) -> _Levels:
+        return self._levels.setdefault(progress, _Levels())
+
+
+@attrs.define(eq=False)
+class _Levels:
+    """A tree's nodes by their depth: those that are open, and how many were taken."""
+
+    _open: defaultdict[int, Frontier] = attrs.field(init=False, factory=lambda: defaultdict(Frontier))
+    _taken: Counter[int] = attrs.field(init=False, factory=Counter)
+    _depths: dict[Node, int] = attrs.field(init=False, factory=dict)
+    """At which depth each node is open, or counted as taken."""
+
+    def push(self, node: Node) -> None:
+        if node in self._depths:
+            self.drop(node)
+        self._depths[node] = node.depth
+        self._open[node.depth].push(node)
+
+    def drop(self, node: Node) -> None:
+        self._open[self._depths.pop(node)].take(node)
+
+    def take(self, width: int) -> Node:
+        depths = (depth for depth, level in self._open.items() if len(level))
+        depth = min(depths, key=lambda depth: (self._taken[depth] // width, depth))
+        self._taken[depth] += 1
+        return self._open[depth].pop()
+
+    def recount(self, moved: Iterable[Node]) -> None:
+        """Nodes that were taken count where they are now."""
+        for node in moved:
+            if node in self._depths and node.expansion is not None:
+                self._taken[self._depths[node]] -= 1
+                self._taken[node.depth] += 1
+                self._depths[node] = node.depth

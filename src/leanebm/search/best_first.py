@@ -294,11 +294,13 @@ class BestFirstSearch:
         require_finite(scores, len(leaves), self.scorer, "number per leaf")
         return scores
 
-    async def _push(self, progress: SearchProgress, node: Node) -> None:
+    async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
+        """Queue ``node``; returns the one that was dropped for it."""
         dropped = progress.frontier.push(node)
         if dropped is not None:
             dropped.status = NodeStatus.PRUNED
             await progress.free([dropped.state])
+        return dropped
 
 
 def require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import attrs
 
-from leanebm.core import Candidate, Node, TacticFate
+from leanebm.core import Candidate, Edge, Node, TacticFate
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.distinct_heads import head_of
-from leanebm.search.progress import SearchProgress
+from leanebm.search.progress import Expansion, SearchProgress
 
 _PRIOR_S: Final = 0.02
 """Seconds of the one call that every head is taken to have had: what a tactic takes here, typically."""
@@ -30,11 +31,25 @@ class CheapFirstSearch(BestFirstSearch):
     Its order depends on measured times, so no two runs need be alike.
     """
 
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._records: WeakKeyDictionary[SearchProgress, defaultdict[str, _Record]] = WeakKeyDictionary()
+
     async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:
         """The policy's candidates, the most promising for their cost first."""
         candidates = list(await super().expand(progress, node))[: self.config.candidates_per_state]
-        records = _records(progress)
+        records = self._records_of(progress)
         return sorted(candidates, key=lambda each: -math.exp(each.log_prob) * records[head_of(each.tactic)].rate)
+
+    async def _run_tactic(
+        self, progress: SearchProgress, expansion: Expansion, candidate: Candidate, *, goal: int = 0
+    ) -> Edge:
+        edge = await super()._run_tactic(progress, expansion, candidate, goal=goal)
+        self._records_of(progress)[head_of(edge.tactic)].add(edge)
+        return edge
+
+    def _records_of(self, progress: SearchProgress) -> defaultdict[str, _Record]:
+        return self._records.setdefault(progress, defaultdict(_Record))
 
 
 @attrs.define
@@ -49,12 +64,7 @@ class _Record:
     def rate(self) -> float:
         return (self.successes + 1) / (self.runs + 2) * (self.runs + 1) / (self.seconds + _PRIOR_S)
 
-
-def _records(progress: SearchProgress) -> Mapping[str, _Record]:
-    records: defaultdict[str, _Record] = defaultdict(_Record)
-    for edge in (edge for node in progress.tree.nodes for edge in node.edges):
-        record = records[head_of(edge.tactic)]
-        record.runs += 1
-        record.successes += edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED)
-        record.seconds += edge.elapsed_s
-    return records
+    def add(self, edge: Edge) -> None:
+        self.runs += 1
+        self.successes += edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED)
+        self.seconds += edge.elapsed_s

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import attrs
+
 from leanebm.core import Leaf, Node, StateScorer
 from leanebm.search.best_first import BestFirstSearch, require_finite
+from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress
 from leanebm.search.scorers import LengthNormalisedLogProb
-
-_Scores = dict[tuple[str, int, float], float]
-"""By the state's key, its depth and the log-probability of its path: all that tells two leaves of one search apart."""
 
 
 class PortfolioSearch(BestFirstSearch):
@@ -30,24 +32,59 @@ class PortfolioSearch(BestFirstSearch):
     def __init__(self, *, other: StateScorer | None = None, **parts: Any) -> None:
         super().__init__(**parts)
         self.other: StateScorer = LengthNormalisedLogProb() if other is None else other
-        self._scores: WeakKeyDictionary[SearchProgress, _Scores] = WeakKeyDictionary()
+        self._queues: WeakKeyDictionary[SearchProgress, _SecondQueue] = WeakKeyDictionary()
 
     async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         """What the run's scorer says; what the other says is noted for its turn."""
         scores = await self.other.score(leaves)
         require_finite(scores, len(leaves), self.other, "number per leaf")
-        self._scores.setdefault(progress, {}).update(zip(map(_place, leaves), scores, strict=True))
+        self._queue(progress).scores.update(zip(map(_place, leaves), scores, strict=True))
         return await super().priority(progress, leaves)
 
     def select(self, progress: SearchProgress) -> Node:
         """The best node of the queue whose turn it is; of equal ones, the one that the first queue prefers."""
         if progress.meter.expansions % 2 == 0:
             return super().select(progress)
-        scores = self._scores[progress]
+        return progress.frontier.take(self._queue(progress).best(progress.frontier))
+
+    async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
+        self._queue(progress).push(node, _place(node.leaf(progress.theorem)))
+        return await super()._push(progress, node)
+
+    def _queue(self, progress: SearchProgress) -> _SecondQueue:
+        return self._queues.setdefault(progress, _SecondQueue())
+
+
+_Place = tuple[str, int, float]
+"""A state's key, its depth and the log-probability of its path: all that tells two leaves of one search apart."""
+
+
+@attrs.define
+class _SecondQueue:
+    """The frontier's nodes in another order: a heap, which keeps what has left the frontier until its turn comes."""
+
+    scores: dict[_Place, float] = attrs.field(factory=dict)
+    """What the other scorer said."""
+
+    _entries: list[tuple[float, float, int, Node]] = attrs.field(factory=list)
+    _pushed: dict[Node, int] = attrs.field(factory=dict)
+    """When each node was last pushed: a path that changed makes its older entries void."""
+
+    _clock: Iterator[int] = attrs.field(factory=itertools.count)
+
+    def push(self, node: Node, place: _Place) -> None:
         # A path that changed twice within one expansion was never scored as it is now: it waits for the first queue.
-        best = max(progress.frontier, key=lambda node: scores.get(_place(node.leaf(progress.theorem)), -math.inf))
-        return progress.frontier.take(best)
+        score, first, now = self.scores.get(place, -math.inf), node.priority or 0.0, next(self._clock)
+        self._pushed[node] = now
+        heappush(self._entries, (-score, -first, now, node))
+
+    def best(self, frontier: Frontier) -> Node:
+        while True:
+            *_, pushed, node = self._entries[0]
+            if node in frontier and self._pushed[node] == pushed:
+                return node
+            heappop(self._entries)
 
 
-def _place(leaf: Leaf) -> tuple[str, int, float]:
+def _place(leaf: Leaf) -> _Place:
     return leaf.state.key, leaf.depth, leaf.path_log_prob

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
+from collections import defaultdict
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import attrs
 
 from leanebm.core import Node, NodeStatus
 from leanebm.search.best_first import BestFirstSearch
-from leanebm.search.progress import SearchProgress
+from leanebm.search.frontier import Frontier
+from leanebm.search.progress import Expansion, SearchProgress
+from leanebm.search.tree import Rival, SearchTree
 
 
 class PuctSearch(BestFirstSearch):
@@ -42,49 +49,106 @@ class PuctSearch(BestFirstSearch):
         if not 0 <= c < math.inf:
             raise ValueError(f"c weighs exploration, so it is finite and at least 0, not {c}")
         self.c = c
+        self._branches: WeakKeyDictionary[SearchProgress, _Branches] = WeakKeyDictionary()
 
     def select(self, progress: SearchProgress) -> Node:
         """The open node to which the formula leads."""
-        descent = _Descent(progress, self.c)
-        node = progress.tree.root
+        branches, node = self._branches_of(progress), progress.tree.root
         while node not in progress.frontier:
-            node = descent.best_child(node)
+            node = branches.best_child(node, self.c)
         return progress.frontier.take(node)
 
+    async def _evaluate(self, progress: SearchProgress, expansion: Expansion) -> None:
+        await super()._evaluate(progress, expansion)
+        branches = self._branches_of(progress)
+        for child in expansion.children:
+            branches.sum_up(child)
+        for node in dict.fromkeys([expansion.node, *(child.parent for child in expansion.children)]):
+            branches.update(node)
 
-class _Descent:
-    """What the formula needs of a tree as it is now; visits and values follow from the tree alone."""
+    async def _adopt(self, progress: SearchProgress, rival: Rival, score: float) -> None:
+        left = rival.node.parent
+        await super()._adopt(progress, rival, score)
+        branches = self._branches_of(progress)
+        for node in reversed(list(progress.tree.subtree(rival.node))):  # children before their parents
+            branches.sum_up(node)
+        branches.update(rival.node.parent)
+        branches.update(left)
 
-    def __init__(self, progress: SearchProgress, c: float) -> None:
-        self._tree = progress.tree
-        self._c = c
-        values = [node.priority for node in self._tree.nodes if node.priority is not None]
-        self._lowest, self._span = min(values), max(values) - min(values)
-        self._visits: dict[Node, int] = {}
-        self._totals: dict[Node, float] = {}
-        self._is_open: dict[Node, bool] = {}
-        for node in reversed(list(self._tree.subtree(self._tree.root))):  # children before their parents
-            below, is_expanded = self._tree.children(node), node.expansion is not None
-            self._visits[node] = sum(self._visits[child] for child in below) + is_expanded
-            self._totals[node] = sum(self._totals[child] for child in below) + is_expanded * self._value(node)
-            self._is_open[node] = node in progress.frontier or any(self._is_open[child] for child in below)
+    async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
+        dropped = await super()._push(progress, node)
+        if dropped is not None:
+            self._branches_of(progress).update(dropped)
+        return dropped
 
-    def best_child(self, node: Node) -> Node:
-        children = [child for child in self._tree.children(node) if self._is_open[child]]
+    def _branches_of(self, progress: SearchProgress) -> _Branches:
+        return self._branches.setdefault(progress, _Branches(progress.tree, progress.frontier))
+
+
+@attrs.define
+class _Branch:
+    """A node and everything below it, as the formula sees it."""
+
+    visits: int = 0
+    living: int = 0
+    """Visits that were no dead end."""
+
+    worth: float = 0.0
+    """The sum of the priorities of these."""
+
+    is_open: bool = False
+    """Whether a node in it waits to be expanded."""
+
+
+@attrs.define(eq=False)
+class _Branches:
+    """What the formula needs of a tree. It is brought up to date along the paths on which something changed."""
+
+    _tree: SearchTree
+    _frontier: Frontier
+    _of: defaultdict[Node, _Branch] = attrs.field(init=False, factory=lambda: defaultdict(_Branch))
+    _priorities: dict[Node, float] = attrs.field(init=False, factory=dict)
+    _ascending: list[float] = attrs.field(init=False, factory=list)
+    """The same, in their order: values are scaled by the first and the last."""
+
+    def best_child(self, node: Node, c: float) -> Node:
+        children = [child for child in self._tree.children(node) if self._of[child].is_open]
         likeliest = max(child.log_prob for child in children)
         priors = [math.exp(child.log_prob - likeliest) for child in children]
-        explored = self._c * math.sqrt(self._visits[node]) / sum(priors)
+        explored = c * math.sqrt(self._of[node].visits) / sum(priors)
         worth = [
-            self._mean(child) + explored * prior / (1 + self._visits[child])
+            self._mean(child) + explored * prior / (1 + self._of[child].visits)
             for child, prior in zip(children, priors, strict=True)
         ]
         return children[worth.index(max(worth))]
 
     def _mean(self, node: Node) -> float:
-        visits = self._visits[node]
-        return self._totals[node] / visits if visits else self._value(node)
-
-    def _value(self, node: Node) -> float:
-        if node.priority is None or not self._span or node.status is NodeStatus.DEAD:
+        lowest, span, branch = self._ascending[0], self._ascending[-1] - self._ascending[0], self._of[node]
+        if not span:
             return 0.0
-        return (node.priority - self._lowest) / self._span
+        if branch.visits:
+            return (branch.worth - branch.living * lowest) / span / branch.visits
+        return (self._priorities[node] - lowest) / span if node in self._priorities else 0.0
+
+    def update(self, node: Node | None) -> None:
+        """Sum up ``node`` and everything above it."""
+        while node is not None:
+            self.sum_up(node)
+            node = node.parent
+
+    def sum_up(self, node: Node) -> None:
+        """Make a branch of a node and of the branches below it."""
+        below = [self._of[child] for child in self._tree.children(node)]
+        is_expanded = node.expansion is not None
+        is_living = is_expanded and node.priority is not None and node.status is not NodeStatus.DEAD
+        self._of[node] = _Branch(
+            visits=sum(branch.visits for branch in below) + is_expanded,
+            living=sum(branch.living for branch in below) + is_living,
+            worth=sum(branch.worth for branch in below) + ((node.priority or 0.0) if is_living else 0.0),
+            is_open=node in self._frontier or any(branch.is_open for branch in below),
+        )
+        if node.priority is not None and self._priorities.get(node) != node.priority:
+            if node in self._priorities:
+                del self._ascending[bisect_left(self._ascending, self._priorities[node])]
+            self._priorities[node] = node.priority
+            insort(self._ascending, node.priority)

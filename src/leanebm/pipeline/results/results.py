@@ -19,7 +19,7 @@ from attrs.validators import ge, instance_of
 
 from leanebm._extras import extra_needed
 from leanebm._shown import fitting_repr
-from leanebm.core import SearchOutcome, TacticFate
+from leanebm.core import TacticFate
 from leanebm.core.proof_script import is_turned
 from leanebm.data import KnownProof, write_tactic_pairs
 from leanebm.errors import ConfigError
@@ -211,7 +211,7 @@ class Results:
         for path in self.paths:
             for name, rows in groupby(read_trajectory(path).rows(), key=lambda row: row.theorem):
                 for step, (row, chosen) in enumerate(_proof_path(list(rows))):
-                    for rejected, message in _refused(row, chosen)[: self.max_rejected]:
+                    for rejected, message in _refused(row)[: self.max_rejected]:
                         preference = shape.preference(row.state_text, chosen, rejected)
                         if preference is not None:
                             yield preference | {"message": message, "theorem": name, "step": step}
@@ -225,20 +225,18 @@ def _proof_path(rows: Sequence[TrajectoryRow]) -> list[tuple[TrajectoryRow, str]
     ]
 
 
-def _refused(row: TrajectoryRow, chosen: str) -> list[tuple[str, str]]:
-    """Tactics that Lean refused at a node, the likeliest first; each with Lean's words.
+def _refused(row: TrajectoryRow) -> list[tuple[str, str]]:
+    """Tactics that Lean refused at a node of a proof, the likeliest first; each with Lean's words.
 
     A text that also did something else there, timed out say, is none of them.
     """
-    if row.outcome is SearchOutcome.INFRASTRUCTURE:
-        return []
     other = {attempt.tactic.strip() for attempt in row.attempts if attempt.kind is not TacticFate.REJECTED}
     found = {
         attempt.tactic: attempt
         for attempt in row.attempts
         if attempt.kind is TacticFate.REJECTED and not is_turned(attempt.tactic)
     }
-    kept = [each for each in found.values() if each.tactic.strip() not in other | {chosen.strip()}]
+    kept = [each for each in found.values() if each.tactic.strip() not in other]
     return [(each.tactic, each.message) for each in sorted(kept, key=lambda each: (-each.log_prob, each.tactic))]
 
 
