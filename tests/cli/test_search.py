@@ -235,6 +235,33 @@ def test_what_a_dry_run_prints_can_be_given_back_as_it_is(
     assert read_run_config(Path("run.toml")) != read_run_config()
 
 
+@pytest.mark.usefixtures("toy_lean")
+def test_workers_share_a_folder_by_the_same_command(leanebm_command: Leanebm, theorems: str) -> None:
+    command = ["search", "--theorems", theorems, "--output", "runs/a", "--engine", "shards"]
+    for _ in range(2):
+        result = leanebm_command(*command)
+        assert result.exit_code == 0
+        assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
+    assert leanebm_command(*command, "--budget", "7").exit_code == 2, "an unlike worker is refused"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["--shard", "1/2"], "add --engine shards"),
+        (["--engine", "shards", "--shard", "3/2"], "there is no share 3 of 2"),
+        (["--engine", "shards", "--record", "tape.jsonl"], "a recording is of one process"),
+    ],
+)
+def test_engines_that_make_no_sense_are_refused_before_any_work(
+    leanebm_command: Leanebm, theorems: str, given: list[str], why: str
+) -> None:
+    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", *given)
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert not Path("runs").exists()
+
+
 def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theorems: str) -> None:
     Path(theorems).write_text("3\n(8\n8)\n")
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")

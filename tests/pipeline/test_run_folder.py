@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import CertificateRecord, EnergySources, record_path
-from leanebm.pipeline.run_folder import RunFolder, _file_stem, as_paths, proof_files, write_proof, write_text
+from leanebm.pipeline.run_folder import RunFolder, as_paths, file_stem, proof_files, write_proof, write_text
 
 
 def certificate(name: str) -> Certificate:
@@ -54,12 +54,12 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_two_names_never_share_a_file(one: str, other: str) -> None:
-    assert (_file_stem(one) == _file_stem(other)) == (one == other)
+    assert (file_stem(one) == file_stem(other)) == (one == other)
 
 
 def test_a_long_name_never_shares_a_file_with_what_it_is_cut_to() -> None:
-    cut = _file_stem("a" * 300)
-    assert _file_stem(cut) != cut
+    cut = file_stem("a" * 300)
+    assert file_stem(cut) != cut
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path) -> None:

@@ -344,6 +344,54 @@ _TAPE: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+_ENGINE = (
+    click.option(
+        "--engine",
+        "engine_name",
+        type=click.Choice(["local", "shards"]),
+        default="local",
+        show_default=True,
+        help="Who works: this process alone; or this one beside others, on any machine, that were started by the same "
+        "command and share the output folder.",
+    ),
+    click.option(
+        "--shard",
+        metavar="K/N",
+        help="With --engine shards, do the K-th of N shares, and nothing else.  [default: claim one after the other]",
+    ),
+    click.option(
+        "--lease-s",
+        type=click.FloatRange(min=0.0, min_open=True),
+        default=120.0,
+        show_default=True,
+        metavar="S",
+        help="With --engine shards, seconds without a sign of life after which a worker's claims are given to others.",
+    ),
+)
+
+
+def engine_options(command: C) -> C:
+    """Add the options that say who does a run's work; the command gets an ``engine``."""
+
+    @functools.wraps(command)
+    def with_engine(*, engine_name: str, shard: str | None, lease_s: float, **parameters: Any) -> Any:
+        from leanebm.pipeline import LocalEngine, ShardsEngine, Share
+
+        if shard is not None and engine_name != "shards":
+            raise click.UsageError(
+                "a share is for workers that share a folder: add --engine shards, or leave out --shard"
+            )
+        if engine_name == "local":
+            return command(engine=LocalEngine(), **parameters)
+        share = None if shard is None else Share.parse(shard)
+        return command(engine=ShardsEngine(share=share, expires_s=lease_s), **parameters)
+
+    decorated: Any = with_engine
+    for option in reversed(_ENGINE):
+        decorated = option(decorated)
+    return cast("C", decorated)
+
+
 def tape_options(command: C) -> C:
     """Add ``--record`` and ``--replay``; above :func:`run_options`, which gives the command them as one ``tape``."""
     decorated: Any = command

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leanebm.cli._options import resume_anyway_option, run_options, tell
+from leanebm.cli._options import engine_options, resume_anyway_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.pipeline import RunConfig
+    from leanebm.pipeline import Engine, RunConfig
 
 
 def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
@@ -110,6 +110,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N proofs.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
+@engine_options
 @run_options(many=True)
 @click.pass_context
 def generate_negatives(
@@ -122,6 +123,7 @@ def generate_negatives(
     max_theorems: int | None,
     resume: bool,
     resume_anyway: bool,
+    engine: Engine,
     config: RunConfig,
     **negatives: Any,
 ) -> None:
@@ -149,6 +151,7 @@ def generate_negatives(
             resume=resume,
             resume_anyway=resume_anyway,
             observer=display,
+            engine=engine,
         )
         report = run_to_end(generation.run())
     print_contrastive_report(console, report, folder=output)

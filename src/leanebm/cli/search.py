@@ -11,6 +11,7 @@ import click
 from leanebm._shown import counted
 from leanebm.cli._echo import echo
 from leanebm.cli._options import (
+    engine_options,
     max_theorems_option,
     resume_anyway_option,
     run_options,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from leanebm.cli._options import Tape
     from leanebm.core import Theorem
     from leanebm.data import FileReading
-    from leanebm.pipeline import RunConfig
+    from leanebm.pipeline import Engine, RunConfig
 
 
 @click.command()
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings for --config."
 )
+@engine_options
 @tape_options
 @run_options(many=True)
 @click.pass_context
@@ -59,6 +61,7 @@ def search(
     resume: bool,
     resume_anyway: bool,
     dry_run: bool,
+    engine: Engine,
     tape: Tape,
     config: RunConfig,
 ) -> None:
@@ -71,6 +74,8 @@ def search(
 
     if tape.record is not None and (resume or resume_anyway):
         raise click.UsageError("a recording begins with the run: leave out --resume, or --record")
+    if tape.record is not None and engine.shares_folder:
+        raise click.UsageError("a recording is of one process: leave out --engine, or --record")
     is_given = context.get_parameter_source("theorems") is not click.core.ParameterSource.DEFAULT
     if tape.cassette is not None and not is_given and sample is None:
         chosen = tape.cassette.theorems[:max_theorems]
@@ -92,6 +97,7 @@ def search(
             output,
             resume=resume,
             resume_anyway=resume_anyway,
+            engine=engine,
             how_to_resume=typed_command(context, "--resume"),
             **more,
         )

@@ -22,7 +22,9 @@ from leanebm.pipeline.energy.guidance import SHIPPED_HEAD, EnergyConfig, guided_
 from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
+from leanebm.pipeline.engines.merge import merge
 from leanebm.pipeline.engines.ray_engine import RayEngine
+from leanebm.pipeline.engines.shards_engine import ShardsEngine, Share
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun, Headroom
@@ -150,6 +152,8 @@ __all__ = [
     "SearchRun",
     "SearchedTheorem",
     "ServiceLimits",
+    "ShardsEngine",
+    "Share",
     "SorryReport",
     "Stage",
     "StageFinished",
@@ -180,6 +184,7 @@ __all__ = [
     "is_iteration",
     "iteration_table",
     "load_theorems",
+    "merge",
     "notes_on",
     "open_lean_parts",
     "open_workbench",

@@ -217,6 +217,8 @@ class RunFolder:
         runs/demo/
           config.toml        the settings the run was made with, defaults filled in
           trajectory/        Parquet shards, one row a node
+          trajectory/WORKER/ those of one of several workers, until they are merged
+          leases/            what these workers have claimed
           proofs/NAME.lean   one file a certified proof; each stands alone
           proofs/NAME.certificate.json   what it was certified as, for checking it again
     """
@@ -243,6 +245,10 @@ class RunFolder:
         for folder in (self.path, self.proofs):
             remove_scratch(folder)
 
+    def proof_of(self, name: str) -> Path:
+        """Where the proof of the theorem of that name is, or would be."""
+        return self.proofs / f"{file_stem(name)}.lean"
+
     def write_proof(self, certificate: Certificate) -> Path:
         """Write the certified proof as a file that Lean checks by itself."""
         return write_proof(certificate, self.proofs)
@@ -265,7 +271,7 @@ def proof_files(path: str | os.PathLike[str]) -> tuple[Path, ...]:
 
 def write_proof(certificate: Certificate, folder: str | os.PathLike[str]) -> Path:
     """Write the certified proof and its record into ``folder``; two theorems' names never share a file."""
-    path = Path(folder) / f"{_file_stem(certificate.theorem.name)}.lean"
+    path = Path(folder) / f"{file_stem(certificate.theorem.name)}.lean"
     write_text(path, certificate.source)
     write_text(record_path(path), CertificateRecord.of(certificate).to_json())
     return path
@@ -284,7 +290,8 @@ def write_text(path: Path, text: str) -> None:
         raise not_written(path, error) from error
 
 
-def _file_stem(name: str) -> str:
+def file_stem(name: str) -> str:
+    """What files about a theorem are called; two theorems' never alike."""
     # A leading dot would hide the file, and "." and ".." are no files at all.
     stem = quote(name, safe="!'()+,=@[]{} ~")
     stem = f"%2E{stem[1:]}" if stem.startswith(".") else stem

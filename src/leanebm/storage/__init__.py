@@ -8,6 +8,7 @@ from leanebm.storage.atomic_file import (
     remove_scratch,
     write_atomically,
 )
+from leanebm.storage.merge import merge_shards
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
 from leanebm.storage.run_info import RunInfo, settings_differences, settings_leaves
 from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards, shard_paths
@@ -25,6 +26,7 @@ __all__ = [
     "ShardWriterConfig",
     "StoredRecord",
     "is_wrong_place",
+    "merge_shards",
     "not_written",
     "open_regular",
     "read_regular",

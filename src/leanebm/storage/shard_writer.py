@@ -60,7 +60,8 @@ class _Pending(Generic[R, T]):
     is_durable: asyncio.Future[None]
 
 
-def _lock_of(folder: Path) -> FileLock:
+def lock_of(folder: Path) -> FileLock:
+    """What its writer holds; it goes with the process that holds it."""
     return FileLock(folder / ".lock", thread_local=False)
 
 
@@ -127,7 +128,7 @@ class ShardWriter(Generic[R, T]):
         self._run = run
         self._config = ShardWriterConfig() if config is None else config
         self._pools_unlike_runs = pool_unlike_runs
-        self._lock = _lock_of(self._path)
+        self._lock = lock_of(self._path)
         self._next_number = 0
         self._completed: dict[str, Theorem] = {}
         self._written: set[str] = set()
@@ -217,9 +218,9 @@ class ShardWriter(Generic[R, T]):
                 if self._part is None:
                     self._lock.acquire(timeout=0)
                     for worker in self._root.glob("*/.lock"):
-                        locks.enter_context(_lock_of(worker.parent).acquire(timeout=0))
+                        locks.enter_context(lock_of(worker.parent).acquire(timeout=0))
                 else:
-                    locks.enter_context(_lock_of(self._root).acquire(timeout=_JOIN_S))
+                    locks.enter_context(lock_of(self._root).acquire(timeout=_JOIN_S))
                     self._lock.acquire(timeout=0)
                 self._join()
         except Timeout as error:

@@ -18,15 +18,21 @@ from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironme
 from leanebm.pipeline import (
     ContrastiveConfig,
     ContrastiveFolder,
+    ContrastiveReport,
     ContrastiveRun,
+    Engine,
+    LocalEngine,
     NegativesConfig,
     Observer,
     PipelineEvent,
     RunConfig,
+    ShardsEngine,
+    Share,
     StageFinished,
     StageProgressed,
     Workbench,
     WorkbenchOpener,
+    merge,
     start_embedded_server,
     structure_settings,
 )
@@ -315,3 +321,27 @@ async def test_a_known_proof_is_replayed_in_lean(lean_pool: LeanPool) -> None:
     assert any("h : p\n⊢ q" in negative.text for negative in found.groups[2].negatives), "left, where only right holds"
     assert found.record.fates[TacticFate.CLOSED] > 0
     assert (broken.record.outcome, broken.record.failed_step) == ("tactic_rejected", 1)
+
+
+def counts_of(report: ContrastiveReport) -> dict[str, Any]:
+    return {name: value for name, value in report.as_json().items() if not name.endswith("_s")}
+
+
+async def test_workers_share_the_proofs_and_their_groups_are_merged(
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    async def replay(folder: Path, engine: Engine, **more: Any) -> ContrastiveReport:
+        run = ContrastiveRun(generation, PROOFS, folder, engine=engine, opening=toy_bench(world), **more)
+        return await run.run()
+
+    alone = await replay(tmp_path / "alone", LocalEngine())
+    shared = tmp_path / "shared"
+    for engine in (ShardsEngine(share=Share(2, 2)), ShardsEngine(), ShardsEngine()):
+        report = await replay(shared, engine)
+    assert counts_of(report) == counts_of(alone)
+    before = sorted(group.parent_key for group in read_contrastive_set(shared / "groups").rows())
+    merge([shared])
+    assert not list((shared / "groups").glob("*/"))
+    assert sorted(group.parent_key for group in read_contrastive_set(shared / "groups").rows()) == before
+    with pytest.raises(ConfigError, match="an audit samples all groups"):
+        await replay(shared, ShardsEngine(), audit=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ class Names:
     """A job of which only the names matter here."""
 
     items: Sequence[str]
+    path: Path = Path()
 
     def name_of(self, item: str) -> str:
         return item

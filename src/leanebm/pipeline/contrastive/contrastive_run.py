@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final, final
 
 import attrs
@@ -220,6 +221,11 @@ class ContrastiveJob:
     """Starts the policy, Lean and the certifier."""
 
     __repr__ = fitting_repr
+
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return self.folder.path
 
     def name_of(self, item: KnownProof) -> str:
         """The theorem's name."""

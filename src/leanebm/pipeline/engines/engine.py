@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import attrs
@@ -75,6 +76,11 @@ class Job(Protocol[T]):
     @property
     def items(self) -> Sequence[T]:
         """All of them; their names are unique."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The folder that everything goes into."""
         ...
 
     def name_of(self, item: T) -> str:

@@ -208,6 +208,11 @@ class SearchJob:
 
     __repr__ = fitting_repr
 
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return self.folder.path
+
     def name_of(self, item: Theorem) -> str:
         """The theorem's name."""
         return item.name

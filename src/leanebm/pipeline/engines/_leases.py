@@ -1,0 +1,204 @@
+"""Who works on which item, kept as files in a folder that all workers see.
+
+.. code-block:: text
+
+    leases/
+      NAME.0  NAME.1 …   claims; each holds its worker's name, or RELEASED
+      NAME.done          somebody's result is on the disk
+      workers/WORKER     changes with every beat of that worker's heart; gone when it has left in good order
+
+Three things are relied upon, and no more. Of several who create one file exclusively, one succeeds. Who opens a file
+reads what was written before it was last closed. And a clock runs evenly on each machine: a worker is taken for dead
+when another one has seen no beat for so long *by its own clock*, so that what the clocks say need not agree.
+
+A file is never removed and never changes hands. Who takes over from a dead worker creates the next claim, and again one
+alone succeeds. Thus a listing may be old: what follows from an old one is an attempt that fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, final
+
+from leanebm._shown import named_repr
+from leanebm.pipeline.run_folder import file_stem
+from leanebm.storage import not_written
+
+MAX_CLAIMS: Final = 5
+"""Claims of one item: one whose search kills whoever is at it must not kill all workers."""
+
+BEATS_TO_EXPIRE: Final = 6
+"""Beats in the time after which a silent worker is taken for dead."""
+
+_RELEASED: Final = "-"
+_DONE: Final = "done"
+
+
+@final
+class Leases:
+    """One worker's view of the claims, and its own.
+
+    Every method may wait for a file system, and none is called by two threads at once.
+
+    Args:
+        folder: the same for all workers.
+        worker: this one's name, which nobody had before.
+        names: of the items that wait, in the order in which they are to be started.
+        expires_s: seconds without a beat after which a worker is dead.
+        clock: in seconds; runs evenly.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: str,
+        names: Iterable[str],
+        *,
+        expires_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._worker = worker
+        self._beat_file = folder / "workers" / worker
+        self._expires_s = expires_s
+        self._clock = clock
+        self._beats = 0
+        self._names = {file_stem(name): name for name in names}
+        self._unclaimed = deque(self._names)
+        self._claims: dict[str, tuple[int, float]] = {}
+        """Each claimed item's last claim, and when it was first seen here."""
+        self._done: set[str] = set()
+        self._mine: dict[str, int] = {}
+        self._heard: dict[str, tuple[str, float]] = {}
+        """Each worker's last beat, and when it was first seen here."""
+
+    __repr__ = named_repr("_folder", "_worker")
+
+    def beat(self) -> None:
+        """Say that this worker lives, and look at what the others did.
+
+        Raises:
+            ConfigError, TrajectoryError: the folder cannot be written to.
+        """
+        self._beats += 1
+        try:
+            self._beat_file.parent.mkdir(parents=True, exist_ok=True)
+            self._beat_file.write_text(str(self._beats))
+            self._look()
+        except OSError as error:
+            raise not_written(self._folder, error) from error
+
+    def leave(self) -> None:
+        """Let go of everything at once."""
+        with contextlib.suppress(OSError):  # then the others wait until this worker's last beat is old
+            self._beat_file.unlink()
+
+    def is_done(self, name: str) -> bool:
+        """Whether somebody's result was on the disk at the last beat."""
+        return file_stem(name) in self._done
+
+    def claim(self) -> str | None:
+        """Claim an item: the next one that nobody has, or else one whose worker is dead or slow.
+
+        An item that another worker, who lives, has had for so long as it takes to expire is claimed a second time:
+        who is idle has nothing better to do, and whoever is first, counts.
+        """
+        while self._unclaimed:
+            stem = self._unclaimed.popleft()
+            if stem not in self._claims and stem not in self._done and self._create(stem, 0):
+                return self._names[stem]
+        for stem, (number, seen_s) in list(self._claims.items()):
+            if not self._is_open(stem) or number + 1 >= MAX_CLAIMS:
+                continue
+            is_slow = self._clock() - seen_s >= self._expires_s
+            if not is_slow and self._lives(self._holder(stem, number), seen_s):
+                continue
+            if (self._folder / f"{stem}.{_DONE}").exists():  # since the last look
+                self._done.add(stem)
+            elif self._create(stem, number + 1):
+                return self._names[stem]
+        return None
+
+    def is_waiting_for_others(self) -> bool:
+        """Whether items are with other workers who live, so that one of them may have to be taken over yet."""
+        return any(
+            self._is_open(stem) and self._lives(self._holder(stem, number), seen_s)
+            for stem, (number, seen_s) in self._claims.items()
+        )
+
+    def given_up(self) -> list[str]:
+        """Items that were claimed so often, in vain, that nobody claims them again."""
+        return [
+            self._names[stem]
+            for stem, (number, _) in self._claims.items()
+            if stem not in self._done and number + 1 >= MAX_CLAIMS
+        ]
+
+    def end(self, name: str, *, is_final: bool) -> None:
+        """Say what became of a claimed item: its result is on the disk, or it may be tried by another worker."""
+        stem = file_stem(name)
+        if is_final:
+            self._done.add(stem)
+            with contextlib.suppress(FileExistsError):  # another worker was first
+                self._put(f"{stem}.{_DONE}", self._worker)
+        else:
+            (self._folder / f"{stem}.{self._mine[stem]}").write_text(_RELEASED)
+
+    def _look(self) -> None:
+        now_s = self._clock()
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                stem, _, kind = entry.name.rpartition(".")
+                if stem not in self._names:
+                    continue
+                if kind == _DONE:
+                    self._done.add(stem)
+                elif kind.isdecimal() and (stem not in self._claims or int(kind) > self._claims[stem][0]):
+                    self._claims[stem] = int(kind), now_s
+        heard = {file.name: _text_of(file) for file in self._beat_file.parent.iterdir()}
+        self._heard = {
+            worker: self._heard[worker] if self._heard.get(worker, ("", 0.0))[0] == beat else (beat, now_s)
+            for worker, beat in heard.items()
+        }
+
+    def _is_open(self, stem: str) -> bool:
+        """Whether the item may concern this worker yet: what it has tried itself is for others."""
+        return stem not in self._done and stem not in self._mine
+
+    def _holder(self, stem: str, number: int) -> str:
+        return _text_of(self._folder / f"{stem}.{number}")
+
+    def _lives(self, worker: str, claimed_s: float) -> bool:
+        if worker == _RELEASED:
+            return False
+        if worker and worker not in self._heard:  # it came, or left, since the last look
+            return self._beat_file.with_name(worker).exists()
+        if not worker:  # who claimed it has not written its name yet, or died before it could
+            return self._clock() - claimed_s < self._expires_s
+        return self._clock() - self._heard[worker][1] < self._expires_s
+
+    def _create(self, stem: str, number: int) -> bool:
+        try:
+            self._put(f"{stem}.{number}", self._worker)
+        except FileExistsError:
+            self._claims[stem] = number, self._clock()
+            return False
+        self._claims[stem] = number, self._clock()
+        self._mine[stem] = number
+        return True
+
+    def _put(self, name: str, text: str) -> None:
+        with (self._folder / name).open("x") as file:
+            file.write(text)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text()
+    except FileNotFoundError:  # whoever wrote it has just left
+        return ""

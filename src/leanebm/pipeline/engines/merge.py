@@ -1,0 +1,98 @@
+"""One run's folder out of what workers wrote, on one machine or on many."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from leanebm.core import Theorem
+from leanebm.data import CONTRASTIVE_FORMAT
+from leanebm.errors import ConfigError
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.engines.shards_engine import LEASES_FOLDER
+from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, write_text
+from leanebm.storage import ShardFormat, merge_shards, read_shards, shard_paths
+from leanebm.trajectory import TRAJECTORY_FORMAT, attempt_folder, read_trajectory
+
+
+def merge(runs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None = None) -> Path:
+    """Make one run's folder of several, and of the parts that workers wrote to them.
+
+    A theorem counts once, whoever finished it first; which proof that is, the folder's proof files say, too. Killed at
+    any moment, it loses nothing and can be called again.
+
+    Args:
+        runs: folders of search runs, or of contrastive groups; at least one. Their workers have ended.
+        output: where the one folder is made; the first of ``runs`` by default. The other folders stay as they are.
+
+    Returns:
+        That folder.
+
+    Raises:
+        ConfigError: they are not of one kind, or differ in what results depend on, or hold different theorems under one
+            name; or ``output`` is not empty.
+        TrajectoryError: as :func:`~leanebm.storage.merge_shards`.
+    """
+    folders = [Path(run) for run in runs]
+    into = folders[0] if output is None else Path(output)
+    if into not in folders and into.exists() and any(into.iterdir()):
+        raise ConfigError(f"{into} is not empty", ["choose another folder @ --output"])
+    shards_of, shard_format = _kind(folders)
+    places = [shards_of(folder) for folder in folders]
+    _refuse_restated(places, shard_format)
+    merge_shards(places, shards_of(into), shard_format)
+    if into != folders[0]:
+        write_text(RunFolder(into).config, RunFolder(folders[0]).config.read_text(encoding="utf-8"))
+    if shard_format is TRAJECTORY_FORMAT:
+        _write_proofs(RunFolder(into))
+    shutil.rmtree(into / LEASES_FOLDER, ignore_errors=True)
+    return into
+
+
+def _kind(folders: Sequence[Path]) -> tuple[Callable[[Path], Path], ShardFormat[Any, Any]]:
+    """Where a folder of their kind has its shards, and what these hold."""
+    if several := [folder for folder in folders if attempt_folder(folder, 2).exists()]:
+        raise ConfigError(
+            "runs whose theorems were searched several times are not merged:",
+            [f"it has attempts @ {folder}" for folder in several],
+        )
+    if all(shard_paths(RunFolder(folder).trajectory) for folder in folders):
+        return lambda folder: RunFolder(folder).trajectory, TRAJECTORY_FORMAT
+    if all(shard_paths(ContrastiveFolder(folder).groups) for folder in folders):
+        return lambda folder: ContrastiveFolder(folder).groups, CONTRASTIVE_FORMAT
+    raise ConfigError(
+        "what is merged is the folders of search runs, or those of generate-negatives, with results in them:",
+        [f"{_contents(folder)} @ {folder}" for folder in folders],
+    )
+
+
+def _contents(folder: Path) -> str:
+    if shard_paths(RunFolder(folder).trajectory):
+        return "a search run"
+    return "contrastive groups" if shard_paths(ContrastiveFolder(folder).groups) else "no results"
+
+
+def _refuse_restated(places: Sequence[Path], shard_format: ShardFormat[Any, Any]) -> None:
+    known: dict[str, Theorem] = {}
+    for place in places:
+        theorems = [record.theorem for record in read_shards(place, shard_format).records]
+        if other := [theorem.name for theorem in theorems if known.setdefault(theorem.name, theorem) != theorem]:
+            raise ConfigError(
+                f"{place} and a folder before it worked on other theorems under the same names:",
+                [f"another statement, header or context @ {name}" for name in other],
+            )
+
+
+def _write_proofs(folder: RunFolder) -> None:
+    """Let each proof's file be that of the record that counts; the records hold the proofs whole."""
+    folder.sweep()
+    for record in read_trajectory(folder.path).records:
+        if (certificate := record.certificate) is None:
+            continue
+        path = folder.proof_of(record.theorem.name)
+        is_there = path.exists() and path.read_text(encoding="utf-8") == certificate.source
+        if not is_there or CertificateRecord.read(path) != CertificateRecord.of(certificate):
+            folder.write_proof(certificate)

@@ -1,0 +1,87 @@
+"""One folder of shards out of several, and out of the parts that workers wrote."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+
+from filelock import Timeout
+
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.storage.atomic_file import not_written, sync_directory
+from leanebm.storage.shard import R, Shard, ShardFormat, T, next_number, own_shard_paths, read_shards, shard_paths
+from leanebm.storage.shard_writer import lock_of
+
+
+def merge_shards(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]) -> None:
+    """Bring the shards of ``folders``, and of the parts in them, together in ``into``.
+
+    Shards are moved or copied whole, in their order, so that the same records count as before, and those of earlier
+    folders before those of later ones. What is there already is left out. If it is stopped, what was found is still all
+    there, and it can be done again.
+
+    Args:
+        folders: what to merge; only shards of ``into`` itself are moved.
+        into: one of them, or a folder of its own.
+        shard_format: what the shards hold.
+
+    Raises:
+        ConfigError: the folders' runs differ in what results depend on, or ``into`` cannot be written to.
+        TrajectoryError: a shard is damaged; somebody writes to ``into``; or the disk is full.
+    """
+    _compare(folders, shard_format)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as locks:
+            for folder in (into, *_parts(into)):
+                locks.enter_context(lock_of(folder).acquire(timeout=0))
+            _gather(folders, into, shard_format)
+            for part in _parts(into):
+                shutil.rmtree(part)
+    except Timeout as error:
+        raise TrajectoryError(f"another process is writing to {into}; wait for it, or stop it") from error
+    except OSError as error:
+        raise not_written(into, error) from error
+
+
+def _compare(folders: Sequence[Path], shard_format: ShardFormat[R, T]) -> None:
+    """Of each folder the newest run speaks for all: they were compared when they were written."""
+    first, *others = (
+        max(read_shards(folder, shard_format).runs, key=lambda run: run.started_unix_s) for folder in folders
+    )
+    for folder, other in zip(folders[1:], others, strict=True):
+        if differences := first.differences(other):
+            raise ConfigError(
+                f"{folders[0]} and {folder} are of unlike runs, so their results must not be merged. The first has:",
+                differences,
+            )
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.iterdir()) if path.is_dir())
+
+
+def _gather(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]) -> None:
+    own = set(own_shard_paths(into))
+    seen: set[tuple[str, str]] = set()
+    number = next_number(into)
+    for path in [*own, *(path for path in chain.from_iterable(map(shard_paths, (into, *folders))) if path not in own)]:
+        if not path.exists():  # moved already: `into` is one of the folders
+            continue
+        found = {(record.run_id, record.theorem.name) for record in Shard.open(path, shard_format).records}
+        if path not in own and found - seen:
+            _put(path, into / f"part-{number:06d}.parquet", move=path.is_relative_to(into))
+            number += 1
+        elif path not in own and path.is_relative_to(into):
+            path.unlink()
+        seen |= found
+
+
+def _put(path: Path, target: Path, *, move: bool) -> None:
+    if not move:
+        path = Path(shutil.copyfile(path, target.with_name(f".{target.stem}.tmp")))
+    path.replace(target)
+    sync_directory(target.parent)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Leanebm = Callable[..., Result]
+
+
+@pytest.fixture
+def shares(leanebm_command: Leanebm, tmp_path: Path, toy_lean: object) -> list[str]:
+    """The folders of two machines, which did one share each."""
+    del toy_lean
+    (tmp_path / "theorems.txt").write_text("3\n8\n31\n")
+    search = ("search", "--theorems", "theorems.txt", "--engine", "shards")
+    for number in "12":
+        assert leanebm_command(*search, "--shard", f"{number}/2", "--output", f"runs/{number}").exit_code == 0
+    return ["runs/1", "runs/2"]
+
+
+def test_shares_become_one_run(leanebm_command: Leanebm, shares: list[str]) -> None:
+    result = leanebm_command("merge", *shares, "--output", "runs/all")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
+    assert "proofs:       runs/all/proofs" in result.stdout
+    assert json.loads(leanebm_command("summary", "runs/all", "--json").stdout)["proved"] == 3
+    resumed = ("search", "--theorems", "theorems.txt", "--output", "runs/all", "--resume")
+    assert "searching 0 theorems (3 done before)" in leanebm_command(*resumed).stderr
+
+
+def test_what_cannot_be_merged_is_one_message(leanebm_command: Leanebm, shares: list[str]) -> None:
+    Path("empty").mkdir()
+    result = leanebm_command("merge", *shares, "empty")
+    assert result.exit_code == 2
+    assert "no results @ empty" in result.stderr

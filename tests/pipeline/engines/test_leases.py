@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+import pytest
+
+from leanebm.errors import ConfigError
+from leanebm.pipeline.engines._leases import MAX_CLAIMS, Leases
+
+EXPIRES_S = 60.0
+
+
+@attrs.define
+class Clock:
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+Join = Callable[..., Leases]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def join(tmp_path: Path, clock: Clock) -> Join:
+    def join(worker: str, names: Sequence[str] = "abc", *, its: Clock = clock) -> Leases:
+        leases = Leases(tmp_path / "leases", worker, list(names), expires_s=EXPIRES_S, clock=its)
+        leases.beat()
+        return leases
+
+    return join
+
+
+def test_items_are_claimed_in_their_order_and_each_by_one_worker(join: Join) -> None:
+    one, other = join("one"), join("other")
+    assert [one.claim(), other.claim(), one.claim()] == ["a", "b", "c"]
+    assert one.claim() is other.claim() is None
+
+
+def test_many_workers_at_once_claim_each_item_once(join: Join) -> None:
+    names = "".join(chr(0x100 + number) for number in range(60))
+    workers = [join(f"worker-{number}", names) for number in range(8)]
+
+    def claim_all(leases: Leases) -> list[str]:
+        return list(iter(leases.claim, None))
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        claimed = [name for names in threads.map(claim_all, workers) for name in names]
+    assert sorted(claimed) == sorted(names)
+
+
+def test_what_is_done_is_claimed_by_nobody(join: Join) -> None:
+    one, other = join("one", "a"), join("other", "a")
+    assert one.claim() == "a"
+    one.end("a", is_final=True)
+    one.leave()
+    assert other.claim() is None  # although its last look is older than that
+    other.beat()
+    assert other.is_done("a")
+    assert not other.is_waiting_for_others()
+    assert join("late", "a").claim() is None
+
+
+def test_a_dead_workers_items_are_claimed_again_when_its_heart_was_not_heard_for_long_enough(
+    join: Join, clock: Clock
+) -> None:
+    dead, heir = join("dead", "a"), join("heir", "a")
+    assert dead.claim() == "a"
+    heir.beat()
+    clock.now_s += EXPIRES_S - 1
+    heir.beat()
+    assert heir.claim() is None
+    assert heir.is_waiting_for_others()
+    clock.now_s += 2
+    heir.beat()
+    assert not heir.is_waiting_for_others()
+    assert heir.claim() == "a"
+
+
+def test_clocks_need_not_agree(join: Join, clock: Clock) -> None:
+    ahead = Clock(1e9)
+    one, other = join("one", "ab"), join("other", "ab", its=ahead)
+    assert one.claim() == "a"
+    assert other.claim() == "b"
+    for _ in range(5):
+        clock.now_s += 1.0
+        ahead.now_s += 1.0
+        one.beat()
+        other.beat()
+    assert one.claim() is other.claim() is None
+    assert one.is_waiting_for_others()
+    assert other.is_waiting_for_others()
+
+
+def test_who_leaves_in_good_order_is_inherited_from_at_once(join: Join) -> None:
+    one, heir = join("one", "a"), join("heir", "a")
+    assert one.claim() == "a"
+    one.leave()
+    heir.beat()
+    assert heir.claim() == "a"
+
+
+def test_a_worker_that_came_after_the_last_look_is_not_taken_for_dead(join: Join) -> None:
+    early = join("early", "a")
+    late = join("late", "a")
+    assert late.claim() == "a"
+    assert early.claim() is None
+    assert early.is_waiting_for_others()
+
+
+def test_who_is_idle_tries_what_another_has_had_for_long_and_nobody_tries_an_item_twice(
+    join: Join, clock: Clock
+) -> None:
+    slow, idle = join("slow", "a"), join("idle", "a")
+    assert slow.claim() == "a"
+    idle.beat()
+    clock.now_s += EXPIRES_S
+    slow.beat()
+    idle.beat()
+    assert slow.claim() is None
+    assert idle.claim() == "a"
+    assert idle.claim() is None
+    idle.end("a", is_final=True)
+    slow.beat()
+    assert slow.is_done("a")
+
+
+def test_what_was_lost_is_left_to_the_others_and_given_up_in_the_end(join: Join) -> None:
+    for number in range(MAX_CLAIMS):
+        worker = join(f"worker-{number}", "a")
+        assert worker.claim() == "a"
+        assert worker.given_up() == (["a"] if number == MAX_CLAIMS - 1 else [])
+        worker.end("a", is_final=False)
+        assert worker.claim() is None
+        assert not worker.is_waiting_for_others()
+    last = join("last", "a")
+    assert last.claim() is None
+    assert last.given_up() == ["a"]
+    assert not last.is_waiting_for_others()
+
+
+def test_a_claim_without_a_name_is_somebodys_until_it_is_old(join: Join, clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "leases").mkdir()
+    (tmp_path / "leases" / "a.0").touch()
+    heir = join("heir", "a")
+    assert heir.claim() is None
+    assert heir.is_waiting_for_others()
+    clock.now_s += EXPIRES_S
+    assert heir.claim() == "a"
+
+
+def test_names_of_theorems_cannot_be_taken_for_other_files(join: Join) -> None:
+    names = ["a.0", "a", "a.done", "workers", "../a"]
+    one = join("one", names)
+    assert [one.claim() for _ in names] == names
+    assert join("other", names).claim() is None
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "leases").touch()
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        Leases(tmp_path / "leases", "one", "a", expires_s=1.0).beat()

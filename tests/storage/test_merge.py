@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.storage import RunInfo, ShardFormat, ShardWriter, ShardWriterConfig, merge_shards, read_shards
+
+MakeRun = Callable[..., RunInfo]
+MakeTheorem = Callable[..., Any]
+Format = ShardFormat[Any, Any]
+Write = Callable[..., Any]
+
+
+@pytest.fixture
+def write(shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem) -> Write:
+    """``await write(folder, "run-1", "t1", "t2?", part="a")``: a shard for each; what has a ``?`` was lost."""
+
+    async def write(folder: Path, run_id: str, *names: str, part: str | None = None, seed: int = 0) -> None:
+        run, config = make_run(run_id, seed=seed), ShardWriterConfig(max_rows=1)
+        async with ShardWriter(folder, shard_format, run=run, config=config, part=part) as writer:
+            for name in names:
+                await writer.write(*make_theorem(name.strip("?"), is_final="?" not in name, run_id=run_id))
+
+    return write
+
+
+def found(folder: Path, shard_format: Format) -> dict[str, str]:
+    return {record.theorem.name: record.run_id for record in read_shards(folder, shard_format).records}
+
+
+async def test_parts_become_the_folders_own_and_the_same_records_count(
+    tmp_path: Path, shard_format: Format, write: Write
+) -> None:
+    await write(tmp_path, "run-0", "t0", "t1?")
+    await write(tmp_path, "run-b", "t3", "t2", part="b")
+    await write(tmp_path, "run-a", "t1", part="a")
+    before = read_shards(tmp_path, shard_format)
+    rows = list(before.rows())
+    for _ in range(2):
+        merge_shards([tmp_path], tmp_path, shard_format)
+        after = read_shards(tmp_path, shard_format)
+        assert after.records == before.records
+        assert list(after.rows()) == rows
+        assert [path.name for path in sorted(tmp_path.iterdir())] == [
+            ".lock",
+            *(f"part-00000{number}.parquet" for number in range(5)),
+        ]
+    await write(tmp_path, "run-9", "t4")
+    assert found(tmp_path, shard_format).keys() == {"t0", "t1", "t2", "t3", "t4"}
+
+
+async def test_other_folders_are_copied_and_a_theorem_counts_once(
+    tmp_path: Path, shard_format: Format, write: Write
+) -> None:
+    await write(tmp_path / "a", "run-a", "t1", "t2?")
+    await write(tmp_path / "b", "run-b", "t1", "t2", part="w")
+    merge_shards([tmp_path / "a", tmp_path / "b", tmp_path / "a"], tmp_path / "c", shard_format)
+    assert found(tmp_path / "c", shard_format) == {"t1": "run-a", "t2": "run-b"}
+    assert len(list(read_shards(tmp_path / "c", shard_format).rows())) == 3 + 3
+    assert len(list((tmp_path / "c").glob("**/*.parquet"))) == 4, "what is there is not copied again"
+    assert found(tmp_path / "b", shard_format) == {"t1": "run-b", "t2": "run-b"}, "it stays as it was"
+
+
+async def test_a_merge_that_was_killed_can_be_done_again(
+    tmp_path: Path, shard_format: Format, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(tmp_path, "run-a", "t1", "t2", part="a")
+    await write(tmp_path, "run-b", "t3", "t4", part="b")
+    expected, replace = found(tmp_path, shard_format), Path.replace
+    for moves in (1, 2):
+
+        def stumble(path: Path, target: Path, left: list[None] = [None] * moves) -> Path:
+            if not left:
+                raise OSError("no more")
+            left.pop()
+            return replace(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", stumble)
+            with pytest.raises(TrajectoryError, match="could not be written: no more"):
+                merge_shards([tmp_path], tmp_path, shard_format)
+        assert found(tmp_path, shard_format) == expected
+    merge_shards([tmp_path], tmp_path, shard_format)
+    assert found(tmp_path, shard_format) == expected
+    assert not list(tmp_path.glob("*/"))
+
+
+async def test_unlike_runs_are_refused_with_every_difference(
+    tmp_path: Path, shard_format: Format, write: Write
+) -> None:
+    await write(tmp_path / "a", "run-a", "t1")
+    await write(tmp_path / "b", "run-b", "t2", seed=1)
+    with pytest.raises(ConfigError, match=r"unlike runs[\s\S]*seed: 0, not 1"):
+        merge_shards([tmp_path / "a", tmp_path / "b"], tmp_path / "c", shard_format)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("part", ["a", None])
+async def test_nothing_is_moved_from_under_a_writer(
+    tmp_path: Path, shard_format: Format, write: Write, make_run: MakeRun, part: str | None
+) -> None:
+    await write(tmp_path, "run-a", "t1", part="a")
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), part=part):
+        with pytest.raises(TrajectoryError, match="another process is writing"):
+            merge_shards([tmp_path], tmp_path, shard_format)
