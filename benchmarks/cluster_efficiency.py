@@ -153,7 +153,8 @@ async def measure(
             await SearchRun(config, theorems, folder, engine=RayEngine(address=cluster.address)).run()
     rates = Rates.of(folder)
     served = backend.busy_s / (capacity * rates.wall_s)
-    return {"nodes": nodes, "capacity": capacity, "policy server busy": served, **attrs.asdict(rates)}
+    load = os.getloadavg()[0]
+    return {"nodes": nodes, "capacity": capacity, "server busy": served, "load": load, **attrs.asdict(rates)}
 
 
 @click.command()

@@ -19,7 +19,7 @@ from leanebm.errors import ConfigError
 if TYPE_CHECKING:
     from leanebm.cassette import Cassette
     from leanebm.core import Theorem
-    from leanebm.pipeline import Override, RunConfig
+    from leanebm.pipeline import Engine, Override, RunConfig
 
 ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
 """As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
@@ -348,11 +348,11 @@ _ENGINE = (
     click.option(
         "--engine",
         "engine_name",
-        type=click.Choice(["local", "shards"]),
+        type=click.Choice(["local", "shards", "ray"]),
         default="local",
         show_default=True,
-        help="Who works: this process alone; or this one beside others, on any machine, that were started by the same "
-        "command and share the output folder.",
+        help="Who works: this process alone; this one beside others, on any machine, that were started by the same "
+        "command and share the output folder; or the nodes of a Ray cluster that see the output folder.",
     ),
     click.option(
         "--shard",
@@ -365,7 +365,20 @@ _ENGINE = (
         default=120.0,
         show_default=True,
         metavar="S",
-        help="With --engine shards, seconds without a sign of life after which a worker's claims are given to others.",
+        help="With --engine shards or ray, seconds without a sign of life after which a worker's theorems are given to "
+        "others.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="With --engine ray, the cluster; 'local' starts one of this machine alone.  [default: RAY_ADDRESS, or the "
+        "one that runs on this machine]",
+    ),
+    click.option(
+        "--longest-first",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="With --engine ray, begin with what took longest in that earlier run.",
     ),
 )
 
@@ -374,17 +387,32 @@ def engine_options(command: C) -> C:
     """Add the options that say who does a run's work; the command gets an ``engine``."""
 
     @functools.wraps(command)
-    def with_engine(*, engine_name: str, shard: str | None, lease_s: float, **parameters: Any) -> Any:
-        from leanebm.pipeline import LocalEngine, ShardsEngine, Share
+    def with_engine(
+        *,
+        engine_name: str,
+        shard: str | None,
+        lease_s: float,
+        ray_address: str | None,
+        longest_first: Path | None,
+        **parameters: Any,
+    ) -> Any:
+        from leanebm.pipeline import LocalEngine, RayEngine, ShardsEngine, Share
+        from leanebm.trajectory import read_trajectory
 
         if shard is not None and engine_name != "shards":
             raise click.UsageError(
                 "a share is for workers that share a folder: add --engine shards, or leave out --shard"
             )
-        if engine_name == "local":
-            return command(engine=LocalEngine(), **parameters)
-        share = None if shard is None else Share.parse(shard)
-        return command(engine=ShardsEngine(share=share, expires_s=lease_s), **parameters)
+        if engine_name != "ray" and (ray_address, longest_first) != (None, None):
+            raise click.UsageError("--ray-address and --longest-first are for --engine ray")
+        engine: Engine = LocalEngine()
+        if engine_name == "shards":
+            engine = ShardsEngine(share=None if shard is None else Share.parse(shard), expires_s=lease_s)
+        if engine_name == "ray":
+            known = () if longest_first is None else read_trajectory(longest_first).records
+            expected_s = {record.theorem.name: record.wall_s for record in known}
+            engine = RayEngine(address=ray_address, expected_s=expected_s, lease_s=lease_s)
+        return command(engine=engine, **parameters)
 
     decorated: Any = with_engine
     for option in reversed(_ENGINE):

@@ -69,11 +69,13 @@ asyncio.run(SearchRun(read_run_config(settings, []), theorems, folder, engine=en
 CHANCE_WORKER = Path(__file__).parents[3] / "benchmarks" / "_chance_worker.py"
 
 
-def start(tmp_path: Path, folder: str, address: str = "", *, tactic_s: float = 0.0) -> subprocess.Popen[str]:
+def start(
+    tmp_path: Path, folder: str, address: str = "", *, tactic_s: float = 0.0, expansions: int = 8
+) -> subprocess.Popen[str]:
     argv = [sys.executable, "-I", "-S", str(CHANCE_WORKER), str(tactic_s)]
     backend = f'[lean]\nimports = []\nnum_workers = 1\n[lean.backend]\nkind = "command"\nargv = {json.dumps(argv)}\n'
     settings = tmp_path / "settings.toml"
-    settings.write_text(f"concurrency = 2\n{backend}[search.budget]\nmax_expansions = 8\n")
+    settings.write_text(f"concurrency = 2\n{backend}[search.budget]\nmax_expansions = {expansions}\n")
     command = [sys.executable, "-c", DRIVER, str(settings), str(tmp_path / folder), address]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -94,7 +96,9 @@ def family_of_an_actor(cluster: RayCluster, run: subprocess.Popen[str]) -> list[
 
 
 @needs_ray
-def test_two_nodes_one_of_which_is_killed_find_what_one_process_finds(tmp_path: Path) -> None:
+def test_two_nodes_one_of_which_is_killed_find_what_one_process_finds_and_refuse_to_go_on_otherwise(
+    tmp_path: Path,
+) -> None:
     alone = start(tmp_path, "alone")
     errors = alone.communicate()[1]
     assert alone.returncode == 0, errors
@@ -108,5 +112,9 @@ def test_two_nodes_one_of_which_is_killed_find_what_one_process_finds(tmp_path: 
         assert together.returncode == 0, errors
         assert output == "", "standard output is for results"
         assert "the node was lost: ActorDiedError" in errors
+        unlike = start(tmp_path, "together", cluster.address, tactic_s=0.02, expansions=9)
+        errors = unlike.communicate()[1]
+        assert unlike.returncode == 1
+        assert "max_expansions: 9, not 8" in errors, "every node refuses, and the driver says why"
     assert endings(tmp_path / "together") == endings(tmp_path / "alone")
     assert len(endings(tmp_path / "together")) == 24

@@ -54,11 +54,12 @@ async def test_a_node_on_which_nothing_ends_answers_all_the_same(
     assert await node.ended() == []
 
 
-async def test_a_node_with_another_leanebm_or_without_the_folder_is_refused(node: RayNode) -> None:
+async def test_a_node_with_another_leanebm_or_without_a_folder_is_refused(node: RayNode) -> None:
     with pytest.raises(ConfigError, match=r"the node has leanebm .*, and the run was started with 9\.9: install"):
         await opened(node, LettersJob(["a"]), leanebm="9.9")
-    with pytest.raises(ConfigError, match=r"the node has no folder /nowhere, where the run was started: share it"):
-        await opened(node, LettersJob(["a"]), folder="/nowhere")
+    for job, folder in ((LettersJob(["a"]), "/nowhere"), (LettersJob(["a"], Path("/nowhere")), str(Path.cwd()))):
+        with pytest.raises(ConfigError, match=r"sees no folder /nowhere, .*must be on a disk that all nodes share"):
+            await opened(node, job, folder=folder)
 
 
 async def test_what_does_not_open_is_said_to_the_driver(node: RayNode) -> None:

@@ -57,13 +57,14 @@ class RayNode:
             leanebm: the driver's version.
 
         Raises:
-            ConfigError: this node has another leanebm, or no such folder.
+            ConfigError: this node has another leanebm, or does not see one of the folders.
             LeanEbmError: as :meth:`~leanebm.pipeline.engines.engine.Job.open`.
         """
         if (here := version("leanebm")) != leanebm:
             raise ConfigError(f"the node has leanebm {here}, and the run was started with {leanebm}: install the same")
         _enter(folder)
         loaded: Job[Any] = pickle.loads(job)  # noqa: S301 - from our own driver, which could run anything here
+        _check_shared(loaded.path, "that results go into")
         opened: asyncio.Future[Station[Any]] = asyncio.get_running_loop().create_future()
         life = asyncio.create_task(self._live(loaded, part, opened), name=f"station {part}")
         first: set[asyncio.Future[Any]] = {life, opened}
@@ -149,8 +150,13 @@ class RayNode:
 
 def _enter(folder: str) -> None:
     """Work where the driver works: paths of the settings and modules of the user's own are looked for there."""
-    if not Path(folder).is_dir():
-        raise ConfigError(f"the node has no folder {folder}, where the run was started: share it with all nodes")
+    _check_shared(Path(folder), "where the run was started")
     os.chdir(folder)
     if folder not in sys.path:
         sys.path.append(folder)
+
+
+def _check_shared(folder: Path, what: str) -> None:
+    """The driver has it."""
+    if not folder.is_dir():
+        raise ConfigError(f"the node sees no folder {folder}, {what}: it must be on a disk that all nodes share")

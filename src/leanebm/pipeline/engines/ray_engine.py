@@ -17,7 +17,7 @@ import attrs
 from attrs.validators import gt
 
 from leanebm._extras import extra_needed
-from leanebm._shown import counted, fitting_repr, one_line
+from leanebm._shown import counted, fitting_repr, one_line, reason
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import ConfigError, LeanEbmError, LeanInstallError, TrajectoryError
 from leanebm.pipeline._concurrently import together
@@ -67,7 +67,7 @@ class RayEngine:
     expected_s: Mapping[str, float] = attrs.field(factory=dict, repr=False)
     """How long items are expected to take, by their names; the longest begin first."""
 
-    lease_s: float = attrs.field(default=60.0, validator=gt(0.0))
+    lease_s: float = attrs.field(default=120.0, validator=gt(0.0))
     """Seconds without a word after which a node is taken for lost; and after which a node that is not asked ends."""
 
     __repr__ = fitting_repr
@@ -86,11 +86,20 @@ class RayEngine:
             LeanEbmError: no node is left, or none can work; this is what the last one said.
         """
         where = await _reachable(self.address)
+        await asyncio.to_thread(_make, job.path)
         async with _connected(where, observer) as ray:
             drive = _Drive(self, job, ray)
             with stage(observer, "working on the cluster", counted(len(job.items), "theorem")) as working:
                 await drive.run(working)
         return drive.leases.ended
+
+
+def _make(folder: Path) -> None:
+    """A node that does not see it then does not share it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrajectoryError(f"{folder} cannot be written to: {reason(error)}") from error
 
 
 class _Drive(Generic[T]):
