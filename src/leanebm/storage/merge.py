@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,9 @@ from leanebm.storage.shard import R, Shard, ShardFormat, T, next_number, own_sha
 from leanebm.storage.shard_writer import lock_of
 
 
-def merge_shards(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]) -> None:
+def merge_shards(
+    folders: Sequence[str | os.PathLike[str]], into: str | os.PathLike[str], shard_format: ShardFormat[R, T]
+) -> None:
     """Bring the shards of ``folders``, and of the parts in them, together in ``into``.
 
     Shards are moved or copied whole, in their order, so that the same records count as before, and those of earlier
@@ -32,13 +35,14 @@ def merge_shards(folders: Sequence[Path], into: Path, shard_format: ShardFormat[
         ConfigError: the folders' runs differ in what results depend on, or ``into`` cannot be written to.
         TrajectoryError: a shard is damaged; somebody writes to ``into``; or the disk is full.
     """
-    _compare(folders, shard_format)
+    sources, into = [Path(folder) for folder in folders], Path(into)
+    _compare(sources, shard_format)
     try:
         into.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locks:
             for folder in (into, *_parts(into)):
                 locks.enter_context(lock_of(folder).acquire(timeout=0))
-            _gather(folders, into, shard_format)
+            _gather(sources, into, shard_format)
             for part in _parts(into):
                 shutil.rmtree(part)
     except Timeout as error:
