@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from email.message import Message
+from pathlib import Path
 
 import pytest
 
 from leanebm import _extras
-from leanebm._extras import extra_needed, how_to_install, missing_of
+from leanebm._extras import extra_needed, extras, how_to_install, missing_of
 from leanebm.errors import MissingExtra
+
+ROOT = Path(__file__).parents[1]
 
 REQUIRES = [
     "attrs>=24.2",
@@ -31,7 +36,18 @@ def test_what_is_missing_is_named_with_its_versions() -> None:
 
 
 def test_the_advice_is_a_line_for_a_shell() -> None:
-    assert how_to_install("energy") == "python -m pip install 'no-such-torch>=2.5' no-such-numpy"
+    assert how_to_install("energy") == "python -m pip install 'leanebm[energy]'"
+
+
+def test_every_extra_that_users_may_want_is_listed_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    installed = Message()
+    for extra in declared:
+        installed["Provides-Extra"] = extra
+    monkeypatch.setattr(_extras, "metadata", lambda _: installed)
+    assert {"data", "embedded", "energy", "mcp", "serve"} <= extras().keys() <= declared.keys()
+    assert all(extras().values()), "a new extra needs a word on what it is for"
+    assert not {"dev", "docs", "lint", "test"} & extras().keys()
 
 
 def test_our_own_extras_are_there_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

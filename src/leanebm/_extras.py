@@ -1,19 +1,28 @@
-"""The extras of this installation: what is missing of one, and how to get it.
-
-The advice names packages, not ``leanebm[extra]``, for that works wherever leanebm itself came from.
-"""
+"""The extras of this installation: what is missing of one, and how to get it."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from typing import Final
 
 from leanebm.errors import MissingExtra
 
 _REQUIREMENT = re.compile(r"(?P<package>[\w.-]+)(?P<versions>[^;]*);\s*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]\s*$")
+
+
+_PURPOSES: Final = {
+    "data": "data frames and data sets",
+    "embedded": "the embedded Lean",
+    "energy": "energy heads",
+    "mcp": "leanebm mcp",
+    "ray": "runs on a Ray cluster",
+    "serve": "serving and fine-tuning a language model",
+}
+
+_OF_DEVELOPERS: Final = frozenset({"dev", "docs", "lint", "test"})
 
 
 def missing_of(extra: str) -> tuple[str, ...]:
@@ -27,8 +36,17 @@ def missing_of(extra: str) -> tuple[str, ...]:
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs what is missing of ``extra``."""
-    return shlex.join(["python", "-m", "pip", "install", *missing_of(extra)])
+    """The command that installs what is missing of ``extra``, wherever leanebm itself came from."""
+    return f"python -m pip install 'leanebm[{extra}]'"
+
+
+def extras() -> dict[str, str]:
+    """The extras that users may want, each with what it is for; those for working on leanebm are left out."""
+    return {
+        name: _PURPOSES.get(name, "")
+        for name in metadata("leanebm").get_all("Provides-Extra") or ()
+        if name not in _OF_DEVELOPERS
+    }
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from typing import Any, Final, final
 
 import attrs
@@ -74,6 +74,14 @@ def sentence(error: BaseException) -> str:
 def reason(error: Exception) -> str:
     """Why something could not be read: what the operating system said, without its number and the path again."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def hint(word: object, words: Iterable[str]) -> str:
+    """``; did you mean 'prove'?`` where one of ``words`` is written nearly so, to follow a message; else nothing."""
+    import difflib  # 5 ms, for those who mistype only
+
+    close = difflib.get_close_matches(word[:_MAX_TEXT], words, n=1) if isinstance(word, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def how_many(items: Sized) -> str:

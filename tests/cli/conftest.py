@@ -41,3 +41,14 @@ def toy_lean(monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench) -> ToyWorld:
     monkeypatch.setattr("leanebm.pipeline.SearchRun", functools.partial(SearchRun, opening=opening))
     monkeypatch.setattr("leanebm.pipeline.ProofRun", functools.partial(ProofRun, opening=opening))
     return world
+
+
+@pytest.fixture(params=["leanebm.scorers", "leanebm.searches", "leanebm.policies"])
+def registered(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An installed package registers a part in this group, whose module is not there."""
+    installed = tmp_path / "installed" / "ladder_parts-1.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: ladder-parts\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(f"[{request.param}]\nladder = no_such_module:Ladder\n")
+    monkeypatch.syspath_prepend(installed.parent)
+    return str(request.param)

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 import leanebm.cli
 from leanebm.cli import main
 from leanebm.cli._main import _documentation, _StandardErrorHandler
+from leanebm.cli._part_words import PART_WORDS
 
 Leanebm = Callable[..., Result]
 
@@ -47,6 +48,56 @@ def test_a_command_that_is_not_there_is_bad_input(leanebm_command: Leanebm) -> N
         result = leanebm_command(name)
         assert result.exit_code == 2
         assert "No such command" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["searhc"], "No such command 'searhc'; did you mean 'search'?"),
+        (["train_ebm"], "No such command 'train_ebm'; did you mean 'train-ebm'?"),
+        (["search", "--bugdet", "3"], "Did you mean one of: '--beta', '--budget'?"),
+        (["export", "nothing", "--as", "leandoj"], "did you mean 'leandojo'?"),
+        (
+            ["search", "--output", "o", "--scorer", "length_normalized"],
+            "; did you mean 'length_normalised'? @ --scorer",
+        ),
+        (["search", "--output", "o", "--scorer", "length_normalised:alfa=1"], "did you mean 'alpha'? @ --scorer"),
+        (["search", "--output", "o", "--search", "pucts"], "; did you mean 'puct'? @ --search"),
+        (["search", "--output", "o", "--lean", "natve"], "; did you mean 'native'? @ --lean"),
+        (["search", "--output", "o", "--prompt-format", "chatt"], "did you mean 'chat'?"),
+        (["search", "--output", "o", "--theorems", "logic:tets"], "there is no split 'tets'; choose train, val, test"),
+        (
+            ["conjecture", "--output", "o.parquet", "--family", "orders"],
+            "there is no family orders; did you mean 'order'?",
+        ),
+        (
+            ["search", "--output", "o", "--scorer", "oracle"],
+            "'runs' is required, such as oracle:runs=runs/plain @ --scorer",
+        ),
+        (
+            ["search", "--output", "o", "--scorer", "weighted_sum"],
+            "such as weighted_sum:terms=[{scorer='length_normalised'}",
+        ),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_was_meant(
+    leanebm_command: Leanebm, typed: list[str], meant: str
+) -> None:
+    result = leanebm_command(*typed)
+    assert result.exit_code == 2
+    assert meant in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("name", ["search", "prove", "eval"])
+def test_the_help_of_a_search_has_sections_and_lists_the_parts(leanebm_command: Leanebm, name: str) -> None:
+    said = leanebm_command(name, "--help").stdout
+    titles = [line.rstrip(":") for line in said.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    sections = ["Options", "Theorems", "Search", "Policy and its server", "Energy", "Lean"]
+    assert [title for title in titles if title in sections] == [
+        section for section in sections if section != "Theorems" or name != "prove"
+    ]
+    assert [title.partition(",")[0] for title in titles if "leanebm parts" in title] == ["Scorers", "Searches", "Leans"]
+    assert all(f"\n  {word} " in said for words in PART_WORDS.values() for word in words.ours)
 
 
 def _loaded_by_help_of(*command: str) -> set[str]:

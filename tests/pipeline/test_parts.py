@@ -66,7 +66,13 @@ def test_a_scorer_is_named_by_its_module_and_given_its_settings(plugged: Any) ->
             {"kind": "plugged_parts:Fancy", "weight": -1.0, "wieght": 1, "table": 3},
             ["weight' must be >= 0.0", "expected a path in quotes, got 3 @ $.scorer.table", "unknown setting wieght"],
         ),
-        ({"kind": "plugged_parts:Plain", "words": "a"}, ["is required @ $.scorer.depth_bonus", "expected a list"]),
+        (
+            {"kind": "plugged_parts:Plain", "words": "a"},
+            [
+                "'depth_bonus' is required, such as plugged_parts:Plain:depth_bonus=… @ $.scorer.depth_bonus",
+                "expected a list",
+            ],
+        ),
         (
             {"kind": "plugged_parts:Nested", "inner": {"kind": "length_normalised", "alpha": "x"}},
             ["$.scorer.inner.alpha"],

@@ -123,7 +123,7 @@ def test_every_mistake_is_reported_at_once_with_its_path() -> None:
         ({"name": "x", "budget": 5}, "expected a table, got 5 @ $.budget"),
         ({"name": "x", "colour": "green"}, "expected one of 'red', 'blue', got 'green' @ $.colour"),
         ({"name": "x", "shape": "oval"}, "expected one of 'round', 'square', got 'oval' @ $.shape"),
-        ({}, "is required @ $.name"),
+        ({}, "'name' is required @ $.name"),
         ({"name": "x", "imports": [], "is_eager": True}, "an eager run needs at least one import @ $"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_sample_is_always_the_same_and_grows_by_adding() -> None:
 )
 def test_a_misspelt_set_is_told_with_the_close_one(tmp_path: Path, monkeypatch: Any, typed: str, meant: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=rf"no file {typed}.*did you mean {meant}\?"):
+    with pytest.raises(ConfigError, match=rf"no file {typed}.*did you mean '{meant}'\?"):
         load_theorems(typed)
     Path(typed).write_text("True\n")
     assert load_theorems(typed)[0].statement == "True"
@@ -117,7 +117,7 @@ def test_the_shipped_conjectures_are_sets_by_split() -> None:
         names = [theorem.name for theorems in splits.values() for theorem in theorems]
         assert len(set(names)) == len(names)
     assert load_theorems("logic:test") != load_theorems("conjectures:test")
-    with pytest.raises(ConfigError, match=r"no split 'dev' of conjectures; choose train, val, test, unseen"):
+    with pytest.raises(ConfigError, match=r"no split 'dev'; choose train, val, test, unseen"):
         load_theorems("conjectures:dev")
-    with pytest.raises(ConfigError, match=r"did you mean conjectures:val\?"):
+    with pytest.raises(ConfigError, match=r"did you mean 'conjectures:val'\?"):
         load_theorems("conjecture:val")

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import click
 
-from leanebm._shown import printable
+from leanebm._shown import hint, printable
 from leanebm.cli._running import failing_clearly
 
 _FOLDER = Path(__file__).parent
@@ -48,6 +48,14 @@ class _Commands(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"leanebm.cli.{name}"), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}{hint(name, self.list_commands(ctx)) or '.'}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = self.list_commands(ctx)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, final
 import attrs
 import click
 
+from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import name_options
+from leanebm.cli._sections import SectionOption
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ PROMPT_FORMAT_WORDS = (
 C = TypeVar("C", bound=Callable[..., Any])
 
 
+_SECTIONS = (
+    ("lean", "Lean"),
+    *((start, "Energy") for start in ("energy", "parts.energy_model", "policy.encoder")),
+    *((start, "Policy and its server") for start in ("policy", "parts.policy", "without")),
+    ("", "Search"),
+)
+"""In which section of ``--help`` an option is, by how the setting's path begins."""
+
+
 @attrs.frozen
 class _Setting:
     """An option of the command line that stands for a setting of the file."""
@@ -68,6 +79,8 @@ class _Setting:
         option = click.option(
             self.option,
             self.parameter,
+            cls=SectionOption,
+            section=next(title for start, title in _SECTIONS if self.path.startswith(start)),
             type=self.kind,
             is_flag=self.is_flag,
             default=None,
@@ -94,11 +107,21 @@ RUN = click.Path(exists=True, path_type=Path)
 """A run: its folder, its trajectory, or one shard of it."""
 
 max_theorems_option = click.option(
-    "--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N theorems."
+    "--max-theorems",
+    cls=SectionOption,
+    section="Theorems",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take only the first N theorems.",
 )
 
 sample_option = click.option(
-    "--sample", type=click.IntRange(min=1), metavar="N", help="Take N from all over the set, the same ones each time."
+    "--sample",
+    cls=SectionOption,
+    section="Theorems",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take N from all over the set, the same ones each time.",
 )
 
 json_option = click.option(
@@ -159,8 +182,8 @@ _LEAN = (
         "--num-workers",
         "lean.num_workers",
         int,
-        "Lean processes, about 1 GB each. Over Mathlib: 2 to 6 GB, most of it shared; two start at a time, each has "
-        "600 s for it, a tactic 20 s and not 5.  [default: 2]",
+        "Lean processes, about 1 GB each. Over Mathlib each takes 2 to 6 GB, most of it shared; two start at a time, a "
+        "start may take 600 s, and a tactic 20 s instead of 5.  [default: 2]",
         "N",
     ),
 )
@@ -199,7 +222,7 @@ _RUN = (
     _Setting(
         "--api",
         "policy.api",
-        click.Choice(_APIS),
+        Choice(_APIS),
         "What the policy server speaks: SGLang's API, or OpenAI's completions or chat, as vLLM and llama.cpp do.  "
         "[default: auto]",
     ),
@@ -215,7 +238,7 @@ _RUN = (
     _Setting(
         "--encoder",
         "policy.encoder.backend",
-        click.Choice(ENCODERS),
+        Choice(ENCODERS),
         "Which interface of it makes embeddings.  [default: encode_pooled]",
     ),
     _Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
@@ -232,7 +255,7 @@ _RUN = (
     _Setting(
         "--prompt-format",
         "policy.prompt_format",
-        click.Choice(PROMPT_FORMAT_WORDS),
+        Choice(PROMPT_FORMAT_WORDS),
         "How a state is shown to the policy.  [default: state_comment]",
     ),
     _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
@@ -302,15 +325,24 @@ FORMATS = ("text", "jsonl", "json", "csv", "parquet", "lean")
 
 _READING: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--format", "file_format", type=click.Choice(FORMATS), help="How the file is written.  [default: by its suffix]"
+        "--format",
+        "file_format",
+        cls=SectionOption,
+        section="Theorems",
+        type=Choice(FORMATS),
+        help="How the file is written.  [default: by its suffix]",
     ),
     click.option(
         "--field",
+        cls=SectionOption,
+        section="Theorems",
         multiple=True,
         metavar="PART=COLUMN",
         help="The column that holds the statement, name, header, context or split; repeatable.",
     ),
-    click.option("--split", metavar="NAME", help="Take only the rows of this split."),
+    click.option(
+        "--split", cls=SectionOption, section="Theorems", metavar="NAME", help="Take only the rows of this split."
+    ),
 )
 
 
@@ -318,6 +350,8 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
     """Add ``--theorems``, and :func:`reading_options`."""
     option = click.option(
         "--theorems",
+        cls=SectionOption,
+        section="Theorems",
         metavar="FILE",
         default="bundled",
         show_default=True,
@@ -348,7 +382,7 @@ _ENGINE = (
     click.option(
         "--engine",
         "engine_name",
-        type=click.Choice(["local", "shards", "ray"]),
+        type=Choice(["local", "shards", "ray"]),
         default="local",
         show_default=True,
         help="Who works: this process alone; this one beside others, on any machine, that were started by the same "
@@ -520,7 +554,7 @@ def cost_option(command: C) -> C:
     """Add ``--by``; the command gets a value of :class:`~leanebm.trajectory.Cost` as ``by``."""
     return click.option(
         "--by",
-        type=click.Choice(list(_COSTS)),
+        type=Choice(list(_COSTS)),
         default="expansions",
         show_default=True,
         callback=lambda _, __, name: _COSTS[name],

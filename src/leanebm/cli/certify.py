@@ -10,6 +10,7 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import BAD_INPUT, BROKEN, NOT_PROVED, run_to_end
+from leanebm.cli._sections import SectionedCommand
 from leanebm.core import Certificate, CertificationRejected, CertificationResult
 from leanebm.errors import ConfigError, LeanEbmError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from leanebm.pipeline import ProofFileReport, RunConfig
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("files", nargs=-1, required=True, metavar="FILE|FOLDER...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list; progress goes to standard error.")
 @lean_options(many=False)

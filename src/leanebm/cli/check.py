@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.errors import ConfigError
@@ -14,7 +15,7 @@ _KINDS = ("scorer", "policy", "search", "energy-model", "backend", "encoder", "e
 
 @click.command()
 @click.argument("part", metavar="PART[:KEY=VALUE,…]")
-@click.option("--kind", type=click.Choice(_KINDS), help="What it is.  [default: as its methods say]")
+@click.option("--kind", type=Choice(_KINDS), help="What it is.  [default: as its methods say]")
 def check(*, part: str, kind: str | None) -> None:
     """Check a scorer, policy, search … of your own against its contract.
 

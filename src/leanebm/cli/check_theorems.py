@@ -10,6 +10,7 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import json_option, lean_options, max_theorems_option, reading_options, tell
 from leanebm.cli._running import NOT_PROVED, run_to_end
+from leanebm.cli._sections import SectionedCommand
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _LISTED = 10
 
 
-@click.command(name="check-theorems")
+@click.command(name="check-theorems", cls=SectionedCommand)
 @click.argument("theorems", metavar="FILE")
 @reading_options
 @max_theorems_option

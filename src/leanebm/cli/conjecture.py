@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leanebm._shown import hint
 from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end, typed_command
+from leanebm.cli._sections import SectionedCommand
 
 if TYPE_CHECKING:
     from leanebm.pipeline import ConjectureCounts, RunConfig
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.option(
     "--output",
     required=True,
@@ -96,7 +98,8 @@ def conjecture(
     from leanebm.pipeline import AUTOMATION, ConjectureRun
 
     if unknown := [name for name in (*families, *hold_out) if name not in FAMILIES]:
-        raise ConfigError(f"there is no family {', '.join(unknown)}", [f"choose from {', '.join(FAMILIES)}"])
+        close = "".join(hint(name, FAMILIES) for name in unknown)
+        raise ConfigError(f"there is no family {', '.join(unknown)}{close}", [f"choose from {', '.join(FAMILIES)}"])
     factory = ConjectureFactory(
         [FAMILIES[name] for name in families or FAMILIES],
         seed=seed,

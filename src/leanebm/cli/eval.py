@@ -20,6 +20,7 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
+from leanebm.cli._sections import SectionedCommand
 from leanebm.cli.compare import print_comparison
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from leanebm.pipeline import Evaluation, RunConfig
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @theorems_option()
 @click.option(
     "--output",

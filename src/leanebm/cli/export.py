@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import PROMPT_FORMAT_WORDS, RUN
 
@@ -28,7 +29,7 @@ _TABLES = (
 @click.option(
     "--as",
     "table",
-    type=click.Choice(_TABLES),
+    type=Choice(_TABLES),
     default="pairs",
     show_default=True,
     help="Tactic pairs of ours or LeanDojo's, training sets as TRL takes them, or plain tables of what was found.",
@@ -42,7 +43,7 @@ _TABLES = (
 )
 @click.option(
     "--prompt-format",
-    type=click.Choice(PROMPT_FORMAT_WORDS),
+    type=Choice(PROMPT_FORMAT_WORDS),
     help="How a training set shows a state.  [default: chat in conversations, else state_comment]",
 )
 @click.option(

@@ -11,6 +11,7 @@ import click
 from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
+from leanebm.cli._sections import SectionedCommand
 
 if TYPE_CHECKING:
     from leanebm.data import LibrarySelection
@@ -20,7 +21,7 @@ _MODULES = ("Init", "Std")
 """As :data:`~leanebm.pipeline.LIBRARY_MODULES` has them; to import it would load what runs Lean."""
 
 
-@click.command(name="extract-library")
+@click.command(name="extract-library", cls=SectionedCommand)
 @click.option(
     "--output",
     required=True,

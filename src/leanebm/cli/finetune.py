@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from leanebm._extras import extra_needed
+from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, shared_addresses
 from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
@@ -47,7 +48,7 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--patience", {"type": int, "metavar": "N", "help": "Looks without improvement after which it ends."}),
     ("--seed", {"type": int, "metavar": "N", "help": "Of everything that is drawn.  [default: 0]"}),
     ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
-    ("--dtype", {"type": click.Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of the weights."}),
+    ("--dtype", {"type": Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of the weights."}),
     ("--trust-remote-code", {"is_flag": True, "default": None, "help": "Let Python code in the model's folder run."}),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ import click
 
 from leanebm.cli._options import engine_options, resume_anyway_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
+from leanebm.cli._sections import SectionedCommand
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
-@click.command(name="generate-negatives")
+@click.command(name="generate-negatives", cls=SectionedCommand)
 @click.option(
     "--tactic-pairs",
     required=True,

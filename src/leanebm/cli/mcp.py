@@ -8,12 +8,13 @@ import click
 
 from leanebm.cli._options import run_options
 from leanebm.cli._running import run_to_end
+from leanebm.cli._sections import SectionedCommand
 
 if TYPE_CHECKING:
     from leanebm.pipeline import RunConfig
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.option(
     "--max-sessions",
     type=click.IntRange(min=1),

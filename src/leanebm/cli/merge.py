@@ -12,7 +12,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=_FOLDER, metavar="RUN…")
+@click.argument("runs", nargs=-1, required=True, type=_FOLDER, metavar="RUN...")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

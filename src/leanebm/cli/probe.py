@@ -10,6 +10,7 @@ import click
 from leanebm.cli._echo import echo_json
 from leanebm.cli._options import json_option, lean_options, max_theorems_option, tell, theorems_option
 from leanebm.cli._running import run_to_end
+from leanebm.cli._sections import SectionedCommand
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ _TACTICS = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
 """As :data:`~leanebm.pipeline.AUTOMATION` has them; to import it would load what runs Lean."""
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @theorems_option()
 @max_theorems_option
 @click.option(

@@ -10,13 +10,14 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import json_option, run_options, tape_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
+from leanebm.cli._sections import SectionedCommand
 
 if TYPE_CHECKING:
     from leanebm.cli._options import Tape
     from leanebm.pipeline import ProofAttempt, RunConfig
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("statement")
 @click.option("--tactic", "tactics", multiple=True, metavar="T", help="Replay this instead of searching; repeatable.")
 @click.option("--name", metavar="NAME", help="The theorem's name.  [default: made from the statement]")

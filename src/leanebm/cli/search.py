@@ -21,6 +21,7 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
+from leanebm.cli._sections import SectionedCommand
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from leanebm.pipeline import Engine, RunConfig
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @theorems_option()
 @click.option(
     "--output",

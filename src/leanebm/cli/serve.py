@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from leanebm._shown import reason, sentence
+from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.errors import ConfigError
@@ -19,7 +20,7 @@ _C = TypeVar("_C", bound=Callable[..., Any])
 
 _MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--model", {"metavar": "PATH", "help": "Folder of a Hugging Face causal language model; needed with hf."}),
-    ("--dtype", {"type": click.Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of its weights."}),
+    ("--dtype", {"type": Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of its weights."}),
     ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
     ("--attention", {"metavar": "NAME", "help": "Implementation of attention, as transformers names it."}),
     ("--adapter", {"metavar": "NAME=PATH", "multiple": True, "help": "A LoRA adapter to load; may be repeated."}),
@@ -43,9 +44,7 @@ def _model_options(command: _C) -> _C:
 
 
 @click.command()
-@click.option(
-    "--backend", type=click.Choice(["template", "hf"]), default="template", show_default=True, help="What answers."
-)
+@click.option("--backend", type=Choice(["template", "hf"]), default="template", show_default=True, help="What answers.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=30000, show_default=True, help="0 takes a free one.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
+from leanebm.cli._choice import Choice
 from leanebm.cli._options import ENCODERS, RUN, shared_addresses
 from leanebm.cli._running import run_to_end, saying_when_stopped
 
@@ -46,18 +47,18 @@ def _widths(text: str | None) -> list[int] | None:
               help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
 @click.option("--server-url", **_SERVERS, help="Whose encoder to use; without it, the embedded one. Repeatable.")
 @click.option("--encode-url", **_SERVERS, help="The encoder's server, if it is another one; repeatable.")
-@click.option("--encoder", type=click.Choice(ENCODERS), help="How the encoder is asked.")
+@click.option("--encoder", type=Choice(ENCODERS), help="How the encoder is asked.")
 @click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N",
               help="Steps at most.  [default: 500 to 20000, by the number of decision points]")  # fmt: skip
 @click.option("--learning-rate", type=float, metavar="R", help="At its height.  [default: 0.0003]")
-@click.option("--loss", type=click.Choice(_LOSSES),
+@click.option("--loss", type=Choice(_LOSSES),
               help="What ranks siblings.  [default: bradley_terry]")  # fmt: skip
 @click.option("--hidden", metavar="N,N,…", callback=lambda _, __, text: _widths(text),
               help="Widths of the hidden layers; 'none' for a linear probe.  "
               "[default: by the embeddings' width]")  # fmt: skip
-@click.option("--spectral-norm", type=click.Choice(_SPECTRAL_NORMS),
+@click.option("--spectral-norm", type=Choice(_SPECTRAL_NORMS),
               help="How layers are normalised; 'none' for a plain perceptron.  [default: random]")  # fmt: skip
 @click.option("--counts", is_flag=True, default=None,
               help="Let the head see eight counts of a state (sizes, goals, hypotheses, symbols) in place of its "

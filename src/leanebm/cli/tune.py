@@ -18,13 +18,14 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
+from leanebm.cli._sections import SectionedCommand
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
     from leanebm.pipeline import RunConfig, TunedArm
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @theorems_option()
 @click.option(
     "--output",

@@ -7,14 +7,13 @@ inside the place a statement, name or header is given.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, BinaryIO, Final
 
-from leanebm._shown import shown_json
+from leanebm._shown import hint, shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, objection_to_length
 from leanebm.core.theorem_text import HEADER_LINE, command_word
@@ -258,9 +257,8 @@ def fields_of(value: Mapping[str, object], kinds: Mapping[str, type], *, require
 
 
 def _unknown_key(key: str, kinds: Mapping[str, type]) -> str:
-    close = difflib.get_close_matches(key[:_MAX_SHOWN_CHARS], kinds, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(kinds)}; put your own under {META!r}"
-    return f"unknown key {_shortened(key)} ({hint})"
+    close = hint(key, kinds).removeprefix("; ") or f"known are {', '.join(kinds)}; put your own under {META!r}"
+    return f"unknown key {_shortened(key)} ({close})"
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import psutil
 
-from leanebm._extras import how_to_install, missing_of
+from leanebm._extras import extras, how_to_install, missing_of
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -204,8 +204,9 @@ def _extra(name: str, purpose: str) -> HealthCheck:
     subject = f"extra {name}"
     missing = missing_of(name)
     if not missing:
-        return HealthCheck(subject=subject, verdict=Health.GOOD, finding=f"installed, for {purpose}")
-    finding = f"for {purpose}; not installed: {', '.join(missing)}"
+        finding = f"installed{purpose and f', for {purpose}'}"
+        return HealthCheck(subject=subject, verdict=Health.GOOD, finding=finding)
+    finding = f"{purpose and f'for {purpose}; '}not installed: {', '.join(missing)}"
     return HealthCheck(subject=subject, verdict=Health.ABSENT, finding=finding, advice=how_to_install(name))
 
 
@@ -245,8 +246,6 @@ _CHECKS: tuple[Callable[[], HealthCheck], ...] = (
     _chosen,
     _disk,
     _memory,
-    functools.partial(_extra, "embedded", "the embedded Lean"),
-    functools.partial(_extra, "energy", "energy heads"),
-    functools.partial(_extra, "serve", "serving a language model"),
+    *(functools.partial(_extra, name, purpose) for name, purpose in extras().items()),
     _gpu,
 )

@@ -28,7 +28,7 @@ from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
-from leanebm._shown import fitting_repr, shown
+from leanebm._shown import fitting_repr, hint, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -91,6 +91,9 @@ class Family:
     supplied: frozenset[str] = frozenset()
     """Keyword arguments that a run supplies; a part gets those that it names, when the run starts."""
 
+    examples: Mapping[str, str] = attrs.field(factory=dict)
+    """How a command line names those of ours that cannot do without settings."""
+
     makes_bare: bool = False
     """Whether ours can be made without what a run supplies, which finds settings out that they refuse."""
 
@@ -98,6 +101,14 @@ class Family:
     def a_noun(self) -> str:
         """The noun with its article: ``a scorer``, ``an energy model``."""
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
+    def example_of(self, kind: str, factory: Factory) -> str:
+        """How a command line may name a part: with the settings that it cannot do without."""
+        if kind in self.examples:
+            return self.examples[kind]
+        own = parameters_of(factory).without(self.supplied).parameters
+        needed = ",".join(f"{each.name}=…" for each in own if each.is_required)
+        return f"{kind}:{needed}" if needed else kind
 
     def finder(self, kind: object, given: Collection[str]) -> Factory | None:
         """What looks for the part on this machine, unless more is ``given`` than that takes and ours knows better."""
@@ -119,10 +130,12 @@ class Family:
 
 
 def _best_backend(project: Path | None = None) -> LeanBackend:
+    """The best Lean that is here: a Pantograph, the native one, or the embedded one."""
     return LeanPoolConfig.auto().backend if project is None else NativeBackend(project=project)
 
 
 def _bundled_pantograph(project: Path | None = None) -> LeanBackend:
+    """The Pantograph that was built in ``vendor/Pantograph``."""
     return LeanPoolConfig.with_bundled_pantograph(project).backend
 
 
@@ -143,6 +156,11 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "random": RandomOrder,
             "shortest_state": ShortestState,
             "weighted_sum": WeightedSum,
+        },
+        examples={
+            "depth_ramp": "depth_ramp:scorer=negative_energy,full_at=4",
+            "oracle": "oracle:runs=runs/plain",
+            "weighted_sum": "weighted_sum:terms=[{scorer='length_normalised'},{scorer='negative_energy',weight=0.5}]",
         },
     ),
     TacticPolicy: Family(
@@ -187,6 +205,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "native": NativeBackend,
             "pantograph": PantographBackend,
         },
+        examples={"command": "command:argv=['my-repl']", "pantograph": "pantograph:binary=Pantograph/repl"},
         discovered={"auto": _best_backend, "pantograph": _bundled_pantograph},
         usual="auto",
     ),
@@ -304,7 +323,7 @@ def find_factory(family: Family, kind: object) -> Factory:
         ValueError: there is none, there are several, or it cannot be imported.
     """
     if not isinstance(kind, str):
-        raise ValueError(f"expected {_choices(family)}, got {shown(kind)}")  # noqa: TRY004 - a mistake like any other
+        raise ValueError(_choices(family, kind))  # noqa: TRY004 - a mistake like any other
     if kind in family.built_in:
         return family.built_in[kind]
     head, colon, rest = kind.partition(":")
@@ -314,17 +333,17 @@ def find_factory(family: Family, kind: object) -> Factory:
         return _imported(kind)
     registered = {entry.value: entry for entry in entry_points(group=family.group, name=kind)}
     if not registered:
-        raise ValueError(f"expected {_choices(family)}, got {shown(kind)}")
+        raise ValueError(_choices(family, kind))
     if len(registered) > 1:
         raise ValueError(f"several packages call {family.a_noun} {kind!r}: name one of {', '.join(sorted(registered))}")
     return _imported(next(iter(registered)))
 
 
-def _choices(family: Family) -> str:
+def _choices(family: Family, kind: object) -> str:
     registered = {entry.name for entry in entry_points(group=family.group)}
     words = sorted({*family.built_in, *family.discovered, *registered})
     named = f"one of {', '.join(map(repr, words))}, or " if words else ""
-    return f"{named}the name of {family.a_noun} as 'package.module:Name'"
+    return f"expected {named}the name of {family.a_noun} as 'package.module:Name', got {shown(kind)}{hint(kind, words)}"
 
 
 def _imported(path: str) -> Factory:

@@ -20,7 +20,7 @@ import tomli_w
 from cattrs.errors import CattrsError, ClassValidationError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.v import transform_error
 
-from leanebm._shown import sentence, shown
+from leanebm._shown import hint, sentence, shown
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.pipeline._parameters import Factory, Parameter, Parameters, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
@@ -154,7 +154,8 @@ def _structure_choice(value: object, kind: type[enum.Enum]) -> enum.Enum:
         return kind(value)
     except ValueError:
         choices = ", ".join(repr(member.value) for member in kind)
-        raise ValueError(f"expected one of {choices}, got {shown(value)}") from None
+        close = hint(value, [str(member.value) for member in kind])
+        raise ValueError(f"expected one of {choices}, got {shown(value)}{close}") from None
 
 
 def _structure_list(kind: Any) -> Callable[[object, object], object]:
@@ -211,12 +212,13 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
         factory = family.finder(kind, own) or find_factory(family, kind)
         if isinstance(factory, type):
             family.check(factory)
+        example = family.example_of(str(kind), factory)
         if family.supplied:
-            given = _structured(own, factory, parameters_of(factory).without(family.supplied))
+            given = _structured(own, factory, parameters_of(factory).without(family.supplied), example=example)
             if family.makes_bare and factory in family.built_in.values():
                 _made(factory, dict.fromkeys(family.supplied) | given)
             return Part(factory, given)
-        part = _built(own, factory, parameters_of(factory))
+        part = _made(factory, _structured(own, factory, parameters_of(factory), example=example))
         family.check(part)
         return part
 
@@ -249,7 +251,9 @@ def _made(factory: Factory, given: Mapping[str, Any]) -> object:
         raise _all_of([mistake], factory) from error
 
 
-def _structured(table: Mapping[str, object], factory: Factory, parameters: Parameters) -> dict[str, Any]:
+def _structured(
+    table: Mapping[str, object], factory: Factory, parameters: Parameters, *, example: str = ""
+) -> dict[str, Any]:
     """The keyword arguments that ``table`` gives; every mistake in it is raised at once."""
     known = {parameter.name: parameter for parameter in parameters.parameters}
     given: dict[str, Any] = {}
@@ -259,13 +263,15 @@ def _structured(table: Mapping[str, object], factory: Factory, parameters: Param
             if name in table:
                 given[name] = _structure_field(parameter, table[name], factory)
             elif parameter.is_required:
-                raise _noted(ValueError("is required"), parameter, factory)
+                such_as = f", such as {example}" if example else ""
+                raise _noted(ValueError(f"{name!r} is required{such_as}"), parameter, factory)
         except _MISTAKES as error:
             mistakes.append(error)
     unknown = {key: value for key, value in table.items() if key not in known}
     if unknown and not parameters.takes_more:
         settable = ", ".join(_settable(parameters)) or "none"
-        mistake = f"unknown setting {', '.join(sorted(unknown))} (known here: {settable})"
+        close = "".join(hint(each, _settable(parameters)) for each in sorted(unknown))
+        mistake = f"unknown setting {', '.join(sorted(unknown))} (known here: {settable}){close}"
         mistakes.append(ValueError(mistake))
     if mistakes:
         raise _all_of(mistakes, factory)

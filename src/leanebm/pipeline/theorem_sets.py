@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import logging
 import os
@@ -12,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from leanebm._shown import hint
 from leanebm.core import Theorem
 from leanebm.core.theorem_text import is_covered
 from leanebm.data import (
@@ -103,8 +103,8 @@ def find_theorems(source: str | os.PathLike[str], reading: FileReading | None = 
     """
     name = os.fspath(source)
     if name != BUNDLED and not name.startswith((_LIBRARY, *_CONJECTURES)):
-        if not Path(source).exists() and (close := difflib.get_close_matches(name, _SETS, n=1)):
-            raise ConfigError(f"there is no file {name}, and no theorem set of that name: did you mean {close[0]}?")
+        if not Path(source).exists() and (close := hint(name, _SETS)):
+            raise ConfigError(f"there is no file {name}, and no theorem set of that name{close}")
         return read_theorem_file(Path(source), reading)
     if reading is not None and reading != FileReading():
         raise ConfigError(f"{name} is no file", ["--format, --field and --split say how a file is read"])

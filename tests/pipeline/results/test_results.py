@@ -163,7 +163,7 @@ async def test_what_cannot_be_written_is_refused(run: Path, tmp_path: Path) -> N
         results.write("chat", tmp_path / "a.csv")
     with pytest.raises(ConfigError, match="no suffix that says how"):
         results.write("chat", tmp_path / "a.txt")
-    with pytest.raises(ValueError, match="poems"):
+    with pytest.raises(ConfigError, match="there is no table 'poems'"):
         results.arrow("poems")
     with pytest.raises(ConfigError, match="no run"):
         Results([]).arrow()

@@ -73,7 +73,7 @@ def conjectures_of(split: ConjectureSplit | str, path: Path = SHIPPED_CONJECTURE
     try:
         wanted = ConjectureSplit(split)
     except ValueError as error:
-        raise ConfigError(f"there is no split {split!r} of conjectures; choose {', '.join(ConjectureSplit)}") from error
+        raise ConfigError(f"there is no split {split!r}; choose {', '.join(ConjectureSplit)}") from error
     held = read_conjecture_file(path).conjectures
     return tuple(conjecture for conjecture in held if conjecture.split is wanted)
 

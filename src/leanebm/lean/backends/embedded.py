@@ -15,7 +15,7 @@ from leanebm.lean.backends.base import WorkerCommand
 @final
 @attrs.frozen(kw_only=True)
 class EmbeddedBackend:
-    """The Lean that :mod:`leanebm.lean.embedded` prepares in the user's cache, once."""
+    """The embedded Lean, which :mod:`leanebm.lean.embedded` prepares once, in the user's cache."""
 
     @property
     def name(self) -> str:

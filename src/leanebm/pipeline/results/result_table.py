@@ -8,6 +8,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from leanebm._shown import hint
+from leanebm.errors import ConfigError
 from leanebm.trajectory import SCHEMA
 
 
@@ -40,6 +42,19 @@ class ResultTable(enum.StrEnum):
 
     CHAT_PREFERENCES = "chat-preferences"
     """The same as conversations."""
+
+    @classmethod
+    def named(cls, word: ResultTable | str) -> ResultTable:
+        """The table of that name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        try:
+            return cls(word)
+        except ValueError:
+            close = hint(word, cls)
+            raise ConfigError(f"there is no table {word!r}{close}", [f"choose one of {', '.join(cls)}"]) from None
 
 
 _TEXT, _INT, _REAL, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()

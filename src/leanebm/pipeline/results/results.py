@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from attrs.validators import ge, instance_of
 
 from leanebm._extras import extra_needed
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, hint
 from leanebm.core import TacticFate
 from leanebm.core.proof_script import is_turned
 from leanebm.data import KnownProof, write_tactic_pairs
@@ -71,19 +71,20 @@ class Results:
 
     def __attrs_post_init__(self) -> None:
         if self.prompt_format is not None and self.prompt_format not in PROMPT_FORMATS:
+            close = hint(self.prompt_format, PROMPT_FORMATS)
             raise ConfigError(
-                f"there is no prompt format {self.prompt_format!r}", [f"choose one of {', '.join(PROMPT_FORMATS)}"]
+                f"there is no prompt format {self.prompt_format!r}{close}",
+                [f"choose one of {', '.join(PROMPT_FORMATS)}"],
             )
 
     def arrow(self, table: ResultTable | str = ResultTable.THEOREMS) -> pa.Table:
         """A table of PyArrow's.
 
         Raises:
-            ValueError: there is no such table.
-            ConfigError: no path was given.
+            ConfigError: there is no such table, or no path was given.
             TrajectoryError: a shard is damaged or of another version.
         """
-        table = ResultTable(table)
+        table = ResultTable.named(table)
         rows, schema = iter(self._rows(table)), schema_of(table)
         # A row takes ten times the room as a dictionary: never all of them at once.
         some = iter(lambda: list(islice(rows, _ROWS_AT_A_TIME)), [])
@@ -117,7 +118,7 @@ class Results:
             ConfigError: there is nothing to write, or the file's form cannot hold it.
             OSError: the file cannot be written. Otherwise as :meth:`arrow`.
         """
-        table, path = ResultTable(table), Path(path)
+        table, path = ResultTable.named(table), Path(path)
         suffix = path.suffix.lower()
         if suffix not in _WRITERS:
             raise ConfigError(

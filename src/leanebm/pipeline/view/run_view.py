@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pyarrow.compute as pc
 
-from leanebm._shown import counted, shown
+from leanebm._shown import counted, hint, shown
 from leanebm._viewer import TREE_COLUMNS, theorem_json, tree_json
 from leanebm.errors import ConfigError
 from leanebm.pipeline.search.summary import is_remembered
@@ -62,7 +62,9 @@ class RunView:
         trajectory = self.trajectory()
         records = [record for record in trajectory.records if theorem in (None, record.theorem.name)]
         if theorem is not None and not records and not self.may_be_empty:
-            raise ConfigError(f"{self.path} has no such theorem:", [f"{shown(theorem)} @ --theorem"])
+            names = [record.theorem.name for record in trajectory.records]
+            asked = f"{shown(theorem)}{hint(theorem, names)}"
+            raise ConfigError(f"{self.path} has no such theorem:", [f"{asked} @ --theorem"])
         runs = trajectory.runs
         return {
             "name": str(self.path),

@@ -248,7 +248,7 @@ def test_the_softmax_neither_overflows_nor_exceeds_certainty(logits: list[float]
 
 @pytest.mark.parametrize(("word", "meant"), [("gring", "grind"), ("simp-all", "simp_all"), ("Omega", "omega")])
 def test_a_misspelt_word_is_refused_with_the_close_one(word: str, meant: str) -> None:
-    with pytest.raises(ValueError, match=rf"no tactic with the word '{word}': did you mean '{meant}'\?"):
+    with pytest.raises(ValueError, match=rf"no tactic with the word '{word}'; did you mean '{meant}'\?"):
         TemplateBackend(without=["rfl", word])
 
 

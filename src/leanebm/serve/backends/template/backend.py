@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import hashlib
 import heapq
 import math
@@ -14,7 +13,7 @@ from typing import Final, Literal, Self, final
 
 import attrs
 
-from leanebm._shown import named_repr, shown
+from leanebm._shown import hint, named_repr, shown
 from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve.backends.base import (
     Backend,
@@ -305,6 +304,4 @@ def _gumbel(rng: random.Random) -> float:
 
 
 def _no_word(word: str) -> str:
-    close = difflib.get_close_matches(word, words_of_rules(), n=1)
-    hint = f": did you mean {close[0]!r}?" if close else ""
-    return f"the symbolic policy has no tactic with the word {shown(word)}{hint}"
+    return f"the symbolic policy has no tactic with the word {shown(word)}{hint(word, words_of_rules())}"

@@ -1,0 +1,40 @@
+"""Options in sections, for commands that have many; and below them the words for the parts that they take."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from leanebm.cli._part_words import PART_WORDS
+
+_ELSEWHERE: Final = "Options"
+_ORDER: Final = (_ELSEWHERE, "Theorems", "Search", "Policy and its server", "Energy", "Lean")
+
+
+class SectionOption(click.Option):
+    """An option that belongs to a section of ``--help``."""
+
+    def __init__(self, *arguments: Any, section: str = _ELSEWHERE, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose ``--help`` has sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each section, and then each kind of part that an option takes."""
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in _ORDER}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections[getattr(parameter, "section", _ELSEWHERE)].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+        options = {option for parameter in self.params for option in parameter.opts}
+        for kind, words in PART_WORDS.items():
+            if words.option in options and (rows := list(words.rows())):
+                with formatter.section(f"{words.plural}, for {words.option} (settings: leanebm parts {kind})"):
+                    formatter.write_dl(rows)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from leanebm.cli._part_words import PART_WORDS
+from leanebm.pipeline import RunConfig
+from leanebm.pipeline.parts import FAMILIES, part_table
+from leanebm.pipeline.settings import structure_settings
+
+Leanebm = Callable[..., Result]
+
+
+def test_every_part_is_listed_with_its_settings(leanebm_command: Leanebm) -> None:
+    said = leanebm_command("parts").stdout
+    for words in PART_WORDS.values():
+        assert f"{words.plural}, for {words.option} KIND[:key=value,…]\n" in said
+        assert all(f"\n  {word}\n" in said for word in words.ours)
+    assert "\n  puct\n      Monte-Carlo tree search by PUCT" in said
+    assert "\n      - c: float = 1.25\n" in said
+    assert "policy" not in said.partition("  puct\n")[2].partition("Energy models")[0].split("- "), "a run supplies it"
+
+
+def test_one_kind_is_listed_alone_also_for_a_program(leanebm_command: Leanebm) -> None:
+    listed = json.loads(leanebm_command("parts", "scorer", "--json").stdout)
+    assert list(listed) == ["scorer"]
+    by_word = {part["word"]: part for part in listed["scorer"]}
+    assert by_word["length_normalised"]["settings"] == ["alpha: float = 0.5"]
+    assert by_word["oracle"]["settings"] == ["runs: Path"]
+    result = leanebm_command("parts", "scorr")
+    assert result.exit_code == 2
+    assert "did you mean 'scorer'?" in result.stderr
+
+
+@pytest.mark.parametrize("registered", ["leanebm.scorers"], indirect=True)
+def test_a_part_that_cannot_be_imported_says_why(leanebm_command: Leanebm, registered: str) -> None:
+    assert registered
+    said = leanebm_command("parts", "scorer").stdout
+    assert "  ladder (from ladder-parts 1.0)\n      'no_such_module:Ladder' cannot be imported: ModuleNotFound" in said
+
+
+def test_each_example_can_be_typed(tmp_path: Path) -> None:
+    for words in PART_WORDS.values():
+        family = next(family for family in FAMILIES.values() if family.group == words.group)
+        for word, factory in family.built_in.items():
+            table = part_table(family.example_of(word, factory))
+            if words.option == "--scorer":
+                structure_settings({"scorer": table}, RunConfig, source=str(tmp_path))
+            elif words.option == "--search":
+                structure_settings({"parts": {"search": table}}, RunConfig, source=str(tmp_path))
+            else:
+                structure_settings({"lean": {"backend": table}}, RunConfig, source=str(tmp_path))
