@@ -30,7 +30,7 @@ def record(number: int, outcome: str, *, error: str | None = None, rejected: str
     )
 
 
-def printed(*records: TheoremRecord, folder: Path | None = None) -> str:
+def printed(*records: TheoremRecord, folder: Path | None = None, waited_s: float = 0.0) -> str:
     def count(outcome: str) -> int:
         return sum(each.outcome == outcome for each in records)
 
@@ -47,7 +47,8 @@ def printed(*records: TheoremRecord, folder: Path | None = None) -> str:
         expansions=len(records),
         tactic_calls=1234,
         wall_s=1.0,
-        policy_s=0.0,
+        policy_s=0.5,
+        policy_wait_s=waited_s,
         lean_s=1.0,
         score_s=0.0,
         certify_s=0.0,
@@ -88,3 +89,8 @@ def test_what_was_said_of_many_proofs_is_said_once() -> None:
     many = attrs.evolve(again, rejections=again.rejections * 37)
     assert "t1: uses sorry (37 proofs)" in printed(many)
     assert "t1: uses sorry\n" in printed(again)
+
+
+def test_what_was_waited_in_queues_is_told_where_it_was_any() -> None:
+    assert "policy 0.5 s, scores" in printed(record(1, "exhausted"))
+    assert "policy 0.5 s of which 0.2 s in a queue, scores" in printed(record(1, "exhausted"), waited_s=0.2)

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from policy_process import PolicyProcess, policy_processes
 
-from leanebm.core import Goal, ProofState, StateRef
+from leanebm.core import Goal, PolicyUse, ProofState, StateRef
 from leanebm.errors import ConfigError, PolicyOverloaded, PolicyTimeout, PolicyUnauthorized, PolicyUnavailable
 from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.testing import Answer, FakePolicyServer, Stall, sample_object
@@ -202,6 +202,38 @@ async def test_a_run_begins_without_those_that_are_not_there_yet(
             while not asked(there):
                 await policy.propose(state, 1)
                 time.clock.advance(1.0)
+
+
+async def test_what_a_search_waits_in_queues_is_told_apart(
+    two: list[FakePolicyServer], time: Any, state: ProofState
+) -> None:
+    for server in two:
+        server.script("/generate", Answer(status=503, headers={"Retry-After": "20"}))
+    use = PolicyUse()
+    async with client(time, *(server.url for server in two)) as policy:
+        with use.noted():
+            await policy.propose(state, 1)
+        await policy.propose(state, 1)
+    assert use == PolicyUse(waited_s=20.0, weights={"w1"})
+
+
+async def test_each_search_is_told_of_its_own_queue(two: list[FakePolicyServer], time: Any, state: ProofState) -> None:
+    """Also where a request waits behind another one of the same client."""
+    first, second = PolicyUse(), PolicyUse()
+    late = asyncio.Event()
+    two[0].script("/generate", Answer(wait_for=late, json=GOOD.json))
+    async with client(time, two[0].url, max_sequences_in_flight=1) as policy:
+
+        async def ask(use: PolicyUse) -> None:
+            with use.noted():
+                await policy.propose(state, 1)
+
+        calls = [asyncio.create_task(ask(use)) for use in (first, second)]
+        await two[0].wait_for_requests("/generate", 1)
+        time.clock.advance(3.0)
+        late.set()
+        await asyncio.gather(*calls)
+    assert (first.waited_s, second.waited_s) == (0.0, 3.0)
 
 
 # --- weights ---

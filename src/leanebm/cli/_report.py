@@ -52,7 +52,8 @@ def print_summary(
         Text(
             f"{counted(totals.nodes, 'node')}, {counted(totals.expansions, 'expansion')}, "
             f"{counted(totals.tactic_calls, 'tactic call')} in "
-            f"{totals.wall_s:.1f} s of search (Lean {totals.lean_s:.1f} s, policy {totals.policy_s:.1f} s, "
+            f"{totals.wall_s:.1f} s of search (Lean {totals.lean_s:.1f} s, "
+            f"policy {totals.policy_s:.1f} s{_waited(totals.policy_wait_s)}, "
             f"scores {totals.score_s:.1f} s, certification {totals.certify_s:.1f} s), summed over theorems"
         ),
         soft_wrap=True,
@@ -114,3 +115,7 @@ def _reason(record: TheoremRecord) -> str:
     messages = Counter(rejection.message for rejection in record.rejections)
     told = (f"{message} ({count} proofs)" if count > 1 else message for message, count in messages.items())
     return record.error or "; ".join(told)
+
+
+def _waited(seconds: float) -> str:
+    return f" of which {seconds:.1f} s in a queue" if seconds >= 0.05 else ""

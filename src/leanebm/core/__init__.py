@@ -25,6 +25,7 @@ from leanebm.core.outcome import (
     TacticRejected,
     TacticTimedOut,
 )
+from leanebm.core.policy_use import PolicyUse
 from leanebm.core.proof_script import Proof, ProofStep
 from leanebm.core.proof_state import Goal, Hypothesis, ProofState, StateRef
 from leanebm.core.search_result import SearchResult, SearchStatistics
@@ -47,6 +48,7 @@ __all__ = [
     "NegativeState",
     "Node",
     "NodeStatus",
+    "PolicyUse",
     "Proof",
     "ProofAdvanced",
     "ProofCertifier",

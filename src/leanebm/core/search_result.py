@@ -104,6 +104,12 @@ class SearchStatistics:
     policy_s: float = 0.0
     """Seconds spent waiting for candidates."""
 
+    policy_wait_s: float = 0.0
+    """Of these, seconds in which no server was at work on them: they waited for room, or for a full server."""
+
+    policy_weights: tuple[str, ...] = ()
+    """Versions of the weights that the candidates came from, as far as servers say; sorted."""
+
     lean_s: float = 0.0
     """Seconds spent waiting for tactics and for states to be freed."""
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Self, TypeVar, final
 
+from leanebm.core import PolicyUse
 from leanebm.errors import PolicyError, PolicyTimeout
 from leanebm.policy._failure import AttemptFailed, Failure
 from leanebm.policy._fleet import Fleet, Get
@@ -208,7 +209,9 @@ class Endpoint:
         deadline: float | None = None
         fresh = False
         failed: dict[str, PolicyError] = {}
+        use = PolicyUse.current()
         while True:
+            waits_since_s = self._clock()
             is_chosen = at is None or self.fleet.is_one
             server = await self.fleet.pick(failed) if at is None or is_chosen else at
             try:
@@ -218,6 +221,7 @@ class Endpoint:
                     # Waiting for our own limit is back-pressure, not the server's slowness, so the
                     # deadline starts here.
                     deadline = self._clock() + call.deadline_s if deadline is None else deadline
+                    use.waited_s += self._clock() - waits_since_s
                     answer = await server.attempt(call, deadline, fresh=fresh)
                     if is_chosen:
                         self.fleet.require_weights(server, answer)
@@ -236,7 +240,9 @@ class Endpoint:
                     raise error from failure.__cause__
                 self._meter.retries += 1
                 _log.info("%s; attempt %d follows in %.2f s", failure.error, plan.attempts + 1, pause_s)
+                paused_s = self._clock()
                 await self._sleep(pause_s)
+                use.waited_s += self._clock() - paused_s
                 fresh = failure.kind is Failure.DROPPED
             else:
                 server.breaker.record_success()

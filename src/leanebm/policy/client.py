@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, Self, final
 
 from leanebm._shown import named_repr
-from leanebm.core import Candidate, EncoderIdentity, ProofState
+from leanebm.core import Candidate, EncoderIdentity, PolicyUse, ProofState
 from leanebm.errors import ConfigError, PolicyUnavailable
 from leanebm.policy._dialects import DIALECTS, Dialect
 from leanebm.policy._encoding import Encoding
@@ -153,6 +153,8 @@ class PolicyClient:
         dialect = await self._spoken()
         batch = await dialect.sample(self._format.render(self._shortened(state)), n)
         self._watch.note(batch.weight_version)
+        if batch.weight_version is not None:
+            PolicyUse.current().weights.add(batch.weight_version)
         return self._candidates(batch)
 
     async def _spoken(self) -> Dialect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal, Protocol, assert_never
 
 import attrs
@@ -18,6 +18,7 @@ from leanebm.core import (
     Edge,
     Node,
     NodeStatus,
+    PolicyUse,
     Proof,
     ProofAdvanced,
     ProofCertifier,
@@ -68,6 +69,9 @@ class SearchProgress:
     rejections: list[CertificationRejected] = attrs.field(init=False, factory=list)
     """Candidate proofs that the certifier did not accept."""
 
+    policy_use: PolicyUse = attrs.field(init=False, factory=PolicyUse)
+    """What the policy says of its answers."""
+
     _seconds: defaultdict[Phase, float] = attrs.field(init=False, factory=lambda: defaultdict(float))
 
     __repr__ = fitting_repr
@@ -86,7 +90,8 @@ class SearchProgress:
         self.meter.policy_calls += phase == "policy"
         started_s = self.meter.elapsed_s
         try:
-            yield
+            with self.policy_use.noted() if phase == "policy" else nullcontext():
+                yield
         finally:
             self._seconds[phase] += self.meter.elapsed_s - started_s
 
@@ -181,6 +186,9 @@ class SearchProgress:
             pruned=statuses[NodeStatus.PRUNED],
             wall_s=self.meter.elapsed_s,
             policy_s=self._seconds["policy"],
+            # Several requests for one state may wait at the same time.
+            policy_wait_s=min(self.policy_use.waited_s, self._seconds["policy"]),
+            policy_weights=tuple(sorted(self.policy_use.weights)),
             lean_s=self._seconds["lean"],
             score_s=self._seconds["score"],
             certify_s=self._seconds["certify"],

@@ -65,6 +65,12 @@ class TheoremRecord:
     policy_s: float = attrs.field(default=0.0, validator=ge(0.0))
     """Of these, seconds spent waiting for candidates."""
 
+    policy_wait_s: float = attrs.field(default=0.0, validator=ge(0.0))
+    """Of these, seconds in which no server was at work on them: they waited for room, or for a full server."""
+
+    policy_weights: tuple[str, ...] = ()
+    """Versions of the weights that the candidates came from, as far as servers say."""
+
     lean_s: float = attrs.field(default=0.0, validator=ge(0.0))
     """Seconds spent waiting for tactics."""
 

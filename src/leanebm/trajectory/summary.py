@@ -55,6 +55,9 @@ class TrajectorySummary:
     policy_s: float
     """Of these, seconds spent waiting for candidates."""
 
+    policy_wait_s: float
+    """Of these, seconds in which no server was at work on them."""
+
     lean_s: float
     """Seconds spent waiting for tactics."""
 
@@ -92,6 +95,7 @@ def summary_of(records: Sequence[TheoremRecord]) -> TrajectorySummary:
         tactic_calls=sum(record.tactic_calls for record in records),
         wall_s=sum(record.wall_s for record in records),
         policy_s=sum(record.policy_s for record in records),
+        policy_wait_s=sum(record.policy_wait_s for record in records),
         lean_s=sum(record.lean_s for record in records),
         score_s=sum(record.score_s for record in records),
         certify_s=sum(record.certify_s for record in records),

@@ -71,6 +71,8 @@ async def searched(
     meddler = Meddler({int(name.removeprefix("after_")): act for name, act in acts.items()})
     run = SearchRun(config, theorems, folder, resume=True, observer=meddler, opening=opening)
     records = (await run.run()).records
+    assert {record.policy_weights for record in records} == {("w1",)}
+    assert all(record.policy_wait_s <= record.policy_s for record in records)
     assert sorted(record.theorem.name for record in records) == sorted(theorem.name for theorem in theorems)
     return {
         record.theorem.name: f"{record.outcome.value} {record.certificate and record.certificate.source}"

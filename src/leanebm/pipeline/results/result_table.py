@@ -100,6 +100,8 @@ _COLUMNS: Final[Mapping[ResultTable, Mapping[str, tuple[pa.DataType, str]]]] = {
         "energy_calls": (_INT, "States that were given an energy; null if the search did not count."),
         "wall_s": (_REAL, "Seconds of the search."),
         "policy_s": (_REAL, "Of these, seconds spent on the policy."),
+        "policy_wait_s": (_REAL, "Of these, seconds that requests waited for room or for a full server."),
+        "policy_weights": (_TEXTS, "Versions of the weights that tactics came from, as far as servers say."),
         "lean_s": (_REAL, "Seconds spent on tactics."),
         "score_s": (_REAL, "Seconds spent on energies and scores."),
         "certify_s": (_REAL, "Seconds spent on the certifier."),

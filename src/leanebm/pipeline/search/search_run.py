@@ -52,6 +52,8 @@ def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> T
         energy_calls=statistics.energy_calls,
         wall_s=statistics.wall_s,
         policy_s=statistics.policy_s,
+        policy_wait_s=statistics.policy_wait_s,
+        policy_weights=statistics.policy_weights,
         lean_s=statistics.lean_s,
         score_s=statistics.score_s,
         certify_s=statistics.certify_s,
