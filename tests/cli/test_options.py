@@ -107,9 +107,19 @@ def test_a_project_goes_to_the_pantograph_that_was_built_here(tmp_path: Path, mo
     assert backend == PantographBackend(binary=tmp_path / "repl", project=tmp_path)
 
 
-@pytest.mark.parametrize("lean", ["embedded", "auto:nonsense=1"])
-def test_what_a_lean_does_not_take_is_named(tmp_path: Path, lean: str) -> None:
-    with pytest.raises(ConfigError, match=r"(?s)(project|nonsense).*--(project|lean)"):
+@pytest.mark.parametrize(
+    ("lean", "told"),
+    [
+        ("embedded", "the embedded Lean reads no Lake project: leave it out, or choose --lean native"),
+        ("auto:nonsense=1", "unknown setting nonsense"),
+        ("pantograph", "- there is no built Pantograph at vendor/Pantograph"),
+    ],
+)
+def test_what_a_lean_does_not_take_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lean: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"(?s){told}.* @ --(project|lean)"):
         parsed("--lean", lean, "--project", str(tmp_path))
 
 

@@ -128,7 +128,7 @@ async def test_auto_passes_over_what_does_not_start_and_tries_it_once(
 
 
 def test_the_bundled_pantograph_has_to_be_built(bare_machine: Path) -> None:
-    with pytest.raises(LeanInstallError, match="vendor/Pantograph"):
+    with pytest.raises(LeanInstallError, match=r"vendor/Pantograph.* check out d047b1d\w+ \(Lean 4.26.0\)"):
         LeanPoolConfig.with_bundled_pantograph()
     binary = _program(bare_machine / "vendor/Pantograph/.lake/build/bin/repl")
     backend = LeanPoolConfig.with_bundled_pantograph().backend

@@ -16,11 +16,9 @@ _COMPLAINT: Final = re.compile(
 )
 
 WITHOUT_MATHLIB: Final = (
-    "state the theorems over Lean's own library (Nat for ℕ, Int for ℤ, Rat for ℚ), or build a Pantograph in a project "
-    "that has Mathlib and choose it with --lean. "
-    "Nobody has run that yet; `leanebm doctor --project DIR` tries the native Lean over a project"
+    "state the theorems over Lean's own library (Nat for ℕ, Int for ℤ, Rat for ℚ), or name a Lake project that has "
+    "Mathlib by --project DIR. Nobody has run that yet: `leanebm doctor --project DIR` says whether Lean starts there"
 )
-
 """What to do where Mathlib is needed, and what Lean there is does not have it."""
 
 

@@ -221,8 +221,14 @@ class LeanPoolConfig:
         """
         binary = bundled_pantograph()
         if binary is None:
+            # Imported here: only this message wants the installer's pins.
+            from leanebm.lean.embedded.download import load_pins
+
+            pin = load_pins()["pantograph"]
             raise LeanInstallError(
-                "there is no built Pantograph under vendor/Pantograph; check out the commit that "
-                "vendor/ pins there and run 'lake build repl' in it"
+                "there is no built Pantograph at vendor/Pantograph under the folder you are in. Clone "
+                f"https://github.com/leanprover/Pantograph there, check out {pin['commit']} (Lean {pin['lean']}) and "
+                "run 'lake build repl' in it, which needs a toolchain; or choose the embedded Lean, which needs none: "
+                "--lean embedded, in Python LeanPoolConfig.embedded()"
             )
         return cls(backend=PantographBackend(binary=binary, project=project), **settings)

@@ -158,12 +158,12 @@ def _started(
 
 
 def _project(project: Path) -> HealthCheck:
-    pinned = pinned_version(project) or "some version"
+    pinned = pinned_version(project)
     has_mathlib = (project / ".lake" / "packages" / "mathlib").is_dir()
     return _started(
         "project",
         NativeBackend(project=project),
-        f"{project} (its lean-toolchain asks for {pinned})",
+        f"{project} ({f'its lean-toolchain asks for {pinned}' if pinned else 'no lean-toolchain names a version'})",
         imports=("Mathlib",) if has_mathlib else ("Init",),
         otherwise=Health.BAD,
         advice=f"leanebm search --project {project}{' --imports Mathlib' if has_mathlib else ''}",

@@ -134,6 +134,13 @@ def _best_backend(project: Path | None = None) -> LeanBackend:
     return LeanPoolConfig.auto().backend if project is None else NativeBackend(project=project)
 
 
+def _embedded(project: Path | None = None) -> LeanBackend:
+    """Real Lean as WebAssembly, which reads no project."""
+    if project is not None:
+        raise ValueError("the embedded Lean reads no Lake project: leave it out, or choose --lean native or pantograph")
+    return EmbeddedBackend()
+
+
 def _bundled_pantograph(project: Path | None = None) -> LeanBackend:
     """The Pantograph that was built in ``vendor/Pantograph``."""
     return LeanPoolConfig.with_bundled_pantograph(project).backend
@@ -206,7 +213,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
             "pantograph": PantographBackend,
         },
         examples={"command": "command:argv=['my-repl']", "pantograph": "pantograph:binary=Pantograph/repl"},
-        discovered={"auto": _best_backend, "pantograph": _bundled_pantograph},
+        discovered={"auto": _best_backend, "embedded": _embedded, "pantograph": _bundled_pantograph},
         usual="auto",
     ),
 }

@@ -244,7 +244,7 @@ def _built(table: Mapping[str, object], factory: Factory, parameters: Parameters
 def _made(factory: Factory, given: Mapping[str, Any]) -> object:
     try:
         return factory(**given)
-    except (ValueError, TypeError) as error:  # a rule that spans several fields
+    except (ValueError, TypeError, LeanInstallError) as error:  # a rule that spans several fields, or no such Lean
         raise _all_of([error], factory) from None
     except Exception as error:  # a user's class may raise anything
         mistake = ValueError(f"could not be made: {type(error).__name__}: {error}")

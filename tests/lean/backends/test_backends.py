@@ -17,6 +17,7 @@ from leanebm.lean.embedded.download import load_pins
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine whose PATH is this folder; what it does not hold does not exist."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("ELAN_HOME", str(tmp_path / "elan"))
     monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
     _native_program._built.cache_clear()
     return tmp_path
@@ -130,18 +131,20 @@ def test_the_options_of_a_project_apply(machine: Path, project: Path) -> None:
     assert argv[5:] == ("--autoImplicit=false", "--pp.unicode.fun=true", "Mathlib")
 
 
-@pytest.mark.parametrize("project", [None, Path()])
-def test_native_without_a_toolchain_says_what_to_install(machine: Path, project: Path | None) -> None:
-    assert not list(machine.iterdir())
-    with pytest.raises(LeanInstallError, match="elan"):
+def test_native_without_a_toolchain_says_what_to_install(machine: Path, project: Path) -> None:
+    with pytest.raises(LeanInstallError, match="'lean' is not on PATH; install a toolchain with elan"):
+        NativeBackend().prepare(["Init"])
+    with pytest.raises(LeanInstallError, match="'lake' is not on PATH; install a toolchain with elan"):
         NativeBackend(project=project).prepare(["Init"])
+    with pytest.raises(LeanInstallError, match="it is not a Lake project"):  # which no toolchain would mend
+        NativeBackend(project=machine).prepare(["Init"])
 
 
 @pytest.mark.lean
 @pytest.mark.usefixtures("embedded_lean")
 def test_the_embedded_lean_names_modules_that_it_has_not() -> None:
     assert EmbeddedBackend().prepare(["Init", "Std", "Lean.Elab.Tactic"]).argv[-1] == "Lean.Elab.Tactic"
-    with pytest.raises(ConfigError, match=r"no module Mathlib, Lean\.Foo: .* choose it with --lean"):
+    with pytest.raises(ConfigError, match=r"no module Mathlib, Lean\.Foo: .* by --project DIR"):
         EmbeddedBackend().prepare(["Init", "Mathlib", "Lean.Foo"])
 
 

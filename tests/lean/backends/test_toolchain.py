@@ -6,7 +6,7 @@ import pytest
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import minimal_environment
-from leanebm.lean.backends.toolchain import lean_version, pinned_version, run_tool, tool_environment
+from leanebm.lean.backends.toolchain import lean_version, pinned_version, program, run_tool, tool_environment
 
 
 @pytest.fixture
@@ -34,6 +34,17 @@ def test_elan_can_reach_the_network_and_a_worker_is_not_told_how(monkeypatch: py
     assert "HF_TOKEN" not in given
     assert "hunter2" not in str(minimal_environment())
     assert minimal_environment()["LEAN_SYSROOT"] == "/opt/lean"
+
+
+def test_a_program_that_elan_put_elsewhere_is_named(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the shell in which elan was just installed."""
+    monkeypatch.setenv("ELAN_HOME", str(machine / "elan"))
+    with pytest.raises(LeanInstallError, match=r"install a toolchain .* --lean embedded"):
+        program("lake")
+    (machine / "elan" / "bin").mkdir(parents=True)
+    (machine / "elan" / "bin" / "lake").touch()
+    with pytest.raises(LeanInstallError, match=rf'export PATH="{machine}/elan/bin:\$PATH"'):
+        program("lake")
 
 
 def test_elans_words_are_no_version(machine: Path) -> None:

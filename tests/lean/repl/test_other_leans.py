@@ -26,6 +26,12 @@ def _compile(lean: EmbeddedLean, source: Path, out: Path) -> None:
     compile_module(lean.node, lean.runtime, source, out, REPL_SOURCES)
 
 
+def _compile_text(lean: EmbeddedLean, text: str, out: Path) -> None:
+    source = out.with_suffix(".lean")
+    source.write_text(text)
+    _compile(lean, source, out)
+
+
 @pytest.fixture(scope="module")
 def folder(embedded_lean: EmbeddedLean, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled REPL, and beside it a module with an initializer."""
@@ -86,6 +92,37 @@ def NewerEnvironment.addDeclCore (e : NewerEnvironment) (_maxHeartbeats _maxRecD
 """
 
 
+_RUN = """
+
+def proofOf (name type value : Name) : Declaration :=
+  .thmDecl { name, levelParams := [], type := .const type [], value := .const value [] }
+
+def isThere (env : NewerEnvironment) (name : Name) : Bool := (foundByKernel? env name).isSome
+
+def isAdded (env : NewerEnvironment) (d : Declaration) (name : Name) : Bool :=
+  match addChecked env d with
+  | .ok added => isThere added name && !isThere env name
+  | .error _ => false
+
+def areSound (options : NewerOptions) (env : NewerEnvironment) : Bool :=
+  match addChecked env (.axiomDecl { name := `P, levelParams := [], type := .sort .zero, isUnsafe := false }) with
+  | .error _ => false
+  | .ok env =>
+    match addChecked env (.axiomDecl { name := `p, levelParams := [], type := .const `P [], isUnsafe := false }) with
+    | .error _ => false
+    | .ok env =>
+      isAdded env (proofOf `right `P `p) `right && !isAdded env (proofOf `wrong `P `P) `wrong
+        && (match foundSetting options `maxHeartbeats with
+          | some (.ofNat n) => n == 7
+          | _ => false)
+        && (foundSetting options `pp.all).isNone
+
+initialize ran : Bool ← do
+  let env ← mkEmptyEnvironment
+  if !areSound ⟨Options.empty.setNat `maxHeartbeats 7⟩ ⟨env⟩ then throw (IO.userError "a shim does something else")
+  return true
+"""
+
 _SHIMS = {
     "addChecked": (r"\bEnvironment\b", "NewerEnvironment", "0 0"),
     "foundByKernel?": (r"\bEnvironment\b", "NewerEnvironment", "exact env.find?"),
@@ -99,15 +136,16 @@ def test_every_shim_is_tried() -> None:
 
 
 @pytest.mark.lean
-def test_each_shim_elaborates_against_the_newer_signature(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
-    source = tmp_path / "Newer.lean"
+def test_each_shim_runs_with_the_newer_signature(embedded_lean: EmbeddedLean, folder: Path) -> None:
     shims = {name: _definition(name) for name in _SHIMS}
     assert all(shim.count("| exact") == 2 for shim in shims.values())
     newer = {name: re.sub(old, new, shims[name]) for name, (old, new, _) in _SHIMS.items()}
-    source.write_text(_NEWER + "\n\n".join(newer.values()))
-    _compile(embedded_lean, source, tmp_path.resolve() / "Newer.olean")
+    _compile_text(embedded_lean, _NEWER + "\n\n".join(newer.values()) + _RUN, folder / "Newer.olean")
+    repl = Repl(attrs.evolve(embedded_lean, repl=folder).worker_command(("Init", "Newer")))
+    assert repl.banner == b"ready.\n"
+    repl.process.kill()
+    repl.close()
     older = (line for name, text in newer.items() for line in text.splitlines() if _SHIMS[name][2] not in line)
-    source.write_text(_NEWER + "\n".join(older))
     with pytest.raises(LeanInstallError) as refused:
-        _compile(embedded_lean, source, tmp_path.resolve() / "Older.olean")
-    assert len(set(re.findall(r"Newer\.lean:(\d+):\d+: error", str(refused.value)))) >= len(_SHIMS)
+        _compile_text(embedded_lean, _NEWER + "\n".join(older), folder / "Older.olean")
+    assert len(set(re.findall(r"Older\.lean:(\d+):\d+: error", str(refused.value)))) >= len(_SHIMS)

@@ -37,12 +37,12 @@ class NativeBackend:
             LeanInstallError: a program is not on ``PATH``, the project is not a Lake project, or its Lean is too old
                 or too new for the REPL.
         """
-        lake = program("lake") if self.project is not None else shutil.which("lake")
         if self.project is not None and not _is_lake_project(self.project):
             raise LeanInstallError(
                 f"{self.project} holds neither lakefile.lean nor lakefile.toml, so it is not a Lake project; "
                 "name the directory that does, and run 'lake build' in it"
             )
+        lake = program("lake") if self.project is not None else shutil.which("lake")
         lean = program("lean")
         package = None if lake is None else native_program(repl_source(), self.project)
         settings = () if self.project is None else lean_settings(self.project)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,7 @@ import attrs
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
-from leanebm.lean.backends.toolchain import pinned_version, run_tool
+from leanebm.lean.backends.toolchain import pinned_version, program, run_tool
 
 _BINARY = Path(".lake", "build", "bin", "repl")
 _LAKE_DEADLINE_S = 120.0
@@ -62,7 +61,7 @@ class PantographBackend:
         """
         if not self.binary.is_file():
             raise LeanInstallError(
-                f"there is no Pantograph at {self.binary}; build it with 'lake build repl' in its directory, "
+                f"there is no Pantograph at {self.binary}; build it with 'lake build repl' in its checkout, "
                 "or choose the embedded Lean, which needs none: --lean embedded, in Python LeanPoolConfig.embedded()"
             )
         lean_version = self._lean_version()
@@ -117,9 +116,7 @@ def _home_of(binary: Path) -> Path | None:
 
 
 def _search_path(project: Path) -> str:
-    lake = shutil.which("lake")
-    if lake is None:
-        raise LeanInstallError("'lake' is not on PATH, and only it knows the search path of a Lake project")
+    lake = program("lake")
     # Lake may say something of its own before the program that it runs does.
     argv = [lake, "env", "sh", "-c", 'echo "LEAN_PATH=$LEAN_PATH"']
     try:

@@ -39,12 +39,21 @@ def program(name: str) -> str:
         LeanInstallError: it is not on ``PATH``.
     """
     path = shutil.which(name)
+    if path is None and (_elans_folder() / name).is_file():
+        raise LeanInstallError(
+            f"{name!r} is not on PATH, and elan has put it into {_elans_folder()}: open a new shell, or type "
+            f'export PATH="{_elans_folder()}:$PATH"'
+        )
     if path is None:
         raise LeanInstallError(
             f"{name!r} is not on PATH; install a toolchain with elan (https://github.com/leanprover/elan), "
             "or choose the embedded Lean, which needs none: --lean embedded, in Python LeanPoolConfig.embedded()"
         )
     return path
+
+
+def _elans_folder() -> Path:
+    return Path(os.environ.get("ELAN_HOME") or os.path.expanduser("~/.elan"), "bin")  # noqa: PTH111 - that may not fail
 
 
 def run_tool(argv: Sequence[str], folder: Path, *, deadline_s: float = _FETCH_DEADLINE_S) -> ChildResult:
