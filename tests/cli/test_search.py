@@ -138,6 +138,7 @@ def test_what_a_run_would_refuse_a_dry_run_refuses(
         "portfolio:other=shortest_state",
         "probing:probes=['halve','decrement'],log_prob=-0.5",
         "puct:c=2.0",
+        "probing+cheap_first+portfolio:other=shortest_state,probes=['halve']",
     ],
 )
 def test_every_search_runs_resumes_and_is_recorded(leanebm_command: Leanebm, theorems: str, kind: str) -> None:

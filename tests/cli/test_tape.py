@@ -37,6 +37,7 @@ main()
 """A program that can start nothing, connect to nothing and has neither Node nor torch."""
 
 SEARCH = ("search", "--theorems", "logic:test", "--max-theorems", "3", "--budget", "3", "--ebm-path", "logic")
+STACK = ("--search", "probing+limits:probes=['assumption'],haves=1")
 
 
 def alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -79,7 +80,7 @@ def test_a_search_is_replayed_with_neither_lean_nor_node_nor_a_server_nor_torch(
     embedded_lean: EmbeddedLean, leanebm_command: Leanebm, tmp_path: Path
 ) -> None:
     assert embedded_lean.node.is_file()
-    first = leanebm_command(*SEARCH, "--output", "a", "--record", "a.jsonl.gz", "--num-workers", "1")
+    first = leanebm_command(*SEARCH, *STACK, "--output", "a", "--record", "a.jsonl.gz", "--num-workers", "1")
     assert first.exit_code == 0, first.stderr
     again = alone(tmp_path, "search", "--replay", "a.jsonl.gz", "--output", "b")
     assert again.returncode == first.exit_code, again.stderr

@@ -21,7 +21,7 @@ from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.pipeline.settings import settings_that_matter, unstructure_settings
-from leanebm.search import BestFirstSearch
+from leanebm.search import BestFirstSearch, ProbingSearch, PuctSearch, stacked
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, WeightedSum, WeightedTerm
 from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy, ToyWorld, fake_worker_argv
 
@@ -399,6 +399,31 @@ def test_a_search_with_settings_is_written_and_read_back(plugged: Any) -> None:
         read({"parts": {"search": {"kind": "plugged_parts:Patient", "patients": 3}}})
     with pytest.raises(ConfigError, match="Steps is no search: it has no run"):
         read({"parts": {"search": "plugged_parts:Steps"}})
+
+
+def test_searches_around_one_another_are_written_and_read_back(plugged: Any) -> None:
+    stack = stacked(ProbingSearch, plugged.Patient, PuctSearch)
+    parts = Parts(search=Part(stack, {"probes": ("rfl",), "patience": 2, "c": 0.5}))
+    assert read_again(RunConfig(parts=parts)).parts == parts
+    kind = "probing+plugged_parts:Patient+puct"
+    matter = settings_that_matter(RunConfig(parts=parts))
+    assert matter["parts"]["search"] == {
+        "kind": kind,
+        "probes": ["rfl"],
+        "patience": 2,
+        "c": 0.5,
+        "log_prob": -1.0,
+    }
+    assert matter["part_origins"].keys() == {"parts.search[1]"}
+    assert part_table(f"{kind}:patience=2,c=0.5") == {"kind": kind, "patience": 2, "c": 0.5}
+    with pytest.raises(ConfigError, match=r"unknown setting width \(known here: c, patience, probes, log_prob\)"):
+        read({"parts": {"search": {"kind": kind, "width": 3}}})
+    with pytest.raises(ConfigError, match=r"LimitsSearch does not build on the select.*@ \$.parts.search"):
+        read({"parts": {"search": "limits+puct"}})
+    with pytest.raises(ConfigError, match="c weighs exploration"):
+        read({"parts": {"search": {"kind": "probing+puct", "c": -1.0}}})
+    with pytest.raises(ConfigError, match="is not made of BestFirstSearch"):
+        read({"parts": {"search": "probing+plugged_parts:OneTactic"}})
 
 
 @pytest.mark.parametrize("name", ["Patient", "OneTactic"])

@@ -22,7 +22,7 @@ from leanebm.core import (
 )
 from leanebm.errors import PromptTooLong
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
-from leanebm.search import AndOrSearch, BestFirstSearch, SearchBudget, SearchConfig
+from leanebm.search import AndOrSearch, BestFirstSearch, LengthNormalisedLogProb, SearchBudget, SearchConfig
 from leanebm.search.and_or import _Graph, _Task
 from leanebm.search.scorers import DepthFirst
 from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld, check_search
@@ -75,6 +75,21 @@ async def test_without_several_goals_it_is_best_first_search(run_search: RunSear
     assert [node.expansion for node in apart.nodes] == [node.expansion for node in together.nodes]
     assert [node.state.key for node in apart.proof] == [node.state.key for node in together.proof] != []
     assert [node.status for node in apart.nodes] == [node.status for node in together.nodes]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_where_paths_meet_the_better_one_counts_as_in_best_first_search(run_search: RunSearch, seed: int) -> None:
+    world = ToyWorld.seeded(seed, num_states=60)
+    arms: Any = (AndOrSearch, BestFirstSearch)
+    apart, together = [
+        await run_search(world, "s0", search_class=arm, scorer=LengthNormalisedLogProb()) for arm in arms
+    ]
+    first, second = [
+        [(node.state.key, node.expansion, node.priority, node.depth, node.status) for node in result.nodes]
+        for result in (apart, together)
+    ]
+    assert first == second
+    assert not apart.tree_problems()
 
 
 async def test_neighbours_of_a_hopeless_goal_are_left_alone(run_search: RunSearch) -> None:

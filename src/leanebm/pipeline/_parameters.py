@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from leanebm._shown import shown
+from leanebm.search import BestFirstSearch
 
 Factory = Callable[..., Any]
 """A class, or a function that makes a part; what is given to it is given by keyword."""
@@ -67,6 +68,23 @@ def parameters_of(factory: Factory) -> Parameters:
     Raises:
         ValueError: they cannot be found out, or some can be given by position only.
     """
+    if isinstance(factory, type) and issubclass(factory, BestFirstSearch):
+        return _of_search(factory)
+    return _own_parameters(factory)
+
+
+def _of_search(search: type[BestFirstSearch]) -> Parameters:
+    """A search's own, and those of the searches that it is made of: its ``**parts`` go to the next one."""
+    found, takes_more = dict[str, Parameter](), True
+    for each in (each for each in search.__mro__ if "__init__" in vars(each)):
+        if takes_more:
+            parameters = _own_parameters(each)
+            found = {parameter.name: parameter for parameter in parameters.parameters} | found
+            takes_more = parameters.takes_more
+    return Parameters(parameters=tuple(found.values()), takes_more=takes_more)
+
+
+def _own_parameters(factory: Factory) -> Parameters:
     attributes, fields = {}, dict[str, Any]()
     if isinstance(factory, type) and attrs.has(factory):
         fields = attributes = {attribute.alias: attribute for attribute in attrs.fields(factory)}

@@ -19,6 +19,7 @@ from leanebm._shown import sentence, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline._parameters import Parameter, fields_of, parameters_of
 from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of
+from leanebm.search.stacked import stack_of
 
 
 def import_path(factory: object) -> str:
@@ -213,11 +214,10 @@ class SettingsWriter:
     ) -> Any:
         """A part's kind and its fields."""
         self._parts += 1
-        ours = [word for word, built_in in family.built_in.items() if built_in is factory]
         try:
-            kind = ours[0] if ours else import_path(factory)
-            if (origin := origin_of(factory)) is not None:
-                self.origins[path.removeprefix("$.")] = attrs.asdict(origin)
+            members = stack_of(factory)
+            kinds = [self._kind(each, family, f"{path}[{number}]") for number, each in enumerate(members)]
+            kind = "+".join(kinds) if members else self._kind(factory, family, path)
             return {"kind": kind} | self.table(fields(), path)
         except (TypeError, ValueError) as error:
             self.problems.append(f"{error} @ {path}")
@@ -252,6 +252,14 @@ class SettingsWriter:
         trial = SettingsWriter(self.read)
         trial.table([(parameter, parameter.default)], "$")
         return not trial.problems
+
+    def _kind(self, factory: object, family: Family, path: str) -> str:
+        """The word that picks a part, or where it is; noted is whose code it is."""
+        ours = [word for word, built_in in family.built_in.items() if built_in is factory]
+        kind = ours[0] if ours else import_path(factory)
+        if (origin := origin_of(factory)) is not None:
+            self.origins[path.removeprefix("$.")] = attrs.asdict(origin)
+        return kind
 
 
 def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:

@@ -6,6 +6,8 @@ Settings name a part by its ``kind``, which is one of three things:
 - a word that an installed package registers as an entry point, in the group of :class:`Family`;
 - ``package.module:Name``. The module is looked for where Python looks and, after that, in the working folder.
 
+Searches can be put around one another: ``limits+probing`` (:func:`~leanebm.search.stacked`).
+
 The rest of a part's settings are the keyword arguments of its class or factory. What a *run* supplies (a search
 needs a policy and an environment) are keyword arguments, too: a part gets those that it names, and they are no
 settings. This module says what a name means; :mod:`leanebm.pipeline.settings` reads and writes the settings.
@@ -46,6 +48,7 @@ from leanebm.search import (
     ProbingSearch,
     PuctSearch,
     WholeProofSearch,
+    stacked,
 )
 from leanebm.search.scorers import (
     BreadthFirst,
@@ -96,6 +99,9 @@ class Family:
 
     makes_bare: bool = False
     """Whether ours can be made without what a run supplies, which finds settings out that they refuse."""
+
+    is_stackable: bool = False
+    """Whether several can be put around one another: ``limits+probing``."""
 
     @property
     def a_noun(self) -> str:
@@ -195,6 +201,7 @@ FAMILIES: Final[Mapping[Any, Family]] = {
         },
         supplied=frozenset({"policy", "scorer", "environment", "certifier", "energy", "config", "observer"}),
         makes_bare=True,
+        is_stackable=True,
     ),
     EnergyModel: Family(
         noun="energy model",
@@ -333,6 +340,8 @@ def find_factory(family: Family, kind: object) -> Factory:
         raise ValueError(_choices(family, kind))  # noqa: TRY004 - a mistake like any other
     if kind in family.built_in:
         return family.built_in[kind]
+    if family.is_stackable and "+" in kind:
+        return stacked(*(find_factory(family, each.strip()) for each in kind.split("+")))
     head, colon, rest = kind.partition(":")
     if colon and head in {*family.built_in, *family.discovered}:
         raise ValueError(f"the settings of {head!r} are written key=value after the colon, not {rest!r}")

@@ -25,6 +25,7 @@ from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.pipeline._parameters import Factory, Parameter, Parameters, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
 from leanebm.pipeline.parts import FAMILIES, Part, find_factory, interface_of, is_part, is_union, members_of
+from leanebm.search.stacked import stack_of
 
 T = TypeVar("T")
 
@@ -215,7 +216,7 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
         example = family.example_of(str(kind), factory)
         if family.supplied:
             given = _structured(own, factory, parameters_of(factory).without(family.supplied), example=example)
-            if family.makes_bare and factory in family.built_in.values():
+            if family.makes_bare and {*(stack_of(factory) or [factory])} <= {*family.built_in.values()}:
                 _made(factory, dict.fromkeys(family.supplied) | given)
             return Part(factory, given)
         part = _made(factory, _structured(own, factory, parameters_of(factory), example=example))

@@ -27,6 +27,7 @@ from leanebm.search.scorers import (
     WeightedSum,
     WeightedTerm,
 )
+from leanebm.search.stacked import stacked
 from leanebm.search.tree import Rival, SearchTree
 from leanebm.search.whole_proofs import WholeProofSearch
 
@@ -65,4 +66,5 @@ __all__ = [
     "WeightedTerm",
     "WholeProofSearch",
     "conduct_search",
+    "stacked",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
@@ -9,9 +10,10 @@ from typing import Final
 
 import attrs
 
-from leanebm.core import Goal, Leaf, Node, NodeStatus, ProofState, ProofStep, TacticFate, Theorem
+from leanebm.core import Goal, Leaf, Node, NodeStatus, ProofState, ProofStep, TacticFate
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import Expansion, SearchProgress
+from leanebm.search.tree import Rival
 
 _NUMBERED: Final = re.compile(r"✝[¹²³⁰⁴-⁹]*|\?[\w.]+")
 """Names that may be other ones in a state that is equal."""
@@ -31,8 +33,7 @@ class AndOrSearch(BestFirstSearch):
     a path, as usual. If a tree is rejected, the tactic that completed it is given up.
 
     The policy, the energy model and the scorer see a task's goals alone. A node's priority is that of its best task; it
-    has an energy where its task is the whole state. Nodes keep the first path that led to them, and
-    ``config.max_frontier`` is not looked at.
+    has an energy where its task is the whole state. ``config.max_frontier`` is not looked at.
 
     And/or search is as old as N. Nilsson's *Problem-solving methods in artificial intelligence* (1971); HyperTree Proof
     Search (Lample et al., 2022, https://arxiv.org/abs/2205.11491) brought it to language models.
@@ -70,6 +71,7 @@ class AndOrSearch(BestFirstSearch):
         if candidates is not None:
             expansion.close()
         await self._appraise(progress, graph)
+        await self._reconsider(progress, graph, expansion.rivals)
         graph.give_up_if_hopeless(task)
         await self._tidy(progress, graph, expansion)
 
@@ -82,14 +84,33 @@ class AndOrSearch(BestFirstSearch):
     async def _appraise(self, progress: SearchProgress, graph: _Graph) -> None:
         """Give new tasks their energies and priorities, in one batch each, and queue them."""
         tasks = graph.take_new()
-        energies = await self._energies(progress, [task.state for task in tasks])
-        leaves = [task.leaf(progress.theorem, energy) for task, energy in zip(tasks, energies, strict=True)]
-        for task, leaf, score in zip(tasks, leaves, await self._score(progress, leaves), strict=True):
+        for task, energy in zip(tasks, await self._energies(progress, [task.state for task in tasks]), strict=True):
+            task.energy = energy
+            if task.state is task.node.state:
+                task.node.energy = energy
+        await self._rank(progress, graph, tasks)
+
+    async def _rank(self, progress: SearchProgress, graph: _Graph, tasks: Sequence[_Task]) -> None:
+        scores = await self._score(progress, [task.leaf(task.node.leaf(progress.theorem)) for task in tasks])
+        for task, score in zip(tasks, scores, strict=True):
             node, task.priority = task.node, score
             node.priority = score if node.priority is None else max(score, node.priority)
-            if task.state is node.state:
-                node.energy = leaf.energy
-        graph.queue(tasks)
+        graph.queue(task for task in tasks if task.is_open)
+
+    async def _reconsider(self, progress: SearchProgress, graph: _Graph, rivals: Sequence[Rival]) -> None:
+        """Hang nodes from better paths, and rank the tasks anew that are there or below."""
+        ways = [(rival, graph.tasks_of(rival.node)) for rival in rivals]
+        leaves = [task.leaf(rival.leaf(progress.theorem)) for rival, tasks in ways for task in tasks]
+        scores = iter(await self._score(progress, leaves))
+        for rival, tasks in ways:
+            best = max((next(scores) for _ in tasks), default=-math.inf)
+            # One that was moved may have made a cycle of another.
+            if rival.node.priority is None or best <= rival.node.priority or rival.node in rival.parent.lineage:
+                continue
+            moved = progress.tree.move(rival)
+            for node in moved:
+                node.priority = None
+            await self._rank(progress, graph, [task for node in moved for task in graph.tasks_of(node)])
 
     async def _tidy(self, progress: SearchProgress, graph: _Graph, expansion: Expansion) -> None:
         """Free a state if nothing will be run on it any more."""
@@ -110,6 +131,7 @@ class _Task:
     start: int
     stop: int
     priority: float = 0.0
+    energy: float | None = None
     is_open: bool = True
     """Whether the policy was not asked about it yet."""
 
@@ -122,8 +144,9 @@ class _Task:
     def __attrs_post_init__(self) -> None:
         self.state = self.node.state.only(self.start, self.stop)
 
-    def leaf(self, theorem: Theorem, energy: float | None) -> Leaf:
-        return attrs.evolve(self.node.leaf(theorem), state=self.state, energy=energy)
+    def leaf(self, whole: Leaf) -> Leaf:
+        """What a scorer is to see of ``whole``, its node along some path."""
+        return attrs.evolve(whole, state=self.state, energy=self.energy)
 
     def proof(self) -> list[str | ProofStep]:
         """Steps that close this task's goals where they are the first ones. Goals apart go behind bullets."""
@@ -177,12 +200,14 @@ class _Graph:
             heappush(self._queue, (-task.priority, task.node.index, task.start, task))
 
     def tasks_of(self, node: Node) -> Sequence[_Task]:
-        return self._of_node[node]
+        return self._of_node.get(node, ())
 
     def take_best(self) -> _Task | None:
         """The waiting task of highest priority among those that the root may need; ``None`` if there is none."""
         while self._queue:
-            *_, task = heappop(self._queue)
+            priority, *_, task = heappop(self._queue)
+            if not task.is_open or -priority != task.priority:
+                continue  # it was queued again, along a better path
             if self._is_needed(task):
                 return task
             self._put_aside.append(task)

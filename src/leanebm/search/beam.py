@@ -41,7 +41,10 @@ class BeamSearch(BestFirstSearch):
 
     def select(self, progress: SearchProgress) -> Node:
         """The best node of the shallowest depth at which this round has places left."""
-        return progress.frontier.take(self._levels_of(progress).take(self.width))
+        levels = self._levels_of(progress)
+        while (node := levels.take(self.width)) not in progress.frontier:
+            pass  # a search around this one took it
+        return progress.frontier.take(node)
 
     async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
         levels = self._levels_of(progress)
