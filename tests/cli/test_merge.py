@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,29 @@ def test_shares_become_one_run(leanebm_command: Leanebm, shares: list[str]) -> N
     assert json.loads(leanebm_command("summary", "runs/all", "--json").stdout)["proved"] == 3
     resumed = ("search", "--theorems", "theorems.txt", "--output", "runs/all", "--resume")
     assert "searching 0 theorems (3 done before)" in leanebm_command(*resumed).stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("summary", "runs/shared"),
+        ("export", "runs/shared", "--output", "pairs.jsonl"),
+        ("compare", "runs/shared", "runs/shared"),
+        ("view", "runs/shared", "--text"),
+        ("view", "runs/shared", "--text", "--theorem", "line_2"),
+    ],
+)
+def test_a_folder_with_parts_is_read_as_what_it_will_be_merged_to(
+    leanebm_command: Leanebm, shares: list[str], command: tuple[str, ...]
+) -> None:
+    for share in shares:
+        shutil.copytree(f"{share}/trajectory", "runs/shared/trajectory", dirs_exist_ok=True)
+    before = leanebm_command(*command)
+    assert before.exit_code == 0
+    assert leanebm_command("merge", "runs/shared").exit_code == 0
+    after = leanebm_command(*command)
+    assert (after.exit_code, after.stdout) == (0, before.stdout)
+    assert before.stdout or Path("pairs.jsonl").stat().st_size
 
 
 def test_what_cannot_be_merged_is_one_message(leanebm_command: Leanebm, shares: list[str]) -> None:

@@ -252,7 +252,8 @@ def test_workers_share_a_folder_by_the_same_command(leanebm_command: Leanebm, th
         (["--shard", "1/2"], "add --engine shards"),
         (["--engine", "shards", "--shard", "3/2"], "there is no share 3 of 2"),
         (["--engine", "shards", "--record", "tape.jsonl"], "a recording is of one process"),
-        (["--ray-address", "local"], "--ray-address and --longest-first are for --engine ray"),
+        (["--ray-address", "local"], "--ray-address is for --engine ray"),
+        (["--longest-first", "runs/b"], "--longest-first is for workers"),
         (["--engine", "ray", "--ray-address", "nonsense"], "'nonsense' is neither HOST:PORT nor 'local'"),
     ],
 )

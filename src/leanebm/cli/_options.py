@@ -412,7 +412,7 @@ _ENGINE = (
         "--longest-first",
         type=click.Path(path_type=Path),
         metavar="RUN",
-        help="With --engine ray, begin with what took longest in that earlier run.",
+        help="With --engine shards or ray, begin with what took longest in that earlier run.",
     ),
 )
 
@@ -437,14 +437,17 @@ def engine_options(command: C) -> C:
             raise click.UsageError(
                 "a share is for workers that share a folder: add --engine shards, or leave out --shard"
             )
-        if engine_name != "ray" and (ray_address, longest_first) != (None, None):
-            raise click.UsageError("--ray-address and --longest-first are for --engine ray")
+        if engine_name != "ray" and ray_address is not None:
+            raise click.UsageError("--ray-address is for --engine ray")
+        if longest_first is not None and (engine_name == "local" or shard is not None):
+            raise click.UsageError("--longest-first is for workers that take one theorem after the other: leave it out")
+        known = () if longest_first is None else read_trajectory(longest_first).records
+        expected_s = {record.theorem.name: record.wall_s for record in known}
         engine: Engine = LocalEngine()
         if engine_name == "shards":
-            engine = ShardsEngine(share=None if shard is None else Share.parse(shard), expires_s=lease_s)
+            share = None if shard is None else Share.parse(shard)
+            engine = ShardsEngine(share=share, expires_s=lease_s, expected_s=expected_s)
         if engine_name == "ray":
-            known = () if longest_first is None else read_trajectory(longest_first).records
-            expected_s = {record.theorem.name: record.wall_s for record in known}
             engine = RayEngine(address=ray_address, expected_s=expected_s, lease_s=lease_s)
         return command(engine=engine, **parameters)
 

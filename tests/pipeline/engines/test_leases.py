@@ -57,12 +57,14 @@ def test_many_workers_at_once_claim_each_item_once(join: Join) -> None:
     assert sorted(claimed) == sorted(names)
 
 
-def test_what_is_done_is_claimed_by_nobody(join: Join) -> None:
+def test_what_is_done_is_claimed_by_nobody(join: Join, clock: Clock) -> None:
     one, other = join("one", "a"), join("other", "a")
     assert one.claim() == "a"
+    assert other.claim() is None
+    clock.now_s += EXPIRES_S  # so that it is slow
     one.end("a", is_final=True)
     one.leave()
-    assert other.claim() is None  # although its last look is older than that
+    assert other.claim() is None, "although its last look is older than that"
     other.beat()
     assert other.is_done("a")
     assert not other.is_waiting_for_others()

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar, final
 import attrs
 
 from leanebm._shown import named_repr
+from leanebm.pipeline.engines._order import longest_first
 from leanebm.pipeline.engines.engine import Ended, Job
 
 T = TypeVar("T")
@@ -50,9 +51,8 @@ class Leases(Generic[T]):
     def __init__(
         self, job: Job[T], *, expected_s: Mapping[str, float], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        usual_s = statistics.median(expected_s.values()) if expected_s else 0.0
         items = {job.name_of(item): item for item in job.items}
-        names = sorted(items, key=lambda name: expected_s.get(name, usual_s), reverse=True)
+        names = longest_first(items, expected_s)
         self._open = {name: _Lease(items[name]) for name in names}
         self._ended: list[Ended] = []
         self._took_s: list[float] = []

@@ -7,7 +7,7 @@ import logging
 import re
 import socket
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar, final
 
@@ -17,6 +17,7 @@ from attrs.validators import gt
 from leanebm.errors import ConfigError
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.engines._leases import BEATS_TO_EXPIRE, MAX_CLAIMS, Leases
+from leanebm.pipeline.engines._order import longest_first
 from leanebm.pipeline.engines.engine import Ended, Job, Station
 from leanebm.pipeline.engines.local_engine import work_on_all
 from leanebm.pipeline.events import Observer
@@ -80,6 +81,9 @@ class ShardsEngine:
     """Seconds without a sign of life after which a worker's items are given to others; the folder's file system must
     show a file's new content in less."""
 
+    expected_s: Mapping[str, float] = attrs.field(factory=dict, repr=False)
+    """How long items are expected to take, by their names; the longest are claimed first."""
+
     @property
     def shares_folder(self) -> bool:
         """It does."""
@@ -95,7 +99,8 @@ class ShardsEngine:
             worker = f"{re.sub(r'[^A-Za-z0-9-]', '-', socket.gethostname())[:40]}-{uuid.uuid4().hex[:8]}"
             async with job.open(job.items, observer, part=worker) as station:
                 items = {job.name_of(item): item for item in station.waiting}
-                leases = Leases(job.path / LEASES_FOLDER, worker, items, expires_s=self.expires_s)
+                names = longest_first(items, self.expected_s)
+                leases = Leases(job.path / LEASES_FOLDER, worker, names, expires_s=self.expires_s)
                 async with _open_desk(leases, self.expires_s / BEATS_TO_EXPIRE) as desk, together() as tasks:
                     for _ in range(min(station.concurrency, len(items))):
                         tasks.create_task(desk.work_in_turn(station, items))
