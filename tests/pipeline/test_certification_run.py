@@ -306,7 +306,7 @@ async def test_what_is_only_recorded_of_another_lean_is_told_as_unconfirmed(
     assert report.unconfirmed == (f"{name.replace('_', ' ')} {value!r}", "statement 'Q'", "axioms ()")
 
 
-@pytest.mark.parametrize("change", [{"leanebm_version": "9.9"}, {"vouched_for_by": "Lean, as leanebm runs it"}])
+@pytest.mark.parametrize("change", [{"leanebm_version": "9.9"}, {"vouched_for_by": "the Lean that leanebm started"}])
 async def test_who_is_said_to_have_decided_is_no_confirmation(tmp_path: Path, change: dict[str, str]) -> None:
     (report,) = await CertificationRun(FAKE_LEAN, [recorded(tmp_path, **change)]).run()
     [(name, value)] = change.items()

@@ -64,7 +64,7 @@ class Certificate:
     @property
     def vouched_for_by(self) -> str:
         """Whose word the certificate is, in words: a program of the user's own can say anything."""
-        return "Lean, as leanebm runs it" if self.backend in OUR_BACKENDS else "a program of the user's own"
+        return "the Lean that leanebm started" if self.backend in OUR_BACKENDS else "a program of the user's own"
 
     @property
     def source_sha256(self) -> str:

@@ -173,7 +173,8 @@ _SENTENCES: Final = {
         "Ask the policy for more candidates per state, or for more varied ones."
     ),
     SearchOutcome.BUDGET_SPENT: (
-        "Not proved: a limit ended the search while there were states left to try. Give it a larger budget."
+        "Not proved: a limit ended the search while there were states left to try. "
+        "If it is true, a larger budget may help."
     ),
     SearchOutcome.REJECTED: (
         "Not proved: the search believed in at least one proof, and certification rejected it. The rejections say why."

@@ -192,7 +192,8 @@ class Shard(Generic[R, T]):
             TrajectoryError: the file is damaged, or is gone.
         """
         try:
-            table = pq.read_table(self.path, schema=self.format.schema, page_checksum_verification=True)
+            with open_regular(self.path) as file:  # not by its path, which Arrow takes for UTF-8
+                table = pq.read_table(file, schema=self.format.schema, page_checksum_verification=True)
             table.validate(full=True)  # text that is not UTF-8, lists that reach beyond their end …
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise TrajectoryError(f"{self.path} cannot be read: {reason(error)}") from error

@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.core import SearchOutcome, Theorem
+from leanebm.core import Candidate, SearchOutcome, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
 from leanebm.pipeline import EnergyConfig, Observer, Parts, ProofAttempt, ProofRun, RunConfig, read_context, theorem_of
 from leanebm.pipeline.events import PipelineEvent, StageFinished, StageStarted
 from leanebm.policy import PolicyClientConfig
-from leanebm.search import BestFirstSearch
+from leanebm.search import BestFirstSearch, SearchBudget
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -69,6 +69,40 @@ async def test_tactics_that_fall_short_are_told_why(
     assert not attempt.is_proved
     for word in words:
         assert word in attempt.sentence
+
+
+@pytest.mark.parametrize(
+    ("moves", "budget", "words"),
+    [
+        ({"2": {"one": "1"}, "1": {}}, 8, ["every state", "A larger budget changes nothing"]),
+        ({"2": {}}, 8, ["Lean refused all that the policy proposed", "(2 tactics)", "more --candidates"]),
+        ({"2": {"one": "1", "two": "3"}, "1": {}, "3": {}}, 1, ["Not proved within 1 expansion (--budget)"]),
+        (
+            {"2": {"one": "1"}, "1": {}, "¬ (2)": {"simp": "∎"}},
+            8,
+            ["and false: `simp` proves its negation."],
+        ),
+    ],
+)
+async def test_the_advice_fits_how_the_search_ended(
+    config: RunConfig, toy_bench: ToyBench, moves: dict[str, Any], budget: int, words: list[str]
+) -> None:
+    policy = ScriptedPolicy(script={}, default=[Candidate(tactic, -1.0) for tactic in ("one", "two")])
+    limited = attrs.evolve(config, search=attrs.evolve(config.search, budget=SearchBudget(max_expansions=budget)))
+    opening = toy_bench(ToyWorld(moves=moves), policy=policy)
+    attempt = await ProofRun(limited, Theorem(name="two", statement="2"), opening=opening).run()
+    assert not attempt.is_proved
+    for word in words:
+        assert word in attempt.sentence
+
+
+@pytest.mark.lean
+async def test_what_is_false_is_called_false(embedded_lean: object) -> None:
+    assert embedded_lean is not None
+    quick = attrs.evolve(RunConfig(), search=attrs.evolve(RunConfig().search, budget=SearchBudget(max_expansions=1)))
+    for statement, refutation in {"(n : Nat) : n < 5": "h 10", "∀ p q : Prop, p ∨ q → p": "h False True"}.items():
+        attempt = await ProofRun(quick, statement).run()
+        assert attempt.sentence.startswith(f"Not proved, and false: `exact fun h => absurd ({refutation}) "), statement
 
 
 async def test_a_cheat_is_found_and_rejected(config: RunConfig, toy_bench: ToyBench) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from leanebm._viewer import TREE_COLUMNS
 from leanebm.errors import ConfigError
+from leanebm.pipeline import Results
+from leanebm.pipeline.view.page import write_view
 from leanebm.pipeline.view.run_view import RunView, view_file
 from leanebm.testing import LOST, ToyWorld
 from leanebm.trajectory import read_trajectory
@@ -76,3 +79,13 @@ def test_a_folder_without_a_run_is_a_mistake_unless_a_run_is_awaited(tmp_path: P
     with pytest.raises(ConfigError, match="give a run's folder"):
         RunView(tmp_path).as_json()
     assert RunView(tmp_path, may_be_empty=True).as_json()["theorems"] == []
+
+
+async def test_a_run_whose_path_is_no_text_is_shown_and_exported(searched: MakeSearched, tmp_path: Path) -> None:
+    run = await searched("run", {"n8": "8"})
+    named = run.with_name(os.fsdecode(b"run-\xff"))
+    run.rename(named)
+    assert RunView(named).as_json()["name"].endswith("run-\\udcff")
+    assert write_view(named).is_file()
+    assert Results(named).write("theorems", tmp_path / "theorems.jsonl") == 1
+    assert Results(named).arrow("nodes")["run"][0].as_py().endswith("run-\\udcff")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from attrs.validators import ge, instance_of
 
 from leanebm._extras import extra_needed
-from leanebm._shown import fitting_repr, hint
+from leanebm._shown import fitting_repr, hint, printable
 from leanebm.core import TacticFate
 from leanebm.core.proof_script import is_turned
 from leanebm.data import KnownProof, write_tactic_pairs
@@ -169,7 +169,7 @@ class Results:
                 values = {name: getattr(record, name) for name in names if hasattr(record, name)}
                 certificate = record.certificate
                 yield values | {
-                    "run": str(path),
+                    "run": printable(str(path)),
                     "theorem": record.theorem.name,
                     "statement": record.theorem.display,
                     "header": record.theorem.header,
@@ -184,13 +184,13 @@ class Results:
         for path in self.paths:
             for table in read_trajectory(path).tables():
                 for row in table.drop_columns(["attempts"]).to_pylist():
-                    yield {"run": str(path), **row}
+                    yield {"run": printable(str(path)), **row}
 
     def _tactics(self) -> Iterator[Mapping[str, Any]]:
         for path in self.paths:
             for row in read_trajectory(path).rows():
                 of_node = {
-                    "run": str(path),
+                    "run": printable(str(path)),
                     "run_id": row.run_id,
                     "theorem": row.theorem,
                     "outcome": row.outcome.value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, final
 
 import attrs
@@ -26,14 +27,14 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
-from leanebm.core.theorem_text import imported_modules, is_covered, lean_commands, normalized
+from leanebm.core.theorem_text import imported_modules, is_covered, lean_commands, normalized, split_binders
 from leanebm.data import theorem_problems
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, LeanError
 from leanebm.pipeline.config import Parts, RunConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.search import SearchConfig, SearchProgress
+from leanebm.search import SearchBudget, SearchConfig, SearchProgress
 from leanebm.storage import read_regular
 
 _MAX_SHOWN_CHARS: Final = 20_000
@@ -106,7 +107,11 @@ class ProofAttempt:
             "",
             self.sentence,
             f"axioms: {', '.join(certificate.axioms) or 'none'}",
-            *([f"library facts taken on trust of the package's hash: {trusted}"] if trusted else []),
+            *(
+                [f"library facts not checked again, since the package's hash vouches for them: {trusted}"]
+                if trusted
+                else []
+            ),
             f"checked by Lean {certificate.lean_version} ({certificate.backend})",
             f"vouched for by {certificate.vouched_for_by}",
         ]
@@ -224,7 +229,62 @@ async def attempt(
     if tactics:
         return await _replay(theorem, tactics, bench, observer)
     with stage(observer, "searching") as searching:
-        return _attempt_of(await bench.start_search(search, _Reporter(searching)).run(theorem))
+        result = await bench.start_search(search, _Reporter(searching)).run(theorem)
+    found = _attempt_of(result)
+    if result.outcome not in (SearchOutcome.EXHAUSTED, SearchOutcome.BUDGET_SPENT):
+        return found
+    with stage(observer, "refuting"):
+        refutation = await _refutation(theorem, bench)
+    if refutation is not None:
+        return attrs.evolve(found, sentence=f"Not proved, and false: `{refutation}` proves its negation.")
+    return attrs.evolve(found, sentence=_shortfall(result, search.budget))
+
+
+_VALUES: Final = ("0", "1", "10", "0 0", "0 1", "1 0", "2 3", "False", "True", "False True", "True False")
+
+_REFUTATIONS: Final = (
+    *("decide", "simp", "omega"),
+    *(f"exact fun h => absurd (h {values}) (by decide)" for values in _VALUES),
+)
+"""Tried on the negation of what was not proved: all of them together take less than a second, mostly."""
+
+
+async def _refutation(theorem: Theorem, bench: Workbench) -> str | None:
+    """A tactic that proves the negation; ``None`` if none of a few does, or Lean cannot be asked."""
+    if theorem.statement is None:
+        return None
+    binders, proposition = split_binders(theorem.statement)
+    closed = f"∀ {binders}, {proposition}" if binders else proposition
+    negation = attrs.evolve(theorem, statement=f"¬ ({closed})")
+    with suppress(LeanError):  # what it is asked for is a hint: no statement may be the worse for it
+        async with bench.environment.open(negation) as session:
+            for tactic in _REFUTATIONS:
+                if isinstance(await session.run_tactic(session.root, tactic), ProofFinished):
+                    return tactic
+    return None
+
+
+def _shortfall(result: SearchResult, budget: SearchBudget) -> str:
+    """Why there is no proof, with the advice that fits how the search ended."""
+    spent = result.statistics
+    if result.outcome is SearchOutcome.EXHAUSTED:
+        if len(result.nodes) > 1:
+            return f"{result.outcome.sentence} A larger budget changes nothing."
+        return (
+            f"Not proved: Lean refused all that the policy proposed for the statement itself "
+            f"({counted(spent.tactic_calls, 'tactic')}), so a larger budget changes nothing. If it is true, ask for "
+            "more --candidates, or another policy."
+        )
+    reached = [f"{counted(budget.max_expansions, 'expansion')} (--budget)"] * (
+        spent.expansions >= budget.max_expansions
+    )
+    if budget.max_tactic_calls is not None and spent.tactic_calls >= budget.max_tactic_calls:
+        reached.append(f"{counted(budget.max_tactic_calls, 'tactic call')} (max_tactic_calls)")
+    if budget.max_wall_s is not None and spent.wall_s >= budget.max_wall_s:
+        reached.append(f"{budget.max_wall_s:g} s (--wall-s)")
+    if not reached:
+        return "Not proved: some states were left out, because too many were open or a prompt was too long."
+    return f"Not proved within {' and '.join(reached)}; states were left to try. If it is true, more may help."
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pyarrow.compute as pc
 
-from leanebm._shown import counted, hint, shown
+from leanebm._shown import counted, hint, printable, shown
 from leanebm._viewer import TREE_COLUMNS, theorem_json, tree_json
 from leanebm.errors import ConfigError
 from leanebm.pipeline.search.summary import is_remembered
@@ -67,7 +67,7 @@ class RunView:
             raise ConfigError(f"{self.path} has no such theorem:", [f"{asked} @ --theorem"])
         runs = trajectory.runs
         return {
-            "name": str(self.path),
+            "name": printable(str(self.path)),
             "about": f"{_about(runs[-1])}; {counted(len(records), 'theorem')}" if runs else "nothing yet",
             "notes": _notes(runs),
             "theorems": [
