@@ -243,6 +243,7 @@ def test_workers_share_a_folder_by_the_same_command(leanebm_command: Leanebm, th
         result = leanebm_command(*command)
         assert result.exit_code == 0
         assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
+    assert leanebm_command(*command, "--dry-run").exit_code == 0
     assert leanebm_command(*command, "--budget", "7").exit_code == 2, "an unlike worker is refused"
 
 

@@ -107,3 +107,43 @@ async def test_nothing_is_moved_from_under_a_writer(
     async with ShardWriter(tmp_path, shard_format, run=make_run(), part=part):
         with pytest.raises(TrajectoryError, match="another process is writing"):
             merge_shards([tmp_path], tmp_path, shard_format)
+
+
+async def test_what_is_not_merged_is_not_removed(tmp_path: Path, shard_format: Format, write: Write) -> None:
+    await write(tmp_path, "run-a", "t1", part="a")
+    await write(tmp_path / "b", "run-b", "t2", part="deeper")
+    (tmp_path / "a" / "notes.txt").write_text("mine")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "notes.txt").write_text("mine")
+    for _ in range(2):
+        merge_shards([tmp_path], tmp_path, shard_format)
+        assert found(tmp_path, shard_format) == {"t1": "run-a"}
+        assert found(tmp_path / "b", shard_format) == {"t2": "run-b"}
+        assert len(list(tmp_path.glob("*/notes.txt"))) == 2
+        assert not (tmp_path / "a" / ".lock").exists()
+
+
+async def test_workers_that_found_nothing_leave_what_they_signed_with(
+    tmp_path: Path, shard_format: Format, write: Write
+) -> None:
+    for part in "ab":
+        await write(tmp_path / "of-workers", f"run-{part}", part=part)
+    for into in (tmp_path / "one", tmp_path / "of-workers"):
+        for _ in range(2):
+            merge_shards([tmp_path / "of-workers"], into, shard_format)
+            assert [run.run_id for run in read_shards(into, shard_format).runs] == ["run-a"]
+            assert found(into, shard_format) == {}
+        await write(into, "run-c", "t1", part="c")
+
+
+async def test_what_is_done_at_the_end_is_done_alone(tmp_path: Path, shard_format: Format, write: Write) -> None:
+    await write(tmp_path, "run-a", "t1", part="a")
+
+    def finish() -> None:
+        with pytest.raises(TrajectoryError, match="another process is writing"):
+            merge_shards([tmp_path], tmp_path, shard_format)
+        assert not list(tmp_path.glob("*/"))
+        (tmp_path / "finished").touch()
+
+    merge_shards([tmp_path], tmp_path, shard_format, finish=finish)
+    assert (tmp_path / "finished").exists()

@@ -87,7 +87,7 @@ def search(
         )
     if dry_run:
         tape.check(config)
-        SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway).check()
+        SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway, engine=engine).check()
         echo(_plan(chosen, output), err=True)
         echo(to_toml(config), nl=False)
         return

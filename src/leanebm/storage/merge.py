@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -13,23 +14,40 @@ from filelock import Timeout
 
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import not_written, sync_directory
-from leanebm.storage.shard import R, Shard, ShardFormat, T, next_number, own_shard_paths, read_shards, shard_paths
+from leanebm.storage.shard import (
+    TEMPORARY_PATTERN,
+    R,
+    Shard,
+    ShardFormat,
+    T,
+    next_number,
+    own_shard_paths,
+    read_shards,
+    shard_paths,
+)
 from leanebm.storage.shard_writer import lock_of
+
+_log = logging.getLogger(__name__)
 
 
 def merge_shards(
-    folders: Sequence[str | os.PathLike[str]], into: str | os.PathLike[str], shard_format: ShardFormat[R, T]
+    folders: Sequence[str | os.PathLike[str]],
+    into: str | os.PathLike[str],
+    shard_format: ShardFormat[R, T],
+    *,
+    finish: Callable[[], None] | None = None,
 ) -> None:
     """Bring the shards of ``folders``, and of the parts in them, together in ``into``.
 
     Shards are moved or copied whole, in their order, so that the same records count as before, and those of earlier
     folders before those of later ones. What is there already is left out. If it is stopped, what was found is still all
-    there, and it can be done again.
+    there, and it can be done again. Only what a worker writes is removed: in its part, other files stay.
 
     Args:
         folders: what to merge; only shards of ``into`` itself are moved.
         into: one of them, or a folder of its own.
         shard_format: what the shards hold.
+        finish: is called at the end, while nobody else can write to ``into``.
 
     Raises:
         ConfigError: the folders' runs differ in what results depend on, or ``into`` cannot be written to.
@@ -44,7 +62,9 @@ def merge_shards(
                 locks.enter_context(lock_of(folder).acquire(timeout=0))
             _gather(sources, into, shard_format)
             for part in _parts(into):
-                shutil.rmtree(part)
+                _remove(part)
+            if finish is not None:
+                finish()
     except Timeout as error:
         raise TrajectoryError(f"another process is writing to {into}; wait for it, or stop it") from error
     except OSError as error:
@@ -69,19 +89,34 @@ def _parts(folder: Path) -> Iterator[Path]:
 
 
 def _gather(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]) -> None:
-    own = set(own_shard_paths(into))
-    seen: set[tuple[str, str]] = set()
+    """Put a shard of each record into ``into``; one that holds what is there already stays where it is."""
+
+    def records_of(path: Path) -> set[tuple[str, str]]:
+        return {(record.run_id, record.theorem.name) for record in Shard.open(path, shard_format).records}
+
+    own = own_shard_paths(into)
+    others = [path for path in chain.from_iterable(map(shard_paths, (into, *folders))) if path not in own]
+    seen = set().union(*map(records_of, own))
     number = next_number(into)
-    for path in [*own, *(path for path in chain.from_iterable(map(shard_paths, (into, *folders))) if path not in own)]:
+    for path in others:
         if not path.exists():  # moved already: `into` is one of the folders
             continue
-        found = {(record.run_id, record.theorem.name) for record in Shard.open(path, shard_format).records}
-        if path not in own and found - seen:
+        if new := records_of(path) - seen:
             _put(path, into / f"part-{number:06d}.parquet", move=path.is_relative_to(into))
             number += 1
-        elif path not in own and path.is_relative_to(into):
-            path.unlink()
-        seen |= found
+            seen |= new
+    if number == 0 and others:  # nothing was found: what the workers signed with says how they would have
+        _put(others[0], into / f"part-{number:06d}.parquet", move=others[0].is_relative_to(into))
+
+
+def _remove(part: Path) -> None:
+    """Remove what a worker wrote to its part, all of which is in the folder itself by now."""
+    for path in [*own_shard_paths(part), *part.glob(TEMPORARY_PATTERN), part / ".lock"]:
+        path.unlink(missing_ok=True)
+    try:
+        part.rmdir()
+    except OSError:
+        _log.warning("%s stays: there is something else in it, which was not merged", part)
 
 
 def _put(path: Path, target: Path, *, move: bool) -> None:

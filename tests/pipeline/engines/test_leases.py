@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import attrs
 import pytest
 
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline.engines._leases import MAX_CLAIMS, Leases
 
 EXPIRES_S = 60.0
@@ -63,12 +67,39 @@ def test_what_is_done_is_claimed_by_nobody(join: Join, clock: Clock) -> None:
     assert other.claim() is None
     clock.now_s += EXPIRES_S  # so that it is slow
     one.end("a", is_final=True)
+    assert join("late", "a").claim() is None
     one.leave()
     assert other.claim() is None, "although its last look is older than that"
     other.beat()
     assert other.is_done("a")
     assert not other.is_waiting_for_others()
-    assert join("late", "a").claim() is None
+
+
+def test_what_was_done_and_waits_all_the_same_is_done_again_by_one_of_those_who_come(join: Join) -> None:
+    before = join("before")
+    assert [before.claim() for _ in "abc"] == ["a", "b", "c"]
+    for name in "abc":
+        before.end(name, is_final=True)
+    before.leave()
+    one, other = join("one", "ab"), join("other", "ab")  # of c, there is a result
+    assert [one.claim(), other.claim(), one.claim(), other.claim()] == ["a", "b", None, None]
+    assert one.is_waiting_for_others()
+    one.end("a", is_final=True)
+    one.leave()
+    other.beat()
+    assert other.is_done("a")
+    assert other.claim() is None
+    other.end("b", is_final=True)
+    assert not other.is_waiting_for_others()
+    other.leave()
+    for number in range(2, MAX_CLAIMS):
+        later = join(f"later-{number}", "a")
+        assert later.claim() == "a"
+        later.end("a", is_final=True)
+        later.leave()
+    last = join("last", "a")
+    assert last.claim() is None, "one that is refused again and again is done"
+    assert not last.given_up()
 
 
 def test_a_dead_workers_items_are_claimed_again_when_its_heart_was_not_heard_for_long_enough(
@@ -149,9 +180,15 @@ def test_what_was_lost_is_left_to_the_others_and_given_up_in_the_end(join: Join)
     assert not last.is_waiting_for_others()
 
 
-def test_a_claim_without_a_name_is_somebodys_until_it_is_old(join: Join, clock: Clock, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", bytes(8), b"\xff", b"a/b", b"..", b"x" * 400, b"one\n", None])
+def test_a_claim_without_a_name_is_somebodys_until_it_is_old(
+    join: Join, clock: Clock, tmp_path: Path, content: bytes | None
+) -> None:
     (tmp_path / "leases").mkdir()
-    (tmp_path / "leases" / "a.0").touch()
+    if content is None:
+        (tmp_path / "leases" / "a.0").mkdir()
+    else:
+        (tmp_path / "leases" / "a.0").write_bytes(content)
     heir = join("heir", "a")
     assert heir.claim() is None
     assert heir.is_waiting_for_others()
@@ -164,6 +201,48 @@ def test_names_of_theorems_cannot_be_taken_for_other_files(join: Join) -> None:
     one = join("one", names)
     assert [one.claim() for _ in names] == names
     assert join("other", names).claim() is None
+
+
+@pytest.mark.parametrize("content", [b"", bytes(8), b"\xff", None])
+def test_a_heart_that_beats_in_no_way_of_ours_is_heard_as_one_that_stands_still(
+    join: Join, clock: Clock, tmp_path: Path, content: bytes | None
+) -> None:
+    heart = tmp_path / "leases" / "workers" / "broken"
+    heart.parent.mkdir(parents=True)
+    heart.mkdir() if content is None else heart.write_bytes(content)
+    (tmp_path / "leases" / "a.0").write_text("broken")
+    heir = join("heir", "a")
+    assert heir.claim() is None
+    clock.now_s += EXPIRES_S
+    heir.beat()
+    assert heir.claim() == "a"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [(errno.ENOSPC, TrajectoryError, "No space left on device"), (errno.EROFS, ConfigError, "choose another place")],
+)
+def test_a_disk_that_fails_later_on_is_one_message(
+    join: Join, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], said: str
+) -> None:
+    one, other = join("one", "abcd"), join("other", "abcd")
+    assert [one.claim(), one.claim(), other.claim()] == ["a", "b", "c"]
+    one.beat()
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "write_text", fail)
+    for attempt in (
+        one.beat,
+        one.claim,
+        one.is_waiting_for_others,
+        partial(other.end, "c", is_final=True),
+        partial(one.end, "b", is_final=False),
+    ):
+        with pytest.raises(kind, match=f"leases c.*{said}"):
+            attempt()
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:

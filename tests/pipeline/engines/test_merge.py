@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,56 @@ async def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     (one / "attempt-2").mkdir()
     with pytest.raises(ConfigError, match="several times"):
         merge([one])
+
+
+async def test_a_merge_into_another_folder_that_was_stopped_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [await searched(tmp_path / f"machine-{number}", number, 2) for number in (1, 2)]
+    before, into = records(parts[0]) | records(parts[1]), tmp_path / "merged"
+    for most in range(12):  # files that are put in place before it is stopped
+
+        def stumble(path: Path, target: Path, left: list[None] = [None] * most, replace: Any = Path.replace) -> Path:
+            if not left:
+                raise KeyboardInterrupt
+            left.pop()
+            moved: Path = replace(path, target)
+            return moved
+
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Path, "replace", stumble)
+            merge(parts, into)
+    for _ in range(2):
+        assert merge(parts, into) == into
+        assert records(into) == before
+        assert read_run_config(into) == toy.CONFIG
+    assert len(read_trajectory(into).shards) == len([shard for part in parts for shard in shards_with_records(part)])
+    (into / "notes.txt").write_text("mine")
+    merge(parts, into)
+    with pytest.raises(ConfigError, match="is not empty"):
+        merge(parts[:1], into)
+
+
+def shards_with_records(folder: Path) -> list[Any]:
+    return [shard for shard in read_trajectory(folder).shards if shard.records]
+
+
+async def test_a_folder_with_other_things_is_not_merged_into(tmp_path: Path) -> None:
+    part = await searched(tmp_path / "machine", 1, 2)
+    (tmp_path / "photos" / "2026").mkdir(parents=True)
+    (tmp_path / "photos" / "2026" / "me.jpg").touch()
+    with pytest.raises(ConfigError, match="is not empty"):
+        merge([part], tmp_path / "photos")
+
+
+async def test_a_run_whose_workers_found_nothing_is_merged_and_gone_on_with(tmp_path: Path) -> None:
+    folder = await searched(tmp_path / "one", 9, 9)  # there are eight theorems
+    (folder / "config.toml").unlink()
+    for into in (tmp_path / "other", folder):
+        assert merge([folder], into) == into
+        assert records(into) == {}
+        await searched(into, 1, 4)
+        assert records(into)
 
 
 async def test_a_run_of_one_process_is_merged_into_itself(tmp_path: Path) -> None:

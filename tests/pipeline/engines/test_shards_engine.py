@@ -18,6 +18,7 @@ import toy_workers as toy
 from letters_job import LettersJob
 from toy_workers import THEOREMS, toy_worker
 
+from leanebm.core import Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import LocalEngine, LogObserver, SearchRun, ShardsEngine, Share, merge, summarise_run
 from leanebm.trajectory import read_trajectory
@@ -104,6 +105,28 @@ async def test_a_worker_that_comes_late_finds_nothing_to_do_and_the_folder_can_b
     resumed = SearchRun(toy.CONFIG, THEOREMS, tmp_path, resume=True, opening=toy.open_slow)
     await resumed.run()
     assert searches(tmp_path) == found
+
+
+async def test_a_statement_that_was_refused_is_searched_once_it_is_mended(tmp_path: Path) -> None:
+    def worker(statement: str) -> SearchRun:
+        theorems = [Theorem(name="mended", statement=statement), THEOREMS[1]]
+        return SearchRun(toy.CONFIG, theorems, tmp_path, engine=ShardsEngine(), opening=toy.open_slow)
+
+    for _ in range(2):
+        run = worker("no number")
+        await run.run()
+        assert [refusal.rpartition(" @ ")[2] for refusal in run.refusals] == ["mended"]
+    await worker("3").run()
+    assert outcomes(tmp_path).keys() == {"mended", THEOREMS[1].name}
+
+
+async def test_what_was_deleted_is_searched_again(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+    await toy_worker(tmp_path).run()
+    for path in tmp_path.glob("trajectory/*/part-000001.parquet"):
+        path.unlink()
+    assert outcomes(tmp_path) != undisturbed
+    await toy_worker(tmp_path).run()
+    assert outcomes(tmp_path) == undisturbed
 
 
 async def test_unlike_workers_are_refused(tmp_path: Path) -> None:

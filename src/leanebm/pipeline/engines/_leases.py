@@ -4,7 +4,7 @@
 
     leases/
       NAME.0  NAME.1 …   claims; each holds its worker's name, or RELEASED
-      NAME.done          somebody's result is on the disk
+      NAME.done          somebody's result is on the disk; holds that worker's name
       workers/WORKER     changes with every beat of that worker's heart; gone when it has left in good order
 
 Three things are relied upon, and no more. Of several who create one file exclusively, one succeeds. Who opens a file
@@ -13,15 +13,18 @@ when another one has seen no beat for so long *by its own clock*, so that what t
 
 A file is never removed and never changes hands. Who takes over from a dead worker creates the next claim, and again one
 alone succeeds. Thus a listing may be old: what follows from an old one is an attempt that fails.
+
+What the files say is not trusted to be what a worker wrote: a machine that goes down leaves empty files, or zeros.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, final
 
@@ -37,6 +40,9 @@ BEATS_TO_EXPIRE: Final = 6
 
 _RELEASED: Final = "-"
 _DONE: Final = "done"
+
+_WORD: Final = re.compile(rb"[A-Za-z0-9_-]{1,100}")
+"""What every file holds: a worker's name, a number of beats, or that a claim is released."""
 
 
 @final
@@ -73,6 +79,9 @@ class Leases:
         self._claims: dict[str, tuple[int, float]] = {}
         """Each claimed item's last claim, and when it was first seen here."""
         self._done: set[str] = set()
+        self._outdated: dict[str, str] = {}
+        """What marks say of items that wait all the same: Lean refused the statement, or the result is gone."""
+
         self._mine: dict[str, int] = {}
         self._heard: dict[str, tuple[str, float]] = {}
         """Each worker's last beat, and when it was first seen here."""
@@ -86,12 +95,12 @@ class Leases:
             ConfigError, TrajectoryError: the folder cannot be written to.
         """
         self._beats += 1
-        try:
+        with self._on_disk():
             self._beat_file.parent.mkdir(parents=True, exist_ok=True)
             self._beat_file.write_text(str(self._beats))
             self._look()
-        except OSError as error:
-            raise not_written(self._folder, error) from error
+            if self._beats == 1:
+                self._doubt_marks()
 
     def leave(self) -> None:
         """Let go of everything at once."""
@@ -107,7 +116,14 @@ class Leases:
 
         An item that another worker, who lives, has had for so long as it takes to expire is claimed a second time:
         who is idle has nothing better to do, and whoever is first, counts.
+
+        Raises:
+            ConfigError, TrajectoryError: the folder cannot be written to, as for all that follow.
         """
+        with self._on_disk():
+            return self._claim()
+
+    def _claim(self) -> str | None:
         while self._unclaimed:
             stem = self._unclaimed.popleft()
             if stem not in self._claims and stem not in self._done and self._create(stem, 0):
@@ -118,7 +134,7 @@ class Leases:
             is_slow = self._clock() - seen_s >= self._expires_s
             if not is_slow and self._lives(self._holder(stem, number), seen_s):
                 continue
-            if (self._folder / f"{stem}.{_DONE}").exists():  # since the last look
+            if self._is_marked(stem):  # since the last look
                 self._done.add(stem)
             elif self._create(stem, number + 1):
                 return self._names[stem]
@@ -126,10 +142,11 @@ class Leases:
 
     def is_waiting_for_others(self) -> bool:
         """Whether items are with other workers who live, so that one of them may have to be taken over yet."""
-        return any(
-            self._is_open(stem) and self._lives(self._holder(stem, number), seen_s)
-            for stem, (number, seen_s) in self._claims.items()
-        )
+        with self._on_disk():
+            return any(
+                self._is_open(stem) and self._lives(self._holder(stem, number), seen_s)
+                for stem, (number, seen_s) in self._claims.items()
+            )
 
     def given_up(self) -> list[str]:
         """Items that were claimed so often, in vain, that nobody claims them again."""
@@ -142,12 +159,16 @@ class Leases:
     def end(self, name: str, *, is_final: bool) -> None:
         """Say what became of a claimed item: its result is on the disk, or it may be tried by another worker."""
         stem = file_stem(name)
+        with self._on_disk():
+            if not is_final:
+                (self._folder / f"{stem}.{self._mine[stem]}").write_text(_RELEASED)
+            elif stem in self._outdated:
+                (self._folder / f"{stem}.{_DONE}").write_text(self._worker)
+            else:
+                with contextlib.suppress(FileExistsError):  # another worker was first
+                    self._put(f"{stem}.{_DONE}", self._worker)
         if is_final:
             self._done.add(stem)
-            with contextlib.suppress(FileExistsError):  # another worker was first
-                self._put(f"{stem}.{_DONE}", self._worker)
-        else:
-            (self._folder / f"{stem}.{self._mine[stem]}").write_text(_RELEASED)
 
     def _look(self) -> None:
         now_s = self._clock()
@@ -157,14 +178,33 @@ class Leases:
                 if stem not in self._names:
                     continue
                 if kind == _DONE:
-                    self._done.add(stem)
+                    if stem not in self._done and self._is_marked(stem):
+                        self._done.add(stem)
                 elif kind.isdecimal() and (stem not in self._claims or int(kind) > self._claims[stem][0]):
                     self._claims[stem] = int(kind), now_s
         heard = {file.name: _text_of(file) for file in self._beat_file.parent.iterdir()}
-        self._heard = {
-            worker: self._heard[worker] if self._heard.get(worker, ("", 0.0))[0] == beat else (beat, now_s)
+        known = self._heard
+        self._heard = {  # a file may be empty at first, and again while it is written anew
+            worker: known[worker] if worker in known and known[worker][0] == beat else (beat, now_s)
             for worker, beat in heard.items()
         }
+
+    def _doubt_marks(self) -> None:
+        """Have those items done again that nobody who is here has finished.
+
+        They wait, so when this worker came, the disk held no result of theirs: the statement was refused, and may be
+        another one by now, or a damaged result was deleted.
+        """
+        for stem in list(self._done):
+            finished_by = _text_of(self._folder / f"{stem}.{_DONE}")
+            if finished_by not in self._heard and self._claims.get(stem, (0, 0.0))[0] + 1 < MAX_CLAIMS:
+                self._outdated[stem] = finished_by
+                self._done.remove(stem)
+
+    def _is_marked(self, stem: str) -> bool:
+        """Whether somebody says now that the item is done."""
+        mark = self._folder / f"{stem}.{_DONE}"
+        return mark.exists() and (stem not in self._outdated or _text_of(mark) != self._outdated[stem])
 
     def _is_open(self, stem: str) -> bool:
         """Whether the item may concern this worker yet: what it has tried itself is for others."""
@@ -192,13 +232,23 @@ class Leases:
         self._mine[stem] = number
         return True
 
+    @contextlib.contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise not_written(self._folder, error) from error
+
     def _put(self, name: str, text: str) -> None:
         with (self._folder / name).open("x") as file:
             file.write(text)
 
 
 def _text_of(file: Path) -> str:
+    """What a file holds; empty if that is nothing that a worker writes."""
     try:
-        return file.read_text()
-    except FileNotFoundError:  # whoever wrote it has just left
+        with file.open("rb") as opened:
+            content = opened.read(200)
+    except (FileNotFoundError, IsADirectoryError):  # whoever wrote it has just left; none of ours
         return ""
+    return content.decode() if _WORD.fullmatch(content) else ""

@@ -38,17 +38,19 @@ def merge(runs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str]
     """
     folders = [Path(run) for run in runs]
     into = folders[0] if output is None else Path(output)
-    if into not in folders and into.exists() and any(into.iterdir()):
-        raise ConfigError(f"{into} is not empty", ["choose another folder @ --output"])
     shards_of, shard_format = _kind(folders)
     places = [shards_of(folder) for folder in folders]
+    if into not in folders:
+        _refuse_other_contents(into, shards_of(into), places, shard_format)
     _refuse_restated(places, shard_format)
-    merge_shards(places, shards_of(into), shard_format)
-    if into != folders[0]:
-        write_text(RunFolder(into).config, RunFolder(folders[0]).config.read_text(encoding="utf-8"))
-    if shard_format is TRAJECTORY_FORMAT:
-        _write_proofs(RunFolder(into))
-    shutil.rmtree(into / LEASES_FOLDER, ignore_errors=True)
+
+    def finish() -> None:
+        _write_config(into, folders)
+        if shard_format is TRAJECTORY_FORMAT:
+            _write_proofs(RunFolder(into))
+        shutil.rmtree(into / LEASES_FOLDER, ignore_errors=True)
+
+    merge_shards(places, shards_of(into), shard_format, finish=finish)
     return into
 
 
@@ -75,6 +77,23 @@ def _contents(folder: Path) -> str:
     return "contrastive groups" if shard_paths(ContrastiveFolder(folder).groups) else "no results"
 
 
+def _refuse_other_contents(
+    into: Path, place: Path, places: Sequence[Path], shard_format: ShardFormat[Any, Any]
+) -> None:
+    """Refuse a folder that holds anything but what an earlier, perhaps a stopped merge of the same runs put there."""
+
+    def records_of(place: Path) -> set[tuple[str, str]]:
+        shards = read_shards(place, shard_format).shards
+        return {(record.run_id, record.theorem.name) for shard in shards for record in shard.records}
+
+    if shard_paths(place):
+        is_ours = records_of(place) <= set().union(*map(records_of, places))
+    else:  # locks, and files that are being written, are hidden
+        is_ours = not any(path.is_file() and not path.name.startswith(".") for path in into.rglob("*"))
+    if not is_ours:
+        raise ConfigError(f"{into} is not empty", ["choose another folder @ --output"])
+
+
 def _refuse_restated(places: Sequence[Path], shard_format: ShardFormat[Any, Any]) -> None:
     known: dict[str, Theorem] = {}
     for place in places:
@@ -84,6 +103,14 @@ def _refuse_restated(places: Sequence[Path], shard_format: ShardFormat[Any, Any]
                 f"{place} and a folder before it worked on other theorems under the same names:",
                 [f"another statement, header or context @ {name}" for name in other],
             )
+
+
+def _write_config(into: Path, folders: Sequence[Path]) -> None:
+    """Give the one folder the first one's settings; those that results depend on are in the shards as well."""
+    for config in (RunFolder(folder).config for folder in folders):
+        if into != folders[0] and config.exists():
+            write_text(RunFolder(into).config, config.read_text(encoding="utf-8"))
+            return
 
 
 def _write_proofs(folder: RunFolder) -> None:
