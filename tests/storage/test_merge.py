@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +149,20 @@ async def test_what_is_done_at_the_end_is_done_alone(tmp_path: Path, shard_forma
 
     merge_shards([tmp_path], tmp_path, shard_format, finish=finish)
     assert (tmp_path / "finished").exists()
+
+
+async def test_a_worker_that_joins_during_a_merge_waits_for_its_end(
+    tmp_path: Path, shard_format: Format, write: Write
+) -> None:
+    await write(tmp_path, "run-a", "t1", part="a")
+    loop, joining = asyncio.get_running_loop(), list[Future[None]]()
+
+    def finish() -> None:
+        joining.append(asyncio.run_coroutine_threadsafe(write(tmp_path, "run-b", "t2", part="b"), loop))
+        with pytest.raises(TimeoutError):
+            joining[0].result(0.3)
+        assert not list(tmp_path.glob("*/"))
+
+    await asyncio.to_thread(merge_shards, [tmp_path], tmp_path, shard_format, finish=finish)
+    await asyncio.wrap_future(joining[0])
+    assert found(tmp_path, shard_format) == {"t1": "run-a", "t2": "run-b"}

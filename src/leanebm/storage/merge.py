@@ -58,8 +58,9 @@ def merge_shards(
     try:
         into.mkdir(parents=True, exist_ok=True)
         with ExitStack() as locks:
-            for folder in (into, *_parts(into)):
-                locks.enter_context(lock_of(folder).acquire(timeout=0))
+            locks.enter_context(lock_of(into).acquire(timeout=0))
+            for part in _parts(into):  # none joins from now on
+                locks.enter_context(lock_of(part).acquire(timeout=0))
             _gather(sources, into, shard_format)
             for part in _parts(into):
                 _remove(part)

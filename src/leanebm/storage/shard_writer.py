@@ -213,7 +213,7 @@ class ShardWriter(Generic[R, T]):
 
     def _take(self) -> None:
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self._root.mkdir(parents=True, exist_ok=True)
             with ExitStack() as locks:
                 if self._part is None:
                     self._lock.acquire(timeout=0)
@@ -221,6 +221,7 @@ class ShardWriter(Generic[R, T]):
                         locks.enter_context(lock_of(worker.parent).acquire(timeout=0))
                 else:
                     locks.enter_context(lock_of(self._root).acquire(timeout=_JOIN_S))
+                    self._path.mkdir(exist_ok=True)  # not before: a merge removes empty parts
                     self._lock.acquire(timeout=0)
                 self._join()
         except Timeout as error:
