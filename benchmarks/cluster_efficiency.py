@@ -9,8 +9,9 @@ in ``_chance_worker.py``: a real process behind the real pool, which decides by 
 real server over real HTTP: ``--policy-ms`` per request, ``--capacity`` requests at a time). What is measured is all
 that stands around: search, pool, HTTP, Parquet, leases, Ray. Each node has one worker.
 
-Efficiency is the rate of tactics while all nodes had work, over that of the first row times the number of nodes.
-``whole`` is that of the whole run, with the start of the actors and its end, when some nodes have nothing left.
+Efficiency is the rate of tactics per node while all nodes had work, over that of the fewest nodes. ``whole`` is that of
+the whole run, with the start of the actors and its end, when some nodes have nothing left. On a machine that does other
+things, give each number several times, in turn (``--nodes 1,2,4,1,2,4``): the fewest nodes' rate is then a mean.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import asyncio
 import json
 import os
 import platform
+import statistics
 import sys
 import tempfile
 from collections import defaultdict
@@ -157,6 +159,11 @@ async def measure(
     return {"nodes": nodes, "capacity": capacity, "server busy": served, "load": load, **attrs.asdict(rates)}
 
 
+def tell(row: dict[str, Any]) -> None:
+    """Print a row."""
+    click.echo("  ".join(f"{name} {value:.3g}" for name, value in row.items()))
+
+
 @click.command()
 @click.option("--nodes", default="1,2,4", show_default=True)
 @click.option("--theorems", "count", default=120, show_default=True)
@@ -170,14 +177,17 @@ def main(*, nodes: str, count: int, tactic_ms: float, policy_ms: float, capacity
     rows: list[dict[str, Any]] = []
     times = {"tactic_s": tactic_ms / 1000, "policy_s": policy_ms / 1000}
     with tempfile.TemporaryDirectory() as folder:
-        for number in map(int, nodes.split(",")):
-            output = Path(folder) / f"nodes-{number}"
-            row = asyncio.run(measure(number, theorems, output, **times, capacity=capacity))
-            first = rows[0] if rows else row
-            for rate in ("steady", "whole"):
-                row[f"{rate} efficiency"] = row[rate] / first[rate] * first["nodes"] / number
-            rows.append(row)
-            click.echo("  ".join(f"{name} {value:.3g}" for name, value in row.items()))
+        for turn, number in enumerate(map(int, nodes.split(","))):
+            output = Path(folder) / f"turn-{turn}"
+            rows.append(asyncio.run(measure(number, theorems, output, **times, capacity=capacity)))
+            tell(rows[-1])
+    fewest = min(row["nodes"] for row in rows)
+    for rate in ("steady", "whole"):
+        base = statistics.mean(row[rate] / fewest for row in rows if row["nodes"] == fewest)
+        for row in rows:
+            row[f"{rate} efficiency"] = row[rate] / row["nodes"] / base
+    for row in rows:
+        tell(row)
     report = {"rows": rows, "theorems": count, **times, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2) + "\n")
