@@ -77,7 +77,7 @@ def test_what_a_file_was_taken_for_and_wants_imported_is_told(tmp_path: Path) ->
     (theorem,) = load_theorems(path, imports=("Init", "Std"), tell=told.append)
     assert theorem.name == "a"
     taken, absent, refused = told
-    assert taken == f"{path}: one theorem; 2 theorems that hold a sorry"
+    assert taken == f"{path}: one theorem taken; 2 theorems that hold a sorry"
     assert absent.startswith(f"{path}: theorems want modules that this run does not import: Mathlib.Tactic (1). ")
     assert "state the theorems over Lean's own library (Nat for ℕ" in absent
     assert refused.startswith(f"{path}: 1 left out, which cannot be stated: 'x' is left as sorry")

@@ -87,14 +87,14 @@ def _odd_character(text: str) -> str | None:
 def _code_problems(statement: str) -> Iterator[str]:
     if word := command_word(statement):
         yield f"{word!r} begins a command, which is no part of a proposition"
-    if _PROOF.search(statement.rstrip()):
-        yield "write the proposition alone, without ':=' and a proof after it"
     if problem := _bracket_problem(statement):
-        yield problem
+        yield problem  # and a ':=' is seen only because of it
+    elif _PROOF.search(statement.rstrip()):
+        yield "write the proposition alone, without ':=' and a proof after it"
 
 
 def _bracket_problem(statement: str) -> str | None:
-    expected: list[str] = []
+    opened: list[tuple[str, int]] = []
     for token in _TOKEN.finditer(statement):
         text, column = token.group(), token.start() + 1
         match token.lastgroup:
@@ -103,12 +103,16 @@ def _bracket_problem(statement: str) -> str | None:
             case "unclosed":
                 return f"the {text} at column {column} is never closed"
             case "open":
-                expected.append(_CLOSER_OF[text])
-            case "close" if not expected or expected.pop() != text:
+                opened.append((text, column))
+            case "close" if not opened or _CLOSER_OF[opened.pop()[0]] != text:
                 return f"the {text} at column {column} closes nothing"
             case _:
                 pass
-    return f"a {expected[-1]} is missing" if expected else None
+    if not opened:
+        return None
+    text, column = opened[-1]
+    around = statement[max(0, column - 11) : column + 19]
+    return f"a {_CLOSER_OF[text]} is missing: the {text} at column {column} is never closed, in {around!r}"
 
 
 def _header_problems(header: str) -> Iterator[str]:

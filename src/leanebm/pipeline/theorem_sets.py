@@ -125,7 +125,7 @@ def _of_ours(source: str) -> tuple[Theorem, ...]:
 
 def notes_on(found: TheoremFile, imports: Sequence[str]) -> list[str]:
     """What a person should know of a file whose theorems are to be stated over ``imports``: a sentence each."""
-    taken = [f"{_theorems(len(found.theorems))}; {found.recognised}"] if found.recognised else []
+    taken = [f"{_theorems(len(found.theorems))} taken; {found.recognised}"] if found.recognised else []
     absent = {name: count for name, count in found.imports.items() if not is_covered(name, imports)}
     return [*taken, *([_about_imports(absent, imports)] if absent else [])]
 
