@@ -109,4 +109,4 @@ def test_without_the_extra_it_says_what_to_install(
     result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft")
     assert result.exit_code == 2
     assert "fine-tuning needs the extra 'serve'" in result.stderr
-    assert "pip install 'peft>=0.14'" in result.stderr
+    assert "pip install 'leanebm[serve]'" in result.stderr

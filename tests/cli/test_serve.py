@@ -77,4 +77,4 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setattr(_extras, "missing_of", lambda _: ("peft>=0.15", "torch>=2.5"))
     result = leanebm_command("serve", "--backend", "hf", "--model", str(tiny_llama(tmp_path)))
     assert result.exit_code == 2
-    assert "python -m pip install 'peft>=0.15' 'torch>=2.5'" in result.stderr
+    assert "python -m pip install 'leanebm[serve]'" in result.stderr

