@@ -24,7 +24,7 @@ from typing import Any
 import attrs
 import psutil
 
-from leanebm.errors import LeanEbmError, TrajectoryError
+from leanebm.errors import ConfigError, LeanEbmError, TrajectoryError
 from leanebm.storage import ShardSet
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -192,8 +192,8 @@ def inspect_shards(
     """Read a folder of shards to the last row: no theorem may have ended twice, or otherwise than it was known to."""
     try:
         shards = read(path).shards
-    except TrajectoryError as error:
-        if known or not any(words in str(error) for words in ("holds no finished shard", "does not exist")):
+    except (ConfigError, TrajectoryError) as error:
+        if known or not isinstance(error, ConfigError):  # there may be none yet
             findings.faults.append(f"unreadable after kill {findings.kills}: {error}")
         return
     for shard in shards:

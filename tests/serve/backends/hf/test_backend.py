@@ -353,7 +353,7 @@ async def test_a_folder_that_cannot_be_served_leaves_nothing_behind(tmp_path: Pa
 async def test_a_library_that_is_not_installed_is_named(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "leanebm.serve.backends.hf._language_model", None)
     monkeypatch.setattr(_extras, "missing_of", lambda extra: ("peft>=0.15",) if extra == "serve" else ())
-    with pytest.raises(MissingExtra, match=r"(?s)a language model needs the extra 'serve'.*install 'peft>=0.15'"):
+    with pytest.raises(MissingExtra, match=r"(?s)a language model needs the extra 'serve'.*install 'leanebm\[serve\]'"):
         await HfBackend(HfConfig(model=str(tiny_llama))).__aenter__()
 
 
