@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,3 +180,47 @@ def test_a_conversation_that_ends_in_a_call_of_a_tool_proves_nothing() -> None:
 def test_wrong_settings_are_refused_before_any_lean_is_started(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError), match=r"a proof is given some seconds|said by a LeanPoolConfig"):
         ProofReward(**{"config": LeanPoolConfig.embedded(), **wrong})
+
+
+@pytest.mark.lean
+@pytest.mark.filterwarnings("ignore")  # those of the trainer's libraries, at one another
+def test_trls_trainer_learns_by_it(embedded_lean: EmbeddedLean, tmp_path: Path) -> None:
+    """A model that sometimes writes ``rfl`` gets 1 for it and 0 otherwise, and a step changes its weights."""
+    assert embedded_lean.node.is_file()
+    trl, datasets, torch = (pytest.importorskip(name) for name in ("trl", "datasets", "torch"))
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from leanebm.pipeline.finetune.fresh_model import FreshModelConfig, fresh_model
+
+    prompt = "theorem : 1 = 1 := by\n"
+    shape = FreshModelConfig(vocabulary=300, hidden=32, layers=1, heads=2, context=64)
+    folder = fresh_model(tmp_path / "model", [f"{prompt}rfl"] * 9, shape)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    text = tokenizer(f"{prompt}rfl{tokenizer.eos_token}", return_tensors="pt").input_ids
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    while (loss := model(input_ids=text, labels=text).loss) > 0.6:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    given = list[float | None]()
+
+    def graded(prompts: Any, completions: Any, **columns: Any) -> list[float | None]:
+        given.extend(rewards := proof_reward(prompts, completions, **columns))
+        return rewards
+
+    with ProofReward(LeanPoolConfig.embedded(num_workers=1)) as proof_reward:
+        trainer = trl.GRPOTrainer(
+            model=model,
+            processing_class=tokenizer,
+            reward_funcs=graded,
+            train_dataset=datasets.Dataset.from_list([{"prompt": prompt, "statement": "1 = 1"}]),
+            args=trl.GRPOConfig(
+                output_dir=str(tmp_path / "out"), max_steps=2, num_generations=16, per_device_train_batch_size=16,
+                max_completion_length=8, use_cpu=True, bf16=False, report_to="none", save_strategy="no", seed=0,
+            ),
+        )  # fmt: skip
+        before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
+        trainer.train()
+    assert set(given) == {0.0, 1.0}
+    assert any(not torch.equal(weight, before[name]) for name, weight in trainer.model.state_dict().items())
