@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ from leanebm.core import (
     ProofFinished,
     ProofState,
     StateRef,
+    TacticOutcome,
     TacticRejected,
     TacticTimedOut,
     Theorem,
 )
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, MAX_TEXT_CHARACTERS
-from leanebm.errors import CommandRefused, StaleState, StatementError, WorkerTimeout
-from leanebm.lean import LeanPool, LeanPoolConfig, ProofHandle, ProofHandleOwned
+from leanebm.errors import CommandRefused, ProtocolError, StaleState, StatementError, WorkerDied, WorkerTimeout
+from leanebm.lean import CommandBackend, LeanPool, LeanPoolConfig, ProofHandle, ProofHandleOwned
+from leanebm.lean.proof import _DELETED_TOGETHER
 
 FakeConfig = Callable[..., LeanPoolConfig]
 _THEOREM = Theorem(name="t", statement="p")
@@ -182,8 +186,13 @@ async def test_freed_states_are_refused_and_freeing_twice_is_allowed(fake_config
         await proof.free([state])
         with pytest.raises(StaleState, match="freed"):
             await proof.run_tactic(state, "step")
-        await _advance(proof, proof.root, "step")
-        assert _deleted(log) == [state.ref.state_id]
+        freed = [state]
+        while len(freed) < _DELETED_TOGETHER:
+            assert _deleted(log) == [], "the worker is told of many at once"
+            freed.append(await _advance(proof, proof.root, "step"))
+            await proof.free(freed[-1:])
+        await proof.run_tactic(proof.root, "fail")
+        assert _deleted(log) == sorted(state.ref.state_id for state in freed)
 
 
 async def test_leaving_frees_everything_and_closes(fake_config: FakeConfig, tmp_path: Path) -> None:
@@ -218,6 +227,118 @@ async def test_the_state_of_a_cancelled_tactic_is_freed(fake_config: FakeConfig,
         await proof.run_tactic(proof.root, "fail")
         await proof.run_tactic(proof.root, "fail")
         assert _deleted(log) == [1]
+
+
+# --- several at once ---
+
+
+async def _outcomes(proof: ProofHandle, tactics: list[str], **more: Any) -> list[TacticOutcome]:
+    return [outcome async for outcome in proof.run_tactics(proof.root, tactics, **more)]
+
+
+def _commands(log: Path) -> list[str]:
+    return [json.loads(line)["cmd"] for line in log.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("goal", [0, 1])
+@pytest.mark.parametrize("dialect", ["ours", "pantograph"])
+async def test_several_tactics_lead_where_each_leads_alone(fake_config: FakeConfig, dialect: str, goal: int) -> None:
+    tactics = ["step", "fail", "\ud800", "x" * (MAX_TEXT_CHARACTERS + 1), "split", "refuse io interrupt", "sorry"]
+    async with LeanPool(fake_config(dialect=dialect)) as pool, pool.open(_THEOREM) as proof:
+        split = await _advance(proof, proof.root, "split")
+        alone = [await proof.run_tactic(split, tactic, goal=goal) for tactic in tactics]
+        together = [outcome async for outcome in proof.run_tactics(split, tactics, goal=goal)]
+        assert [type(outcome) for outcome in together] == [type(outcome) for outcome in alone]
+        for one, of_several in zip(alone, together, strict=True):
+            if isinstance(one, ProofAdvanced | ProofFinished):
+                assert isinstance(of_several, ProofAdvanced | ProofFinished)
+                assert of_several.state.key == one.state.key
+            else:
+                assert not isinstance(of_several, ProofAdvanced | ProofFinished)
+                assert of_several.message == one.message
+
+
+async def test_several_tactics_are_one_request_and_end_with_the_proof(fake_config: FakeConfig, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        outcomes = await _outcomes(proof, ["step", "done", "step"])
+        assert [type(outcome) for outcome in outcomes] == [ProofAdvanced, ProofFinished]
+        assert _commands(log) == ["stat", "goal.start", "goal.tactics"]
+        assert proof._worker.requests == 2
+        assert len(await _outcomes(proof, ["step", "step"], within_s=0.0)) == 1
+
+
+async def test_a_worker_that_ends_in_the_middle_loses_only_what_was_not_answered(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config()) as pool, pool.open(_THEOREM) as proof:
+        outcomes = proof.run_tactics(proof.root, ["step", "fail", "die", "step"])
+        assert isinstance(await anext(outcomes), ProofAdvanced)
+        assert isinstance(await anext(outcomes), TacticRejected)
+        with pytest.raises(WorkerDied, match="'die'"):
+            await anext(outcomes)
+
+
+@pytest.mark.parametrize("seen", [0, 1, 2])
+async def test_the_states_of_tactics_that_nobody_waits_for_are_freed(
+    fake_config: FakeConfig, tmp_path: Path, seen: int
+) -> None:
+    log = tmp_path / "log"
+    async with LeanPool(fake_config(log=log)) as pool, pool.open(_THEOREM) as proof:
+        outcomes = proof.run_tactics(proof.root, ["step", "step", "fail", "step"])
+        async with aclosing(outcomes):
+            running = asyncio.ensure_future(_take(outcomes, seen))
+            while proof._worker._current is None and not running.done():  # noqa: ASYNC110 - a few turns
+                await asyncio.sleep(0)
+            await running
+            if not seen:
+                running = asyncio.ensure_future(_take(outcomes, 1))
+                while proof._worker._current is None:  # noqa: ASYNC110 - a few turns
+                    await asyncio.sleep(0)
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+        for _ in range(3):
+            await proof.run_tactic(proof.root, "fail")
+        assert _deleted(log) == [1, 2, 3][seen:]
+        await _advance(proof, proof.root, "step")
+
+
+async def _take(outcomes: AsyncIterator[TacticOutcome], count: int) -> None:
+    for _ in range(count):
+        await anext(outcomes)
+
+
+async def _outcomes_again_and_again(proof: ProofHandle) -> None:
+    while True:
+        await _outcomes(proof, ["a", "b"])
+
+
+_LIAR = """import json, sys
+print("ready.", flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    replies = {"goal.start": [{"stateId": 0, "goals": ["⊢ p"]}], "goal.tactics": json.loads(sys.argv[1])}
+    for reply in replies.get(asked["cmd"], [{}]):
+        print(json.dumps({**reply, "nonce": asked["nonce"]}))
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "complaint"),
+    [
+        ([0, 0], "without being asked|more lines than parts"),
+        ([2], "2 answers are said to be left where 2 were"),
+        ([-1], "-1 answers"),
+        ([None], "no 'left'"),
+    ],
+)
+async def test_a_worker_that_miscounts_its_answers_is_not_believed(left: list[int | None], complaint: str) -> None:
+    lines = [{"parseError": "no"} | ({} if count is None else {"left": count}) for count in left]
+    backend = CommandBackend(argv=(sys.executable, "-c", _LIAR, json.dumps(lines)), name="lying")
+    config = LeanPoolConfig(backend=backend, num_workers=1, imports=())
+    async with LeanPool(config) as pool, pool.open(_THEOREM) as proof:
+        with pytest.raises((ProtocolError, StaleState), match=complaint):
+            await _outcomes_again_and_again(proof)
 
 
 # --- statements ---

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +116,27 @@ async def test_tactics_that_waited_behind_a_deadly_one_are_run_again(fake_config
             TacticRejected,
             ProofFinished,
         ]
+
+
+async def test_of_several_tactics_only_those_without_an_answer_are_run_again(
+    fake_config: FakeConfig, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    tactics = ["step", "intro h", "die once", "fail", "die", "intro k", "done", "step"]
+    async with _proof(fake_config(log=log)) as proof:
+        outcomes = [outcome async for outcome in proof.run_tactics(proof.root, tactics)]
+        assert [type(outcome) for outcome in outcomes] == [
+            ProofAdvanced,
+            ProofAdvanced,
+            ProofAdvanced,
+            TacticRejected,
+            TacticTimedOut,
+            ProofAdvanced,
+            ProofFinished,
+        ]
+        asked = [json.loads(line)["payload"] for line in log.read_bytes().splitlines()]
+        assert [each["tactics"][0] for each in asked if "tactics" in each] == ["step", "die once", "die", "intro k"]
+        assert _state(await proof.run_tactic(_state(outcomes[1]), "step")).text == "h : Prop\n⊢ p'"
 
 
 async def test_losses_that_are_no_tactics_fault_are_raised_in_the_end(fake_config: FakeConfig) -> None:

@@ -12,12 +12,23 @@ import asyncio
 import functools
 import json
 import random
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from leanebm.core import Candidate, SearchResult, StateScorer, Theorem
+from leanebm.core import (
+    Candidate,
+    ProofFinished,
+    ProofState,
+    SearchResult,
+    StateScorer,
+    TacticOutcome,
+    Theorem,
+)
 from leanebm.search import (
     AndOrSearch,
     BeamSearch,
@@ -39,7 +50,7 @@ from leanebm.search import (
     WeightedTerm,
     WholeProofSearch,
 )
-from leanebm.testing import ManualClock, ScriptedPolicy, ToyCertifier, ToyWorld
+from leanebm.testing import ManualClock, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -115,17 +126,54 @@ OTHERS = set(ARMS) - ((ONLY["goals"] | ONLY["spoken"]) - {"cumulative_log_prob"}
 CASES = [(world, arm) for world in WORLDS for arm in ARMS if arm in ONLY.get(world, OTHERS)]
 
 
-async def search(world_name: str, arm: str) -> SearchResult:
+class TogetherSession(ToySession):
+    """A session that is given several tactics at once."""
+
+    most = 0
+    """Of all sessions."""
+
+    async def run_tactics(
+        self,
+        state: ProofState,
+        tactics: Sequence[str],
+        *,
+        goal: int = 0,
+        within_s: float | None = None,  # noqa: ARG002 - no time passes
+    ) -> AsyncGenerator[TacticOutcome, None]:
+        """One by one, as the contract has it."""
+        TogetherSession.most = max(TogetherSession.most, len(tactics))
+        for tactic in tactics:
+            outcome = await self.run_tactic(state, tactic, goal=goal)
+            yield outcome
+            if isinstance(outcome, ProofFinished):
+                return
+
+
+@attrs.frozen
+class TogetherWorld:
+    """The same world, by such sessions."""
+
+    world: ToyWorld
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[ToySession]:
+        """Start a proof."""
+        yield TogetherSession(self.world, theorem.statement or "", epoch=0)
+
+
+async def search(world_name: str, arm: str, together: int = 1) -> SearchResult:
     """One search with nothing left to chance, not even time."""
     world, start = WORLDS[world_name]
     make: Any = SEARCHES.get(arm.removeprefix("search_"), BestFirstSearch)
     result: SearchResult = await make(
         policy=speaker(world) if world_name == "spoken" else ScriptedPolicy.over(world, seed=7),
         scorer=SCORERS.get(arm, CumulativeLogProb()),
-        environment=world,
+        environment=world if together == 1 else TogetherWorld(world),
         certifier=ToyCertifier(world),
         config=SearchConfig(
-            budget=SearchBudget(max_expansions=40), candidates_per_state=3 if world_name == "spoken" else 16
+            budget=SearchBudget(max_expansions=40),
+            candidates_per_state=3 if world_name == "spoken" else 16,
+            tactics_per_request=together,
         ),
         clock=ManualClock(step_s=0.001),
     ).run(Theorem(name=world_name, statement=start))
@@ -163,6 +211,15 @@ async def test_the_search_is_what_it_was(world: str, arm: str) -> None:
     # A logarithm may differ in its last bit from one C library to another; the order may not.
     assert _pop_priorities(actual) == pytest.approx(_pop_priorities(golden), rel=1e-12)
     assert actual == golden
+
+
+@pytest.mark.parametrize("together", [2, 16])
+@pytest.mark.parametrize(("world", "arm"), CASES)
+async def test_a_search_is_the_same_where_lean_is_given_several_tactics(world: str, arm: str, together: int) -> None:
+    TogetherSession.most = 0
+    assert tree(await search(world, arm, together)) == tree(await search(world, arm))
+    one_by_one = ("search_and_or", "search_depth_first", "search_whole_proofs")
+    assert TogetherSession.most > 1 or arm in one_by_one
 
 
 def _pop_priorities(one: dict[str, Any]) -> list[float]:

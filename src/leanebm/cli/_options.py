@@ -212,6 +212,13 @@ _RUN = (
         "--candidates", "search.candidates_per_state", int, "Tactics to ask for per expansion.  [default: 16]", "N"
     ),
     _Setting(
+        "--parallel-expansions",
+        "search.parallel_expansions",
+        int,
+        "Expansions of one theorem under way at once, for a slow policy and several workers.  [default: 1]",
+        "K",
+    ),
+    _Setting(
         "--server-url",
         "policy.url",
         str,

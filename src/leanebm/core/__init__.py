@@ -5,6 +5,7 @@ from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, Certification
 from leanebm.core.contrastive_group import ContrastiveGroup, Evidence, NegativeState
 from leanebm.core.encoder_identity import EncoderIdentity
 from leanebm.core.interfaces import (
+    BatchingSession,
     EnergyModel,
     ProofCertifier,
     ProofEnvironment,
@@ -33,6 +34,7 @@ from leanebm.core.theorem import Theorem
 
 __all__ = [
     "ACCEPTED_AXIOMS",
+    "BatchingSession",
     "Candidate",
     "Certificate",
     "CertificationRejected",

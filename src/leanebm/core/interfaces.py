@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from leanebm.core.candidate import Candidate
 from leanebm.core.certificate import CertificationResult
@@ -46,6 +46,23 @@ class ProofSession(Protocol):
 
     async def free(self, states: Sequence[ProofState]) -> None:
         """Forget states that will not be visited again. Freeing twice is allowed."""
+        ...
+
+
+@runtime_checkable
+class BatchingSession(ProofSession, Protocol):
+    """A session that can be given several tactics at once. Searches use that where a session has it."""
+
+    def run_tactics(
+        self, state: ProofState, tactics: Sequence[str], *, goal: int = 0, within_s: float | None = None
+    ) -> AsyncGenerator[TacticOutcome, None]:
+        """Run ``tactics``, at least one, on one of ``state``'s goals, as :meth:`~ProofSession.run_tactic` runs each.
+
+        Gives what each led to, in their order, as soon as it is known. None is begun after one that ends the proof, nor
+        later than ``within_s`` after the first. So there may be fewer outcomes than tactics, but never none.
+
+        Raises as :meth:`~ProofSession.run_tactic`, under the tactic whose turn it is.
+        """
         ...
 
 

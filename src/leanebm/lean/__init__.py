@@ -9,6 +9,7 @@ from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
 from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
+from leanebm.lean.spread import SpreadingEnvironment, SpreadProof
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "ReplayingEnvironment",
     "ReplayingProof",
     "RetirementReason",
+    "SpreadProof",
+    "SpreadingEnvironment",
     "WorkerCommand",
     "WorkerStatistics",
     "parse_goal_text",

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +18,7 @@ import attrs
 
 from leanebm._shown import shown
 from leanebm.errors import ProtocolError, WorkerDied, WorkerLost, WorkerTimeout
-from leanebm.lean._replies import JsonObject, MalformedReplyError
+from leanebm.lean._replies import JsonObject, MalformedReplyError, expect, optional
 from leanebm.lean.requests import Request
 from leanebm.lean.statistics import RetirementReason
 
@@ -93,9 +94,12 @@ class Exchange(Generic[R]):
             CommandRefused: it is a refusal.
         """
         reply = decode_reply(line)
+        self._check_nonce(reply)
+        return self.request.decode(reply)
+
+    def _check_nonce(self, reply: JsonObject) -> None:
         if self.nonce is not None and reply.get("nonce") != self.nonce:
             raise MalformedReplyError(f"the reply does not answer this {self.request.command}: another nonce, or none")
-        return self.request.decode(reply)
 
     def deliver(self, reply: R) -> None:
         """Answer the caller, or whoever takes what the caller no longer wants."""
@@ -115,6 +119,111 @@ class Exchange(Generic[R]):
         """Raise ``error`` where the caller waits, if it still does."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.answer.cancelled()
+
+    @property
+    def about(self) -> str:
+        """What is being asked, for messages; empty where that says nothing."""
+        return self.request.about
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether no further line is due."""
+        return True
+
+
+@attrs.define(eq=False)
+class Batch(Exchange[R]):
+    """One request in several parts, each answered by a line of its own, which says how many are ``left``.
+
+    A caller takes the answers as they come; one that goes away before the last of them has the rest abandoned.
+    ``answer`` is what it waits for at the moment: if the caller is cancelled, so is that.
+    """
+
+    left: int = attrs.field(init=False)
+    """Answers that are still due."""
+
+    # Never more than there are parts, and an error.
+    _replies: deque[tuple[R, float] | Exception] = attrs.field(init=False, factory=deque)
+    _is_complete: bool = attrs.field(init=False, default=False)
+    _is_left: bool = attrs.field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.left = len(self.request.parts)
+
+    def read(self, line: bytes) -> R:
+        """What ``line`` answers, and how many answers are left: one fewer than before, or none."""
+        reply = decode_reply(line)
+        self._check_nonce(reply)
+        left = expect(reply, "left", int) if "error" not in reply else optional(reply, "left", int) or 0
+        if left not in (0, self.left - 1):
+            raise MalformedReplyError(f"{left} answers are said to be left where {self.left} were")
+        self.left = left
+        self.elapsed_s = (optional(reply, "microseconds", int) or 0) / 1e6
+        return self.request.decode(reply)
+
+    async def next(self) -> tuple[R, float]:
+        """The next answer, and the seconds that Lean took for it."""
+        if not self._replies:
+            if self.answer.done():
+                self.answer = asyncio.get_running_loop().create_future()
+            await self.answer
+        match self._replies.popleft():
+            case Exception() as error:
+                raise error
+            case reply:
+                return reply
+
+    def deliver(self, reply: R) -> None:
+        """Answer the caller, or whoever takes what the caller no longer wants."""
+        self._is_complete = self.left == 0
+        if not self.is_abandoned:
+            self._hand_over((reply, self.elapsed_s))
+        elif self.on_abandoned is not None:
+            self.on_abandoned(reply)
+
+    def fail(self, error: Exception) -> None:
+        """Raise ``error`` where the caller waits, if it still does."""
+        if not self.is_abandoned:
+            self._hand_over(error)
+
+    def abandon(self) -> None:
+        """The caller wants no more; answers may be there that it never saw."""
+        self._is_left = True
+        while self._replies:
+            match self._replies.popleft():
+                case (reply, _) if self.on_abandoned is not None:
+                    self.on_abandoned(reply)
+
+    def _hand_over(self, reply: tuple[R, float] | Exception) -> None:
+        self._replies.append(reply)
+        if not self.answer.done():
+            self.answer.set_result(None)  # type: ignore[arg-type] # it only wakes the caller
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for an answer any more."""
+        return self._is_left or self.answer.cancelled()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the caller has had every answer."""
+        return self._is_complete and not self._replies
+
+    @property
+    def about(self) -> str:
+        """The part that is being answered."""
+        return self.request.parts[-self.left] if self.left else ""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether no further line is due."""
+        return self.left == 0
 
 
 _STANDSTILL_S = 1.0
@@ -174,7 +283,7 @@ def loss_of(
         stderr_tail: The last of its standard error.
     """
     command = "" if culprit is None else culprit.request.command
-    about = "" if culprit is None or not culprit.request.about else f" {shown(culprit.request.about)}"
+    about = "" if culprit is None or not culprit.about else f" {shown(culprit.about)}"
     during = f" during {command}{about}" if command else " while idle"
     kind: type[WorkerLost]
     match breakage:

@@ -14,7 +14,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import partial
@@ -22,7 +23,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
-from leanebm.lean._exchange import BREAKAGES, Exchange, how_it_ended, loss_of, reason_of, within
+from leanebm.lean._exchange import BREAKAGES, Batch, Exchange, how_it_ended, loss_of, reason_of, within
 from leanebm.lean._guard import CANNOT_RUN
 from leanebm.lean._process import ChildProcess
 from leanebm.lean._replies import USES_SORRY, MalformedReplyError, ref_in
@@ -37,6 +38,7 @@ _epochs = count(1)
 _log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+E = TypeVar("E", bound=Exchange[Any])
 
 _BANNER = b"ready."
 
@@ -73,7 +75,8 @@ class LeanWorker:
         self._on_end = on_end
         self._process: ChildProcess | None = None
         self._born = time.monotonic()
-        self._queue: asyncio.Queue[Exchange[object] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Exchange[Any] | None] = asyncio.Queue()
+        self._urgent: deque[Exchange[Any]] = deque()
         self._current: Exchange[object] | None = None
         self._newest_state_id = -1
         self._end: LeanError | None = None
@@ -186,17 +189,40 @@ class LeanWorker:
         on_abandoned: Callable[[R], None] | None = None,
     ) -> tuple[R, float]:
         """Like :meth:`request`; also the seconds from writing the request to reading its answer."""
-        exchange = self._enqueue(request, deadline_s, on_abandoned)
+        exchange = self._enqueue(Exchange(request, *self._terms(deadline_s), on_abandoned))
         try:
             return await exchange.answer, exchange.elapsed_s
         except asyncio.CancelledError:
             exchange.abandon()
             raise
 
-    def post(self, request: Request[R], *, deadline_s: float | None = None) -> None:
-        """Send ``request`` when its turn comes, and do not care what becomes of it."""
+    async def timed_replies(
+        self,
+        request: Request[R],
+        *,
+        deadline_s: float | None = None,
+        on_abandoned: Callable[[R], None] | None = None,
+    ) -> AsyncGenerator[tuple[R, float], None]:
+        """Like :meth:`timed_request` for a request in parts: each answer as soon as it is there, with Lean's seconds.
+
+        ``deadline_s`` is for each. Who stops in the middle leaves the worker in order, which still runs the rest.
+        """
+        batch = self._enqueue(Batch(request, *self._terms(deadline_s), on_abandoned))
+        try:
+            while not batch.is_taken:
+                yield await batch.next()
+        finally:
+            batch.abandon()
+
+    def post(self, request: Request[R], *, deadline_s: float | None = None, is_urgent: bool = False) -> None:
+        """Send ``request`` when its turn comes, or before all that waits, and do not care what becomes of it."""
         if self._end is None:
-            exchange = self._enqueue(request, deadline_s, None)
+            exchange = Exchange(request, *self._terms(deadline_s))
+            if is_urgent:
+                self._urgent.append(exchange)
+                self._queue.put_nowait(None)  # for one that waits
+            else:
+                self._enqueue(exchange)
             # Looking at the exception is what keeps asyncio from reporting it as never looked at.
             exchange.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
@@ -213,22 +239,16 @@ class LeanWorker:
                     self.indexes.add(index)
                     self.post(warm(index, timeout_s=deadline_s / 2), deadline_s=deadline_s)
 
-    def _enqueue(
-        self, request: Request[R], deadline_s: float | None, on_abandoned: Callable[[R], None] | None
-    ) -> Exchange[R]:
+    def _enqueue(self, exchange: E) -> E:
         if self._end is not None:
             raise self._stale()
-        exchange: Exchange[Any] = self._exchange(request, deadline_s, on_abandoned)
-        self._queue.put_nowait(exchange)  # the queue forgets each answer's type
+        self._queue.put_nowait(exchange)
         return exchange
 
-    def _exchange(
-        self, request: Request[R], deadline_s: float | None = None, on_abandoned: Callable[[R], None] | None = None
-    ) -> Exchange[R]:
+    def _terms(self, deadline_s: float | None = None) -> tuple[str | None, float]:
+        """A nonce for a new request, and the seconds that an answer to it may take."""
         nonce = secrets.token_hex(16) if self.command.dialect is Dialect.LEANEBM else None
-        return Exchange(
-            request, nonce, self._config.request_deadline_s if deadline_s is None else deadline_s, on_abandoned
-        )
+        return nonce, self._config.request_deadline_s if deadline_s is None else deadline_s
 
     # --- condition ---
 
@@ -310,7 +330,7 @@ class LeanWorker:
                 raise MalformedReplyError(f"it wrote more than {_MAX_FOREWORD_BYTES} bytes and never 'ready.'")
         # Pantograph is told no time limit. It has one for all commands, certification included, and each command leaves
         # a task that sleeps for that long: heartbeats end what looks at them, and a deadline of ours what does not.
-        exchange = self._exchange(stat())
+        exchange = Exchange(stat(), *self._terms())
         process.write(exchange.line)
         await self._receive(process, exchange)
 
@@ -333,8 +353,8 @@ class LeanWorker:
             if process.is_at_eof or process.has_unread_output:
                 await self._lose(process, _unasked(process))
                 return
-            exchange = await self._queue.get()
-            if exchange is not None and not exchange.answer.cancelled():
+            exchange = self._urgent.popleft() if self._urgent else await self._queue.get()
+            if exchange is not None and not exchange.is_abandoned:
                 await self._perform(process, exchange)
 
     async def _perform(self, process: ChildProcess, exchange: Exchange[object]) -> None:
@@ -343,7 +363,11 @@ class LeanWorker:
         try:
             await self._stand_under(process, exchange)
             process.write(exchange.line)
-            reply = await within(exchange.deadline_s, partial(self._receive, process, exchange))
+            reply = await self._answer(process, exchange)
+            while not exchange.is_answered:
+                exchange.deliver(reply)
+                began = time.monotonic()
+                reply = await self._answer(process, exchange)
         except CommandRefused as refusal:
             exchange.fail(refusal)
         except BREAKAGES as breakage:
@@ -351,12 +375,16 @@ class LeanWorker:
             await self._lose(process, breakage)
             return
         else:
-            exchange.elapsed_s = time.monotonic() - began
+            if not exchange.request.parts:  # of these Lean says itself what they took
+                exchange.elapsed_s = time.monotonic() - began
             exchange.deliver(reply)
         self._current = None
         self.requests += 1
         if self.requests >= self._config.max_requests:
             self._mark_due(RetirementReason.REQUESTS)
+
+    async def _answer(self, process: ChildProcess, exchange: Exchange[R]) -> R:
+        return await within(exchange.deadline_s, partial(self._receive, process, exchange))
 
     async def _stand_under(self, process: ChildProcess, exchange: Exchange[Any]) -> None:
         """Have plain Pantograph understand what comes under the header of ``exchange``: it has one for all commands.
@@ -374,7 +402,7 @@ class LeanWorker:
         anew = context != self._context
         imports = "".join(f"import {module}\n" for module in self._config.imports) if anew else ""
         declared = context if anew else ""
-        setting = self._exchange(frontend_process(imports + header + declared, inherit=True, anew=anew), None)
+        setting = Exchange(frontend_process(imports + header + declared, inherit=True, anew=anew), *self._terms())
         process.write(setting.line)
         said = await within(max(setting.deadline_s, exchange.deadline_s), partial(self._receive, process, setting))
         self._header, self._context = header, context
@@ -385,9 +413,11 @@ class LeanWorker:
 
     async def _receive(self, process: ChildProcess, exchange: Exchange[R]) -> R:
         line = await process.read_line()
-        if process.has_unread_output:
-            raise MalformedReplyError(f"more than one line in answer to {exchange.request.command}")
+        if not exchange.request.parts:
+            _check_alone(process, exchange)
         reply = exchange.read(line)
+        if exchange.is_answered:
+            _check_alone(process, exchange)
         if exchange.request.makes_state and (made := ref_in(reply)) is not None:
             # A worker counts its states up. Where answers repeat no nonce, an old number says that this is an old one.
             if made.state_id <= self._newest_state_id:
@@ -426,6 +456,8 @@ class LeanWorker:
         if self._current is not None:
             self._current.fail(self._stale())
             self._current = None
+        while self._urgent:
+            self._urgent.popleft().fail(self._stale())
         while not self._queue.empty():
             exchange = self._queue.get_nowait()
             if exchange is not None:
@@ -449,6 +481,12 @@ class LeanWorker:
                 self._doom = f"grew to {self.rss_mib:.0f} MiB"
                 await process.kill()
                 return
+
+
+def _check_alone(process: ChildProcess, exchange: Exchange[Any]) -> None:
+    if process.has_unread_output:
+        lines = "more lines than parts" if exchange.request.parts else "more than one line"
+        raise MalformedReplyError(f"{lines} in answer to {exchange.request.command}")
 
 
 def _unasked(process: ChildProcess) -> Exception:

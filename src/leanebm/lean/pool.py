@@ -186,6 +186,11 @@ class LeanPool:
             retirements=MappingProxyType(dict(self._retirements)),
         )
 
+    @property
+    def has_idle_worker(self) -> bool:
+        """Whether a worker is ready on which no proof is open."""
+        return any(post.worker.is_alive and not post.is_retiring and not post.open_proofs for post in self._posts)
+
     # --- placing proofs ---
 
     async def _open(self, theorem: Theorem, kind: type[H], asking: StartRequest) -> H:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, final
@@ -24,7 +24,20 @@ from leanebm.lean._worker import LeanWorker
 from leanebm.lean.absent_modules import WITHOUT_MATHLIB, of_mathlib
 from leanebm.lean.backends.base import Dialect, WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
-from leanebm.lean.requests import Request, StartRequest, goal_delete, goal_print, goal_start, goal_tactic, indexes_for
+from leanebm.lean.requests import (
+    Request,
+    StartRequest,
+    TacticReply,
+    goal_delete,
+    goal_print,
+    goal_start,
+    goal_tactic,
+    goal_tactics,
+    indexes_for,
+)
+
+_DELETED_TOGETHER = 64
+"""States that are freed before the worker is told, in one request: it counts them until it is replaced."""
 
 
 class ProofHandle:
@@ -51,6 +64,7 @@ class ProofHandle:
         # Only states that this handle gave out and did not free: ids alone would let one proof
         # reach into another on the same worker.
         self._live: set[StateRef] | None = {root.ref}
+        self._doomed: set[StateRef] = set()  # freed, and not yet forgotten by the worker
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
 
@@ -128,6 +142,62 @@ class ProofHandle:
             StaleState: ``state`` belongs to another proof or was freed, or its worker is gone.
             ValueError: ``state`` has no goal of that number.
         """
+        text = self._text(state, tactic, goal)
+        if isinstance(text, TacticRejected):
+            return text
+        self._worker.make_ready(indexes_for(tactic))
+        request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s, header=self._theorem.header)
+        try:
+            reply, elapsed_s = await self._worker.timed_request(
+                request, deadline_s=self._config.tactic_deadline_s, on_abandoned=partial(_forget, self._worker)
+            )
+        except CommandRefused as refusal:
+            raise _stale(refusal) from refusal
+        return self._outcome(tactic, reply, elapsed_s)
+
+    async def run_tactics(
+        self, state: ProofState, tactics: Sequence[str], *, goal: int = 0, within_s: float | None = None
+    ) -> AsyncGenerator[TacticOutcome, None]:
+        """Run ``tactics`` one by one on ``state``'s goal number ``goal``, in one request where the worker can.
+
+        Gives what each led to, in their order and as soon as it is known. None is begun after one that ends the proof,
+        nor ``within_s`` after the first; so there may be fewer outcomes than tactics, but there is at least one. Each
+        has time, heartbeats and deadline of its own, as in :meth:`run_tactic`.
+
+        Raises:
+            WorkerLost: the worker broke under the tactic whose turn it was. Those behind it were not begun.
+            StaleState, ValueError: as of :meth:`run_tactic`.
+        """
+        texts = [self._text(state, tactic, goal) for tactic in tactics]
+        sound = [text for text in texts if isinstance(text, str)]
+        if len(sound) < 2 or self._worker.command.dialect is not Dialect.LEANEBM:
+            for tactic in tactics[: 1 if within_s is not None else None]:
+                outcome = await self.run_tactic(state, tactic, goal=goal)
+                yield outcome
+                if isinstance(outcome, ProofFinished):
+                    return
+            return
+        for tactic in tactics:
+            self._worker.make_ready(indexes_for(tactic))
+        request = goal_tactics(state.ref, sound, timeout_s=self._config.tactic_timeout_s, within_s=within_s)
+        replies = self._worker.timed_replies(
+            request, deadline_s=self._config.tactic_deadline_s, on_abandoned=partial(_forget, self._worker)
+        )
+        async with aclosing(replies):
+            for tactic, text in zip(tactics, texts, strict=True):
+                if isinstance(text, TacticRejected):
+                    yield text
+                    continue
+                try:
+                    reply, elapsed_s = await anext(replies)
+                except StopAsyncIteration:
+                    return
+                except CommandRefused as refusal:
+                    raise _stale(refusal) from refusal
+                yield self._outcome(tactic, reply, elapsed_s)
+
+    def _text(self, state: ProofState, tactic: str, goal: int) -> str | TacticRejected:
+        """What Lean is to run, or why it is not asked."""
         self._check_live(state)
         text = tactic
         if goal:
@@ -135,18 +205,13 @@ class ProofHandle:
             text = on_goal(goal, tactic)
         if (objection := objection_to_length(text, what="tactic")) is not None:
             return TacticRejected(objection, 0.0)
-        self._worker.make_ready(indexes_for(tactic))
-        request = goal_tactic(state.ref, text, timeout_s=self._config.tactic_timeout_s, header=self._theorem.header)
         try:
-            reply, elapsed_s = await self._worker.timed_request(
-                request, deadline_s=self._config.tactic_deadline_s, on_abandoned=partial(_forget, self._worker)
-            )
+            text.encode()
         except UnicodeEncodeError:
             return TacticRejected("the tactic holds a lone surrogate, which is not text", 0.0)
-        except CommandRefused as refusal:
-            if refusal.kind == "index":
-                raise StaleState(f"the worker no longer has this state: {refusal.description}") from refusal
-            raise
+        return text
+
+    def _outcome(self, tactic: str, reply: TacticReply, elapsed_s: float) -> TacticOutcome:
         match reply:
             case TacticFailed(message):
                 return TacticRejected(message, elapsed_s)
@@ -166,9 +231,11 @@ class ProofHandle:
         live = self._live or set()
         doomed = {state.ref for state in states} & live
         live -= doomed
-        if doomed:
+        self._doomed |= doomed
+        if len(self._doomed) >= _DELETED_TOGETHER:
             # Nobody needs to wait for this, and a worker that ends meanwhile has forgotten them too.
-            self._worker.post(goal_delete(doomed))
+            self._worker.post(goal_delete(self._doomed))
+            self._doomed = set()
 
     async def aclose(self) -> None:
         """Forget every state and give the worker back, without waiting for it. May be repeated."""
@@ -178,8 +245,8 @@ class ProofHandle:
         live, self._live = self._live, None
         if live is None:
             return
-        if live:
-            self._worker.post(goal_delete(live))
+        if live or self._doomed:
+            self._worker.post(goal_delete(live | self._doomed))
         self._on_close()
 
     def __del__(self) -> None:
@@ -278,10 +345,16 @@ def closed(theorem: Theorem) -> str:
     )
 
 
+def _stale(refusal: CommandRefused) -> CommandRefused | StaleState:
+    if refusal.kind == "index":
+        return StaleState(f"the worker no longer has this state: {refusal.description}")
+    return refusal
+
+
 def _forget(worker: LeanWorker, reply: object) -> None:
     """Have the worker forget a state that nobody will ever refer to."""
     if (ref := ref_in(reply)) is not None:
-        worker.post(goal_delete([ref]))
+        worker.post(goal_delete([ref]), is_urgent=True)
 
 
 def _not_elaborated(request: Request[Any], limit_s: float, limit: str) -> CommandRefused:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from functools import partial
 
 import attrs
@@ -51,6 +52,11 @@ class ReplayingEnvironment:
 
     __repr__ = named_repr("_pool")
 
+    @property
+    def has_idle_worker(self) -> bool:
+        """Whether the pool has a worker on which no proof is open."""
+        return self._pool.has_idle_worker
+
     def open(self, theorem: Theorem | str) -> Opening[ReplayingProof, ReplayingProof]:
         """Start a proof of ``theorem``: for an ``async with`` block, or ``await`` it. Raises as ``LeanPool.open``."""
         theorem = Theorem.read(theorem)
@@ -81,6 +87,8 @@ class _Step:
     """The state on the present worker; ``None`` where it has to be replayed first."""
 
     is_freed: bool = False
+    elapsed_s: float = 0.0
+    """Seconds that the tactic took."""
 
 
 class _ReplayDivergedError(StaleState):
@@ -136,27 +144,48 @@ class ReplayingProof:
             StaleState: ``state`` belongs to another proof or was freed, or its tactics led elsewhere
                 when they were replayed.
         """
+        async with aclosing(self.run_tactics(state, (tactic,), goal=goal)) as outcomes:
+            return await anext(outcomes)
+
+    async def run_tactics(
+        self, state: ProofState, tactics: Sequence[str], *, goal: int = 0, within_s: float | None = None
+    ) -> AsyncGenerator[TacticOutcome, None]:
+        """Run ``tactics`` one by one on one of ``state``'s goals; see :meth:`ProofHandle.run_tactics`.
+
+        What was answered before a worker was lost is not run again. Raises as :meth:`run_tactic`.
+        """
         self._check_live(state)
-        deaths = 0
-        while True:
+        num_answered, deaths = 0, 0
+        while num_answered < len(tactics):
             handle, here = await self._reach(state.ref)
+            rest = tactics[num_answered:]
+            outcomes = handle.run_tactics(here, rest, goal=goal, within_s=within_s)
             try:
-                outcome = await handle.run_tactic(here, tactic, goal=goal)
+                async with aclosing(outcomes):
+                    async for outcome in outcomes:
+                        tactic, num_answered, deaths = tactics[num_answered], num_answered + 1, 0
+                        self._note(handle, state, tactic, goal, outcome)
+                        yield outcome
             except WorkerLost as loss:
                 deaths += isinstance(loss, WorkerDied)
-                if blame := _blame(loss, deaths):
-                    self._start_counts_anew()
-                    return TacticTimedOut(f"{shown(tactic)}: {blame}", loss.elapsed_s)
-                await self._move(handle, loss)
+                if (blame := _blame(loss, deaths)) is None:
+                    await self._move(handle, loss)
+                    continue
+                tactic, num_answered, deaths = tactics[num_answered], num_answered + 1, 0
+                self._start_counts_anew()
+                yield TacticTimedOut(f"{shown(tactic)}: {blame}", loss.elapsed_s)
             except StaleState as stale:
                 await self._move(handle, stale)
             else:
-                self._start_counts_anew()
-                if isinstance(outcome, ProofAdvanced | ProofFinished):
-                    made = outcome.state
-                    here_now = made if handle is self._handle else None
-                    self._steps[made.ref] = _Step(state.ref, tactic, goal, made.key, here_now)
-                return outcome
+                return
+
+    def _note(self, handle: ProofHandle, state: ProofState, tactic: str, goal: int, outcome: TacticOutcome) -> None:
+        """Remember how a state was reached that ``handle``'s worker made."""
+        self._start_counts_anew()
+        if isinstance(outcome, ProofAdvanced | ProofFinished):
+            made = outcome.state
+            here_now = made if handle is self._handle else None
+            self._steps[made.ref] = _Step(state.ref, tactic, goal, made.key, here_now, elapsed_s=outcome.elapsed_s)
 
     async def free(self, states: Sequence[ProofState]) -> None:
         """Forget states that will not be visited again. How they were reached is kept, for their descendants."""
@@ -172,6 +201,29 @@ class ReplayingProof:
         """Forget every state and give the worker back. May be repeated."""
         self._is_closed = True
         await self._handle.aclose()
+
+    # --- the same proof on several workers ---
+
+    def replay_s(self, ref: StateRef, other: ReplayingProof | None) -> float:
+        """Seconds that the tactics took which ``other`` (``None``: a new proof) has to replay for the state ``ref``."""
+        return sum(step.elapsed_s for _, step in self.way_to(ref, other))
+
+    def adopt(self, ref: StateRef, other: ReplayingProof) -> None:
+        """Learn from ``other``, a proof of the same theorem, how to get to its state ``ref``. Nothing is run yet."""
+        self._steps.setdefault(other.root.ref, self._origin)
+        for at, step in other.way_to(ref, self):
+            self._steps.setdefault(at, attrs.evolve(step, here=None))
+
+    def way_to(self, ref: StateRef, other: ReplayingProof | None) -> Iterator[tuple[StateRef, _Step]]:
+        """The steps on the way back from ``ref`` to a state that ``other`` holds."""
+        while (step := self._steps[ref]) is not self._origin and not (other is not None and other.holds(ref)):
+            yield ref, step
+            ref = step.parent
+
+    def holds(self, ref: StateRef) -> bool:
+        """Whether the state is on the present worker."""
+        step = self._steps.get(ref)
+        return step is not None and step.here is not None
 
     # --- moving to another worker ---
 

@@ -56,6 +56,7 @@ __all__ = [
     "goal_print",
     "goal_start",
     "goal_tactic",
+    "goal_tactics",
     "indexes_for",
     "lean_version",
     "loaded_modules",
@@ -70,6 +71,10 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+TacticReply = ProofState | UnusableState | TacticFailed | LimitReached
+
+_TACTIC_LIMIT = "tactic_timeout_s + tactic_grace_s, or request_deadline_s"
 
 
 @attrs.frozen
@@ -101,6 +106,9 @@ class Request(Generic[R]):
     context: str | None = None
     """The definitions on top of which it is to be understood, for plain Pantograph; ``None`` where that does not
     matter, as where a state has them."""
+
+    parts: tuple[str, ...] = ()
+    """What is asked for one by one, where each part has an answer of its own; empty for a request with one answer."""
 
 
 class StartRequest(Protocol):
@@ -152,9 +160,7 @@ def goal_start(
     )
 
 
-def goal_tactic(
-    ref: StateRef, tactic: str, *, timeout_s: float, header: str = ""
-) -> Request[ProofState | UnusableState | TacticFailed | LimitReached]:
+def goal_tactic(ref: StateRef, tactic: str, *, timeout_s: float, header: str = "") -> Request[TacticReply]:
     """Run ``tactic`` on the first goal of the state at ``ref``; Lean gives it up after ``timeout_s``.
 
     ``header`` is that of the theorem, which plain Pantograph does not keep with the state.
@@ -166,8 +172,27 @@ def goal_tactic(
         partial(tactic_reply, epoch=ref.epoch),
         makes_state=True,
         about=tactic,
-        limit="tactic_timeout_s + tactic_grace_s, or request_deadline_s",
+        limit=_TACTIC_LIMIT,
         header=scope_lines(header),
+    )
+
+
+def goal_tactics(
+    ref: StateRef, tactics: Sequence[str], *, timeout_s: float, within_s: float | None = None
+) -> Request[TacticReply]:
+    """Run ``tactics`` on the first goal of the state at ``ref``, one by one; each has an answer and a limit of its own.
+
+    None is begun after one that ends the proof, nor ``within_s`` after the first. Only our REPL knows this command.
+    """
+    within = {} if within_s is None else {"within": max(0, round(within_s * 1000))}
+    payload = {"stateId": ref.state_id, "tactics": list(tactics), **_timeout(timeout_s), **within}
+    return Request(
+        "goal.tactics",
+        payload,
+        partial(tactic_reply, epoch=ref.epoch),
+        makes_state=True,
+        limit=_TACTIC_LIMIT,
+        parts=tuple(tactics),
     )
 
 

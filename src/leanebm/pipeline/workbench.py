@@ -12,7 +12,14 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSearch, StateScorer, TacticPolicy
-from leanebm.lean import Certifier, EmbeddedBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
+from leanebm.lean import (
+    Certifier,
+    EmbeddedBackend,
+    LeanPool,
+    LeanPoolConfig,
+    ReplayingEnvironment,
+    SpreadingEnvironment,
+)
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.files import LeanFiles
 from leanebm.lean.requests import lean_version
@@ -185,7 +192,7 @@ async def open_workbench(
         yield Workbench(
             policy=policy,
             scorer=scorer,
-            environment=lean.environment,
+            environment=_spread(lean.environment, config.search.parallel_expansions),
             certifier=lean.certifier,
             energy=energy,
             lean_version=lean.lean_version,
@@ -193,6 +200,13 @@ async def open_workbench(
             make_search=config.parts.search.build,
             files=lean.files,
         )
+
+
+def _spread(environment: ProofEnvironment, most: int) -> ProofEnvironment:
+    """An environment whose proofs may use as many workers as a search runs expansions at once."""
+    if most > 1 and isinstance(environment, ReplayingEnvironment):
+        return SpreadingEnvironment(environment, most)
+    return environment
 
 
 async def _reach_server(config: RunConfig, observer: Observer, stack: AsyncExitStack) -> PolicyClient:

@@ -6,10 +6,12 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import attrs
 from attrs.validators import ge, instance_of, optional
 
+from leanebm._fields import SAME_RESULTS
 from leanebm._shown import named_repr, shown
 from leanebm.core import (
     Candidate,
@@ -27,7 +29,8 @@ from leanebm.core import (
     TacticPolicy,
     Theorem,
 )
-from leanebm.errors import EnergyError, PromptTooLong
+from leanebm.errors import ConfigError, EnergyError, PromptTooLong
+from leanebm.search._side_by_side import SideBySide
 from leanebm.search.budget import Clock, SearchBudget
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search, distinct
 from leanebm.search.scorers import LengthNormalisedLogProb
@@ -45,6 +48,14 @@ class SearchConfig:
 
     candidates_per_state: int = attrs.field(default=16, validator=[instance_of(int), ge(1)])
     """Tactics that the policy is asked for at each expansion, at least 1."""
+
+    parallel_expansions: int = attrs.field(default=1, validator=[instance_of(int), ge(1)])
+    """Nodes of one theorem that are expanded at once, at least 1, for a policy that takes its time: all of them are out
+    with it together, and their tactics may run on several Lean workers. A node is then chosen before all is known of
+    those chosen just before it. More than 1 is for searches that go through best-first search's own loop."""
+
+    tactics_per_request: int = attrs.field(default=16, validator=[instance_of(int), ge(1)], metadata=SAME_RESULTS)
+    """Tactics of one state that Lean is given at once, at least 1. It runs and answers them one by one all the same."""
 
     max_frontier: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
     """Open nodes that are kept; beyond it the lowest is dropped. ``None`` for no bound."""
@@ -105,10 +116,20 @@ class BestFirstSearch:
                 type(self.scorer).__name__,
             )
         self.config = SearchConfig() if config is None else config
+        self._check_parallel()
         self.observer = observer
         self._clock = clock
 
     __repr__ = named_repr("config")
+
+    def _check_parallel(self) -> None:
+        """Refuse to expand side by side where a subclass does more than the hooks say."""
+        own = [step for step in _STEPS_SIDE_BY_SIDE if getattr(type(self), step) is not getattr(BestFirstSearch, step)]
+        if own and self.config.parallel_expansions > 1:
+            raise ConfigError(
+                f"{type(self).__name__} expands one node after the other",
+                [f"parallel_expansions must be 1 for it, not {self.config.parallel_expansions} @ search"],
+            )
 
     async def run(self, theorem: Theorem | str) -> SearchResult:
         """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
@@ -134,6 +155,9 @@ class BestFirstSearch:
     async def _search(self, progress: SearchProgress) -> None:
         """Select, expand, score and push, until there is a proof, no node or no budget."""
         await self._plant(progress)
+        if self.config.parallel_expansions > 1:
+            await self._side_by_side().run(progress)
+            return
         while progress.may_expand:
             node = self.select(progress)
             expansion = await self._expand(progress, node)
@@ -141,6 +165,19 @@ class BestFirstSearch:
                 break
             await self._evaluate(progress, expansion)
             await progress.free(expansion.spent_states)
+
+    def _side_by_side(self) -> SideBySide:
+        return SideBySide(
+            most=self.config.parallel_expansions,
+            candidates_per_state=self.config.candidates_per_state,
+            tactics_per_request=self.config.tactics_per_request,
+            select=self.select,
+            begin=self._begin,
+            ask=self._ask,
+            take=self._take,
+            run_rest=self._run_tactics,
+            evaluate=self._evaluate,
+        )
 
     # --- hooks ----------------------------------------------------------------------------------
 
@@ -221,24 +258,30 @@ class BestFirstSearch:
         self, progress: SearchProgress, expansion: Expansion, candidates: Sequence[Candidate]
     ) -> None:
         """Run candidates until one completes a proof or the budget ends; otherwise close the expansion."""
-        for candidate in candidates:
-            if not progress.meter.allows_tactic:
-                return
-            await self._run_tactic(progress, expansion, candidate)
-            if progress.certificate is not None:
-                return
-        expansion.close()
+        num_run = 0
+        async with aclosing(progress.run_tactics(expansion, candidates, most=self.config.tactics_per_request)) as edges:
+            async for edge in edges:
+                num_run += 1
+                await self._take(progress, edge)
+                if progress.certificate is not None:
+                    return
+        if num_run == len(candidates):
+            expansion.close()
 
     async def _run_tactic(
         self, progress: SearchProgress, expansion: Expansion, candidate: Candidate, *, goal: int = 0
     ) -> Edge:
         """Run one candidate, and have the proof certified if it completes one."""
         edge = await progress.run_tactic(expansion, candidate, goal=goal)
+        await self._take(progress, edge)
+        return edge
+
+    async def _take(self, progress: SearchProgress, edge: Edge) -> None:
+        """Tell of a new node, and have the proof certified if that is the end of one."""
         if edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED):
             self.on_node(progress, progress.tree.nodes[-1])
         if edge.kind is TacticFate.FINISHED:
             await progress.certify(progress.tree.nodes[-1], self.certifier)
-        return edge
 
     async def _evaluate(self, progress: SearchProgress, expansion: Expansion) -> None:
         """Score what an expansion led to, queue what is new, and let better paths replace worse ones."""
@@ -301,6 +344,9 @@ class BestFirstSearch:
             dropped.status = NodeStatus.PRUNED
             await progress.free([dropped.state])
         return dropped
+
+
+_STEPS_SIDE_BY_SIDE = ("_search", "_expand", "_ask", "_run_tactics", "_run_tactic")
 
 
 def require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:

@@ -53,6 +53,18 @@ class BudgetMeter:
         return self.clock() - self._started_s
 
     @property
+    def tactics_left(self) -> int | None:
+        """How many more tactics may be run, at most; ``None`` for no limit."""
+        calls = self.budget.max_tactic_calls
+        return None if calls is None else max(0, calls - self.tactic_calls)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that is left; ``None`` for no limit."""
+        wall_s = self.budget.max_wall_s
+        return None if wall_s is None else max(0.0, wall_s - self.elapsed_s)
+
+    @property
     def allows_tactic(self) -> bool:
         """Whether one more tactic may be run."""
         calls, wall_s = self.budget.max_tactic_calls, self.budget.max_wall_s

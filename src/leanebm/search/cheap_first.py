@@ -13,7 +13,7 @@ import attrs
 from leanebm.core import Candidate, Edge, Node, TacticFate
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.distinct_heads import head_of
-from leanebm.search.progress import Expansion, SearchProgress
+from leanebm.search.progress import SearchProgress
 
 _PRIOR_S: Final = 0.02
 """Seconds of the one call that every head is taken to have had: what a tactic takes here, typically."""
@@ -41,12 +41,9 @@ class CheapFirstSearch(BestFirstSearch):
         records = self._records_of(progress)
         return sorted(candidates, key=lambda each: -math.exp(each.log_prob) * records[head_of(each.tactic)].rate)
 
-    async def _run_tactic(
-        self, progress: SearchProgress, expansion: Expansion, candidate: Candidate, *, goal: int = 0
-    ) -> Edge:
-        edge = await super()._run_tactic(progress, expansion, candidate, goal=goal)
+    async def _take(self, progress: SearchProgress, edge: Edge) -> None:
         self._records_of(progress)[head_of(edge.tactic)].add(edge)
-        return edge
+        await super()._take(progress, edge)
 
     def _records_of(self, progress: SearchProgress) -> defaultdict[str, _Record]:
         return self._records.setdefault(progress, defaultdict(_Record))

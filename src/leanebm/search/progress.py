@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, nullcontext
+from itertools import islice
 from typing import Literal, Protocol, assert_never
 
 import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import (
+    BatchingSession,
     Candidate,
     Certificate,
     CertificationRejected,
@@ -117,6 +119,39 @@ class SearchProgress:
             outcome = await self.session.run_tactic(expansion.node.state, candidate.tactic, goal=goal)
         self.meter.tactic_calls += 1
         return expansion.follow(candidate, outcome, goal=goal, found_s=self.meter.elapsed_s)
+
+    async def run_tactics(
+        self, expansion: Expansion, candidates: Sequence[Candidate], *, most: int
+    ) -> AsyncGenerator[Edge, None]:
+        """Like :meth:`run_tactic` for one candidate after the other, until the budget ends.
+
+        Where the session can, it is given up to ``most`` at once, never more than the budget allows. An edge is given
+        as soon as there is an answer, and nothing is under way when one has ended the proof.
+        """
+        waiting = deque(candidates)
+        while waiting and self.meter.allows_tactic:
+            batch = [each.tactic for each in islice(waiting, most)][: self.meter.tactics_left]
+            outcomes = self.outcomes(expansion.node.state, batch)
+            async with aclosing(outcomes):
+                while (outcome := await self.next_outcome(outcomes)) is not None:
+                    self.meter.tactic_calls += 1
+                    yield expansion.follow(waiting.popleft(), outcome, found_s=self.meter.elapsed_s)
+
+    async def outcomes(self, state: ProofState, tactics: Sequence[str]) -> AsyncGenerator[TacticOutcome, None]:
+        """What the first of ``tactics``, or more of them, lead to on ``state``. Nothing is counted or entered yet."""
+        if len(tactics) == 1 or not isinstance(self.session, BatchingSession):
+            yield await self.session.run_tactic(state, tactics[0])
+            return
+        within_s = self.meter.seconds_left
+        outcomes = self.session.run_tactics(state, tactics, within_s=within_s)
+        async with aclosing(outcomes):
+            async for outcome in outcomes:
+                yield outcome
+
+    async def next_outcome(self, outcomes: AsyncGenerator[TacticOutcome, None]) -> TacticOutcome | None:
+        """The next of ``outcomes``, and ``None`` after the last, its time counted as Lean's."""
+        with self.timed("lean"):
+            return await anext(outcomes, None)
 
     async def certify(self, node: Node, certifier: ProofCertifier) -> None:
         """Let ``certifier`` decide on the path to ``node``, which is finished.

@@ -117,7 +117,11 @@ class FakeWorker:
                     log.write(line)
             request = json.loads(line)
             self.nonce = {"nonce": request["nonce"]} if "nonce" in request else {}
-            self.answer(self.reply(request["cmd"], request.get("payload") or {}))
+            command, payload = request["cmd"], request.get("payload") or {}
+            if command == "goal.tactics" and self.scenario["dialect"] != "pantograph":
+                self.goal_tactics(payload)
+            else:
+                self.answer(self.reply(command, payload))
 
     def start(self) -> None:
         """Everything up to the banner."""
@@ -190,6 +194,18 @@ class FakeWorker:
         if self.misbehave(tactic) or tactic == "step":
             return self.success([{**goals[0], "target": goals[0]["target"] + "'"}, *goals[1:]])
         return self.run_tactic(goals, tactic)
+
+    def goal_tactics(self, payload: Json) -> None:
+        """Run toy tactics, and answer each; none comes after one that ends the proof or refuses the state."""
+        left = len(payload["tactics"])
+        for tactic in payload["tactics"]:
+            reply = self.goal_tactic(payload | {"tactic": tactic})
+            is_proof = reply.get("goals") == [] and not reply["hasSorry"] and not reply["hasUnsafe"]
+            is_last = is_proof or reply.get("error", "io") != "io" or payload.get("within") == 0
+            left = 0 if is_last else left - 1
+            self.answer(reply | {"left": left, "microseconds": 1000})
+            if not left:
+                return
 
     def run_tactic(self, goals: Goals, tactic: str) -> Json:
         """A tactic that behaves."""

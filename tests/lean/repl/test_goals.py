@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -420,3 +421,66 @@ def test_let_rec_in_a_statement_is_refused_with_a_reason(repl: Any, expr: str, c
     reply = repl("goal.start", expr=expr, context=context)
     assert reply["error"] == "elab"
     assert "`let rec` cannot be part of a statement" in reply["desc"]
+
+
+# --- several tactics in one request ---
+
+
+def _answers(repl: Any, state: int, tactics: list[Any], **more: object) -> list[Any]:
+    """The line that answers each tactic, until one says that no more will come."""
+    answers = [repl("goal.tactics", stateId=state, tactics=tactics, **more)]
+    while answers[-1].get("left"):
+        answers.append(json.loads(repl.read_line()))
+    assert repl("stat")["nGoals"] >= 0  # nothing was left unread
+    return answers
+
+
+def test_each_of_several_tactics_is_answered_as_if_it_were_alone(repl: Any) -> None:
+    state = repl.after("∀ p q : Prop, p ∧ q → q ∧ p", "intro p q h")
+    tactics = ["constructor", "nosuch", "((", "cases h", "omega", "simp"]
+    alone = [repl.tactic(state, tactic) for tactic in tactics]
+    together = _answers(repl, state, tactics)
+    assert [answer["left"] for answer in together] == [5, 4, 3, 2, 1, 0]
+    assert all(answer.pop("microseconds") >= 0 for answer in together)
+    for one, of_several in zip(alone, together, strict=True):
+        del of_several["left"]
+        assert ("nextStateId" in one) == ("nextStateId" in of_several)
+        one.pop("nextStateId", None), of_several.pop("nextStateId", None)
+        assert one == of_several
+
+
+def test_no_tactic_is_begun_after_one_that_ends_the_proof(repl: Any) -> None:
+    answers = _answers(repl, repl.start("1 + 1 = 2"), ["skip", "sorry", "rfl", "decide"])
+    assert [answer.get("goals") == [] for answer in answers] == [False, True, True]
+    assert [answer["left"] for answer in answers] == [3, 2, 0], "one that leaves a sorry is no end"
+
+
+def test_each_of_several_tactics_has_the_time_of_one(repl: Any) -> None:
+    state = repl.start("∀ (x y z : Nat), (x + y + z) ^ 12 = (z + y + x) ^ 12")
+    slow = "intro x y z; simp only [Nat.pow_succ, Nat.mul_add, Nat.add_mul]; done"
+    answers = _answers(repl, state, [slow, slow, "intro x"], timeout=200)
+    assert [answer.get("desc") for answer in answers] == ["interrupt", "interrupt", None]
+    assert is_success(answers[2])
+
+
+def test_no_tactic_is_begun_when_the_time_of_all_is_up(repl: Any) -> None:
+    assert len(_answers(repl, repl.start("1 + 1 = 2"), ["skip", "skip", "skip"], within=0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        ({"stateId": 99, "tactics": ["rfl", "rfl"]}, "index"),
+        ({"stateId": 0, "tactics": [1, "rfl"]}, "command"),
+        ({"stateId": 0, "tactics": []}, "command"),
+        ({"stateId": 0}, "command"),
+        ({"stateId": 0, "tactics": "rfl"}, "command"),
+        ({"stateId": 0, "tactics": ["rfl"], "within": "soon"}, "command"),
+    ],
+)
+def test_several_tactics_that_cannot_be_run_are_refused_once(repl: Any, payload: Any, kind: str) -> None:
+    repl.start("1 + 1 = 2")
+    reply = repl("goal.tactics", **payload)
+    assert reply["error"] == kind
+    assert reply.get("left", 0) == 0
+    assert repl("stat") == {"nGoals": 1}

@@ -4354,18 +4354,58 @@ def stamped (nonce : Option String) (reply : Json) : Json :=
   | some n, .obj _ => reply.setObjVal! "nonce" (jstr n)
   | _, _ => reply
 
-def serveLine (s : Server) (line : String) : IO Json := do
+/-! ## goal.tactics
+
+Several tactics in one request, and an answer to each as soon as there is one: if the process ends under one of them,
+nothing is lost of those before it. -/
+
+/-- Whether no further tactic is begun after this answer: it ends a proof, or refuses the state. What refuses a tactic
+alone (`io`) does not. -/
+def endsBatch (reply : Json) : Bool :=
+  match field? reply "error", field? reply "goals", field? reply "hasSorry", field? reply "hasUnsafe" with
+  | some (.str kind), _, _, _ => kind != "io"
+  | none, some (.arr goals), some (.bool false), some (.bool false) => goals.size == 0
+  | _, _, _, _ => false
+
+/-- Each tactic is one `goal.tactic` with a time limit of its own. None is begun at `stop` (0 for no such moment) or later. -/
+def eachTactic (s : Server) (say : Json → IO Unit) (p : Json) (stop : Nat) : List Json → IO Unit
+  | [] => pure ()
+  | t :: ts => do
+    let began ← IO.monoNanosNow
+    let reply ← timed s "goal.tactic" (p.setObjVal! "tactic" t)
+    let ended ← IO.monoNanosNow
+    let left := if endsBatch reply || (stop != 0 && stop <= ended) then 0 else len ts
+    say ((reply.setObjVal! "left" (jnat left)).setObjVal! "microseconds" (jnat ((ended - began) / 1000)))
+    if left == 0 then pure () else eachTactic s say p stop ts
+
+/-- `tactics` on the state `stateId`; `within` are milliseconds after which no further one is begun. -/
+def goalTactics (s : Server) (say : Json → IO Unit) (p : Json) : IO Unit := do
+  match field? p "tactics", optNat p "within" with
+  | some (.arr tactics), .ok within =>
+    if tactics.size == 0 then say (refusalJson (badField "tactics" "a tactic"))
+    else
+      let stop ← match within with
+        | some ms => do pure ((← IO.monoNanosNow) + ms * 1000000)
+        | none => pure 0
+      eachTactic s say p stop tactics.toList
+  | _, .error r => say (refusalJson r)
+  | _, _ => say (refusalJson (badField "tactics" "Array"))
+
+/-- Answer one line, by `say`. -/
+def serveLine (s : Server) (say : Json → IO Unit) (line : String) : IO Unit := do
   match parseRequest line with
-  | .error r => return refusalJson r
-  | .ok request => return stamped request.nonce (← timed s request.cmd request.payload)
+  | .error r => say (refusalJson r)
+  | .ok request =>
+    if request.cmd == "goal.tactics" then goalTactics s (fun reply => say (stamped request.nonce reply)) request.payload
+    else say (stamped request.nonce (← timed s request.cmd request.payload))
 
 /-- A blank line or the end of input ends the server. -/
 partial def loop (s : Server) (input output : IO.FS.Stream) : IO Unit := do
   let line := trimmed (← input.getLine)
   if line.isEmpty then return
-  let reply ← serveLine s line
-  output.putStr (s.key ++ reply.compress ++ "\n")
-  output.flush
+  serveLine s (fun reply => do
+    output.putStr (s.key ++ reply.compress ++ "\n")
+    output.flush) line
   loop s input output
 
 /-! ## Start -/
