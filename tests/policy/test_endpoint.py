@@ -33,6 +33,7 @@ def plan(budget: RetryBudget | None = None) -> RetryPlan:
         (Failure.TIMED_OUT, 0),
         (Failure.REFUSED, 0),
         (Failure.UNAUTHORIZED, 0),
+        (Failure.MISPLACED, 0),
     ],
 )
 def test_each_kind_has_its_own_limit(kind: Failure, retries: int) -> None:
@@ -43,7 +44,7 @@ def test_each_kind_has_its_own_limit(kind: Failure, retries: int) -> None:
 
 
 def test_the_table_has_a_row_for_every_kind() -> None:
-    assert len({kind.value for kind in Failure}) == len(Failure) == 10
+    assert len({kind.value for kind in Failure}) == len(Failure) == 11
 
 
 def test_overload_is_retried_until_the_deadline_and_costs_no_budget() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -404,6 +406,93 @@ async def test_one_that_leaves_answers_what_it_was_asked(followed: Followed, two
     assert [each.tactic for each in await call] == ["late"]
 
 
+async def test_one_that_leaves_is_not_asked_by_those_who_wait_for_room(
+    two: list[FakePolicyServer], time: Any, state: ProofState, tmp_path: Path
+) -> None:
+    first, second = two
+    path, late = tmp_path / "servers.txt", asyncio.Event()
+    path.write_text(first.url)
+    first.script("/generate", Answer(wait_for=late, json=GOOD.json), then=GOOD)
+    async with client(time, f"file:{path}", max_sequences_in_flight=1) as policy:
+        await policy.wait_ready()
+        calls = [asyncio.create_task(policy.propose(state, 1)) for _ in range(3)]
+        await first.wait_for_requests("/generate", 1)
+        path.write_text(second.url)
+        fleet = policy._policy.fleet
+        while not fleet._leaving or first.url in {server.url for server in fleet.asked} or not fleet.asked:
+            time.clock.advance(1.0)
+            fleet._look_soon()
+            await asyncio.sleep(0.01)
+        late.set()
+        await asyncio.gather(*calls)
+    assert (asked(first), asked(second)) == (1, 2)
+
+
+async def test_one_that_hangs_does_not_keep_the_others_from_coming_back(
+    followed: Followed, two: list[FakePolicyServer], state: ProofState
+) -> None:
+    hanging, other = two
+    hanging.script("/generate", then=Answer(status=500))
+    hanging.script("/health", then=Stall())
+    fleet = followed.policy._policy.fleet
+    while fleet.asked:
+        with contextlib.suppress(PolicyUnavailable):
+            await followed.policy.propose(state, 1)
+    followed.write(hanging.url, other.url)
+    followed.time.clock.advance(5.0)
+    asking = asyncio.create_task(followed.policy.propose(state, 1))
+    await hanging.wait_for_requests("/health", 2)
+    while not fleet.asked:
+        followed.time.clock.advance(1.0)
+        fleet._look_soon()
+        await asyncio.sleep(0.01)
+    await asking
+    assert asked(other) == 1
+    assert len(fleet._probes) == 1, "nobody waited until it was given up"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Answer(status=404),
+        Answer(status=401),
+        Answer(status=307, headers={"Location": "http://127.0.0.1:1/"}),
+        Answer(body=b"<html>There is nobody here</html>"),
+    ],
+)
+async def test_what_one_refuses_and_another_answers_is_that_servers_fault(
+    two: list[FakePolicyServer], time: Any, state: ProofState, odd: Answer
+) -> None:
+    async with client(time, *(server.url for server in two)) as policy:
+        await policy.wait_ready()
+        two[0].script("/generate", then=odd)
+        for _ in range(60):
+            await policy.propose(state, 1)
+        assert (asked(two[0]), asked(two[1])) == (5, 60), "it is left alone, and all others are answered"
+        two[0].script("/generate", then=GOOD)
+        time.clock.advance(5.0)
+        while asked(two[0]) == 5:
+            await policy.propose(state, 1)
+            time.clock.advance(1.0)
+    assert time.pauses_s == []
+
+
+async def test_what_all_refuse_is_asked_twice_and_speaks_against_nobody(time: Any, state: ProofState) -> None:
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(FakePolicyServer()) for _ in range(4)]
+        for server in servers:
+            offer(server)
+        policy = await stack.enter_async_context(client(time, *(server.url for server in servers)))
+        await policy.wait_ready()
+        for server in servers:
+            server.script("/generate", then=Answer(status=401))
+        for number in range(1, 31):
+            with pytest.raises(PolicyUnauthorized, match="wants another API key"):
+                await policy.propose(state, 1)
+            assert sum(map(asked, servers)) == 2 * number
+        assert len(policy._policy.fleet.asked) == 4
+
+
 async def test_one_that_joins_with_other_weights_is_refused(
     followed: Followed, two: list[FakePolicyServer], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -442,7 +531,14 @@ async def test_a_file_that_is_being_written_is_not_believed_yet(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(None, "cannot read"), ("http://h\nhttp:/h\n", "@ line 2"), ("localhost:1", "@ line 1")]
+    ("text", "said"),
+    [
+        (None, "cannot read"),
+        ("http://h\nhttp:/h\n", "@ line 2"),
+        ("localhost:1", "@ line 1"),
+        ("http://h:99999", "@ line 1"),
+        ("file:others.txt", "@ line 1"),
+    ],
 )
 async def test_a_wrong_file_is_refused_before_any_work(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "servers.txt"
@@ -451,6 +547,15 @@ async def test_a_wrong_file_is_refused_before_any_work(tmp_path: Path, text: str
     with pytest.raises(ConfigError, match=said):
         async with PolicyClient(PolicyClientConfig(url=f"file:{path}")):
             pass
+
+
+async def test_a_file_may_have_a_mark_in_front_and_an_address_twice(
+    two: list[FakePolicyServer], time: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "servers.txt"
+    path.write_bytes(f"\ufeff{two[0].url}/\r\n\r\n{two[0].url}/v1/ # again\r\n{two[1].url}".encode())
+    async with client(time, f"file:{path}") as policy:
+        assert [server.url for server in policy._policy.fleet.servers] == [server.url for server in two]
 
 
 async def test_an_empty_file_is_waited_for(two: list[FakePolicyServer], time: Any, tmp_path: Path) -> None:

@@ -209,6 +209,7 @@ class Endpoint:
         deadline: float | None = None
         fresh = False
         failed: dict[str, PolicyError] = {}
+        refused_by: list[Server] = []
         use = PolicyUse.current()
         while True:
             waits_since_s = self._clock()
@@ -228,8 +229,11 @@ class Endpoint:
             except AttemptFailed as failure:
                 self._learn_from(server, failure, started_in_round)
                 failed[server.url] = failure.error
+                if failure.kind.value.is_refusal:
+                    refused_by.append(server)
                 remaining_s = deadline - self._clock() if deadline else 0.0
-                if is_chosen and self._goes_elsewhere(failure, failed, remaining_s):
+                is_decided = failure.kind.value.is_refusal and (call.weight is None or len(refused_by) > 1)
+                if is_chosen and not is_decided and self._goes_elsewhere(failure, failed, remaining_s):
                     self._meter.retries += 1
                     deadline = None if failure.kind is Failure.TIMED_OUT else deadline
                     continue
@@ -246,6 +250,7 @@ class Endpoint:
                 fresh = failure.kind is Failure.DROPPED
             else:
                 server.breaker.record_success()
+                self.fleet.learn_from_refusals(refused_by, failed)
                 if call.weight is not None:
                     server.limit.report_success(call.weight)
                 return answer
@@ -254,7 +259,8 @@ class Endpoint:
         """Whether the call goes on with another server at once.
 
         No call asks a server twice this way, so one call is at most as many requests as there are servers, and a
-        server that fails is soon not asked. Nor does it cost the budget, which is there for a server's sake.
+        server that fails is soon not asked. Nor does it cost the budget, which is there for a server's sake. What one
+        refuses, one other is asked.
         """
         if not (failure.kind.value.is_of_the_server and self.fleet.has_another(failed)):
             return False

@@ -35,6 +35,10 @@ class FailureVerdict:
     is_of_the_server: bool = False
     """Whether another server may well answer the same request."""
 
+    is_refusal: bool = False
+    """Whether the request may be at fault as well: of several servers one other is asked, and if that one answers, it
+    speaks against this server's health."""
+
 
 class Failure(enum.Enum):
     """The ways an attempt fails; the value says what follows."""
@@ -63,8 +67,18 @@ class Failure(enum.Enum):
     )
     TIMED_OUT = FailureVerdict(meaning="our own deadline passed", retries=0, is_congestion=True, is_of_the_server=True)
     REFUSED = FailureVerdict(meaning="4xx: the same request would be refused again", retries=0)
-    UNAUTHORIZED = FailureVerdict(meaning="401 or 403: another key is wanted", retries=0)
-    GARBLED = FailureVerdict(meaning="status 200 and something that is not the contract", retries=1)
+    MISPLACED = FailureVerdict(
+        meaning="404, 405 or a redirect: there is no such thing, or another server, at this address",
+        retries=0,
+        is_of_the_server=True,
+        is_refusal=True,
+    )
+    UNAUTHORIZED = FailureVerdict(
+        meaning="401 or 403: another key is wanted", retries=0, is_of_the_server=True, is_refusal=True
+    )
+    GARBLED = FailureVerdict(
+        meaning="status 200 and something that is not the contract", retries=1, is_of_the_server=True, is_refusal=True
+    )
     ABORTED = FailureVerdict(meaning="status 200 and every sample aborted on the server", retries=1)
     OTHER_WEIGHTS = FailureVerdict(
         meaning="status 200 from one of several servers whose weights are not the others'",

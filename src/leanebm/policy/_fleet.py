@@ -18,7 +18,7 @@ from leanebm._shown import reason
 from leanebm.errors import ConfigError, PolicyError, PolicyUnavailable
 from leanebm.policy._failure import AttemptFailed, Failure
 from leanebm.policy._server import Call, Server
-from leanebm.policy.config import ADDRESS_FILE, PolicyClientConfig, addresses_in, http_url, without_slash
+from leanebm.policy.config import ADDRESS_FILE, PolicyClientConfig, addresses_in, one_http_url, without_slash
 from leanebm.policy.model_info import ModelInfo
 
 _log = logging.getLogger(__name__)
@@ -90,6 +90,10 @@ class Fleet:
         self._read_before: tuple[str, ...] | None = None
         self._looked_s = -_LOOK_EVERY_S
         self._looking: asyncio.Task[None] | None = None
+        self._probes: dict[Server, asyncio.Task[None]] = {}
+        """Looks at single servers: one that hangs must not keep the others from coming back."""
+
+        self._following = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._resources = AsyncExitStack()
 
@@ -141,9 +145,9 @@ class Fleet:
         if self._model is None and (trouble := await self.meet()) is not None:
             raise trouble.error
         self._look_soon()
-        if not (asked := self.asked) and self._looking is not None:
-            await asyncio.wait([self._looking])  # one of them may be back
-            asked = self.asked
+        while not (asked := self.asked) and (looks := self._looks()):  # one of them may be back
+            await asyncio.wait(looks, timeout=_LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            self._look_soon()
         if not asked:
             raise PolicyUnavailable(self._nobody(), url=self.url)
         now_s = self._clock()
@@ -155,7 +159,8 @@ class Fleet:
 
     def is_asked(self, server: Server) -> bool:
         """Whether a server is still as it was when it was picked."""
-        return self.is_one or (server.url not in self._out and not server.breaker.is_open)
+        is_there = self._servers.get(server.url) is server
+        return self.is_one or (is_there and server.url not in self._out and not server.breaker.is_open)
 
     def has_another(self, tried: Collection[str]) -> bool:
         """Whether one may be asked that was not ``tried``."""
@@ -189,14 +194,23 @@ class Fleet:
         trips = failure.kind.value.trips_breaker
         # One server that is slow is waited for; beside others, its health is to be looked at.
         if trips or (failure.kind is Failure.TIMED_OUT and not self.is_one):
-            server.breaker.record_failure()
-            if server.breaker.is_open and not self.is_one:
-                _log.warning("%s; it is left alone for %.0f s", failure.error, server.breaker.remaining_s)
+            self._speak_against(server, failure.error)
         now_s = self._clock()
         if failure.retry_after_s:
             server.rests_until = now_s + failure.retry_after_s
         if not self.is_one:  # if all are tired, whoever rises first
             failure.retry_after_s = max(0.0, min((one.rests_until for one in self.asked), default=now_s) - now_s)
+
+    def learn_from_refusals(self, servers: Collection[Server], said: Mapping[str, PolicyError]) -> None:
+        """Note that another server answered what these refused: a proxy without a server behind it, another key."""
+        if not self.is_one:
+            for server in servers:
+                self._speak_against(server, said[server.url])
+
+    def _speak_against(self, server: Server, error: PolicyError) -> None:
+        server.breaker.record_failure()
+        if server.breaker.is_open and not self.is_one:
+            _log.warning("%s; it is left alone for %.0f s", error, server.breaker.remaining_s)
 
     def adopt(self, info: ModelInfo) -> None:
         """All servers were given other weights by ourselves."""
@@ -324,13 +338,25 @@ class Fleet:
             self._looked_s = now_s
             self._looking = self._tasks.create_task(self._look())
 
+    def _looks(self) -> list[asyncio.Task[None]]:
+        """What is under way of that."""
+        return [*([self._looking] if self._looking is not None else []), *self._probes.values()]
+
     async def _look(self) -> None:
         try:
             await self._follow_file()
-            waiting = [server for server in self.servers if server.url in self._out or server.breaker.is_open]
-            await asyncio.gather(*map(self._look_at, waiting))
+            for server in self.servers:
+                is_left_alone = server.url in self._out or server.breaker.is_open
+                if is_left_alone and server not in self._probes and self._tasks is not None:
+                    self._probes[server] = self._tasks.create_task(self._probe(server))
         finally:
             self._looking = None
+
+    async def _probe(self, server: Server) -> None:
+        try:
+            await self._look_at(server)
+        finally:
+            del self._probes[server]
 
     async def _look_at(self, server: Server) -> None:
         """Ask a server that is left alone how it is, if the time for that has come; its breaker says when."""
@@ -373,6 +399,10 @@ class Fleet:
         """Let servers join and leave as the file says, once it has said so twice: it may be half written."""
         if self._file is None:
             return
+        async with self._following:
+            await self._follow(at_once=at_once)
+
+    async def _follow(self, *, at_once: bool) -> None:
         try:
             read = await self._read_file()
         except ConfigError as error:
@@ -384,9 +414,10 @@ class Fleet:
         is_steady, self._read_before = at_once or read == self._read_before, read
         if read and is_steady and set(read) != set(self._servers):
             await self._replace(read)
-        for server in [server for server in self._leaving if not server.limit.in_flight and not server.limit.waiting]:
-            self._leaving.remove(server)
-            await server.__aexit__(None, None, None)
+        for server in list(self._leaving):
+            if not (server.limit.in_flight or server.limit.waiting or server in self._probes):
+                self._leaving.remove(server)
+                await server.__aexit__(None, None, None)
 
     async def _replace(self, addresses: tuple[str, ...]) -> None:
         gone = {url: server for url, server in self._servers.items() if url not in addresses}
@@ -409,7 +440,7 @@ class Fleet:
         if self._file is None:
             return addresses_in(self.url)
         try:
-            text = (await asyncio.to_thread(read_regular, self._file, max_bytes=_MOST_FILE_BYTES)).decode()
+            text = (await asyncio.to_thread(read_regular, self._file, max_bytes=_MOST_FILE_BYTES)).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             said = reason(error) if isinstance(error, OSError) else str(error)
             raise ConfigError(f"cannot read the addresses of servers in {self._file}: {said}") from error
@@ -418,7 +449,7 @@ class Fleet:
         for number, line in enumerate(text.splitlines(), start=1):
             for address in addresses_in(without_slash(line.partition("#")[0])):
                 try:
-                    http_url(None, attrs.fields(_Line).url, address)
+                    one_http_url(None, attrs.fields(_Line).url, address)
                 except ValueError as mistake:
                     mistakes.append(f"{mistake} @ line {number}")
                 addresses[address] = None
@@ -435,8 +466,8 @@ class Fleet:
         await server.__aenter__()
 
     def _stop(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        for look in self._looks():
+            look.cancel()
         for server in [*self.servers, *self._leaving]:
             server.aborts = None
 

@@ -97,7 +97,7 @@ class Server:
         except AttemptFailed as failure:
             # Any refusal, or a body we cannot read, still is a server that answers. Whether the key is good, the
             # next request shows: some want one, or another, for paths that they do not have.
-            return None if failure.kind in (Failure.REFUSED, Failure.GARBLED, Failure.UNAUTHORIZED) else failure
+            return None if failure.kind is Failure.REFUSED or failure.kind.value.is_refusal else failure
         return None
 
     @asynccontextmanager

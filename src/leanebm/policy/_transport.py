@@ -59,9 +59,11 @@ def _judge(status: int, said: str, url: str) -> tuple[Failure, PolicyError]:
         case _ if status >= 500 and not _NOT_SO_MANY.search(said):
             return Failure.SERVER_ERROR, PolicyUnavailable(f"{url} failed (HTTP {status}): {said}", url=url)
         case 404 | 405:
-            return Failure.REFUSED, NotOffered(f"{url} is not offered by this server (HTTP {status}): {said}", url=url)
+            return Failure.MISPLACED, NotOffered(
+                f"{url} is not offered by this server (HTTP {status}): {said}", url=url
+            )
         case _ if 300 <= status < 400:
-            return Failure.REFUSED, PolicyBadRequest(
+            return Failure.MISPLACED, PolicyBadRequest(
                 f"{url} redirects (HTTP {status}), which is not followed: configure the final address", url=url
             )
         case _ if status < 300:

@@ -31,15 +31,22 @@ def http_url(setting: object, attribute: attrs.Attribute[Any], value: str) -> No
             raise ValueError(f"{attribute.name} must name a file after {ADDRESS_FILE!r}, got {value!r}")
         return
     for one in addresses_in(value) or (value,):
-        _one_http_url(setting, attribute, one)
+        one_http_url(setting, attribute, one)
 
 
-def _one_http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def one_http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    """An attrs validator: one address, and nothing else."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{attribute.name} must look like http://host:port, got {value!r}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{attribute.name} must be an address only; the key goes into api_key")
+    try:
+        is_port = parts.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise ValueError(f"{attribute.name} must have a port from 1 to 65535, got {value!r}")
 
 
 _OPENAI_PATH: Final = re.compile(r"/v1(/(chat/)?completions|/embeddings|/models)?$")
