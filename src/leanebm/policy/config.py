@@ -42,11 +42,9 @@ def one_http_url(_: object, attribute: attrs.Attribute[Any], value: str) -> None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{attribute.name} must be an address only; the key goes into api_key")
     try:
-        is_port = parts.port != 0
-    except ValueError:
-        is_port = False
-    if not is_port:
-        raise ValueError(f"{attribute.name} must have a port from 1 to 65535, got {value!r}")
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"{attribute.name} must have a port up to 65535, got {value!r}") from error
 
 
 _OPENAI_PATH: Final = re.compile(r"/v1(/(chat/)?completions|/embeddings|/models)?$")
