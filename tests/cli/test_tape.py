@@ -94,7 +94,7 @@ def test_a_search_is_replayed_with_neither_lean_nor_node_nor_a_server_nor_torch(
     assert "holds no answer to what was asked: the policy, for 2 tactics on" in other.stderr
     hot = alone(tmp_path, "search", "--replay", "a.jsonl.gz", "--output", "d", "--temperature", "0.3")
     assert hot.returncode == 2
-    assert "$.policy.temperature" in hot.stderr
+    assert "0.3, recorded with 1.0 @ --temperature" in hot.stderr
 
 
 @pytest.mark.lean
