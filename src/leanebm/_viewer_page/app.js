@@ -213,21 +213,19 @@ class App {
 
   #legend() {
     const { canvas, tree } = this.active;
-    const spot = (colour, text) => {
-      const dot = element('i');
-      dot.style.background = colour;
-      return element('span', {}, dot, text);
-    };
+    const entry = (status, colour, text = status) => element('span', {}, canvas.markOf(status, colour), text);
     if ($('colour').value === 'status') {
       const colours = STATUS_COLOURS[document.documentElement.dataset.theme];
       const met = new Set(this.panes.flatMap((pane) => pane.tree?.status ?? []));
-      $('legend').replaceChildren(...Object.keys(colours).filter((status) => met.has(status)).map((status) => spot(colours[status], status)));
+      $('legend').replaceChildren(...Object.keys(colours).filter((status) => met.has(status)).map((status) => entry(status, colours[status])));
       return;
     }
     if (!tree?.size) return;
     const [least, most] = canvas.range();
-    const ends = least <= most ? [spot(shade(0), figure(least)), spot(shade(1), figure(most))] : [];
-    $('legend').replaceChildren(...ends, spot('var(--faint)', 'not recorded'));
+    const ends = least <= most ? [entry('expanded', shade(0), figure(least)), entry('expanded', shade(1), figure(most))] : [];
+    const lacks = tree.parent.some((_, node) => typeof MEASURES[$('colour').value](tree, node) !== 'number');
+    const faint = getComputedStyle(document.documentElement).getPropertyValue('--faint').trim();
+    $('legend').replaceChildren(...ends, ...(lacks ? [entry('expanded', faint, 'not recorded')] : []));
   }
 
   #find() {

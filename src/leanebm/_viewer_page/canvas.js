@@ -203,8 +203,18 @@ class TreeCanvas {
     }
   }
 
-  #shape(x, y, radius, status) {
-    const context = this.#context;
+  /** The mark of a status as #shape draws it; for the legend. */
+  markOf(status, colour) {
+    const ratio = window.devicePixelRatio || 1;
+    const mark = element('canvas', { width: 12 * ratio, height: 12 * ratio });
+    const context = mark.getContext('2d');
+    context.scale(ratio, ratio);
+    context.fillStyle = context.strokeStyle = colour;
+    this.#shape(6, 6, 3.6, status, context);
+    return mark;
+  }
+
+  #shape(x, y, radius, status, context = this.#context) {
     const isSmall = radius <= 2.5;
     if (isSmall || TERMINAL.has(status)) {
       const size = TERMINAL.has(status) ? radius * 1.5 : radius; // what is this small cannot be told from a disc

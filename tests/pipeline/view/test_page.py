@@ -77,6 +77,33 @@ async def test_a_page_holds_every_theorem_of_one_or_two_runs(searched: MakeSearc
 
 
 @in_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_hints_fit_their_boxes_and_the_legend_shows_the_marks_of_the_tree(
+    searched: MakeSearched, tmp_path: Path, theme: str
+) -> None:
+    run = await searched("run", {"n31": "31"}, budget=20)
+    async with opened(tmp_path, write_view(run).as_uri(), theme=theme) as page:
+        for box in ("#find-theorem", "#find-node"):
+            assert await page.value(
+                f"(() => {{ const box = document.querySelector('{box}'); box.value = box.placeholder; "
+                "const fits = box.scrollWidth <= box.clientWidth; box.value = ''; return fits; })()"
+            )
+        entries = await page.value("[...document.querySelectorAll('#legend span')].map((each) => each.innerText)")
+        assert set(entries) == set(await page.value("app.panes[0].tree.status"))
+        middles = await page.value(
+            "Object.fromEntries([...document.querySelectorAll('#legend span')].map((each) => { "
+            "const mark = each.querySelector('canvas'), half = mark.width / 2; "
+            "return [each.innerText, mark.getContext('2d').getImageData(half, half, 1, 1).data[3]]; }))"
+        )
+        assert middles["open"] == 0  # as in the tree, a ring
+        assert middles["expanded"] == 255
+        await choose(page, "#colour", "priority")
+        assert "not recorded" not in await text(page, "#legend")  # every node has one
+        await choose(page, "#colour", "energy")
+        assert await text(page, "#legend") == "not recorded"
+
+
+@in_browser
 async def test_everything_on_the_page_works(searched: MakeSearched, tmp_path: Path) -> None:
     run = await searched("run", {"n8": "8", "n31": "31", "n63": "63"}, budget=20)
     tree = RunView(run).tree("n31")
@@ -197,7 +224,7 @@ async def test_two_runs_point_at_the_same_state(searched: MakeSearched, tmp_path
     other = await searched("other", theorems, budget=20, breadth_first=True)
     page_file = write_view(run, beside=other, output=tmp_path / "both.html")
     async with opened(tmp_path, f"{page_file.as_uri()}#t=n31") as page:
-        assert await page.value("document.querySelectorAll('canvas').length") == 2
+        assert await page.value("document.querySelectorAll('.canvas canvas').length") == 2
         one, two = RunView(run).tree("n31"), RunView(other).tree("n31")
         node = next(node for node, key in enumerate(one["state_key"]) if node > 3 and key in two["state_key"])
         await page.value(f"app.panes[0].choose({node})")
