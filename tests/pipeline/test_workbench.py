@@ -13,7 +13,7 @@ import pytest
 
 import leanebm.pipeline.workbench
 from leanebm.core import Candidate, Goal, Leaf, Node, ProofState, SearchOutcome, StateEncoder, StateRef, Theorem
-from leanebm.errors import LeanInstallError, TrajectoryError
+from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
@@ -198,7 +198,7 @@ async def test_a_run_is_not_resumed_with_another_model(
     first = {**_ROUND_1, "leanebm": {"adapters": {"sharp": "ad1"}}}
     await _searched(run, tmp_path, first, "a")
     await _searched(run, tmp_path, first, "a", "b", resume=True)  # the same model elsewhere
-    with pytest.raises(TrajectoryError, match=difference):
+    with pytest.raises(ConfigError, match=difference):
         await _searched(run, tmp_path, {**first, **model}, "a", "b", "c", resume=True)
     summary = await _searched(run, tmp_path, {**first, **model}, "a", "b", "c", resume_anyway=True)
     assert len(summary.records) == 3
@@ -207,7 +207,7 @@ async def test_a_run_is_not_resumed_with_another_model(
 
 async def test_of_servers_that_say_nothing_each_is_another(fake_lean: RunConfig, tmp_path: Path) -> None:
     await _searched(fake_lean, tmp_path, _SILENT, "a")
-    with pytest.raises(TrajectoryError, match=r"served\.policy\.url"):
+    with pytest.raises(ConfigError, match=r"served\.policy\.url"):
         await _searched(fake_lean, tmp_path, _SILENT, "a", "b", resume=True)
 
 
