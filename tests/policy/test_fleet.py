@@ -477,6 +477,22 @@ async def test_what_one_refuses_and_another_answers_is_that_servers_fault(
     assert time.pauses_s == []
 
 
+async def test_what_one_refuses_waits_for_another_that_is_full(
+    two: list[FakePolicyServer], time: Any, state: ProofState, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd, full = two
+    odd.script("/generate", then=Answer(status=404))
+    full.script("/generate", *[Answer(status=503, headers={"Retry-After": "20"})] * 3, then=GOOD)
+    async with client(time, odd.url, full.url) as policy:
+        await policy.wait_ready()
+        await policy.propose(state, 1)
+        assert (asked(odd), asked(full)) == (1, 4)
+        assert sum(time.pauses_s) == 60.0
+        calls = [policy.propose(state, 1) for _ in range(100)]
+        assert all(await asyncio.gather(*calls))
+    assert caplog.text.count("it is left alone") == 1
+
+
 async def test_what_all_refuse_is_asked_twice_and_speaks_against_nobody(time: Any, state: ProofState) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(FakePolicyServer()) for _ in range(4)]

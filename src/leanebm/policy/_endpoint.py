@@ -214,7 +214,7 @@ class Endpoint:
         while True:
             waits_since_s = self._clock()
             is_chosen = at is None or self.fleet.is_one
-            server = await self.fleet.pick(failed) if at is None or is_chosen else at
+            server = await self.fleet.pick(failed, refused_by) if at is None or is_chosen else at
             try:
                 async with server.room_for(call) as started_in_round:
                     if is_chosen and not self.fleet.is_asked(server):
@@ -237,6 +237,10 @@ class Endpoint:
                     self._meter.retries += 1
                     deadline = None if failure.kind is Failure.TIMED_OUT else deadline
                     continue
+                if refused_by and not is_decided and (rest_s := self.fleet.rest_of_others(refused_by)) is not None:
+                    # Who can tell whether the request or the server was at fault has no room yet.
+                    kind = Failure.OVERLOADED if failure.kind.value.is_refusal else failure.kind
+                    failure = AttemptFailed(kind, failure.error, retry_after_s=rest_s)
                 pause_s = plan.pause_after(failure, remaining_s=remaining_s)
                 if pause_s is None:
                     error = self._summed(failure, failed)

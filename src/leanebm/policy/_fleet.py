@@ -131,8 +131,8 @@ class Fleet:
 
     # --- choosing ---
 
-    async def pick(self, tried: Collection[str] = ()) -> Server:
-        """The server to ask next, if possible none of those that were ``tried``.
+    async def pick(self, tried: Collection[str] = (), refused_by: Collection[Server] = ()) -> Server:
+        """The server to ask next, if possible none of those that were ``tried``, still less one that refused.
 
         Raises:
             PolicyError: none may be asked; the message names each.
@@ -150,6 +150,7 @@ class Fleet:
             self._look_soon()
         if not asked:
             raise PolicyUnavailable(self._nobody(), url=self.url)
+        asked = [server for server in asked if server not in refused_by] or asked
         now_s = self._clock()
         able = [server for server in asked if server.rests_until <= now_s]
         choice = [server for server in able if server.url not in tried] or able
@@ -168,6 +169,11 @@ class Fleet:
             return False
         now_s = self._clock()
         return any(server.url not in tried and server.rests_until <= now_s for server in self.asked)
+
+    def rest_of_others(self, refused_by: Collection[Server]) -> float | None:
+        """Seconds until one may be asked that has not refused; ``None`` if there is none."""
+        others = [server for server in self.asked if server not in refused_by and not self.is_one]
+        return max(0.0, min(one.rests_until for one in others) - self._clock()) if others else None
 
     def require_weights(self, server: Server, answer: object) -> None:
         """See that an answer was made with the weights that all have.
@@ -208,8 +214,9 @@ class Fleet:
                 self._speak_against(server, said[server.url])
 
     def _speak_against(self, server: Server, error: PolicyError) -> None:
+        was_open = server.breaker.is_open
         server.breaker.record_failure()
-        if server.breaker.is_open and not self.is_one:
+        if server.breaker.is_open and not was_open and not self.is_one:
             _log.warning("%s; it is left alone for %.0f s", error, server.breaker.remaining_s)
 
     def adopt(self, info: ModelInfo) -> None:
