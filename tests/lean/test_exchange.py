@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanebm.core import StateRef
 from leanebm.errors import CommandRefused
 from leanebm.lean import _exchange as exchange_module
-from leanebm.lean._exchange import Exchange, decode_reply, encode_request, within
+from leanebm.lean._exchange import Batch, Exchange, decode_reply, encode_request, within
 from leanebm.lean._replies import MalformedReplyError
-from leanebm.lean.requests import lean_version
+from leanebm.lean.requests import goal_tactics, lean_version
 
 _ANSWER = {"leanVersion": "4.28.0"}
 _REFUSAL = {"error": "command", "desc": "no"}
@@ -30,6 +31,17 @@ def _line(*parts: dict[str, Any]) -> bytes:
 async def test_a_request_carries_its_nonce_beside_the_payload() -> None:
     assert json.loads(_exchange("n").line) == {"cmd": "env.describe", "payload": {}, "nonce": "n"}
     assert json.loads(_exchange(None).line) == {"cmd": "env.describe", "payload": {}}
+
+
+@pytest.mark.parametrize(("within_s", "is_over"), [(0.01, True), (1000.0, False)])
+async def test_what_a_batch_waited_for_its_turn_is_taken_off_its_time(within_s: float, is_over: bool) -> None:
+    batch = Batch(goal_tactics(StateRef(0, 0), ["a", "b"], timeout_s=1.0, within_s=within_s), "n", deadline_s=1.0)
+    await asyncio.sleep(0.02)
+    asked, now = json.loads(batch.line), json.loads(batch.line_now())
+    left_ms = now["payload"].pop("within")
+    assert left_ms == 0 if is_over else 0 < left_ms < asked["payload"]["within"]
+    del asked["payload"]["within"]
+    assert now == asked
 
 
 async def test_what_repeats_the_nonce_is_the_answer() -> None:

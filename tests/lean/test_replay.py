@@ -139,6 +139,14 @@ async def test_of_several_tactics_only_those_without_an_answer_are_run_again(
         assert _state(await proof.run_tactic(_state(outcomes[1]), "step")).text == "h : Prop\n⊢ p'"
 
 
+async def test_the_time_for_several_tactics_does_not_begin_anew_on_another_worker(fake_config: FakeConfig) -> None:
+    async with _proof(fake_config(tactic_timeout_s=0.1, tactic_grace_s=0.1)) as proof:
+        outcomes = [outcome async for outcome in proof.run_tactics(proof.root, ["hang", "step"], within_s=0.05)]
+        assert [type(outcome) for outcome in outcomes] == [TacticTimedOut], "when it was known, the time was over"
+        outcomes = [outcome async for outcome in proof.run_tactics(proof.root, ["die once", "step"], within_s=0.0)]
+        assert [type(outcome) for outcome in outcomes] == [ProofAdvanced], "there is always one"
+
+
 async def test_losses_that_are_no_tactics_fault_are_raised_in_the_end(fake_config: FakeConfig) -> None:
     async with _proof(fake_config(), max_replays=2) as proof:
         with pytest.raises(ProtocolError):

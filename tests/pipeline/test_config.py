@@ -96,6 +96,14 @@ def test_no_other_backend_may_call_itself_one_of_ours(tmp_path: Path, name: str)
         read_run_config(write(tmp_path, f"[lean.backend]\nkind = 'command'\nargv = ['lean']\nname = '{name}'\n"))
 
 
+@pytest.mark.parametrize("kind", ["and_or", "depth_first", "whole_proofs", "distinct_heads+probing+puct"])
+def test_a_search_that_goes_one_by_one_is_not_given_several_nodes(tmp_path: Path, kind: str) -> None:
+    text = f"[parts.search]\nkind = '{kind}'\n[search]\nparallel_expansions = "
+    assert read_run_config(write(tmp_path, f"{text}1\n")).search.parallel_expansions == 1
+    with pytest.raises(ConfigError, match="expands one node after the other"):
+        read_run_config(write(tmp_path, f"{text}2\n"))
+
+
 def test_a_backend_given_as_an_option_replaces_the_files(tmp_path: Path) -> None:
     path = write(tmp_path, "[lean.backend]\nkind = 'native'\nproject = '/p'\n")
     config = read_run_config(path, [Override("lean.backend", "embedded", "--lean")])

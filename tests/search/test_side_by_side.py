@@ -15,13 +15,16 @@ from leanebm.core import Candidate, NodeStatus, ProofState, SearchOutcome, Searc
 from leanebm.errors import ConfigError, PolicyUnavailable
 from leanebm.search import (
     AndOrSearch,
+    BeamSearch,
     BestFirstSearch,
     DepthFirstSearch,
     LimitsSearch,
     PortfolioSearch,
     ProbingSearch,
+    PuctSearch,
     SearchBudget,
     SearchConfig,
+    stacked,
 )
 from leanebm.testing import QED, ScriptedPolicy, ToyCertifier, ToySession, ToyWorld, check_search
 
@@ -202,7 +205,9 @@ def test_a_search_with_a_loop_of_its_own_says_that_it_goes_one_by_one(kind: Any)
         kind(**parts, config=SearchConfig(parallel_expansions=2))
 
 
-@pytest.mark.parametrize("kind", [LimitsSearch, PortfolioSearch])
+@pytest.mark.parametrize(
+    "kind", [BeamSearch, LimitsSearch, PortfolioSearch, PuctSearch, stacked(PortfolioSearch, PuctSearch)]
+)
 async def test_searches_that_only_override_hooks_go_side_by_side(kind: Any) -> None:
     (result, slow), (again, _) = (
         await run(3, 1, kind=kind, max_expansions=20),

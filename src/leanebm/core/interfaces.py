@@ -58,8 +58,9 @@ class BatchingSession(ProofSession, Protocol):
     ) -> AsyncGenerator[TacticOutcome, None]:
         """Run ``tactics``, at least one, on one of ``state``'s goals, as :meth:`~ProofSession.run_tactic` runs each.
 
-        Gives what each led to, in their order, as soon as it is known. None is begun after one that ends the proof, nor
-        later than ``within_s`` after the first. So there may be fewer outcomes than tactics, but never none.
+        Gives what each led to, in their order, as soon as it is known. None is begun after one that ends the proof,
+        nor, but for the first, later than ``within_s`` from now, whatever was waited for. So there may be fewer
+        outcomes than tactics, but never none.
 
         Raises as :meth:`~ProofSession.run_tactic`, under the tactic whose turn it is.
         """

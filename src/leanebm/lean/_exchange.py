@@ -19,7 +19,7 @@ import attrs
 from leanebm._shown import shown
 from leanebm.errors import ProtocolError, WorkerDied, WorkerLost, WorkerTimeout
 from leanebm.lean._replies import JsonObject, MalformedReplyError, expect, optional
-from leanebm.lean.requests import Request
+from leanebm.lean.requests import Request, time_left
 from leanebm.lean.statistics import RetirementReason
 
 _log = logging.getLogger(__name__)
@@ -86,6 +86,10 @@ class Exchange(Generic[R]):
     def __attrs_post_init__(self) -> None:
         self.line = encode_request(self.request.command, self.request.payload, self.nonce)
 
+    def line_now(self) -> bytes:
+        """The line, as it is when it is written."""
+        return self.line
+
     def read(self, line: bytes) -> R:
         """What ``line`` answers.
 
@@ -151,10 +155,19 @@ class Batch(Exchange[R]):
     _replies: deque[tuple[R, float] | Exception] = attrs.field(init=False, factory=deque)
     _is_complete: bool = attrs.field(init=False, default=False)
     _is_left: bool = attrs.field(init=False, default=False)
+    _asked_s: float = attrs.field(init=False, factory=lambda: asyncio.get_running_loop().time())
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self.left = len(self.request.parts)
+
+    def line_now(self) -> bytes:
+        """The line, in which the time that it waited for its turn counts as time that it took."""
+        if (within_ms := optional(self.request.payload, "within", int)) is None:
+            return self.line
+        left_s = time_left(within_ms / 1000, self._asked_s) or 0.0
+        payload = {**self.request.payload, "within": round(left_s * 1000)}
+        return encode_request(self.request.command, payload, self.nonce)
 
     def read(self, line: bytes) -> R:
         """What ``line`` answers, and how many answers are left: one fewer than before, or none."""

@@ -362,7 +362,7 @@ class LeanWorker:
         began = time.monotonic()
         try:
             await self._stand_under(process, exchange)
-            process.write(exchange.line)
+            process.write(exchange.line_now())
             reply = await self._answer(process, exchange)
             while not exchange.is_answered:
                 exchange.deliver(reply)

@@ -161,8 +161,8 @@ class ProofHandle:
         """Run ``tactics`` one by one on ``state``'s goal number ``goal``, in one request where the worker can.
 
         Gives what each led to, in their order and as soon as it is known. None is begun after one that ends the proof,
-        nor ``within_s`` after the first; so there may be fewer outcomes than tactics, but there is at least one. Each
-        has time, heartbeats and deadline of its own, as in :meth:`run_tactic`.
+        nor, but for the first, ``within_s`` from now, whatever they wait for; so there may be fewer outcomes than
+        tactics, but there is at least one. Each has time, heartbeats and deadline of its own, as in :meth:`run_tactic`.
 
         Raises:
             WorkerLost: the worker broke under the tactic whose turn it was. Those behind it were not begun.

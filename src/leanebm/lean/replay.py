@@ -23,7 +23,7 @@ from leanebm.errors import ProtocolError, StaleState, WorkerDied, WorkerLost, Wo
 from leanebm.lean._process import LineTooLongError
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.proof import Opening, ProofHandle, closed
-from leanebm.lean.requests import StartRequest, goal_start
+from leanebm.lean.requests import StartRequest, goal_start, time_left
 
 _log = logging.getLogger(__name__)
 _DEATHS_THAT_BLAME = 2
@@ -156,10 +156,14 @@ class ReplayingProof:
         """
         self._check_live(state)
         num_answered, deaths = 0, 0
+        asked_s = asyncio.get_running_loop().time()
         while num_answered < len(tactics):
             handle, here = await self._reach(state.ref)
             rest = tactics[num_answered:]
-            outcomes = handle.run_tactics(here, rest, goal=goal, within_s=within_s)
+            left_s = time_left(within_s, asked_s)
+            if num_answered and left_s == 0:
+                return
+            outcomes = handle.run_tactics(here, rest, goal=goal, within_s=left_s)
             try:
                 async with aclosing(outcomes):
                     async for outcome in outcomes:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -194,6 +195,11 @@ def goal_tactics(
         limit=_TACTIC_LIMIT,
         parts=tuple(tactics),
     )
+
+
+def time_left(within_s: float | None, since_s: float) -> float | None:
+    """What is left of ``within_s`` since the event loop's clock showed ``since_s``, at least 0; ``None``: no limit."""
+    return None if within_s is None else max(0.0, within_s - (asyncio.get_running_loop().time() - since_s))
 
 
 def goal_print(ref: StateRef, *, header: str = "") -> Request[ProofState]:

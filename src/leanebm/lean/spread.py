@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -13,6 +14,7 @@ from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError
 from leanebm.lean.replay import ReplayingEnvironment, ReplayingProof
+from leanebm.lean.requests import time_left
 
 _log = logging.getLogger(__name__)
 
@@ -80,10 +82,11 @@ class SpreadProof:
         self, state: ProofState, tactics: Sequence[str], *, goal: int = 0, within_s: float | None = None
     ) -> AsyncGenerator[TacticOutcome, None]:
         """Run ``tactics`` one by one on one of ``state``'s goals; see :meth:`ReplayingProof.run_tactics`."""
+        asked_s = asyncio.get_running_loop().time()
         lane = await self._lane_for(state.ref, len(tactics))
         self._load[lane] += 1
         try:
-            outcomes = lane.run_tactics(state, tactics, goal=goal, within_s=within_s)
+            outcomes = lane.run_tactics(state, tactics, goal=goal, within_s=time_left(within_s, asked_s))
             async with aclosing(outcomes):
                 async for outcome in outcomes:
                     self._tactics, self._tactics_s = self._tactics + 1, self._tactics_s + outcome.elapsed_s

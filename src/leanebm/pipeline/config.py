@@ -24,6 +24,7 @@ from leanebm.pipeline.run_folder import RunFolder
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import BestFirstSearch, SearchConfig
+from leanebm.search.best_first import objection_to_parallel
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.serve import TemplateBackend
 from leanebm.storage import read_regular
@@ -150,6 +151,8 @@ class RunConfig:
             raise ValueError("energy.path and parts.energy_model are both given: a run has one energy model")
         if self.without and not (self.asks_server_for_tactics and self.uses_embedded_server):
             raise ValueError("this run asks another policy than the embedded one, so leave out --without (without)")
+        if (objection := objection_to_parallel(self.parts.search.factory, self.search)) is not None:
+            raise ValueError(objection)
         backend = self.lean.backend
         ours = FAMILIES[LeanBackend].built_in.get(backend.name)
         if ours is not None and type(backend) is not ours:

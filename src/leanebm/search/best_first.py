@@ -124,12 +124,8 @@ class BestFirstSearch:
 
     def _check_parallel(self) -> None:
         """Refuse to expand side by side where a subclass does more than the hooks say."""
-        own = [step for step in _STEPS_SIDE_BY_SIDE if getattr(type(self), step) is not getattr(BestFirstSearch, step)]
-        if own and self.config.parallel_expansions > 1:
-            raise ConfigError(
-                f"{type(self).__name__} expands one node after the other",
-                [f"parallel_expansions must be 1 for it, not {self.config.parallel_expansions} @ search"],
-            )
+        if (objection := objection_to_parallel(type(self), self.config)) is not None:
+            raise ConfigError(objection)
 
     async def run(self, theorem: Theorem | str) -> SearchResult:
         """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
@@ -344,6 +340,18 @@ class BestFirstSearch:
             dropped.status = NodeStatus.PRUNED
             await progress.free([dropped.state])
         return dropped
+
+
+def objection_to_parallel(search: object, config: SearchConfig) -> str | None:
+    """Why ``search``, if it is a class made of :class:`BestFirstSearch`, cannot expand as many nodes at once."""
+    if config.parallel_expansions == 1 or not (isinstance(search, type) and issubclass(search, BestFirstSearch)):
+        return None
+    if all(getattr(search, step) is getattr(BestFirstSearch, step) for step in _STEPS_SIDE_BY_SIDE):
+        return None
+    return (
+        f"{search.__name__} expands one node after the other, so parallel_expansions (--parallel-expansions) must be "
+        f"1 for it, not {config.parallel_expansions}"
+    )
 
 
 _STEPS_SIDE_BY_SIDE = ("_search", "_expand", "_ask", "_run_tactics", "_run_tactic")

@@ -58,6 +58,12 @@ class PuctSearch(BestFirstSearch):
             node = branches.best_child(node, self.c)
         return progress.frontier.take(node)
 
+    def _begin(self, progress: SearchProgress, node: Node) -> Expansion:
+        expansion = super()._begin(progress, node)
+        # The next one may be chosen before this one is done, and whoever took this one need not be select().
+        self._branches_of(progress).update(node)
+        return expansion
+
     async def _evaluate(self, progress: SearchProgress, expansion: Expansion) -> None:
         await super()._evaluate(progress, expansion)
         branches = self._branches_of(progress)

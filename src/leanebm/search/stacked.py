@@ -10,7 +10,7 @@ from typing import Any, Final
 from leanebm._shown import shown
 from leanebm.search.best_first import BestFirstSearch
 
-_USED_BY_EVERY_LOOP: Final = {"expand", "priority", "on_node", "_run_tactic"}
+_USED_BY_EVERY_LOOP: Final = {"expand", "priority", "on_node", "_begin", "_run_tactic", "_take"}
 """What a search with a loop of its own calls as well."""
 
 
@@ -37,8 +37,11 @@ def stacked(*searches: Any) -> type[Any]:
             _check(outer, inner)
     try:
         return type("".join(map(_name, searches)), searches, {"stacked_of": searches})
-    except TypeError as error:  # one twice, or a class before one that it is made of
-        raise ValueError(f"{', '.join(map(_name, searches))} cannot be one search: {error}") from None
+    except TypeError:
+        raise ValueError(
+            f"{', '.join(map(_name, searches))} cannot be one search: one is there twice, or is put around one that "
+            "is made of it"
+        ) from None
 
 
 def stack_of(search: object) -> tuple[type[BestFirstSearch], ...]:
