@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leanebm._shown import counted, fitting_repr, named_repr, one_line, printable, reason, shown, shown_json
+from leanebm._shown import around, counted, fitting_repr, named_repr, one_line, printable, reason, shown, shown_json
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1.5, "a", [1, "b"], {"k": [None]}, 10**30])
@@ -101,3 +101,10 @@ def test_the_operating_systems_reason_stands_without_its_number_and_path() -> No
 
 def test_one_of_a_thing_is_not_many() -> None:
     assert [counted(number, "node") for number in (0, 1, 1204)] == ["0 nodes", "1 node", "1,204 nodes"]
+
+
+def test_a_place_is_told_by_line_only_where_there_are_several() -> None:
+    assert around("f (g (x) = 1", 2) == "column 3, in 'f (g (x) = 1'"
+    assert around("1 = 1\n2 = (2", 10) == "line 2, column 5, in '2 = (2'"
+    assert around("1 =", 3) == "column 4, in '1 ='"
+    assert around("a" * 60 + "(" + "b" * 60, 60) == f"column 61, in '{'a' * 20}({'b' * 19}'"

@@ -58,6 +58,20 @@ def one_line(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def around(text: str, offset: int) -> str:
+    """Where the character number ``offset`` stands, counted from 1, with what stands about it on its line.
+
+    >>> from leanebm._shown import around
+    >>> around("f (g (x) = 1", 2)
+    "column 3, in 'f (g (x) = 1'"
+    """
+    start = text.rfind("\n", 0, offset) + 1
+    column = offset - start
+    line = text[start:].split("\n", 1)[0]
+    number = f"line {text.count(chr(10), 0, offset) + 1}, " if "\n" in text else ""
+    return f"{number}column {column + 1}, in {line[max(0, column - 20) : column + 20]!r}"
+
+
 def printable(text: str) -> str:
     r"""``text`` with every character written out as ``\uXXXX`` that would steer a terminal rather than be shown by it.
 

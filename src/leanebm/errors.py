@@ -194,9 +194,14 @@ class StaleState(LeanError):
 
 
 class CommandRefused(LeanError):
-    """The worker answered ``{"error": kind, "desc": description}``; it is still usable."""
+    """The worker answered ``{"error": kind, "desc": description}``; it is still usable.
 
-    def __init__(self, kind: str, description: str, *, command: str = "") -> None:
+    ``place`` is where the given text does not parse, its line, from 1, and the characters before that in it; ``None`` for
+    any other refusal.
+    """
+
+    def __init__(self, kind: str, description: str, *, command: str = "", place: tuple[int, int] | None = None) -> None:
+        self.place = place
         self.kind = kind
         self.description = description
         self.command = command

@@ -132,7 +132,7 @@ def test_statements_that_only_look_odd_are_accepted(tmp_path: Path, statement: s
         ('"open = 1', "never closed"),
         ("([1) = ]", "closes nothing"),
         ("⟨1, 2) = x", "closes nothing"),
-        ("f (g (x) = 1", "a ) is missing: the ( at column 3 is never closed, in 'f (g (x) = 1'"),
+        ("f (g (x) = 1", "a ) is missing for the ( at column 3, in 'f (g (x) = 1'"),
         ("   ", "empty"),
         ("", "empty"),
         ("x" * (MAX_TEXT_CHARACTERS + 1), "the statement is too long for Lean: 16385 characters"),

@@ -94,6 +94,7 @@ def test_text_that_does_not_parse_is_a_failed_tactic_without_places_that_nobody_
     with pytest.raises(CommandRefused) as caught:
         _replies.refuse_if_error({"error": "elab", "desc": said}, "goal.start")
     assert caught.value.description == shown
+    assert (caught.value.place is None) == said.startswith("of")
 
 
 _HEARTBEATS = "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"

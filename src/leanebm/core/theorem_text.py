@@ -61,7 +61,9 @@ _TOKEN: Final = re.compile(
 
 _CLAIMS: Final = frozenset({"theorem", "lemma", "example"})
 
-STATES_NOTHING: Final = "it states nothing: write a proposition, or a theorem after its definitions"
+STATES_NOTHING: Final = (
+    "it states nothing: write a proposition such as `∀ n : Nat, n + 0 = n`, or a theorem after its definitions"
+)
 
 IN_MUTUAL_BLOCK: Final = (
     "stands in a `mutual` block, where each theorem may use the others: state it outside of the block"

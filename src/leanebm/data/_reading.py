@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, BinaryIO, Final
 
-from leanebm._shown import hint, shown_json
+from leanebm._shown import around, hint, shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, objection_to_length
 from leanebm.core.theorem_text import HEADER_LINE, command_word
@@ -111,8 +111,7 @@ def _bracket_problem(statement: str) -> str | None:
     if not opened:
         return None
     text, column = opened[-1]
-    around = statement[max(0, column - 11) : column + 19]
-    return f"a {_CLOSER_OF[text]} is missing: the {text} at column {column} is never closed, in {around!r}"
+    return f"a {_CLOSER_OF[text]} is missing for the {text} at {around(statement, column - 1)}"
 
 
 def _header_problems(header: str) -> Iterator[str]:

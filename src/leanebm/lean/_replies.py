@@ -179,7 +179,7 @@ class UnitMessages:
     """Where each command begins, in bytes of the text."""
 
 
-_PLACE: Final = re.compile(r"^<Pantograph>:\d+:\d+: ", re.MULTILINE)
+_PLACE: Final = re.compile(r"^<Pantograph>:(\d+):(\d+): ", re.MULTILINE)
 
 
 def _in_words(message: str) -> str:
@@ -197,7 +197,10 @@ def refuse_if_error(reply: JsonObject, command: str) -> None:
         CommandRefused: the reply is ``{"error": kind, "desc": description}``.
     """
     if "error" in reply:
-        raise CommandRefused(expect(reply, "error", str), _in_words(expect(reply, "desc", str)), command=command)
+        said = expect(reply, "desc", str)
+        at = _PLACE.match(said)
+        place = None if at is None else (int(at[1]), int(at[2]))
+        raise CommandRefused(expect(reply, "error", str), _in_words(said), command=command, place=place)
 
 
 def start_reply(reply: JsonObject, epoch: int) -> ProofState | StateRef:

@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, final
 
-from leanebm._shown import named_repr, shown
+from leanebm._shown import around, named_repr, shown
 from leanebm.core.limits import objection_to_length, objection_to_theorem
 from leanebm.core.outcome import ProofAdvanced, ProofFinished, TacticOutcome, TacticRejected, TacticTimedOut
 from leanebm.core.proof_script import on_goal
@@ -112,7 +112,7 @@ class ProofHandle:
                 raise
             if refusal.description == INTERRUPTED:
                 raise _not_elaborated(request, timeout_s, "half of request_deadline_s") from refusal
-            description = f"{refusal.description}{_mathlib_advice(theorem, config.imports)}"
+            description = f"{refusal.description}{_place(theorem, refusal)}{_mathlib_advice(theorem, config.imports)}"
             raise StatementError(refusal.kind, description, command=refusal.command) from refusal
         root = started if isinstance(started, ProofState) else await _printed(worker, started, theorem.header)
         return cls(worker, theorem, root, config, on_close)
@@ -372,6 +372,16 @@ async def _printed(worker: LeanWorker, ref: StateRef, header: str) -> ProofState
     except BaseException:
         _forget(worker, ref)
         raise
+
+
+def _place(theorem: Theorem, refusal: CommandRefused) -> str:
+    """Where the statement does not parse, in words; nothing if Lean did not say, or means something else."""
+    text = theorem.statement
+    if refusal.kind != "parse" or refusal.place is None or text is None:
+        return ""
+    line, column = refusal.place
+    before = text.split("\n")[: line - 1]
+    return f", at {around(text, sum(map(len, before)) + len(before) + column)}"
 
 
 def _mathlib_advice(theorem: Theorem, imports: Sequence[str]) -> str:

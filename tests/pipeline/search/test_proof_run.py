@@ -11,9 +11,11 @@ import pytest
 from leanebm.core import Candidate, SearchOutcome, Theorem
 from leanebm.errors import ConfigError, PolicyUnavailable, StatementError
 from leanebm.pipeline import EnergyConfig, Observer, Parts, ProofAttempt, ProofRun, RunConfig, read_context, theorem_of
-from leanebm.pipeline.events import PipelineEvent, StageFinished, StageStarted
+from leanebm.pipeline.events import LogObserver, PipelineEvent, StageFinished, StageStarted
+from leanebm.pipeline.search import proof_run
+from leanebm.pipeline.workbench import open_workbench
 from leanebm.policy import PolicyClientConfig
-from leanebm.search import BestFirstSearch, SearchBudget
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -103,6 +105,36 @@ async def test_what_is_false_is_called_false(embedded_lean: object) -> None:
     for statement, refutation in {"(n : Nat) : n < 5": "h 10", "∀ p q : Prop, p ∨ q → p": "h False True"}.items():
         attempt = await ProofRun(quick, statement).run()
         assert attempt.sentence.startswith(f"Not proved, and false: `exact fun h => absurd ({refutation}) "), statement
+
+
+REFUSED = {
+    "1 + 1 =": "unexpected end of input, at column 8, in '1 + 1 ='\nA statement is a Lean proposition, for example",
+    "1 = 1 2 = 2": "at column 9, in '1 = 1 2 = 2'\nOne proposition is expected",
+    "(n : Nat) : n = n ∧ 1 =": "unexpected end of input, at column 24",
+    r"\forall n, n = n": "That is LaTeX",
+    "n + 0 = n": "identifier `n`\nName only what Lean knows or what the statement binds itself",
+    "Prove that 1 = 1": "A statement is written in Lean",
+    "by simp": "That is a proof",
+    "Nat.add_comm": "That is a name",
+    "∀ x : ℝ, x = x": "or name a Lake project",
+}
+
+
+@pytest.mark.lean
+async def test_a_statement_that_lean_refuses_is_refused_with_what_to_do(embedded_lean: object) -> None:
+    assert embedded_lean is not None
+    async with open_workbench(proof_run.for_one_proof(RunConfig()), LogObserver()) as bench:
+        for statement, told in REFUSED.items():
+            with pytest.raises(StatementError) as caught:
+                await proof_run.attempt(
+                    theorem_of(statement), bench, search=SearchConfig(), tactics=(), observer=LogObserver()
+                )
+            assert told in str(caught.value), statement
+
+
+def test_a_files_name_is_no_statement() -> None:
+    with pytest.raises(ConfigError, match="`leanebm search --theorems` proves what a file states"):
+        theorem_of("mine.txt")
 
 
 async def test_a_cheat_is_found_and_rejected(config: RunConfig, toy_bench: ToyBench) -> None:

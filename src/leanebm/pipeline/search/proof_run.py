@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, final
@@ -29,7 +30,8 @@ from leanebm.core import (
 )
 from leanebm.core.theorem_text import imported_modules, is_covered, lean_commands, normalized, split_binders
 from leanebm.data import theorem_problems
-from leanebm.errors import ConfigError, LeanError
+from leanebm.errors import ConfigError, LeanError, StatementError
+from leanebm.lean.absent_modules import WITHOUT_MATHLIB
 from leanebm.pipeline.config import Parts, RunConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
@@ -40,6 +42,21 @@ from leanebm.storage import read_regular
 _MAX_SHOWN_CHARS: Final = 20_000
 
 """Of a proof, in a notebook, which would choke on more."""
+
+_FILE: Final = re.compile(r"\S+\.(?:lean|txt|jsonl?|csv|parquet|md)")
+
+_EXAMPLE: Final = "`∀ n : Nat, n + 0 = n`"
+
+_ADVICE: Final = (
+    (r"\$|[^\\]*\\[a-z]", "That is LaTeX: write Lean"),
+    (r"by\s", "That is a proof: write what is to be proved"),
+    (r"@?[\w'!?]+(?:\.[\w'!?]+)+$", "That is a name: write out what is to be proved"),
+    (
+        r"(?i:prove|show)\s|(?!forall|exists|fun|let|have|if)[A-Za-z]+(?: [a-z]{2,}){2}",
+        "A statement is written in Lean",
+    ),
+)
+"""What a person may have typed in place of a proposition, by how it begins, and what to type instead."""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,6 +149,11 @@ def theorem_of(
     Raises:
         ConfigError: something is wrong that can be seen without Lean; everything is listed.
     """
+    if isinstance(statement, str) and _FILE.fullmatch(statement):
+        raise ConfigError(
+            f"this cannot be proved: {shown(statement)} is a file's name. `leanebm search --theorems` proves what a "
+            "file states, `leanebm fill` the `sorry`s of a .lean file"
+        )
     try:
         theorem = Theorem.of(statement, name=name, header=header, context=context, imports=imports)
     except ValueError as error:
@@ -226,11 +248,15 @@ async def attempt(
     theorem: Theorem, bench: Workbench, *, search: SearchConfig, tactics: Sequence[str], observer: Observer
 ) -> ProofAttempt:
     """Replay ``tactics`` if there are any, else search. Raises what :meth:`ProofRun.run` does."""
-    if tactics:
-        return await _replay(theorem, tactics, bench, observer)
-    with stage(observer, "searching") as searching:
-        result = await bench.start_search(search, _Reporter(searching)).run(theorem)
-    found = _attempt_of(result)
+    try:
+        if tactics:
+            return await _replay(theorem, tactics, bench, observer)
+        with stage(observer, "searching") as searching:
+            result = await bench.start_search(search, _Reporter(searching)).run(theorem)
+        found = _attempt_of(result)
+    except StatementError as error:
+        said = f"{error.description.rstrip()}\n{_advice(theorem, error)}".rstrip()
+        raise StatementError(error.kind, said, command=error.command, place=error.place) from error
     if result.outcome not in (SearchOutcome.EXHAUSTED, SearchOutcome.BUDGET_SPENT):
         return found
     with stage(observer, "refuting"):
@@ -238,6 +264,19 @@ async def attempt(
     if refutation is not None:
         return attrs.evolve(found, sentence=f"Not proved, and false: `{refutation}` proves its negation.")
     return attrs.evolve(found, sentence=_shortfall(result, search.budget))
+
+
+def _advice(theorem: Theorem, error: StatementError) -> str:
+    """What to do about a statement that Lean refused; nothing where the refusal says it."""
+    if WITHOUT_MATHLIB in error.description:
+        return ""
+    text = (theorem.statement or "").strip()
+    found = next((advice for pattern, advice in _ADVICE if re.match(pattern, text)), None)
+    if found is None and "nknown identifier" in error.description:
+        return f"Name only what Lean knows or what the statement binds itself, as `∀ n : Nat,` binds n in {_EXAMPLE}."
+    if found is None and error.description.startswith("expected end of input"):
+        return "One proposition is expected: `leanebm search --theorems FILE` takes several, one per line."
+    return f"{found or 'A statement is a Lean proposition'}, for example {_EXAMPLE}."
 
 
 _VALUES: Final = ("0", "1", "10", "0 0", "0 1", "1 0", "2 3", "False", "True", "False True", "True False")
