@@ -26,6 +26,7 @@ _SAMPLES = {
     "float": 1.5,
     "Sequence[str]": ("one @ here", "two @ there"),
     "object": int,
+    "tuple[int, int] | None": (2, 5),
 }
 
 

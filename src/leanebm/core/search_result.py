@@ -107,7 +107,7 @@ class SearchStatistics:
     policy_wait_s: float = 0.0
     """Of these, seconds in which no server was at work on them: they waited for room, or for a full server."""
 
-    policy_weights: tuple[str, ...] = ()
+    policy_weights: tuple[str, ...] = attrs.field(default=(), repr=how_many)
     """Versions of the weights that the candidates came from, as far as servers say; sorted."""
 
     lean_s: float = 0.0

@@ -199,6 +199,25 @@ async def test_an_earlier_evaluation_is_not_mixed_in_unasked(
         await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
 
 
+async def test_any_arm_with_other_settings_is_refused_before_anything_starts(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
+    opened = []
+
+    @asynccontextmanager
+    async def opening(config: RunConfig, observer: Any) -> Any:
+        opened.append(config)
+        async with toy_bench(world)(config, observer) as bench:
+            yield bench
+
+    *same, last = arms
+    others = {**{name: arms[name] for name in same}, last: arms[same[0]]}
+    with pytest.raises(ConfigError, match="scorer"):
+        await EvaluationRun(others, numbers(1, 2), tmp_path, opening=opening, resume=True).run()
+    assert opened == []
+
+
 async def test_seconds_of_arms_are_not_compared(
     tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -149,19 +149,18 @@ class EvaluationRun:
             LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
         """
         self._check()
+        if self._headroom > 1:
+            self._search(*self._headroom_search()).check()
+        for _, config, folder in self._arm_searches():
+            self._search(config, folder).check()
         self._folder.mkdir(parents=True, exist_ok=True)
         answers, about = self._folder / "answers.sqlite", _about(next(iter(self._arms.values())))
         with AnswerFile.open(answers, about) as file:
             arena = Arena(file)
             async with self._open_lean() as lean:
                 headroom = await self._measure_headroom(_remembering(lean, arena))
-                for name, config in self._arms.items():
-                    for attempt in range(1, self._pass_n + 1):
-                        folder, opening = (
-                            attempt_folder(self._folder_of(name), attempt),
-                            _remembering(lean, arena, attempt),
-                        )
-                        await self._search(_sampling_anew(config, attempt), folder, opening)
+                for attempt, config, folder in self._arm_searches():
+                    await self._search(config, folder, _remembering(lean, arena, attempt)).run()
             baseline, *others = (self._folder_of(name) for name in self._arms)
             return Evaluation(
                 folder=self._folder,
@@ -203,6 +202,18 @@ class EvaluationRun:
         for config in self._arms.values():
             check_guidance(config.energy, config.scorer)
 
+    def _arm_searches(self) -> Iterator[tuple[int, RunConfig, Path]]:
+        """The searches of all arms, in order: which attempt, how and where."""
+        for name, config in self._arms.items():
+            for attempt in range(1, self._pass_n + 1):
+                yield attempt, _sampling_anew(config, attempt), attempt_folder(self._folder_of(name), attempt)
+
+    def _headroom_search(self) -> tuple[RunConfig, Path]:
+        config = next(iter(self._arms.values()))
+        budget = config.search.budget
+        more = attrs.evolve(budget, max_expansions=self._headroom * budget.max_expansions)
+        return attrs.evolve(config, search=attrs.evolve(config.search, budget=more)), self._folder / "headroom"
+
     def _folder_of(self, name: str) -> Path:
         return self._folder / "arms" / name
 
@@ -218,11 +229,8 @@ class EvaluationRun:
     async def _measure_headroom(self, opening: WorkbenchOpener) -> Headroom | None:
         if self._headroom == 1:
             return None
-        config = next(iter(self._arms.values()))
-        budget = config.search.budget
-        more = attrs.evolve(budget, max_expansions=self._headroom * budget.max_expansions)
-        config = attrs.evolve(config, search=attrs.evolve(config.search, budget=more))
-        summary = await self._search(config, self._folder / "headroom", opening)
+        budget = next(iter(self._arms.values())).search.budget
+        summary = await self._search(*self._headroom_search(), opening).run()
         found = Headroom(
             factor=self._headroom,
             theorems=sum(record.is_final for record in summary.records),
@@ -232,10 +240,8 @@ class EvaluationRun:
         with stage(self._observer, "measuring headroom", found.sentence):
             return found
 
-    async def _search(self, config: RunConfig, folder: Path, opening: WorkbenchOpener) -> RunSummary:
-        return await SearchRun(
-            config, self._theorems, folder, resume=self._resume, observer=self._observer, opening=opening
-        ).run()
+    def _search(self, config: RunConfig, folder: Path, opening: WorkbenchOpener = open_workbench) -> SearchRun:
+        return SearchRun(config, self._theorems, folder, resume=self._resume, observer=self._observer, opening=opening)
 
 
 def _shared(config: RunConfig) -> dict[str, object]:
