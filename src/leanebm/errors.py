@@ -196,8 +196,7 @@ class StaleState(LeanError):
 class CommandRefused(LeanError):
     """The worker answered ``{"error": kind, "desc": description}``; it is still usable.
 
-    ``place`` is where the given text does not parse, its line, from 1, and the characters before that in it; ``None`` for
-    any other refusal.
+    ``place`` is where the given text does not parse: its line, from 1, and how many characters are before that in it.
     """
 
     def __init__(self, kind: str, description: str, *, command: str = "", place: tuple[int, int] | None = None) -> None:

@@ -272,7 +272,7 @@ def _advice(theorem: Theorem, error: StatementError) -> str:
         return ""
     text = (theorem.statement or "").strip()
     found = next((advice for pattern, advice in _ADVICE if re.match(pattern, text)), None)
-    if found is None and "nknown identifier" in error.description:
+    if found is None and error.description.lower().startswith("unknown identifier"):
         return f"Name only what Lean knows or what the statement binds itself, as `∀ n : Nat,` binds n in {_EXAMPLE}."
     if found is None and error.description.startswith("expected end of input"):
         return "One proposition is expected: `leanebm search --theorems FILE` takes several, one per line."
