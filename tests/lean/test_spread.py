@@ -119,3 +119,19 @@ async def test_freed_states_are_refused_everywhere(fake_config: FakeConfig) -> N
                 await proof.run_tactic(state, "step")
     with pytest.raises(StaleState, match="closed"):
         await proof.run_tactic(proof.root, "step")
+
+
+async def test_a_third_worker_goes_the_way_that_a_second_one_went(fake_config: FakeConfig) -> None:
+    async with LeanPool(fake_config(num_workers=3)) as pool:
+        environment = ReplayingEnvironment(pool)
+        async with (
+            environment.open(_THEOREM) as first,
+            environment.open(_THEOREM) as second,
+            environment.open(_THEOREM) as third,
+        ):
+            second.adopt(first.root.ref, first)
+            made = _state(await second.run_tactic(first.root, "step"))
+            third.adopt(made.ref, second)
+            for _ in range(2):
+                assert _state(await third.run_tactic(made, "step")).text == "⊢ p''"
+                os.killpg(third._handle.pid, signal.SIGKILL)

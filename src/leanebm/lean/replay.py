@@ -214,9 +214,11 @@ class ReplayingProof:
 
     def adopt(self, ref: StateRef, other: ReplayingProof) -> None:
         """Learn from ``other``, a proof of the same theorem, how to get to its state ``ref``. Nothing is run yet."""
-        self._steps.setdefault(other.root.ref, self._origin)
         for at, step in other.way_to(ref, self):
             self._steps.setdefault(at, attrs.evolve(step, here=None))
+            ref = step.parent
+        # The way began at a state that is here, or at the root, under the name that it has in the ways of ``other``.
+        self._steps.setdefault(ref, self._origin)
 
     def way_to(self, ref: StateRef, other: ReplayingProof | None) -> Iterator[tuple[StateRef, _Step]]:
         """The steps on the way back from ``ref`` to a state that ``other`` holds."""
