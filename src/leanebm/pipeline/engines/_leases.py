@@ -11,7 +11,7 @@ Three things are relied upon, and no more. Of several who create one file exclus
 reads what was written before it was last closed. And a clock runs evenly on each machine: a worker is taken for dead
 when another one has seen no beat for so long *by its own clock*, so that what the clocks say need not agree.
 
-A claim is never removed and never changes hands. Who takes over from a dead worker creates the next claim, and again one
+A claim is never removed and never changes hands. Who takes over from a dead worker creates the next one, and again one
 alone succeeds. Thus a listing may be old: what follows from an old one is an attempt that fails.
 
 What the files say is not trusted to be what a worker wrote: a machine that goes down leaves empty files, or zeros.
