@@ -149,15 +149,15 @@ def theorem_of(
     Raises:
         ConfigError: something is wrong that can be seen without Lean; everything is listed.
     """
-    if isinstance(statement, str) and _FILE.fullmatch(statement):
-        raise ConfigError(
-            f"this cannot be proved: {shown(statement)} is a file's name. `leanebm search --theorems` proves what a "
-            "file states, `leanebm fill` the `sorry`s of a .lean file"
-        )
     try:
         theorem = Theorem.of(statement, name=name, header=header, context=context, imports=imports)
     except ValueError as error:
         raise ConfigError(f"this cannot be proved: {error}") from error
+    if _FILE.fullmatch(statement):
+        raise ConfigError(
+            f"this cannot be proved: {shown(statement)} is a file's name. `leanebm search --theorems` proves what a "
+            "file states, `leanebm fill` the `sorry`s of a .lean file"
+        )
     if problems := list(theorem_problems(theorem)):
         raise ConfigError("this cannot be proved:", problems)
     return theorem
