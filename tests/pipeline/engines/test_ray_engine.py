@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from letters_job import LettersJob
 
 from leanebm.errors import ConfigError, MissingExtra
 from leanebm.pipeline import LogObserver, RayEngine, summarise_run
+from leanebm.pipeline.engines.ray_engine import _packed
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="the extra 'ray' is not installed")
@@ -51,6 +53,14 @@ async def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
 def test_importing_the_engine_imports_no_ray() -> None:
     code = "import sys; from leanebm.pipeline import RayEngine; RayEngine(); sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@needs_ray
+def test_a_part_that_cannot_be_sent_is_refused_in_words() -> None:
+    job = LettersJob([threading.Lock()])  # type: ignore[list-item] # what an object of the user's own may hold
+    with pytest.raises(ConfigError, match=r"cannot be sent to other machines: TypeError: .*lock") as caught:
+        _packed(job)
+    assert "Part(class, {'key': value})" in str(caught.value)
 
 
 # --- with a cluster of two nodes, of Ray's own making -------------------------------------------

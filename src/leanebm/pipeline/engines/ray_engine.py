@@ -82,7 +82,7 @@ class RayEngine:
 
         Raises:
             MissingExtra: Ray is not installed.
-            ConfigError: there is no such cluster; or no node has the same leanebm.
+            ConfigError: there is no such cluster; no node has the same leanebm; or a part cannot be sent to nodes.
             LeanEbmError: no node is left, or none can work; this is what the last one said.
         """
         where = await _reachable(self.address)
@@ -106,12 +106,10 @@ class _Drive(Generic[T]):
     """One run of a job."""
 
     def __init__(self, engine: RayEngine, job: Job[T], ray: Any) -> None:
-        from ray import cloudpickle
-
         self._engine = engine
         self._job = job
         self._ray = ray
-        self._pickled = ray.put(cloudpickle.dumps(job))
+        self._pickled = ray.put(_packed(job))
         self._actors: dict[str, Any] = {}
         self._gave_up: dict[str, LeanEbmError] = {}
         self.leases = Leases(job, expected_s=engine.expected_s)
@@ -228,6 +226,24 @@ class _Drive(Generic[T]):
         counts = counted(len(self._actors), "node")
         for item in ended or (None,):
             self._working.progressed(done=done, total=total, counts=counts, item=item)
+
+
+def _packed(job: Job[Any]) -> bytes:
+    """The job, as it is sent to nodes.
+
+    Raises:
+        ConfigError: a part of the user's own cannot be sent.
+    """
+    from ray import cloudpickle
+
+    try:
+        packed: bytes = cloudpickle.dumps(job)
+    except Exception as error:  # a user's object may raise anything
+        raise ConfigError(
+            f"the run cannot be sent to other machines: {type(error).__name__}: {error}.",
+            ["give a part that holds open things as its class, or as Part(class, {'key': value}): each node makes one"],
+        ) from error
+    return packed
 
 
 async def _of(reference: Any) -> Any:
