@@ -34,6 +34,11 @@ def test_a_search_becomes_an_adapter_and_a_model(leanebm_command: Leanebm, made:
     settings = json.loads(Path("runs/ft/adapter/adapter_config.json").read_text())
     assert (settings["r"], settings["lora_alpha"], settings["target_modules"]) == (4, 8, ["q_proj", "v_proj"])
     assert Path("runs/merged/model.safetensors").is_file()
+    other = leanebm_command(*made, "--target-module", "q_proj", "--steps", "9", "--rank", "5")
+    assert other.exit_code == 2
+    assert "  - --steps: 4 in the folder, 9 now\n" in other.stderr
+    assert "  - --rank: 4 in the folder, 5 now\n" in other.stderr
+    assert "$." not in other.stderr
     again = leanebm_command(*made, "--merge", "runs/merged")
     assert (again.exit_code, "is there already" in again.stderr) == (2, True)
 

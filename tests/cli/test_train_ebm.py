@@ -41,7 +41,10 @@ def test_what_the_report_advises_are_options(leanebm_command: Leanebm, run: str)
     again = leanebm_command(*made, "--steps", "30")
     assert again.exit_code != 0
     assert "to begin again here, delete this one" in again.stderr
-    assert "max_steps: 20 in the folder, 30 now" in again.stderr
+    assert "  - --steps: 20 in the folder, 30 now" in again.stderr
+    again = leanebm_command(*made, *advised, "--seed", "5", "--threads", "2")
+    assert again.stderr.count("  - --seed: 0 in the folder, 5 now\n") == 1
+    assert "$." not in again.stderr
 
 
 @pytest.mark.usefixtures("toy_lean")

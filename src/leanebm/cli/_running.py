@@ -224,7 +224,9 @@ def with_options(message: str, options: Mapping[str, str]) -> str:
                 return " ".join([option, *keys[end:]])
         return found[0]
 
-    return _SETTING.sub(named, message)
+    lines = _SETTING.sub(named, message).split("\n")
+    # One option may stand for two settings.
+    return "\n".join(line for number, line in enumerate(lines) if line[:4] != "  - " or line not in lines[:number])
 
 
 def _exit(message: str, status: int) -> click.exceptions.Exit:

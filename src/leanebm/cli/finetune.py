@@ -12,7 +12,7 @@ from leanebm._extras import extra_needed
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, shared_addresses
-from leanebm.cli._running import INTERRUPTED, Interrupted, run_to_end
+from leanebm.cli._running import INTERRUPTED, Interrupted, name_options, run_to_end
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 
 _SETTINGS: Final = {"steps": "max_steps", "target_module": "target_modules"}
 """Where an option's value stands among the settings, if not under its own name."""
+
+_OPTION_OF: Final = {
+    **{_SETTINGS.get(name, name): option for option, _ in _OPTIONS for name in [option[2:].replace("-", "_")]},
+    "base": "what --model holds",
+    "lessons": "what RUN and --pairs hold",
+}
+"""What a person gave for a setting that a folder keeps."""
 
 
 def _with_options(command: Any) -> Any:
@@ -112,6 +119,7 @@ def finetune(
         require_vacant(merge)
     sources = FinetuneSources(trajectories=runs, pairs=pairs)
     config = _config({**settings, "model": model})
+    name_options(_OPTION_OF)
     try:
         with open_display() as display:
             report = run_to_end(FinetuneRun(config, sources, output, observer=display).run())

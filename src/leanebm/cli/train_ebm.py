@@ -11,7 +11,7 @@ import click
 from leanebm._extras import extra_needed
 from leanebm.cli._choice import Choice
 from leanebm.cli._options import ENCODERS, RUN, shared_addresses
-from leanebm.cli._running import run_to_end, saying_when_stopped
+from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
@@ -98,6 +98,7 @@ def train_ebm(
     )
     console = ClearConsole()
     stopped = f"\nStopped. Kept in {output_dir}; the same command goes on."
+    name_options(_OPTION_OF)
     with saying_when_stopped(lambda: stopped), open_display() as display:
         training = EnergyTrainingRun(_config(settings), sources, output_dir, observer=display)
         diagnosis = run_to_end(training.run())
@@ -122,6 +123,14 @@ _SETTINGS = {
     "embedding_cache": "policy.encoder.cache_file",
 }
 """Where each option's value stands among the settings."""
+
+_OPTION_OF = {
+    **{path if "." in path else f"head.{path}": f"--{name.replace('_', '-')}" for name, path in _SETTINGS.items()},
+    "head.seed": "--seed",
+    "training_data": "what RUN and --negatives hold",
+    "validation_data": "what --val and --val-negatives hold",
+}
+"""What a person gave for a setting that a folder keeps."""
 
 
 def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
