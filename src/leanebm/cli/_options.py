@@ -198,7 +198,7 @@ _PARTS = tuple(
         read=_part,
     )
     for option, path, what, default in (
-        ("--scorer", "scorer", "What says which state is next", "length_normalised"),
+        ("--scorer", "scorer", "What chooses the next state", "length_normalised"),
         ("--policy", "parts.policy", "What proposes tactics", "the policy server"),
         ("--search", "parts.search", "The search's algorithm", "best_first"),
         ("--energy-model", "parts.energy_model", "What gives states energies", "the head of --ebm-path"),
@@ -206,7 +206,13 @@ _PARTS = tuple(
 )
 
 _RUN = (
-    _Setting("--budget", "search.budget.max_expansions", int, "Expansions per theorem.  [default: 100]", "N"),
+    _Setting(
+        "--budget",
+        "search.budget.max_expansions",
+        int,
+        "Expansions per theorem: states the policy is asked about.  [default: 100]",
+        "N",
+    ),
     _Setting("--wall-s", "search.budget.max_wall_s", float, "Seconds per theorem.  [default: no limit]", "S"),
     _Setting(
         "--candidates", "search.candidates_per_state", int, "Tactics to ask for per expansion.  [default: 16]", "N"
@@ -238,7 +244,7 @@ _RUN = (
         "--encode-url",
         "policy.encoder.url",
         str,
-        "The encoder's server, if it is another one. May be repeated, too.",
+        "The server that makes embeddings, if it is not the policy's. May be repeated, too.",
         "URL",
         multiple=True,
     ),
@@ -246,7 +252,7 @@ _RUN = (
         "--encoder",
         "policy.encoder.backend",
         Choice(ENCODERS),
-        "Which interface of it makes embeddings.  [default: encode_pooled]",
+        "How that server is asked for embeddings.  [default: encode_pooled]",
     ),
     _Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
     _Setting(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("baseline", type=RUN)
 @click.argument("experiments", metavar="EXPERIMENT...", nargs=-1, required=True, type=RUN)
 @cost_option
-@numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … the runs' own]")
+@numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … up to the runs' own]")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with curves."
 )
@@ -33,8 +33,8 @@ def compare(
     """Compare runs with a baseline, theorem by theorem.
 
     BASELINE is a run, and so is each EXPERIMENT: its folder, its trajectory, or one shard of it. They must agree in
-    theorems, Lean, candidates and budget. At each budget: how many theorems each had proved, how many only one of
-    them had, the exact two-sided McNemar test of that split, and the gain in percentage points with its 95 %
+    theorems, Lean, candidates and budget. For each budget it prints how many theorems each had proved, how many only
+    one of them had, the exact two-sided McNemar test of that split, and the gain in percentage points with its 95 %
     interval, from resamples of theorems.
     """
     from leanebm.cli._console import ClearConsole

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     help="Search each theorem N times, with other samples of the policy; it is proved if one of them proves it.",
 )
 @cost_option
-@numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … their own]")
+@numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … up to the arms' own]")
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
 @json_option
 @arm_options

@@ -31,22 +31,22 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--unlikelihood", {"type": float, "metavar": "W",
                         "help": "Weight of the loss on tactics that Lean refused.  [default: 0]"}),
     ("--epochs", {"type": float, "metavar": "E", "help": "How often each pair is seen.  [default: 3]"}),
-    ("--steps", {"type": int, "metavar": "N", "help": "Steps, whatever --epochs says."}),
-    ("--learning-rate", {"type": float, "metavar": "R", "help": "At its height.  [default: 0.0002]"}),
-    ("--batch-size", {"type": int, "metavar": "N", "help": "Pairs of one step.  [default: 16]"}),
+    ("--steps", {"type": int, "metavar": "N", "help": "Training steps, in place of --epochs."}),
+    ("--learning-rate", {"type": float, "metavar": "R", "help": "The learning rate at its height.  [default: 0.0002]"}),
+    ("--batch-size", {"type": int, "metavar": "N", "help": "Pairs per training step.  [default: 16]"}),
     ("--max-tokens", {"type": int, "metavar": "N",
                       "help": "Longest prompt with its tactic; a longer prompt loses its beginning.  [default: 1024]"}),
     ("--max-batch-tokens", {"type": int, "metavar": "N",
-                            "help": "Tokens of one pass; fewer take less memory.  [default: 2048]"}),
-    ("--rank", {"type": int, "metavar": "R", "help": "Of the matrices added to each layer.  [default: 16]"}),
-    ("--alpha", {"type": int, "metavar": "A", "help": "They are scaled by A / R.  [default: twice the rank]"}),
+                            "help": "Tokens per pass; fewer take less memory.  [default: 2048]"}),
+    ("--rank", {"type": int, "metavar": "R", "help": "Rank of the matrices added to each layer.  [default: 16]"}),
+    ("--alpha", {"type": int, "metavar": "A", "help": "Scale of these matrices, as A / R.  [default: twice the rank]"}),
     ("--target-module", {"multiple": True, "metavar": "NAME",
                          "help": "A layer to add to, such as q_proj; repeatable.  [default: all linear ones]"}),
     ("--qlora", {"is_flag": True, "default": None,
-                 "help": "Keep the model in 4 bits meanwhile; needs CUDA and bitsandbytes."}),
-    ("--gradient-checkpointing", {"is_flag": True, "default": None, "help": "Compute twice, in less memory."}),
-    ("--patience", {"type": int, "metavar": "N", "help": "Looks without improvement after which it ends."}),
-    ("--seed", {"type": int, "metavar": "N", "help": "Of everything that is drawn.  [default: 0]"}),
+                 "help": "Keep the model in 4 bits during training; needs CUDA and bitsandbytes."}),
+    ("--gradient-checkpointing", {"is_flag": True, "default": None, "help": "Use less memory, but compute twice."}),
+    ("--patience", {"type": int, "metavar": "N", "help": "Evaluations without improvement after which training ends."}),
+    ("--seed", {"type": int, "metavar": "N", "help": "Seed of all that is random.  [default: 0]"}),
     ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
     ("--dtype", {"type": Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of the weights."}),
     ("--trust-remote-code", {"is_flag": True, "default": None, "help": "Let Python code in the model's folder run."}),
@@ -86,7 +86,9 @@ def _with_options(command: Any) -> Any:
 @click.option("--load-into", multiple=True, callback=shared_addresses, metavar="URL",
               help="Have the policy server there load the adapter at the end; repeatable.")  # fmt: skip
 @click.option("--adapter-name", metavar="NAME", help="What that server is to call it.  [default: OUTPUT's name]")
-@click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key it asks for.")
+@click.option(
+    "--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key that this server asks for."
+)
 @_with_options
 def finetune(
     *,

@@ -35,9 +35,9 @@ def iterate(context: click.Context, *, config: Path, output: Path, resume: bool,
     """Learn from proofs, round by round, as the TOML file CONFIG says.
 
     Each round searches the training theorems that are left, trains an energy head from scratch on what all rounds
-    found, and keeps it unless it proves fewer validation theorems. Beside it, an arm makes as many attempts and learns
-    nothing. OUTPUT gets manifest.json, a page of curves, and a folder per stage. Stop it at any time, also by force;
-    with --resume it goes on and ends the same.
+    found, and keeps it unless it proves fewer validation theorems. A second arm, the control, makes as many attempts
+    and learns nothing. OUTPUT gets manifest.json, a page of curves, and a folder per stage. Stop it at any time, also
+    by force; with --resume it goes on and ends the same.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display

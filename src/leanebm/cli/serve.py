@@ -26,7 +26,7 @@ _MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--adapter", {"metavar": "NAME=PATH", "multiple": True, "help": "A LoRA adapter to load; may be repeated."}),
     ("--weight-version", {"metavar": "TEXT", "help": "What to call the weights.  [default: a hash of their files]"}),
     ("--max-context", {"type": int, "metavar": "N", "help": "Longest prompt with its completion, in tokens."}),
-    ("--max-sequences", {"type": int, "metavar": "N", "help": "Completions that grow at once.  [default: 64]"}),
+    ("--max-sequences", {"type": int, "metavar": "N", "help": "Completions made at a time.  [default: 64]"}),
     ("--max-batch-tokens", {"type": int, "metavar": "N", "help": "Tokens of one pass over prompts.  [default: 8192]"}),
     (
         "--max-cache-tokens",
@@ -44,15 +44,28 @@ def _model_options(command: _C) -> _C:
 
 
 @click.command()
-@click.option("--backend", type=Choice(["template", "hf"]), default="template", show_default=True, help="What answers.")
+@click.option(
+    "--backend",
+    type=Choice(["template", "hf"]),
+    default="template",
+    show_default=True,
+    help="What proposes the tactics.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=30000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=30000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 @click.option(
     "--allow-host",
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="Another name to be asked by, as behind a proxy; may be repeated. Without a key, only this machine's are.",
+    help="Another host name that requests may be sent to, as behind a proxy; may be repeated. "
+    "Without a key, only this machine's names will do.",
 )
 @click.option("--api-key", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key that clients must send.")
 @click.option(

@@ -48,13 +48,18 @@ def _widths(text: str | None) -> list[int] | None:
 @click.option("--server-url", **_SERVERS, help="Whose encoder to use; without it, the embedded one. Repeatable.")
 @click.option("--encode-url", **_SERVERS, help="The encoder's server, if it is another one; repeatable.")
 @click.option("--encoder", type=Choice(ENCODERS), help="How the encoder is asked.")
-@click.option("--embedding-cache", type=click.Path(dir_okay=False), metavar="FILE", help="Where embeddings are kept.")
+@click.option(
+    "--embedding-cache",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="A file in which embeddings are kept for the next time.",
+)
 @click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N",
-              help="Steps at most.  [default: 500 to 20000, by the number of decision points]")  # fmt: skip
-@click.option("--learning-rate", type=float, metavar="R", help="At its height.  [default: 0.0003]")
+              help="Training steps at most.  [default: 500 to 20000, by the number of decision points]")  # fmt: skip
+@click.option("--learning-rate", type=float, metavar="R", help="The learning rate at its height.  [default: 0.0003]")
 @click.option("--loss", type=Choice(_LOSSES),
-              help="What ranks siblings.  [default: bradley_terry]")  # fmt: skip
+              help="The loss by which the head learns to rank sibling states.  [default: bradley_terry]")  # fmt: skip
 @click.option("--hidden", metavar="N,N,…", callback=lambda _, __, text: _widths(text),
               help="Widths of the hidden layers; 'none' for a linear probe.  "
               "[default: by the embeddings' width]")  # fmt: skip
@@ -62,9 +67,11 @@ def _widths(text: str | None) -> list[int] | None:
               help="How layers are normalised; 'none' for a plain perceptron.  [default: random]")  # fmt: skip
 @click.option("--counts", is_flag=True, default=None,
               help="Let the head see eight counts of a state (sizes, goals, hypotheses, symbols) in place of its "
-              "embedding: the ruler that a head on embeddings has to beat.")  # fmt: skip
+              "embedding: the baseline that a head on embeddings has to beat.")  # fmt: skip
 @click.option("--dropout", type=float, metavar="P", help="Share of hidden units left out per step.  [default: 0.1]")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of the head and its training.  [default: 0]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the head and its training.  [default: 0]"
+)
 @click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.  [default: cpu]")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N",
               help="Threads of torch.  [default: 1 for small heads, else as many as torch likes]")  # fmt: skip
@@ -79,9 +86,9 @@ def train_ebm(
 ) -> None:
     """Train an energy head on what searches found, and say whether it is any good.
 
-    Each RUN is a run's folder, its trajectory, or one shard of it. Without any of held-out theorems, some library
-    modules are held out. OUTPUT-DIR gets the head, its calibration for the search, every figure about it, and
-    report.html. Stop it with Ctrl-C at any time; the same command goes on.
+    Each RUN is a run's folder, its trajectory, or one shard of it. Without --val or --val-negatives, the theorems of
+    some library modules are kept back to judge the head on. OUTPUT-DIR gets the head, its calibration for the search,
+    every figure about it, and report.html. Stop it with Ctrl-C at any time; the same command goes on.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
