@@ -17,7 +17,7 @@ from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
 from leanebm.pipeline import ContrastiveConfig, EnergyConfig, Part, Parts, RunConfig
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
 from leanebm.policy import EncoderBackend, PolicyApi
-from leanebm.search import BestFirstSearch
+from leanebm.search import BestFirstSearch, SearchConfig
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum, WeightedTerm
 from leanebm.testing import ScriptedPolicy
 
@@ -288,6 +288,14 @@ def test_every_setting_matters_unless_its_field_says_otherwise(path: tuple[str, 
     stays_absent = path[-1] in {"model", "pooling"}  # which only go with another backend
     assert (changed == config) == stays_absent
     assert (settings_that_matter(changed) == settings_that_matter(config)) == (is_marked or is_secret or stays_absent)
+
+
+def test_a_run_from_before_a_setting_is_like_one_with_the_value_that_it_had_then() -> None:
+    search = settings_that_matter(RunConfig())["search"]
+    assert "parallel_expansions" not in search, "or no older run could be gone on with"
+    two = settings_that_matter(RunConfig(search=SearchConfig(parallel_expansions=2)))["search"]
+    assert two == search | {"parallel_expansions": 2}
+    assert unstructure_settings(RunConfig())["search"]["parallel_expansions"] == 1
 
 
 def test_what_once_was_left_out_of_the_comparison_is_in_it() -> None:

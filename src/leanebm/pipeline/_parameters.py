@@ -39,6 +39,10 @@ class Parameter:
     affects_results: bool = True
     """Whether results depend on it: yes, unless its field says ``metadata={"affects_results": False}``."""
 
+    as_before: Any = inspect.Parameter.empty
+    """The value that makes the results which there were before there was the setting: its field's
+    ``metadata={"as_before": …}``. Runs that are older do not have it, and are to be gone on with."""
+
     @property
     def is_required(self) -> bool:
         """Whether it must be given."""
@@ -104,6 +108,9 @@ def _own_parameters(factory: Factory) -> Parameters:
                 is_secret=parameter.name in fields and fields[parameter.name].repr is False,
                 affects_results=parameter.name not in fields
                 or bool(fields[parameter.name].metadata.get("affects_results", True)),
+                as_before=fields[parameter.name].metadata.get("as_before", inspect.Parameter.empty)
+                if parameter.name in fields
+                else inspect.Parameter.empty,
             )
             for parameter in _by_keyword(factory, signature)
         ),

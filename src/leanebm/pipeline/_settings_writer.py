@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import hashlib
+import inspect
 import math
 import operator
 import sys
@@ -154,7 +155,7 @@ class SettingsWriter:
         return {
             parameter.name: self._field(parameter, value, f"{path}.{parameter.name}")
             for parameter, value in fields
-            if not parameter.is_secret and (parameter.affects_results or not self.only_what_matters)
+            if not parameter.is_secret and not (self.only_what_matters and _matters_not(parameter, value))
         }
 
     def _field(self, parameter: Parameter, value: Any, path: str) -> Any:
@@ -265,3 +266,8 @@ class SettingsWriter:
 def _fields(config: attrs.AttrsInstance) -> list[tuple[Parameter, Any]]:
     parameters = parameters_of(type(config)).parameters
     return [(each, getattr(config, each.attribute.name)) for each in parameters if each.attribute is not None]
+
+
+def _matters_not(parameter: Parameter, value: Any) -> bool:
+    is_as_before = parameter.as_before is not inspect.Parameter.empty and value == parameter.as_before
+    return is_as_before or not parameter.affects_results

@@ -103,8 +103,9 @@ def unstructure_settings(config: attrs.AttrsInstance) -> dict[str, Any]:
 def settings_that_matter(config: attrs.AttrsInstance) -> dict[str, Any]:
     """What results depend on: two runs that agree in it may be pooled.
 
-    Every setting does, unless its field says ``metadata={"affects_results": False}``. Beside the settings,
-    ``part_origins`` says which code each part was that is not ours, by the setting that names it.
+    Every setting does, unless its field says ``metadata={"affects_results": False}``. One whose field says
+    ``metadata={"as_before": …}`` is left out at that value, as it is in runs from before there was the setting. Beside
+    the settings, ``part_origins`` says which code each part was that is not ours, by the setting that names it.
 
     Raises:
         ConfigError: as :func:`unstructure_settings`.

@@ -49,7 +49,7 @@ class SearchConfig:
     candidates_per_state: int = attrs.field(default=16, validator=[instance_of(int), ge(1)])
     """Tactics that the policy is asked for at each expansion, at least 1."""
 
-    parallel_expansions: int = attrs.field(default=1, validator=[instance_of(int), ge(1)])
+    parallel_expansions: int = attrs.field(default=1, validator=[instance_of(int), ge(1)], metadata={"as_before": 1})
     """Nodes of one theorem that are expanded at once, at least 1, for a policy that takes its time: all of them are out
     with it together, and their tactics may run on several Lean workers. A node is then chosen before all is known of
     those chosen just before it. More than 1 is for searches that go through best-first search's own loop."""
