@@ -61,8 +61,8 @@ def extra_needed(extra: str, purpose: str) -> Iterator[None]:
     except MissingExtra:
         raise
     except ImportError as error:
-        remedy = f"install it with: {how_to_install(extra)}" if missing_of(extra) else "its installation is damaged"
-        problem = f"{error}; {remedy}"
+        there = "its packages are there, but one of them does not load"
+        problem = f"{error}; {f'install it with: {how_to_install(extra)}' if missing_of(extra) else there}"
         raise MissingExtra(f"{purpose} needs the extra {extra!r}:", [problem], extra=extra) from error
 
 
