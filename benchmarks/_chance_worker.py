@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -72,8 +73,15 @@ class ChanceWorker:
         self.states: list[str] = []
         self.tactic_s = tactic_s
 
+    def answers(self, command: str, payload: Json) -> Iterator[Json]:
+        """The replies to one request."""
+        if command == "goal.tactics":
+            yield from self.tactics(self.states[payload["stateId"]], payload["tactics"])
+        else:
+            yield self.answer(command, payload)
+
     def answer(self, command: str, payload: Json) -> Json:
-        """The reply to one request."""
+        """The reply to a request that has one."""
         match command:
             case "stat" | "options.set" | "goal.delete":
                 return {"nGoals": len(self.states)}
@@ -86,6 +94,15 @@ class ChanceWorker:
             case "proof.certify":
                 return certify(payload)
         return {"error": "command", "desc": f"Unknown command {command}"}
+
+    def tactics(self, state: str, tactics: Sequence[str]) -> Iterator[Json]:
+        """Run one after the other until one ends the proof; each reply says how many are still to come."""
+        for left, tactic in zip(range(len(tactics) - 1, -1, -1), tactics, strict=True):
+            reply = self.tactic(state, tactic)
+            is_proof = reply.get("goals") == []
+            yield reply | {"left": 0 if is_proof else left, "microseconds": round(self.tactic_s * 1e6)}
+            if is_proof:
+                return
 
     def tactic(self, state: str, tactic: str) -> Json:
         """Run one."""
@@ -109,9 +126,10 @@ def main() -> None:
     sys.stdout.flush()
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        reply = {"nonce": request["nonce"], **worker.answer(request["cmd"], request.get("payload") or {})}
-        sys.stdout.buffer.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
-        sys.stdout.flush()
+        for answer in worker.answers(request["cmd"], request.get("payload") or {}):
+            reply = {"nonce": request["nonce"], **answer}
+            sys.stdout.buffer.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -51,10 +51,10 @@ def fuzz_shard_metadata(data: bytes) -> None:
 
 
 def _read_shard(path: Path) -> None:
-    with refusals(TrajectoryError, naming=str(path)):
+    with refusals(ConfigError, TrajectoryError, naming=str(path)):
         trajectory = read_trajectory(path)
         written([list(trajectory.rows()), trajectory.records, [run.differences(_RUN) for run in trajectory.runs]])
-    with refusals(TrajectoryError, naming=str(path)):
+    with refusals(ConfigError, TrajectoryError, naming=str(path)):
         groups = read_contrastive_set(path)
         written([list(groups.rows()), groups.records])
 
