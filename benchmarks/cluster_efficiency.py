@@ -26,76 +26,23 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import attrs
 import click
 from _ray_cluster import ray_cluster
+from _slow_backend import SlowBackend
 
 from leanebm.core import Theorem
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import RayEngine, RunConfig, SearchRun
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.serve import (
-    Backend,
-    BackendDescription,
-    Completion,
-    Embedding,
-    PolicyServer,
-    Prompt,
-    SamplingParams,
-    ServeConfig,
-    TemplateBackend,
-)
+from leanebm.serve import PolicyServer, ServeConfig
 from leanebm.trajectory import TheoremRecord, read_trajectory
 
 CHANCE_WORKER = Path(__file__).with_name("_chance_worker.py")
 CANDIDATES = 8
-
-
-class SlowBackend(Backend):
-    """The template policy, which answers after a while, and only so many at a time, as a model on one GPU would."""
-
-    def __init__(self, *, latency_s: float, capacity: int) -> None:
-        self._inner = TemplateBackend()
-        self._latency_s = latency_s
-        self._slots = asyncio.Semaphore(capacity)
-        self.busy_s = 0.0
-
-    @property
-    def description(self) -> BackendDescription:
-        """The template policy's."""
-        return self._inner.description
-
-    async def __aenter__(self) -> Self:
-        """There is nothing to load."""
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        """There is nothing to let go of."""
-        await self._inner.__aexit__(*exc_info)
-
-    async def generate(
-        self, prompts: Sequence[Prompt], params: SamplingParams, *, adapter: str | None = None
-    ) -> Sequence[Sequence[Completion]]:
-        """Wait for a slot, then for the answer."""
-        async with self._slots:
-            await asyncio.sleep(self._latency_s)
-            self.busy_s += self._latency_s
-        return await self._inner.generate(prompts, params, adapter=adapter)
-
-    async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
-        """At once; nobody asks."""
-        return await self._inner.encode(prompts, adapter=adapter)
-
-    async def flush_cache(self) -> None:
-        """There is none."""
-
-    async def check_health(self) -> bool:
-        """It is well."""
-        return True
 
 
 @attrs.frozen(kw_only=True)
@@ -143,7 +90,7 @@ async def measure(
     nodes: int, theorems: Sequence[Theorem], folder: Path, *, tactic_s: float, policy_s: float, capacity: int
 ) -> dict[str, Any]:
     """One row."""
-    backend = SlowBackend(latency_s=policy_s, capacity=capacity)
+    backend = SlowBackend(latency_s=policy_s, slots=capacity)
     async with PolicyServer(ServeConfig(), backend) as server:
         argv = (sys.executable, "-I", "-S", str(CHANCE_WORKER), str(tactic_s))
         config = RunConfig(

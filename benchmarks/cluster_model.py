@@ -39,10 +39,11 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Self
+from typing import Any
 
 import attrs
 import click
+from _slow_backend import SlowBackend
 
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.lean import CommandBackend, LeanPoolConfig
@@ -50,15 +51,8 @@ from leanebm.pipeline import RunConfig, SearchRun
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.serve import (
-    Backend,
-    BackendDescription,
-    Completion,
-    Embedding,
     PolicyServer,
-    Prompt,
-    SamplingParams,
     ServeConfig,
-    TemplateBackend,
 )
 from leanebm.trajectory import TheoremRecord, read_trajectory
 
@@ -339,46 +333,6 @@ def predicted(shape: Shape, samples: Sequence[Sample], seed: int) -> dict[str, A
 
 
 # --- beside what is real ---
-
-
-class SlowBackend(Backend):
-    """The symbolic policy, which answers after a while, and only so many at a time, as a model on one GPU would."""
-
-    def __init__(self, *, latency_s: float, slots: int) -> None:
-        self._symbolic = TemplateBackend()
-        self._latency_s = latency_s
-        self._slots = asyncio.Semaphore(slots)
-
-    @property
-    def description(self) -> BackendDescription:
-        """The symbolic policy's."""
-        return self._symbolic.description
-
-    async def __aenter__(self) -> Self:
-        """Nothing to load."""
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        """Nothing to let go of."""
-
-    async def generate(
-        self, prompts: Sequence[Prompt], params: SamplingParams, *, adapter: str | None = None
-    ) -> Sequence[Sequence[Completion]]:
-        """Wait for a slot, then for the answer."""
-        async with self._slots:
-            await asyncio.sleep(self._latency_s)
-        return await self._symbolic.generate(prompts, params, adapter=adapter)
-
-    async def encode(self, prompts: Sequence[Prompt], *, adapter: str | None = None) -> Sequence[Embedding]:
-        """As the symbolic policy does."""
-        return await self._symbolic.encode(prompts, adapter=adapter)
-
-    async def flush_cache(self) -> None:
-        """Nothing is cached."""
-
-    async def check_health(self) -> bool:
-        """Always."""
-        return True
 
 
 CHECKED_TACTIC_S, CHECKED_POLICY_S, CANDIDATES, THEOREMS = 0.1, 0.8, 8, 20
