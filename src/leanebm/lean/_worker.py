@@ -416,7 +416,7 @@ class LeanWorker:
         if not exchange.request.parts:
             _check_alone(process, exchange)
         reply = exchange.read(line)
-        if exchange.is_answered:
+        if exchange.request.parts and exchange.is_answered:
             _check_alone(process, exchange)
         if exchange.request.makes_state and (made := ref_in(reply)) is not None:
             # A worker counts its states up. Where answers repeat no nonce, an old number says that this is an old one.

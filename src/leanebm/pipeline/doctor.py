@@ -7,7 +7,7 @@ import functools
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def examine(project: Path | str | None = None) -> tuple[HealthCheck, ...]:
     Args:
         project: a built Lake project that is to be worked in; a worker is started over its modules, too.
     """
-    checks = (check() for check in _CHECKS)
+    checks = (check() for check in _checks())
     return tuple(checks) if project is None else (*checks, _project(Path(project)))
 
 
@@ -236,16 +236,7 @@ def _located() -> EmbeddedLean | None:
         return None
 
 
-_CHECKS: tuple[Callable[[], HealthCheck], ...] = (
-    _python,
-    _node,
-    _npm,
-    _embedded_lean,
-    _native_lean,
-    _pantograph,
-    _chosen,
-    _disk,
-    _memory,
-    *(functools.partial(_extra, name, purpose) for name, purpose in extras().items()),
-    _gpu,
-)
+def _checks() -> Iterator[Callable[[], HealthCheck]]:
+    yield from (_python, _node, _npm, _embedded_lean, _native_lean, _pantograph, _chosen, _disk, _memory)
+    yield from (functools.partial(_extra, name, purpose) for name, purpose in extras().items())
+    yield _gpu

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Generic, Self
@@ -238,7 +239,7 @@ class ShardWriter(Generic[R, T]):
         for leftover in self._path.glob(TEMPORARY_PATTERN):
             leftover.unlink()
         shards = [Shard.open(path, self._format) for path in shard_paths(self._root)]
-        self._compare([shard.run for shard in shards])
+        self._compare([run for run, _ in groupby(shard.run for shard in shards)])
         for shard in shards:
             self._completed.update(_finished(shard.records))
             if shard.run.run_id == self._run.run_id:
@@ -252,6 +253,7 @@ class ShardWriter(Generic[R, T]):
         """Refuse to add to what was found under other settings, or note what differs."""
         if not self._pools_unlike_runs:
             refuse_unlike(self._root, self._run, runs)
+            return
         if not (differences := _differences(self._run, runs)):
             return
         _log.warning(
