@@ -22,9 +22,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def merge(*, runs: tuple[Path, ...], output: Path | None) -> None:
     """Make one run of several, and of what workers wrote to them.
 
-    RUN is the folder of a search, or of generate-negatives, whose workers have ended. A theorem counts once, whoever
-    finished it first. Runs that differ in settings, Lean, models or code are refused, as they are by --resume. What
-    comes out is an ordinary run.
+    RUN is the folder of a search, or of generate-negatives, whose workers have ended. A theorem counts once: of several
+    results, the one of the first RUN and of the first worker by name. Runs that differ in settings, Lean, models or
+    code are refused, as they are by --resume. What comes out is an ordinary run.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._report import print_summary
