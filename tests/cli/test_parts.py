@@ -54,3 +54,11 @@ def test_each_example_can_be_typed(tmp_path: Path) -> None:
                 structure_settings({"parts": {"search": table}}, RunConfig, source=str(tmp_path))
             else:
                 structure_settings({"lean": {"backend": table}}, RunConfig, source=str(tmp_path))
+
+
+def test_an_example_is_given_where_the_word_alone_says_too_little(leanebm_command: Leanebm) -> None:
+    listed = json.loads(leanebm_command("parts", "scorer", "--json").stdout)["scorer"]
+    said = leanebm_command("parts", "scorer").stdout
+    assert [f"such as  {part['example']}\n" in said for part in listed] == [
+        part["example"] != part["word"] for part in listed
+    ]

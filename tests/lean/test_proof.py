@@ -528,3 +528,10 @@ async def test_on_pantograph_each_proof_stands_under_its_own_header(fake_config:
         with pytest.raises(StatementError, match="unknown namespace 'Nonexistent'"):
             await pool.open(Theorem(name="t", statement="p", header="open Nonexistent"))
     assert _asked(log).count("frontend.process") == 7  # one for each turn, none where the header stays
+
+
+@pytest.mark.parametrize("dialect", ["ours", "pantograph"])
+async def test_no_tactic_follows_a_proof_or_the_end_of_the_time(fake_config: FakeConfig, dialect: str) -> None:
+    async with LeanPool(fake_config(dialect=dialect)) as pool, pool.open(_THEOREM) as proof:
+        assert len(await _outcomes(proof, ["step", "done", "step"])) == 2
+        assert len(await _outcomes(proof, ["step", "step"], within_s=0.0)) == 1

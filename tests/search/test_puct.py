@@ -108,7 +108,7 @@ async def test_branches_are_what_the_whole_tree_says(run_search: RunSearch, seed
 
     class Checked(PuctSearch):
         def select(self, progress: SearchProgress) -> Node:
-            kept, anew = self._branches_of(progress), _Branches(progress.tree, progress.frontier)
+            kept, anew = self._branches.of(progress), _Branches(progress.tree, progress.frontier)
             for node in reversed(list(progress.tree.subtree(progress.tree.root))):
                 anew.sum_up(node)
             if progress.tree.root.expansion is not None:

@@ -222,3 +222,21 @@ async def test_it_keeps_the_contract_of_a_search() -> None:
         return BestFirstSearch(config=attrs.evolve(config, parallel_expansions=3), **parts)
 
     await check_search(make)
+
+
+async def test_no_tactic_is_run_behind_one_that_ends_the_proof() -> None:
+    result, slow = await run(2, world=ToyWorld(moves={"r": {"1": QED, "2": QED, "3": QED}}), start="r")
+    assert result.outcome is SearchOutcome.PROVED
+    assert slow.ran == 1
+
+
+async def test_no_tactic_is_begun_when_the_time_is_up() -> None:
+    class Policy(Slow):
+        async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+            await asyncio.sleep(0.06)
+            return await super().propose(state, n)
+
+    slow = Policy(WIDE, 0)
+    config = SearchConfig(budget=SearchBudget(max_wall_s=0.05), parallel_expansions=2)
+    await BestFirstSearch(policy=slow, environment=slow, certifier=ToyCertifier(WIDE), config=config).run("s0")
+    assert slow.ran == 0

@@ -249,3 +249,15 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "leases").touch()
     with pytest.raises(ConfigError, match="cannot be written to"):
         Leases(tmp_path / "leases", "one", "a", expires_s=1.0).beat()
+
+
+def test_a_claim_that_never_gets_a_name_holds_its_item_only_until_it_expires(
+    join: Join, clock: Clock, tmp_path: Path
+) -> None:
+    one = join("one", "a")
+    (tmp_path / "leases" / f"{next(iter(one._names))}.0").touch()
+    one.beat()
+    assert one.claim() is None
+    assert one.is_waiting_for_others()
+    clock.now_s = EXPIRES_S
+    assert not one.is_waiting_for_others()

@@ -232,3 +232,21 @@ async def test_a_run_takes_a_statement(config: RunConfig, world: ToyWorld, toy_b
     assert (await ProofRun(config, "8", opening=toy_bench(world)).run()).is_proved
     with pytest.raises(TypeError, match="got 8"):
         ProofRun(config, 8)  # type: ignore[arg-type]
+
+
+def test_states_that_were_left_out_are_told_of() -> None:
+    spent = SimpleNamespace(expansions=1, tactic_calls=1, wall_s=0.0)
+    result: Any = SimpleNamespace(outcome=SearchOutcome.BUDGET_SPENT, nodes=(), statistics=spent)
+    assert "some states were left out" in proof_run._shortfall(result, SearchBudget(max_expansions=2))
+
+
+@pytest.mark.parametrize(
+    ("statement", "said", "told"),
+    [
+        (r"\forall n, n = n", "unexpected token", "That is LaTeX"),
+        ("n + 0 = n", "Unknown identifier `n`", "Name only what Lean knows"),
+        ("1 = 1 2 = 2", "expected end of input", "One proposition is expected"),
+    ],
+)
+def test_the_advice_fits_what_was_typed(statement: str, said: str, told: str) -> None:
+    assert told in proof_run._advice(Theorem(name="t", statement=statement), StatementError("parse", said))

@@ -150,3 +150,11 @@ def test_a_chain_grows_with_difficulty() -> None:
         conclusions = [one.statement.rsplit(" → ", 1)[1] for one in made if one is not None]
         sizes.append(sum(map(len, conclusions)) / len(conclusions))
     assert sizes[0] < 0.8 * sizes[1]
+
+
+def test_a_rearrangement_grows_with_difficulty() -> None:
+    def missing(difficulty: int) -> int:
+        """How often a chain of that length finds no way on."""
+        return sum(rearranged(seed, difficulty) is None for seed in range(200))
+
+    assert missing(1) < missing(8)
