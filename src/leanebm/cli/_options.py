@@ -106,19 +106,17 @@ SERVERS_HELP = "May be repeated for servers that share the work; file:FILE is a 
 RUN = click.Path(exists=True, path_type=Path)
 """A run: its folder, its trajectory, or one shard of it."""
 
-max_theorems_option = click.option(
+_theorems = functools.partial(click.option, cls=SectionOption, section="Theorems")
+
+max_theorems_option = _theorems(
     "--max-theorems",
-    cls=SectionOption,
-    section="Theorems",
     type=click.IntRange(min=1),
     metavar="N",
     help="Take only the first N theorems.",
 )
 
-sample_option = click.option(
+sample_option = _theorems(
     "--sample",
-    cls=SectionOption,
-    section="Theorems",
     type=click.IntRange(min=1),
     metavar="N",
     help="Take N from all over the set, the same ones each time.",
@@ -337,34 +335,26 @@ FORMATS = ("text", "jsonl", "json", "csv", "parquet", "lean")
 
 
 _READING: tuple[Callable[[Any], Any], ...] = (
-    click.option(
+    _theorems(
         "--format",
         "file_format",
-        cls=SectionOption,
-        section="Theorems",
         type=Choice(FORMATS),
         help="How the file is written.  [default: by its suffix]",
     ),
-    click.option(
+    _theorems(
         "--field",
-        cls=SectionOption,
-        section="Theorems",
         multiple=True,
         metavar="PART=COLUMN",
         help="The column that holds the statement, name, header, context or split; repeatable.",
     ),
-    click.option(
-        "--split", cls=SectionOption, section="Theorems", metavar="NAME", help="Take only the rows of this split."
-    ),
+    _theorems("--split", metavar="NAME", help="Take only the rows of this split."),
 )
 
 
 def theorems_option(**more: Any) -> Callable[[C], C]:
     """Add ``--theorems``, and :func:`reading_options`."""
-    option = click.option(
+    option = _theorems(
         "--theorems",
-        cls=SectionOption,
-        section="Theorems",
         metavar="FILE",
         default="bundled",
         show_default=True,
@@ -630,7 +620,7 @@ def arm_options(command: C) -> C:
     def with_arms(*, config_file: Path | None, arm: tuple[str, ...], **parameters: Any) -> Any:
         from leanebm.pipeline import read_run_config
 
-        name_options(options_of_runs(*_PLACES, *([""] if config_file is None else [])))
+        _name_settings(config_file)
         shared = _overrides({setting: parameters.pop(setting.parameter) for setting in settings})
         own = dict(map(_named_arm, arm))
         if len(own) < len(arm):
@@ -645,6 +635,11 @@ def arm_options(command: C) -> C:
     decorated: Any = _with_settings(with_arms, settings)
     option = click.option("--arm", required=True, multiple=True, metavar="NAME=OPTIONS", help=help_)
     return cast("C", option(decorated))
+
+
+def _name_settings(config_file: Path | None) -> None:
+    """Have messages speak of options; of the settings themselves where a file gave them."""
+    name_options(options_of_runs(*_PLACES, *([""] if config_file is None else [])))
 
 
 def _named_arm(text: str) -> tuple[str, str]:
@@ -680,7 +675,7 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
         def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
             from leanebm.pipeline import read_run_config
 
-            name_options(options_of_runs(*_PLACES, *([""] if config_file is None else [])))
+            _name_settings(config_file)
             given = {setting: parameters.pop(setting.parameter) for setting in settings}
             below = ""
             if "replay" in parameters:

@@ -94,6 +94,7 @@ def _own_parameters(factory: Factory) -> Parameters:
         fields = attributes = {attribute.alias: attribute for attribute in attrs.fields(factory)}
     elif isinstance(factory, type) and dataclasses.is_dataclass(factory):
         fields = {field.name: field for field in dataclasses.fields(factory)}
+    metadata = {name: field.metadata for name, field in fields.items()}
     try:
         signature = inspect.signature(factory)
     except TypeError as error:
@@ -106,11 +107,8 @@ def _own_parameters(factory: Factory) -> Parameters:
                 default=parameter.default,
                 attribute=attributes.get(parameter.name),
                 is_secret=parameter.name in fields and fields[parameter.name].repr is False,
-                affects_results=parameter.name not in fields
-                or bool(fields[parameter.name].metadata.get("affects_results", True)),
-                as_before=fields[parameter.name].metadata.get("as_before", inspect.Parameter.empty)
-                if parameter.name in fields
-                else inspect.Parameter.empty,
+                affects_results=bool(metadata.get(parameter.name, {}).get("affects_results", True)),
+                as_before=metadata.get(parameter.name, {}).get("as_before", inspect.Parameter.empty),
             )
             for parameter in _by_keyword(factory, signature)
         ),

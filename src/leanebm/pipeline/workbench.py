@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import attrs
@@ -31,6 +34,7 @@ from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
+from leanebm.storage import RunInfo
 
 
 class _Cancelled(Exception):
@@ -129,6 +133,23 @@ class Workbench:
             observer=observer,
         )
         return OverseenSearch(search, certifier)
+
+    def run_info(self, config: RunConfig, settings: Mapping[str, Any]) -> RunInfo:
+        """What signs the results of a run that starts now with these parts.
+
+        Args:
+            config: what the parts were started with.
+            settings: all that the results depend on beside the parts, as JSON values.
+        """
+        return RunInfo(
+            run_id=uuid.uuid4().hex,
+            started_unix_s=time.time(),
+            seed=config.seed,
+            backend=config.lean.backend.name,
+            lean_version=self.lean_version,
+            leanebm_version=version("leanebm"),
+            config={**settings, "served": self.served},
+        )
 
 
 WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]

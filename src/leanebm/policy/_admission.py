@@ -40,11 +40,6 @@ class CircuitBreaker:
         """Seconds until the server may be probed; 0 if it may be, or is asked anyway."""
         return max(0.0, (self._closed_again_at or 0.0) - self._clock()) if self.is_open else 0.0
 
-    @property
-    def may_be_probed(self) -> bool:
-        """Whether the time to leave it alone is over, and no probe is under way."""
-        return self.is_open and self.remaining_s == 0.0 and not self._probing
-
     def record_success(self) -> None:
         """The server answered."""
         self._consecutive = 0
@@ -65,7 +60,7 @@ class CircuitBreaker:
         """
         if self._closed_again_at is None:
             return
-        if not self.may_be_probed:
+        if self.remaining_s > 0.0 or self._probing:
             raise PolicyUnavailable(
                 f"{url} failed {self._consecutive} times in a row; it is asked again in {self.remaining_s:.0f} s",
                 url=url,

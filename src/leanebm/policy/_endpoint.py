@@ -211,20 +211,20 @@ class Endpoint:
         failed: dict[str, PolicyError] = {}
         refused_by: list[Server] = []
         use = PolicyUse.current()
+        at = None if self.fleet.is_one else at  # there is nothing to choose
         while True:
             waits_since_s = self._clock()
-            is_chosen = at is None or self.fleet.is_one
-            server = await self.fleet.pick(failed, refused_by) if at is None or is_chosen else at
+            server = await self.fleet.pick(failed, refused_by) if at is None else at
             try:
                 async with server.room_for(call) as started_in_round:
-                    if is_chosen and not self.fleet.is_asked(server):
+                    if at is None and not self.fleet.is_asked(server):
                         continue  # it has failed others while we waited for our turn
                     # Waiting for our own limit is back-pressure, not the server's slowness, so the
                     # deadline starts here.
                     deadline = self._clock() + call.deadline_s if deadline is None else deadline
                     use.waited_s += self._clock() - waits_since_s
                     answer = await server.attempt(call, deadline, fresh=fresh)
-                    if is_chosen:
+                    if at is None:
                         self.fleet.require_weights(server, answer)
             except AttemptFailed as failure:
                 self._learn_from(server, failure, started_in_round)
@@ -233,7 +233,7 @@ class Endpoint:
                     refused_by.append(server)
                 remaining_s = deadline - self._clock() if deadline else 0.0
                 is_decided = failure.kind.value.is_refusal and (call.weight is None or len(refused_by) > 1)
-                if is_chosen and not is_decided and self._goes_elsewhere(failure, failed, remaining_s):
+                if at is None and not is_decided and self._goes_elsewhere(failure, failed, remaining_s):
                     self._meter.retries += 1
                     deadline = None if failure.kind is Failure.TIMED_OUT else deadline
                     continue

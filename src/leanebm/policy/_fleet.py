@@ -13,7 +13,6 @@ from typing import Any, Final, Self, final
 
 import attrs
 
-from leanebm._fields import SAME_RESULTS
 from leanebm._shown import reason
 from leanebm.errors import ConfigError, PolicyError, PolicyUnavailable
 from leanebm.policy._failure import AttemptFailed, Failure
@@ -165,14 +164,12 @@ class Fleet:
 
     def has_another(self, tried: Collection[str]) -> bool:
         """Whether one may be asked that was not ``tried``."""
-        if self.is_one:
-            return False
         now_s = self._clock()
         return any(server.url not in tried and server.rests_until <= now_s for server in self.asked)
 
     def rest_of_others(self, refused_by: Collection[Server]) -> float | None:
         """Seconds until one may be asked that has not refused; ``None`` if there is none."""
-        others = [server for server in self.asked if server not in refused_by and not self.is_one]
+        others = [server for server in self.asked if server not in refused_by]
         return max(0.0, min(one.rests_until for one in others) - self._clock()) if others else None
 
     def require_weights(self, server: Server, answer: object) -> None:
@@ -456,7 +453,7 @@ class Fleet:
         for number, line in enumerate(text.splitlines(), start=1):
             for address in addresses_in(without_slash(line.partition("#")[0])):
                 try:
-                    one_http_url(None, attrs.fields(_Line).url, address)
+                    one_http_url(None, attrs.fields(PolicyClientConfig).url, address)
                 except ValueError as mistake:
                     mistakes.append(f"{mistake} @ line {number}")
                 addresses[address] = None
@@ -482,13 +479,6 @@ class Fleet:
         self._tasks = None
         for server in [*self.servers, *self._leaving]:
             await server.__aexit__(None, None, None)
-
-
-@attrs.frozen
-class _Line:
-    """A line of the file, to be checked as the setting is."""
-
-    url: str = attrs.field(metadata=SAME_RESULTS)
 
 
 def _differences(said: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -86,12 +86,17 @@ class PolicyClient:
         self._meter = RequestMeter()
         self._rng = random_source = rng or random.Random()  # noqa: S311 - jitter and sampling, not secrets
 
-        meter = self._meter
-
         def endpoint(url: str, *, one_version: bool = True, **asked: Any) -> Endpoint:
-            said = partial(introduce, **asked)
-            parts: dict[str, Any] = {"meter": meter, "clock": clock, "sleep": sleep, "rng": random_source}
-            return Endpoint(url, config, introduce=said, one_version=one_version, **parts)
+            return Endpoint(
+                url,
+                config,
+                meter=self._meter,
+                clock=clock,
+                sleep=sleep,
+                rng=random_source,
+                introduce=partial(introduce, **asked),
+                one_version=one_version,
+            )
 
         watch = partial(ModelWatch, meter=self._meter, stop_on_change=config.stop_on_weight_change)
         self._policy = endpoint(config.url, one_version=config.one_version, api=config.api, model=config.model)

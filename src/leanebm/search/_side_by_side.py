@@ -88,7 +88,7 @@ class SideBySide:
             rest = tactics[len(ahead.outcomes) :][: self.tactics_per_request]
             outcomes = progress.outcomes(state, rest)
             async with aclosing(outcomes):
-                while (outcome := await progress.next_outcome(outcomes)) is not None:
+                async for outcome in outcomes:
                     ahead.outcomes.append(outcome)
             if isinstance(ahead.outcomes[-1], ProofFinished):
                 return  # whether the others are needed is known when this one has been certified

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import attrs
 
 from leanebm.core import Node
+from leanebm.search._per_search import PerSearch
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress
@@ -37,17 +37,17 @@ class BeamSearch(BestFirstSearch):
         if width < 1:
             raise ValueError(f"a beam is at least 1 wide, not {width}")
         self.width = width
-        self._levels: WeakKeyDictionary[SearchProgress, _Levels] = WeakKeyDictionary()
+        self._levels = PerSearch(lambda _: _Levels())
 
     def select(self, progress: SearchProgress) -> Node:
         """The best node of the shallowest depth at which this round has places left."""
-        levels = self._levels_of(progress)
+        levels = self._levels.of(progress)
         while (node := levels.take(self.width)) not in progress.frontier:
             pass  # a search around this one took it
         return progress.frontier.take(node)
 
     async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
-        levels = self._levels_of(progress)
+        levels = self._levels.of(progress)
         levels.push(node)
         dropped = await super()._push(progress, node)
         if dropped is not None:
@@ -56,10 +56,7 @@ class BeamSearch(BestFirstSearch):
 
     async def _adopt(self, progress: SearchProgress, rival: Rival, score: float) -> None:
         await super()._adopt(progress, rival, score)
-        self._levels_of(progress).recount(progress.tree.subtree(rival.node))
-
-    def _levels_of(self, progress: SearchProgress) -> _Levels:
-        return self._levels.setdefault(progress, _Levels())
+        self._levels.of(progress).recount(progress.tree.subtree(rival.node))
 
 
 @attrs.define(eq=False)

@@ -6,11 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import attrs
 
 from leanebm.core import Candidate, Edge, Node, TacticFate
+from leanebm.search._per_search import PerSearch
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.distinct_heads import head_of
 from leanebm.search.progress import SearchProgress
@@ -33,20 +33,17 @@ class CheapFirstSearch(BestFirstSearch):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self._records: WeakKeyDictionary[SearchProgress, defaultdict[str, _Record]] = WeakKeyDictionary()
+        self._records = PerSearch[defaultdict[str, _Record]](lambda _: defaultdict(_Record))
 
     async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:
         """The policy's candidates, the most promising for their cost first."""
         candidates = list(await super().expand(progress, node))[: self.config.candidates_per_state]
-        records = self._records_of(progress)
+        records = self._records.of(progress)
         return sorted(candidates, key=lambda each: -math.exp(each.log_prob) * records[head_of(each.tactic)].rate)
 
     async def _take(self, progress: SearchProgress, edge: Edge) -> None:
-        self._records_of(progress)[head_of(edge.tactic)].add(edge)
+        self._records.of(progress)[head_of(edge.tactic)].add(edge)
         await super()._take(progress, edge)
-
-    def _records_of(self, progress: SearchProgress) -> defaultdict[str, _Record]:
-        return self._records.setdefault(progress, defaultdict(_Record))
 
 
 @attrs.define

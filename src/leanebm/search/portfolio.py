@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import attrs
 
 from leanebm.core import Leaf, Node, StateScorer
+from leanebm.search._per_search import PerSearch
 from leanebm.search.best_first import BestFirstSearch, require_finite
 from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress
@@ -32,27 +32,24 @@ class PortfolioSearch(BestFirstSearch):
     def __init__(self, *, other: StateScorer | None = None, **parts: Any) -> None:
         super().__init__(**parts)
         self.other: StateScorer = LengthNormalisedLogProb() if other is None else other
-        self._queues: WeakKeyDictionary[SearchProgress, _SecondQueue] = WeakKeyDictionary()
+        self._queues = PerSearch(lambda _: _SecondQueue())
 
     async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         """What the run's scorer says; what the other says is noted for its turn."""
         scores = await self.other.score(leaves)
         require_finite(scores, len(leaves), self.other, "number per leaf")
-        self._queue(progress).scores.update(zip(map(_place, leaves), scores, strict=True))
+        self._queues.of(progress).scores.update(zip(map(_place, leaves), scores, strict=True))
         return await super().priority(progress, leaves)
 
     def select(self, progress: SearchProgress) -> Node:
         """The best node of the queue whose turn it is; of equal ones, the one that the first queue prefers."""
         if progress.meter.expansions % 2 == 0:
             return super().select(progress)
-        return progress.frontier.take(self._queue(progress).best(progress.frontier))
+        return progress.frontier.take(self._queues.of(progress).best(progress.frontier))
 
     async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
-        self._queue(progress).push(node, _place(node.leaf(progress.theorem)))
+        self._queues.of(progress).push(node, _place(node))
         return await super()._push(progress, node)
-
-    def _queue(self, progress: SearchProgress) -> _SecondQueue:
-        return self._queues.setdefault(progress, _SecondQueue())
 
 
 _Place = tuple[str, int, float]
@@ -86,5 +83,5 @@ class _SecondQueue:
             heappop(self._entries)
 
 
-def _place(leaf: Leaf) -> _Place:
-    return leaf.state.key, leaf.depth, leaf.path_log_prob
+def _place(at: Leaf | Node) -> _Place:
+    return at.state.key, at.depth, at.path_log_prob

@@ -133,25 +133,28 @@ class SearchProgress:
             batch = [each.tactic for each in islice(waiting, most)][: self.meter.tactics_left]
             outcomes = self.outcomes(expansion.node.state, batch)
             async with aclosing(outcomes):
-                while (outcome := await self.next_outcome(outcomes)) is not None:
+                async for outcome in outcomes:
                     self.meter.tactic_calls += 1
                     yield expansion.follow(waiting.popleft(), outcome, found_s=self.meter.elapsed_s)
 
     async def outcomes(self, state: ProofState, tactics: Sequence[str]) -> AsyncGenerator[TacticOutcome, None]:
-        """What the first of ``tactics``, or more of them, lead to on ``state``. Nothing is counted or entered yet."""
-        if len(tactics) == 1 or not isinstance(self.session, BatchingSession):
-            yield await self.session.run_tactic(state, tactics[0])
-            return
-        within_s = self.meter.seconds_left
-        outcomes = self.session.run_tactics(state, tactics, within_s=within_s)
-        async with aclosing(outcomes):
-            async for outcome in outcomes:
-                yield outcome
+        """What the first of ``tactics``, or more of them, lead to on ``state``; the time counts as Lean's.
 
-    async def next_outcome(self, outcomes: AsyncGenerator[TacticOutcome, None]) -> TacticOutcome | None:
-        """The next of ``outcomes``, and ``None`` after the last, its time counted as Lean's."""
-        with self.timed("lean"):
-            return await anext(outcomes, None)
+        Nothing else is counted, and nothing is entered yet.
+        """
+        if len(tactics) == 1 or not isinstance(self.session, BatchingSession):
+            with self.timed("lean"):
+                outcome = await self.session.run_tactic(state, tactics[0])
+            yield outcome
+            return
+        outcomes = self.session.run_tactics(state, tactics, within_s=self.meter.seconds_left)
+        async with aclosing(outcomes):
+            while True:
+                with self.timed("lean"):
+                    following = await anext(outcomes, None)
+                if following is None:
+                    return
+                yield following
 
     async def certify(self, node: Node, certifier: ProofCertifier) -> None:
         """Let ``certifier`` decide on the path to ``node``, which is finished.

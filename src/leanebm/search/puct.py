@@ -6,11 +6,11 @@ import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import attrs
 
 from leanebm.core import Node, NodeStatus
+from leanebm.search._per_search import PerSearch
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.frontier import Frontier
 from leanebm.search.progress import Expansion, SearchProgress
@@ -49,11 +49,11 @@ class PuctSearch(BestFirstSearch):
         if not 0 <= c < math.inf:
             raise ValueError(f"c weighs exploration, so it is finite and at least 0, not {c}")
         self.c = c
-        self._branches: WeakKeyDictionary[SearchProgress, _Branches] = WeakKeyDictionary()
+        self._branches = PerSearch(lambda progress: _Branches(progress.tree, progress.frontier))
 
     def select(self, progress: SearchProgress) -> Node:
         """The open node to which the formula leads."""
-        branches, node = self._branches_of(progress), progress.tree.root
+        branches, node = self._branches.of(progress), progress.tree.root
         while node not in progress.frontier:
             node = branches.best_child(node, self.c)
         return progress.frontier.take(node)
@@ -61,12 +61,12 @@ class PuctSearch(BestFirstSearch):
     def _begin(self, progress: SearchProgress, node: Node) -> Expansion:
         expansion = super()._begin(progress, node)
         # The next one may be chosen before this one is done, and whoever took this one need not be select().
-        self._branches_of(progress).update(node)
+        self._branches.of(progress).update(node)
         return expansion
 
     async def _evaluate(self, progress: SearchProgress, expansion: Expansion) -> None:
         await super()._evaluate(progress, expansion)
-        branches = self._branches_of(progress)
+        branches = self._branches.of(progress)
         for child in expansion.children:
             branches.sum_up(child)
         for node in dict.fromkeys([expansion.node, *(child.parent for child in expansion.children)]):
@@ -75,7 +75,7 @@ class PuctSearch(BestFirstSearch):
     async def _adopt(self, progress: SearchProgress, rival: Rival, score: float) -> None:
         left = rival.node.parent
         await super()._adopt(progress, rival, score)
-        branches = self._branches_of(progress)
+        branches = self._branches.of(progress)
         for node in reversed(list(progress.tree.subtree(rival.node))):  # children before their parents
             branches.sum_up(node)
         branches.update(rival.node.parent)
@@ -84,11 +84,8 @@ class PuctSearch(BestFirstSearch):
     async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
         dropped = await super()._push(progress, node)
         if dropped is not None:
-            self._branches_of(progress).update(dropped)
+            self._branches.of(progress).update(dropped)
         return dropped
-
-    def _branches_of(self, progress: SearchProgress) -> _Branches:
-        return self._branches.setdefault(progress, _Branches(progress.tree, progress.frontier))
 
 
 @attrs.define

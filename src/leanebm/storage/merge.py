@@ -91,18 +91,14 @@ def _parts(folder: Path) -> Iterator[Path]:
 
 def _gather(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]) -> None:
     """Put a shard of each record into ``into``; one that holds what is there already stays where it is."""
-
-    def records_of(path: Path) -> set[tuple[str, str]]:
-        return {(record.run_id, record.theorem.name) for record in Shard.open(path, shard_format).records}
-
     own = own_shard_paths(into)
     others = [path for path in chain.from_iterable(map(shard_paths, (into, *folders))) if path not in own]
-    seen = set().union(*map(records_of, own))
+    seen = set[tuple[str, str]]().union(*(Shard.open(path, shard_format).entries for path in own))
     number = next_number(into)
     for path in others:
         if not path.exists():  # moved already: `into` is one of the folders
             continue
-        if new := records_of(path) - seen:
+        if new := Shard.open(path, shard_format).entries - seen:
             _put(path, into / f"part-{number:06d}.parquet", move=path.is_relative_to(into))
             number += 1
             seen |= new

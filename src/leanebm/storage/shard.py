@@ -120,6 +120,11 @@ class Shard(Generic[R, T]):
 
     __repr__ = fitting_repr
 
+    @property
+    def entries(self) -> set[tuple[str, str]]:
+        """What it has a record of: in which run, by its id, and of which theorem."""
+        return {(record.run_id, record.theorem.name) for record in self.records}
+
     @classmethod
     def write(
         cls,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -18,7 +16,7 @@ import attrs
 from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ContrastiveGroup, Evidence, TacticFate
 from leanebm.data import CONTRASTIVE_FORMAT, ContrastiveWriter, KnownProof, ReplayOutcome, read_contrastive_set
-from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.errors import ConfigError
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
@@ -26,7 +24,7 @@ from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEn
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
-from leanebm.pipeline.engines.engine import Ended, Engine, Station
+from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
@@ -34,7 +32,7 @@ from leanebm.pipeline.run_folder import refuse_restated, refuse_unlike_run, writ
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import RunInfo, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
+from leanebm.storage import ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
 
@@ -238,7 +236,7 @@ class ContrastiveJob:
         """Start the parts, and take the folder or a part of it. As :meth:`Job.open <leanebm.pipeline.Job.open>`."""
         toml = to_toml(self.config)
         async with self.opening(self.config.run, observer) as bench:
-            info = self._run_info(bench)
+            info = bench.run_info(self.config.run, _settings_that_matter(self.config))
             async with ContrastiveWriter(
                 self.folder.groups, run=info, config=_SHARDS, pool_unlike_runs=self.resume_anyway, part=part
             ) as writer:
@@ -261,18 +259,6 @@ class ContrastiveJob:
         more = f" ({', '.join(left_out)})" if left_out else ""
         return f"{proofs}{more} into {self.folder.path}"
 
-    def _run_info(self, bench: Workbench) -> RunInfo:
-        run = self.config.run
-        return RunInfo(
-            run_id=uuid.uuid4().hex,
-            started_unix_s=time.time(),
-            seed=run.seed,
-            backend=run.lean.backend.name,
-            lean_version=bench.lean_version,
-            leanebm_version=version("leanebm"),
-            config=_settings_that_matter(self.config) | {"served": bench.served},
-        )
-
 
 @final
 class _ReplayStation:
@@ -294,24 +280,14 @@ class _ReplayStation:
         self._run_id = run_id
         self._writer = writer
         self._tally = tally
-        self._failures_in_a_row = 0
+        self._failures = FailuresInARow(config.run.max_failures_in_a_row)
 
     async def work(self, item: KnownProof) -> asyncio.Future[Ended]:
         replayed = await replay_proof(item, self._bench, self._config.negatives, run_id=self._run_id)
         await self._writer.write(replayed.record, replayed.groups)
         self._tally.ended(replayed)
-        self._count_failures(replayed.error)
-        ended = asyncio.get_running_loop().create_future()
-        ended.set_result(Ended(name=item.theorem.name, line=replayed.line, is_final=replayed.record.is_final))
-        return ended
-
-    def _count_failures(self, error: LeanEbmError | None) -> None:
-        if error is None:
-            self._failures_in_a_row = 0
-            return
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._config.run.max_failures_in_a_row:
-            raise error
+        self._failures.note(replayed.error)
+        return Ended(name=item.theorem.name, line=replayed.line, is_final=replayed.record.is_final).at_once()
 
 
 @final

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.engines.engine import Ended, Job, Station
 from leanebm.pipeline.events import LogObserver
 
@@ -78,7 +79,7 @@ class RayNode:
 
     async def _live(self, job: Job[Any], part: str, opened: asyncio.Future[Station[Any]]) -> None:
         """Hold the station open. One task does it from beginning to end, as task groups want it."""
-        async with job.open(job.items, LogObserver(), part=part) as station, asyncio.TaskGroup() as tellers:
+        async with job.open(job.items, LogObserver(), part=part) as station, together() as tellers:
             self._tellers = tellers
             opened.set_result(station)
             await self._closing.wait()

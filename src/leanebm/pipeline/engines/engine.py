@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import attrs
 
 from leanebm._shown import fitting_repr
+from leanebm.errors import LeanEbmError
 from leanebm.pipeline.events import Observer
 
 T = TypeVar("T")
@@ -38,6 +39,28 @@ class Ended:
     def is_trouble(self) -> bool:
         """Whether nothing was found out."""
         return self.refusal is not None or not self.is_final
+
+    def at_once(self) -> asyncio.Future[Ended]:
+        """What :meth:`Station.work` returns where the result is on the disk already."""
+        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        future.set_result(self)
+        return future
+
+
+@attrs.define
+class FailuresInARow:
+    """Counts a station's items that were lost to a worker or a server, with none in between that was not."""
+
+    most: int
+    """So many end the work."""
+
+    _count: int = attrs.field(init=False, default=0)
+
+    def note(self, error: LeanEbmError | None) -> None:
+        """Count an item: what it was lost by, or ``None``; raises ``error`` if that is one too many."""
+        self._count = 0 if error is None else self._count + 1
+        if error is not None and self._count >= self.most:
+            raise error
 
 
 class Station(Protocol[T]):

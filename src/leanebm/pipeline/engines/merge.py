@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from leanebm.core import Theorem
 from leanebm.data import CONTRASTIVE_FORMAT
@@ -17,12 +17,19 @@ from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, write_text
 from leanebm.storage import ShardFormat, merge_shards, read_shards, shard_paths
 from leanebm.trajectory import TRAJECTORY_FORMAT, attempt_folder, read_trajectory
 
+_KINDS: Final[tuple[tuple[str, Callable[[Path], Path], ShardFormat[Any, Any]], ...]] = (
+    ("a search run", lambda folder: RunFolder(folder).trajectory, TRAJECTORY_FORMAT),
+    ("contrastive groups", lambda folder: ContrastiveFolder(folder).groups, CONTRASTIVE_FORMAT),
+)
+"""What can be merged: what it is called, where a folder of it has its shards, and what these hold."""
+
 
 def merge(runs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None = None) -> Path:
     """Make one run's folder of several, and of the parts that workers wrote to them.
 
-    A theorem counts once, whoever finished it first; which proof that is, the folder's proof files say, too. Killed at
-    any moment, it loses nothing and can be called again.
+    A theorem counts once: of several results that are final, the first in the order of ``runs`` and, in each, of its
+    workers' names. Which proof that is, the folder's proof files say, too. Killed at any moment, it loses nothing and
+    can be called again.
 
     Args:
         runs: folders of search runs, or of contrastive groups; at least one. Their workers have ended.
@@ -61,10 +68,9 @@ def _kind(folders: Sequence[Path]) -> tuple[Callable[[Path], Path], ShardFormat[
             "runs whose theorems were searched several times are not merged:",
             [f"it has attempts @ {folder}" for folder in several],
         )
-    if all(shard_paths(RunFolder(folder).trajectory) for folder in folders):
-        return lambda folder: RunFolder(folder).trajectory, TRAJECTORY_FORMAT
-    if all(shard_paths(ContrastiveFolder(folder).groups) for folder in folders):
-        return lambda folder: ContrastiveFolder(folder).groups, CONTRASTIVE_FORMAT
+    for _, shards_of, shard_format in _KINDS:
+        if all(shard_paths(shards_of(folder)) for folder in folders):
+            return shards_of, shard_format
     raise ConfigError(
         "what is merged is the folders of search runs, or those of generate-negatives, with results in them:",
         [f"{_contents(folder)} @ {folder}" for folder in folders],
@@ -72,9 +78,7 @@ def _kind(folders: Sequence[Path]) -> tuple[Callable[[Path], Path], ShardFormat[
 
 
 def _contents(folder: Path) -> str:
-    if shard_paths(RunFolder(folder).trajectory):
-        return "a search run"
-    return "contrastive groups" if shard_paths(ContrastiveFolder(folder).groups) else "no results"
+    return next((noun for noun, shards_of, _ in _KINDS if shard_paths(shards_of(folder))), "no results")
 
 
 def _refuse_other_contents(
@@ -82,12 +86,11 @@ def _refuse_other_contents(
 ) -> None:
     """Refuse a folder that holds anything but what an earlier, perhaps a stopped merge of the same runs put there."""
 
-    def records_of(place: Path) -> set[tuple[str, str]]:
-        shards = read_shards(place, shard_format).shards
-        return {(record.run_id, record.theorem.name) for shard in shards for record in shard.records}
+    def entries_of(place: Path) -> set[tuple[str, str]]:
+        return set[tuple[str, str]]().union(*(shard.entries for shard in read_shards(place, shard_format).shards))
 
     if shard_paths(place):
-        is_ours = records_of(place) <= set().union(*map(records_of, places))
+        is_ours = entries_of(place) <= set().union(*map(entries_of, places))
     else:  # locks, and files that are being written, are hidden
         is_ours = not any(path.is_file() and not path.name.startswith(".") for path in into.rglob("*"))
     if not is_ours:

@@ -17,7 +17,7 @@ import attrs
 from attrs.validators import gt
 
 from leanebm._extras import extra_needed
-from leanebm._shown import counted, fitting_repr, one_line, reason
+from leanebm._shown import counted, fitting_repr, one_line
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import ConfigError, LeanEbmError, LeanInstallError, TrajectoryError
 from leanebm.pipeline._concurrently import together
@@ -25,6 +25,7 @@ from leanebm.pipeline.engines._ray_leases import Leases
 from leanebm.pipeline.engines._ray_node import RayNode
 from leanebm.pipeline.engines.engine import Ended, Job
 from leanebm.pipeline.events import Observer, Stage, stage
+from leanebm.storage import not_written
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrajectoryError(f"{folder} cannot be written to: {reason(error)}") from error
+        raise not_written(folder, error) from error
 
 
 class _Drive(Generic[T]):
@@ -127,12 +128,12 @@ class _Drive(Generic[T]):
                     serving[node] = tasks.create_task(self._serve(node))
                 serving = {node: task for node, task in serving.items() if not task.done()}
                 idle_s = 0.0 if serving else idle_s + _LOOK_S
-                self._check_hope(nodes, is_working=bool(serving), idle_s=idle_s)
+                self._check_hope(nodes, idle_s=idle_s)
                 await asyncio.sleep(_LOOK_S)
 
-    def _check_hope(self, nodes: Set[str], *, is_working: bool, idle_s: float) -> None:
+    def _check_hope(self, nodes: Set[str], *, idle_s: float) -> None:
         """Raise where nobody works and nobody will."""
-        if is_working or not self.leases.num_open:
+        if idle_s == 0.0 or not self.leases.num_open:
             return
         if self._gave_up and nodes <= self._gave_up.keys():
             raise next(reversed(self._gave_up.values()))
@@ -158,15 +159,12 @@ class _Drive(Generic[T]):
                 failures = failures + 1 if len(self.leases.ended) == before else 1
                 is_hopeless = isinstance(cause, ConfigError | LeanInstallError | TrajectoryError)
                 _log.warning("node %s: %s", worker, one_line(str(cause), 400))
-                if not await asyncio.to_thread(self._is_there, node):
+                if node not in await asyncio.to_thread(_nodes, self._ray):
                     return  # it may come back under another id
                 if is_hopeless or failures >= _MAX_FAILURES:
                     self._gave_up[node] = cause
                     return
                 await asyncio.sleep(_LOOK_S)
-
-    def _is_there(self, node: str) -> bool:
-        return node in _nodes(self._ray)
 
     async def _work_on(self, node: str, worker: str) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

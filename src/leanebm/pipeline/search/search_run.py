@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
@@ -20,7 +18,7 @@ from leanebm.core import ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.engines.engine import Ended, Engine, Station
+from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, refuse_restated, refuse_unlike_run, write_text
@@ -227,7 +225,7 @@ class SearchJob:
         # Before anything is started: what cannot be written down is refused here.
         toml, settings = to_toml(self.config), _settings_that_matter(self.config)
         async with self.opening(self.config, observer) as bench:
-            info = self._run_info(bench, settings)
+            info = bench.run_info(self.config, settings)
             async with TrajectoryWriter(
                 self.folder.trajectory, run=info, pool_unlike_runs=self.resume_anyway, part=part
             ) as writer:
@@ -267,17 +265,6 @@ class SearchJob:
         more = f" ({'; '.join(told)})" if told else ""
         return f"{theorems}{more} into {self.folder.path}"
 
-    def _run_info(self, bench: Workbench, settings: Mapping[str, Any]) -> RunInfo:
-        return RunInfo(
-            run_id=uuid.uuid4().hex,
-            started_unix_s=time.time(),
-            seed=self.config.seed,
-            backend=self.config.lean.backend.name,
-            lean_version=bench.lean_version,
-            leanebm_version=version("leanebm"),
-            config={**settings, "served": bench.served},
-        )
-
 
 @final
 class _SearchStation:
@@ -294,12 +281,11 @@ class _SearchStation:
     ) -> None:
         self.waiting = waiting
         self.concurrency = config.concurrency
-        self._max_failures_in_a_row = config.max_failures_in_a_row
         self._search = search
         self._recorder = recorder
         self._tally = tally
         self._tellers = tellers
-        self._failures_in_a_row = 0
+        self._failures = FailuresInARow(config.max_failures_in_a_row)
         self._unrecorded = asyncio.Semaphore(config.concurrency + _MAX_UNRECORDED)
 
     async def work(self, item: Theorem) -> asyncio.Future[Ended]:
@@ -319,22 +305,13 @@ class _SearchStation:
         kept.add_done_callback(lambda _: self._unrecorded.release())
         searched = SearchedTheorem(theorem=item, result=result, proof=proof)
         ended = self._tellers.create_task(_tell(searched, kept, self._tally))
-        self._count_failures(result)
+        is_lost = result.outcome is SearchOutcome.INFRASTRUCTURE
+        self._failures.note(result.error or LeanEbmError("searches failed without saying why") if is_lost else None)
         return ended
 
     def _refused(self, searched: SearchedTheorem) -> asyncio.Future[Ended]:
         self._tally.ended(searched)
-        ended = asyncio.get_running_loop().create_future()
-        ended.set_result(_ended(searched))
-        return ended
-
-    def _count_failures(self, result: SearchResult) -> None:
-        if result.outcome is not SearchOutcome.INFRASTRUCTURE:
-            self._failures_in_a_row = 0
-            return
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row >= self._max_failures_in_a_row:
-            raise result.error or LeanEbmError("searches failed without saying why")
+        return _ended(searched).at_once()
 
 
 async def _tell(searched: SearchedTheorem, kept: Awaitable[None], tally: SearchTally) -> Ended:
