@@ -54,6 +54,25 @@ def test_costs_are_those_of_the_arm(iterated: Path, tmp_path: Path) -> None:
     }
 
 
+def test_the_last_round_is_held_against_the_arms_that_do_not_learn(iterated: Path, tmp_path: Path) -> None:
+    manifest = manifest_of(iterated)
+    *before, last = manifest.stages
+    assert last.result["beside"].keys() == {"energy"}
+    assert last.result["beside"]["energy"].keys() == {"sample-only", "frozen"}
+    gained = {
+        "only_experiment": 5,
+        "only_baseline": 1,
+        "p": 0.21875,
+        "points": {"value": 6.6667, "low": -1.0, "high": 15.0},
+    }
+    beside = {"energy": last.result["beside"]["energy"] | {"frozen": gained}}
+    changed = attrs.evolve(last, result={**last.result, "beside": beside})
+    attrs.evolve(manifest, stages=(*before, changed)).write(tmp_path)
+    assert summarise_iteration(tmp_path).notes[-2] == (
+        "round 1: energy beside frozen: +5 -1, +6.7 points (95 % interval -1.0 to +15.0), p = 0.22"
+    )
+
+
 def test_all_of_it_is_json(iterated: Path) -> None:
     summary = summarise_iteration(iterated)
     again = json.loads(json.dumps(summary.as_json()))

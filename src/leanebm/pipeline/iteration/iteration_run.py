@@ -389,27 +389,37 @@ class IterationRun:
         on, theorems = "test", self._theorems.test
         if not theorems:
             on, theorems = "validation", self._theorems.validation
-        control, learnt = SAMPLE_ONLY if number else FROZEN, ENERGY
+        control = SAMPLE_ONLY if number else FROZEN
         arms = {control: base, ENERGY: guide}
         if self._policy_step is not None:
-            learnt = POLICY_AND_ENERGY
             alone = attrs.evolve(guide, alpha=base.alpha, beta=None, head=None)
             arms = {control: base, POLICY: alone, POLICY_AND_ENERGY: guide}
 
         async def work(_: Path) -> Found:
             folders = await self._evaluate(f"{_of(number)}/{on}", arms, theorems, number)
-            comparison = compare_runs(folders[control], folders[learnt])
             result = {
                 "on": on,
-                "of": comparison.theorems,
+                "of": len(theorems),
                 "arms": {arm: self._solved(arm, folder) for arm, folder in folders.items()},
-                "paired": _paired(comparison),
+                "beside": self._beside(folders, control),
                 "guide": {"alpha": guide.alpha, "beta": guide.beta, "head": _name_of(guide.head, self._folder)},
             }
             return digest_of([result, *map(_lasting, folders.values())]), result
 
         inputs = {"base": base.digest, "guide": guide.digest, "theorems": self._ledger.manifest.theorems[on]}
         await self._ledger.stage(f"{_of(number)}/evaluation", self._seed(number), inputs, work)
+
+    def _beside(self, folders: Mapping[str, Path], control: str) -> dict[str, dict[str, Any]]:
+        """Each arm that learns, beside the one that does not and beside what everything began with."""
+        others = {control: folders[control]}
+        for record in self._ledger.done:
+            if record.stage == f"{_of(0)}/evaluation":
+                others[FROZEN] = self._folder / record.result["arms"][FROZEN]["folder"]
+        return {
+            arm: {other: _paired(compare_runs(path, folder)) for other, path in others.items()}
+            for arm, folder in folders.items()
+            if arm != control
+        }
 
     def _solved(self, arm: str, folder: Path) -> dict[str, Any]:
         """What the arm proved now, and what in any round so far."""
@@ -447,7 +457,8 @@ def passes(comparison: RunComparison, gate_p: float) -> bool:
 def _paired(comparison: RunComparison) -> dict[str, Any]:
     row = comparison.budgets[-1]
     only = {"only_baseline": row.only_baseline, "only_experiment": row.only_experiment}
-    return {"baseline": row.baseline, "experiment": row.experiment, **only, "p": row.p, "area": comparison.area.value}
+    points = {name: 100 * getattr(row.gain, name) for name in ("value", "low", "high")}
+    return {**only, "p": row.p, "points": points, "area": comparison.area.value}
 
 
 def _digest_of_theorems(theorems: Sequence[Theorem]) -> str:

@@ -73,7 +73,8 @@ class IterationRow:
     """Weight of the energy in use after this round; ``None`` without a head."""
 
     p: float | None = None
-    """Exact McNemar test of ``judged_proved`` against the arm that learns nothing, in the same round."""
+    """Exact McNemar test of ``judged_proved`` against the arm that learns nothing, in the same round; ``None`` for
+    arms that do not learn."""
 
     cpu_min: float
     """Minutes of processors that its search and its learning took; comparing the arms is not counted."""
@@ -93,7 +94,8 @@ class IterationSummary:
     """By round, and by arm within one."""
 
     notes: tuple[str, ...]
-    """What a person should know of single rounds: heads that were refused, or could not be trained."""
+    """What a person should know: heads that were refused, or could not be trained, and what the last round gained over
+    the arms that do not learn."""
 
     __repr__ = fitting_repr
 
@@ -129,12 +131,13 @@ def summarise_iteration(folder: str | os.PathLike[str]) -> IterationSummary:
         folder=Path(folder),
         judged_on=stages["rounds/0/evaluation"].result["on"],
         rows=tuple(row for number in rounds for row in _rows(stages, number)),
-        notes=tuple(note for number in rounds for note in _notes(stages, number)),
+        notes=(*(note for number in rounds for note in _notes(stages, number)), *_gains(stages, rounds[-1])),
     )
 
 
 def _rows(stages: Mapping[str, StageRecord], number: int) -> Iterator[IterationRow]:
     evaluation = stages[f"rounds/{number}/evaluation"].result
+    control = SAMPLE_ONLY if number else FROZEN
     first = stages["rounds/0/evaluation"].result["arms"][FROZEN]
     judged = {FROZEN: {**first, "proved_ever": first["proved"]}, **evaluation["arms"]}
     for arm, found in judged.items():
@@ -161,7 +164,7 @@ def _rows(stages: Mapping[str, StageRecord], number: int) -> Iterator[IterationR
             sibling_accuracy=head.result["sibling_accuracy"] if head is not None and has_head else None,
             alpha=evaluation["guide"]["alpha"] if has_head else stages["baseline/tuning"].result["alpha"],
             beta=evaluation["guide"]["beta"] if has_head else None,
-            p=evaluation["paired"]["p"] if has_head else None,
+            p=evaluation["beside"][arm][control]["p"] if learns else None,
             cpu_min=sum(record.cost["cpu_s"] for record in costs) / 60,
         )
 
@@ -180,3 +183,14 @@ def _notes(stages: Mapping[str, StageRecord], number: int) -> Iterator[str]:
     if gate is not None and not gate.result["is_adopted"]:
         proved = ", ".join(f"{name} {count}" for name, count in gate.result["proved"].items())
         yield f"round {number}: the new head was refused; validation theorems proved: {proved}"
+
+
+def _gains(stages: Mapping[str, StageRecord], number: int) -> Iterator[str]:
+    """How the arms that learn stand beside those that do not."""
+    for arm, others in stages[f"rounds/{number}/evaluation"].result["beside"].items():
+        for other, found in others.items():
+            value, low, high = (f"{found['points'][name]:+.1f}" for name in ("value", "low", "high"))
+            yield (
+                f"round {number}: {arm} beside {other}: +{found['only_experiment']} -{found['only_baseline']}, "
+                f"{value} points (95 % interval {low} to {high}), p = {found['p']:.2g}"
+            )
