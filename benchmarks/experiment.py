@@ -1,33 +1,54 @@
 """Does an energy head prove more? One experiment from statements to figures, for one kind of theorems.
 
-    python benchmarks/experiment.py --kind logic|equations|rearranging [--folder runs/KIND] [--seeds 0,1,2] [--small]
+    python benchmarks/experiment.py --kind logic|equations|rearranging [--folder runs/KIND] [--seeds 0,1,2]
+                                    [--rounds 3] [--small]
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
 *rulers*, which see eight counts of a state in place of its embedding. The exponent of the length and the weight of the
 energy are chosen by what is proved of the validation statements, the weight with the first seed of each sort of head.
 Then the tuned search without a head is compared with those that have one, and with one in which each goal costs
-something, on statements that no choice was made on.
+something, on statements that no choice was made on. Before a head is trained, what four times the budget proves says
+how much there is to gain. At the end, ``leanebm iterate`` goes through rounds of search and learning.
 Every stage is a command that a user would type, all arms share their answers, and a stage that was run to its end is
-left out: started again, the experiment goes on where it was stopped. ``--small`` is the same in minutes, with too few
-theorems to show anything. The figures are printed, and written to FOLDER/report.md.
+left out: started again, the experiment goes on where it was stopped, and ends with the same figures. ``--small`` is the
+same in minutes, with too few theorems to show anything. The figures are printed, and written to FOLDER/report.md;
+FOLDER/report.html has the curves.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import platform
+import resource
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import attrs
+import tomli_w
 
-from leanebm.data.conjectures import SHIPPED_LOGIC, read_conjecture_file
+from leanebm.data.conjectures import SHIPPED_LOGIC, ConjectureFile, read_conjecture_file, write_conjecture_file
 from leanebm.energy import EnergyCheckpoint, TunedWeights, amend_header, load_checkpoint, load_header, save_checkpoint
-from leanebm.pipeline import SHIPPED_HEAD, BudgetComparison, compare_runs, summarise_run
+from leanebm.pipeline import (
+    SHIPPED_HEAD,
+    BudgetComparison,
+    Headroom,
+    RunComparison,
+    compare_runs,
+    iteration_table,
+    summarise_iteration,
+    summarise_run,
+    write_comparison_page,
+)
+from leanebm.storage import write_atomically
 from leanebm.trajectory import AnytimeCurve
 
 ALPHAS = (0.5, 1.0, 1.5, 2.0)
@@ -36,8 +57,15 @@ GOAL_PRICES = (0.1, 0.3, 1.0)
 """Off the score for each goal of a state: what a search can know of it without learning."""
 
 DEFAULT_ALPHA = 0.5
-HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", "256,128"), "ruler": ("--counts",)}
+HIDDEN = (256, 128)
+HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", ",".join(map(str, HIDDEN))), "ruler": ("--counts",)}
 """What is trained: on embeddings, and on eight counts of a state, which the first one has to beat."""
+
+HEADROOM = 4
+"""Times the budget with which is measured what there is to gain."""
+
+DEEP = 4
+"""Tactics of a proof that counts as deep."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,8 +92,11 @@ class Kind:
     headroom: int = 60
     """Test statements on which four times the budget is tried."""
 
-    steps: tuple[str, ...] = ()
-    """Options of ``train-ebm`` that make it short."""
+    iterated: Mapping[str, int] = {"train": 300, "validation": 140, "test": 320}
+    """Statements, at most, of the rounds of search and learning."""
+
+    max_steps: int | None = None
+    """Steps of a head's training, where it is to be short."""
 
     shipped: Path | None = None
     """The set that comes with leanebm, which the commands must make anew."""
@@ -116,7 +147,8 @@ def small(kind: Kind) -> Kind:
         budget=8,
         samples={"val": 8, "test": 8},
         headroom=4,
-        steps=("--steps", "50"),
+        iterated={"train": 12, "validation": 8, "test": 8},
+        max_steps=50,
         shipped=None,
     )
 
@@ -138,8 +170,8 @@ def policy_alone(alpha: float) -> tuple[str, ...]:
 
 
 def with_head(folder: Path, alpha: float, beta: float) -> tuple[str, ...]:
-    """Options of a search with one."""
-    return "--ebm-path", str(folder), *policy_alone(alpha), "--beta", f"{beta:g}"
+    """Options of a search with one, by exact norms: energies that move with each forward would end otherwise."""
+    return "--ebm-path", str(folder), *policy_alone(alpha), "--beta", f"{beta:g}", "--freeze-spectral"
 
 
 def with_goal_price(alpha: float, price: float) -> tuple[str, ...]:
@@ -149,19 +181,19 @@ def with_goal_price(alpha: float, price: float) -> tuple[str, ...]:
 
 
 class Experiment:
-    """The stages, each with a marker file."""
+    """The stages, each with a file that says how it was made."""
 
-    def __init__(self, kind: Kind, folder: Path, seeds: Sequence[int], workers: int) -> None:
+    def __init__(self, kind: Kind, folder: Path, seeds: Sequence[int], workers: int, rounds: int = 0) -> None:
         self.kind = kind
         self.folder = folder
+        self.rounds = rounds
         self.heads = {f"{sort}{seed}": (seed, sort) for sort in HEADS for seed in seeds}
         self.first_seeds = [f"{sort}{seeds[0]}" for sort in HEADS]
         self.statements = folder / "statements.parquet"
         self.settings = folder / "settings.toml"
-        self.search = (
-            *("--config", str(self.settings), "--without", kind.without, "--candidates", str(kind.candidates)),
-            *("--num-workers", str(workers), "--concurrency", str(3 * workers)),
-        )
+        self.search = ("--config", self.settings, "--without", kind.without, "--candidates", kind.candidates)
+        self.workers, self.concurrency = workers, 3 * workers
+        self.stages: list[str] = []
 
     def run(self) -> str:
         """All stages that have not been run; returns the report."""
@@ -171,28 +203,23 @@ class Experiment:
         )
         self.make_statements()
         number, budget = self.kind.train
-        train = ("--split", "train", "--sample", str(number), "--budget", str(budget), *policy_alone(1.0))
-        self.searching("train", "search", *train)
+        few = ("--split", "train", "--sample", number, "--budget", budget)
+        self.searching("train", "search", *few, *policy_alone(1.0))
         alone = {f"policy-{alpha:g}": policy_alone(alpha) for alpha in ALPHAS}
         self.evaluating("val", alone)
+        policy = self.choose("policy", alone)
+        self.measure_headroom(policy)
         for name, (seed, sort) in self.heads.items():
             self.train(name, seed, HEADS[sort])
-        alpha = self.choose("policy").alpha
-        guided = {
-            f"{name}-{alpha:g}-{beta:g}": with_head(self.folder / name, alpha, beta)
-            for name in self.first_seeds
-            for beta in BETAS
-        }
-        priced = {f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price) for price in GOAL_PRICES}
-        self.evaluating("val", alone | guided | priced, stage="weights")
-        chosen = {name: self.choose(name) for name in ("policy", "goals", *self.first_seeds)}
-        for name, (_, sort) in self.heads.items():
-            chosen[name] = next(chosen[first] for first in self.first_seeds if first.startswith(sort))
-            self.write_weights(self.folder / name, chosen[name])
-        self.evaluating("test", self.arms(chosen), stage="test")
-        self.measure_headroom(chosen["policy"])
-        report = "\n".join(self.report(chosen))
+        chosen = self.choose_weights(policy, alone)
+        arms = self.arms(chosen)
+        self.evaluating("test", arms, stage="test")
+        self.iterate()
+        report = "\n".join(self.report(chosen, arms))
         (self.folder / "report.md").write_text(f"{report}\n", encoding="utf-8")
+        tested = self.folder / "test" / "arms"
+        baseline, *others = (tested / name for name in arms)
+        write_comparison_page(self.folder / "report.html", [compare_runs(baseline, other) for other in others])
         return report
 
     def make_statements(self) -> None:
@@ -205,27 +232,43 @@ class Experiment:
 
     def train(self, name: str, seed: int, options: Sequence[str]) -> None:
         """Train a head on the search trees of the training statements, and judge it on the validation ones'."""
-        sources = (
-            self.folder / "train",
-            *("--val", self.folder / "val" / "arms" / "policy-1"),
-        )
-        more = ("--seed", seed, "--threads", 1, "--output-dir", self.folder / name, *options, *self.kind.steps)
+        sources = (self.folder / "train", "--val", self.folder / "val" / "arms" / "policy-1")
+        steps = () if self.kind.max_steps is None else ("--steps", self.kind.max_steps)
+        more = ("--seed", seed, "--threads", 1, "--output-dir", self.folder / name, *options, *steps)
         self.stage(name, "train-ebm", *sources, *more)
 
-    def choose(self, name: str) -> Weights:
+    def choose_weights(self, policy: Weights, alone: Mapping[str, Sequence[str]]) -> dict[str, Weights]:
+        """What each arm is weighed with, by what the validation searches prove; written into the heads, too."""
+        alpha = policy.alpha
+        guided = {
+            f"{name}-{alpha:g}-{beta:g}": with_head(self.folder / name, alpha, beta)
+            for name in self.first_seeds
+            for beta in BETAS
+        }
+        priced = {f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price) for price in GOAL_PRICES}
+        tried = {**alone, **guided, **priced}
+        self.evaluating("val", tried, stage="weights")
+        chosen = {"policy": policy} | {name: self.choose(name, tried) for name in ("goals", *self.first_seeds)}
+        for name, (_, sort) in self.heads.items():
+            chosen[name] = next(chosen[first] for first in self.first_seeds if first.startswith(sort))
+            self.write_weights(self.folder / name, chosen[name], policy)
+        return chosen
+
+    def choose(self, name: str, tried: Iterable[str]) -> Weights:
         """The best weights of a head, or of the policy alone, by the area under the curve of validation solves.
 
-        As ``leanebm tune`` does; but here all heads share the answers of one evaluation.
+        As ``leanebm tune`` does; but here all heads share the answers of one evaluation. What else the folder holds,
+        of weights that another invocation tried, does not count.
         """
         found = []
-        for folder in sorted((self.folder / "val" / "arms").glob(f"{name}-*")):
-            alpha, *beta = map(float, folder.name.split("-")[1:])
-            summary = summarise_run(folder)
+        for arm in (arm for arm in tried if arm.startswith(f"{name}-")):
+            alpha, *beta = map(float, arm.split("-")[1:])
+            summary = summarise_run(self.folder / "val" / "arms" / arm)
             areas = AnytimeCurve.of(summary.records).areas(1.0, float(self.kind.budget)).values()
             found.append(Weights(alpha, beta[0] if beta else None, mean(areas), summary.totals.proved, len(areas)))
         return max(found, key=lambda weights: weights.area)
 
-    def write_weights(self, head: Path, best: Weights) -> None:
+    def write_weights(self, head: Path, best: Weights, policy: Weights) -> None:
         """Into the header, so that ``--ebm-path`` alone searches with them, as ``leanebm tune`` does."""
         units = load_header(head).calibration
         if units is None or best.beta is None:
@@ -239,7 +282,7 @@ class Experiment:
             max_expansions=self.kind.budget,
             choices=len(BETAS),
             proved=best.proved,
-            proved_without=self.choose("policy").proved,
+            proved_without=policy.proved,
         )
         amend_header(head, tuned=tuned)
 
@@ -256,54 +299,124 @@ class Experiment:
         return arms | {"twin": with_head(self.folder / first / "twin", twin.alpha, twin.beta or 0.0)}
 
     def measure_headroom(self, policy: Weights) -> None:
-        """What four times the budget proves, on some of the test statements."""
+        """What four times the budget proves, on some of the test statements; said before anything is trained."""
         arm = ("--arm", f"policy={shlex.join(policy_alone(policy.alpha))}")
-        few = ("--split", "test", "--sample", str(self.kind.headroom), "--budget", str(self.kind.budget))
-        self.searching("headroom", "eval", *few, "--headroom", "4", *arm)
+        few = ("--split", "test", "--sample", self.kind.headroom, "--budget", self.kind.budget)
+        self.searching("headroom", "eval", *few, "--headroom", HEADROOM, *arm)
+        print(f"headroom: {self.headroom.sentence}", flush=True)
+
+    @property
+    def headroom(self) -> Headroom:
+        """What was measured."""
+        curve = AnytimeCurve.of(summarise_run(self.folder / "headroom" / "headroom").records)
+        within = [curve.proved_within(times * self.kind.budget) for times in (1, HEADROOM)]
+        return Headroom(factor=HEADROOM, theorems=len(curve.spent), proved=within[0], proved_with_more=within[1])
+
+    def iterate(self) -> None:
+        """Rounds of search and learning, each head from scratch on what all rounds found, beside as many of search."""
+        if not self.rounds:
+            return
+        sets: dict[str, Any] = {}
+        for name, split in (("train", "train"), ("validation", "val"), ("test", "test")):
+            path = self.folder / f"{name}.parquet"
+            chosen = [each for each in read_conjecture_file(self.statements).conjectures if each.split == split]
+            write_conjecture_file(path, ConjectureFile(tuple(chosen), {}))
+            sets |= {name: str(path), f"max_{name}": self.kind.iterated[name]}
+        lean = {"backend": "embedded", "tactic_timeout_s": self.kind.tactic_timeout_s, "num_workers": self.workers}
+        search = {"candidates_per_state": self.kind.candidates, "budget": {"max_expansions": self.kind.budget}}
+        run = {"without": self.kind.without.split(","), "concurrency": self.concurrency, "lean": lean, "search": search}
+        trainer = {} if self.kind.max_steps is None else {"max_steps": self.kind.max_steps}
+        settings = {
+            "rounds": self.rounds,
+            "alphas": list(ALPHAS),
+            "betas": list(BETAS),
+            "max_expansions": 2 * self.kind.budget,
+            "theorems": sets,
+            "run": run,
+            "head": {"hidden": list(HIDDEN), "threads": 1, "trainer": trainer},
+        }
+        written = self.folder / "iterate.toml"
+        written.write_text(tomli_w.dumps(settings), encoding="utf-8")
+        self.stage("rounds", "iterate", written, "--output", self.folder / "rounds", again=("--resume",))
 
     def evaluating(self, split: str, arms: Mapping[str, Sequence[str]], *, stage: str | None = None) -> None:
         """Search a split with every arm."""
         named = [word for name, options in arms.items() for word in ("--arm", f"{name}={shlex.join(options)}")]
-        sample = ("--sample", str(self.kind.samples[split])) if split in self.kind.samples else ()
-        options = ("--split", split, *sample, "--budget", str(self.kind.budget), "--headroom", "1")
+        sample = ("--sample", self.kind.samples[split]) if split in self.kind.samples else ()
+        options = ("--split", split, *sample, "--budget", self.kind.budget, "--headroom", 1)
         self.searching(stage or split, "eval", *options, *named, output=split)
 
-    def searching(self, stage: str, command: str, *options: str, output: str | None = None) -> None:
+    def searching(self, stage: str, command: str, *options: object, output: str | None = None) -> None:
         """A command that searches statements, into a folder of its own."""
         folder = self.folder / (output or stage)
-        resume = ["--resume"] if folder.exists() else []
-        self.stage(stage, command, "--theorems", self.statements, "--output", folder, *self.search, *options, *resume)
+        again: tuple[object, ...] = ("--num-workers", self.workers, "--concurrency", self.concurrency)
+        again += ("--resume",) if folder.exists() else ()
+        words = ("--theorems", self.statements, "--output", folder, *self.search, *options)
+        self.stage(stage, command, *words, again=again)
 
-    def stage(self, name: str, command: str, *options: object) -> None:
-        """Run a command unless it has been run to its end."""
+    def stage(self, name: str, command: str, *options: object, again: Sequence[object] = ()) -> None:
+        """Run a command unless it has been run to its end with these options.
+
+        Args:
+            name: of the stage.
+            command: of ``leanebm``.
+            options: the command's, on which depends what comes of it.
+            again: further ones, on which it does not.
+        """
+        self.stages.append(name)
         done = self.folder / f".{name}.done"
-        if done.exists():
+        files = [
+            each.read_text(encoding="utf-8") for each in options if isinstance(each, Path) and each.suffix == ".toml"
+        ]
+        asked = [command, *map(str, options), *files]
+        before = _read_json(done) if done.exists() else {}
+        if before.get("asked") == asked:
             return
-        typed = [sys.executable, "-m", "leanebm", command, *map(str, options)]
-        print(f"\n$ leanebm {shlex.join(typed[3:])}", flush=True)
-        subprocess.run(typed, check=True)
-        done.touch()
+        typed = [command, *map(str, (*options, *again))]
+        print(f"\n$ leanebm {shlex.join(typed)}", flush=True)
+        began, cpu_s = time.monotonic(), _cpu_s()
+        status = subprocess.run([sys.executable, "-m", "leanebm", *typed], check=False).returncode
+        if status:
+            sys.exit(f"leanebm {command} ended with {status}; started again, the experiment goes on there")
+        spent = {"cpu_s": _cpu_s() - cpu_s, "wall_s": time.monotonic() - began}
+        cost = {key: before.get(key, 0.0) + seconds for key, seconds in spent.items()}
+        write_atomically(done, json.dumps({"asked": asked, **cost, "load": os.getloadavg()[2]}).encode())
 
-    def report(self, chosen: Mapping[str, Weights]) -> Iterator[str]:
-        """Markdown: weights, curves, and paired comparisons."""
-        arms = self.folder / "test" / "arms"
+    def report(self, chosen: Mapping[str, Weights], arms: Iterable[str]) -> Iterator[str]:
+        """Markdown: headroom, weights, curves, paired comparisons, rounds, and what it took."""
+        tested = self.folder / "test" / "arms"
+        yield f"Headroom: {self.headroom.sentence}.\n"
         yield from self._weights(chosen)
-        budgets = [row.budget for row in compare_runs(arms / "policy", arms / "default").budgets]
-        yield from _head_of("arm", [f"{budget:g}" for budget in budgets])
-        for name in self.arms(chosen):
-            curve = AnytimeCurve.of(summarise_run(arms / name).records)
-            yield _row(name, [curve.proved_within(budget) for budget in budgets])
+        budgets = [row.budget for row in compare_runs(tested / "policy", tested / "default").budgets]
+        yield from _head_of("arm", [*(f"{budget:g}" for budget in budgets), "area"])
+        for name in arms:
+            curve = AnytimeCurve.of(summarise_run(tested / name).records)
+            area = mean(curve.areas(budgets[0], budgets[-1]).values())
+            yield _row(name, [*map(curve.proved_within, budgets), f"{area:.3f}"])
         yield ""
-        yield from _head_of(f"pair, of {len(curve.spent)}", [f"{budget:g}" for budget in budgets[2:]])
+        columns = [*(f"{budget:g}" for budget in budgets[2:]), f"{DEEP} tactics and more", "lost"]
+        yield from _head_of("pair", columns)
+        broken: set[str] = set()
+        for before, after in self._pairs():
+            found = compare_runs(tested / before, tested / after)
+            broken |= set(found.left_out)
+            yield _row(f"{after} against {before}", [*map(_compared, found.budgets[2:]), _deep(found), _lost(found)])
+        yield f"\nOf {len(curve.spent)} theorems. *Lost*: of what the second proves, the share that the first does not."
+        if broken:
+            yield f"Left out of a pair, because a search broke: {', '.join(sorted(broken))}."
+        if self.rounds:
+            yield from self._rounds()
+        yield from self._costs()
+
+    def _pairs(self) -> list[tuple[str, str]]:
         names = list(self.heads)
         seeds = len(names) // len(HEADS)
-        pairs = [("policy", name) for name in names]
-        pairs += list(zip(names[seeds:], names[:seeds], strict=True))
-        pairs += [("policy", "goals"), ("goals", names[0])]
-        pairs += [("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", names[0])]
-        for before, after in pairs:
-            found = compare_runs(arms / before, arms / after)
-            yield _row(f"{after} against {before}", map(_compared, found.budgets[2:]))
+        return [
+            *(("policy", name) for name in names),
+            *zip(names[seeds:], names[:seeds], strict=True),
+            *(("policy", "goals"), ("goals", names[0])),
+            *(("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", names[0])),
+        ]
 
     def _weights(self, chosen: Mapping[str, Weights]) -> Iterator[str]:
         yield from _head_of("validation", ["α", "β", "proved", "area", "siblings told apart", "twin"])
@@ -315,6 +428,25 @@ class Experiment:
             beta = "" if weights.beta is None else f"{weights.beta:g}"
             yield _row(name, [f"{weights.alpha:g}", beta, weights.proved, f"{weights.area:.3f}", *accuracy])
         yield ""
+
+    def _rounds(self) -> Iterator[str]:
+        summary = summarise_iteration(self.folder / "rounds")
+        headings, rows = iteration_table(summary)
+        yield ""
+        yield from _head_of(headings[0], headings[1:])
+        for first, *cells in rows:
+            yield _row(first, cells)
+        yield from ("", *(f"- {note}" for note in summary.notes))
+
+    def _costs(self) -> Iterator[str]:
+        machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+        yield f"\nWhat it took on {machine}, without invocations that were stopped:\n"
+        yield from _head_of("stage", ["CPU minutes", "minutes", "load at its end"])
+        costs = {name: _read_json(self.folder / f".{name}.done") for name in self.stages}
+        for name, cost in costs.items():
+            yield _row(name, [f"{cost['cpu_s'] / 60:.1f}", f"{cost['wall_s'] / 60:.1f}", f"{cost['load']:.1f}"])
+        whole = [f"{sum(cost[key] for cost in costs.values()) / 60:.1f}" for key in ("cpu_s", "wall_s")]
+        yield _row("all", [*whole, ""])
 
     def ship(self) -> None:
         """Put the first head where the package has its own, with a word on how it was made."""
@@ -336,10 +468,31 @@ def _row(first: str, cells: Iterator[object] | Sequence[object]) -> str:
 
 def _compared(row: BudgetComparison) -> str:
     gain = row.gain
-    return (
-        f"+{row.only_experiment} −{row.only_baseline}, p = {row.p:.2g}, "
-        f"{100 * gain.value:+.1f} ({100 * gain.low:.1f} to {100 * gain.high:.1f})"
-    )
+    points = f"{100 * gain.value:+.1f} ({100 * gain.low:.1f} to {100 * gain.high:.1f})".replace("-", "−")
+    return f"+{row.only_experiment} −{row.only_baseline}, p = {row.p:.2g}, {points}"
+
+
+def _deep(found: RunComparison) -> str:
+    """Theorems proved whose shortest known proof is deep."""
+    deep = [row for row in found.depths if row.depth >= DEEP]
+    return f"{sum(row.experiment for row in deep)} and {sum(row.baseline for row in deep)}"
+
+
+def _lost(found: RunComparison) -> str:
+    """Of what the baseline proves, the share that the other one does not."""
+    last = found.budgets[-1]
+    return f"{100 * last.only_baseline / last.baseline:.1f} %" if last.baseline else "–"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    return dict(json.loads(text)) if text else {}
+
+
+def _cpu_s() -> float:
+    """Seconds of processors that the commands took which have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -349,6 +502,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="what is made, for this kind and size alone  [default: runs/KIND]")
     parser.add_argument("--seeds", default="0,1,2", help="of the heads, with commas between them")
     parser.add_argument("--workers", type=int, default=2, help="Lean processes")
+    parser.add_argument("--rounds", type=int, default=3, help="of search and learning at the end  [default: 3]")
     parser.add_argument("--small", action="store_true", help="a few theorems, in minutes")
     parser.add_argument("--ship", action="store_true", help="make the first head the one that comes with leanebm")
     given = parser.parse_args()
@@ -356,7 +510,8 @@ def main() -> None:
         parser.error("only the head for logic comes with leanebm, and not a small one")
     kind = small(KINDS[given.kind]) if given.small else KINDS[given.kind]
     folder = given.folder or Path("runs", f"{given.kind}-small" if given.small else given.kind)
-    experiment = Experiment(kind, folder, [int(seed) for seed in given.seeds.split(",")], given.workers)
+    seeds = [int(seed) for seed in given.seeds.split(",")]
+    experiment = Experiment(kind, folder, seeds, given.workers, given.rounds)
     print(experiment.run())
     if given.ship:
         experiment.ship()

@@ -29,6 +29,20 @@ def test_a_stage_that_was_run_to_its_end_is_left_out(tiny: Kind, tmp_path: Path)
     assert len(read_conjecture_file(made).conjectures) == 20
 
 
+def test_a_stage_that_was_run_with_other_options_is_run_again(tiny: Kind, tmp_path: Path) -> None:
+    Experiment(tiny, tmp_path, [0], 1).make_statements()
+    more = attrs.evolve(tiny, statements=("--number", "21", *tiny.statements[2:]))
+    Experiment(more, tmp_path, [0], 1).make_statements()
+    assert len(read_conjecture_file(tmp_path / "statements.parquet").conjectures) == 21
+
+
+def test_a_command_that_fails_ends_it_and_is_run_again(tiny: Kind, tmp_path: Path) -> None:
+    wrong = attrs.evolve(tiny, statements=("--number", "none"))
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="leanebm conjecture ended with 2; started again"):
+            Experiment(wrong, tmp_path, [0], 1).make_statements()
+
+
 def test_statements_other_than_the_shipped_ones_end_it(tiny: Kind, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="the factory makes other statements than it did"):
         Experiment(attrs.evolve(tiny, shipped=SHIPPED_LOGIC), tmp_path, [0], 1).make_statements()
