@@ -13,7 +13,7 @@ from leanebm.cli._options import FORMATS, lean_options, reading_options, run_opt
 from leanebm.data import FileFormat, FileReading
 from leanebm.energy.training import RankingLoss
 from leanebm.errors import ConfigError
-from leanebm.lean import EmbeddedBackend, NativeBackend, PantographBackend
+from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, SHIPPED_HEAD, NegativesConfig, RunConfig
 from leanebm.pipeline.part_check import PART_KINDS
 from leanebm.policy import PROMPT_FORMATS, EncoderBackend, PolicyApi
@@ -121,6 +121,19 @@ def test_what_a_lean_does_not_take_is_named(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=rf"(?s){told}.* @ --(project|lean)"):
         parsed("--lean", lean, "--project", str(tmp_path))
+
+
+def test_the_help_says_what_is_different_over_mathlib() -> None:
+    usual, mathlib = LeanPoolConfig.embedded(), LeanPoolConfig.embedded(imports=["Mathlib"])
+    told = _option("search", "num_workers").help
+    assert told is not None
+    for words in (
+        f"grow to {mathlib.max_rss_mib} MiB",
+        f"{mathlib.max_starting} start at a time",
+        f"start may take {mathlib.startup_deadline_s:g} s",
+        f"a tactic {mathlib.tactic_timeout_s:g} s instead of {usual.tactic_timeout_s:g}",
+    ):
+        assert words in told
 
 
 def test_a_key_may_come_from_the_environment() -> None:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from leanebm._in_thread import in_thread
 from leanebm.lean._child import run_child
 
 
@@ -62,3 +67,46 @@ def test_an_exception_of_the_watcher_ends_the_child_and_its_children(tmp_path: P
     assert not is_alive(child)
     while is_alive(grandchild):  # nobody's child now: killed already, reaped by the system in its own time
         os.sched_yield()
+
+
+def _pids(file: Path) -> list[int]:
+    while not file.exists() or len(file.read_text().split()) < 2:
+        os.sched_yield()
+    return [int(pid) for pid in file.read_text().split()]
+
+
+def _wait_for_the_end_of(pids: list[int]) -> None:
+    while any(map(is_alive, pids)):
+        os.sched_yield()
+
+
+_FAMILY = "sleep 600 & echo $! $$ > pids; wait"
+
+
+def test_the_child_does_not_outlive_us(tmp_path: Path) -> None:
+    ours = (
+        "from pathlib import Path; from leanebm.lean._child import run_child; "
+        f"run_child(['/bin/sh', '-c', {_FAMILY!r}], cwd=Path({str(tmp_path)!r}), deadline_s=600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", ours]) as process:
+        pids = _pids(tmp_path / "pids")
+        process.kill()
+    _wait_for_the_end_of(pids)
+
+
+async def test_a_child_that_nobody_waits_for_any_more_is_ended(tmp_path: Path) -> None:
+    running = asyncio.ensure_future(in_thread(partial(run_child, shell(_FAMILY), cwd=tmp_path, deadline_s=600.0)))
+    pids = await asyncio.to_thread(_pids, tmp_path / "pids")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.to_thread(_wait_for_the_end_of, pids)
+
+
+def test_a_program_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    for program in ("no-such-program-here", str(tmp_path / "data")):
+        with pytest.raises(OSError, match=f"cannot run '{program}'"):
+            run_child([program], cwd=tmp_path, deadline_s=30.0)
+    with pytest.raises(FileNotFoundError):
+        run_child(["true"], cwd=tmp_path / "nowhere", deadline_s=30.0)

@@ -61,7 +61,6 @@ def test_a_senseless_setting_is_refused(setting: dict[str, Any]) -> None:
 def test_other_settings_go_with_a_backend(bare_machine: Path) -> None:
     assert LeanPoolConfig.auto(num_workers=5).num_workers == 5
     assert LeanPoolConfig.native(bare_machine, max_rss_mib=9).max_rss_mib == 9
-    assert LeanPoolConfig.native().max_rss_mib > LeanPoolConfig.embedded().max_rss_mib
 
 
 def test_over_mathlib_tactics_have_longer_and_few_workers_start_at_once() -> None:
@@ -70,6 +69,31 @@ def test_over_mathlib_tactics_have_longer_and_few_workers_start_at_once() -> Non
         assert (config.tactic_timeout_s, config.max_starting) == (tactic_s, starting)
     chosen = LeanPoolConfig(imports=("Mathlib",), tactic_timeout_s=3.0, max_starting=8)
     assert (chosen.tactic_timeout_s, chosen.max_starting) == (3.0, 8)
+
+
+def test_memory_goes_by_what_is_imported() -> None:
+    for module, mib in (("Init", 3072), ("Std.Data.HashMap", 3072), ("Mathlib.Tactic", 12288), ("Own", 12288)):
+        for config in (LeanPoolConfig.native(imports=(module,)), LeanPoolConfig.embedded(imports=(module,))):
+            assert config.max_rss_mib == mib
+
+
+def test_a_module_of_a_project_that_has_mathlib_counts_as_mathlib(tmp_path: Path) -> None:
+    backend = NativeBackend(project=tmp_path)
+    assert LeanPoolConfig(backend=backend, imports=("Own.Basic",)).max_starting > 2
+    (tmp_path / ".lake/packages/mathlib").mkdir(parents=True)
+    config = LeanPoolConfig(backend=backend, imports=("Own.Basic",))
+    assert (config.startup_deadline_s, config.tactic_timeout_s, config.max_starting) == (600.0, 20.0, 2)
+    assert LeanPoolConfig(backend=backend, imports=("Init", "Std")).startup_deadline_s == 120.0
+
+
+def test_what_goes_by_the_imports_goes_by_those_of_a_file() -> None:
+    """As for `certify` and `fill`, which read them there."""
+    shared = {"backend": EmbeddedBackend(), "num_workers": 16, "max_heartbeats": 7}
+    config = LeanPoolConfig(**shared, max_rss_mib=77)
+    assert config.over(["Mathlib"]) == LeanPoolConfig(**shared, max_rss_mib=77, imports=("Mathlib",))
+    assert config.over(["Mathlib"]).over(["Init"]) == config
+    chosen = LeanPoolConfig(**shared, tactic_timeout_s=3.0, startup_deadline_s=4.0, max_starting=5)
+    assert chosen.over(["Mathlib"]) == attrs.evolve(chosen, imports=["Mathlib"], max_rss_mib=12288)
 
 
 def test_a_worker_over_mathlib_has_longer_to_start() -> None:
@@ -130,6 +154,9 @@ async def test_auto_passes_over_what_does_not_start_and_tries_it_once(
 def test_the_bundled_pantograph_has_to_be_built(bare_machine: Path) -> None:
     with pytest.raises(LeanInstallError, match=r"vendor/Pantograph.* check out d047b1d\w+ \(Lean 4.26.0\)"):
         LeanPoolConfig.with_bundled_pantograph()
+    (bare_machine / "lean-toolchain").write_text("leanprover/lean4:v4.29.1\n")
+    with pytest.raises(LeanInstallError, match=r"check out 842c0fe\w+ \(Lean 4.29.1\)"):
+        LeanPoolConfig.with_bundled_pantograph(bare_machine)
     binary = _program(bare_machine / "vendor/Pantograph/.lake/build/bin/repl")
     backend = LeanPoolConfig.with_bundled_pantograph().backend
     assert isinstance(backend, PantographBackend)

@@ -298,6 +298,35 @@ async def test_a_start_that_can_only_fail_the_same_way_is_tried_once(fake_config
     assert pool.statistics().start_failures == 1
 
 
+async def test_starts_that_never_come_to_their_end_are_not_all_waited_for(fake_config: FakeConfig) -> None:
+    """Over Mathlib each has ten minutes, two at a time."""
+    pool = LeanPool(fake_config(banner=None, num_workers=16, max_starting=2, startup_deadline_s=0.5))
+    with pytest.raises(WorkerStartError, match=r"was not ready after 0\.5 s"):
+        async with pool:
+            pytest.fail("it was entered")
+    assert pool.statistics().start_failures == 2
+
+
+async def test_slow_starts_after_one_that_was_ready_are_tried_again(
+    fake_config: FakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, slow = LeanWorker.start, 0
+
+    async def sometimes_slow(*arguments: Any, **more: Any) -> LeanWorker:
+        nonlocal slow
+        if pool.statistics().starts == 1 and slow < 2:
+            slow += 1
+            raise WorkerStartError("was not ready in time") from TimeoutError()
+        return await start(*arguments, **more)
+
+    monkeypatch.setattr(LeanWorker, "start", sometimes_slow)
+    pool = LeanPool(fake_config())
+    async with pool:
+        os.kill(pool.statistics().workers[0].pid, signal.SIGKILL)
+        await _until(pool, lambda s: s.starts == 2)
+    assert slow == 2
+
+
 async def test_a_program_that_is_not_there_is_tried_once() -> None:
     config = LeanPoolConfig(backend=CommandBackend(argv=("/no/such/program",)), num_workers=1)
     pool = LeanPool(config)

@@ -25,7 +25,7 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean import CommandBackend, LeanPoolConfig, RetirementReason
+from leanebm.lean import CommandBackend, LeanPool, LeanPoolConfig, RetirementReason
 from leanebm.lean._replies import TacticFailed
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.requests import Request, goal_delete, goal_start, goal_tactic, stat
@@ -237,6 +237,36 @@ async def test_a_module_that_lean_misses_on_its_standard_output_is_named() -> No
         async with LeanWorker.running(config):
             pytest.fail("it started")
     assert caught.value.is_lasting
+
+
+@pytest.mark.parametrize(
+    ("script", "advice", "is_lasting"),
+    [
+        ("echo \"failed to read file 'A.olean', incompatible header\" >&2; exit 1", "made by another Lean", True),
+        ("echo error: ././Repl.lean:3:4: x; exit 1", "written for Lean 4.28", True),
+        ("echo INTERNAL PANIC: out of memory >&2; exit 1", "too little memory", False),
+        ("kill -KILL $$", "killed by signal 9: most likely there was too little memory", False),
+        ("exit 137", "too little memory", False),  # as Lake says it of what it ran
+        ("echo hello; exit 1", "exit status 1; before any", False),
+    ],
+)
+async def test_a_failed_start_says_what_to_do(script: str, advice: str, is_lasting: bool) -> None:
+    config = LeanPoolConfig(backend=CommandBackend(argv=("sh", "-c", script)), imports=())
+    with pytest.raises(WorkerStartError, match=advice) as caught:
+        async with LeanWorker.running(config):
+            pytest.fail("it started")
+    assert caught.value.is_lasting is is_lasting
+
+
+async def test_a_slow_start_is_told_of_once_for_all_workers(
+    fake_config: FakeConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("leanebm.lean._worker._SAID_AFTER_S", 0.0)
+    config = fake_config(banner=None, startup_deadline_s=0.5, num_workers=3, max_start_failures=1)
+    with pytest.raises(WorkerStartError):
+        async with LeanPool(config):
+            pytest.fail("it was entered")
+    assert sum("still starting; it has 0.5 s" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_program_that_does_not_exist_fails_to_start() -> None:

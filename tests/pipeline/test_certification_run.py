@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from leanebm.core import Certificate, CertificationRejected, Theorem
 from leanebm.errors import ConfigError, WorkerStartError
-from leanebm.lean import CommandBackend, LeanPoolConfig
+from leanebm.lean import Certifier, CommandBackend, LeanPoolConfig
 from leanebm.lean.certifier import assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
-from leanebm.pipeline import CertificateRecord, CertificationRun, record_path, write_proof
+from leanebm.pipeline import CertificateRecord, CertificationRun, certification_run, record_path, write_proof
 from leanebm.pipeline.certification_run import read_proof_file
 from leanebm.testing.fake_worker import fake_worker_argv
 
@@ -148,6 +148,17 @@ async def test_an_odd_record_is_reported_and_not_waited_for(tmp_path: Path, kind
     (report,) = await CertificationRun(FAKE_LEAN, [path]).run()
     assert isinstance(report.result, ConfigError)
     assert message in str(report.result)
+
+
+async def test_a_file_over_mathlib_has_mathlibs_time_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[LeanPoolConfig] = []
+    monkeypatch.setattr(certification_run, "Certifier", lambda config: (seen.append(config), Certifier(config))[1])
+    path = write(tmp_path, "import Mathlib\n\ntheorem t : P := by\n  done\n")
+    (report,) = await CertificationRun(FAKE_LEAN, [path]).run()
+    assert report.is_certified
+    assert seen == [LeanPoolConfig(backend=FAKE_LEAN.backend, imports=("Mathlib",))]
 
 
 async def test_a_lean_that_does_not_start_over_some_imports_is_known_to_check_the_others(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from leanebm import _extras
 from leanebm.errors import LeanInstallError
+from leanebm.lean import probe
 from leanebm.pipeline import Health, HealthCheck, doctor, examine
 from leanebm.testing import fake_worker_argv
 
@@ -56,6 +57,7 @@ def test_a_lean_that_starts_is_good_and_would_be_used(tmp_path: Path) -> None:
     native = found()["native Lean"]
     assert native.verdict is Health.GOOD
     assert re.fullmatch(rf"Lean 4\.0\.0-fake at {lean}: ready over Init after \d+\.\d s, \d+ MiB", native.finding)
+    assert native.advice == "leanebm prove '1 + 1 = 2' --lean native"
     assert "native" in found()["backend"].finding
 
 
@@ -70,20 +72,52 @@ def test_a_lean_that_does_not_start_is_not_called_good_and_not_used(tmp_path: Pa
     assert "embedded" in checks["backend"].finding
 
 
+def _toolchain(folder: Path, project: str) -> None:
+    """A Lean that has the project's modules, if it is run by Lake in that folder."""
+    _program(
+        folder / "lean",
+        'case "$1" in --version) echo "Lean (version 4.28.0, Release)" ;; --print-prefix) echo /opt/lean ;; esac',
+    )
+    _program(
+        folder / "lake",
+        f"""case "$1:$2" in
+build:*) /bin/mkdir -p .lake/build/bin; : >.lake/build/bin/repl ;;
+env:sh) LEAN_PATH=lib; eval "$4" ;;
+env:*) [ "$PWD" = "{folder / project}" ] || exit 1; shift 3; echo $* >>{folder}/asked
+    exec {shlex.join(fake_worker_argv())} ;;
+esac""",
+    )
+
+
 def test_a_project_is_started_over_what_it_has(tmp_path: Path) -> None:
-    _program(tmp_path / "lean", "")
-    _program(tmp_path / "lake", f"shift 3; echo $* >>{tmp_path}/asked; exec {shlex.join(fake_worker_argv())}")
-    project = tmp_path / "project"
+    _toolchain(tmp_path, "a project ∀")
+    project = tmp_path / "a project ∀"
     (project / ".lake/packages/mathlib").mkdir(parents=True)
     (project / "lakefile.toml").touch()
     (project / "lean-toolchain").write_text("leanprover/lean4:v4.28.0\n")
     last = examine(project)[-1]
-    assert (last.subject, last.verdict) == ("project", Health.GOOD)
+    assert (last.subject, last.verdict) == ("project", Health.GOOD), last.finding
     assert "asks for 4.28.0" in last.finding
     assert "ready over Mathlib" in last.finding
-    assert last.advice == f"leanebm search --project {project} --imports Mathlib"
-    assert (tmp_path / "asked").read_text().split()[-1] == "Mathlib"
+    assert last.advice == f"leanebm search --project '{project}' --imports Mathlib"
+    assert (tmp_path / "asked").read_text().split() == ["/opt/lean", "Mathlib"]
     assert examine(tmp_path)[-1].verdict is Health.BAD  # no Lake project
+
+
+def test_a_pantograph_is_tried_in_the_project_too(tmp_path: Path) -> None:
+    _toolchain(tmp_path, "project")
+    worker = shlex.join(fake_worker_argv(dialect="pantograph"))
+    _program(tmp_path / "vendor/Pantograph/.lake/build/bin/repl", f"exec {worker}")
+    (tmp_path / "vendor/Pantograph/lean-toolchain").write_text("v4.26.0")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "lakefile.toml").touch()
+    for pinned, verdict in (("4.26.0", Health.GOOD), ("4.29.1", Health.ABSENT)):
+        (project / "lean-toolchain").write_text(f"leanprover/lean4:v{pinned}\n")
+        probe._tried.cache_clear()
+        last = examine(project)[-1]
+        assert (last.subject, last.verdict) == ("project, by Pantograph", verdict), last.finding
+    assert "Build Pantograph 0.3.15" in last.finding
 
 
 def test_without_node_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ def shell_line(command: WorkerCommand) -> str:
 def write_toolchain(folder: Path, worker: WorkerCommand) -> None:
     """Put both programs into ``folder``; the REPL they build or run is ``worker``, which has no imports yet.
 
-    As the real ones do, ``lake build`` leaves a program in the package it is called in, ``lake env`` runs one, and
-    ``lean`` says its version and prefix, or interprets a file.
+    As the real ones do, ``lake build`` leaves a program in the package it is called in, ``lake env`` runs one under a
+    search path, and ``lean`` says its version and prefix, or interprets a file.
     """
     told = f"Lean (version {VERSION}, x86_64-unknown-linux-gnu, commit 38f3c0c4, Release)"
     # Both forms are given something in front of the imports: the source's path, or `--sysroot` and a folder.
@@ -47,7 +47,7 @@ esac""",
     write_program(
         folder / "lake",
         f"""case "$1" in
-env) shift; exec "$@" ;;
+env) shift; LEAN_PATH=.lake/build/lib/lean exec "$@" ;;
 build) mkdir -p .lake/build/bin; cp {folder}/repl .lake/build/bin/repl ;;
 *) exit 1 ;;
 esac""",

@@ -10,19 +10,18 @@ import signal
 import sys
 import termios
 from collections.abc import Callable
-from pathlib import Path
 from typing import cast
 
 import psutil
 
 from leanebm._uninterrupted import uninterrupted
+from leanebm.lean._child import GUARD
 from leanebm.lean.backends.base import WorkerCommand
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _STDERR_TAIL_BYTES = 16 * 1024
 _ORDERLY_END_S = 2.0
 _REAP_DEADLINE_S = 10.0
-_GUARD = Path(__file__).with_name("_guard.py")
 
 
 class LineTooLongError(ValueError):
@@ -154,7 +153,7 @@ class ChildProcess:
         try:
             transport, pipes = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _Pipes(max_line_bytes, on_output),
-                *(sys.executable, "-I", "-S", str(_GUARD), *arguments),
+                *(sys.executable, "-I", "-S", str(GUARD), *arguments),
                 cwd=command.cwd,
                 env=dict(command.env),
                 pass_fds=(guarded,),

@@ -22,7 +22,9 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
+from leanebm._in_thread import in_thread
 from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
+from leanebm.lean._complaints import for_killed, is_lasting, what_to_do
 from leanebm.lean._exchange import BREAKAGES, Batch, Exchange, how_it_ended, loss_of, reason_of, within
 from leanebm.lean._guard import CANNOT_RUN
 from leanebm.lean._process import ChildProcess
@@ -47,6 +49,8 @@ _MAX_FOREWORD_BYTES = 64 * 1024
 _SAID_BYTES = 4 * 1024
 
 _EXIT_GRACE_S = 1.0
+
+_SAID_AFTER_S = 30.0
 
 _MEMORY_SAMPLE_INTERVAL_S = 1.0
 
@@ -102,7 +106,7 @@ class LeanWorker:
             LeanInstallError: the backend is not usable.
             WorkerStartError: the worker never became ready.
         """
-        command = await asyncio.to_thread(config.prepare)
+        command = await in_thread(config.prepare)
         async with serving() as servants:
             worker = await cls.start(command, config, index=0, servants=servants)
             try:
@@ -290,6 +294,7 @@ class LeanWorker:
 
     async def _become_ready(self, process: ChildProcess) -> None:
         deadline_s = self._config.startup_deadline_s
+        telling = asyncio.get_running_loop().call_later(_SAID_AFTER_S, self._tell_of_slow_start)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._greet(process)
@@ -299,14 +304,20 @@ class LeanWorker:
             ) from error
         except EOFError as error:
             await process.exited_within(_EXIT_GRACE_S)
-            absent = absent_modules(f"{self._said}\n{process.stderr_tail}")
-            told = f": it has no module {', '.join(absent)}; {how_to_do_without(absent)}" if absent else ""
+            said = f"{self._said}\n{process.stderr_tail}"
+            if absent := absent_modules(said):
+                note = self.command.modules_note or how_to_do_without(absent)
+                advice = f"it has no module {', '.join(absent)}; {note}"
+            else:
+                advice = for_killed(process.returncode) or what_to_do(said)
             raise self._start_error(
-                f"ended before it was ready, {how_it_ended(process.returncode)}{told}",
-                is_lasting=bool(absent) or process.returncode == CANNOT_RUN,
+                f"ended before it was ready, {how_it_ended(process.returncode)}{advice and f': {advice}'}",
+                is_lasting=is_lasting(advice) or process.returncode == CANNOT_RUN,
             ) from error
         except (ValueError, CommandRefused) as error:
             raise self._start_error(f"does not speak the worker protocol: {error}") from error
+        finally:
+            telling.cancel()
         self.start_s = self.age_s
         process.find_family()
         self.rss_mib = process.rss_mib()
@@ -316,6 +327,11 @@ class LeanWorker:
                 f"{self._config.max_rss_mib} would retire it at once; raise it",
                 is_lasting=True,
             )
+
+    def _tell_of_slow_start(self) -> None:
+        if self.index == 0:  # of many that start together, one is enough to tell
+            deadline_s = self._config.startup_deadline_s
+            _log.warning("a Lean worker (%s) is still starting; it has %g s", self.command.backend, deadline_s)
 
     @property
     def _said(self) -> str:

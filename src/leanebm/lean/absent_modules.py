@@ -17,7 +17,8 @@ _COMPLAINT: Final = re.compile(
 
 WITHOUT_MATHLIB: Final = (
     "state the theorems over Lean's own library (Nat for ℕ, Int for ℤ, Rat for ℚ), or name a Lake project that has "
-    "Mathlib by --project DIR. Nobody has run that yet: `leanebm doctor --project DIR` says whether Lean starts there"
+    "Mathlib by --project DIR and say --imports Mathlib. Nobody has run that yet: `leanebm doctor --project DIR` says "
+    "whether Lean starts there"
 )
 """What to do where Mathlib is needed, and what Lean there is does not have it."""
 

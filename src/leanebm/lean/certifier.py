@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 import attrs
 
+from leanebm._in_thread import in_thread
 from leanebm._shown import named_repr, shown
 from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem
@@ -416,7 +417,7 @@ class Certifier:
             await self._dismiss()
         if self._worker is None:
             if self._command is None:
-                self._command = await asyncio.to_thread(self.config.prepare)
+                self._command = await in_thread(self.config.prepare)
             self._worker = await self._started_worker(self._command, self._servants)
             self._certifications, self._header = 0, ""
         # What Pantograph opened for one theorem, notation say, stays open: no other may be certified on top of that.

@@ -15,11 +15,15 @@ from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend
 from leanebm.lean.backends.base import LeanBackend, WorkerCommand
-from leanebm.lean.backends.pantograph import bundled_pantograph
+from leanebm.lean.backends.pantograph import bundled_pantograph, pin_for
+from leanebm.lean.backends.toolchain import has_mathlib
 
 _log = logging.getLogger(__name__)
 _MAX_RSS_MIB: Final = 3072
-_MAX_RSS_MIB_WITH_MATHLIB: Final = 8192  # it is mapped into memory and counts as resident, although workers share it
+# What a project's modules hold is mapped into memory and counts as resident, although workers share it: of Mathlib,
+# 6.5 GB in July 2026 (docs/mathlib.md).
+_MAX_RSS_MIB_WITH_MORE: Final = 12288
+_OF_LEAN: Final = frozenset({"Init", "Std", "Lean", "Lake"})
 _STARTUP_S: Final = 120.0
 _STARTUP_S_WITH_MATHLIB: Final = 600.0
 _TACTIC_S: Final = 5.0
@@ -69,24 +73,31 @@ def _toolchains() -> Iterator[tuple[LeanBackend, str]]:
         yield NativeBackend(), lean
 
 
-def _needs_mathlib(imports: Sequence[str]) -> bool:
-    return any(module.partition(".")[0] == "Mathlib" for module in imports)
+def _foreign(imports: Sequence[str]) -> set[str]:
+    """The libraries that are imported, by their first name, and are not Lean's own."""
+    return {module.partition(".")[0] for module in imports} - _OF_LEAN
 
 
-def _usual_startup_s(imports: Sequence[str]) -> float:
-    return _STARTUP_S_WITH_MATHLIB if _needs_mathlib(imports) else _STARTUP_S
+def _needs_mathlib(config: LeanPoolConfig) -> bool:
+    """Whether Mathlib is imported, or a module of a project that has it, which may import it."""
+    foreign, project = _foreign(config.imports), getattr(config.backend, "project", None)
+    return "Mathlib" in foreign or (bool(foreign) and isinstance(project, Path) and has_mathlib(project))
 
 
-def _usual_tactic_s(imports: Sequence[str]) -> float:
-    return _TACTIC_S_WITH_MATHLIB if _needs_mathlib(imports) else _TACTIC_S
+def _usual_startup_s(config: LeanPoolConfig) -> float:
+    return _STARTUP_S_WITH_MATHLIB if _needs_mathlib(config) else _STARTUP_S
+
+
+def _usual_tactic_s(config: LeanPoolConfig) -> float:
+    return _TACTIC_S_WITH_MATHLIB if _needs_mathlib(config) else _TACTIC_S
 
 
 def _usual_starting(config: LeanPoolConfig) -> int:
-    return _STARTING_WITH_MATHLIB if _needs_mathlib(config.imports) else config.num_workers + 1
+    return _STARTING_WITH_MATHLIB if _needs_mathlib(config) else config.num_workers + 1
 
 
-def _usual_rss_mib(backend: LeanBackend) -> int:
-    return _MAX_RSS_MIB_WITH_MATHLIB if isinstance(backend, NativeBackend | PantographBackend) else _MAX_RSS_MIB
+def _usual_rss_mib(config: LeanPoolConfig) -> int:
+    return _MAX_RSS_MIB_WITH_MORE if _foreign(config.imports) else _MAX_RSS_MIB
 
 
 @attrs.frozen(kw_only=True)
@@ -123,12 +134,13 @@ class LeanPoolConfig:
     """Seconds an answer may take before the worker is killed."""
 
     startup_deadline_s: float = attrs.field(
-        default=attrs.Factory(lambda config: _usual_startup_s(config.imports), takes_self=True),
+        default=attrs.Factory(lambda config: _usual_startup_s(config), takes_self=True),
         validator=_positive,
         metadata=SAME_RESULTS,
     )
     """Seconds a worker may take from its start until it answers. When not given, 600 over Mathlib, which several
-    workers may be reading from the disk for the first time, and 120 over anything else."""
+    workers may be reading from the disk for the first time, and 120 over anything else. A module of a project that
+    depends on Mathlib counts as Mathlib, here and in the next two."""
 
     max_starting: int = attrs.field(
         default=attrs.Factory(lambda config: _usual_starting(config), takes_self=True),
@@ -140,7 +152,7 @@ class LeanPoolConfig:
     else."""
 
     tactic_timeout_s: float = attrs.field(
-        default=attrs.Factory(lambda config: _usual_tactic_s(config.imports), takes_self=True), validator=_positive
+        default=attrs.Factory(lambda config: _usual_tactic_s(config), takes_self=True), validator=_positive
     )
     """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable. When not given, 20 over
     Mathlib and 5 over anything else."""
@@ -155,10 +167,10 @@ class LeanPoolConfig:
     """Seconds after which a worker is replaced."""
 
     max_rss_mib: int = attrs.field(
-        default=attrs.Factory(lambda config: _usual_rss_mib(config.backend), takes_self=True), validator=_at_least_one
+        default=attrs.Factory(lambda config: _usual_rss_mib(config), takes_self=True), validator=_at_least_one
     )
     """Resident memory in MiB at which a worker is replaced; at twice as much it is killed at once. When not given,
-    8192 for a backend that may load Mathlib, and 3072 for any other."""
+    12288 if anything but Lean's own library is imported, such as Mathlib, and 3072 otherwise."""
 
     max_drain_s: float = attrs.field(default=60.0, validator=_not_negative, metadata=SAME_RESULTS)
     """Seconds a worker that is being replaced waits for its open proofs to be closed."""
@@ -197,6 +209,18 @@ class LeanPoolConfig:
         """Seconds an answer to a tactic may take before the worker is killed."""
         return min(self.request_deadline_s, self.tactic_timeout_s + self.tactic_grace_s)
 
+    def over(self, imports: Iterable[str]) -> Self:
+        """These settings over other modules; what goes by the imports goes by those, unless it was set otherwise."""
+        usual = {
+            "startup_deadline_s": _usual_startup_s(self),
+            "max_starting": _usual_starting(self),
+            "tactic_timeout_s": _usual_tactic_s(self),
+            "max_rss_mib": _usual_rss_mib(self),
+        }
+        own = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+        given = {name: value for name, value in own.items() if usual.get(name) != value}
+        return type(self)(**{**given, "imports": imports})
+
     @classmethod
     def auto(cls, **settings: Any) -> Self:
         """The best backend that this machine has, which is also the default: :func:`best_backend`."""
@@ -221,10 +245,7 @@ class LeanPoolConfig:
         """
         binary = bundled_pantograph()
         if binary is None:
-            # Imported here: only this message wants the installer's pins.
-            from leanebm.lean.embedded.download import load_pins
-
-            pin = load_pins()["pantograph"]
+            pin = pin_for(None if project is None else Path(project))
             raise LeanInstallError(
                 "there is no built Pantograph at vendor/Pantograph under the folder you are in. Clone "
                 f"https://github.com/leanprover/Pantograph there, check out {pin['commit']} (Lean {pin['lean']}) and "

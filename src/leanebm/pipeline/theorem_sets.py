@@ -91,7 +91,7 @@ def _scatter(name: str) -> bytes:
 def fit_imports(config: RunConfig, source: str) -> RunConfig:
     """Let theorems of the library be stated: they need its modules, unless the user chose others."""
     if source.startswith(_LIBRARY) and config.lean.imports == LeanPoolConfig().imports:
-        return attrs.evolve(config, lean=attrs.evolve(config.lean, imports=LIBRARY_MODULES))
+        return attrs.evolve(config, lean=config.lean.over(LIBRARY_MODULES))
     return config
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import attrs
 
+from leanebm._in_thread import check_wanted, in_thread
 from leanebm._shown import fitting_repr
 from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSearch, StateScorer, TacticPolicy
 from leanebm.lean import (
@@ -37,10 +38,6 @@ from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
 from leanebm.storage import RunInfo
 
 
-class _Cancelled(Exception):
-    """Ends an installation that nobody waits for any more."""
-
-
 async def prepare_lean(config: LeanPoolConfig, observer: Observer) -> None:
     """Install the embedded Lean, if that is what ``config`` asks for and it is not there yet: a stage of its own.
 
@@ -56,7 +53,6 @@ async def prepare_lean(config: LeanPoolConfig, observer: Observer) -> None:
 
 async def _install(preparing: Stage) -> None:
     loop = asyncio.get_running_loop()
-    cancelled = threading.Event()
 
     def tell(step: str, fraction: float | None) -> None:
         if fraction is None:
@@ -65,16 +61,10 @@ async def _install(preparing: Stage) -> None:
             preparing.progressed(step, done=round(100 * fraction), total=100)
 
     def progress(stage: InstallStage, fraction: float | None) -> None:
-        if cancelled.is_set():
-            raise _Cancelled
+        check_wanted()
         loop.call_soon_threadsafe(tell, stage.value, fraction)
 
-    try:
-        await asyncio.to_thread(install, progress)
-    except asyncio.CancelledError:
-        # The thread sees this at its next step; the loop's shutdown waits for it.
-        cancelled.set()
-        raise
+    await in_thread(partial(install, progress))
 
 
 @asynccontextmanager

@@ -42,7 +42,13 @@ def _toolchain(machine: Path, *, build: str, version: str = "4.30.0") -> None:
     """A `lean` and a `lake` of no use but to be asked; `build` is what `lake build` does."""
     says_version = f'echo "Lean (version {version}, x86_64, Release)"'
     _program(machine / "lean", f'case "$1" in --version) {says_version};; --print-prefix) echo /opt/lean;; esac')
-    _program(machine / "lake", f'echo "$*" >>{machine}/asked; case "$1" in build) {build};; esac')
+    _program(
+        machine / "lake",
+        f"""case "$1" in
+build) echo "$*" >>{machine}/asked; {build} ;;
+env) [ "$2" = sh ] && LEAN_PATH=lib && eval "$4" ;;
+esac""",
+    )
 
 
 _BUILDS = "/bin/mkdir -p .lake/build/bin; echo built >.lake/build/bin/repl"
@@ -91,7 +97,15 @@ def test_a_build_that_fails_leaves_the_source_to_be_interpreted(
 )
 def test_a_lean_that_does_not_understand_the_source_is_named_with_what_would(machine: Path, said: str) -> None:
     _toolchain(machine, build=f"echo '{said}'; exit 1", version="4.99.0")
-    with pytest.raises(LeanInstallError, match=r"(?s)for Lean 4\.28, .*up to 4\.35.*version 4\.99\.0.*Repl\.lean:3:4"):
+    with pytest.raises(LeanInstallError, match=r"(?s)version 4\.99\.0.*for Lean 4\.28, .*up to 4\.35.*Repl\.lean:3:4"):
+        NativeBackend().prepare(["Init"])
+
+
+def test_a_lean_that_names_no_folder_of_its_own_is_none(machine: Path) -> None:
+    _toolchain(machine, build=_BUILDS)
+    script = (machine / "lean").read_text()
+    _program(machine / "lean", script.replace("/opt/lean", "none"))
+    with pytest.raises(LeanInstallError, match="names no folder but says 'none'"):
         NativeBackend().prepare(["Init"])
 
 
@@ -115,6 +129,27 @@ def test_native_in_a_project_is_of_its_toolchain_and_goes_through_lake(machine: 
     package = Path(command.argv[2]).parents[3]
     assert (package / "lean-toolchain").read_text() == "leanprover/lean4:v4.30.0\n"
     assert not list(project.glob(".lake"))
+
+
+def test_what_elan_says_while_it_fetches_a_toolchain_is_neither_a_version_nor_a_folder(
+    machine: Path, project: Path
+) -> None:
+    """Else the first run would build the REPL, and the second one again."""
+    _toolchain(machine, build=_BUILDS)
+    quiet = NativeBackend(project=project).prepare(["Mathlib"])
+    says = (machine / "lean").read_text()
+    _program(machine / "lean", f"echo info: downloading lean >&2\n{says}\necho info: done >&2")
+    _native_program._built.cache_clear()
+    assert NativeBackend(project=project).prepare(["Mathlib"]).argv == quiet.argv
+    assert (machine / "asked").read_text().splitlines() == ["build repl"]
+
+
+def test_what_is_wrong_with_a_project_is_told_before_anything_is_built(machine: Path, project: Path) -> None:
+    _toolchain(machine, build=_BUILDS)
+    _program(machine / "lake", 'echo "error: lakefile.toml:3:1: unexpected identifier" >&2; exit 1')
+    with pytest.raises(LeanInstallError, match=r"(?s)`lake env .*: the project's lakefile is wrong.*toml:3:1"):
+        NativeBackend(project=project).prepare(["Mathlib"])
+    assert not (machine / "cache").exists()
 
 
 def test_native_in_a_project_is_interpreted_there_if_it_cannot_be_built(machine: Path, project: Path) -> None:
@@ -158,7 +193,7 @@ def test_pantograph_runs_where_its_toolchain_is_chosen(machine: Path) -> None:
 
 def test_pantograph_gets_the_projects_search_path(machine: Path) -> None:
     binary = _program(machine / "repl")
-    _program(machine / "lake", 'echo "info: a word of Lake"; LEAN_PATH=lib/a:lib/b; eval "$4"')
+    _program(machine / "lake", 'LEAN_PATH=lib/a:lib/b; eval "$4"')
     command = PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
     assert command.env["LEAN_PATH"] == "lib/a:lib/b"
     assert command.cwd == machine
@@ -192,7 +227,8 @@ def test_pantographs_lean_is_known_by_its_checkout_or_its_version(
 @pytest.mark.parametrize(
     ("project", "advice"),
     [
-        ("4.29.1", r"asks for Lean 4\.29\.1.*Build Pantograph 0\.3\.15"),
+        ("4.29.1", r"asks for Lean 4\.29\.1.*Build Pantograph 0\.3\.15 \(commit 842c0fe"),
+        ("4.25.2", r"Build Pantograph 0\.3\.11, or"),
         ("4.31.0", r"Build a Pantograph of Lean 4\.31\.0"),
     ],
 )
@@ -213,7 +249,7 @@ def test_a_failing_lake_is_an_install_error(machine: Path) -> None:
     with pytest.raises(LeanInstallError, match="lake"):
         PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
     _program(machine / "lake", "exit 1")
-    with pytest.raises(LeanInstallError, match="lake build"):
+    with pytest.raises(LeanInstallError, match=r"`lake env .* ended with status 1"):
         PantographBackend(binary=binary, project=machine).prepare(["Mathlib"])
 
 

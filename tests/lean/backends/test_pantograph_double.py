@@ -14,7 +14,15 @@ from pantograph_double import VERSIONS, compile_double, write_pantograph
 from scripted_toolchain import write_toolchain
 
 from leanebm.core import Candidate, Certificate, CertificationRejected, SearchResult, Theorem
-from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.lean import (
+    Certifier,
+    EmbeddedBackend,
+    LeanBackend,
+    LeanPool,
+    LeanPoolConfig,
+    NativeBackend,
+    PantographBackend,
+)
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.lean.embedded._prepared_folder import compile_module
 from leanebm.lean.embedded.embedded_lean import REPL_SOURCES
@@ -160,7 +168,6 @@ def test_an_older_one_wants_more_flags_and_one_tactic_at_a_time(ask: Callable[[s
 # --- our client over it ---
 
 # None makes states that differ in the names of cases only: one, by our REPL's key, and several by their text.
-_TACTICS = ("intro p q h", "constructor", "exact h.2", "exact h.1", "skip", "nonsense", "assumption", "omega")
 _AND = Theorem(name="t", statement="∀ p q : Prop, p ∧ q → q ∧ p")
 _IN_CONTEXT = Theorem(
     name="t",
@@ -172,17 +179,29 @@ _COPY = Theorem(name="t", copy_from="Nat.le_of_lt_succ")
 _OPENED = Theorem(name="t", statement="∀ n : Nat, n + 1 = succ n", header="open Nat")
 
 
-async def _tree(config: LeanPoolConfig, theorem: Theorem) -> SearchResult:
-    policy = ScriptedPolicy(script={}, default=[Candidate(tactic, -0.1 * i) for i, tactic in enumerate(_TACTICS, 1)])
+_SEARCHED: dict[Theorem, tuple[str, ...]] = {
+    _AND: ("intro p q h", "constructor", "exact h.2", "exact h.1", "skip", "nonsense", "assumption", "omega"),
+    _OPENED: ("intro n", "cases n", "skip", "exact add_one n", "nonsense", "exact unknown n"),
+    _IN_CONTEXT: ("intro n", "unfold twice", "show n + n = 2 * n", "nonsense", "exact twice n", "omega"),
+}
+
+
+async def _trees(backend: LeanBackend) -> list[list[tuple[Any, ...]]]:
+    """What comes of searching each theorem, one after the other, on the same workers."""
+    config = LeanPoolConfig(backend=backend, num_workers=1)
+    trees = []
     async with LeanPool(config) as pool, Certifier(config) as certifier:
-        search = BestFirstSearch(
-            policy=policy,
-            scorer=BreadthFirst(),
-            environment=pool,
-            certifier=certifier,
-            config=SearchConfig(budget=SearchBudget(max_expansions=12), candidates_per_state=len(_TACTICS)),
-        )
-        return await search.run(theorem)
+        for theorem, tactics in _SEARCHED.items():
+            candidates = [Candidate(tactic, -0.1 * i) for i, tactic in enumerate(tactics, 1)]
+            search = BestFirstSearch(
+                policy=ScriptedPolicy(script={}, default=candidates),
+                scorer=BreadthFirst(),
+                environment=pool,
+                certifier=certifier,
+                config=SearchConfig(budget=SearchBudget(max_expansions=12), candidates_per_state=len(tactics)),
+            )
+            trees.append(_shape(await search.run(theorem)))
+    return trees
 
 
 def _shape(result: SearchResult) -> list[tuple[Any, ...]]:
@@ -199,17 +218,17 @@ async def test_one_search_makes_one_tree_over_every_backend(
     embedded_lean: EmbeddedLean, pantograph: MakePantograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_toolchain(tmp_path, embedded_lean.worker_command(()))
-    trees = {"embedded": _shape(await _tree(LeanPoolConfig.embedded(num_workers=1), _AND))}
+    trees = {"embedded": await _trees(EmbeddedBackend())}
     for version in VERSIONS:
-        backend = PantographBackend(binary=pantograph(version))
-        trees[version] = _shape(await _tree(LeanPoolConfig(backend=backend, num_workers=1), _AND))
+        trees[version] = await _trees(PantographBackend(binary=pantograph(version)))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
-    trees["native"] = _shape(await _tree(LeanPoolConfig(backend=NativeBackend(), num_workers=1), _AND))
-    assert len(trees["embedded"]) > 5
-    assert trees["embedded"][-1][0] == "proved"
-    for name, tree in trees.items():
-        assert tree == trees["embedded"], name
+    trees["native"] = await _trees(NativeBackend())
+    for tree in trees["embedded"]:
+        assert len(tree) > 5
+        assert tree[-1][0] == "proved"
+    for name, others in trees.items():
+        assert others == trees["embedded"], name
 
 
 async def test_it_certifies_what_is_proved_and_nothing_else(pantograph: MakePantograph) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from leanebm.core import Certificate
 from leanebm.errors import ConfigError, PolicyUnavailable
+from leanebm.lean import LeanPoolConfig
 from leanebm.pipeline import FillReport, FillRun, Observer, RunConfig, Workbench, WorkbenchOpener
 from leanebm.pipeline.fill.fill_run import filled_path
 from leanebm.testing import QED, ScriptedPolicy, ToyWorld
@@ -55,6 +56,22 @@ async def test_every_sorry_is_filled_and_the_rest_stays(fill: Callable[..., Any]
     assert report.output == tmp_path / "a.filled.lean"
     text = "theorem a : 1 := by done\ndef two := 2\ntheorem b : 1 := (done, done) -- é\n"
     assert report.output.read_text() == text
+
+
+async def test_a_file_over_mathlib_has_mathlibs_time_and_memory(
+    config: RunConfig, opening: Callable[..., WorkbenchOpener], tmp_path: Path
+) -> None:
+    seen: list[LeanPoolConfig] = []
+    inner = opening()
+
+    def spying(config: RunConfig, observer: Observer) -> AbstractAsyncContextManager[Workbench]:
+        seen.append(config.lean)
+        return inner(config, observer)
+
+    (tmp_path / "a.lean").write_text("import Mathlib\ntheorem a : 1 := by sorry\n")
+    await FillRun(config, tmp_path / "a.lean", opening=spying).run()
+    (lean,) = seen
+    assert (lean.imports, lean.startup_deadline_s, lean.max_rss_mib) == (("Mathlib",), 600.0, 12288)
 
 
 async def test_the_certificate_is_of_the_file_that_was_written(fill: Callable[..., Any]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import shutil
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.backends.toolchain import program, run_tool
+from leanebm.lean._complaints import NOT_UNDERSTOOD
+from leanebm.lean.backends.toolchain import lean_of, program, run_tool
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def native_program(source: Path, project: Path | None) -> Path | None:
         LeanInstallError: this Lean does not understand the REPL's source, or there is no ``lean``.
     """
     folder = Path.cwd() if project is None else project
-    lean = run_tool([program("lean"), "--version"], folder).output
+    lean = lean_of(folder)
     toolchain = folder / "lean-toolchain"
     return _built(source, lean, toolchain.read_text(encoding="utf-8") if toolchain.is_file() else None)
 
@@ -81,16 +81,12 @@ def _build(content: Path, source: Path, lean: str, toolchain: str | None) -> Non
     if toolchain is not None:
         (content / "lean-toolchain").write_text(toolchain, encoding="utf-8")
     try:
-        if run_tool([program("lean"), "--version"], content).output != lean:
+        if lean_of(content) != lean:
             raise _BuildFailedError(f"outside of the project, another Lean than {lean!r} is used")
         run_tool([program("lake"), "build", "repl"], content, deadline_s=_BUILD_DEADLINE_S)
     except LeanInstallError as error:
-        if re.search(rf"(?m)^error: .*\b{source.stem}\.lean:\d+:\d+|\b{source.stem}\.lean:\d+:\d+: error", str(error)):
-            raise LeanInstallError(
-                "our REPL is written for Lean 4.28, and for what changed up to 4.35, but only 4.28 has run it; "
-                f"this Lean does not understand it: {lean}. Use another, or the embedded one "
-                f"(--lean embedded), and please report what it said:\n{error}"
-            ) from error
+        if NOT_UNDERSTOOD.search(str(error)):
+            raise LeanInstallError(f"{lean}: {error}") from error
         raise _BuildFailedError(str(error)) from error
     if not binary_in(content).is_file():
         raise _BuildFailedError(f"`lake build` left no {_BINARY}")

@@ -70,8 +70,8 @@ class WorkerCommand:
     lean_version: str = ""
     """The version of Lean that it runs, for a program that does not say so itself; empty where nobody knows."""
 
-    memory_note: str = ""
-    """What one worker of this kind is expected to need, in words, for ``doctor`` and error messages."""
+    modules_note: str = ""
+    """What to do where it lacks a module, in words, for error messages; empty where there is nothing special to say."""
 
     __repr__ = fitting_repr
 

@@ -14,7 +14,7 @@ from leanebm.errors import LeanInstallError
 from leanebm.lean.backends._native_program import binary_in, native_program
 from leanebm.lean.backends._project_settings import lean_settings
 from leanebm.lean.backends.base import WorkerCommand, minimal_environment
-from leanebm.lean.backends.toolchain import program, run_tool
+from leanebm.lean.backends.toolchain import how_to_build, program, run_tool, search_path
 
 
 @final
@@ -44,6 +44,8 @@ class NativeBackend:
             )
         lake = program("lake") if self.project is not None else shutil.which("lake")
         lean = program("lean")
+        if self.project is not None:
+            search_path(self.project)  # what is wrong with the project is told now, and once
         package = None if lake is None else native_program(repl_source(), self.project)
         settings = () if self.project is None else lean_settings(self.project)
         argv = _interpreted(lake, lean, self.project) if package is None else _built(lake or "", package, self.project)
@@ -53,7 +55,7 @@ class NativeBackend:
             # A panic must end the worker: by default Lean goes on with a made-up value.
             env=minimal_environment(LEAN_ABORT_ON_PANIC="1"),
             cwd=self.project or package,
-            memory_note="0.5 GB over Init, 2 to 6 GB over Mathlib (mostly shared between workers)",
+            modules_note="" if self.project is None else how_to_build(self.project),
         )
 
 
@@ -62,7 +64,11 @@ def _interpreted(lake: str | None, lean: str, project: Path | None) -> tuple[str
 
 
 def _built(lake: str, package: Path, project: Path | None) -> tuple[str, ...]:
-    sysroot = run_tool([program("lean"), "--print-prefix"], project or package).output.splitlines()[-1]
+    said = run_tool([program("lean"), "--print-prefix"], project or package).output
+    # Elan may say something of its own.
+    sysroot = next((line for line in reversed(said.splitlines()) if Path(line).is_absolute()), None)
+    if sysroot is None:
+        raise LeanInstallError(f"`lean --print-prefix` names no folder but says {said[:200]!r}: is it Lean 4?")
     return (lake, "env", str(binary_in(package)), "--sysroot", sysroot)
 
 

@@ -12,10 +12,9 @@ import attrs
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends.base import Dialect, WorkerCommand, minimal_environment
-from leanebm.lean.backends.toolchain import pinned_version, program, run_tool
+from leanebm.lean.backends.toolchain import how_to_build, pinned_version, run_tool, search_path
 
 _BINARY = Path(".lake", "build", "bin", "repl")
-_LAKE_DEADLINE_S = 120.0
 _VERSION_DEADLINE_S = 30.0
 
 LEAN_OF_PANTOGRAPH: Final[Mapping[str, str]] = MappingProxyType(
@@ -75,7 +74,7 @@ class PantographBackend:
             cwd=self.project if self.project is not None else _home_of(self.binary),
             dialect=Dialect.PANTOGRAPH,
             lean_version=lean_version,
-            memory_note="0.5 GB over Init, 2 to 6 GB over Mathlib (mostly shared between workers)",
+            modules_note="" if self.project is None else how_to_build(self.project),
         )
 
     def _lean_version(self) -> str:
@@ -91,13 +90,25 @@ class PantographBackend:
         wanted = pinned_version(project)
         if lean_version and wanted and lean_version != wanted:
             fitting = " or ".join(own for own, lean in LEAN_OF_PANTOGRAPH.items() if lean == wanted)
+            pin = pin_for(project)
+            commit = f" (commit {pin['commit']})" if pin["lean"] == wanted else ""
             raise LeanInstallError(
                 f"{self.binary} was built with Lean {lean_version}, and {project / 'lean-toolchain'} asks for Lean "
                 f"{wanted}: neither reads the other's .olean files. Build "
-                f"{f'Pantograph {fitting}' if fitting else f'a Pantograph of Lean {wanted}'}, "
+                f"{f'Pantograph {fitting}' if fitting else f'a Pantograph of Lean {wanted}'}{commit}, "
                 f"or use a project of Lean {lean_version}"
             )
-        return _search_path(project)
+        return search_path(project)
+
+
+def pin_for(project: Path | None) -> Mapping[str, object]:
+    """The pinned commit whose Lean is the project's; the tested default where there is none, or no project."""
+    # Imported here: only messages want the installer's pins.
+    from leanebm.lean.embedded.download import load_pins
+
+    wanted = None if project is None else pinned_version(project)
+    pins = [pin for name, pin in load_pins().items() if name.startswith("pantograph")]
+    return next((pin for pin in pins if pin["lean"] == wanted), pins[0])
 
 
 def bundled_pantograph() -> Path | None:
@@ -113,17 +124,3 @@ def bundled_pantograph() -> Path | None:
 def _home_of(binary: Path) -> Path | None:
     """The Pantograph checkout around a binary at its usual place."""
     return next((home for home in binary.absolute().parents if home / _BINARY == binary.absolute()), None)
-
-
-def _search_path(project: Path) -> str:
-    lake = program("lake")
-    # Lake may say something of its own before the program that it runs does.
-    argv = [lake, "env", "sh", "-c", 'echo "LEAN_PATH=$LEAN_PATH"']
-    try:
-        said = run_tool(argv, project, deadline_s=_LAKE_DEADLINE_S).output
-    except LeanInstallError as error:
-        raise LeanInstallError(f"run 'lake build' in {project} first: {error}") from error
-    match = re.search(r"^LEAN_PATH=(.+)$", said, re.MULTILINE)
-    if match is None:
-        raise LeanInstallError(f"`lake env` names no search path in {project}; run 'lake build' there first")
-    return match[1]

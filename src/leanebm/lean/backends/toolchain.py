@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean._child import ChildResult, run_child
+from leanebm.lean._complaints import for_killed, gist, what_to_do
 from leanebm.lean.backends.base import minimal_environment
+
+_log = logging.getLogger(__name__)
 
 _FETCH_DEADLINE_S: Final = 1800.0
 """``lean`` is elan's, as a rule, which first fetches the toolchain (some 400 MB) that a project asks for."""
 
-_REACHES_THE_NETWORK = re.compile(r"(?i)(https?|all|no)_proxy|ssl_cert_(file|dir)|curl_ca_bundle")
+_SAID_AFTER_S: Final = 10.0
 
-_VERSION = re.compile(r"Lean \(version (\d+\.\d+\.\d+[\w.-]*)")
+_ENV_DEADLINE_S: Final = 600.0
+
+_REACHES_THE_NETWORK = re.compile(
+    r"(?i)(https?|all|no)_proxy|(nix_)?ssl_cert_(file|dir)|curl_ca_bundle|git_ssl_ca(info|path)"
+)
+
+_LEAN = re.compile(r"Lean \(version \d+\.\d+\.\d+[^)\n]*\)")
 
 _PINNED = re.compile(r"(?:.*[:/])?v?(\d+\.\d+\.\d+[\w.-]*)\s*")
 
@@ -57,35 +69,99 @@ def _elans_folder() -> Path:
 
 
 def run_tool(argv: Sequence[str], folder: Path, *, deadline_s: float = _FETCH_DEADLINE_S) -> ChildResult:
-    """Run a program of the toolchain in ``folder``, which is what chooses the toolchain.
+    """Run a program of the toolchain in ``folder``, which is what chooses the toolchain; say so if it takes long.
 
     Raises:
         LeanInstallError: it cannot be started, or fails, or is not done within ``deadline_s``.
     """
-    shown = " ".join((Path(argv[0]).name, *argv[1:]))
+    shown = shlex.join((Path(argv[0]).name, *argv[1:]))
     try:
-        result = run_child(argv, cwd=folder, deadline_s=deadline_s, env=tool_environment())
+        result = run_child(
+            argv,
+            cwd=folder,
+            deadline_s=deadline_s,
+            env=tool_environment(),
+            on_poll=_telling_once(f"`{shown}` in {folder}", deadline_s),
+        )
     except OSError as error:
         raise LeanInstallError(f"`{shown}` cannot be run in {folder}: {error.strerror or error}") from error
     if result.timed_out or result.status != 0:
         how = f"did not end within {deadline_s:.0f} s" if result.timed_out else f"ended with status {result.status}"
-        raise LeanInstallError(f"`{shown}` {how} in {folder}. It said:\n{result.output or '(nothing)'}")
+        advice = what_to_do(result.output)
+        if not advice:
+            by_us = "type it there yourself, to see what it waits for"
+            advice = by_us if result.timed_out else for_killed(result.status)
+        raise LeanInstallError(
+            f"`{shown}` {how} in {folder}{advice and f': {advice}'}. It said:\n{gist(result.output) or '(nothing)'}"
+        )
     return result
 
 
-def lean_version(folder: Path | None) -> str:
-    """The version of the ``lean`` that is used in ``folder`` (ours when not given), such as ``4.28.0``.
+def _telling_once(what: str, deadline_s: float) -> Callable[[], None]:
+    """What is called while a program runs, and says so once it has taken long."""
+    due = time.monotonic() + _SAID_AFTER_S
+    told = False
 
-    If elan has yet to fetch that toolchain, it is fetched now.
+    def poll() -> None:
+        nonlocal told
+        if not told and time.monotonic() > due:
+            told = True
+            _log.warning(
+                "%s takes long: elan may be fetching a toolchain, or Lake what a project needs; it has %.0f s",
+                what,
+                deadline_s,
+            )
+
+    return poll
+
+
+def lean_of(folder: Path) -> str:
+    """What the ``lean`` that is used in ``folder`` says it is: ``Lean (version 4.28.0, x86_64-…, commit …, Release)``.
+
+    If elan has yet to fetch that toolchain, it is fetched now. What elan says of that is not part of it.
 
     Raises:
         LeanInstallError: there is none, or it does not say.
     """
-    result = run_tool([program("lean"), "--version"], folder or Path.cwd())
-    match = _VERSION.search(result.output)
+    said = run_tool([program("lean"), "--version"], folder).output
+    match = _LEAN.search(said)
+    if match is None:  # without a toolchain, elan complains, and ends as if all were well
+        advice = what_to_do(said) or "is it Lean 4?"
+        raise LeanInstallError(f"`lean --version` in {folder} says no version but {said[:200]!r}: {advice}")
+    return match[0]
+
+
+def search_path(project: Path) -> str:
+    """Where Lean finds the modules of a Lake project, as ``LEAN_PATH`` has it.
+
+    Raises:
+        LeanInstallError: Lake cannot tell.
+    """
+    # Lake may say something of its own before the program that it runs does.
+    argv = [program("lake"), "env", "sh", "-c", 'echo "LEAN_PATH=$LEAN_PATH"']
+    said = run_tool(argv, project, deadline_s=_ENV_DEADLINE_S).output
+    match = re.search(r"^LEAN_PATH=(.+)$", said, re.MULTILINE)
     if match is None:
-        raise LeanInstallError(f"`lean --version` says no version but {result.output[:200]!r}; is it Lean 4?")
+        advice = what_to_do(said) or "run 'lake build' there first"
+        raise LeanInstallError(f"`lake env` names no search path in {project} but says {gist(said)!r}: {advice}")
     return match[1]
+
+
+def has_mathlib(project: Path) -> bool:
+    """Whether a Lake project depends on Mathlib, as far as its files say."""
+    if (project / ".lake" / "packages" / "mathlib").is_dir():
+        return True
+    try:
+        manifest = (project / "lake-manifest.json").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return re.search(r'"name"\s*:\s*"mathlib"', manifest) is not None
+
+
+def how_to_build(project: Path) -> str:
+    """What to do where a module of a Lake project is not there."""
+    fetch = "'lake exe cache get' and " if has_mathlib(project) else ""
+    return f"it is not built in {project}, or has another name: run {fetch}'lake build' there"
 
 
 def pinned_version(project: Path) -> str | None:

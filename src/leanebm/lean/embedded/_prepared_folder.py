@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
@@ -15,6 +16,7 @@ from typing import Final, Self
 import attrs
 import filelock
 
+from leanebm._in_thread import check_wanted
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean._child import run_child
@@ -97,6 +99,8 @@ logger = logging.getLogger(__name__)
 
 _LOCK_DEADLINE_S = 3600.0
 
+_LOCK_POLL_S = 0.5
+
 _TEMPORARY_PREFIX: Final = "preparing-"
 
 
@@ -124,11 +128,21 @@ def locked(root: Path, progress: InstallProgress) -> filelock.BaseFileLock:
     except filelock.Timeout:
         logger.info("another process is preparing %s; waiting for it", root)
         progress(InstallStage.WAIT, None)
-        try:
-            lock.acquire(timeout=_LOCK_DEADLINE_S)
-        except filelock.Timeout:
-            raise LeanInstallError(f"another process has been preparing {root} for an hour; end it first") from None
+        _wait_for(lock, root)
     return lock
+
+
+def _wait_for(lock: filelock.BaseFileLock, root: Path) -> None:
+    deadline = time.monotonic() + _LOCK_DEADLINE_S
+    while True:
+        check_wanted()
+        try:
+            lock.acquire(timeout=_LOCK_POLL_S)
+        except filelock.Timeout:
+            if time.monotonic() > deadline:
+                raise LeanInstallError(f"another process has been preparing {root} for an hour; end it first") from None
+        else:
+            return
 
 
 def prepare_folder(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -65,7 +65,6 @@ class EmbeddedLean:
             env=worker_environment() | {"LEAN_PATH": f"{self.library}:{self.repl}"},
             cwd=self.runtime,
             stack_mib=_STACK_MIB,
-            memory_note="about 1 GB for each worker",
         )
 
 

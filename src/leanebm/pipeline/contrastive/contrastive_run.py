@@ -343,7 +343,7 @@ def _with_library(config: ContrastiveConfig, proofs: Sequence[KnownProof]) -> Co
     imports = config.run.lean.imports
     if imports != RunConfig().lean.imports or all(proof.theorem.copy_from is None for proof in proofs):
         return config
-    lean = attrs.evolve(config.run.lean, imports=LIBRARY_MODULES)
+    lean = config.run.lean.over(LIBRARY_MODULES)
     return attrs.evolve(config, run=attrs.evolve(config.run, lean=lean))
 
 

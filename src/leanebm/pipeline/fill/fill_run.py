@@ -76,7 +76,7 @@ class FillRun:
             raise ConfigError(f"{self._output} is there already: move it away, or name another file with --output")
         if (objection := _objection_to_output(self._output)) is not None:
             raise ConfigError(f"cannot write {self._output}: {objection}")
-        config = attrs.evolve(self._config, lean=attrs.evolve(self._config.lean, imports=file.imports))
+        config = attrs.evolve(self._config, lean=self._config.lean.over(file.imports))
         async with self._opening(config, self._observer) as bench:
             if bench.files is None:
                 raise ConfigError("this Lean cannot read files")

@@ -1,0 +1,44 @@
+"""Work that blocks, in a thread that notices when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
+
+
+class GivenUpError(Exception):
+    """Nobody waits any more for what this thread does."""
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """``work()`` in a thread. Once the caller is cancelled, :func:`check_wanted` raises there.
+
+    The loop's shutdown waits for threads, so what takes long must ask.
+    """
+    given_up = threading.Event()
+    token = _given_up.set(given_up)  # the thread gets a copy of the context
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        given_up.set()
+        raise
+    finally:
+        _given_up.reset(token)
+
+
+def check_wanted() -> None:
+    """Go on, unless this is a thread of :func:`in_thread` whose caller was cancelled.
+
+    Raises:
+        GivenUpError: it is one.
+    """
+    given_up = _given_up.get()
+    if given_up is not None and given_up.is_set():
+        raise GivenUpError("the caller was cancelled")

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from leanebm._in_thread import GivenUpError, check_wanted, in_thread
+
+
+async def test_what_is_made_comes_back() -> None:
+    check_wanted()
+    assert await in_thread(lambda: (check_wanted(), 7)[1]) == 7
+    check_wanted()
+
+
+async def test_a_thread_learns_that_nobody_waits_for_it_and_the_next_one_does_not() -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        try:
+            while True:
+                check_wanted()
+        except GivenUpError:
+            ended.set()
+            raise
+
+    waiting = asyncio.ensure_future(in_thread(work))
+    await asyncio.to_thread(began.wait)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.to_thread(ended.wait)
+    await in_thread(check_wanted)
