@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import psutil
 import pytest
 
@@ -209,6 +210,17 @@ async def test_two_proofs_on_one_worker_do_not_mix(fake_config: FakeConfig) -> N
 
         results = await asyncio.gather(*(prove(name) for name in "abcd"))
         assert results == [[f"⊢ {name}'"] * 20 for name in "abcd"]
+
+
+@pytest.mark.parametrize("dialect", ["ours", "pantograph"])
+async def test_the_version_is_what_the_workers_say_or_else_their_toolchain(
+    fake_config: FakeConfig, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    config = fake_config(dialect=dialect)
+    command = attrs.evolve(config.prepare(), lean_version="4.26.0")
+    monkeypatch.setattr(LeanPoolConfig, "prepare", lambda _: command)
+    async with LeanPool(config) as pool:
+        assert await pool.lean_version() == ("4.0.0-fake" if dialect == "ours" else "4.26.0")
 
 
 async def test_requests_that_concern_no_proof(fake_config: FakeConfig) -> None:

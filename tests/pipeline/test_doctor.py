@@ -117,6 +117,7 @@ def test_a_pantograph_is_tried_in_the_project_too(tmp_path: Path) -> None:
         probe._tried.cache_clear()
         last = examine(project)[-1]
         assert (last.subject, last.verdict) == ("project, by Pantograph", verdict), last.finding
+        assert last.finding.startswith("Lean 4.26.0 at " if verdict is Health.GOOD else str(project))
     assert "Build Pantograph 0.3.15" in last.finding
 
 

@@ -32,7 +32,7 @@ from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import WorkerCommand
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.proof import Opening, ProofHandle, ProofHandleOwned
-from leanebm.lean.requests import LibraryIndex, Request, StartRequest, goal_start
+from leanebm.lean.requests import LibraryIndex, Request, StartRequest, goal_start, lean_version
 from leanebm.lean.statistics import PoolStatistics, RetirementReason, WorkerStatistics
 
 _log = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class LeanPool:
         self._end: LeanError | None = PoolClosed("the pool is used with 'async with LeanPool(config) as pool:'")
         self._was_entered = False
         self._places_kept = config.num_workers
+        self._command: WorkerCommand | None = None
         self._change = asyncio.Event()
         self._has_spare = False
         self._start_error = WorkerStartError("every Lean worker ended before it answered a single request")
@@ -110,7 +111,7 @@ class LeanPool:
         if self._was_entered:
             raise PoolClosed("a pool is entered once; make a new one")
         self._was_entered = True
-        command = await in_thread(self.config.prepare)
+        command = self._command = await in_thread(self.config.prepare)
         async with AsyncExitStack() as life:
             life.push_async_callback(self._end_workers)
             servants = await life.enter_async_context(serving())
@@ -177,6 +178,16 @@ class LeanPool:
                 continue  # it ended before it was asked: another one will do
             finally:
                 self._leave(post)
+
+    async def lean_version(self) -> str:
+        """The version of Lean that the workers run: as they say, or as their toolchain does; empty if neither does.
+
+        Raises:
+            WorkerLost: the worker that was asked broke.
+            PoolClosed: outside the pool's ``async with``.
+        """
+        said = await self.ask(lean_version())
+        return said or ("" if self._command is None else self._command.lean_version)
 
     def statistics(self) -> PoolStatistics:
         """The pool at this moment."""

@@ -27,7 +27,6 @@ from leanebm.data.conjectures import (
 )
 from leanebm.errors import CommandRefused, ConfigError, StatementError, WorkerLost
 from leanebm.lean import LeanPoolConfig, ReplayingEnvironment
-from leanebm.lean.requests import lean_version
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
@@ -131,7 +130,7 @@ class ConjectureRun:
             if self._tactics:
                 pool = await stack.enter_async_context(open_lean(self._lean, self._observer))
                 environment = ReplayingEnvironment(pool)
-                told["lean_version"] = await pool.ask(lean_version())
+                told["lean_version"] = await pool.lean_version()
             judge = _Judge(environment, self._tactics, notes, self._concurrency)
             for is_unseen, wanted in self._wanted.items():
                 families = [name for name in self._factory.names if (name in self._factory.held_out) is is_unseen]

@@ -26,7 +26,6 @@ from leanebm.lean import (
 )
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.files import LeanFiles
-from leanebm.lean.requests import lean_version
 from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
@@ -169,7 +168,7 @@ async def open_lean_parts(config: LeanPoolConfig, observer: Observer) -> AsyncIt
         yield LeanParts(
             environment=ReplayingEnvironment(pool),
             certifier=certifier,
-            lean_version=await pool.ask(lean_version()),
+            lean_version=await pool.lean_version(),
             files=LeanFiles(pool, certifier),
         )
 

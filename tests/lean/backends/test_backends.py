@@ -144,6 +144,29 @@ def test_what_elan_says_while_it_fetches_a_toolchain_is_neither_a_version_nor_a_
     assert (machine / "asked").read_text().splitlines() == ["build repl"]
 
 
+def test_where_another_lean_is_used_outside_of_the_project_nothing_is_built_with_it(
+    machine: Path, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _toolchain(machine, build=_BUILDS)
+    says = (machine / "lean").read_text()
+    other = says.replace("4.30.0", "4.31.0")
+    _program(machine / "lean", f'if [ "$PWD" = {project} ]; then\n{says}\nelse\n{other}\nfi')
+    assert NativeBackend(project=project).prepare(["Mathlib"]).argv[2:4] == ("lean", "--run")
+    assert not (machine / "asked").exists()
+    assert "outside of the project, another Lean" in caplog.text
+
+
+def test_another_source_is_another_package(machine: Path) -> None:
+    _toolchain(machine, build=_BUILDS)
+    source = machine / "Repl.lean"
+    packages = set()
+    for text in ("-- one", "-- two", "-- one"):
+        source.write_text(text)
+        _native_program._built.cache_clear()
+        packages.add(_native_program.native_program(source, None))
+    assert len(packages) == 2
+
+
 def test_what_is_wrong_with_a_project_is_told_before_anything_is_built(machine: Path, project: Path) -> None:
     _toolchain(machine, build=_BUILDS)
     _program(machine / "lake", 'echo "error: lakefile.toml:3:1: unexpected identifier" >&2; exit 1')
@@ -188,6 +211,7 @@ def test_pantograph_runs_where_its_toolchain_is_chosen(machine: Path) -> None:
     command = PantographBackend(binary=binary).prepare(["Init"])
     assert command.argv == (str(binary), "Init")
     assert command.cwd == machine / "Pantograph"
+    assert command.env["LEAN_ABORT_ON_PANIC"] == "1"
     assert command.dialect is Dialect.PANTOGRAPH
 
 

@@ -34,7 +34,7 @@ def _lake(machine: Path, script: str) -> None:
     write_program(machine / "lake", script)
 
 
-_NETWORK = ("https_proxy", "HTTP_PROXY", "all_proxy", "NO_PROXY", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+_NETWORK = ("https_proxy", "HTTP_PROXY", "all_proxy", "NO_PROXY", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 
 def test_elan_can_reach_the_network_and_a_worker_is_not_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +47,11 @@ def test_elan_can_reach_the_network_and_a_worker_is_not_told_how(monkeypatch: py
     assert "HF_TOKEN" not in given
     assert "hunter2" not in str(minimal_environment())
     assert minimal_environment()["LEAN_SYSROOT"] == "/opt/lean"
+
+
+def test_a_tool_is_told_how_to_reach_the_network(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    assert run_tool(["/bin/sh", "-c", 'echo "$HTTPS_PROXY"'], machine).output == "http://proxy:3128"
 
 
 def test_a_program_that_elan_put_elsewhere_is_named(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
