@@ -9,9 +9,12 @@ from leanebm._in_thread import GivenUpError, check_wanted, in_thread
 
 
 async def test_what_is_made_comes_back() -> None:
+    def work() -> int:
+        check_wanted()
+        return 7
+
     check_wanted()
-    assert await in_thread(lambda: (check_wanted(), 7)[1]) == 7
-    check_wanted()
+    assert await in_thread(work) == 7
 
 
 async def test_a_thread_learns_that_nobody_waits_for_it_and_the_next_one_does_not() -> None:

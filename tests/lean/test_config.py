@@ -88,7 +88,7 @@ def test_a_module_of_a_project_that_has_mathlib_counts_as_mathlib(tmp_path: Path
 
 def test_what_goes_by_the_imports_goes_by_those_of_a_file() -> None:
     """As for `certify` and `fill`, which read them there."""
-    shared = {"backend": EmbeddedBackend(), "num_workers": 16, "max_heartbeats": 7}
+    shared: dict[str, Any] = {"backend": EmbeddedBackend(), "num_workers": 16, "max_heartbeats": 7}
     config = LeanPoolConfig(**shared, max_rss_mib=77)
     assert config.over(["Mathlib"]) == LeanPoolConfig(**shared, max_rss_mib=77, imports=("Mathlib",))
     assert config.over(["Mathlib"]).over(["Init"]) == config

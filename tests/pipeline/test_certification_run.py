@@ -154,7 +154,12 @@ async def test_a_file_over_mathlib_has_mathlibs_time_and_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[LeanPoolConfig] = []
-    monkeypatch.setattr(certification_run, "Certifier", lambda config: (seen.append(config), Certifier(config))[1])
+
+    def spied(config: LeanPoolConfig) -> Certifier:
+        seen.append(config)
+        return Certifier(config)
+
+    monkeypatch.setattr(certification_run, "Certifier", spied)
     path = write(tmp_path, "import Mathlib\n\ntheorem t : P := by\n  done\n")
     (report,) = await CertificationRun(FAKE_LEAN, [path]).run()
     assert report.is_certified
