@@ -33,15 +33,18 @@ def test_without_a_file_the_defaults_hold() -> None:
 
 
 @pytest.mark.parametrize("backend", [EmbeddedBackend(), NativeBackend(), NativeBackend(project=Path("/p"))])
-def test_a_file_and_python_agree_on_the_best_backend_and_its_memory(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: LeanBackend
+@pytest.mark.parametrize(("module", "max_rss_mib"), [("Init", 3072), ("Mathlib", 12288)])
+def test_a_file_and_python_agree_on_the_best_backend_and_on_what_goes_by_the_imports(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: LeanBackend, module: str, max_rss_mib: int
 ) -> None:
     monkeypatch.setattr("leanebm.lean.config.best_backend", lambda: backend)
-    found = RunConfig().lean
-    assert found.backend == backend
-    assert found.max_rss_mib == (8192 if isinstance(backend, NativeBackend) else 3072)
-    for text in ("", "[lean]\n", "[lean]\nbackend = 'auto'\n", f"[lean]\nnum_workers = {found.num_workers}\n"):
-        assert read_run_config(write(tmp_path, text)) == RunConfig()
+    expected = RunConfig(lean=LeanPoolConfig(imports=(module,)))
+    assert expected.lean.backend == backend
+    assert expected.lean.max_rss_mib == max_rss_mib
+    for text in ("", "backend = 'auto'", f"num_workers = {expected.lean.num_workers}"):
+        assert read_run_config(write(tmp_path, f"[lean]\nimports = ['{module}']\n{text}\n")) == expected
+    if module == "Init":
+        assert read_run_config(write(tmp_path, "")) == expected
 
 
 def test_the_file_outweighs_defaults_and_options_outweigh_the_file(tmp_path: Path) -> None:
@@ -85,8 +88,9 @@ def test_parts_are_picked_by_a_word_or_by_a_table(tmp_path: Path) -> None:
 
 
 def test_a_toolchains_worker_may_grow_as_large_as_mathlib(tmp_path: Path) -> None:
-    text = "[lean]\nbackend = 'native'\n"
-    assert read_run_config(write(tmp_path, text)).lean.max_rss_mib == LeanPoolConfig.native().max_rss_mib
+    text = "[lean]\nbackend = 'native'\nimports = ['Mathlib']\n"
+    usual = LeanPoolConfig.native(imports=["Mathlib"]).max_rss_mib
+    assert read_run_config(write(tmp_path, text)).lean.max_rss_mib == usual
     assert read_run_config(write(tmp_path, text + "max_rss_mib = 999\n")).lean.max_rss_mib == 999
 
 
