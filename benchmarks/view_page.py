@@ -2,7 +2,7 @@
 
 The searches are real, and their world is a toy, so that this takes a minute without Lean. Where there is a browser, the
 page is opened in it, without a window, and steps of the replay are timed until they are drawn. ``--pictures FOLDER``
-keeps what it showed.
+keeps what it showed. Last, the large tree is written as a run does that goes on, for ``leanebm view --serve``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 
 import attrs
 
-from leanebm.core import Theorem
+from leanebm.core import Node, Theorem
 from leanebm.pipeline import Observer, RunConfig, SearchRun, Workbench, summarise_run, write_view
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.pipeline.search.live_trees import LiveTrees
+from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
 from leanebm.search.scorers import BreadthFirst
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -75,6 +76,27 @@ async def look(name: str, pages: Path, run: Path, pictures: Path | None, beside:
             await page.picture(Path(str(pictures)) / f"{name}-{theme}.png")
 
 
+async def write_growing(folder: Path, number: int, largest: int, budget: int) -> None:
+    """Write a tree whose search goes on, as :class:`LiveTrees` does, and say what that took."""
+    world, growing = ToyWorld.countdown(largest), dict[str, SearchProgress]()
+
+    class Watched(BestFirstSearch):
+        def on_node(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002
+            growing["n"] = progress
+
+    parts = {"policy": ScriptedPolicy.over(world), "environment": world, "certifier": ToyCertifier(world)}
+    config = SearchConfig(budget=SearchBudget(max_expansions=budget))
+    await Watched(**parts, config=config).run(str(number))
+    trees = LiveTrees(folder / "growing", "run", growing)
+    started_s = time.perf_counter()
+    await trees.write_some()
+    took_s = time.perf_counter() - started_s
+    [file] = (folder / "growing").iterdir()
+    print(
+        f"a growing tree of {len(growing['n'].tree.nodes)} nodes: {file.stat().st_size / 1e6:.2f} MB in {took_s:.3f} s"
+    )
+
+
 async def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -90,6 +112,7 @@ async def main() -> None:
         broad = await search(folder / "broad", [99_999], 120_000, 3_900, broad=True)
         await look("beside", folder, run, pictures, beside=broad)
         await look("many", folder, await search(folder / "many", range(1, 1_001), 1_100, 60), pictures)
+        await write_growing(folder, 99_999, 120_000, 3_900)
 
 
 if __name__ == "__main__":

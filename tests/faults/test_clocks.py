@@ -26,6 +26,7 @@ _MAY_READ_IT = {
     "search_run.py": "when a search began, for the record",
     "contrastive_run.py": "when a run began, for the record",
     "workbench.py": "when a search began, for the record",
+    "live_trees.py": "how old a file is that another process wrote, perhaps long ago",
     "aggregate.py": "when an aggregate was made, for the record",
     "installer.py": "when a prepared folder was last asked for, which outlives the process",
     "_embedding_store.py": "when an embedding was last used, which outlives the process",

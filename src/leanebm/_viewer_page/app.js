@@ -27,15 +27,19 @@ class Pane {
     return Math.min(this.canvas.view.step, this.tree?.steps ?? 0);
   }
 
-  show(tree, record) {
-    this.#stop();
+  /** `keeps`: it is the same search, which has gone on; what is looked at, and from where, stays. */
+  show(tree, record, keeps = false) {
+    const wasAtEnd = this.step >= (this.tree?.steps ?? 0);
+    if (!keeps || wasAtEnd) this.#stop();
     this.tree = tree;
     this.ending.replaceChildren(...(this.app.runs.length > 1 ? [element('b', { title: shown(this.app.runs[this.number].name) }, `${this.app.runs[this.number].name.split('/').at(-1)}: `)] : []), ...endingOf(record));
     this.#tell(record);
     this.slider.max = tree?.steps ?? 0;
-    Object.assign(this.canvas.view, { step: Infinity, node: 0, found: new Set() });
-    this.canvas.show(tree?.size ? tree : null);
-    this.goTo(tree?.steps ?? 0, false);
+    const { step, node } = this.canvas.view;
+    const stays = keeps && tree?.size > node;
+    Object.assign(this.canvas.view, { step: Infinity, node: stays ? node : 0, found: new Set() });
+    this.canvas.show(tree?.size ? tree : null, stays);
+    this.goTo(stays && !wasAtEnd ? step : (tree?.steps ?? 0), false);
   }
 
   /** Show what was known after so many expansions. */
@@ -129,25 +133,28 @@ class App {
     this.list.show(this.entries);
     if (!this.entry) await this.#fromHash();
     else await this.#refresh();
-    if (!this.entries.length) $('title').replaceChildren(element('p', { className: 'quiet' }, 'No theorem has been searched to its end yet.'));
+    if (!this.entries.length) $('title').replaceChildren(element('p', { className: 'quiet' }, 'No theorem is known to be searched yet.'));
   }
 
-  async open(entry, { node, step, pushes = false } = {}) {
+  async open(entry, { node, step, pushes = false, keeps = false } = {}) {
     if (!entry) return;
     const turn = ++this.asked;
     const trees = await Promise.all(entry.records.map(async (record, run) => (record ? new SearchTree(await this.source.tree(run, record)) : null)));
     if (turn !== this.asked) return; // another one was asked for meanwhile
     this.entry = entry;
     this.pushes = pushes;
-    this.list.mark(entry.name);
+    this.list.mark(entry.name, !keeps);
+    const { scrollTop } = $('details');
     showTitle($('title'), entry);
-    $('find-node').value = $('found').textContent = '';
-    this.panes.forEach((pane, number) => pane.show(trees[number], entry.records[number]));
+    if (!keeps) $('find-node').value = $('found').textContent = '';
+    this.panes.forEach((pane, number) => pane.show(trees[number], entry.records[number], keeps));
+    if (keeps) this.#find();
     if (!this.active.tree) this.active = this.panes.find((pane) => pane.tree) ?? this.active;
     if (step !== undefined) for (const pane of this.panes) pane.goTo(step, false);
     this.activate(this.active);
     if (node !== undefined) this.active.choose(node);
     else this.chose(this.active);
+    if (keeps) $('details').scrollTop = scrollTop;
   }
 
   activate(pane) {
@@ -322,8 +329,8 @@ class App {
     const same = entry && entry.records.every((record, run) => record?.searched === this.entry.records[run]?.searched);
     if (same) {
       this.entry = entry;
-      this.list.mark(entry.name);
-    } else if (entry) await this.open(entry);
+      this.list.mark(entry.name, false);
+    } else if (entry) await this.open(entry, { keeps: true });
   }
 
   /** Puts what is shown into the address; another theorem is a step that the browser can go back. */

@@ -46,11 +46,11 @@ class TreeCanvas {
     this.#listen();
   }
 
-  show(tree) {
+  show(tree, keeps = false) {
     this.tree = tree;
-    this.view.folded = new Set();
+    if (!keeps) this.view.folded = new Set();
     this.arrange();
-    this.fit();
+    if (!keeps || this.isFitted) this.fit();
   }
 
   arrange() {

@@ -12,7 +12,7 @@ const FATE_WORDS = {
 
 const STATUS_WORDS = {
   open: 'never expanded: nobody knows what follows',
-  partial: 'its expansion was cut short by the end of the search',
+  partial: 'its expansion has begun, and has not come to its end',
   expanded: 'expanded',
   dead: 'a dead end: every tactic that was tried failed',
   unexpandable: 'its prompt did not fit the policy’s context',
@@ -39,7 +39,7 @@ function showDetails(holder, { tree, node, step, go, other }) {
     return;
   }
   if (!tree.size) {
-    holder.replaceChildren(element('p', { className: 'quiet' }, 'The proof could not be opened, so there is no tree.'));
+    holder.replaceChildren(element('p', { className: 'quiet' }, 'There is no tree: the proof could not be opened, or the tree is too large to be shown before its search ends.'));
     return;
   }
   const solved = tree.num_goals[node] === 0;

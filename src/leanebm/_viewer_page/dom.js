@@ -26,6 +26,8 @@ const OUTCOMES = {
   'exhausted': ['∅', 'quiet'],
   'rejected': ['!', 'bad'],
   'infrastructure': ['⚡', 'bad'],
+  'searching': ['▸', 'fair'],
+  'silent': ['☾', 'bad'],
 };
 
 function outcomeMark(record) {

@@ -39,12 +39,12 @@ class TheoremList {
     this.told(this.shown[Math.min(Math.max(at + by, 0), this.shown.length - 1)]);
   }
 
-  /** Mark a theorem as the one that is shown. */
-  mark(name) {
+  /** Mark a theorem as the one that is shown, and bring it into sight if somebody chose it. */
+  mark(name, reveals = true) {
     this.name = name;
     const at = this.shown.findIndex((entry) => entry.name === name);
     const rows = $('rows');
-    if (at >= 0 && (at * ROW_PX < rows.scrollTop || (at + 1) * ROW_PX > rows.scrollTop + rows.clientHeight)) {
+    if (reveals && at >= 0 && (at * ROW_PX < rows.scrollTop || (at + 1) * ROW_PX > rows.scrollTop + rows.clientHeight)) {
       rows.scrollTop = at * ROW_PX - rows.clientHeight / 3;
     }
     this.#draw();

@@ -206,10 +206,14 @@ function one(entry) {
   return entry.records.find(Boolean);
 }
 
+/** What stands for an outcome while there is none. */
+const UNDER_WAY = new Set(['searching', 'silent']);
+
 /** How a theorem is filed: by its outcome, or with two runs by which of them proved it. */
 function groupOf(entry) {
   if (entry.records.length === 1) return one(entry).outcome;
   if (entry.records.some((record) => !record)) return 'only in one run';
+  if (entry.records.some((record) => UNDER_WAY.has(record.outcome))) return 'searching';
   const [first, second] = entry.records.map((record) => record.outcome === 'proved');
   return first ? (second ? 'proved by both' : 'only by the first') : second ? 'only by the second' : 'by neither';
 }

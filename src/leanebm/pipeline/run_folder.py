@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -219,6 +220,7 @@ class RunFolder:
           trajectory/        Parquet shards, one row a node
           trajectory/WORKER/ those of one of several workers, until they are merged
           leases/            what these workers have claimed
+          running/           searches that go on, for who looks on; gone when they have ended
           proofs/NAME.lean   one file a certified proof; each stands alone
           proofs/NAME.certificate.json   what it was certified as, for checking it again
     """
@@ -236,14 +238,20 @@ class RunFolder:
         return self.path / "proofs"
 
     @property
+    def running(self) -> Path:
+        """The directory of what is being searched now, with a folder for each process."""
+        return self.path / "running"
+
+    @property
     def config(self) -> Path:
         """The settings, with every default written out."""
         return self.path / "config.toml"
 
     def sweep(self) -> None:
-        """Remove the half-written files of a run that was killed; for whoever holds the folder's lock."""
+        """Remove what a killed run left half-written or said it was searching; for who holds the lock of the folder."""
         for folder in (self.path, self.proofs):
             remove_scratch(folder)
+        shutil.rmtree(self.running, ignore_errors=True)
 
     def proof_of(self, name: str) -> Path:
         """Where the proof of the theorem of that name is, or would be."""

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import TacticPolicy, Theorem
 from leanebm.pipeline import RunConfig, SearchRun
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.search.scorers import BreadthFirst
@@ -30,12 +30,13 @@ def searched(tmp_path: Path, toy_bench: Callable[..., Any]) -> MakeSearched:
         budget: int = 60,
         breadth_first: bool = False,
         resume: bool = False,
+        policy: TacticPolicy | None = None,
     ) -> Path:
         config = RunConfig(concurrency=2, search=SearchConfig(budget=SearchBudget(max_expansions=budget)))
         if breadth_first:
             config = attrs.evolve(config, scorer=BreadthFirst())
         wanted = [Theorem(name=name, statement=statement) for name, statement in theorems.items()]
-        opening = toy_bench(ToyWorld.countdown(64) if world is None else world)
+        opening = toy_bench(ToyWorld.countdown(64) if world is None else world, policy=policy)
         await SearchRun(config, wanted, tmp_path / name, opening=opening, resume=resume).run()
         return tmp_path / name
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 import shutil
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 from browser import NAMES, Page, find_browser, open_browser
+from gated_policy import GatedPolicy
 
 from leanebm.core import Theorem
+from leanebm.pipeline.search import live_trees
 from leanebm.pipeline.view.page import write_view
 from leanebm.pipeline.view.run_view import RunView
 from leanebm.pipeline.view.server import ViewServer
@@ -239,7 +242,7 @@ async def test_two_runs_point_at_the_same_state(searched: MakeSearched, tmp_path
 @in_browser
 async def test_a_page_that_is_served_follows_the_run(searched: MakeSearched, tmp_path: Path) -> None:
     async with ViewServer([tmp_path / "run"]) as server, opened(tmp_path, server.url) as page:
-        assert "No theorem" in await text(page, "#title")
+        assert "No theorem is known" in await text(page, "#title")
         await searched("run", {"n8": "8"})
         await page.until("document.querySelector('#title h2')?.innerText === 'n8'")
         await searched("run", {"n8": "8", "n31": "31"}, resume=True)
@@ -248,6 +251,35 @@ async def test_a_page_that_is_served_follows_the_run(searched: MakeSearched, tmp
         await page.press("]")
         await page.until("document.querySelector('#title h2').innerText === 'n31'")
         assert all(url.startswith((server.url, "data:")) for url in page.asked)
+
+
+@in_browser
+async def test_a_page_that_is_served_shows_a_tree_as_it_grows(
+    searched: MakeSearched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_trees, "_TICK_S", 0.05)
+    policy = GatedPolicy(ToyWorld.countdown(64), 3)
+    async with (
+        ViewServer([tmp_path / "run"]) as server,
+        opened(tmp_path, server.url) as page,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(searched("run", {"n31": "31"}, policy=policy))
+        await page.until("document.querySelector('#title h2')?.innerText === 'n31'")
+        await page.until("app.active.tree.steps === 4")
+        assert "searching" in await text(page, ".pane p")
+        assert await text(page, "#outcomes") == "searching 1"
+        await page.value("app.active.choose(2)")
+        await page.press("z")
+        policy.allow(2)
+        await page.until("app.active.tree.steps === 6")
+        assert "node #2" in await text(page, "#details"), "what is looked at stays"
+        assert await page.value("app.active.canvas.isFitted") is False
+        assert "expansion 6 of 6" in await text(page, ".replay output"), "whoever looks at the end follows it"
+        await page.press(",", ",")
+        policy.allow()
+        await page.until("document.querySelector('#outcomes').innerText === 'proved 1'")
+        assert "expansion 4 of" in await text(page, ".replay output"), "whoever looks back is left there"
 
 
 @in_browser

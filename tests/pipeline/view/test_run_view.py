@@ -78,7 +78,7 @@ async def test_one_theorem_can_be_asked_for(searched: MakeSearched) -> None:
 def test_a_folder_without_a_run_is_a_mistake_unless_a_run_is_awaited(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="give a run's folder"):
         RunView(tmp_path).as_json()
-    assert RunView(tmp_path, may_be_empty=True).as_json()["theorems"] == []
+    assert RunView(tmp_path, goes_on=True).as_json()["theorems"] == []
 
 
 async def test_a_run_whose_path_is_no_text_is_shown_and_exported(searched: MakeSearched, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Stati
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, refuse_restated, refuse_unlike_run, write_text
+from leanebm.pipeline.search.live_trees import LiveTrees
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
@@ -242,7 +243,8 @@ class SearchJob:
                 with stage(observer, "searching", detail) as searching:
                     tally = SearchTally(stage=searching, total=len(waiting))
                     search = bench.start_search(self.config.search, tally)
-                    async with together() as tellers:
+                    live = LiveTrees(self.folder.running / (part or "local"), info.run_id, tally.running)
+                    async with live, together() as tellers:
                         recorder = _Recorder(self.folder, info, writer)
                         yield _SearchStation(self.config, waiting, search, recorder, tally, tellers)
 
@@ -298,6 +300,7 @@ class _SearchStation:
             return self._refused(SearchedTheorem(theorem=item, error=error))
         except BaseException:
             self._unrecorded.release()
+            self._tally.dropped(item)
             raise
         # No await between the search's end and this: a cancellation must not cost what was found.
         proof, kept = self._recorder.keep(result, started_unix_s)

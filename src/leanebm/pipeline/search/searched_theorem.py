@@ -67,16 +67,17 @@ class SearchTally:
     _newest: SearchedTheorem | None = attrs.field(init=False, default=None)
     _nodes: int = attrs.field(init=False, default=0)
     _tactic_calls: int = attrs.field(init=False, default=0)
-    _running: dict[str, SearchProgress] = attrs.field(init=False, factory=dict)
+    running: dict[str, SearchProgress] = attrs.field(init=False, factory=dict)
+    """Searches that have expanded a node and are not on the disk yet, by their theorems' names."""
 
     def on_expansion(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002 - no figure depends on it
         """Take note of how far one theorem's search is."""
-        self._running[progress.theorem.name] = progress
+        self.running[progress.theorem.name] = progress
         self._report(None)
 
     def ended(self, searched: SearchedTheorem) -> None:
         """Take note of a theorem that needs no more work."""
-        self._running.pop(searched.theorem.name, None)
+        self.running.pop(searched.theorem.name, None)
         if searched.result is None:
             self._refused += 1
         else:
@@ -86,6 +87,10 @@ class SearchTally:
             self._newest = searched if searched.result.certificate is not None else self._newest
         self._report(searched)
 
+    def dropped(self, theorem: Theorem) -> None:
+        """Take note of a search that was given up, and says nothing."""
+        self.running.pop(theorem.name, None)
+
     def _report(self, item: SearchedTheorem | None) -> None:
         done = self._outcomes.total() + self._refused
         self.stage.progressed(done=done, total=self.total, counts=self._counts(), item=item)
@@ -94,8 +99,8 @@ class SearchTally:
         proved, lost = self._outcomes[SearchOutcome.PROVED], self._outcomes[SearchOutcome.INFRASTRUCTURE]
         ended = f"proved {proved} · not proved {self._outcomes.total() - proved - lost}"
         broken = f" · lost {lost}" if lost else ""
-        nodes = self._nodes + sum(len(search.tree.nodes) for search in self._running.values())
-        calls = self._tactic_calls + sum(search.meter.tactic_calls for search in self._running.values())
+        nodes = self._nodes + sum(len(search.tree.nodes) for search in self.running.values())
+        calls = self._tactic_calls + sum(search.meter.tactic_calls for search in self.running.values())
         elapsed_s = self.clock() - self._started_s
         rate = f" · {calls / elapsed_s:.0f} calls/s" if elapsed_s > 0.0 else ""
         return (

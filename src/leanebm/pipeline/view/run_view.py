@@ -11,8 +11,10 @@ import attrs
 import pyarrow.compute as pc
 
 from leanebm._shown import counted, hint, printable, shown
-from leanebm._viewer import TREE_COLUMNS, theorem_json, tree_json
+from leanebm._viewer import TREE_COLUMNS, as_json, theorem_json, tree_json
 from leanebm.errors import ConfigError
+from leanebm.pipeline.run_folder import RunFolder
+from leanebm.pipeline.search.live_trees import LiveReader, LiveTree
 from leanebm.pipeline.search.summary import is_remembered
 from leanebm.storage import RunInfo, Shard, ShardSet, shard_paths
 from leanebm.trajectory import TRAJECTORY_FORMAT, TheoremRecord, Trajectory, TrajectoryRow, trajectory_path
@@ -28,10 +30,14 @@ class RunView:
     path: Path = attrs.field(converter=Path)
     """A run's folder, its trajectory, or one shard of it."""
 
-    may_be_empty: bool = attrs.field(default=False, kw_only=True)
-    """Whether a folder without a shard is a run that has finished no theorem yet, rather than a mistake."""
+    goes_on: bool = attrs.field(default=False, kw_only=True)
+    """Whether to show the searches that go on, too; a folder without a shard is then a run that has finished no
+    theorem yet, rather than a mistake."""
 
     _shards: dict[Path, Shard[TheoremRecord, TrajectoryRow]] = attrs.field(init=False, factory=dict, repr=False)
+    _reader: LiveReader = attrs.field(
+        init=False, repr=False, default=attrs.Factory(lambda self: LiveReader(RunFolder(self.path).running), True)
+    )
 
     def trajectory(self) -> Trajectory:
         """What is there now; only footers are read, each once.
@@ -41,7 +47,7 @@ class RunView:
         TrajectoryError: a shard is damaged or of another version.
         """
         paths = self._shard_paths()
-        if not paths and not self.may_be_empty:
+        if not paths and not self.goes_on:
             raise ConfigError(
                 f"{self.path} holds no search yet: give a run's folder, its trajectory, or one shard of it"
             )
@@ -59,22 +65,23 @@ class RunView:
             ConfigError: there is no such theorem.
             TrajectoryError: as :meth:`trajectory`.
         """
-        trajectory = self.trajectory()
-        records = [record for record in trajectory.records if theorem in (None, record.theorem.name)]
-        if theorem is not None and not records and not self.may_be_empty:
-            names = [record.theorem.name for record in trajectory.records]
+        live, trajectory = self._both()
+        records = [each for each in trajectory.records if each.theorem.name not in live]
+        told = [
+            theorem_json(each, each, error=each.error) | {"searched": f"{each.run_id} {each.started_unix_s}"}
+            for each in records
+        ]
+        told = [each for each in (*told, *(each.about for each in live.values())) if theorem in (None, each["name"])]
+        if theorem is not None and not told and not self.goes_on:
+            names = [record.theorem.name for record in records]
             asked = f"{shown(theorem)}{hint(theorem, names)}"
             raise ConfigError(f"{self.path} has no such theorem:", [f"{asked} @ --theorem"])
         runs = trajectory.runs
         return {
             "name": printable(str(self.path)),
-            "about": f"{_about(runs[-1])}; {counted(len(records), 'theorem')}" if runs else "nothing yet",
+            "about": f"{_about(runs[-1])}; {counted(len(told), 'theorem')}" if runs else "nothing yet",
             "notes": _notes(runs),
-            "theorems": [
-                theorem_json(record, record, error=record.error)
-                | {"id": f"tree-{number}-{at}", "searched": f"{record.run_id} {record.started_unix_s}"}
-                for at, record in enumerate(records)
-            ],
+            "theorems": [each | {"id": f"tree-{number}-{at}"} for at, each in enumerate(told)],
         }
 
     def trees(self, names: Mapping[str, str]) -> Iterator[tuple[str, Tree]]:
@@ -110,6 +117,20 @@ class RunView:
         """
         [(_, tree)] = self.trees({theorem: theorem})
         return tree
+
+    def tree_json(self, theorem: str) -> str:
+        """The same as JSON; of a search that goes on, as far as it is known. Raises what :meth:`tree` does."""
+        live, _ = self._both()
+        return live[theorem].tree() if theorem in live else as_json(self.tree(theorem))
+
+    def _both(self) -> tuple[dict[str, LiveTree], Trajectory]:
+        """Searches that go on, by their theorems, and what has ended; what ends meanwhile is in one of them."""
+        live = self._reader.read() if self.goes_on else []
+        trajectory = self.trajectory()
+        ended = {each.theorem.name for each in trajectory.records if each.is_final}
+        ended_here = {(each.run_id, each.theorem.name) for each in trajectory.records}
+        still_open = [each for each in live if each.name not in ended and (each.run_id, each.name) not in ended_here]
+        return {each.name: each for each in still_open}, trajectory
 
     def spare(self, output: Path) -> None:
         """Make sure that writing ``output`` destroys nothing of the run.

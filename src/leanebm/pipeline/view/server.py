@@ -1,4 +1,4 @@
-"""The page of runs that go on: it asks for what has been finished since."""
+"""The page of runs that go on: it asks what has been found since."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ViewServer:
     """
 
     def __init__(self, runs: Sequence[str | os.PathLike[str]], *, theorem: str | None = None, port: int = 0) -> None:
-        self._views = [RunView(Path(run), may_be_empty=True) for run in runs]
+        self._views = [RunView(Path(run), goes_on=True) for run in runs]
         self._theorem = theorem
         self._port = port
         self._reading = asyncio.Lock()
@@ -103,7 +103,7 @@ class ViewServer:
         name, number = request.query.get("theorem", ""), request.query.get("run", "")
         if number not in map(str, range(len(self._views))):
             raise web.HTTPNotFound(text="there is no such run")
-        return await self._json(lambda: as_json(self._views[int(number)].tree(name)))
+        return await self._json(lambda: self._views[int(number)].tree_json(name))
 
     async def _json(self, read: Callable[[], str]) -> web.StreamResponse:
         async with self._reading:  # what was read is remembered, and threads must not do that at the same time
