@@ -6,6 +6,9 @@ The symbolic policy without its automation searches training formulas. A Llama o
 tokenizer of its own, learn from every goal that these searches closed. Both policies then search the same formulas with
 skeletons that neither has seen, at the same number of expansions, and are compared formula by formula. Every step's
 result is kept in the folder: started again, the script goes on where it was stopped.
+
+With ``--whole-proofs`` the small policy then learns to write proofs to their end, and two searches that differ only in
+what they make of its samples are compared: one tries the first tactic of each, the other replays them whole.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from leanebm.pipeline import FinetuneConfig, FinetuneSources, compare_runs
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.fresh_model import FreshModelConfig, fresh_model
 from leanebm.pipeline.finetune.lessons import Lessons
+from leanebm.trajectory import Cost
 
 SHOWN_AS: Final = "first_goal"
 CANDIDATES: Final = 8
@@ -63,6 +67,9 @@ class Size:
     budget: int = 16
     """Expansions of such a search."""
 
+    whole_steps: int = 600
+    """Steps in which the model that writes tactics learns to write proofs."""
+
     workers: int = 2
 
 
@@ -82,6 +89,11 @@ class TinyPolicy:
         self.train()
         for split in self.size.splits:
             self.judge(split)
+
+    def run_whole_proofs(self) -> None:
+        """What comes after :meth:`run`, with a policy that writes whole proofs."""
+        self.train_whole_proofs()
+        self.judge_whole_proofs(self.size.splits[0])
 
     @property
     def sources(self) -> FinetuneSources:
@@ -124,19 +136,52 @@ class TinyPolicy:
         report = asyncio.run(FinetuneRun(config, self.sources, self.folder / "tuned").run())
         print("\n".join(report.lines()), flush=True)
 
+    def train_whole_proofs(self) -> None:
+        """Have the model that writes tactics learn to write proofs."""
+        whole = attrs.evolve(
+            self.training,
+            model=str(self.folder / "tuned" / "model"),
+            whole_proofs=True,
+            max_steps=self.size.whole_steps,
+            learning_rate=self.size.learning_rate / 2,
+        )
+        report = asyncio.run(FinetuneRun(whole, self.sources, self.folder / "tuned-whole").run())
+        print("\n".join(report.lines()), flush=True)
+
+    def judge_whole_proofs(self, split: str) -> None:
+        """Search with the first tactic of each sample, and with all of it; the samples are of the same kind."""
+        asked = ("--prompt-format", SHOWN_AS, "--max-tactic-tokens", "128", *self.chosen)
+        arms = {"first": (), "whole": ("--whole-proofs", "--search", "whole_proofs")}
+        if not all(self.is_done(f"{split}-{arm}") for arm in arms):
+            with serving(self.folder / "tuned-whole" / "model") as url:
+                for arm, options in arms.items():
+                    self.search(split, f"{split}-{arm}", "--server-url", url, *asked, *options)
+        print(f"\nlogic:{split}, the first tactic of each sample and the whole of it")
+        for cost in (Cost.EXPANSIONS, Cost.TACTIC_CALLS):
+            self.compare(f"{split}-first", f"{split}-whole", cost)
+
     def judge(self, split: str) -> None:
         """Have both policies search the formulas of a split, and say what came of it."""
-        chosen = () if self.size.judged is None else ("--sample", str(self.size.judged))
-        options = (*chosen, "--budget", str(self.size.budget))
-        self.search(split, f"{split}-symbolic", *SYMBOLIC, *options)
+        self.search(split, f"{split}-symbolic", *SYMBOLIC, *self.chosen)
         if not self.is_done(f"{split}-tiny"):
             with serving(self.folder / "tuned" / "model") as url:
-                self.search(split, f"{split}-tiny", "--server-url", url, "--prompt-format", SHOWN_AS, *options)
+                self.search(split, f"{split}-tiny", "--server-url", url, "--prompt-format", SHOWN_AS, *self.chosen)
         print(f"\nlogic:{split}, the symbolic policy and the small one")
-        for row in compare_runs(self.folder / f"{split}-symbolic", self.folder / f"{split}-tiny").budgets:
+        self.compare(f"{split}-symbolic", f"{split}-tiny")
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Which formulas of a split are searched, and for how long."""
+        sample = () if self.size.judged is None else ("--sample", str(self.size.judged))
+        return (*sample, "--budget", str(self.size.budget))
+
+    def compare(self, baseline: str, experiment: str, cost: Cost = Cost.EXPANSIONS) -> None:
+        """Say what two searches of the same formulas proved within each budget."""
+        for row in compare_runs(self.folder / baseline, self.folder / experiment, cost=cost).budgets:
+            gain = f"{100 * row.gain.value:+.1f} ({100 * row.gain.low:.1f} to {100 * row.gain.high:.1f})"
             print(
-                f"{row.budget:4g} expansions: {row.baseline:4} and {row.experiment:4} proved, "
-                f"+{row.only_experiment} −{row.only_baseline}, p = {row.p:.2g}",
+                f"{row.budget:4g} {cost.noun}: {row.baseline:4} and {row.experiment:4} proved, "
+                f"+{row.only_experiment} −{row.only_baseline}, p = {row.p:.2g}, {gain}",
                 flush=True,
             )
 
@@ -177,11 +222,17 @@ def main() -> None:
     """Run what has not been run, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    for name in ("formulas", "expansions", "hidden", "layers", "steps", "batch_size", "judged", "budget", "workers"):
+    parser.add_argument("--whole-proofs", action="store_true", help="go on with a policy that writes whole proofs")
+    numbers = ("formulas", "expansions", "hidden", "layers", "steps", "batch_size", "judged", "budget", "whole_steps")
+    for name in (*numbers, "workers"):
         default = getattr(Size(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"[default: {default}]")
     arguments = vars(parser.parse_args())
-    TinyPolicy(arguments.pop("folder"), Size(**arguments)).run()
+    goes_on = arguments.pop("whole_proofs")
+    policy = TinyPolicy(arguments.pop("folder"), Size(**arguments))
+    policy.run()
+    if goes_on:
+        policy.run_whole_proofs()
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def test_without_options_the_defaults_hold() -> None:
         (["--ebm-path", "logic"], lambda config: config.energy.path, SHIPPED_HEAD),
         (["--temperature", "0.7"], lambda config: config.policy.temperature, 0.7),
         (["--max-tactic-tokens", "64"], lambda config: config.policy.max_tactic_tokens, 64),
+        (["--whole-proofs"], lambda config: config.policy.whole_proofs, True),
         (["--imports", "Init, Std"], lambda config: config.lean.imports, ("Init", "Std")),
         (["--num-workers", "5"], lambda config: config.lean.num_workers, 5),
         (["--concurrency", "9"], lambda config: config.concurrency, 9),

@@ -9,9 +9,11 @@ import pytest
 from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
-from leanebm.pipeline import Override, RunConfig, RunFolder, read_run_config, structure_settings, to_toml
+from leanebm.pipeline import Override, Parts, RunConfig, RunFolder, read_run_config, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES
+from leanebm.search import WholeProofSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
+from leanebm.testing import ScriptedPolicy
 
 
 @pytest.fixture(autouse=True)
@@ -102,10 +104,19 @@ def test_no_other_backend_may_call_itself_one_of_ours(tmp_path: Path, name: str)
 
 @pytest.mark.parametrize("kind", ["and_or", "depth_first", "whole_proofs", "distinct_heads+probing+puct"])
 def test_a_search_that_goes_one_by_one_is_not_given_several_nodes(tmp_path: Path, kind: str) -> None:
-    text = f"[parts.search]\nkind = '{kind}'\n[search]\nparallel_expansions = "
+    text = f"[parts.search]\nkind = '{kind}'\n[policy]\nwhole_proofs = true\n[search]\nparallel_expansions = "
     assert read_run_config(write(tmp_path, f"{text}1\n")).search.parallel_expansions == 1
     with pytest.raises(ConfigError, match="expands one node after the other"):
         read_run_config(write(tmp_path, f"{text}2\n"))
+
+
+@pytest.mark.parametrize("kind", ["whole_proofs", "distinct_heads+whole_proofs"])
+def test_single_tactics_are_not_replayed_as_proofs(tmp_path: Path, kind: str) -> None:
+    text = f"[parts.search]\nkind = '{kind}'\n"
+    with pytest.raises(ConfigError, match=r"asked for single tactics.*\(--whole-proofs\)"):
+        read_run_config(write(tmp_path, text))
+    assert read_run_config(write(tmp_path, f"{text}[policy]\nwhole_proofs = true\n")).policy.whole_proofs
+    assert RunConfig(parts=Parts(search=WholeProofSearch, policy=ScriptedPolicy(script={})))
 
 
 def test_a_backend_given_as_an_option_replaces_the_files(tmp_path: Path) -> None:

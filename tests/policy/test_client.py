@@ -40,6 +40,21 @@ async def test_it_sends_the_contracts_fields_and_no_others(
     }
 
 
+async def test_a_whole_proof_is_one_candidate_of_all_its_tokens(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    proof = sample_object("intro n\n\nsimp", -0.5, -0.25, -0.125, token_texts=["intro n", "\n\n", "simp"])
+    server.script("/generate", then=Answer(json=proof))
+    async with connect(whole_proofs=True) as policy:
+        [whole] = await policy.propose(state, 1)
+    async with connect() as policy:
+        [first] = await policy.propose(state, 1)
+    assert (whole.tactic, whole.log_prob, whole.num_tokens) == ("intro n\n\nsimp", -0.875, 3)
+    assert (first.tactic, first.log_prob, first.num_tokens) == ("intro n", -0.5, 1)
+    assert [body["sampling_params"]["stop"] for body in server.bodies("/generate")] == [["\n```"], ["\n```", "\n\n"]]
+    assert "Give the rest of the proof" in server.bodies("/generate")[0]["text"]
+
+
 async def test_connections_are_reused(connect: Connect, server: FakePolicyServer, state: ProofState) -> None:
     server.script("/generate", then=Answer(json=sample_object("simp", -0.1)))
     async with connect() as policy:

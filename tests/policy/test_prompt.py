@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from leanebm.core import Goal, Hypothesis, ProofState, StateRef
-from leanebm.policy import PROMPT_FORMATS, PrefixFormat, PromptFormat, StateCommentFormat, TemplateFormat
+from leanebm.policy import (
+    PROMPT_FORMATS,
+    WHOLE_PROOF_FORMATS,
+    PrefixFormat,
+    PromptFormat,
+    StateCommentFormat,
+    TemplateFormat,
+    prompt_format_of,
+)
 
 FIRST = Goal(
     text="case inl\nn : Nat\nh : n =\n    0\n⊢ n + 0 = n",
@@ -139,3 +147,22 @@ def test_a_template_has_one_place_for_the_state(template: str) -> None:
 def test_marks_alone_are_no_tactic() -> None:
     assert PROMPT_FORMATS["reprover"].parse("<a></a>") is None
     assert PROMPT_FORMATS["reprover"].parse("") is None
+
+
+@pytest.mark.parametrize("name", WHOLE_PROOF_FORMATS)
+def test_a_whole_proof_is_kept_and_no_empty_line_stops_it(name: str) -> None:
+    single, whole = (prompt_format_of(name, whole_proofs=each) for each in (False, True))
+    proof = "intro n\n  simp" if name == "prefix" else "intro n\nsimp"
+    block = whole.parse(f"{proof}\n```")
+    assert block is not None
+    assert block.tactic == "intro n\nsimp"
+    first = single.parse(proof)
+    assert first is not None
+    assert first.tactic == "intro n"
+    assert "\n\n" not in whole.stop
+    assert ("tactic" in single.render(STATE).partition("```")[0]) == (whole.render(STATE) != single.render(STATE))
+
+
+def test_a_model_of_single_tactics_is_not_asked_for_proofs() -> None:
+    with pytest.raises(ValueError, match="'bfs_prover' write one tactic: choose one of state_comment, prefix"):
+        prompt_format_of("bfs_prover", whole_proofs=True)

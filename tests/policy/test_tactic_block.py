@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.policy.tactic_block import first_tactic_block
+from leanebm.policy.tactic_block import TacticBlock, first_tactic_block, proof_block
 
 
 @pytest.mark.parametrize(
@@ -50,14 +52,37 @@ def test_the_prompt_may_have_indented_the_first_line_already() -> None:
     assert block.tactic == "have h := by\n  simp"
 
 
+@pytest.mark.parametrize(
+    ("completion", "indent", "proof"),
+    [
+        ("intro n\nsimp", 0, "intro n\nsimp"),
+        ("constructor\n· simp\n\n· rfl\n\n", 0, "constructor\n· simp\n\n· rfl"),
+        ("intro n\n  cases n with\n  | zero => rfl\n  | succ n => simp\n  rfl", 2,
+         "intro n\ncases n with\n| zero => rfl\n| succ n => simp\nrfl"),
+        ("intro n\n  simp\n```\nThis proves it.", 2, "intro n\nsimp"),
+        ("```lean4\ntheorem t : p := by\n  intro n\n  simp\n\ntheorem u : q := by\n  rfl\n```", 0, "intro n\nsimp"),
+        ("rfl\nexample : q := by\n  simp", 0, "rfl"),
+        ("exact f (by\nsimp)\nrfl", 0, "exact f (by\nsimp)\nrfl"),
+        ("simp", 0, "simp"),
+    ],
+)  # fmt: skip
+def test_a_proof_is_kept_to_its_end(completion: str, indent: int, proof: str) -> None:
+    block = proof_block(completion, first_line_indent=indent)
+    assert block is not None
+    assert block.tactic == proof
+
+
+@pytest.mark.parametrize("cut", [first_tactic_block, proof_block])
 @given(st.text(alphabet="ab·|(){}⟨⟩ \n-/`", max_size=60))
-def test_the_end_is_in_the_text_and_cutting_there_changes_nothing(completion: str) -> None:
-    block = first_tactic_block(completion)
+def test_the_end_is_in_the_text_and_cutting_there_changes_nothing(
+    cut: Callable[[str], TacticBlock | None], completion: str
+) -> None:
+    block = cut(completion)
     if block is None:
         return
     assert 0 < block.end <= len(completion)
     assert block.tactic.strip()
     assert not block.tactic.startswith((" ", "\n"))
-    again = first_tactic_block(completion[: block.end])
+    again = cut(completion[: block.end])
     assert again is not None
     assert again.tactic == block.tactic

@@ -269,7 +269,14 @@ _RUN = (
         Choice(PROMPT_FORMAT_WORDS),
         "How a state is shown to the policy.  [default: state_comment]",
     ),
-    _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for.", "N"),
+    _Setting(
+        "--whole-proofs",
+        "policy.whole_proofs",
+        bool,
+        "Ask for proofs to their end, and keep them, for --search whole_proofs.",
+        is_flag=True,
+    ),
+    _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for, or proof.", "N"),
     _Setting(
         "--ebm-path",
         "energy.path",

@@ -23,7 +23,7 @@ from leanebm.pipeline.parts import FAMILIES, Part
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
-from leanebm.search import BestFirstSearch, SearchConfig
+from leanebm.search import BestFirstSearch, SearchConfig, WholeProofSearch
 from leanebm.search.best_first import objection_to_parallel
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.serve import TemplateBackend
@@ -151,6 +151,11 @@ class RunConfig:
             raise ValueError("energy.path and parts.energy_model are both given: a run has one energy model")
         if self.without and not (self.asks_server_for_tactics and self.uses_embedded_server):
             raise ValueError("this run asks another policy than the embedded one, so leave out --without (without)")
+        if self._replays_single_tactics:
+            raise ValueError(
+                "the policy server is asked for single tactics, which whole_proofs searches as best_first does: set "
+                "policy.whole_proofs (--whole-proofs), if its model writes proofs to their end"
+            )
         if (objection := objection_to_parallel(self.parts.search.factory, self.search)) is not None:
             raise ValueError(objection)
         backend = self.lean.backend
@@ -160,6 +165,12 @@ class RunConfig:
             raise ValueError(
                 f"a {type(backend).__qualname__} calls itself {backend.name!r}, which is one of ours: rename it"
             )
+
+    @property
+    def _replays_single_tactics(self) -> bool:
+        search = self.parts.search.factory
+        is_whole = isinstance(search, type) and issubclass(search, WholeProofSearch)
+        return is_whole and self.parts.policy is None and not self.policy.whole_proofs
 
     @property
     def needs_server(self) -> bool:

@@ -5,10 +5,12 @@ from leanebm.policy.config import EncoderBackend, EncoderConfig, PolicyApi, Poli
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import (
     PROMPT_FORMATS,
+    WHOLE_PROOF_FORMATS,
     PrefixFormat,
     PromptFormat,
     StateCommentFormat,
     TemplateFormat,
+    prompt_format_of,
 )
 from leanebm.policy.statistics import PolicyStatistics
 from leanebm.policy.tactic_block import TacticBlock
@@ -16,6 +18,7 @@ from leanebm.policy.truncation import truncate_state, truncate_text
 
 __all__ = [
     "PROMPT_FORMATS",
+    "WHOLE_PROOF_FORMATS",
     "EncoderBackend",
     "EncoderConfig",
     "ModelInfo",
@@ -28,6 +31,7 @@ __all__ = [
     "StateCommentFormat",
     "TacticBlock",
     "TemplateFormat",
+    "prompt_format_of",
     "truncate_state",
     "truncate_text",
 ]

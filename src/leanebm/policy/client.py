@@ -23,7 +23,7 @@ from leanebm.policy._samples import SampleBatch, candidates_of
 from leanebm.policy._weights import ModelWatch, WeightUpdate, introduce, load_adapter
 from leanebm.policy.config import PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
-from leanebm.policy.prompt import PROMPT_FORMATS, PromptFormat
+from leanebm.policy.prompt import PromptFormat, prompt_format_of
 from leanebm.policy.statistics import PolicyStatistics, RequestMeter
 from leanebm.policy.truncation import truncate_state, truncate_text
 
@@ -79,7 +79,7 @@ class PolicyClient:
             rng: jitter of the pauses between retries, and seeds where the server wants one per sample.
         """
         self._config = config
-        self._format = prompt_format or PROMPT_FORMATS[config.prompt_format]
+        self._format = prompt_format or prompt_format_of(config.prompt_format, whole_proofs=config.whole_proofs)
         self._names_its_format = prompt_format is None
         self._sleep = sleep
         self._clock = clock
@@ -134,7 +134,7 @@ class PolicyClient:
     # --- tactics ---
 
     async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
-        """Sample ``n`` tactics for the state's first goal.
+        """Sample ``n`` tactics for the state's first goal, or ``n`` proofs if the settings ask for whole ones.
 
         Fewer than ``n`` distinct candidates is normal: equal samples become one, and samples
         without a tactic, or with ``sorry``, are left out.

@@ -13,7 +13,7 @@ from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
 from leanebm._fields import SAME_RESULTS, check_api_key
 from leanebm._shown import fitting_repr
-from leanebm.policy.prompt import PROMPT_FORMATS, TemplateFormat
+from leanebm.policy.prompt import PROMPT_FORMATS, TemplateFormat, prompt_format_of
 
 ADDRESS_FILE: Final = "file:"
 """What stands in front of the path of a file of addresses, where an address might stand."""
@@ -220,6 +220,12 @@ class PolicyClientConfig:
     prompt_format: str = attrs.field(default="state_comment", validator=in_(tuple(PROMPT_FORMATS)))
     """How a state is shown: a name of :data:`~leanebm.policy.PROMPT_FORMATS`."""
 
+    whole_proofs: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether a sample is asked for, and kept, to the end of the proof, for a search that replays it, such as
+    :class:`~leanebm.search.WholeProofSearch`. By default its first tactic alone is a candidate. A proof takes more
+    tokens than a tactic: see ``max_tactic_tokens``. ``prompt_format`` must be one of
+    :data:`~leanebm.policy.WHOLE_PROOF_FORMATS`."""
+
     sampling_seed: int | None = None
     """Passed on; SGLang honours it only with ``--enable-deterministic-inference``. ``None`` sends none.
 
@@ -285,6 +291,6 @@ class PolicyClientConfig:
             raise ValueError("an OpenAI-compatible server serves an adapter as a model: set model instead of adapter")
         if self.api is PolicyApi.SGLANG and self.model is not None:
             raise ValueError("a server of SGLang's API has one model: leave model out")
-        shown_as = PROMPT_FORMATS[self.prompt_format]
+        shown_as = prompt_format_of(self.prompt_format, whole_proofs=self.whole_proofs)
         if self.api is PolicyApi.OPENAI_CHAT and isinstance(shown_as, TemplateFormat) and shown_as.has_chat_markup:
             raise ValueError(f"{self.prompt_format} holds the model's chat markup already: set api to 'openai'")

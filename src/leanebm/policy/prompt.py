@@ -1,4 +1,4 @@
-"""How a proof state becomes a prompt, and a completion a tactic."""
+"""How a proof state becomes a prompt, and a completion a tactic or a proof."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Goal, ProofState
-from leanebm.policy.tactic_block import TacticBlock, first_tactic_block
+from leanebm.policy.tactic_block import TacticBlock, first_tactic_block, proof_block
 
 
 class PromptFormat(Protocol):
@@ -27,7 +27,7 @@ class PromptFormat(Protocol):
         ...
 
     def parse(self, completion: str) -> TacticBlock | None:
-        """The first complete tactic of a completion; ``None`` if it holds none."""
+        """The first complete tactic of a completion, or all that are its proof; ``None`` if it holds none."""
         ...
 
 
@@ -57,17 +57,22 @@ class StateCommentFormat:
     """
 
     stop: tuple[str, ...] = _COMPLETION_STOPS
+    whole_proofs: bool = False
+    """Whether tactics to the end of the proof are asked for, and kept."""
 
     __repr__ = fitting_repr
 
     def render(self, state: ProofState) -> str:
         """Show all goals, the one to work on first."""
-        comment = _state_comment(state, indent="")
-        return f"Give the next tactic for the following Lean 4 proof state.\n\n```lean4\n{comment}\n```\n\n```lean4\n"
+        comment, asked = (
+            _state_comment(state, indent=""),
+            "the rest of the proof" if self.whole_proofs else "the next tactic",
+        )
+        return f"Give {asked} for the following Lean 4 proof state.\n\n```lean4\n{comment}\n```\n\n```lean4\n"
 
     def parse(self, completion: str) -> TacticBlock | None:
-        """The first tactic, without fences, comments, or a declaration around it."""
-        return first_tactic_block(completion)
+        """The first tactic, or the proof, without fences, comments, or a declaration around it."""
+        return _cut(completion, self.whole_proofs)
 
 
 @final
@@ -80,6 +85,8 @@ class PrefixFormat:
     """
 
     stop: tuple[str, ...] = _COMPLETION_STOPS
+    whole_proofs: bool = False
+    """Whether the proof is kept to its end."""
 
     __repr__ = fitting_repr
 
@@ -90,8 +97,12 @@ class PrefixFormat:
         return f"Complete the following Lean 4 code:\n\n```lean4\n{statement}\n{comment}\n  "
 
     def parse(self, completion: str) -> TacticBlock | None:
-        """The first tactic; its first line stands at the proof's indentation of two."""
-        return first_tactic_block(completion, first_line_indent=2)
+        """The first tactic, or the proof; its first line stands at the proof's indentation of two."""
+        return _cut(completion, self.whole_proofs, first_line_indent=2)
+
+
+def _cut(completion: str, is_proof: bool, *, first_line_indent: int = 0) -> TacticBlock | None:
+    return (proof_block if is_proof else first_tactic_block)(completion, first_line_indent=first_line_indent)
 
 
 def _has_one_state(_: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -117,6 +128,9 @@ class TemplateFormat:
     only_first_goal: bool = False
     """Whether the goals that a tactic does not act on are left out, and the first one's case name."""
 
+    whole_proofs: bool = False
+    """Whether the model writes tactics to the end of the proof, and they are kept."""
+
     source: str
     """Where its authors say so, and in what it differs here."""
 
@@ -133,10 +147,10 @@ class TemplateFormat:
         return self.template.replace("{state}", shown)
 
     def parse(self, completion: str) -> TacticBlock | None:
-        """The first tactic, without fences, comments and marks."""
+        """The first tactic, or the proof, without fences, comments and marks."""
         fence = _FENCE.search(completion) if self.is_fenced else None
         start = fence.end() if fence is not None else 0
-        block = first_tactic_block(completion[start:])
+        block = _cut(completion[start:], self.whole_proofs)
         if block is None:
             return None
         tactic = block.tactic
@@ -230,6 +244,41 @@ PROMPT_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
 )
 
 """The formats that a configuration can name: four of ours, then those of public step provers."""
+
+
+_PROOF_STOPS: Final = ("\n```",)
+"""Not an empty line, which a proof may hold."""
+
+WHOLE_PROOF_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
+    {
+        "state_comment": StateCommentFormat(_PROOF_STOPS, whole_proofs=True),
+        "prefix": PrefixFormat(_PROOF_STOPS, whole_proofs=True),
+        "first_goal": attrs.evolve(_TEMPLATES["first_goal"], stop=(":::",), whole_proofs=True),
+        "chat": attrs.evolve(
+            _TEMPLATES["chat"],
+            template=(
+                "Give the rest of the proof for the following Lean 4 proof state: its tactics, one a line, in a code "
+                "block, and no other words.\n\n```lean4\n/- tactic state:\n{state}\n-/\n```\n"
+            ),
+            whole_proofs=True,
+        ),
+    }
+)
+"""Ours once more, for models that write proofs to their end; the others are of models that write one tactic."""
+
+
+def prompt_format_of(name: str, *, whole_proofs: bool) -> PromptFormat:
+    """The format of that name, as it asks for one tactic or for the whole rest of the proof.
+
+    Raises:
+        ValueError: the models of that format write one tactic at a time.
+    """
+    formats = WHOLE_PROOF_FORMATS if whole_proofs else PROMPT_FORMATS
+    if name not in formats:
+        raise ValueError(
+            f"models that are asked in the form {name!r} write one tactic: choose one of {', '.join(formats)}"
+        )
+    return formats[name]
 
 
 def _state_comment(state: ProofState, *, indent: str) -> str:

@@ -1,9 +1,9 @@
-"""Cuts the first tactic out of what a model wrote."""
+"""Cuts tactics out of what a model wrote: the first, or all that are its proof."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -11,6 +11,9 @@ import attrs
 from leanebm._shown import fitting_repr
 
 _DECLARATION: Final = re.compile(r"(theorem|lemma|example|def|import|open|set_option|noncomputable|variable)\b")
+
+_ANOTHER: Final = re.compile(r"(theorem|lemma|example|def|instance|end|namespace|section)\b|#")
+"""What begins at the left margin after a proof, and is no tactic."""
 
 _OPENING: Final = "([{⟨"
 
@@ -23,10 +26,10 @@ _CONTINUING: Final = ("|", "<;>", ")", "]", "}", "⟩")
 
 @attrs.frozen
 class TacticBlock:
-    """A tactic and where it ends in the completion it was cut from."""
+    """A tactic, or a proof, and where it ends in the completion it was cut from."""
 
     tactic: str
-    """One tactic, perhaps of several lines, with its first line at column 0."""
+    """One tactic, or several one below the other, with the first line at column 0."""
 
     end: int
     """Offset just after it; less than the completion's length if something was cut off."""
@@ -59,6 +62,27 @@ def first_tactic_block(completion: str, *, first_line_indent: int = 0) -> Tactic
         completion: what the model wrote.
         first_line_indent: columns that the prompt has already put before the first line.
     """
+    return _block(completion, first_line_indent, _belongs_to_tactic)
+
+
+def proof_block(completion: str, *, first_line_indent: int = 0) -> TacticBlock | None:
+    """All tactics of a completion as one text, or ``None``: as :func:`first_tactic_block`, and on to the proof's end.
+
+    The proof ends at a fence, at a line that stands further left than its first one, and where another declaration
+    begins. What else a model writes behind its proof is taken for tactics, which Lean refuses.
+    """
+    return _block(completion, first_line_indent, _belongs_to_proof)
+
+
+def _belongs_to_tactic(line: _Line, base: int) -> bool:
+    return line.indent > base or (line.indent == base and line.content.startswith(_CONTINUING))
+
+
+def _belongs_to_proof(line: _Line, base: int) -> bool:
+    return not line.content or (line.indent >= base and not _ANOTHER.match(line.text))
+
+
+def _block(completion: str, first_line_indent: int, belongs: Callable[[_Line, int], bool]) -> TacticBlock | None:
     lines = _skip_preamble(list(_lines(completion)))
     if not lines:
         return None
@@ -67,11 +91,13 @@ def first_tactic_block(completion: str, *, first_line_indent: int = 0) -> Tactic
     kept = [first]
     depth = _bracket_balance(first.content)
     for line in lines[1:]:
-        belongs = line.indent > base or (line.indent == base and line.content.startswith(_CONTINUING))
-        if not line.content or line.content.startswith("```") or not (belongs or depth > 0):
+        is_inside = belongs(line, base) or (depth > 0 and bool(line.content))
+        if line.content.startswith("```") or not is_inside:
             break
         kept.append(line)
         depth += _bracket_balance(line.content)
+    while not kept[-1].content:
+        kept.pop()
     head = first.content.partition("```")[0].rstrip()
     texts = [head, *(line.text[min(base, line.indent) :].rstrip() for line in kept[1:])]
     last = kept[-1]

@@ -27,9 +27,9 @@ class WholeProofSearch(BestFirstSearch):
     from which the search goes on, and proofs that begin alike share them. An expansion is still one question to the
     policy; every tactic that is replayed is a tactic call. Its tactics share a candidate's log-probability.
 
-    It is for policies that propose whole proofs, such as one of your own; a :class:`~leanebm.policy.PolicyClient` keeps
-    the first tactic of a sample, and with it this is best-first search. Proof repair of the kind goes back to Baldur
-    (First et al., 2023, https://arxiv.org/abs/2303.04910), which asks for another whole proof instead.
+    It is for policies that propose whole proofs: a :class:`~leanebm.policy.PolicyClient` that is set to keep them
+    (``whole_proofs``), or one of your own. With single tactics it is best-first search. Proof repair of the kind goes
+    back to Baldur (First et al., 2023, https://arxiv.org/abs/2303.04910), which asks for another whole proof instead.
     """
 
     async def _run_tactics(

@@ -26,7 +26,7 @@ def row(node: int, *goals: str, edges: Edges | None = None, **more: Any) -> Traj
 
 
 def closed(*rows: TrajectoryRow) -> list[tuple[str, str, int]]:
-    return [(one.goal, one.tactic, one.steps) for one in closed_goals(rows)]
+    return [(one.goal, one.tactics[0], len(one.tactics)) for one in closed_goals(rows)]
 
 
 def test_half_of_a_conjunction_is_a_theorem_although_the_whole_was_not_proved() -> None:
@@ -38,6 +38,7 @@ def test_half_of_a_conjunction_is_a_theorem_although_the_whole_was_not_proved() 
         row(4, "b'"),
     ]
     assert closed(*rows) == [("⊢ a", "go", 2), ("⊢ a'", "end", 1)]
+    assert [one.tactics for one in closed_goals(rows)] == [("go", "end"), ("end",)]
 
 
 def test_of_several_lines_the_shortest_is_taken_and_all_that_are_as_short() -> None:

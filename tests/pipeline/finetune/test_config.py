@@ -18,6 +18,8 @@ from leanebm.pipeline import FinetuneConfig
         ({"max_tokens": 8}, "max_tokens"),
         ({"target_modules": []}, "target_modules"),
         ({"device": "tpu"}, "device"),
+        ({"whole_proofs": True}, "set hindsight"),
+        ({"whole_proofs": True, "hindsight": True, "prompt_format": "bfs_prover"}, "write one tactic"),
         ({"continue_from": "a", "rank": 4, "alpha": 8}, "leave out rank and alpha"),
     ],
 )

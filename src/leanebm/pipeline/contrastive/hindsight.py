@@ -21,7 +21,7 @@ _GOAL_BREAK: Final = "\n\n"
 
 @attrs.frozen(order=True)
 class ClosedGoal:
-    """A goal, and a tactic that begins a shortest known proof of it."""
+    """A goal, and a shortest known proof of it."""
 
     theorem: str
     """The name of the theorem whose search met the goal."""
@@ -29,13 +29,12 @@ class ClosedGoal:
     goal: str
     """The goal alone, as Lean prints it."""
 
-    tactic: str
-    steps: int
-    """Tactics of that proof, this one included."""
+    tactics: tuple[str, ...]
+    """The proof, at least one tactic; each runs on the first goal of what the ones before it leave."""
 
 
 def closed_goals(rows: Iterable[TrajectoryRow]) -> Iterator[ClosedGoal]:
-    """The goals that searches closed, with every first tactic of a shortest line that closed them.
+    """The goals that searches closed, once for every first tactic of a shortest line that closed them.
 
     Lean accepted each step, but nobody has certified the goal as a theorem. A goal that shares metavariables with
     others is left out where its proof changed them. A goal that two states begin with is given once for each.
@@ -57,30 +56,30 @@ def _closed(row: TrajectoryRow, nodes: dict[int, TrajectoryRow]) -> Iterator[Clo
     if not row.num_goals or not row.attempts:
         return
     goal, _, others = row.state_text.partition(_GOAL_BREAK)
-    distances = {
-        attempt.tactic: _distance(nodes[attempt.target], others, nodes)
+    lines = {
+        attempt.tactic: _shortest_line(nodes[attempt.target], others, nodes)
         for attempt in row.attempts
         if attempt.target in nodes and not is_turned(attempt.tactic)
     }
-    known = {tactic: distance for tactic, distance in distances.items() if distance is not None}
-    shortest = min(known.values(), default=0)
-    for tactic, distance in known.items():
-        if distance == shortest:
-            yield ClosedGoal(row.theorem, goal, tactic, distance + 1)
+    known = {tactic: line for tactic, line in lines.items() if line is not None}
+    shortest = min(map(len, known.values()), default=0)
+    for tactic, line in known.items():
+        if len(line) == shortest:
+            yield ClosedGoal(row.theorem, goal, (tactic, *line))
 
 
-def _distance(start: TrajectoryRow, others: str, nodes: dict[int, TrajectoryRow]) -> int | None:
+def _shortest_line(start: TrajectoryRow, others: str, nodes: dict[int, TrajectoryRow]) -> tuple[str, ...] | None:
     """Fewest tactics from ``start`` to the goals ``others`` and nothing else; ``None`` if no known line leads there."""
-    waiting, seen = deque([(start, 0)]), {start.node}
+    waiting, seen = deque([(start, tuple[str, ...]())]), {start.node}
     while waiting:
-        row, distance = waiting.popleft()
+        row, line = waiting.popleft()
         if row.state_text == others:
-            return distance
+            return line
         if not row.state_text.endswith(f"{_GOAL_BREAK}{others}" if others else ""):
             continue  # the other goals were changed, or are gone
         for attempt in row.attempts:
             child = nodes.get(attempt.target)
             if child is not None and child.node not in seen and not is_turned(attempt.tactic):
                 seen.add(child.node)
-                waiting.append((child, distance + 1))
+                waiting.append((child, (*line, attempt.tactic)))
     return None

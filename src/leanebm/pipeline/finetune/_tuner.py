@@ -29,7 +29,7 @@ from leanebm.pipeline.finetune.collapse import EmbeddingFigures, LabelledStates,
 from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.finetune.lessons import Lessons, Side
 from leanebm.pipeline.finetune.report import Look, Measured
-from leanebm.policy import PROMPT_FORMATS, truncate_text
+from leanebm.policy import prompt_format_of, truncate_text
 from leanebm.serve.backends.hf.pooling import pooled_states
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 from leanebm.storage import settings_leaves, write_atomically
@@ -93,7 +93,7 @@ class _Read:
         def read(lessons: Any) -> Tokenised:
             return tokenised(
                 lessons,
-                PROMPT_FORMATS[config.prompt_format],
+                prompt_format_of(config.prompt_format, whole_proofs=config.whole_proofs),
                 tokenizer,
                 max_tokens=min(config.max_tokens, context),
                 max_state_chars=config.max_state_chars,

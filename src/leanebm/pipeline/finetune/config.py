@@ -11,7 +11,7 @@ from attrs.validators import ge, gt, in_, instance_of, lt, matches_re, min_len, 
 
 from leanebm._fields import DEVICE, SAME_RESULTS
 from leanebm._shown import fitting_repr
-from leanebm.policy import PROMPT_FORMATS
+from leanebm.policy import PROMPT_FORMATS, prompt_format_of
 
 _SERVER_WRAPPED: Final = "chat"
 """The one format that a server puts into a chat template, so that nobody here sees the whole prompt."""
@@ -81,6 +81,9 @@ class FinetuneConfig:
     hindsight: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether every goal that a search closed is learnt from as a theorem of its own, proved or not what was
     searched. It needs trajectories."""
+
+    whole_proofs: bool = attrs.field(default=False, validator=instance_of(bool))
+    """Whether each of these goals is learnt with its proof to the end, and nothing else is; it needs ``hindsight``."""
 
     renamed_copies: int = attrs.field(default=0, validator=ge(0))
     """Copies of each training lesson in which variables of one type bear one another's names."""
@@ -152,6 +155,9 @@ class FinetuneConfig:
 
     def __attrs_post_init__(self) -> None:
         self._check_whole()
+        prompt_format_of(self.prompt_format, whole_proofs=self.whole_proofs)
+        if self.whole_proofs and (not self.hindsight or self.unlikelihood):
+            raise ValueError("whole_proofs learns from the goals that searches closed: set hindsight, not unlikelihood")
         shaped = [name for name in ("rank", "alpha", "target_modules") if getattr(self, name) is not None]
         if self.continue_from is not None and shaped:
             raise ValueError(f"an adapter that is gone on from keeps its shape: leave out {' and '.join(shaped)}")

@@ -99,12 +99,15 @@ class FinetuneRun:
                 "hindsight looks at what searches closed:",
                 ["give runs of a search @ RUN, or leave it out @ --hindsight"],
             )
+        if config.whole_proofs and self._sources.pairs:
+            raise ConfigError("a pair holds one tactic, and whole proofs are learnt:", ["leave it out @ --pairs"])
         lessons = Lessons.read(
             self._sources,
             validation_fraction=config.validation_fraction,
             max_rejected_per_state=config.max_rejected_per_state,
             seed=config.seed,
             hindsight=config.hindsight,
+            whole_proofs=config.whole_proofs,
         )
         if config.unlikelihood and not lessons.training.rejected:
             raise ConfigError(

@@ -41,7 +41,7 @@ class FinetuneSources:
 
 @attrs.frozen(order=True)
 class Lesson:
-    """A tactic in a state, which a policy is to propose, or not to propose."""
+    """A tactic in a state, or the proof from there, which a policy is to propose, or not to propose."""
 
     claim: str
     """What the theorem states, with its header and context: theorems are told apart by that."""
@@ -93,6 +93,7 @@ class Lessons:
         max_rejected_per_state: int,
         seed: int,
         hindsight: bool = False,
+        whole_proofs: bool = False,
     ) -> Self:
         """Read all sources, and hold theorems out.
 
@@ -101,14 +102,15 @@ class Lessons:
         own. Of a held-out theorem, what training knows of the same state is left out.
 
         With ``hindsight``, every goal that a search closed is a proof, on the side of the theorem that was searched.
+        With ``whole_proofs`` such goals are all that is read, and the tactic of each lesson is the proof to its end.
 
         Raises:
             ConfigError: there is nothing to read, or not enough to hold anything out.
             TrajectoryError: a trajectory is damaged.
         """
-        steps = set(_proof_steps(sources))
-        if hindsight:
-            steps.update(_closed(sources.trajectories))
+        steps = set() if whole_proofs else set(_proof_steps(sources))
+        if hindsight or whole_proofs:
+            steps.update(_closed(sources.trajectories, whole_proofs))
         proofs = sorted(steps)
         is_held_out = _chosen(proofs, validation_fraction, seed)
         found = _Searched.read(sources.trajectories, proofs, max_rejected_per_state)
@@ -133,13 +135,14 @@ def _proof_steps(sources: FinetuneSources) -> Iterator[Lesson]:
             yield Lesson(_claim(proof.theorem), state, tactic)
 
 
-def _closed(paths: Iterable[Path]) -> Iterator[Lesson]:
+def _closed(paths: Iterable[Path], whole_proofs: bool) -> Iterator[Lesson]:
     for path in paths:
         trajectory = read_trajectory(path)
         claims = {record.theorem.name: _claim(record.theorem) for record in trajectory.records}
         for _, rows in groupby(trajectory.rows(), key=lambda row: row.theorem):
             for closed in closed_goals(rows):
-                yield Lesson(claims[closed.theorem], closed.goal, closed.tactic)
+                tactics = closed.tactics if whole_proofs else closed.tactics[:1]
+                yield Lesson(claims[closed.theorem], closed.goal, "\n".join(tactics))
 
 
 def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[str], bool]:
