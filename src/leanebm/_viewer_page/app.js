@@ -326,7 +326,8 @@ class App {
   /** The theorem that is shown was searched again, or is still the same. */
   async #refresh() {
     const entry = this.entries.find((each) => each.name === this.entry.name);
-    const same = entry && entry.records.every((record, run) => record?.searched === this.entry.records[run]?.searched);
+    const told = (record) => record && `${record.outcome} ${record.searched}`;
+    const same = entry && entry.records.every((record, run) => told(record) === told(this.entry.records[run]));
     if (same) {
       this.entry = entry;
       this.list.mark(entry.name, false);

@@ -41,6 +41,9 @@ _SILENCE_S: Final = 60.0
 _SHARE: Final = 0.01
 """Of a process's time goes into these files; a large tree is written more rarely than a small one."""
 
+_MAX_CREDIT_S: Final = 0.1
+"""What was not used for long is not made up for at once."""
+
 _MAX_NODES: Final = 10_000
 """Of a tree that is written before its search has ended."""
 
@@ -86,9 +89,11 @@ class LiveTrees:
         """Stop, and leave no file."""
         if self._writing is not None:
             self._writing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._writing
-        await uninterrupted(asyncio.to_thread(self._remove_all))
+            await uninterrupted(self._end(self._writing))
+
+    async def _end(self, writing: asyncio.Task[None]) -> None:
+        await asyncio.wait([writing])
+        await asyncio.to_thread(self._remove_all)
 
     async def _keep_writing(self) -> None:
         ticks = 0
@@ -104,7 +109,7 @@ class LiveTrees:
 
     async def write_some(self) -> None:
         """Write the trees that have grown, of which the time allows; those first that were not written for longest."""
-        self._credit_s = min(self._credit_s + _SHARE * _TICK_S, _SHARE * _TICKS_PER_BEAT)
+        self._credit_s = min(self._credit_s + _SHARE * _TICK_S, _MAX_CREDIT_S)
         for name in self._written.keys() - self._running.keys():
             del self._written[name]
             await uninterrupted(asyncio.to_thread(self._file(name).unlink, missing_ok=True))
@@ -183,7 +188,7 @@ class LiveTree:
         try:
             with open_regular(self.file) as file:
                 file.readline()
-                return file.read(_MAX_TREE_BYTES + 1).decode("ascii")
+                return file.read(_MAX_TREE_BYTES + 1).decode("ascii", errors="replace")
         except OSError:
             return _NO_TREE
 
@@ -205,20 +210,23 @@ class LiveReader:
 
     def read(self) -> list[LiveTree]:
         """What is being searched, as far as there are files; of one theorem, the file that changed last."""
+        before, self._heard = self._heard, {}
         found: dict[str, tuple[float, LiveTree]] = {}
         for file in sorted(self.folder.glob("*/*.jsonl")):
             with suppress(OSError, ValueError, RecursionError):  # it has just gone, or is nothing that was written here
                 changed_unix_s = file.stat().st_mtime
-                live = _told_by(file, self._is_silent(file, changed_unix_s), changed_unix_s)
+                self._heard[file] = self._hear(changed_unix_s, *before.get(file, (changed_unix_s, -math.inf)))
+                live = _told_by(file, self._is_silent(file), changed_unix_s)
                 if live.name not in found or found[live.name][0] < changed_unix_s:
                     found[live.name] = changed_unix_s, live
         return [live for _, live in found.values()]
 
-    def _is_silent(self, file: Path, changed_unix_s: float) -> bool:
-        now_s = time.monotonic()
-        before, heard_s = self._heard.get(file, (changed_unix_s, -math.inf))
-        self._heard[file] = changed_unix_s, now_s if before != changed_unix_s else heard_s
-        return min(now_s - self._heard[file][1], abs(time.time() - changed_unix_s)) > _SILENCE_S
+    def _hear(self, changed_unix_s: float, before_unix_s: float, heard_s: float) -> tuple[float, float]:
+        return changed_unix_s, heard_s if changed_unix_s == before_unix_s else time.monotonic()
+
+    def _is_silent(self, file: Path) -> bool:
+        changed_unix_s, heard_s = self._heard[file]
+        return min(time.monotonic() - heard_s, abs(time.time() - changed_unix_s)) > _SILENCE_S
 
 
 def _told_by(file: Path, is_silent: bool, changed_unix_s: float) -> LiveTree:
