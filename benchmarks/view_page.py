@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -84,7 +85,11 @@ async def write_growing(folder: Path, number: int, largest: int, budget: int) ->
         def on_node(self, progress: SearchProgress, node: Node) -> None:  # noqa: ARG002
             growing["n"] = progress
 
-    parts = {"policy": ScriptedPolicy.over(world), "environment": world, "certifier": ToyCertifier(world)}
+    parts: dict[str, Any] = {
+        "policy": ScriptedPolicy.over(world),
+        "environment": world,
+        "certifier": ToyCertifier(world),
+    }
     config = SearchConfig(budget=SearchBudget(max_expansions=budget))
     await Watched(**parts, config=config).run(str(number))
     trees = LiveTrees(folder / "growing", "run", growing)

@@ -9,7 +9,7 @@ import pytest
 from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
-from leanebm.pipeline import Override, Parts, RunConfig, RunFolder, read_run_config, structure_settings, to_toml
+from leanebm.pipeline import Override, Part, Parts, RunConfig, RunFolder, read_run_config, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES
 from leanebm.search import WholeProofSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
@@ -116,7 +116,8 @@ def test_single_tactics_are_not_replayed_as_proofs(tmp_path: Path, kind: str) ->
     with pytest.raises(ConfigError, match=r"asked for single tactics.*\(--whole-proofs\)"):
         read_run_config(write(tmp_path, text))
     assert read_run_config(write(tmp_path, f"{text}[policy]\nwhole_proofs = true\n")).policy.whole_proofs
-    assert RunConfig(parts=Parts(search=WholeProofSearch, policy=ScriptedPolicy(script={})))
+    own = RunConfig(parts=Parts(search=Part(WholeProofSearch), policy=ScriptedPolicy(script={})))
+    assert own.parts.search.factory is WholeProofSearch
 
 
 def test_a_backend_given_as_an_option_replaces_the_files(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ async def test_a_model_learns_whole_proofs_and_one_question_is_enough(
 ) -> None:
     settings = {**LEARNT, "whole": True, "rank": None, "learning_rate": 0.01, "max_steps": 144}
     report = await run_of(tiny, None, tmp_path / "tuned", sources=searched, **settings).run()
-    parts = {"environment": WORLD, "certifier": ToyCertifier(WORLD)}
+    parts: dict[str, Any] = {"environment": WORLD, "certifier": ToyCertifier(WORLD)}
     backend = HfBackend(HfConfig(model=report.adapter, device="cpu"))
-    asked = {"prompt_format": "first_goal", "max_tactic_tokens": 64, "temperature": 0.0}
+    asked: dict[str, Any] = {"prompt_format": "first_goal", "max_tactic_tokens": 64, "temperature": 0.0}
     async with PolicyServer(ServeConfig(port=0), backend) as server:
         async with PolicyClient(PolicyClientConfig(url=server.url, whole_proofs=True, **asked)) as policy:
             await policy.wait_ready()

@@ -259,12 +259,8 @@ async def test_a_page_that_is_served_shows_a_tree_as_it_grows(
 ) -> None:
     monkeypatch.setattr(live_trees, "_TICK_S", 0.05)
     policy = GatedPolicy(ToyWorld.countdown(64), 3)
-    async with (
-        ViewServer([tmp_path / "run"]) as server,
-        opened(tmp_path, server.url) as page,
-        asyncio.TaskGroup() as tasks,
-    ):
-        tasks.create_task(searched("run", {"n31": "31"}, policy=policy))
+    async with ViewServer([tmp_path / "run"]) as server, opened(tmp_path, server.url) as page:
+        running = asyncio.ensure_future(searched("run", {"n31": "31"}, policy=policy))
         await page.until("document.querySelector('#title h2')?.innerText === 'n31'")
         await page.until("app.active.tree.steps === 4")
         assert "searching" in await text(page, ".pane p")
@@ -280,6 +276,7 @@ async def test_a_page_that_is_served_shows_a_tree_as_it_grows(
         policy.allow()
         await page.until("document.querySelector('#outcomes').innerText === 'proved 1'")
         assert "expansion 4 of" in await text(page, ".replay output"), "whoever looks back is left there"
+        assert await running == tmp_path / "run"
 
 
 @in_browser
