@@ -27,6 +27,9 @@ CHECKED_PATHS = ["src", "tests", "fuzz", "benchmarks", "examples", "docs", "noxf
 TAKE_HOURS = {"experiment.py", "train_tiny.py"}
 """Experiments among the benchmarks, which are run when their result is wanted."""
 
+BY_FILE = ["--dist", "loadfile", "--no-loadscope-reorder"]
+"""Tests of one file stay in one process, so that what they share is made once; files begin in the suite's own order."""
+
 nox.needs_version = ">=2024.10"
 nox.options.sessions = ["tests", "lint", "typing", "imports", "docs"]
 nox.options.reuse_existing_virtualenvs = True
@@ -73,8 +76,7 @@ def tests(session: nox.Session) -> None:
     if newest_lean_runs_here():
         session.install("--no-deps", "--require-hashes", "-r", "tests/lean/backends/newest-lean.txt")
     # Most tests wait for a process, a file or a clock: three at once take little more than one.
-    # Those of one file stay in one process, so that what they share is made once.
-    run_pytest(session, "-n", "3", "--dist", "loadfile", *session.posargs)
+    run_pytest(session, "-n", "3", *BY_FILE, *session.posargs)
 
 
 @nox.session
@@ -108,7 +110,7 @@ def hash_seeds(session: nox.Session) -> None:
     """Run the tests that need no Lean in ten random orders, under ten hash seeds."""
     install(session, "data", "embedded", "energy", "mcp", "serve", "test")
     for seed in range(10):
-        chosen = ["-q", "-m", "not lean", f"--randomly-seed={seed}", "-n", "3", "--dist", "loadfile"]
+        chosen = ["-q", "-m", "not lean", f"--randomly-seed={seed}", "-n", "6", *BY_FILE]
         run_pytest(session, *chosen, *session.posargs, PYTHONHASHSEED=str(seed))
 
 

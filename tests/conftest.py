@@ -69,6 +69,15 @@ def pytest_configure(config: pytest.Config) -> None:
     _choose_lean(config)
 
 
+_TAKE_LONGEST = ("test_iteration_run.py", "test_killed_runs.py", "test_examples.py", "test_ray_engine.py", "test_summary.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, whatever order was drawn: nobody then waits for one of them alone."""
+    items.sort(key=lambda item: item.path.name not in _TAKE_LONGEST)
+
+
 @pytest.fixture(scope="session")
 def chosen_lean(pytestconfig: pytest.Config) -> ChosenLean:
     """The Lean that is tested: the embedded one, unless ``--lean-backend`` says otherwise."""
