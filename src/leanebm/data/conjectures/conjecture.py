@@ -16,9 +16,6 @@ from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data.conjectures.expression import Expression
 
-MAX_DIFFICULTY: Final = 4
-"""The hardest step of the knob; the easiest is 1."""
-
 _NAMES: Final[Mapping[str, str]] = {
     "Prop": "p q r s t u",
     "Nat": "n m k a b c d",
@@ -61,7 +58,7 @@ class Conjecture:
     """The statement with every name and numeral replaced: what it has in common with its like."""
 
     difficulty: int
-    """The knob it was made with, 1 to :data:`MAX_DIFFICULTY`."""
+    """The knob it was made with, 1 to 4."""
 
     split: ConjectureSplit
     """What it may be used for. Statements of one skeleton have one split; a family may be held out as a whole."""
@@ -128,7 +125,7 @@ class ConjectureFamily(Protocol):
 
         Args:
             rng: the only source of chance.
-            difficulty: 1 to :data:`MAX_DIFFICULTY`; more of it means longer proofs.
+            difficulty: 1 to 4; more of it means longer proofs.
         """
         ...
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leanebm.lean.backends._project_settings import lean_settings
+from leanebm.lean.backends.native import _lean_settings
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from leanebm.lean.backends._project_settings import lean_settings
 )
 def test_the_options_that_a_text_may_choose_are_taken(tmp_path: Path, lakefile: str, settings: tuple[str, ...]) -> None:
     (tmp_path / "lakefile.toml").write_text(lakefile)
-    assert lean_settings(tmp_path) == settings
+    assert _lean_settings(tmp_path) == settings
 
 
 def test_a_lakefile_in_lean_is_translated_by_lake(
@@ -36,7 +36,7 @@ def test_a_lakefile_in_lean_is_translated_by_lake(
         'printf \'name = "p"\\ndefaultTargets = ["P"]\\n\\n[leanOptions]\\npp.unicode.fun = true\\n\\n'
         '[[lean_lib]]\\nname = "P"\\n\' >"$3"\n'
     )
-    assert lean_settings(tmp_path) == ()
+    assert _lean_settings(tmp_path) == ()
     assert "are not applied" in caplog.text
     lake.chmod(0o755)
-    assert lean_settings(tmp_path) == ("--pp.unicode.fun=true",)
+    assert _lean_settings(tmp_path) == ("--pp.unicode.fun=true",)
