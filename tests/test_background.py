@@ -163,7 +163,7 @@ def test_what_goes_on_although_it_was_cancelled_is_named_and_not_waited_for_for_
     background.start()
     background.call(leave_behind())
     with pytest.raises(
-        PartBroken, match=r"the thing was to end, and .*deaf \(.*test_background\.py, line \d+\) goes on"
+        PartBroken, match=r"the thing should have ended, but .*deaf \(.*test_background\.py, line \d+\) goes on"
     ):
         background.stop(ending_s=0.1)
     set_free.set()

@@ -1,4 +1,4 @@
-"""Asynchronous things for code that is not: scripts, and notebooks, whose event loop is already running."""
+"""Lets synchronous code use asynchronous parts: scripts, and notebooks, whose event loop is already running."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Background(Generic[R]):
             tasks = asyncio.all_tasks(self._began.result())
             place = where_tasks_are(tasks) or "something"
             raise PartBroken(
-                f"{self._name} was to end, and {place} goes on although it was cancelled; "
+                f"{self._name} should have ended, but {place} goes on although it was cancelled; "
                 "asyncio.CancelledError must be let through"
             )
         self._ended.result()

@@ -1,4 +1,4 @@
-"""The extras of this installation: what is missing of one, and how to get it."""
+"""The optional extras of this installation: what one of them lacks, and how to install it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several settings classes say of their fields."""
+"""Validators and metadata that the fields of several settings classes share."""
 
 from __future__ import annotations
 

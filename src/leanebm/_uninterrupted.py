@@ -1,4 +1,4 @@
-"""Work that must be done to its end."""
+"""Work that is finished even if whoever waits for it is cancelled."""
 
 from __future__ import annotations
 

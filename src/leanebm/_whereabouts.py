@@ -1,4 +1,4 @@
-"""Where code that is not ours is: what messages name when a part does what it must not."""
+"""Finds out where in a user's own code the program is, for messages about a part that misbehaves."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ def test_nothing_is_overwritten_and_what_never_began_leaves_no_file(tmp_path: Pa
         cassette.note(a=1)
     assert not (tmp_path / "new" / "a.gz").exists()
     (tmp_path / "a.gz").write_text("mine")
-    with pytest.raises(ConfigError, match="is there already"), Cassette.record(tmp_path / "a.gz"):
+    with pytest.raises(ConfigError, match="already exists"), Cassette.record(tmp_path / "a.gz"):
         pass
     assert (tmp_path / "a.gz").read_text() == "mine"
 
@@ -383,15 +383,15 @@ def rewrite(path: Path, lines: Sequence[Any]) -> None:
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (lambda path: path.write_bytes(b"theorem"), "is no cassette"),
+        (lambda path: path.write_bytes(b"theorem"), "is not a cassette"),
         (lambda path: path.unlink(), "cannot read the cassette"),
         (lambda path: rewrite(path, [{"leanebm_cassette": 2}]), "its version is 2, not 1"),
         (lambda path: rewrite(path, [{"leanebm_cassette": True}]), "its version is True, not 1"),
-        (lambda path: rewrite(path, [[1, 2]]), "is no cassette"),
-        (lambda path: rewrite(path, []), "is no cassette: it has no first line"),
-        (lambda path: path.write_bytes(b""), "is no cassette: it has no first line"),
-        (lambda path: path.write_bytes(gzip.compress(b'{"leanebm_cassette": 1')), "it has no first line"),
-        (lambda path: rewrite(path, [*lines_of(path), {"hm": 1}]), "a line that says nothing @ line"),
+        (lambda path: rewrite(path, [[1, 2]]), "is not a cassette"),
+        (lambda path: rewrite(path, []), "is not a cassette: its first line does not say"),
+        (lambda path: path.write_bytes(b""), "is not a cassette: its first line does not say"),
+        (lambda path: path.write_bytes(gzip.compress(b'{"leanebm_cassette": 1')), "its first line does not say"),
+        (lambda path: rewrite(path, [*lines_of(path), {"hm": 1}]), "neither a question nor an answer @ line"),
         (lambda path: rewrite(path, [*lines_of(path)[:1], {"ask": "open", "of": {}, "at": [1]}]), "@ line 2"),
         (lambda path: path.write_bytes(path.read_bytes()[:200] + b"x" * 50 + path.read_bytes()[250:]), "damaged"),
     ],
@@ -406,7 +406,7 @@ async def test_damage_is_told_with_its_place(tmp_path: Path, damage: Callable[[P
 async def test_more_than_is_allowed_is_not_read(tmp_path: Path) -> None:
     await recorded_search(tmp_path / "a.gz")
     assert (tmp_path / "a.gz").stat().st_size < 20_000
-    with pytest.raises(ConfigError, match="holds more than is read: 20000 bytes"):
+    with pytest.raises(ConfigError, match="holds more than 20000 bytes, the most that is read"):
         Cassette.replay(tmp_path / "a.gz", max_bytes=20_000)
 
 

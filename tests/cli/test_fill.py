@@ -97,7 +97,7 @@ def test_a_second_time_nothing_is_written_over(fill: Leanebm) -> None:
     assert fill("good.lean").exit_code == 0
     result = fill("good.lean")
     assert result.exit_code == 2
-    assert "good.filled.lean is there already" in result.stdout
+    assert "good.filled.lean already exists" in result.stdout
 
 
 def test_a_file_is_filled_in_place_if_one_wants_that(fill: Leanebm) -> None:
@@ -108,7 +108,7 @@ def test_a_file_is_filled_in_place_if_one_wants_that(fill: Leanebm) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("good.lean", "--in-place", "--output", "x.lean"), "exclude each other"),
+        (("good.lean", "--in-place", "--output", "x.lean"), "give --in-place or --output, not both"),
         (("good.lean", "part.lean", "--output", "x.lean"), "is for one file"),
     ],
 )

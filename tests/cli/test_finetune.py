@@ -40,7 +40,7 @@ def test_a_search_becomes_an_adapter_and_a_model(leanebm_command: Leanebm, made:
     assert "  - --rank: 4 in the folder, 5 now\n" in other.stderr
     assert "$." not in other.stderr
     again = leanebm_command(*made, "--merge", "runs/merged")
-    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+    assert (again.exit_code, "already exists" in again.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("toy_lean")

@@ -146,7 +146,11 @@ def test_a_part_that_was_edited_since_is_not_resumed_unless_one_insists(
         ),
         ("--search", "leader", ["'distinct_heads', 'ladder', 'limits'", "@ --search"]),
         ("--policy", "ladder_search.parts:Missing", ["cannot be imported", "@ --policy"]),
-        ("--energy-model", "ladder_search.parts:LadderScorer", ["LadderScorer is no energy model", "@ --energy-model"]),
+        (
+            "--energy-model",
+            "ladder_search.parts:LadderScorer",
+            ["LadderScorer is not an energy model", "@ --energy-model"],
+        ),
         ("--lean", "scripted:nmae=x", ["unknown setting nmae", "@ --lean"]),
     ],
 )

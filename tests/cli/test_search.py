@@ -107,7 +107,7 @@ def test_a_default_that_is_typed_is_the_same_setting(leanebm_command: Leanebm, t
     ("options", "said"),
     [
         (("--record", "tape", "--wall-s", "5"), "leave this out @ --wall-s"),
-        (("--record", "there"), "there exists already"),
+        (("--record", "there"), "there already exists"),
         (("--record", "there/tape"), "there/tape cannot be written to: "),
         (("--output", "there/run"), "there/run cannot be written to: "),
         (("--output", "done"), "add --resume to go on with that run"),

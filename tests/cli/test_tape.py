@@ -115,11 +115,11 @@ def test_a_proof_is_replayed_and_so_is_a_failure(
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (("--record", "a.gz", "--replay", "b.gz"), "exclude each other"),
+        (("--record", "a.gz", "--replay", "b.gz"), "give --record or --replay, not both"),
         (("--record", "a.gz", "--resume"), "a recording begins with the run"),
         (("--record", "a.gz", "--wall-s", "3"), "--wall-s"),
-        (("--record", "b.gz"), "exists already"),
-        (("--replay", "b.gz"), "is no cassette"),
+        (("--record", "b.gz"), "already exists"),
+        (("--replay", "b.gz"), "is not a cassette"),
         (("--replay", "c.gz"), "does not exist"),
         (("--replay", "whole.gz", "--server-url", "http://127.0.0.1:1"), "a replay asks no server"),
     ],

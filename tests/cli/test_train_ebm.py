@@ -68,7 +68,7 @@ def test_every_loss_and_normalisation_can_be_asked_for(leanebm_command: Leanebm)
 def test_widths_that_are_no_numbers_are_refused(leanebm_command: Leanebm) -> None:
     result = leanebm_command("train-ebm", "--output-dir", "h", "--hidden", "512;256")
     assert result.exit_code == 2
-    assert "'512;256' is not of the form 512,256,128" in result.stderr
+    assert "'512;256' is neither of the form 512,256,128" in result.stderr
 
 
 @pytest.mark.usefixtures("toy_lean")

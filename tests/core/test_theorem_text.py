@@ -293,7 +293,7 @@ def test_binders_stand_before_a_colon(statement: str, binders: str) -> None:
 
 
 def test_a_library_theorem_takes_no_context() -> None:
-    with pytest.raises(ValueError, match="stands for itself"):
+    with pytest.raises(ValueError, match="it cannot have a context"):
         Theorem(name="t", copy_from="Nat.add_comm", context="def f := 1")
 
 

@@ -30,7 +30,7 @@ def test_steps_that_are_no_whole_proof_make_none(pairs: tuple[object, ...]) -> N
 
 
 def test_each_tactic_has_its_state() -> None:
-    with pytest.raises(ValueError, match="2 tactics, and states for 1"):
+    with pytest.raises(ValueError, match="2 tactics, but states for 1"):
         attrs.evolve(PROOF, states=("⊢ True",))
     with pytest.raises(ValueError, match="tactics"):
         attrs.evolve(PROOF, tactics=(), states=())

@@ -142,9 +142,9 @@ def test_a_split_is_chosen_by_its_name() -> None:
     assert list(statements("by_split.json", split="test")) == ["two"]
     with pytest.raises(ConfigError, match=r"it has no split 'tset'; splits: 2 'test', 1 'valid'"):
         statements("minif2f.jsonl", split="tset")
-    with pytest.raises(ConfigError, match="no column of splits"):
+    with pytest.raises(ConfigError, match="none of its columns is known to hold splits"):
         statements("proofnet.jsonl", split="test")
-    with pytest.raises(ConfigError, match="no table"):
+    with pytest.raises(ConfigError, match="it is not a table"):
         statements("contexts.lean", split="test")
 
 
@@ -341,7 +341,7 @@ def test_columns_are_named_where_guessing_fails(tmp_path: Path) -> None:
     ("fields", "complaint"),
     [
         ({"statement": "laen"}, "it has no column 'laen' (--field statement), but 'lean'"),
-        ({"statment": "lean"}, "--field knows statement, name, header, context, split, and not 'statment'"),
+        ({"statment": "lean"}, "--field knows statement, name, header, context, split, not 'statment'"),
     ],
 )
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(
@@ -448,7 +448,7 @@ def test_lists_of_lean_and_whole_theorems_are_statements_in_text(tmp_path: Path)
         ("a.json", b"[" * 10_000, "not JSON"),
         ("a.json", b"[" * 10_000 + b"]" * 10_000, "not JSON"),
         ("a.json", b"17", "neither a JSON array nor a JSON object"),
-        ("a.json", b"[1, 2]", "something else than objects"),
+        ("a.json", b"[1, 2]", "something other than objects"),
         ("a.json", b'["\xff"]', "byte 3, in line 1, is not UTF-8"),
         ("a.lean", b"theorem t : True := sorry\n\xe9", "byte 27, in line 2, is not UTF-8"),
         ("a.csv", b"name,name\n1,2\n", "named twice"),

@@ -93,7 +93,7 @@ def test_our_own_form_is_read_in_every_format(tmp_path: Path) -> None:
         ({"state": "⊢ 1 = \ud800", "tactic": "rfl"}, "lone surrogate"),
         ({"state": "⊢ (1 = 1", "tactic": "rfl"}, "a ) is missing"),
         ({"state": "h 1 = 1\n⊢ 1 = 1", "tactic": "rfl"}, "cannot be made a statement"),
-        ({"state": "⊢ ?m.7 = 1", "tactic": "rfl"}, "cannot be written"),
+        ({"state": "⊢ ?m.7 = 1", "tactic": "rfl"}, "names that Lean cannot read back"),
     ],
 )
 def test_what_gives_no_proof_is_told_and_a_file_without_proofs_refused(

@@ -250,7 +250,7 @@ def test_cut_weights_are_refused_even_if_the_header_vouches_for_them(tmp_path: P
     data = weights_in(tmp_path).read_bytes()
     for end in (0, 4, 8, 100, len(data) // 2, len(data) - 1):
         forge(tmp_path, data[:end])
-        with pytest.raises(EnergyError, match="is no safetensors file"):
+        with pytest.raises(EnergyError, match="is not a safetensors file"):
             load_checkpoint(tmp_path)
 
 
@@ -321,7 +321,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
     saved(tmp_path)
     trace = tmp_path / "executed"
     forge(tmp_path, pickle.dumps(Payload(trace)))
-    with pytest.raises(EnergyError, match="is no safetensors file"):
+    with pytest.raises(EnergyError, match="is not a safetensors file"):
         load_checkpoint(tmp_path)
     assert not trace.exists()
 
@@ -524,7 +524,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
     ("text", "complaint"),
     [
         ("", "Expecting value: line 1 column 1"),
-        ("[]", "it is no JSON object but"),
+        ("[]", "it is not a JSON object but"),
         ("{}", "schema version null"),
         (changed(lambda d: d.update(schema_version=1)), r"schema version 1; this leanebm reads and writes 2"),
         (changed(lambda d: d.update(schema_version="1")), 'schema version "1"'),
@@ -547,7 +547,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
         (changed(lambda d: d["metrics"].update(a="1")), r"""must be float, not "1" @ \$\.metrics\['a'\]"""),
         (changed(lambda d: d["calibration"].update(energy_sd=-1.0)), r"energy_sd.*@ \$\.calibration"),
         (changed(lambda d: d["calibration"].pop("beta")), r"required field missing @ \$\.calibration\.beta"),
-        (header_to_json(HEADER, WEIGHTS).replace("0.75", "NaN"), "it holds NaN, which is no JSON"),
+        (header_to_json(HEADER, WEIGHTS).replace("0.75", "NaN"), "it holds NaN, which is not JSON"),
         (header_to_json(HEADER, WEIGHTS).replace("0.75", "1" + "0" * 400), r"\$"),
     ],
 )

@@ -108,20 +108,20 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
     "other": (lambda path: path.write_text("def x := 1"), "states no theorem"),
     "option": (
         lambda path: path.write_text("import --maxHeartbeats=7\ntheorem t : P := by\n  done\n"),
-        "imports what is no module: '--maxHeartbeats=7'",
+        "imports what cannot be the name of a module: '--maxHeartbeats=7'",
     ),
-    "path": (lambda path: path.write_text("import ../Evil\ntheorem t : P := by\n  done\n"), "no module: '../Evil'"),
+    "path": (lambda path: path.write_text("import ../Evil\ntheorem t : P := by\n  done\n"), "the name of a module: '../Evil'"),
     "nul": (
         lambda path: path.write_bytes("import «a\0b»\ntheorem t : P := by\n  done\n".encode()),
-        "imports what is no module",
+        "imports what cannot be the name of a module",
     ),
     "wide": (
         lambda path: path.write_text(f"import {'é' * 150}\ntheorem t : P := by\n  done\n", encoding="utf-8"),
-        "imports what is no module",
+        "imports what cannot be the name of a module",
     ),
     "long": (
         lambda path: path.write_text(f"import {'A' * 300}\ntheorem t : P := by\n  done\n"),
-        "imports what is no module",
+        "imports what cannot be the name of a module",
     ),
 }
 

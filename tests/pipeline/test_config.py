@@ -98,7 +98,7 @@ def test_a_toolchains_worker_may_grow_as_large_as_mathlib(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["embedded", "native", "pantograph"])
 def test_no_other_backend_may_call_itself_one_of_ours(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"a CommandBackend calls itself '{name}', which is one of ours"):
+    with pytest.raises(ConfigError, match=f"a CommandBackend calls itself '{name}', the name of one of ours"):
         read_run_config(write(tmp_path, f"[lean.backend]\nkind = 'command'\nargv = ['lean']\nname = '{name}'\n"))
 
 
@@ -200,10 +200,10 @@ def test_a_runs_folder_stands_for_its_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        ([Override("energy.beta", 1.0, "--beta")], "beta to shape.* @ --beta$"),
+        ([Override("energy.beta", 1.0, "--beta")], "beta to apply to.* @ --beta$"),
         (
             [Override("energy.beta", 1.0, "--beta"), Override("energy.device", "cuda", "--ebm-device")],
-            "beta and device to shape.* @ --beta, --ebm-device$",
+            "beta and device to apply to.* @ --beta, --ebm-device$",
         ),
         ([Override("without", ["gring"], "--without")], "did you mean 'grind'.* @ --without$"),
         (

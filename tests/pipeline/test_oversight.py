@@ -57,7 +57,7 @@ class Edits:
         ({"certificate": None}, "it says 'proved' without a certificate"),
         ({"outcome": SearchOutcome.EXHAUSTED}, "it says 'exhausted' with a certificate"),
         ({"theorem": Theorem(name="other", statement="5")}, "another theorem, 'other'"),
-        ({"certificate": None, "outcome": SearchOutcome.EXHAUSTED}, "it calls a node proved, and has no certificate"),
+        ({"certificate": None, "outcome": SearchOutcome.EXHAUSTED}, "it calls a node proved, but has no certificate"),
     ],
 )
 async def test_a_result_that_contradicts_itself_is_refused(changes: dict[str, Any], objection: str) -> None:

@@ -81,7 +81,7 @@ def test_a_scorer_is_named_by_its_module_and_given_its_settings(plugged: Any) ->
         ("no_such_module:Name", ["cannot be imported: ModuleNotFoundError"]),
         ("length_normalised:alpha", ["the settings of 'length_normalised' are written key=value", "not 'alpha'"]),
         ("cumulative:", ["the settings of 'cumulative' are written key=value"]),
-        ("plugged_parts:Steps", ["Steps is no scorer: it has no score"]),
+        ("plugged_parts:Steps", ["Steps is not a scorer: it has no score"]),
         ("plugged_parts:__name__", ["neither a class nor a function"]),
         ("plugged_parts:Broken", ["RuntimeError: no room for 1"]),
         ("fancy", ["expected one of 'breadth_first'", "or the name of a scorer as 'package.module:Name', got 'fancy'"]),
@@ -202,7 +202,7 @@ def test_a_part_that_could_not_be_built_is_refused_before_any_work(plugged: Any)
             "BestFirstSearch takes no setting widht (known here: clock)",
         ),
         (Parts(search=Part(BestFirstSearch, {"policy": 1})), "takes no setting policy"),
-        (Parts(search=plugged.Fancy), "Fancy is no search: it has no run"),
+        (Parts(search=plugged.Fancy), "Fancy is not a search: it has no run"),
         (Parts(policy=Part(ScriptedPolicy)), "ScriptedPolicy needs script"),
     ]:
         with pytest.raises(ConfigError, match="cannot be written down") as caught:
@@ -231,9 +231,9 @@ async def test_it_is_refused_before_any_work(
 
 
 def test_an_object_without_the_methods_is_refused_at_once(plugged: Any) -> None:
-    with pytest.raises(TypeError, match="Steps is no scorer: it has no score"):
+    with pytest.raises(TypeError, match="Steps is not a scorer: it has no score"):
         RunConfig(scorer=plugged.Steps(0))
-    with pytest.raises(TypeError, match="Fancy is no policy: it has no propose"):
+    with pytest.raises(TypeError, match="Fancy is not a policy: it has no propose"):
         Parts(policy=plugged.Fancy())
 
 
@@ -376,7 +376,7 @@ async def test_what_a_factory_opens_is_the_part(plugged: Any) -> None:
     async with AsyncExitStack() as stack:
         policy: Any = await enter_part(stack, FAMILIES[TacticPolicy], Part(plugged.opened), seed=1, encoder=None)
         assert policy.tactics == ("done",)
-    with pytest.raises(ConfigError, match="Steps is no energy model: it has no energies"):
+    with pytest.raises(ConfigError, match="Steps is not an energy model: it has no energies"):
         async with AsyncExitStack() as stack:
             await enter_part(stack, FAMILIES[EnergyModel], Part(plugged.Steps), seed=1)
 
@@ -397,7 +397,7 @@ def test_a_search_with_settings_is_written_and_read_back(plugged: Any) -> None:
     assert read({"parts": {"search": "best_first"}}).parts.search == Part(BestFirstSearch)
     with pytest.raises(ConfigError, match=r"unknown setting patients \(known here: patience\)"):
         read({"parts": {"search": {"kind": "plugged_parts:Patient", "patients": 3}}})
-    with pytest.raises(ConfigError, match="Steps is no search: it has no run"):
+    with pytest.raises(ConfigError, match="Steps is not a search: it has no run"):
         read({"parts": {"search": "plugged_parts:Steps"}})
 
 

@@ -102,7 +102,7 @@ def test_a_file_of_our_own_is_read_without_a_word(tmp_path: Path) -> None:
 
 
 def test_a_set_that_is_no_file_is_read_in_one_way_only(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="bundled is no file"):
+    with pytest.raises(ConfigError, match="bundled is not a file"):
         load_theorems("bundled", reading=FileReading(split="test"))
     assert load_theorems("bundled", reading=FileReading()) == load_theorems("bundled")
     path = tmp_path / "mine.txt"

@@ -234,7 +234,7 @@ async def test_misuse_is_refused_before_anything_is_written(
 ) -> None:
     record, rows = make_theorem("t1")
     async with ShardWriter(tmp_path, shard_format, run=make_run(), config=AT_ONCE) as writer:
-        with pytest.raises(ValueError, match="another run's id"):
+        with pytest.raises(ValueError, match="the id of another run"):
             await writer.write(*make_theorem("t1", run_id="run-9"))
         with pytest.raises(ValueError, match="rows of another theorem or run"):
             await writer.write(record, [attrs.evolve(rows[0], run_id="run-9")])

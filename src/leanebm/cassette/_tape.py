@@ -136,7 +136,7 @@ class Recording:
         """
         if self._left_out and self._failure is None:
             _log.warning(
-                "the recording is full: %d answers are on it and %d are not; a replay ends at the first of these",
+                "the recording is full: %d answers are on it and %d are not; a replay stops at the first of those",
                 self._answers,
                 self._left_out,
             )
@@ -182,7 +182,7 @@ class Recording:
 def _of_numpy(number: Any) -> Any:
     """A number of NumPy's or torch's, which a part of somebody's own may answer with."""
     if not hasattr(number, "item"):
-        raise TypeError(f"a cassette holds JSON values, and this is none: {shown(number)}")
+        raise TypeError(f"a cassette holds only JSON values, and this is not one: {shown(number)}")
     return number.item()
 
 
@@ -295,7 +295,7 @@ class Replay:
         except OSError as error:
             raise ConfigError(f"cannot read the cassette {self._path}: {reason(error)}") from error
         if number == 0:
-            raise ConfigError(f"{self._path} is no cassette: it has no first line that says so")
+            raise ConfigError(f"{self._path} is not a cassette: its first line does not say that it is one")
         for kept in self._kept.values():
             kept.sort(key=lambda each: each.nth)
 
@@ -307,7 +307,7 @@ class Replay:
                 try:
                     line = lines.readline(MAX_LINE_BYTES + 1)
                 except gzip.BadGzipFile as error:
-                    raise ConfigError(f"{self._path} is no cassette: {reason(error)}") from error
+                    raise ConfigError(f"{self._path} is not a cassette: {reason(error)}") from error
                 except zlib.error as error:
                     raise ConfigError(f"the cassette {self._path} is damaged: {reason(error)}") from error
                 except EOFError:
@@ -316,7 +316,9 @@ class Replay:
                     return
                 left -= len(line)
                 if left < 0 or len(line) > MAX_LINE_BYTES:
-                    raise ConfigError(f"the cassette {self._path} holds more than is read: {max_bytes} bytes")
+                    raise ConfigError(
+                        f"the cassette {self._path} holds more than {max_bytes} bytes, the most that is read"
+                    )
                 yield line
 
     def _add(self, number: int, line: bytes) -> None:
@@ -326,7 +328,7 @@ class Replay:
                 found = value.get("leanebm_cassette") if isinstance(value, dict) else None
                 if type(found) is not int or found != VERSION:
                     raise ConfigError(
-                        f"{self._path} is no cassette that this leanebm reads: its version is {shown(found)}, "
+                        f"{self._path} is not a cassette that this leanebm reads: its version is {shown(found)}, "
                         f"not {VERSION}"
                     )
                 self.about["leanebm_version"] = value.get("leanebm_version")
@@ -352,4 +354,4 @@ class Replay:
             case {"theorem": str(digest), "is": dict(content)}:
                 self._shelf["theorem", digest] = content
             case _:
-                raise ValueError("a line that says nothing")
+                raise ValueError("a line that holds neither a question nor an answer")

@@ -91,7 +91,7 @@ class Cassette:
         try:
             file = path.open("xb")
         except FileExistsError:
-            raise ConfigError(f"{path} is there already", ["remove it, or record into another file"]) from None
+            raise ConfigError(f"{path} already exists", ["remove it, or record into another file"]) from None
         with file:
             tape = Recording(file, max_bytes=max_bytes)
             try:
@@ -113,7 +113,7 @@ class Cassette:
             max_bytes: the most that is read, unpacked.
 
         Raises:
-            ConfigError: it cannot be read, is no cassette, is damaged, or holds more.
+            ConfigError: it cannot be read, is not a cassette, is damaged, or holds more.
         """
         return cls(Replay(Path(path), max_bytes=max_bytes))
 

@@ -97,7 +97,7 @@ class _Setting:
 def shared_addresses(_: click.Context, __: click.Parameter, urls: tuple[str, ...]) -> str | None:
     """An option that may be repeated, as the setting that it stands for; ``None`` where it was not given."""
     if len(urls) > 1 and any(url.startswith("file:") for url in urls):
-        raise click.BadParameter("either addresses, or one file of them")
+        raise click.BadParameter("give either addresses or one file of them, not both")
     return ",".join(urls) or None
 
 
@@ -489,7 +489,7 @@ class Tape:
     def of(cls, record: Path | None, replay: Path | None) -> Self:
         """Read what is to be replayed, if anything is."""
         if record is not None and replay is not None:
-            raise click.UsageError("--record and --replay exclude each other")
+            raise click.UsageError("give --record or --replay, not both")
         if replay is None:
             return cls(record)
         from leanebm.cassette import Cassette
@@ -517,7 +517,7 @@ class Tape:
         refuse_clock(config)
         refuse_unwritable(self.record)
         if self.record.exists():
-            raise ConfigError(f"{self.record} exists already", ["remove it, or name another file @ --record"])
+            raise ConfigError(f"{self.record} already exists", ["remove it, or name another file @ --record"])
 
     @contextmanager
     def opening(self, config: RunConfig, theorems: Sequence[Theorem]) -> Iterator[dict[str, Any]]:
@@ -526,9 +526,7 @@ class Tape:
 
         self.check(config)
         if self.cassette is not None:
-            tell(
-                f"replaying {self.replay}: nothing is asked of Lean or of a model, and what they said then is believed"
-            )
+            tell(f"replaying {self.replay}: neither Lean nor a model is asked; their recorded answers are believed")
             yield {"opening": taped(self.cassette)}
         elif self.record is not None:
             from leanebm.cassette import Cassette

@@ -40,7 +40,7 @@ def fill(*, files: tuple[Path, ...], output: Path | None, in_place: bool, as_jso
     it is, and 3 if something broke.
     """
     if in_place and output is not None:
-        raise click.UsageError("--in-place and --output exclude each other")
+        raise click.UsageError("give --in-place or --output, not both")
     if output is not None and len(files) > 1:
         raise click.UsageError("--output is for one file")
     from leanebm.cli._display import open_display

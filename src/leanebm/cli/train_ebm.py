@@ -34,7 +34,7 @@ def _widths(text: str | None) -> list[int] | None:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not of the form 512,256,128, nor none") from None
+        raise click.BadParameter(f"{text!r} is neither of the form 512,256,128 nor 'none'") from None
 
 
 @click.command(name="train-ebm")

@@ -1,4 +1,4 @@
-"""What a policy says of its answers beside the candidates: how long they waited, and whose they are."""
+"""What a policy reports beside its candidates: how long requests waited, and which weights answered."""
 
 from __future__ import annotations
 

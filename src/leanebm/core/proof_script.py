@@ -1,4 +1,4 @@
-r"""A proof as text that Lean reads: tactics one after the other, and bullets for goals that are proved apart."""
+r"""A proof as text that Lean reads: tactics one after the other, and bullets for goals that are proved separately."""
 
 from __future__ import annotations
 

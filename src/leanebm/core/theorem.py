@@ -62,7 +62,7 @@ class Theorem:
         if (self.statement is None) == (self.copy_from is None):
             raise ValueError(f"theorem {self.name!r} needs exactly one of statement and copy_from")
         if self.copy_from is not None and self.context.strip():
-            raise ValueError(f"theorem {self.name!r} is a library theorem: it stands for itself, without a context")
+            raise ValueError(f"theorem {self.name!r} is a library theorem: it cannot have a context")
 
     @classmethod
     def of(

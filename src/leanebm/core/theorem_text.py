@@ -504,7 +504,7 @@ def _obstacles(
         if command.keyword and not command.is_claim and command.holds_sorry:
             yield f"{shown(command.declared or command.keyword)} is left as sorry: a definition needs its value"
     if not commands[0].keyword and commands[0].code.strip():
-        yield f"{shown(commands[0].text)} in front of it is no command of Lean's"
+        yield f"{shown(commands[0].text)} in front of it is not a Lean command"
 
 
 def _taken_apart(claim: LeanCommand) -> tuple[str | None, list[str], str]:

@@ -83,7 +83,7 @@ def _of_split(records: Sequence[Record], shape: Shape, split: str | None) -> Seq
     if split is None:
         return records
     if "split" not in shape.columns:
-        raise BadLine("it has no column of splits that is known; name it: --field split=COLUMN")
+        raise BadLine("none of its columns is known to hold splits; name the one that does: --field split=COLUMN")
     taken = [record for record in records if _split_of(record, shape) == split]
     if not taken:
         raise BadLine(f"it has no split {shown(split)}; {_splits(records, shape)}")

@@ -128,7 +128,7 @@ def _stated(state: str) -> Theorem:
     claim = target.removeprefix("⊢").strip()
     statement = f"{' '.join(binders)} : {claim}" if binders else claim
     if "✝" in statement or "?m." in statement:
-        raise BadLine(f"it has no name, and its state shows what cannot be written: {shown(state)}")
+        raise BadLine(f"it has no name, and its state shows names that Lean cannot read back: {shown(state)}")
     levels = sorted(set(_LEVEL.findall(statement)))
     return Theorem(
         name=f"state_{hashlib.sha256(statement.encode()).hexdigest()[:12]}",

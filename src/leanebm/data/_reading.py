@@ -86,7 +86,7 @@ def _odd_character(text: str) -> str | None:
 
 def _code_problems(statement: str) -> Iterator[str]:
     if word := command_word(statement):
-        yield f"{word!r} begins a command, which is no part of a proposition"
+        yield f"{word!r} begins a command, and a proposition holds none"
     if problem := _bracket_problem(statement):
         yield problem  # and a ':=' is seen only because of it
     elif _PROOF.search(statement.rstrip()):

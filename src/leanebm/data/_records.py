@@ -279,7 +279,7 @@ def _row(value: object, example: str) -> Mapping[str, object]:
         case str():
             return {"formal_statement": value}
         case _:
-            raise BadLine(f"its array holds something else than objects such as {example}")
+            raise BadLine(f"its array holds something other than objects such as {example}")
 
 
 def _csv_rows(file: BinaryIO) -> Records:

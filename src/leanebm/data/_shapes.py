@@ -90,7 +90,7 @@ def find_shape(columns: Sequence[str], *, own: Collection[str], fields: Mapping[
 def _wrong_fields(columns: Sequence[str], fields: Mapping[str, str]) -> Iterator[str]:
     for part, name in fields.items():
         if part not in COLUMNS:
-            yield f"--field knows {', '.join(COLUMNS)}, and not {shown(part)}"
+            yield f"--field knows {', '.join(COLUMNS)}, not {shown(part)}"
         elif name not in columns:
             yield f"it has no column {shown(name)} (--field {part}), but {_listed(columns)}"
 

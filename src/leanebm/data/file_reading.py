@@ -1,4 +1,4 @@
-"""How a file of theorems or tactic pairs is to be read, where it does not tell by itself."""
+"""How to read a file of theorems or tactic pairs whose name and columns do not say it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class KnownProof:
     def __attrs_post_init__(self) -> None:
         if len(self.states) != len(self.tactics):
             raise ValueError(
-                f"{self.theorem.name!r} has {len(self.tactics)} tactics, and states for {len(self.states)}"
+                f"{self.theorem.name!r} has {len(self.tactics)} tactics, but states for {len(self.states)}"
             )
 
     @property

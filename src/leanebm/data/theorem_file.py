@@ -143,7 +143,7 @@ def write_theorems(path: str | os.PathLike[str], theorems: Iterable[Theorem]) ->
 def _read(path: Path, file_format: FileFormat, reading: FileReading, file: BinaryIO) -> TheoremFile:
     if file_format in {FileFormat.TEXT, FileFormat.LEAN}:
         if reading.fields or reading.split is not None:
-            raise BadLine("it is no table, and so has no columns or splits that could be chosen")
+            raise BadLine("it is not a table, so it has no columns or splits to choose")
         if file_format is FileFormat.TEXT:
             return _own(path, *_read_lines(file))
         return _published(path, published_in_lean(whole_text(file)))

@@ -1,4 +1,4 @@
-"""Imported before the rest of the package: says what to install where what it stands on is not there."""
+"""Imported before the rest of the package: if torch or another package is missing, says what to install."""
 
 from __future__ import annotations
 

@@ -100,12 +100,12 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"it is no JSON object but {shown_json(value)}")
+        raise TypeError(f"it is not a JSON object but {shown_json(value)}")
     return value
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no JSON")
+    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 # --- the strict converter: no unknown key, no "5" for 5, every mistake with its path -------------
@@ -268,7 +268,7 @@ def load_checkpoint(folder: Path | str, *, encoder: EncoderIdentity | None = Non
     try:
         state = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
-        raise EnergyError(f"{path} is no safetensors file: {error}.") from error
+        raise EnergyError(f"{path} is not a safetensors file: {error}.") from error
     if problems := tuple(_problems(state, header.config)):
         raise _listed(f"{path} does not hold the head that {HEADER_NAME} describes:", problems)
     head = _blank(header.config)

@@ -1,4 +1,4 @@
-"""What a worker says of whole files: where something is missing, and what it thinks of their theorems."""
+"""What a worker says about whole files: where something is missing, and what became of their theorems."""
 
 from __future__ import annotations
 

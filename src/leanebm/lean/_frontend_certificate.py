@@ -96,14 +96,12 @@ def objection(theorem: Theorem, source: str, name: str) -> CertifyRejectedReply 
         if scope_lines(front) != scope_lines(theorem.header):
             return CertifyRejectedReply("forbidden", "the text opens other namespaces than the theorem's header")
     elif _without_comments(front).split() != _without_comments(theorem.preamble).split():
-        return CertifyRejectedReply("forbidden", "the text has something else in front than the theorem")
+        return CertifyRejectedReply("forbidden", "the text begins with something other than the theorem")
     if split_binders(theorem.statement or "")[0]:
         return CertifyRejectedReply("forbidden", "binders before the statement's colon are not read here: write `∀`")
     claim = " ".join(f": {_claim_of(theorem)} :=".split())
     if not " ".join(rest.split()).startswith(claim):
-        return CertifyRejectedReply(
-            "forbidden", "the text does not state the theorem in the words that it was asked in"
-        )
+        return CertifyRejectedReply("forbidden", "the text does not state the theorem word for word")
     # The header's lines were looked at: there, a `set_option` is allowed.
     read = f"{context}\n{name}{rest}"
     if found := _RUNS_CODE.search(read):

@@ -77,7 +77,7 @@ class LibraryProof:
         """Why it may be no proof of the theorem by other means; ``said`` is what was said of its text."""
         used = await self._used(said)
         if used is None:
-            return "the proof is not printed whole, so that it cannot be seen whether it uses the theorem itself"
+            return "Lean does not print the whole proof, so nobody can see whether it uses the theorem itself"
         target = unquoted(self.theorem)
         if target in used:
             return f"the proof uses {target}, which is the theorem itself"
@@ -117,7 +117,7 @@ class LibraryProof:
             late = [name for name in new if order.get(places[name] or "", own) >= own and name not in ACCEPTED_AXIOMS]
             looked_into += len(late)
             if looked_into > _AT_MOST:
-                return f"what the proof uses rests on more than {_AT_MOST} constants, and more are not looked into"
+                return f"what the proof uses rests on more than {_AT_MOST} constants, the most that are looked into"
             printed = await self._printed(late)
             new = []
             for name in late:
@@ -146,7 +146,7 @@ class LibraryProof:
         answers = _answers(await self.process("".join(_attempt(target, name, number) for number, name in tried)))
         for number, name in enumerate(constants):
             if number not in answers:
-                return f"the proof uses {name}, and whether that says what {target} does could not be found out"
+                return f"the proof uses {name}, and it could not be found out whether that says the same as {target}"
             if answers[number] == "law" or (answers[number] == "yes" and await self._says_no_more(name, target)):
                 return f"the proof uses {name}, which says the same as {target}"
         return None

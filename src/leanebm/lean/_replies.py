@@ -278,7 +278,7 @@ def apart_reply(reply: JsonObject) -> tuple[str, ...]:
     commands = tuple(expect(reply, "commands", list))
     for command in commands:
         if not isinstance(command, str) or ERASURE_LINE.fullmatch(command) is None:
-            raise MalformedReplyError(f"{command!r} takes no attributes off a name")
+            raise MalformedReplyError(f"{command!r} does not take an attribute off a name")
     return commands
 
 

@@ -1,4 +1,4 @@
-"""Work on many things, some at a time."""
+"""Does work on many items, a few at a time."""
 
 from __future__ import annotations
 

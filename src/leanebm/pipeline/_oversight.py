@@ -143,11 +143,11 @@ class OverseenSearch:
             raise ValueError(f"it says {result.outcome.value!r} {'without' if is_proved else 'with'} a certificate")
         if claimed is None:
             if any(node.status is NodeStatus.PROVED for node in result.nodes):
-                raise ValueError("it calls a node proved, and has no certificate")
+                raise ValueError("it calls a node proved, but has no certificate")
             return None
         issued = self.certifier.issued(claimed)
         if issued is None:
-            raise ValueError("its certificate is none that the run's certifier gave")
+            raise ValueError("its certificate does not come from the run's certifier")
         if issued.theorem != theorem:
             raise ValueError(f"its certificate is for another theorem, {issued.theorem.name!r}")
         return issued

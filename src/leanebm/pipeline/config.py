@@ -163,7 +163,7 @@ class RunConfig:
         if ours is not None and type(backend) is not ours:
             # Certificates say which Lean was believed, so one must not pass for another.
             raise ValueError(
-                f"a {type(backend).__qualname__} calls itself {backend.name!r}, which is one of ours: rename it"
+                f"a {type(backend).__qualname__} calls itself {backend.name!r}, the name of one of ours: rename it"
             )
 
     @property

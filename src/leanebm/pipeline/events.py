@@ -1,4 +1,4 @@
-"""What a job reports while it works, so that how it is shown stays somebody else's business.
+"""What a job reports while it works, so that displaying it is somebody else's business.
 
 Every job reports in stages, and a stage in items done of a total. A display needs to know no more than that, and
 a new job needs no new display.

@@ -1,4 +1,4 @@
-"""Checks a part of a user's own against the contract of its kind, away from any run."""
+"""Checks a part that a user wrote against the contract of its kind, outside any run."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def check_part(table: Mapping[str, object], *, kind: str | None = None) ->
 
 def _guess(name: object) -> str:
     if not isinstance(name, str) or ":" not in name:
-        raise ConfigError(f"{name} is no package.module:Name: say of which kind it is @ --kind")
+        raise ConfigError(f"{name} is not package.module:Name: say of which kind it is @ --kind")
     factory = _factory(FAMILIES[StateScorer], name)
     fitting = [kind for kind, each in _KINDS.items() if all(hasattr(factory, method) for method in each.family.methods)]
     if len(fitting) != 1 or not isinstance(factory, type):

@@ -1,4 +1,4 @@
-"""Which parts there are to plug in, and what can be set of each."""
+"""Lists the parts that can be plugged in, with the settings of each."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Family:
         """
         if missing := [name for name in self.methods if not hasattr(part, name)]:
             name = part.__qualname__ if isinstance(part, type) else type(part).__qualname__
-            raise TypeError(f"{name} is no {self.noun}: it has no {' and no '.join(missing)}")
+            raise TypeError(f"{name} is not {self.a_noun}: it has no {' and no '.join(missing)}")
 
 
 def _best_backend(project: Path | None = None) -> LeanBackend:

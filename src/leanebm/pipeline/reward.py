@@ -64,9 +64,9 @@ class ProofReward:
     def __init__(self, config: LeanPoolConfig | None = None, *, deadline_s: float = 60.0) -> None:
         self.__name__ = "proof_reward"  # under which TRL logs it
         if not isinstance(config, LeanPoolConfig | None):
-            raise TypeError(f"which Lean is said by a LeanPoolConfig, not by {shown(config)}")
+            raise TypeError(f"expected a LeanPoolConfig, which says which Lean to use, got {shown(config)}")
         if not 0 < deadline_s < math.inf:
-            raise ValueError(f"a proof is given some seconds, not {deadline_s}")
+            raise ValueError(f"a proof needs a finite time above 0 s, not {deadline_s}")
         self._config = LeanPoolConfig.auto() if config is None else config
         self._background = LazyBackground(partial(_certifiers, self._config, deadline_s), name="the reward")
 

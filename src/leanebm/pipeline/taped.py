@@ -1,4 +1,4 @@
-"""Runs that are recorded, and runs that are replayed."""
+"""Records runs on a cassette, and replays them from one."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def find_theorems(source: str | os.PathLike[str], reading: FileReading | None = 
             raise ConfigError(f"there is no file {name}, and no theorem set of that name{close}")
         return read_theorem_file(Path(source), reading)
     if reading is not None and reading != FileReading():
-        raise ConfigError(f"{name} is no file", ["--format, --field and --split say how a file is read"])
+        raise ConfigError(f"{name} is not a file", ["--format, --field and --split say how a file is read"])
     return TheoremFile(theorems=_of_ours(name))
 
 

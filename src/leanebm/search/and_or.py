@@ -1,4 +1,4 @@
-"""Search that proves goals apart where they share nothing."""
+"""Search that proves goals separately where they share nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a search is made of its parts."""
+"""How a search is made from its parts."""
 
 from __future__ import annotations
 

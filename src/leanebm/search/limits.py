@@ -1,4 +1,4 @@
-"""Search that puts off paths which do not get on."""
+"""Search that puts off paths that make no progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is served: which connections and hosts, how many requests at once, and which of them are aborted."""
+"""Which requests are served: from which hosts, how many at once, and which of them are aborted."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no JSON")
+    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 def parse_generate(body: Mapping[str, Any], *, max_prompts: int, max_completions: int) -> GenerateRequest:

@@ -80,7 +80,7 @@ def _compare(folders: Sequence[Path], shard_format: ShardFormat[R, T]) -> None:
     for folder, other in zip(folders[1:], others, strict=True):
         if differences := first.differences(other):
             raise ConfigError(
-                f"{folders[0]} and {folder} are of unlike runs, so their results must not be merged. The first has:",
+                f"{folders[0]} and {folder} come from unlike runs, so their results must not be merged. The first has:",
                 differences,
             )
 

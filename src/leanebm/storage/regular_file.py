@@ -31,7 +31,7 @@ def open_regular(path: str | os.PathLike[str], *, max_bytes: int = MAX_DATA_BYTE
         OSError: it cannot be opened, is no regular file, or is larger than ``max_bytes``.
     """
     if "\0" in os.fspath(path):
-        raise OSError("no file has a name with a NUL character in it")
+        raise OSError("a file name cannot hold a NUL character")
     _check(os.stat(path), max_bytes)  # noqa: PTH116 - opening some devices has effects, so look first
     with open(path, "rb", opener=_open_without_waiting) as file:
         _check(os.fstat(file.fileno()), max_bytes)  # another may have taken its place

@@ -206,7 +206,7 @@ class ShardWriter(Generic[R, T]):
     def _check(self, record: R, rows: Sequence[T]) -> None:
         name = record.theorem.name
         if record.run_id != self._run.run_id:
-            raise ValueError(f"theorem {name!r} comes with another run's id than {self._run.run_id!r}")
+            raise ValueError(f"theorem {name!r} carries the id of another run than {self._run.run_id!r}")
         if not all(self._format.owns(record, row) for row in rows):
             raise ValueError(f"theorem {name!r} comes with rows of another theorem or run")
         if name in self._written or name in self._completed:

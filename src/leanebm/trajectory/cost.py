@@ -73,7 +73,7 @@ class AnytimeCurve:
         if uncounted := [record.theorem.name for record in final if getattr(record, cost) is None]:
             raise TrajectoryError(
                 f"{cost.noun} were not counted when {shown(uncounted[0])} was searched, by an older "
-                "leanebm or by a search that leaves it out: count budgets otherwise, or search again"
+                "leanebm or by a search that does not count them: count budgets in something else, or search again"
             )
         spent: dict[str, float] = {}
         for record in final:

@@ -55,9 +55,9 @@ def test_every_mistake_is_listed_with_its_row(path: Path, drawn: tuple[Conjectur
         read_conjecture_file(path)
     problems = caught.value.problems
     assert [problem.rsplit(":row ")[1] for problem in problems] == ["2", "3", "4", "4"]
-    assert "stands already in row 1" in problems[0]
+    assert "is already in row 1" in problems[0]
     assert "the name is 'mine'" in problems[1]
-    assert "stands already in row 3" in problems[2]
+    assert "is already in row 3" in problems[2]
     assert "already in the split train" in problems[3]
 
 

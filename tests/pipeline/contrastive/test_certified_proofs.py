@@ -101,4 +101,4 @@ async def test_a_proof_that_is_a_tree_is_left_out_and_told(
     summary = await SearchRun(config, theorems, tmp_path / "run", opening=opening).run()
     assert summary.totals.certified == 2
     assert [proof.theorem.name for proof in certified_proofs([tmp_path / "run"])] == ["d"]
-    assert "left out 1 certified proof whose goals were proved apart" in caplog.text
+    assert "left out 1 certified proof whose goals were proved separately" in caplog.text

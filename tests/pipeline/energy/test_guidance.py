@@ -227,7 +227,7 @@ def test_a_digest_tells_heads_apart_wherever_they_stand(folder: Path, tmp_path: 
 
 @pytest.mark.parametrize("idle", [{"beta": 0.0}, {"freeze_spectral": True}, {"device": "cuda"}])
 def test_what_shapes_a_head_is_a_mistake_without_one(idle: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=rf"no energy head for {next(iter(idle))} to shape.*--ebm-path"):
+    with pytest.raises(ValueError, match=rf"no energy head for {next(iter(idle))} to apply to.*--ebm-path"):
         EnergyConfig(**idle)
     assert EnergyConfig(path="head", **idle).path == Path("head")
 

@@ -148,7 +148,7 @@ async def test_a_file_that_lean_does_not_take_is_refused(fill: Callable[..., Any
 async def test_no_file_is_written_over(fill: Callable[..., Any], tmp_path: Path) -> None:
     output = tmp_path / "mine.lean"
     output.write_text("mine")
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         await fill("theorem a : 1 := by sorry\n", output=output)
     assert output.read_text() == "mine"
 

@@ -148,7 +148,7 @@ async def test_an_adapter_that_draws_all_states_together_raises_the_alarm(
 async def test_unlikelihood_without_refused_tactics_is_an_error(
     tiny: Path, write_pairs: Any, tmp_path: Path, run_of: Any
 ) -> None:
-    with pytest.raises(ConfigError, match="no tactic that Lean refused"):
+    with pytest.raises(ConfigError, match="no refused tactic to unlearn"):
         await run_of(tiny, write_pairs(), tmp_path / "none", unlikelihood=1.0).run()
 
 

@@ -40,7 +40,7 @@ def test_the_same_texts_make_the_same_model(tmp_path: Path) -> None:
 
 def test_a_model_is_never_written_over(tmp_path: Path) -> None:
     fresh_model(tmp_path / "fresh", TEXTS, SMALL)
-    with pytest.raises(ConfigError, match="holds a model already"):
+    with pytest.raises(ConfigError, match="already holds a model"):
         fresh_model(tmp_path / "fresh", TEXTS, SMALL)
 
 

@@ -132,7 +132,7 @@ def test_what_is_held_out_has_a_state_of_its_own(write_pairs: Any) -> None:
     for step in steps:
         step["state"] = "⊢ the same"
     pairs.write_text("".join(json.dumps(step) + "\n" for step in steps))
-    with pytest.raises(ConfigError, match="every state of every theorem"):
+    with pytest.raises(ConfigError, match="each theorem shares all of its states"):
         read(pairs=(pairs,))
 
 

@@ -29,5 +29,5 @@ async def test_a_merged_model_answers_as_the_adapter_does(
     assert info.prompt_formats == {"": "state_comment"}
     assert candidates[0].tactic == candidates[1].tactic
     assert candidates[0].log_prob == pytest.approx(candidates[1].log_prob, abs=1e-4)
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         merge_adapter(tiny, folder / "adapter", merged)

@@ -159,7 +159,7 @@ async def test_files_hold_what_the_table_holds(run: Path, tmp_path: Path, table:
 
 async def test_what_cannot_be_written_is_refused(run: Path, tmp_path: Path) -> None:
     results = Results(run)
-    with pytest.raises(ConfigError, match="hold lists, which CSV cannot"):
+    with pytest.raises(ConfigError, match="columns of lists, which CSV cannot hold"):
         results.write("chat", tmp_path / "a.csv")
     with pytest.raises(ConfigError, match="no suffix that says how"):
         results.write("chat", tmp_path / "a.txt")

@@ -149,6 +149,6 @@ def _problems(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
         if row["name"] != conjecture.name:
             yield number, f"the name is {row['name']!r}, but the statement's is {conjecture.name!r}"
         if (first := first_use.setdefault(conjecture.name, number)) != number:
-            yield number, f"the statement stands already in row {first}"
+            yield number, f"the statement is already in row {first}"
         if split_of.setdefault(conjecture.skeleton, row["split"]) != row["split"]:
             yield number, f"its skeleton is already in the split {split_of[conjecture.skeleton]}"

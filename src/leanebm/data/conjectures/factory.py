@@ -65,7 +65,7 @@ class ConjectureFactory:
         self._skeletons: Counter[str] = Counter()
         self._splits: dict[str, ConjectureSplit] = {}
         if problems := list(self._problems()):
-            raise ConfigError("no conjectures can be made like this", problems)
+            raise ConfigError("no conjectures can be made with these settings", problems)
 
     __repr__ = named_repr("names", "seed")
 

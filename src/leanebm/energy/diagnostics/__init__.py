@@ -1,7 +1,7 @@
 """Whether an energy head is any good, and if not, why.
 
 Every figure is a pure function of numpy arrays; none needs torch, a model or Lean. :func:`diagnose` measures them
-all, :data:`ALARMS` look for known illnesses, and :class:`PromotionGate` decides whether the head may steer a
+all, :data:`ALARMS` look for known faults, and :class:`PromotionGate` decides whether the head may steer a
 search.
 """
 

@@ -192,7 +192,7 @@ def _histogram(states: Table) -> Plot | None:
     return _draw(
         "On the path and off it",
         f"Energies of {what}, each side scaled to the same area. The further apart, the better; two peaks in the same "
-        "place are a head that knows nothing.",
+        "place mean that the head knows nothing.",
         f"{what}: on the path {len(on)} states with mean {on.mean():.2f} and standard deviation {on.std():.2f}, "
         f"off it {len(off)} with mean {off.mean():.2f} and standard deviation {off.std():.2f}",
         paint,

@@ -1,4 +1,4 @@
-"""How much of the head's skill a ruler would have, too.
+"""How much of what the head can do a ruler could do as well.
 
 Off-path states are often longer (or shorter) than on-path ones. A head that has learnt only that is worthless
 where it matters, and its accuracy looks fine. The ruler is the best linear score of log characters, goals and

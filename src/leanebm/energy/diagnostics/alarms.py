@@ -1,4 +1,4 @@
-"""Known ways for an energy head to be ill, each with its sign, its likely cause and what to do about it.
+"""Known faults of energy heads, each with its sign, its likely cause and what to do about it.
 
 A rule looks at measured figures only. On a figure that nobody measured it stays silent.
 """

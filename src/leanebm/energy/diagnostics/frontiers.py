@@ -50,7 +50,7 @@ class FrontierSet:
         count = int(self.size.sum())
         columns = (self.energy, self.path_log_prob, self.depth, self.is_on_path, self.shape)
         if len(self.theorem) != len(self.size) or any(len(column) != count for column in columns):
-            raise ValueError(f"{len(self.size)} snapshots of together {count} nodes, but a column is of another length")
+            raise ValueError(f"{len(self.size)} snapshots with {count} nodes in all, but a column has another length")
         if not np.isfinite(self.energy).all():
             raise ValueError("an energy is not finite; a head that cannot score a state must say so, not guess")
 

@@ -1,4 +1,4 @@
-"""Everything that is known of how good a head is: measured, judged, and kept beside it."""
+"""Everything that is known about how good a head is: measured, judged, and kept beside it."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class HeadReport:
             return _json.structure(document, cls)
         except Exception as error:
             problems = "\n".join(f"  - {problem}" for problem in transform_error(error, path="$"))
-            raise EnergyError(f"{path} is no diagnosis that this leanebm wrote:\n{problems}") from error
+            raise EnergyError(f"{path} is not a diagnosis that this leanebm could have written:\n{problems}") from error
 
 
 def diagnose(

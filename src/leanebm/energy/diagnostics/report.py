@@ -135,5 +135,5 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Table:
     except (OSError, pa.ArrowException) as error:
         raise EnergyError(f"{path} cannot be read as Parquet: {error}. Train again, or move it away.") from error
     if missing := [name for name in wanted if name not in table.column_names]:
-        raise EnergyError(f"{path} has no column {missing[0]!r}: no leanebm wrote it. Move it away.")
+        raise EnergyError(f"{path} has no column {missing[0]!r}: leanebm did not write it. Move it away.")
     return {name: table.column(name).to_numpy() for name in table.column_names}

@@ -1,4 +1,4 @@
-"""What came out of a training."""
+"""What a training of an energy head produced."""
 
 from __future__ import annotations
 

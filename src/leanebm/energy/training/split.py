@@ -112,7 +112,7 @@ def hold_apart(training: Iterable[ContrastiveGroup], validation: Iterable[Contra
     if not kept:
         raise EnergyError(
             f"each of the {len(tidy.groups)} training groups shares its theorem or a state with validation, so none "
-            "is left to train on. They resemble one another too closely: give more theorems, or of other modules."
+            "is left to train on. Give more theorems, or theorems of other modules."
         )
     apart = tuple(_without(group, known) for group in kept)
     return GroupSplit(

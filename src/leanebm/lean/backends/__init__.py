@@ -1,4 +1,4 @@
-"""The ways to come by a Lean worker. All of them speak one protocol."""
+"""The kinds of Lean worker that there are. All of them speak one protocol."""
 
 from leanebm.lean.backends.command import CommandBackend
 from leanebm.lean.backends.embedded import EmbeddedBackend

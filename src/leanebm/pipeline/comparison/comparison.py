@@ -80,7 +80,7 @@ class DepthComparison:
 
 @attrs.frozen(kw_only=True)
 class RunComparison:
-    """An experiment beside its baseline, on the theorems of which both say something."""
+    """An experiment beside its baseline, on the theorems that both searched to an end."""
 
     baseline: Path = attrs.field(converter=Path)
     experiment: Path = attrs.field(converter=Path)
@@ -165,7 +165,7 @@ def compare_runs(
     if not known:
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared:",
-            ["there is no theorem of which both say something; search again what broke, with --resume"],
+            ["there is no theorem that both searched to an end; search those that broke again, with --resume"],
         )
     curves = [AnytimeCurve.of(chain.from_iterable(pair[side] for pair in known.values()), cost) for side in (0, 1)]
     chosen = _budgets(budgets, curves, _latest(before), cost)

@@ -68,7 +68,7 @@ def _proofs(trajectory: Trajectory) -> Iterator[KnownProof]:
             trees += 1
     if trees:
         _log.warning(
-            "%s: left out %s whose goals were proved apart: no one path of steps led to it",
+            "%s: left out %s whose goals were proved separately: it is not one path of steps",
             trajectory.path,
             counted(trees, "certified proof"),
         )

@@ -63,7 +63,7 @@ class EnergyConfig:
         idle = [name for name in ("beta", "freeze_spectral", "device") if getattr(self, name) != fields[name].default]
         if self.path is None and idle:
             raise ValueError(
-                f"there is no energy head for {' and '.join(idle)} to shape: name the folder of one "
+                f"there is no energy head for {' and '.join(idle)} to apply to: name the folder of one "
                 "(--ebm-path, or path in the settings)"
             )
 

@@ -1,1 +1,1 @@
-"""Filling what a file of Lean leaves out."""
+"""Filling in what a Lean file leaves out."""

@@ -73,7 +73,7 @@ class FillRun:
         """
         file = LeanFile.read(self._path)
         if not self._in_place and self._output.exists():
-            raise ConfigError(f"{self._output} is there already: move it away, or name another file with --output")
+            raise ConfigError(f"{self._output} already exists: move it away, or name another file with --output")
         if (objection := _objection_to_output(self._output)) is not None:
             raise ConfigError(f"cannot write {self._output}: {objection}")
         config = attrs.evolve(self._config, lean=self._config.lean.over(file.imports))

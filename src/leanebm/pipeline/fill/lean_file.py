@@ -1,4 +1,4 @@
-"""A file of Lean as people have it, and changes to it that leave every other byte as it was."""
+"""A Lean file as people write it, and changes to it that leave every other byte as it was."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def refuse_odd_imports(path: Path, imports: Sequence[str]) -> None:
         ConfigError: it does.
     """
     if wrong := [name for name in imports if not _is_module(name)]:
-        raise ConfigError(f"{path} imports what is no module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}")
+        raise ConfigError(
+            f"{path} imports what cannot be the name of a module: {', '.join(map(shown, wrong[:_SHOWN_IMPORTS]))}"
+        )
 
 
 def _is_module(name: str) -> bool:

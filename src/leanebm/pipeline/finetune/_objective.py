@@ -1,4 +1,4 @@
-"""What a step pulls at: likely tactics of proofs, and unlikely ones of those that Lean refused.
+"""What a training step changes: tactics of proofs become likelier, tactics that Lean refused less likely.
 
 Shapes: ``B`` sequences, ``T`` their padded width, ``K`` the longest completion.
 """

@@ -111,7 +111,7 @@ class FinetuneRun:
         )
         if config.unlikelihood and not lessons.training.rejected:
             raise ConfigError(
-                "there is no tactic that Lean refused to unlearn:",
+                "there is no refused tactic to unlearn:",
                 ["give runs of a search @ RUN, or leave it out @ --unlikelihood"],
             )
         return lessons

@@ -69,7 +69,7 @@ def fresh_model(folder: str | os.PathLike[str], texts: Iterable[str], config: Fr
     """
     folder, config = Path(folder), config or FreshModelConfig()
     if (folder / "config.json").exists():
-        raise ConfigError(f"{folder} holds a model already: name another folder, or delete it")
+        raise ConfigError(f"{folder} already holds a model: name another folder, or delete it")
     folder.mkdir(parents=True, exist_ok=True)
     size = _write_tokenizer(folder, texts, config.vocabulary)
     shape = LlamaConfig(

@@ -159,7 +159,7 @@ def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[s
     alone = set().union(*(owner for owner in owners.values() if len(owner) == 1))
     lowest = next((claim for claim in claims[:-1] if claim in alone), None)
     if lowest is None:
-        raise ConfigError("every state of every theorem is another one's, too, so none can be held out: give more")
+        raise ConfigError("each theorem shares all of its states with others, so none can be held out: give more")
     return lambda claim: claim == lowest or (claim != claims[-1] and _position(claim, seed) < fraction)
 
 

@@ -67,7 +67,7 @@ def require_vacant(output: Path) -> None:
         ConfigError: there is something already.
     """
     if output.exists():
-        raise ConfigError(f"{output} is there already: name a new folder for the merged model, or delete that one")
+        raise ConfigError(f"{output} already exists: name a new folder for the merged model, or delete that one")
 
 
 def _own_dtype(model: Path) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""The tables that runs can be had as, and their columns."""
+"""The tables that results can be read as, and their columns."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class Results:
                 f"{path} has no suffix that says how to write it", [f"choose one of {', '.join(_WRITERS)}"]
             )
         if suffix == ".csv" and any(pa.types.is_nested(field.type) for field in schema_of(table)):
-            raise ConfigError(f"{table.value} has columns that hold lists, which CSV cannot: write .jsonl or .parquet")
+            raise ConfigError(f"{table.value} has columns of lists, which CSV cannot hold: write .jsonl or .parquet")
         if table is ResultTable.PAIRS and suffix == ".jsonl":
             pairs = [pair for proof in certified_proofs(self.paths) for pair in proof.pairs]
             write_tactic_pairs(path, pairs)

@@ -289,7 +289,7 @@ async def test_stopping_it_does_not_wait_for_completions() -> None:
         encoding = asyncio.create_task(scheduler.embed([text()]))
         await until(lambda: scheduler.statistics["waiting_texts"] == 1)
     for task in (endless, queued, encoding):
-        with pytest.raises(PolicyError, match="put away"):
+        with pytest.raises(PolicyError, match="the model was closed"):
             await task
 
 

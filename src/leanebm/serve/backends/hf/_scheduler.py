@@ -141,7 +141,7 @@ class Scheduler:
                         await self._step(adapter)
         finally:
             running = [job for group in self._groups.values() for job in group.jobs]
-            _fail([*running, *self._prompts, *self._texts], PolicyError("the model was put away"))
+            _fail([*running, *self._prompts, *self._texts], PolicyError("the model was closed"))
 
     async def _answers(self, jobs: Sequence[PromptJob | TextJob]) -> None:
         self._wake.set()

@@ -93,7 +93,9 @@ class SampledSequence:
             ValueError: it has not ended.
         """
         if math.isnan(self._tokens[-1].log_prob):
-            raise PolicyError("the model's logits are not finite: its weights or its number format are unfit")
+            raise PolicyError(
+                "the model's logits are not finite: its weights are damaged, or too large for its number format"
+            )
         if self._ending is None:
             raise ValueError("the sequence has not ended")
         return Completion(
