@@ -8,7 +8,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leanebm._shown import around, counted, fitting_repr, named_repr, one_line, printable, reason, shown, shown_json
+from leanebm._shown import (
+    around,
+    counted,
+    fitting_repr,
+    listed,
+    named_repr,
+    one_line,
+    printable,
+    reason,
+    shown,
+    shown_json,
+)
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1.5, "a", [1, "b"], {"k": [None]}, 10**30])
@@ -25,6 +36,11 @@ def test_what_is_endless_is_cut() -> None:
         assert len(shown(value)) < 500
         assert len(shown_json(value)) < 500
     assert shown(1 << 10**6) == "a number of 1000001 bits"
+
+
+def test_a_list_names_the_first_and_counts_the_rest() -> None:
+    assert listed(["a", "b", "c"], 3) == "'a', 'b', 'c'"
+    assert listed(["a", "b", "c"], 1) == "'a' and 2 more"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, Final, final
 
 import attrs
@@ -106,6 +106,12 @@ def how_many(items: Sized) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 node``, ``1,204 nodes``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[object], most: int) -> str:
+    """``'a', 'b' and 12 more``: the first ``most`` of the names, as messages show them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(map(shown, names[:most]))}{more}"
 
 
 def cut(text: str, most: int) -> str:

@@ -110,7 +110,10 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: path.write_text("import --maxHeartbeats=7\ntheorem t : P := by\n  done\n"),
         "imports what cannot be the name of a module: '--maxHeartbeats=7'",
     ),
-    "path": (lambda path: path.write_text("import ../Evil\ntheorem t : P := by\n  done\n"), "the name of a module: '../Evil'"),
+    "path": (
+        lambda path: path.write_text("import ../Evil\ntheorem t : P := by\n  done\n"),
+        "the name of a module: '../Evil'",
+    ),
     "nul": (
         lambda path: path.write_bytes("import «a\0b»\ntheorem t : P := by\n  done\n".encode()),
         "imports what cannot be the name of a module",

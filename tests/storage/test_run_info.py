@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from leanebm.storage import RunInfo
+from leanebm.storage import RunInfo, differences_from_folder
 
 
 def test_runs_of_the_same_settings_may_share_a_trajectory(make_run: Callable[..., RunInfo]) -> None:
@@ -27,3 +27,12 @@ def test_every_difference_is_told_with_its_path(make_run: Callable[..., RunInfo]
 def test_a_list_is_what_a_tuple_becomes_in_json(make_run: Callable[..., RunInfo]) -> None:
     first = make_run()
     assert first.differences(attrs.evolve(first, config={**first.config, "imports": ["Init"]})) == []
+
+
+def test_what_a_folder_keeps_is_named_with_both_values() -> None:
+    kept = {"trainer": {"seed": 0, "loss": "margin", "hidden": [1, 2]}, "data": "abc"}
+    now = {"trainer": {"seed": 1, "loss": "margin", "hidden": (1, 2), "new": True}, "data": "abc"}
+    assert differences_from_folder(kept, now) == [
+        "$.trainer.new: None in the folder, True now",
+        "$.trainer.seed: 0 in the folder, 1 now",
+    ]

@@ -461,18 +461,12 @@ def engine_options(command: C) -> C:
             engine = RayEngine(address=ray_address, expected_s=expected_s, lease_s=lease_s)
         return command(engine=engine, **parameters)
 
-    decorated: Any = with_engine
-    for option in reversed(_ENGINE):
-        decorated = option(decorated)
-    return cast("C", decorated)
+    return cast("C", _with(with_engine, _ENGINE))
 
 
 def tape_options(command: C) -> C:
     """Add ``--record`` and ``--replay``; above :func:`run_options`, which gives the command them as one ``tape``."""
-    decorated: Any = command
-    for option in reversed(_TAPE):
-        decorated = option(decorated)
-    return cast("C", decorated)
+    return cast("C", _with(command, _TAPE))
 
 
 @final
@@ -584,10 +578,7 @@ def reading_options(command: C) -> C:
         chosen = None if file_format is None else FileFormat(file_format)
         return command(reading=FileReading(format=chosen, fields=_fields(field), split=split), **parameters)
 
-    decorated: Any = with_reading
-    for option in reversed(_READING):
-        decorated = option(decorated)
-    return cast("C", decorated)
+    return cast("C", _with(with_reading, _READING))
 
 
 def _fields(given: tuple[str, ...]) -> dict[str, str]:
@@ -637,9 +628,8 @@ def arm_options(command: C) -> C:
         return command(arms=arms, **parameters)
 
     help_ = "An arm: its name, and the options of `search` that are its own, in quotes. May be repeated."
-    decorated: Any = _with_settings(with_arms, settings)
     option = click.option("--arm", required=True, multiple=True, metavar="NAME=OPTIONS", help=help_)
-    return cast("C", option(decorated))
+    return cast("C", option(_with_settings(with_arms, settings)))
 
 
 def _name_settings(config_file: Path | None) -> None:
@@ -663,10 +653,8 @@ def _parsed(name: str, options: str, settings: tuple[_Setting, ...]) -> dict[_Se
     is typed.
     """
     settings = tuple(setting for setting in settings if setting.envvar is None)
-    decorated: Any = lambda **given: given  # noqa: E731 - the command that hands back what it is given
-    for setting in reversed(settings):
-        decorated = setting.decorate(decorated)
-    command = click.command(f"--arm {name}", add_help_option=False)(decorated)
+    returning = _with(lambda **given: given, [setting.decorate for setting in settings])
+    command = click.command(f"--arm {name}", add_help_option=False)(returning)
     try:
         given = command.main(shlex.split(options), prog_name=f"--arm {name}", standalone_mode=False)
     except ValueError as error:  # a quote that is not closed
@@ -697,10 +685,16 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
     return decorate
 
 
+def _with(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
+    """``command`` under all these decorators, the first one outermost, so that ``--help`` lists it first."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def _with_settings(command: Any, settings: tuple[_Setting, ...]) -> Any:
     """``command``, with an option per setting and with ``--config``."""
-    for setting in reversed(settings):
-        command = setting.decorate(command)
+    command = _with(command, [setting.decorate for setting in settings])
     path = click.Path(path_type=Path)
     help_ = "Settings in TOML, or the folder of a run that was made with them; options given here outweigh them."
     return click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(command)

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from leanebm._shown import shown
+from leanebm._shown import listed, shown
 
 __all__ = [
     "ERASURE_LINE",
@@ -494,8 +494,7 @@ def _obstacles(
     if not claims:
         yield STATES_NOTHING
     if len(open_claims) > 1:
-        names = ", ".join(shown(claim.declared or claim.keyword) for claim in open_claims[:_NAMED])
-        names += f" and {len(open_claims) - _NAMED} more" if len(open_claims) > _NAMED else ""
+        names = listed([claim.declared or claim.keyword for claim in open_claims], _NAMED)
         yield f"it leaves more than one theorem to prove ({names}); write them into a .lean file, or give one of them"
     for claim in open_claims[:_NAMED]:
         if is_in_mutual_block(commands, commands.index(claim)):

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from leanebm._shown import shown
+from leanebm._shown import listed, shown
 from leanebm.data._reading import BadLine
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -102,5 +102,4 @@ def _is_own(columns: Sequence[str], own: Collection[str]) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(map(shown, names[:_SHOWN]))}{more}" if names else "no columns"
+    return listed(names, _SHOWN) if names else "no columns"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import attrs
 from attrs.validators import ge, gt
@@ -28,11 +28,9 @@ from leanebm.core import (
 from leanebm.core.proof_script import on_goal
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.events import LogObserver, Observer
+from leanebm.pipeline.events import LogObserver
 from leanebm.pipeline.search.proof_run import attempt, theorem_of
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-
-T = TypeVar("T")
+from leanebm.pipeline.workbench import Workbench, open_workbench
 
 
 @attrs.frozen(kw_only=True)
@@ -242,13 +240,7 @@ def _shown_certificate(certificate: Certificate) -> dict[str, Any]:
 # --- the Model Context Protocol ---------------------------------------------------------------------
 
 
-async def serve_mcp(
-    config: RunConfig,
-    *,
-    limits: ServiceLimits | None = None,
-    observer: Observer | None = None,
-    opening: WorkbenchOpener = open_workbench,
-) -> None:
+async def serve_mcp(config: RunConfig, *, limits: ServiceLimits | None = None) -> None:
     """Serve proofs to an MCP client over standard input and output, until it hangs up.
 
     Lean is started at once, while the client says hello; a tool waits for it.
@@ -258,70 +250,17 @@ async def serve_mcp(
     """
     with extra_needed("mcp", "a server of the Model Context Protocol"):
         from mcp.server.mcpserver import MCPServer
-        from mcp.server.mcpserver.exceptions import ToolError
 
-    ready: asyncio.Future[ProofService] = asyncio.get_running_loop().create_future()
-    leave = asyncio.Event()
-
-    async def hold() -> None:
-        try:
-            async with (
-                opening(config, observer or LogObserver()) as bench,
-                ProofService.over(bench, config, limits) as service,
-            ):
-                ready.set_result(service)
-                await leave.wait()
-        except LeanEbmError as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
-            ready.exception()  # every tool tells it
-
-    async def told(work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return await work
-        except LeanEbmError as error:
-            raise ToolError(str(error)) from error
-
-    async def service() -> ProofService:
-        return await told(_waited_for(ready))
-
+    tools = _Tools()
     server = MCPServer("leanebm", version=version("leanebm"), instructions=_INSTRUCTIONS, log_level="WARNING")
-
-    async def open(statement: str, header: str = "", context: str = "") -> dict[str, Any]:  # noqa: A001
-        """Open a proof of a Lean 4 statement. Answers a session and its first state (number 0) with its goals."""
-        return await told((await service()).open(statement, header, context))
-
-    async def step(session: int, state: int, tactic: str, goal: int = 0) -> dict[str, Any]:
-        """Run one tactic on a state of a session. The state stays: try others on it, or go on from the new one.
-
-        When the outcome is "finished", hand the answer's tactics to certify.
-        """
-        return await told((await service()).step(session, state, tactic, goal))
-
-    async def close(session: int) -> dict[str, Any]:
-        """Close a session that is not needed any more."""
-        return await told((await service()).close(session))
-
-    async def prove(
-        statement: str, header: str = "", context: str = "", max_expansions: int | None = None
-    ) -> dict[str, Any]:
-        """Search for a proof of a Lean 4 statement. It is certified if one is found."""
-        return await told((await service()).prove(statement, header, context, max_expansions))
-
-    async def certify(statement: str, tactics: list[str], header: str = "", context: str = "") -> dict[str, Any]:
-        """Have Lean's kernel check a whole proof from its text. Only "certified": true means that it is proved."""
-        return await told((await service()).certify(statement, tactics, header, context))
-
-    for tool in (open, step, close, prove, certify):
+    for tool in (tools.open, tools.step, tools.close, tools.prove, tools.certify):
         server.add_tool(tool)
     async with asyncio.TaskGroup() as tasks:
-        holding = tasks.create_task(hold())
+        holding = tasks.create_task(tools.hold(config, limits))
         try:
             await server.run_stdio_async()
         finally:
-            leave.set()
-            if not ready.done():
+            if not tools.leave():
                 holding.cancel()
 
 
@@ -331,5 +270,64 @@ _INSTRUCTIONS = (
 )
 
 
-async def _waited_for(ready: asyncio.Future[T]) -> T:
-    return await asyncio.shield(ready)  # a tool that is cancelled must not cancel it for the others
+@final
+class _Tools:
+    """The tools that a client sees, with their descriptions. Each waits until the service is open."""
+
+    def __init__(self) -> None:
+        self._ready: asyncio.Future[ProofService] = asyncio.get_running_loop().create_future()
+        self._left = asyncio.Event()
+
+    async def hold(self, config: RunConfig, limits: ServiceLimits | None) -> None:
+        """Open the service, and close it after :meth:`leave`. Where it does not open, every tool says why."""
+        try:
+            async with (
+                open_workbench(config, LogObserver()) as bench,
+                ProofService.over(bench, config, limits) as service,
+            ):
+                self._ready.set_result(service)
+                await self._left.wait()
+        except LeanEbmError as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+            self._ready.exception()  # nobody may ask for it, and asyncio would complain
+
+    def leave(self) -> bool:
+        """Have the service closed; ``False`` where it is still being opened."""
+        self._left.set()
+        return self._ready.done()
+
+    async def open(self, statement: str, header: str = "", context: str = "") -> dict[str, Any]:
+        """Open a proof of a Lean 4 statement. Answers a session and its first state (number 0) with its goals."""
+        return await self._ask(lambda service: service.open(statement, header, context))
+
+    async def step(self, session: int, state: int, tactic: str, goal: int = 0) -> dict[str, Any]:
+        """Run one tactic on a state of a session. The state stays: try others on it, or go on from the new one.
+
+        When the outcome is "finished", hand the answer's tactics to certify.
+        """
+        return await self._ask(lambda service: service.step(session, state, tactic, goal))
+
+    async def close(self, session: int) -> dict[str, Any]:
+        """Close a session that is not needed any more."""
+        return await self._ask(lambda service: service.close(session))
+
+    async def prove(
+        self, statement: str, header: str = "", context: str = "", max_expansions: int | None = None
+    ) -> dict[str, Any]:
+        """Search for a proof of a Lean 4 statement. It is certified if one is found."""
+        return await self._ask(lambda service: service.prove(statement, header, context, max_expansions))
+
+    async def certify(self, statement: str, tactics: list[str], header: str = "", context: str = "") -> dict[str, Any]:
+        """Have Lean's kernel check a whole proof from its text. Only "certified": true means that it is proved."""
+        return await self._ask(lambda service: service.certify(statement, tactics, header, context))
+
+    async def _ask(self, question: Callable[[ProofService], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        from mcp.server.mcpserver.exceptions import ToolError
+
+        try:
+            # A tool that is cancelled must not cancel the opening for the others.
+            return await question(await asyncio.shield(self._ready))
+        except LeanEbmError as error:
+            raise ToolError(str(error)) from error

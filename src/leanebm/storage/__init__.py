@@ -10,7 +10,7 @@ from leanebm.storage.atomic_file import (
 )
 from leanebm.storage.merge import merge_shards
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
-from leanebm.storage.run_info import RunInfo, settings_differences, settings_leaves
+from leanebm.storage.run_info import RunInfo, differences_from_folder, settings_differences, settings_leaves
 from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards, shard_paths
 from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig, refuse_unlike
 
@@ -25,6 +25,7 @@ __all__ = [
     "ShardWriter",
     "ShardWriterConfig",
     "StoredRecord",
+    "differences_from_folder",
     "is_wrong_place",
     "merge_shards",
     "not_written",

@@ -43,6 +43,16 @@ def settings_differences(ours: Mapping[str, object], theirs: Mapping[str, object
     ]
 
 
+def differences_from_folder(kept: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One phrase per setting that a folder keeps and that differs, such as ``$.seed: 0 in the folder, 1 now``."""
+    theirs, ours = dict(settings_leaves("$", kept)), dict(settings_leaves("$", now))
+    return [
+        f"{path}: {theirs.get(path)!r} in the folder, {ours.get(path)!r} now"
+        for path in sorted({*theirs, *ours})
+        if theirs.get(path) != ours.get(path)
+    ]
+
+
 @attrs.frozen(kw_only=True)
 class RunInfo:
     """One invocation that searched theorems and wrote down what it found."""

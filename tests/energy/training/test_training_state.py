@@ -36,15 +36,6 @@ def test_a_new_training_has_no_best_yet(tmp_path: Path) -> None:
     assert TrainingState.load(tmp_path / "state") == (fresh, {})
 
 
-def test_settings_that_differ_are_named_with_both_values() -> None:
-    now = {"trainer": {"seed": 1, "loss": "margin", "hidden": (1, 2), "new": True}, "data": "abc"}
-
-    assert STATE.differences(now) == (
-        "$.trainer.new: None in the folder, True now",
-        "$.trainer.seed: 0 in the folder, 1 now",
-    )
-
-
 @pytest.mark.parametrize(
     "metadata",
     [

@@ -37,7 +37,7 @@ from leanebm.energy.training.metrics_log import (
 )
 from leanebm.energy.training.result import TrainingResult
 from leanebm.errors import EnergyError
-from leanebm.storage import remove_scratch
+from leanebm.storage import differences_from_folder, remove_scratch
 
 _STATE_NAME: Final = "training_state.safetensors"
 
@@ -120,8 +120,7 @@ class TrainingRun:
         self._save_state()  # from now on the folder is this training's
 
     def _restore(self, state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
-        differences = state.differences(self._settings)
-        if differences:
+        if differences := differences_from_folder(state.settings, self._settings):
             raise EnergyError(
                 f"{self._folder} holds a training with other settings or data, so this one cannot go on there. To "
                 "keep that head, train into another folder; to begin again here, delete this one; to go on with that "

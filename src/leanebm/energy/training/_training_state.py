@@ -14,7 +14,7 @@ from cattrs.preconf.json import make_converter
 from torch import Tensor
 
 from leanebm.errors import EnergyError
-from leanebm.storage import settings_leaves, write_atomically
+from leanebm.storage import write_atomically
 
 SCHEMA_VERSION: Final = 1
 
@@ -97,12 +97,3 @@ class TrainingState:
                 "Finish the training with the leanebm that began it."
             )
         return state, tensors
-
-    def differences(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """One phrase per setting that differs, such as ``$.trainer.seed: 0 in the folder, 1 now``."""
-        theirs, ours = dict(settings_leaves("$", self.settings)), dict(settings_leaves("$", settings))
-        return tuple(
-            f"{path}: {theirs.get(path)!r} in the folder, {ours.get(path)!r} now"
-            for path in sorted({*theirs, *ours})
-            if theirs.get(path) != ours.get(path)
-        )

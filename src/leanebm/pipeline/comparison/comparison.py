@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from leanebm._shown import fitting_repr, how_many, shown
+from leanebm._shown import fitting_repr, how_many, listed, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline.search.summary import expansions_allowed, is_remembered
 from leanebm.storage import RunInfo
@@ -236,10 +236,7 @@ def _check(before: Trajectory, after: Trajectory, differences: Sequence[str]) ->
 
 
 def _few(what: str, names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return [f"{what} {', '.join(map(shown, names[:_MOST_LISTED]))}{more}"]
+    return [f"{what} {listed(names, _MOST_LISTED)}"] if names else []
 
 
 def _budgets(

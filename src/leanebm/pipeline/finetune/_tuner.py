@@ -32,7 +32,7 @@ from leanebm.pipeline.finetune.report import Look, Measured
 from leanebm.policy import prompt_format_of, truncate_text
 from leanebm.serve.backends.hf.pooling import pooled_states
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
-from leanebm.storage import settings_leaves, write_atomically
+from leanebm.storage import differences_from_folder, write_atomically
 
 _STATE_NAME: Final = "training_state.safetensors"
 _WARMUP: Final = 0.05
@@ -72,12 +72,7 @@ class Progress:
         Raises:
             ConfigError: it is not; every difference is listed.
         """
-        theirs, ours = dict(settings_leaves("$", self.settings)), dict(settings_leaves("$", settings))
-        if problems := [
-            f"{path}: {theirs.get(path)!r} in the folder, {ours.get(path)!r} now"
-            for path in sorted({*theirs, *ours})
-            if theirs.get(path) != ours.get(path)
-        ]:
+        if problems := differences_from_folder(self.settings, settings):
             raise ConfigError(f"{folder} belongs to another fine-tuning; to begin again here, delete it", problems)
 
 
