@@ -26,12 +26,10 @@ def check_api_key(_: object, attribute: attrs.Attribute[Any], value: str | None)
 
 
 SAME_RESULTS: Final = {"affects_results": False}
-
 """A field's metadata where it decides how fast, how patiently or through which address, and never what is found."""
 
 
 DEVICE: Final = r"cpu|cuda(:\d+)?"
-
 """A name's pattern, for the settings, which are read where torch may not be installed."""
 
 

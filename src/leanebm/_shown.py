@@ -122,7 +122,6 @@ def cut(text: str, most: int) -> str:
 _MAX_REPR: Final = 480
 
 _SHARES: Final = (120, 60, 30, 15)
-
 """How many characters each field may take: the first of these with which the whole fits."""
 
 

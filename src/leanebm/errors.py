@@ -87,7 +87,7 @@ class LeanEbmError(Exception):
 
 
 def what_it_says(value: object) -> object:
-    """What values compare of the errors that they hold: its kind and its words. What is no error stays as it is."""
+    """What values compare of the errors that they hold: its kind and its words. Anything else stays as it is."""
     return (type(value), str(value)) if isinstance(value, LeanEbmError) else value
 
 

@@ -17,7 +17,7 @@ class Choice(click.Choice[str]):
         """The word that was given.
 
         Raises:
-            click.BadParameter: it is none of them.
+            click.BadParameter: it is not one of them.
         """
         try:
             return super().convert(value, param, ctx)

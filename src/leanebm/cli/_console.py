@@ -13,7 +13,7 @@ from leanebm._shown import printable
 
 @final
 class ClearConsole(Console):
-    """A console that writes out the control characters in the text it renders; its own styles are no text."""
+    """A console that writes out the control characters in the text it renders; its own styles are not text."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(highlight=False, **settings)

@@ -17,11 +17,9 @@ from leanebm.cli._console import ClearConsole
 from leanebm.pipeline import PipelineEvent, StageFinished, StageProgressed, StageStarted
 
 _NOTEWORTHY_S = 0.5
-
 """Stages shorter than this are not worth a line."""
 
 _EVERY_S = 30.0
-
 """How often a log is told how far a stage is."""
 
 

@@ -23,23 +23,18 @@ from leanebm.errors import ConfigError, LeanEbmError, StatementError
 T = TypeVar("T")
 
 GRACE_S = 30.0
-
 """Seconds that closing may take: workers end, and what was found is written."""
 
 NOT_PROVED = 1
-
 """Exit status: nothing broke, and there is no certified proof."""
 
 BAD_INPUT = 2
-
 """Exit status: what was asked for cannot be done; every problem is listed."""
 
 BROKEN = 3
-
 """Exit status: something broke, so nothing is known."""
 
 INTERRUPTED = 130
-
 """Exit status: stopped by Ctrl-C or a termination signal."""
 
 _log = logging.getLogger(__name__)

@@ -22,19 +22,15 @@ __all__ = [
 ]
 
 MAX_TEXT_CHARACTERS: Final = 2**14
-
 """Longest tactic, term, statement or library name."""
 
 MAX_HEADER_CHARACTERS: Final = 2**10
-
 """Longest header. Lean looks up every name that it opens in all namespaces that are open already."""
 
 MAX_CONTEXT_CHARACTERS: Final = 2**15
-
 """Longest context: definitions and other commands in front of a theorem."""
 
 MAX_FILE_CHARACTERS: Final = 2**16
-
 """Longest file that is certified: a header, a context, a statement and all of its proof."""
 
 

@@ -21,7 +21,6 @@ from leanebm.core.theorem_text import (
 )
 
 MAX_SPLIT_CHARACTERS: Final = 2**17
-
 """Longest text that is looked through for a theorem; more than Lean is given."""
 
 
@@ -87,7 +86,7 @@ class Theorem:
             imports: modules that Lean has imported when it reads the theorem; the text may import these, too.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: it is not a text.
             ValueError: the text holds no theorem, several, or one that is proved already; every obstacle is named.
         """
         if not isinstance(text, str):

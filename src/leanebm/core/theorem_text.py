@@ -68,7 +68,6 @@ STATES_NOTHING: Final = (
 IN_MUTUAL_BLOCK: Final = (
     "stands in a `mutual` block, where each theorem may use the others: state it outside of the block"
 )
-
 """What is said of such a theorem, which cannot be proved alone."""
 
 # No term can hold one of these, so that they begin a command wherever they stand.
@@ -202,7 +201,7 @@ class LeanCommand:
 
     @property
     def holds_end(self) -> bool:
-        """Whether the word ``end`` stands in its code, where an indented one is no command of its own."""
+        """Whether the word ``end`` stands in its code, where an indented one is not a command of its own."""
         return "end" in self._marks
 
     @cached_property
@@ -353,7 +352,7 @@ def is_covered(module: str, imports: Sequence[str]) -> bool:
 def never_before_a_theorem(text: str) -> tuple[str, ...]:
     """The words of commands in ``text`` that Lean's side refuses in a context whatever they say, each once.
 
-    It is no check, for Lean decides on the syntax itself; it completes a message about other obstacles.
+    It is not a check, for Lean decides on the syntax itself; it completes a message about other obstacles.
     """
     words = (command.keyword for command in lean_commands(text))
     return tuple(dict.fromkeys(word for word in words if word in _NEVER_BEFORE_A_THEOREM))

@@ -138,13 +138,11 @@ def _shortened(text: str) -> str:
 
 
 META: Final = "meta"
-
 """The key whose value belongs to the file's owner; nothing here reads it."""
 
 _KIND_NAMES: Final = {str: "a string", int: "a whole number"}
 
 MAX_LINE_BYTES: Final = 1024 * 1024
-
 """Longest line accepted, in bytes; a longer one is reported and never held in memory as a whole."""
 
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
@@ -168,7 +166,7 @@ def theorem_from(**fields: str) -> Theorem:
     """The theorem of these fields; the statement may be a whole theorem's text.
 
     Raises:
-        BadLine: they are no theorem's.
+        BadLine: they are not a theorem's.
     """
     try:
         theorem = Theorem(**fields)

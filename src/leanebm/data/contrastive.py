@@ -124,7 +124,6 @@ CONTRASTIVE_SCHEMA: Final = pa.schema(
         _column("round", pa.int32()),
     ]
 )
-
 """One column for each field of :class:`~leanebm.core.ContrastiveGroup`, in its order."""
 
 
@@ -165,12 +164,10 @@ CONTRASTIVE_FORMAT: Final = ShardFormat(
     rows_of=_groups_of,
     owns=_owns,
 )
-
 """The shards of a set of contrastive groups: the decision points are the rows."""
 
 
 ContrastiveSet = ShardSet[ContrastiveRecord, ContrastiveGroup]
-
 """Contrastive groups and what became of each theorem; ``rows()`` gives the groups, ``records`` the theorems."""
 
 

@@ -88,7 +88,6 @@ class LibraryTheorem:
 LIBRARY_SCHEMA_VERSION: Final = 1
 
 SHIPPED_LIBRARY: Final = Path(__file__).with_name("bundled") / "library.parquet"
-
 """The theorems of Lean's own library that come with this package."""
 
 _VERSION_KEY: Final = "leanebm.library_schema_version"
@@ -183,7 +182,6 @@ def _problems(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[int, str]]:
 
 
 MAX_LIBRARY_STATEMENT_CHARS: Final = 400
-
 """Longest printed statement kept, in characters; beyond it stand tables and recursors."""
 
 _GENERATED: Final = re.compile(
@@ -194,17 +192,14 @@ _GENERATED: Final = re.compile(
     r"|(?:mutual_)?induct(?:_unfolding)?|fun_cases(?:_unfolding)?"  # a recursive function's
     r"|inst[A-Z].*"  # an instance without a name of its own
 )
-
 """Name parts that Lean makes by itself."""
 
 _MACHINERY: Final = frozenset(
     {"Lean", "Internal", "Linear", "Grind", "Omega", "Tactic", "SOM", "Meta", "Elab", "Macro", "Syntax", "Simproc"}
 )
-
 """Namespaces of lemmas that exist for a tactic's own proofs."""
 
 _UNREADABLE: Final = ("✝", "⋯", "sorry", "motive")
-
 """Marks of a statement nobody wrote: inaccessible names, elided proofs, recursors."""
 
 

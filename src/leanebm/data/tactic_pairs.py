@@ -93,7 +93,6 @@ _MAX_SHOWN_STEPS: Final = 10
 _EXAMPLE: Final = '{"theorem": …, "statement": …, "step": 0, "num_steps": 2, "state": …, "tactic": …}'
 
 _Numbered = tuple[int, TacticPair]
-
 """A pair and the number of its line."""
 
 

@@ -242,7 +242,7 @@ def _own(
 
 
 def _published(path: Path, found: PublishedTheorems) -> TheoremFile:
-    """Theorems in a form of others, of which those that cannot be stated are left out and told of."""
+    """Theorems in a form of others, without those that cannot be stated, which are listed."""
     return TheoremFile(
         theorems=tuple(theorem for _, theorem in found.theorems),
         recognised=found.recognised,
@@ -252,7 +252,7 @@ def _published(path: Path, found: PublishedTheorems) -> TheoremFile:
 
 
 def _items(path: Path) -> Sequence[LibraryTheorem | Conjecture] | None:
-    """What a Parquet file holds that says of each theorem which split it is for; ``None`` if it is no such file."""
+    """What a Parquet file holds that says of each theorem which split it is for; ``None`` if it is not such a file."""
     if is_library_file(path):
         return read_library_file(path)
     return read_conjecture_file(path).conjectures if is_conjecture_file(path) else None

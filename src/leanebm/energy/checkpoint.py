@@ -145,7 +145,6 @@ _CONVERTER: Final = _converter()
 
 
 HEADER_NAME: Final = "head.json"
-
 """The file that makes a folder a checkpoint."""
 
 _WEIGHTS_PATTERN: Final = "head-*.safetensors"
@@ -153,7 +152,6 @@ _WEIGHTS_PATTERN: Final = "head-*.safetensors"
 _SCRATCH_PATTERN: Final = f".head*{SCRATCH_SUFFIX}"
 
 _READS: Final = 3
-
 """Times a reader looks again when a writer replaced the checkpoint under its eyes."""
 
 

@@ -82,11 +82,9 @@ class TunedWeights:
 
 
 CHECKPOINT_SCHEMA_VERSION: Final = 2
-
 """Of the checkpoint's files; a change of what a field means, or of the weights' names, raises it."""
 
 JsonScalar = str | int | float | bool | None
-
 """What a checkpoint may note about the training run."""
 
 

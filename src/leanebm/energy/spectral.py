@@ -23,7 +23,6 @@ from torch.nn import functional as F  # noqa: N812 - what everyone calls it
 from leanebm.energy.config import SpectralNormMode
 
 TINY_SIGMA = 1e-12
-
 """Below every σ that a weight in use can have; keeps a weight of zeros from dividing by zero."""
 
 
@@ -173,7 +172,6 @@ class _NormalisedLinear(torch.autograd.Function):
 
 
 _WARM_UP_ITERATIONS = 15
-
 """Of a persistent vector, at construction, as torch's own ``spectral_norm`` does."""
 
 

@@ -272,7 +272,6 @@ async def within(seconds: float, attempt: Callable[[], Awaitable[R]]) -> R:
 
 
 BREAKAGES = (TimeoutError, EOFError, ValueError, LookupError, TypeError)
-
 """No answer in time, no more answers, and every way in which decoding something unexpected can fail."""
 
 _REASONS: dict[type[WorkerLost], RetirementReason] = {

@@ -132,7 +132,7 @@ def _without_comments(front: str) -> str:
 
 
 def line_beyond(header: str) -> str | None:
-    """The first line of a header that is no ``universe`` line, no plain ``open`` line and no limit."""
+    """The first line of a header that is neither a ``universe`` line, nor a plain ``open`` line, nor a limit."""
     lines = (line for line in header.splitlines() if line.strip())
     return next((line for line in lines if not _HEADER_LINE.fullmatch(line.strip())), None)
 

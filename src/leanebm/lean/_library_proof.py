@@ -74,7 +74,7 @@ class LibraryProof:
     """All modules in the order of their loading, in which none comes before what it imports."""
 
     async def objection(self, said: UnitMessages) -> str | None:
-        """Why it may be no proof of the theorem by other means; ``said`` is what was said of its text."""
+        """Why it may not prove the theorem by other means; ``said`` is what was said of its text."""
         used = await self._used(said)
         if used is None:
             return "Lean does not print the whole proof, so nobody can see whether it uses the theorem itself"

@@ -390,7 +390,7 @@ def names_in(reply: JsonObject, key: str) -> tuple[str, ...]:
     """The names under ``key``, sorted.
 
     Raises:
-        MalformedReplyError: one of them is no text, or they are missing.
+        MalformedReplyError: one of them is not a text, or they are missing.
     """
     names = expect(reply, key, list)
     # A name that cannot be read is not left out: it might be an axiom's.

@@ -103,7 +103,7 @@ class ReplayingProof:
     :class:`~leanebm.core.TacticTimedOut`, for this state only. That is what is known: it ran into a limit
     (time, length, memory, stack) that Lean did not catch. It is not ``TacticRejected``, for Lean never
     refused it. A worker that ends may have been killed from outside, so one death blames nobody. The tactics
-    that merely waited behind it are run again. Every other loss that goes on (answers that are no protocol,
+    that merely waited behind it are run again. Every other loss that goes on (answers that break the protocol,
     workers that cannot be started) is raised.
     """
 

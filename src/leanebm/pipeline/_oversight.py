@@ -82,8 +82,8 @@ class OverseenSearch:
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
             PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
-                certified, answers something else than it was asked, gives a tree that is none, or goes on although
-                it was cancelled.
+                certified, answers another question, gives a tree that contradicts its result, or goes on although it
+                was cancelled.
         """
         theorem = Theorem.read(theorem)
         try:

@@ -12,7 +12,7 @@ _NOWHERE: Final = StateRef(epoch=0, state_id=0)
 
 
 def rendered(state: str, prompt_format: PromptFormat, max_chars: int) -> str | None:
-    """The prompt for a printed state, of which as much is shown as a server would be; ``None`` if it is none."""
+    """The prompt for a printed state, as much of it as a server would be shown; ``None`` if the text is not a state."""
     try:
         goals = tuple(map(parse_goal_text, state.split("\n\n")))
     except ValueError:

@@ -121,7 +121,6 @@ def _sources(package: str, file: Path) -> dict[str, str]:
 
 
 NONE_WORD = "none"
-
 """How a TOML file says "no limit", or "not set"."""
 
 

@@ -61,7 +61,7 @@ def read_proof_file(path: str | os.PathLike[str]) -> ProofFile:
     Lean is given its text, and a misreading ends in a rejection.
 
     Raises:
-        ConfigError: the file is no regular file, is larger than a MiB, cannot be read, or is of another shape.
+        ConfigError: the file is not a regular file, is larger than a MiB, cannot be read, or is of another shape.
     """
     path = Path(path)
     try:

@@ -17,7 +17,6 @@ from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import open_lean
 
 LIBRARY_MODULES = ("Init", "Std")
-
 """The modules whose theorems are taken by default: what a program imports, without the compiler's own."""
 
 _PAGE_DEADLINE_S: Final = 300.0

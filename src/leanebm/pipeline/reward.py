@@ -214,7 +214,7 @@ def _theorem(parts: Mapping[str, Any], imports: Sequence[str]) -> Theorem:
     else:
         rest = dict(parts)
         theorem = Theorem.of(rest.pop("statement"), imports=imports, **rest)
-    # Any name will do: it is no part of what Lean is given.
+    # Any name will do: it is not part of what Lean is given.
     if problems := list(theorem_problems(attrs.evolve(theorem, name="completion"))):
         raise ValueError("; ".join(problems))
     return theorem

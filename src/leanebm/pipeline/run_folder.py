@@ -32,7 +32,6 @@ from leanebm.trajectory import TRAJECTORY_FOLDER
 _FORMAT: Final = 1
 
 _BY_MESSAGES: Final = "text."
-
 """How fingerprints begin that a backend without our REPL makes: of the statement's text, not of its meaning."""
 
 _SAME_FOR_THE_SAME_LEAN: Final = ("statement", "axioms", "constants", "trusted_constants")
@@ -205,7 +204,6 @@ def _spaced(name: str) -> str:
 
 
 _MAX_STEM_BYTES = 200
-
 """File systems allow 255 bytes a name; the rest is for the ending and a temporary file's suffix."""
 
 

@@ -79,7 +79,7 @@ def structure_arguments(
     Args:
         table: what a TOML file holds.
         factory: a class or function.
-        supplied: arguments that come from elsewhere, and so are no settings.
+        supplied: arguments that come from elsewhere, and so are not settings.
         source: where the table came from, for the error's first line.
 
     Raises:

@@ -29,7 +29,6 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 
 BUNDLED = "bundled"
-
 """The word for the set that comes with leanebm."""
 
 _LIBRARY = "library:"

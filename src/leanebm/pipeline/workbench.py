@@ -142,7 +142,6 @@ class Workbench:
 
 
 WorkbenchOpener = Callable[[RunConfig, Observer], AbstractAsyncContextManager[Workbench]]
-
 """Starts a workbench; :func:`open_workbench` is the real one."""
 
 

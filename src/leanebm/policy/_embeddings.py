@@ -111,15 +111,12 @@ _TEXTS: Final = (
 )
 
 _LEAST_AGREEMENT: Final = 0.999
-
 """Cosine; batching changes the order of sums in low precision, and nothing else."""
 
 _MOST_LIKENESS: Final = 0.99999
-
 """Cosine above which two different texts count as confused."""
 
 _UNIT_TOLERANCE: Final = 0.01
-
 """How far from 1 half precision may carry a length that was made 1."""
 
 

@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _HEALTH_TIMEOUT_S: Final = 25.0
-
 """Some servers generate a token to answer ``/health``, and give that up to 20 s."""
 
 _ABORT_TIMEOUT_S: Final = 2.0

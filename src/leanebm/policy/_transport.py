@@ -113,7 +113,6 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 _KEEPALIVE_S: Final = 3.0
-
 """Below the 5 s after which uvicorn closes an idle connection, so that we rarely reuse a dead one."""
 
 _PARSE_OFF_LOOP_BYTES: Final = 2**20

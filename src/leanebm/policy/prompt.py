@@ -32,7 +32,6 @@ class PromptFormat(Protocol):
 
 
 _COMPLETION_STOPS: Final = ("\n```", "\n\n")
-
 """Not a single line break: a tactic may be a block of several lines."""
 
 
@@ -242,7 +241,6 @@ _TEMPLATES: Final = {
 PROMPT_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
     {"state_comment": StateCommentFormat(), "prefix": PrefixFormat(), **_TEMPLATES}
 )
-
 """The formats that a configuration can name: four of ours, then those of public step provers."""
 
 

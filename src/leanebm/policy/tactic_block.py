@@ -20,7 +20,6 @@ _OPENING: Final = "([{⟨"
 _CLOSING: Final = ")]}⟩"
 
 _CONTINUING: Final = ("|", "<;>", ")", "]", "}", "⟩")
-
 """What may start a line at the tactic's own indentation and still belong to it."""
 
 

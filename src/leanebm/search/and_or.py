@@ -286,7 +286,7 @@ class _Graph:
 
 
 def _spans(task: _Task, state: ProofState) -> list[tuple[int, int]] | None:
-    """Where in ``state`` the goals stand that are left of ``task``, and share none; ``None`` if others were changed."""
+    """Where in ``state`` the goals that are left of ``task`` fall apart; ``None`` if they touch any other goal."""
     before = task.node.state.goals
     others = [*before[task.stop :], *before[: task.start]]
     left = len(state.goals) - len(others)

@@ -30,7 +30,7 @@ class PuctSearch(BestFirstSearch):
       a state is what the run's scorer says of it: with ``--scorer negative_energy`` its energy, lower being better.
       Values are scaled to between 0 and 1 by the smallest and the largest of the tree. A dead end is worth 0.
 
-    Nothing is played to its end, and Lean is no opponent, so this differs from best-first search in one thing: the
+    Nothing is played to its end, and Lean is not an opponent, so this differs from best-first search in one thing: the
     number of visits pulls the search away from where it has been. Children with nothing open below them are left out.
 
     The rule is AlphaZero's (Silver et al., 2017, https://arxiv.org/abs/1712.01815), the scaling MuZero's (Schrittwieser

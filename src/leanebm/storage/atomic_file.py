@@ -42,7 +42,7 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
     """Refuse ``path`` before any work if nothing can be written there, as far as can be told without writing.
 
     Raises:
-        ConfigError: the folder that is nearest to it is none, or cannot be written to.
+        ConfigError: the nearest thing above it that exists is not a folder, or cannot be written to.
     """
     nearest = Path(path).resolve()
     while not nearest.exists():

@@ -28,7 +28,7 @@ def open_regular(path: str | os.PathLike[str], *, max_bytes: int = MAX_DATA_BYTE
     """Open a regular file for reading: one may wait for ever for a pipe, and never reach the end of a device.
 
     Raises:
-        OSError: it cannot be opened, is no regular file, or is larger than ``max_bytes``.
+        OSError: it cannot be opened, is not a regular file, or is larger than ``max_bytes``.
     """
     if "\0" in os.fspath(path):
         raise OSError("a file name cannot hold a NUL character")

@@ -62,15 +62,12 @@ class ManualClock:
 
 
 QED: Final = "∎"
-
 """Target of a tactic that leaves no goal."""
 
 TIMEOUT: Final = "⏲"
-
 """Target of a tactic that runs into a limit."""
 
 LOST: Final = "†"
-
 """Target of a tactic that kills the worker."""
 
 Moves = Mapping[str, Mapping[str, str]]

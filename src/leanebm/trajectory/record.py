@@ -100,7 +100,6 @@ class TheoremRecord:
 
 
 MAX_MESSAGE_CHARS: Final = 500
-
 """Lean's words about one refused tactic are kept up to this length."""
 
 

@@ -65,7 +65,6 @@ SCHEMA: Final = pa.schema(
         _column("seed", pa.int64()),
     ]
 )
-
 """One column for each field of :class:`~leanebm.trajectory.TrajectoryRow`, in its order."""
 
 
@@ -99,12 +98,10 @@ TRAJECTORY_FORMAT: Final = ShardFormat(
     rows_of=rows_of,
     owns=_owns,
 )
-
 """The shards of a trajectory: the nodes are the rows."""
 
 
 Trajectory = ShardSet[TheoremRecord, TrajectoryRow]
-
 """The searches of one or several runs of one configuration, each theorem once."""
 
 

@@ -27,7 +27,6 @@ _NEWTON_STEPS: Final = 50
 _CONVERGED: Final = 1e-9
 
 _RIDGE: Final = 1e-3
-
 """Small, so that data which a ruler separates has an answer as well."""
 
 

@@ -207,7 +207,6 @@ def listwise(
 
 
 _TINY_VARIANCE = 1e-12
-
 """Keeps the gradient finite where all energies are equal."""
 
 

@@ -129,7 +129,6 @@ def _ranking_loss(config: ObjectiveConfig) -> ContrastiveLoss:
 
 
 SCALE_SAMPLE: Final = 4096
-
 """Training states by which the head's first scale is chosen."""
 
 

@@ -49,7 +49,6 @@ TWIN_NAME: Final = "twin"
 _SELECTED_BY: Final = "pairwise_sibling"
 
 _TRAINING_SAMPLE: Final = 1000
-
 """Training groups on which accuracy is measured beside validation, to see memorising."""
 
 _json = make_converter()

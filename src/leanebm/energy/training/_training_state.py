@@ -31,7 +31,6 @@ _DAMAGE: Final = (
     ExceptionGroup,
     safetensors.SafetensorError,
 )
-
 """What reading a file can raise that is not one of ours."""
 
 

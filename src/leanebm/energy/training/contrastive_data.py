@@ -25,7 +25,6 @@ from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.errors import EnergyError
 
 MAX_SHARED_FRACTION: Final = 0.1
-
 """Different states may share a vector now and then, when their difference was cut off; this many may not."""
 
 
@@ -186,7 +185,6 @@ def _count_negatives(groups: Iterable[ContrastiveGroup]) -> int:
 
 
 EVIDENCE_WEIGHTS: Mapping[Evidence, float] = {Evidence.DEAD: 1.0, Evidence.UNKNOWN: 0.5}
-
 """How much a negative counts in the loss, by how sure it is that it is one."""
 
 

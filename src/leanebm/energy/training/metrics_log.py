@@ -43,7 +43,6 @@ METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "twin_pairwise": "the twin's sibling pairwise accuracy on validation, on its own roles: 0.50 if nothing leaks",
     "twin_pairwise_true_roles": "the same on the true roles",
 }
-
 """What is logged, and what it means. A column is empty at steps that did not measure it."""
 
 _SCHEMA: Final = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in METRIC_COLUMNS)])
@@ -165,7 +164,6 @@ class TrainingStopped:
 
 
 TrainingEvent = TrainingStarted | StepMade | StepLogged | ValidationMeasured | TrainingStopped
-
 """Closed union: match it exhaustively."""
 
 

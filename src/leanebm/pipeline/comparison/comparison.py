@@ -20,7 +20,7 @@ from leanebm.storage import RunInfo
 from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, doublings, read_attempts
 
 _MUST_AGREE: Final = ("$.lean_version", "$.backend", "$.config.lean", "$.config.search")
-"""Settings without which two runs are no comparison of what guides the search."""
+"""Settings that must be alike for two runs to compare what guides the search."""
 
 _RESAMPLES: Final = 2000
 

@@ -63,7 +63,7 @@ class ReplayedProof:
 
 @attrs.frozen
 class _Failure(Exception):
-    """The tactics are no proof."""
+    """The tactics do not prove the theorem."""
 
     outcome: ReplayOutcome
     message: str

@@ -24,7 +24,6 @@ from leanebm.pipeline.settings import structure_settings
 _CONFIDENCE: Final = 0.95
 
 _DERIVED: Final = ("decided", "false", "rate", "interval")
-
 """What is written of an audit for readers of the file, and not read again."""
 
 

@@ -10,7 +10,6 @@ from attrs.validators import and_, deep_iterable, ge, gt, instance_of, matches_r
 from leanebm._shown import fitting_repr
 
 CLOSERS: Final = ("rfl", "decide", "contradiction", "omega", "simp", "simp_all", "grind")
-
 """What is tried on every negative by default, the cheapest first."""
 
 _ONE_LINE: Final = r"\S[^\n]*"
@@ -32,7 +31,7 @@ class NegativesConfig:
     closers: tuple[str, ...] = attrs.field(
         default=CLOSERS, validator=deep_iterable(and_(instance_of(str), matches_re(_ONE_LINE)), instance_of(tuple))
     )
-    """Tactics, a line each, that may prove a negative. One that they prove is none."""
+    """Tactics, one per line, that may prove a negative. A state that they prove is not a negative."""
 
     probe_expansions: int = attrs.field(default=16, validator=[instance_of(int), ge(0)])
     """Expansions of the search for a proof of each negative. 0 searches none, and then nothing is known to be dead."""

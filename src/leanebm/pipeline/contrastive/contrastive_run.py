@@ -35,7 +35,6 @@ from leanebm.search import SearchBudget, SearchConfig
 from leanebm.storage import ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
-
 """How many times the budget of a search an audited negative gets."""
 
 _SHARDS: Final = ShardWriterConfig(max_wait_s=0.1)  # whoever replayed a proof waits for its shard before the next

@@ -236,7 +236,7 @@ class ContrastiveFolder:
         """The audit in the report that is there, if one is.
 
         Raises:
-            ConfigError: the report cannot be read, or is none that we wrote.
+            ConfigError: the report cannot be read, or leanebm did not write it.
         """
         if not self.report.exists():
             return None

@@ -19,7 +19,6 @@ from leanebm.data import library_modules
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
 _TRIED: Final = (NodeStatus.EXPANDED, NodeStatus.DEAD)
-
 """Statuses of nodes on which every candidate was run."""
 
 

@@ -70,19 +70,15 @@ from leanebm.policy import PolicyClient, PolicyClientConfig
 __all__ = ["EnergyTrainingConfig", "EnergyTrainingRun"]
 
 _ENCODE_ROUND: Final = 256
-
 """Texts asked for between two reports of progress."""
 
 _PROBES: Final = 64
-
 """States encoded a second time, to see whether the encoder says the same again."""
 
 _REPORT_EVERY_S: Final = 1.0
-
 """Seconds between two reports of how far the training is."""
 
 _WIDE: Final = 1024
-
 """From this width of embedding on, the head is the settled one for language models."""
 
 Embeddings = Mapping[str, np.ndarray[tuple[int], np.dtype[np.float32]]]

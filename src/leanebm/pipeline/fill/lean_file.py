@@ -87,8 +87,8 @@ class LeanFile:
         """Read a file.
 
         Raises:
-            ConfigError: it is no regular file, is larger than a MiB, cannot be read, imports what is no module, or has
-                a ``lemma`` and imports nothing that may know this word.
+            ConfigError: it is not a regular file, is larger than a MiB, cannot be read, imports what cannot be a module,
+                or has a ``lemma`` and imports nothing that may know this word.
         """
         path = Path(path)
         try:
@@ -155,7 +155,7 @@ def _without_imports(text: str) -> tuple[tuple[str, ...], str]:
 
 
 def _refuse_lemmas(path: Path, imports: Sequence[str], source: str) -> None:
-    """For Lean's own library, ``lemma`` is no word; its messages would blame what stands before or after."""
+    """Lean's own library does not know ``lemma``; its messages would blame the text before or after it."""
     if not all(name.split(".")[0] in _LEANS_OWN for name in imports):
         return
     places = [command.keyword_start for command in lean_commands(source) if command.keyword == "lemma"]

@@ -25,7 +25,7 @@ class Example(NamedTuple):
     """The prompt as the server would read it, the tactic, and the token that ends a completion."""
 
     start: int
-    """Index of the first token that is no prompt: from there on, tokens are learnt."""
+    """Index of the first token after the prompt: from there on, tokens are learnt."""
 
 
 @attrs.frozen(kw_only=True)

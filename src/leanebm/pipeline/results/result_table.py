@@ -119,7 +119,7 @@ _COLUMNS: Final[Mapping[ResultTable, Mapping[str, tuple[pa.DataType, str]]]] = {
         **_RUN,
         "run_id": (_TEXT, "The run."),
         "theorem": (_TEXT, "The theorem's name."),
-        "outcome": (_TEXT, "How the theorem's search ended; rows of one that ended in infrastructure are no labels."),
+        "outcome": (_TEXT, "How the theorem's search ended; rows of one that ended in infrastructure are not labels."),
         "node": (_INT, "The node that it was run on."),
         "depth": (_INT, "Tactics from the root to that node."),
         "state": (_TEXT, "All goals of the node, as Lean prints them."),

@@ -229,7 +229,7 @@ def _proof_path(rows: Sequence[TrajectoryRow]) -> list[tuple[TrajectoryRow, str]
 def _refused(row: TrajectoryRow) -> list[tuple[str, str]]:
     """Tactics that Lean refused at a node of a proof, the likeliest first; each with Lean's words.
 
-    A text that also did something else there, timed out say, is none of them.
+    A text that also did something else there, such as timing out, is not one of them.
     """
     other = {attempt.tactic.strip() for attempt in row.attempts if attempt.kind is not TacticFate.REJECTED}
     found = {

@@ -17,7 +17,6 @@ from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.workbench import open_lean
 
 AUTOMATION = ("rfl", "decide", "simp", "simp_all", "omega", "grind")
-
 """The tactics that are tried by default, the cheapest first."""
 
 _INTROS = "intros"

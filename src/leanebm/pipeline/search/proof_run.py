@@ -40,7 +40,6 @@ from leanebm.search import SearchBudget, SearchConfig, SearchProgress
 from leanebm.storage import read_regular
 
 _MAX_SHOWN_CHARS: Final = 20_000
-
 """Of a proof, in a notebook, which would choke on more."""
 
 _FILE: Final = re.compile(r"\S+\.(?:lean|txt|jsonl?|csv|parquet|md)")
@@ -167,7 +166,7 @@ def read_context(path: str | os.PathLike[str], imports: Sequence[str] = ()) -> s
     """The commands of a file, for a theorem's context; without its imports.
 
     Raises:
-        ConfigError: the file cannot be read, is no text, or imports modules that are not among ``imports``.
+        ConfigError: the file cannot be read, is not text, or imports modules that are not among ``imports``.
     """
     try:
         text = normalized(read_regular(path).decode())
@@ -381,7 +380,7 @@ class _Replayed:
     """What became of tactics that were run one after the other."""
 
     shortfall: str = ""
-    """Why they are no proof, in words; empty if they are one."""
+    """Why they do not prove it, in words; empty if they do."""
 
     nodes: int = 1
     tactic_calls: int = 0

@@ -80,7 +80,6 @@ def rows_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> lis
 
 
 _MAX_UNRECORDED = 256
-
 """Finished searches that may wait for the disk; a search tree is held in memory until it is written."""
 
 

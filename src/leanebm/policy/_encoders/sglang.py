@@ -20,7 +20,6 @@ from leanebm.policy._failure import NotOffered
 _log = logging.getLogger(__name__)
 
 _FIRST_SOUND_RELEASE: Final = (0, 5, 17)
-
 """Earlier versions cut the states of a batch at the wrong places, and give one request the states of another."""
 
 

@@ -53,7 +53,7 @@ class TemplateBackend(Backend):
             the strong automation away makes proofs longer, which is what a search is to be tried on.
 
     Raises:
-        ValueError: a word of ``without`` is none that the rules write tactics with; a close one is named.
+        ValueError: no rule writes tactics with a word of ``without``; a close one is named.
     """
 
     def __init__(self, *, seed: int = 0, without: Iterable[str] = ()) -> None:
