@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import attrs
 import click
@@ -15,13 +14,12 @@ import click
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import name_options
-from leanebm.cli._sections import SectionOption
+from leanebm.cli._sections import SectionOption, decorated
+from leanebm.cli._tape import Tape
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.cassette import Cassette
-    from leanebm.core import Theorem
-    from leanebm.pipeline import Engine, Override, RunConfig
+    from leanebm.pipeline import Engine, Override
 
 ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
 """As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
@@ -372,22 +370,6 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
     return lambda command: option(reading_options(command))
 
 
-_TAPE: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--record",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="Record what Lean, the policy and the energy model answer, in one file for a bug report.",
-    ),
-    click.option(
-        "--replay",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="Take all answers from such a file, and its settings; nothing is started, and Lean is not asked again.",
-    ),
-)
-
-
 _ENGINE = (
     click.option(
         "--engine",
@@ -461,75 +443,7 @@ def engine_options(command: C) -> C:
             engine = RayEngine(address=ray_address, expected_s=expected_s, lease_s=lease_s)
         return command(engine=engine, **parameters)
 
-    return cast("C", _with(with_engine, _ENGINE))
-
-
-def tape_options(command: C) -> C:
-    """Add ``--record`` and ``--replay``; above :func:`run_options`, which gives the command them as one ``tape``."""
-    return cast("C", _with(command, _TAPE))
-
-
-@final
-@attrs.frozen
-class Tape:
-    """What ``--record`` or ``--replay`` says."""
-
-    record: Path | None = None
-    replay: Path | None = None
-    cassette: Cassette | None = None
-    """What is replayed."""
-
-    @classmethod
-    def of(cls, record: Path | None, replay: Path | None) -> Self:
-        """Read what is to be replayed, if anything is."""
-        if record is not None and replay is not None:
-            raise click.UsageError("give --record or --replay, not both")
-        if replay is None:
-            return cls(record)
-        from leanebm.cassette import Cassette
-
-        return cls(None, replay, Cassette.replay(replay))
-
-    @property
-    def settings(self) -> str:
-        """The settings that are replayed, as TOML; empty if none are."""
-        from leanebm.pipeline import recorded_toml
-
-        return "" if self.cassette is None else recorded_toml(self.cassette)
-
-    def check(self, config: RunConfig) -> None:
-        """Refuse what can be known to be wrong before anything is started.
-
-        Raises:
-            ConfigError: it cannot be recorded into this file, or what is recorded could not be replayed.
-        """
-        if self.record is None:
-            return
-        from leanebm.pipeline import refuse_clock
-        from leanebm.storage import refuse_unwritable
-
-        refuse_clock(config)
-        refuse_unwritable(self.record)
-        if self.record.exists():
-            raise ConfigError(f"{self.record} already exists", ["remove it, or name another file @ --record"])
-
-    @contextmanager
-    def opening(self, config: RunConfig, theorems: Sequence[Theorem]) -> Iterator[dict[str, Any]]:
-        """The arguments by which a run of ``theorems`` is recorded or replayed; none if it is neither."""
-        from leanebm.pipeline import taped
-
-        self.check(config)
-        if self.cassette is not None:
-            tell(f"replaying {self.replay}: neither Lean nor a model is asked; their recorded answers are believed")
-            yield {"opening": taped(self.cassette)}
-        elif self.record is not None:
-            from leanebm.cassette import Cassette
-
-            with Cassette.record(self.record) as cassette:
-                cassette.note_theorems(theorems)
-                yield {"opening": taped(cassette)}
-        else:
-            yield {}
+    return cast("C", decorated(with_engine, _ENGINE))
 
 
 def numbers_option(name: str, help_: str) -> Callable[[C], C]:
@@ -578,7 +492,7 @@ def reading_options(command: C) -> C:
         chosen = None if file_format is None else FileFormat(file_format)
         return command(reading=FileReading(format=chosen, fields=_fields(field), split=split), **parameters)
 
-    return cast("C", _with(with_reading, _READING))
+    return cast("C", decorated(with_reading, _READING))
 
 
 def _fields(given: tuple[str, ...]) -> dict[str, str]:
@@ -653,7 +567,7 @@ def _parsed(name: str, options: str, settings: tuple[_Setting, ...]) -> dict[_Se
     is typed.
     """
     settings = tuple(setting for setting in settings if setting.envvar is None)
-    returning = _with(lambda **given: given, [setting.decorate for setting in settings])
+    returning = decorated(lambda **given: given, [setting.decorate for setting in settings])
     command = click.command(f"--arm {name}", add_help_option=False)(returning)
     try:
         given = command.main(shlex.split(options), prog_name=f"--arm {name}", standalone_mode=False)
@@ -685,16 +599,9 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
     return decorate
 
 
-def _with(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
-    """``command`` under all these decorators, the first one outermost, so that ``--help`` lists it first."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def _with_settings(command: Any, settings: tuple[_Setting, ...]) -> Any:
     """``command``, with an option per setting and with ``--config``."""
-    command = _with(command, [setting.decorate for setting in settings])
+    command = decorated(command, [setting.decorate for setting in settings])
     path = click.Path(path_type=Path)
     help_ = "Settings in TOML, or the folder of a run that was made with them; options given here outweigh them."
     return click.option("--config", "config_file", type=path, metavar="FILE", help=help_)(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
@@ -38,3 +39,10 @@ class SectionedCommand(click.Command):
             if words.option in options and (rows := list(words.rows())):
                 with formatter.section(f"{words.plural}, for {words.option} (settings: leanebm parts {kind})"):
                     formatter.write_dl(rows)
+
+
+def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
+    """``command`` under all these decorators, the first one outermost, so that ``--help`` lists it first."""
+    for option in reversed(options):
+        command = option(command)
+    return command

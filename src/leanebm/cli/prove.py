@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import json_option, run_options, tape_options
+from leanebm.cli._options import json_option, run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._tape import Tape, tape_options
 
 if TYPE_CHECKING:
-    from leanebm.cli._options import Tape
     from leanebm.pipeline import ProofAttempt, RunConfig
 
 

@@ -16,16 +16,15 @@ from leanebm.cli._options import (
     resume_anyway_option,
     run_options,
     sample_option,
-    tape_options,
     tell,
     theorems_option,
 )
 from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._tape import Tape, tape_options
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.cli._options import Tape
     from leanebm.core import Theorem
     from leanebm.data import FileReading
     from leanebm.pipeline import Engine, RunConfig

@@ -82,7 +82,7 @@ class OverseenSearch:
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
             PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
-                certified, answers another question, gives a tree that contradicts its result, or goes on although it
+                certified, answers another question, gives a tree that is not one, or goes on although it
                 was cancelled.
         """
         theorem = Theorem.read(theorem)

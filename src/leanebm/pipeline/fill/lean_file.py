@@ -87,8 +87,8 @@ class LeanFile:
         """Read a file.
 
         Raises:
-            ConfigError: it is not a regular file, is larger than a MiB, cannot be read, imports what cannot be a module,
-                or has a ``lemma`` and imports nothing that may know this word.
+            ConfigError: it is not a regular file, is larger than a MiB, cannot be read, imports what cannot be a
+                module, or has a ``lemma`` and imports nothing that may know this word.
         """
         path = Path(path)
         try:
