@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from fake_worker import fake_worker_argv
 
 from leanebm.pipeline import record_path
-from leanebm.testing.fake_worker import fake_worker_argv
 
 Leanebm = Callable[..., Result]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from fake_worker import fake_worker_argv
 
 from leanebm.core import Theorem
 from leanebm.data import read_theorems
-from leanebm.testing.fake_worker import fake_worker_argv
 
 Leanebm = Callable[..., Result]
 

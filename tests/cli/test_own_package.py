@@ -31,7 +31,7 @@ class Installed:
         source = shutil.copytree(PACKAGE, folder / "source")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
         subprocess.run([*pip, "--target", str(self.site), str(source)], check=True, capture_output=True)
-        path = [str(self.site), os.environ.get("PYTHONPATH", "")]
+        path = [str(self.site), str(Path(__file__).parents[1] / "support"), os.environ.get("PYTHONPATH", "")]
         self.env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "COLUMNS": "200"}
         self.folder = folder
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-
-from leanebm.testing.fake_worker import fake_worker_argv
+from fake_worker import fake_worker_argv
 
 Leanebm = Callable[..., Result]
 

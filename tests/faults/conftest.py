@@ -12,12 +12,13 @@ from typing import Any
 import attrs
 import psutil
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.core import SearchResult, Theorem
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst
-from leanebm.testing import ScriptedPolicy, fake_worker_argv
+from leanebm.testing import ScriptedPolicy
 
 UnrulyConfig = Callable[..., LeanPoolConfig]
 OpenSearcher = Callable[..., Any]

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from cancellation import cancel_at_every_await
+from fake_worker import fake_worker_argv
 
 from leanebm.core import Certificate, SearchOutcome, Theorem
 from leanebm.lean import Certifier, CommandBackend, LeanPool, LeanPoolConfig, ReplayingEnvironment
@@ -21,7 +22,7 @@ from leanebm.pipeline.search import search_run
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst
 from leanebm.storage import ShardWriterConfig
-from leanebm.testing import ScriptedPolicy, ToyWorld, fake_worker_argv
+from leanebm.testing import ScriptedPolicy, ToyWorld
 from leanebm.trajectory import TrajectoryWriter
 
 UnrulyConfig = Callable[..., LeanPoolConfig]

@@ -1,4 +1,4 @@
-"""A fake worker with worse manners than :mod:`leanebm.testing.fake_worker` has.
+"""A fake worker with worse manners than ``fake_worker.py`` has.
 
 Run as a program, with the scenario and the path of that module. It adds these tactics:
 
@@ -31,7 +31,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leanebm.testing.fake_worker import FakeWorker
+    from fake_worker import FakeWorker
 else:
     FakeWorker = runpy.run_path(sys.argv[2])["FakeWorker"]
 

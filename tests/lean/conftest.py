@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.lean import CommandBackend, Dialect, LeanPoolConfig
-from leanebm.testing.fake_worker import fake_worker_argv
 
 FakeConfig = Callable[..., LeanPoolConfig]
 

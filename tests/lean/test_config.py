@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.errors import LeanInstallError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.testing import fake_worker_argv
 
 
 def _program(path: Path, script: str = "") -> Path:

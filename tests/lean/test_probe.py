@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from fake_worker import fake_worker_argv
 from scripted_toolchain import write_program
 
 from leanebm.errors import LeanInstallError, WorkerStartError
 from leanebm.lean import LeanPoolConfig, NativeBackend
-from leanebm.lean.backends import _native_program, toolchain
+from leanebm.lean.backends import native, toolchain
 from leanebm.lean.probe import LeanProbe, probe, tried
-from leanebm.testing import fake_worker_argv
 
 FakeConfig = Callable[..., LeanPoolConfig]
 
@@ -92,7 +92,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(toolchain, "_ENV_DEADLINE_S", 0.5)
-    _native_program._built.cache_clear()
+    native._built.cache_clear()
     return tmp_path
 
 

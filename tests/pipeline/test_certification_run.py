@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_worker import fake_worker_argv
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from leanebm.lean.certifier import assemble, lean_file
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.pipeline import CertificateRecord, CertificationRun, certification_run, record_path, write_proof
 from leanebm.pipeline.certification_run import read_proof_file
-from leanebm.testing.fake_worker import fake_worker_argv
 
 FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.data.conjectures import (
     FAMILIES,
@@ -19,7 +20,6 @@ from leanebm.data.conjectures import (
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import ConjectureRun, RunConfig
-from leanebm.testing.fake_worker import fake_worker_argv
 
 
 @attrs.frozen

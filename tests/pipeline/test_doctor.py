@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm import _extras
 from leanebm.errors import LeanInstallError
 from leanebm.lean import probe
 from leanebm.pipeline import Health, HealthCheck, doctor, examine
-from leanebm.testing import fake_worker_argv
 
 
 def found() -> dict[str, HealthCheck]:

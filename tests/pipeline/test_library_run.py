@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.data import read_library_file
 from leanebm.errors import CommandRefused
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import EmbeddedLean
 from leanebm.pipeline import LibraryRun, StageProgressed
-from leanebm.testing.fake_worker import fake_worker_argv
 
 
 @pytest.mark.lean

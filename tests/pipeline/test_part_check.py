@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from leanebm.core import Candidate, EncoderIdentity, Theorem
 from leanebm.lean import CommandBackend
 from leanebm.search import BestFirstSearch
-from leanebm.testing import ToyCertifier, ToyWorld, fake_worker_argv
+from leanebm.testing import ToyCertifier, ToyWorld
 
 
 class Scorer:

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.core import EnergyModel, Leaf, SearchOutcome, TacticPolicy, Theorem
 from leanebm.errors import ConfigError
@@ -23,7 +24,7 @@ from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.pipeline.settings import settings_that_matter, unstructure_settings
 from leanebm.search import BestFirstSearch, ProbingSearch, PuctSearch, stacked
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb, WeightedSum, WeightedTerm
-from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy, ToyWorld, fake_worker_argv
+from leanebm.testing import SAMPLE_LEAVES, ScriptedPolicy, ToyWorld
 
 Numbers = Callable[..., tuple[Theorem, ...]]
 ToyBench = Callable[..., Any]

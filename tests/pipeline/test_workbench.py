@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_worker import fake_worker_argv
 
 import leanebm.pipeline.workbench
 from leanebm.core import Candidate, Goal, Leaf, Node, ProofState, SearchOutcome, StateEncoder, StateRef, Theorem
@@ -35,7 +36,6 @@ from leanebm.pipeline.workbench import prepare_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchProgress
 from leanebm.testing import Answer, FakePolicyServer, sample_object
-from leanebm.testing.fake_worker import fake_worker_argv
 
 
 @pytest.fixture

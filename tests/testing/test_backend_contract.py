@@ -5,11 +5,12 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_worker import fake_worker_argv
 
 from leanebm.core import Theorem
 from leanebm.lean import CommandBackend, EmbeddedBackend
 from leanebm.lean.backends.base import WorkerCommand
-from leanebm.testing import ContractBroken, check_backend, fake_worker_argv
+from leanebm.testing import ContractBroken, check_backend
 
 THEOREM = Theorem(name="toy", statement="P")
 TOY: dict[str, Any] = {"theorem": THEOREM, "proof": ("step", "done"), "rejected": "fail"}

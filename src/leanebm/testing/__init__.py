@@ -12,7 +12,6 @@ from leanebm.testing.contracts import (
     check_scorer,
 )
 from leanebm.testing.fake_policy_server import FakePolicyServer, ReceivedRequest
-from leanebm.testing.fake_worker import fake_worker_argv
 from leanebm.testing.open_cassette import open_cassette
 from leanebm.testing.openai_rules import END_TOKEN, OpenAIRules
 from leanebm.testing.policy_steps import (
@@ -66,7 +65,6 @@ __all__ = [
     "check_search",
     "completion_reply",
     "embedding_objects",
-    "fake_worker_argv",
     "hashed_embedding",
     "open_cassette",
     "sample_object",

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
+from fake_worker import fake_worker_argv
 
 from leanebm.lean import CommandBackend
 from leanebm.lean.backends.base import WorkerCommand
-from leanebm.testing import fake_worker_argv
 
 
 @attrs.frozen

@@ -1,6 +1,6 @@
 """A scripted Lean worker: a real process that speaks the worker protocol and misbehaves on request.
 
-For tests of whatever stands on a :class:`~leanebm.lean.LeanPool`. No Lean is needed::
+For tests of whatever stands on a ``LeanPool``. No Lean is needed::
 
     backend = CommandBackend(argv=fake_worker_argv())
     async with LeanPool(LeanPoolConfig(backend=backend)) as pool: ...

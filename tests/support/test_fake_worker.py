@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from fake_worker import fake_worker_argv
+
 from leanebm.core import SearchOutcome, SearchResult, Theorem
 from leanebm.lean import Certifier, CommandBackend, Dialect, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.search import BestFirstSearch, CumulativeLogProb
-from leanebm.testing import ScriptedPolicy, fake_worker_argv
+from leanebm.testing import ScriptedPolicy
 
 _POLICY = ScriptedPolicy.of(
     {
