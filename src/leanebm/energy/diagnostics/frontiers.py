@@ -17,7 +17,7 @@ from leanebm.energy.diagnostics.siblings import SiblingSet, floats, integers, na
 
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class FrontierSet:
-    """``S`` snapshots of together ``N`` nodes, laid end to end: what stood open each time a search chose.
+    """``S`` snapshots with ``N`` nodes in all, laid end to end: what stood open each time a search chose.
 
     Only a snapshot with a node on the path and another off it can be ranked; the rest still tell how far
     energies spread.

@@ -134,7 +134,7 @@ def remaining_depth(
 
 
 class DepthReadout(nn.Module):
-    r""":math:`y = e^{a} E + b`, two learnable numbers; for training only, no part of a checkpoint.
+    r""":math:`y = e^{a} E + b`, two learnable numbers; for training only, not part of a checkpoint.
 
     The slope is positive by construction: a state further from its proof's end must have the *higher* energy, and
     a slope free to change sign could satisfy :func:`~leanebm.energy.losses.remaining_depth` the wrong way round.

@@ -57,7 +57,7 @@ class ResultTable(enum.StrEnum):
             raise ConfigError(f"there is no table {word!r}{close}", [f"choose one of {', '.join(cls)}"]) from None
 
 
-_TEXT, _INT, _REAL, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 _TEXTS: Final = pa.list_(pa.string())
 _MESSAGES: Final = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _TRACED: Final = pa.list_(

@@ -12,7 +12,7 @@ from leanebm.core import Leaf
 
 @attrs.frozen
 class DepthFirst:
-    """``depth``: the newest path is followed to its end before another one is taken up. A control, as proofs go."""
+    """``depth``: the newest path is followed to its end before another one is taken up. A control."""
 
     reads_energy: ClassVar[bool] = False
 
