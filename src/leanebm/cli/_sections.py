@@ -1,4 +1,4 @@
-"""Options in sections, for commands that have many; and below them the words for the parts that they take."""
+"""What we add to click: options in sections, the words for parts below them, and many options at once."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _KEYS: Final = ("name", "statement", "copy_from", "header", "context")
 _NOUN: Final = "theorem file"
 
 _LEAD_BYTES: Final = 2**16
-"""By which a file of lines is looked at for what it may be instead."""
+"""How much of its beginning is looked at, to tell whether a file is of another form."""
 
 _LEAN_LINE: Final = re.compile(
     r"^(?:import|namespace|section|end|open|variable|universe|def|abbrev|structure|inductive|instance|set_option)\b"
