@@ -11,9 +11,8 @@ from attrs.validators import ge, instance_of, le
 from numpy.typing import NDArray
 
 from leanebm._shown import fitting_repr, named_repr
-from leanebm.energy.training.contrastive_data import ContrastiveData
+from leanebm.energy.training.contrastive_data import ContrastiveData, Indices
 
-Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator
 
