@@ -23,6 +23,7 @@ from leanebm.energy import (
 from leanebm.energy.diagnostics import HeadReport, SiblingSet, diagnose
 from leanebm.energy.training._training_state import TrainingState
 from leanebm.errors import EnergyError
+from leanebm.storage import differences_from_folder
 
 __all__ = [
     "TARGETS",
@@ -74,7 +75,7 @@ def fuzz_training_state(data: bytes) -> None:
     path.write_bytes(data)
     with refusals(EnergyError, naming=str(path)):
         state, _ = TrainingState.load(path)
-        state.differences({"seed": 0})
+        differences_from_folder(state.settings, {"seed": 0})
 
 
 @cache
