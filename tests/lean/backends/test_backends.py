@@ -7,7 +7,7 @@ import pytest
 
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, Dialect, EmbeddedBackend, NativeBackend, PantographBackend
-from leanebm.lean.backends.native import _built, repl_source
+from leanebm.lean.backends.native import _built, _native_program, repl_source
 from leanebm.lean.backends.pantograph import LEAN_OF_PANTOGRAPH
 from leanebm.lean.embedded.download import load_pins
 
@@ -138,7 +138,7 @@ def test_what_elan_says_while_it_fetches_a_toolchain_is_neither_a_version_nor_a_
     quiet = NativeBackend(project=project).prepare(["Mathlib"])
     says = (machine / "lean").read_text()
     _program(machine / "lean", f"echo info: downloading lean >&2\n{says}\necho info: done >&2")
-    _native_program._built.cache_clear()
+    _built.cache_clear()
     assert NativeBackend(project=project).prepare(["Mathlib"]).argv == quiet.argv
     assert (machine / "asked").read_text().splitlines() == ["build repl"]
 
@@ -161,8 +161,8 @@ def test_another_source_is_another_package(machine: Path) -> None:
     packages = set()
     for text in ("-- one", "-- two", "-- one"):
         source.write_text(text)
-        _native_program._built.cache_clear()
-        packages.add(_native_program.native_program(source, None))
+        _built.cache_clear()
+        packages.add(_native_program(source, None))
     assert len(packages) == 2
 
 
