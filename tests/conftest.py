@@ -69,7 +69,13 @@ def pytest_configure(config: pytest.Config) -> None:
     _choose_lean(config)
 
 
-_TAKE_LONGEST = ("test_iteration_run.py", "test_killed_runs.py", "test_examples.py", "test_ray_engine.py", "test_summary.py")
+_TAKE_LONGEST = (
+    "test_iteration_run.py",
+    "test_killed_runs.py",
+    "test_examples.py",
+    "test_ray_engine.py",
+    "test_summary.py",
+)
 
 
 @pytest.hookimpl(trylast=True)
