@@ -58,6 +58,7 @@ rows = st.builds(
     tactic=st.none() | text,
     log_prob=reals,
     path_log_prob=reals,
+    policy_weights=st.none() | text,
     priority=st.none() | reals,
     energy=st.none() | reals,
     depth=int32,
@@ -87,14 +88,15 @@ def test_every_number_with_a_unit_states_it() -> None:
             assert SCHEMA.field(name).metadata[b"unit"], name
 
 
-def test_version_1_is_frozen() -> None:
+def test_version_2_is_frozen() -> None:
     """Whoever changes a column changes the version, and so this test."""
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
     columns = " ".join(f"{field.name}:{field.type}{'?' if field.nullable else ''}" for field in SCHEMA)
     assert columns == (
         "run_id:string theorem:string statement:string outcome:string node:int32 parent:int32 state_key:string "
-        "state_text:string num_goals:int32 tactic:string? log_prob:double path_log_prob:double priority:double? "
-        "energy:double? depth:int32 remaining_depth:int32 on_proof_path:bool status:string expansion:int32 "
+        "state_text:string num_goals:int32 tactic:string? log_prob:double path_log_prob:double policy_weights:string? "
+        "priority:double? energy:double? depth:int32 remaining_depth:int32 on_proof_path:bool status:string "
+        "expansion:int32 "
         "attempts:list<element: struct<tactic: string not null, log_prob: double not null, kind: string not null, "
         "target: int32 not null, message: string not null, elapsed_s: double not null> not null> "
         "started_unix_s:double found_s:double tactic_s:double worker_epoch:int64 backend:string seed:int64"

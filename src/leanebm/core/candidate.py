@@ -30,4 +30,7 @@ class Candidate:
     is_truncated: bool = False
     """Whether generation stopped at the length limit; such a tactic is probably cut short."""
 
+    weights: str | None = attrs.field(default=None, eq=False)
+    """Version of the weights that proposed it; ``None`` where no server says. Makes no difference to a search."""
+
     __repr__ = fitting_repr

@@ -99,6 +99,9 @@ class Node:
     path_log_prob: float = 0.0
     """Sum of ``log_prob`` from the root to here."""
 
+    policy_weights: str | None = None
+    """Version of the policy's weights that proposed that step; ``None`` for the root, and where no server says."""
+
     depth: int = 0
     """Number of tactics from the root."""
 

@@ -36,7 +36,8 @@ def _node_values(nodes: tuple[Node, ...]) -> tuple[object, ...]:
 
 
 def _node_row(node: Node, remaining_depth: int) -> dict[str, Any]:
-    same = ("log_prob", "path_log_prob", "priority", "energy", "depth", "status", "found_s", "tactic_s")
+    path = ("log_prob", "path_log_prob", "policy_weights", "depth")
+    same = (*path, "priority", "energy", "status", "found_s", "tactic_s")
     return {name: getattr(node, name) for name in same} | {
         "node": node.index,
         "parent": -1 if node.parent is None else node.parent.index,

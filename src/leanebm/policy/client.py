@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, Self, final
 
+import attrs
+
 from leanebm._shown import named_repr
 from leanebm.core import Candidate, EncoderIdentity, PolicyUse, ProofState
 from leanebm.errors import ConfigError, PolicyUnavailable
@@ -190,7 +192,7 @@ class PolicyClient:
         if batch.token_count_mismatches and not meter.token_count_mismatches:
             _log.warning("the server's completion_tokens and its log-probabilities disagree in number; said once")
         meter.token_count_mismatches += batch.token_count_mismatches
-        return candidates
+        return [attrs.evolve(candidate, weights=batch.weight_version) for candidate in candidates]
 
     # --- embeddings ---
 

@@ -102,6 +102,7 @@ class SearchTree:
             goal=goal,
             log_prob=candidate.log_prob,
             path_log_prob=parent.path_log_prob + candidate.log_prob,
+            policy_weights=candidate.weights,
             depth=parent.depth + 1,
             found_s=found_s,
             tactic_s=tactic_s,
@@ -134,6 +135,7 @@ class SearchTree:
         self._children[parent].append(node)
         node.parent, node.goal = parent, rival.goal
         node.tactic, node.log_prob = rival.candidate.tactic, rival.candidate.log_prob
+        node.policy_weights = rival.candidate.weights
         moved = tuple(self.subtree(node))
         for below in moved:
             above = below.parent

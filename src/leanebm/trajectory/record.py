@@ -173,6 +173,9 @@ class TrajectoryRow:
     path_log_prob: float
     """Sum of ``log_prob`` from the root."""
 
+    policy_weights: str | None = None
+    """Version of the policy's weights that proposed that tactic; null for the root, and where no server says."""
+
     priority: float | None
     """What the scorer said; null for finished states and for those the end of the run left unscored."""
 

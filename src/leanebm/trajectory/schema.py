@@ -14,7 +14,7 @@ from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 TRAJECTORY_FOLDER: Final = "trajectory"
 """Where a run's folder holds its trajectory."""
@@ -49,6 +49,7 @@ SCHEMA: Final = pa.schema(
         _column("tactic", pa.string(), nullable=True),
         _column("log_prob", pa.float64(), unit="nat"),
         _column("path_log_prob", pa.float64(), unit="nat"),
+        _column("policy_weights", pa.string(), nullable=True),
         _column("priority", pa.float64(), unit="the scorer's own; higher is expanded sooner", nullable=True),
         _column("energy", pa.float64(), unit="1; lower is more provable", nullable=True),
         _column("depth", pa.int32(), unit="tactics"),

@@ -25,6 +25,7 @@ from leanebm.pipeline import (
 from leanebm.pipeline.workbench import LeanParts
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
+from leanebm.trajectory import read_trajectory
 
 THEOREMS = tuple(
     Theorem(name=f"t{number}", statement=statement)
@@ -72,6 +73,10 @@ async def searched(
     run = SearchRun(config, theorems, folder, resume=True, observer=meddler, opening=opening)
     records = (await run.run()).records
     assert {record.policy_weights for record in records} == {("w1",)}
+    assert {(row.tactic is None, row.policy_weights) for row in read_trajectory(folder).rows()} == {
+        (True, None),
+        (False, "w1"),
+    }
     assert all(record.policy_wait_s <= record.policy_s for record in records)
     assert sorted(record.theorem.name for record in records) == sorted(theorem.name for theorem in theorems)
     return {
