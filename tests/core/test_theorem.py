@@ -30,6 +30,12 @@ def test_a_statement_may_be_given_a_name_and_a_header() -> None:
         Theorem.of("p", name=" ")
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\udfffb"])
+def test_a_name_that_is_no_text_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="lone surrogate"):
+        Theorem(name=name, statement="True")
+
+
 def test_text_and_theorems_are_read_alike() -> None:
     theorem = Theorem.of("1 + 1 = 2")
     assert Theorem.read("1 + 1 = 2") == theorem

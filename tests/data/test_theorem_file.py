@@ -250,6 +250,7 @@ def test_a_header_opens_namespaces_and_names_universes_and_does_nothing_else(tmp
         ),
         ('{"name": " ", "statement": "True"}', "needs a name"),
         ('{"name": "../x", "statement": "True"}', "the name '../x'"),
+        (r'{"name": "\ud800", "statement": "True"}', "lone surrogate"),
         ('{"name": "x : False := y\\n", "statement": "True"}', "the name"),
         (f'{{"name": "{"x" * 257}", "statement": "True"}}', "256"),
         ('{"name": "x", "copy_from": "Nat.add_comm; axiom"}', "cannot be the name of a library theorem"),

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage import RunInfo, Shard, ShardFormat, read_shards
+from leanebm.storage import RunInfo, Shard, ShardFormat, read_shards, shard_paths
 
 MakeTheorem = Callable[..., Any]
 
@@ -167,6 +167,19 @@ def test_what_is_not_there_is_named(tmp_path: Path, shard_format: Format_shard_s
         read_shards(tmp_path / "nowhere", shard_format)
     with pytest.raises(ConfigError, match="holds no mountain yet"):
         read_shards(tmp_path, shard_format)
+
+
+def test_a_shard_that_a_merge_has_just_moved_is_found_again(
+    directory: Path, shard_format: Format_shard_set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = directory / "worker" / "part-000000.parquet"
+    part.parent.mkdir()
+    (directory / "part-000001.parquet").rename(part)
+    listings = [shard_paths(directory), [directory / "part-000000.parquet", directory / "part-000001.parquet"]]
+    part.rename(directory / "part-000001.parquet")  # after the first listing
+    monkeypatch.setattr("leanebm.storage.shard.shard_paths", lambda _: listings.pop(0))
+    assert [record.run_id for record in read_shards(directory, shard_format).records] == ["run-1", "run-2", "run-1"]
+    assert listings == []
 
 
 def test_one_damaged_shard_is_named(directory: Path, shard_format: Format_shard_set) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Final, Self
 
@@ -23,6 +24,8 @@ from leanebm.core.theorem_text import (
 MAX_SPLIT_CHARACTERS: Final = 2**17
 """Longest text that is looked through for a theorem; more than Lean is given."""
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
 
 @attrs.frozen(kw_only=True)
 class Theorem:
@@ -31,8 +34,8 @@ class Theorem:
     Exactly one of ``statement`` and ``copy_from`` is given.
 
     Raises:
-        ValueError: both or neither of ``statement`` and ``copy_from`` are given, the name is blank, or a library
-            theorem is given a context.
+        ValueError: both or neither of ``statement`` and ``copy_from`` are given, the name is blank or no text, or a
+            library theorem is given a context.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Theorem:
     def __attrs_post_init__(self) -> None:
         if not self.name.strip():
             raise ValueError("a theorem needs a name")
+        if _SURROGATE.search(self.name):
+            raise ValueError(f"the name {self.name!r} holds a lone surrogate, which no file's name can hold")
         if (self.statement is None) == (self.copy_from is None):
             raise ValueError(f"theorem {self.name!r} needs exactly one of statement and copy_from")
         if self.copy_from is not None and self.context.strip():

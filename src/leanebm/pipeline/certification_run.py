@@ -10,7 +10,7 @@ from typing import final
 
 import attrs
 
-from leanebm._shown import fitting_repr, named_repr, reason
+from leanebm._shown import fitting_repr, named_repr, printable, reason
 from leanebm.core import Certificate, CertificationRejected, CertificationResult, Theorem
 from leanebm.core.theorem_text import ERASURE_LINE, LeanCommand, lean_commands, theorem_of_command
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, WorkerLost, WorkerStartError
@@ -265,7 +265,7 @@ class _FileClaim:
 
     def _rejected(self, reason: str, message: str) -> CertificationRejected:
         return CertificationRejected(
-            theorem=Theorem(name=self.file.path.stem or "file", statement="all theorems of the file"),
+            theorem=Theorem(name=printable(self.file.path.stem) or "file", statement="all theorems of the file"),
             source=self.file.content.decode("utf-8"),
             tactics=(),
             reason=reason,

@@ -305,7 +305,10 @@ def shard_paths(path: Path | str) -> list[Path]:
     Workers that share a folder each have one of their own in it, whose shards come after the folder's.
     """
     path = Path(path)
-    return [path] if path.is_file() else [*own_shard_paths(path), *sorted(path.glob(f"*/{SHARD_PATTERN}"))]
+    if path.is_file():
+        return [path]
+    of_workers = sorted(path.glob(f"*/{SHARD_PATTERN}"))  # first: what a merge moves meanwhile is seen twice, not never
+    return [*own_shard_paths(path), *of_workers]
 
 
 def own_shard_paths(folder: Path) -> list[Path]:
@@ -334,4 +337,13 @@ def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R
             f"{path} {what}: what is needed is a folder with files named {SHARD_PATTERN}, or one such file. "
             "A run writes its first one when its first theorem is done"
         )
+    try:
+        return _open_all(path, shards, shard_format)
+    except TrajectoryError:
+        if all(shard.exists() for shard in shards):
+            raise
+        return _open_all(path, shard_paths(path), shard_format)  # a merge has just moved one
+
+
+def _open_all(path: Path, shards: Iterable[Path], shard_format: ShardFormat[R, T]) -> ShardSet[R, T]:
     return ShardSet(path, shard_format, tuple(Shard.open(shard, shard_format) for shard in shards))
