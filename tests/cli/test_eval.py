@@ -121,6 +121,25 @@ def test_mistakes_are_told_before_any_work(leanebm_command: Leanebm, arms: list[
     assert not Path("out").exists()
 
 
+def test_shares_say_who_compares_the_arms(leanebm_command: Leanebm) -> None:
+    arms = ("--arm", PLAIN, "--arm", BROAD)
+    for number in ("1/2", "2/2"):
+        share = evaluate(leanebm_command, *arms, "--engine", "shards", "--shard", number)
+        assert share.exit_code == 0
+        assert "not compared: when all shares are done, --resume without --engine" in share.stdout
+    whole = evaluate(leanebm_command, *arms, "--resume")
+    assert "out/arms/broad beside out/arms/plain" in whole.stdout
+    assert "tactics: Lean ran 0, and" not in whole.stdout
+    assert summarise_run("out/arms/broad").totals.attempted == 4
+
+
+def test_a_share_of_nothing_is_refused_before_any_work(leanebm_command: Leanebm) -> None:
+    result = evaluate(leanebm_command, "--arm", PLAIN, "--shard", "1/2")
+    assert result.exit_code == 2
+    assert "add --engine shards" in result.stderr
+    assert not Path("out").exists()
+
+
 def test_it_goes_on_where_it_is_told_to(leanebm_command: Leanebm) -> None:
     assert evaluate(leanebm_command, "--arm", PLAIN).exit_code == 0
     again = evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD)

@@ -1,7 +1,7 @@
 """Searches of a toy world that workers share; run by tests as a program, too, one for each worker, and killed by them.
 
-``python toy_workers.py FOLDER`` is a worker that claims theorems in FOLDER until all are done. It prints a line as soon
-as it searches.
+``python toy_workers.py FOLDER [eval]`` is a worker that claims theorems in FOLDER until all are done, or evaluates two
+arms there. It prints a line as soon as it searches, for each of its searches.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
+
 from leanebm.core import ProofSession, Theorem
 from leanebm.pipeline import (
     Engine,
+    EvaluationRun,
     LogObserver,
     Observer,
     PipelineEvent,
@@ -24,7 +27,7 @@ from leanebm.pipeline import (
     StageStarted,
     Workbench,
 )
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 WORLD = ToyWorld.countdown(32)
@@ -32,6 +35,7 @@ CONFIG = RunConfig(concurrency=2, search=SearchConfig(budget=SearchBudget(max_ex
 """So small a budget that not every theorem is proved."""
 
 THEOREMS = tuple(Theorem(name=f"n{number}", statement=str(number)) for number in range(1, 33, 2))
+ARMS = {"plain": CONFIG, "broad": attrs.evolve(CONFIG, scorer=BreadthFirst())}
 LEASE_S = 1.5
 
 
@@ -67,6 +71,21 @@ def toy_worker(folder: Path, engine: Engine | None = None, observer: Observer | 
     )
 
 
+def toy_evaluation(
+    folder: Path, engine: Engine | None = None, observer: Observer | None = None, *, resume: bool = False
+) -> EvaluationRun:
+    return EvaluationRun(
+        ARMS,
+        THEOREMS,
+        folder,
+        headroom=2,
+        resume=resume,
+        engine=engine or ShardsEngine(expires_s=LEASE_S),
+        observer=observer or LogObserver(),
+        opening=open_slow,
+    )
+
+
 class _Herald:
     def notify(self, event: PipelineEvent) -> None:
         if isinstance(event, StageStarted) and event.stage == "searching":
@@ -75,4 +94,5 @@ class _Herald:
 
 
 if __name__ == "__main__":
-    asyncio.run(toy_worker(Path(sys.argv[1]), observer=_Herald()).run())
+    run = toy_evaluation if sys.argv[2:] == ["eval"] else toy_worker
+    asyncio.run(run(Path(sys.argv[1]), observer=_Herald()).run())

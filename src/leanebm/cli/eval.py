@@ -12,6 +12,7 @@ from leanebm.cli._echo import echo_json
 from leanebm.cli._options import (
     arm_options,
     cost_option,
+    engine_options,
     json_option,
     max_theorems_option,
     numbers_option,
@@ -25,7 +26,7 @@ from leanebm.cli.compare import print_comparison
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
-    from leanebm.pipeline import Evaluation, RunConfig
+    from leanebm.pipeline import Engine, Evaluation, RunConfig
 
 
 @click.command(cls=SectionedCommand)
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 @cost_option
 @numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … up to the arms' own]")
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
+@engine_options
 @json_option
 @arm_options
 @click.pass_context
@@ -74,6 +76,7 @@ def eval(  # noqa: A001 - the command's name
     by: str,
     budgets: tuple[float, ...] | None,
     resume: bool,
+    engine: Engine,
     as_json: bool,
     arms: Mapping[str, RunConfig],
 ) -> None:
@@ -106,6 +109,7 @@ def eval(  # noqa: A001 - the command's name
             budgets=budgets,
             resume=resume,
             observer=display,
+            engine=engine,
         )
         found = run_to_end(run.run())
     if as_json:
@@ -116,6 +120,8 @@ def eval(  # noqa: A001 - the command's name
         print_comparison(console, comparison)
     for line in _lines(found):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if len(arms) > 1 and not found.comparisons:
+        console.print("not compared: when all shares are done, --resume without --engine and --shard compares the arms")
 
 
 def _lines(found: Evaluation) -> list[str]:
@@ -123,9 +129,10 @@ def _lines(found: Evaluation) -> list[str]:
     lines = ["", f"proved: {proved}; of {max(summary.totals.attempted for summary in found.summaries.values())}"]
     if found.headroom is not None:
         lines.append(f"headroom: {found.headroom.sentence}")
-    lines.append(
-        f"tactics: Lean ran {found.tactics_asked:,}, and {found.tactics_remembered:,} answers were there already"
-    )
+    if found.tactics_asked or found.tactics_remembered:  # on a cluster, its nodes know
+        lines.append(
+            f"tactics: Lean ran {found.tactics_asked:,}, and {found.tactics_remembered:,} answers were there already"
+        )
     lines.append(f"runs: {found.folder / 'arms'}")
     return lines
 

@@ -211,6 +211,32 @@ async def open_workbench(
         )
 
 
+@asynccontextmanager
+async def sharing_lean() -> AsyncIterator[WorkbenchOpener]:
+    """Yields an :func:`open_workbench` for runs that come one after the other: the first starts a Lean for all.
+
+    Where it is sent to another process, with a job, it is :func:`open_workbench`.
+    """
+    async with AsyncExitStack() as stack:
+        yield _SharingLean(stack)
+
+
+@attrs.define(eq=False)
+class _SharingLean:
+    _stack: AsyncExitStack
+    _lean: LeanParts | None = None
+
+    @asynccontextmanager
+    async def __call__(self, config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        if self._lean is None:
+            self._lean = await self._stack.enter_async_context(open_lean_parts(config.lean, observer))
+        async with open_workbench(config, observer, lean=self._lean) as bench:
+            yield bench
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial, (open_workbench,)
+
+
 def _spread(environment: ProofEnvironment, most: int) -> ProofEnvironment:
     """An environment whose proofs may use as many workers as a search runs expansions at once."""
     if most > 1 and isinstance(environment, ReplayingEnvironment):

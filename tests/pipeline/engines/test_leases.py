@@ -75,6 +75,16 @@ def test_what_is_done_is_claimed_by_nobody(join: Join, clock: Clock) -> None:
     assert not other.is_waiting_for_others()
 
 
+def test_who_waits_for_others_sees_at_once_that_they_are_done(join: Join) -> None:
+    one, other = join("one", "a"), join("other", "a")
+    assert one.claim() == "a"
+    assert other.claim() is None
+    assert other.is_waiting_for_others()
+    one.end("a", is_final=True)
+    assert not other.is_waiting_for_others()
+    assert other.is_done("a")
+
+
 def test_what_was_done_and_waits_all_the_same_is_done_again_by_one_of_those_who_come(join: Join) -> None:
     before = join("before")
     assert [before.claim() for _ in "abc"] == ["a", "b", "c"]

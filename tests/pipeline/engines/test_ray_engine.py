@@ -67,13 +67,21 @@ def test_a_part_that_cannot_be_sent_is_refused_in_words() -> None:
 
 DRIVER = """
 import asyncio, json, sys
+import attrs
 from leanebm.core import Theorem
-from leanebm.pipeline import LocalEngine, RayEngine, SearchRun, read_run_config
+from leanebm.pipeline import EvaluationRun, LocalEngine, RayEngine, SearchRun, read_run_config
+from leanebm.search import BreadthFirst
 
 settings, folder, address = sys.argv[1:]
 theorems = [Theorem(name=f"p{number}", statement=f"P {number}") for number in range(1, 25)]
 engine = RayEngine(address=address) if address else LocalEngine()
-asyncio.run(SearchRun(read_run_config(settings, []), theorems, folder, engine=engine).run())
+config = read_run_config(settings, [])
+if folder.endswith("arms"):
+    arms = {"plain": config, "broad": attrs.evolve(config, scorer=BreadthFirst())}
+    run = EvaluationRun(arms, theorems[:6], folder, headroom=1, engine=engine)
+else:
+    run = SearchRun(config, theorems, folder, engine=engine)
+asyncio.run(run.run())
 """
 
 CHANCE_WORKER = Path(__file__).parents[3] / "benchmarks" / "_chance_worker.py"
@@ -126,5 +134,15 @@ def test_two_nodes_one_of_which_is_killed_find_what_one_process_finds_and_refuse
         errors = unlike.communicate()[1]
         assert unlike.returncode == 1
         assert "max_expansions: 9, not 8" in errors, "every node refuses, and the driver says why"
+        arms = start(tmp_path, "together-arms", cluster.address)
+        errors = arms.communicate()[1]
+        assert arms.returncode == 0, errors
+    alone = start(tmp_path, "alone-arms")
+    errors = alone.communicate()[1]
+    assert alone.returncode == 0, errors
+    for arm in ("plain", "broad"):
+        found, expected = (endings(tmp_path / where / "arms" / arm) for where in ("together-arms", "alone-arms"))
+        assert found == expected
+        assert len(found) == 6
     assert endings(tmp_path / "together") == endings(tmp_path / "alone")
     assert len(endings(tmp_path / "together")) == 24

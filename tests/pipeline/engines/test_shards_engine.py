@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import attrs
@@ -80,6 +80,15 @@ async def test_shares_in_one_folder_make_one_run_and_each_is_gone_on_with(
         await toy_worker(tmp_path, ShardsEngine(share=Share(number, 3))).run()
     assert outcomes(tmp_path) == undisturbed
     assert searches(tmp_path) == dict.fromkeys(undisturbed, 1)
+
+
+async def test_a_share_whose_statements_are_all_refused_is_an_error(tmp_path: Path) -> None:
+    theorems = [Theorem(name="bad", statement="no number"), THEOREMS[0]]
+    for number, refused in ((2, False), (1, True)):
+        engine = ShardsEngine(share=Share(number, 2))
+        run = SearchRun(toy.CONFIG, theorems, tmp_path, engine=engine, opening=toy.open_slow)
+        with pytest.raises(ConfigError, match="refused every statement") if refused else nullcontext():
+            await run.run()
 
 
 # --- claims ---

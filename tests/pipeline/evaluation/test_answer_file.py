@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import sqlite3
+import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from leanebm.core import (
     TacticRejected,
     TacticTimedOut,
 )
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import TrajectoryError
 from leanebm.pipeline import AnswerFile
 
 NOWHERE = StateRef(-1, -1)
@@ -48,66 +49,63 @@ outcomes = st.one_of(
 def test_an_outcome_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, outcome: TacticOutcome, tactic: str, goal: int
 ) -> None:
-    with AnswerFile.open(tmp_path_factory.mktemp("answers") / "file", {}) as answers:
-        answers.keep_outcome("t", "s", goal, tactic, outcome)
-        found = answers.outcome("t", "s", goal, tactic)
-        assert found == outcome
-        if isinstance(outcome, ProofAdvanced | ProofFinished):
-            assert isinstance(found, ProofAdvanced | ProofFinished)
-            assert found.state.coupling == outcome.state.coupling
-            assert found.state.ref == NOWHERE
-        assert answers.outcome("t", "s", goal + 1, tactic) is None
-        assert answers.outcome("other", "s", goal, tactic) is None
+    path = tmp_path_factory.mktemp("answers") / "file"
+    answers = AnswerFile.read(path)
+    answers.keep_outcome("s", goal, tactic, outcome)
+    answers.write()
+    answers = AnswerFile.read(path)
+    found = answers.outcome("s", goal, tactic)
+    assert found == outcome
+    if isinstance(outcome, ProofAdvanced | ProofFinished):
+        assert isinstance(found, ProofAdvanced | ProofFinished)
+        assert found.state.coupling == outcome.state.coupling
+        assert found.state.ref == NOWHERE
+    assert answers.outcome("s", goal + 1, tactic) is None
+    assert answers.outcome("other", goal, tactic) is None
 
 
 def test_roots_and_proposals_come_back(tmp_path: Path) -> None:
     root = ProofState(goals=(Goal(text="⊢ 1 = 1", target="1 = 1"),), key="k", ref=StateRef(3, 7))
     candidates = (Candidate("rfl", -0.25, 2), Candidate("simp", -1.5, is_truncated=True))
-    with AnswerFile.open(tmp_path / "file", {}) as answers:
-        assert answers.root("t") is None
-        assert answers.proposal("k", 2) is None
-        answers.keep_root("t", root)
-        answers.keep_proposal("k", 2, candidates)
-    with AnswerFile.open(tmp_path / "file", {}) as answers:
-        assert answers.root("t") == root
-        assert answers.proposal("k", 2) == candidates
-        assert answers.proposal("k", 3) is None
+    answers = AnswerFile.read(tmp_path / "file")
+    assert answers.root() is None
+    assert answers.proposal("k", 2) is None
+    answers.keep_root(root)
+    answers.keep_proposal("k", 2, candidates)
+    answers.write()
+    answers = AnswerFile.read(tmp_path / "file")
+    assert answers.root() == root
+    assert answers.proposal("k", 2) == candidates
+    assert answers.proposal("k", 3) is None
 
 
-def test_answers_of_another_lean_are_refused_with_what_differs(tmp_path: Path) -> None:
-    with AnswerFile.open(tmp_path / "file", {"lean": "4.1", "seed": 0}):
-        pass
-    with (
-        pytest.raises(ConfigError, match=r'"4\.2", there "4\.1" @ lean'),
-        AnswerFile.open(tmp_path / "file", {"lean": "4.2", "seed": 0}),
-    ):
-        pass
+def test_of_two_workers_answers_both_stay_and_the_first_counts(tmp_path: Path) -> None:
+    first, second = AnswerFile.read(tmp_path / "file"), AnswerFile.read(tmp_path / "file")
+    for answers, said, own in ((first, "first", "a"), (second, "second", "b")):
+        answers.keep_outcome("s", 0, "both", TacticRejected(said, 0.1))
+        answers.keep_outcome("s", 0, own, TacticRejected(own, 0.1))
+        answers.write()
+    read = AnswerFile.read(tmp_path / "file")
+    assert [read.outcome("s", 0, tactic) for tactic in ("both", "a", "b")] == [
+        TacticRejected(said, 0.1) for said in ("first", "a", "b")
+    ]
 
 
-def test_what_was_not_said_before_is_said_from_then_on(tmp_path: Path) -> None:
-    with AnswerFile.open(tmp_path / "file", {}) as answers:
-        answers.require({"policy": None})
-        answers.require({"policy": None})
-        with pytest.raises(ConfigError, match="@ policy"):
-            answers.require({"policy": {"model": "m"}})
+def test_nothing_new_is_not_written(tmp_path: Path) -> None:
+    AnswerFile.read(tmp_path / "file").write()
+    assert not (tmp_path / "file").exists()
 
 
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no database " * 500)
-    with pytest.raises(ConfigError, match="delete it"), AnswerFile.open(tmp_path / "file", {}):
-        pass
-    with pytest.raises(ConfigError, match="cannot be opened"), AnswerFile.open(tmp_path / "no" / "file", {}):
-        pass
+@pytest.mark.parametrize("content", [b"no answers", gzip.compress(b"[]")[:-4], *map(gzip.compress, (b"[1]", b"{"))])
+def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(TrajectoryError, match=r"file cannot be used: .*Delete it"):
+        AnswerFile.read(tmp_path / "file")
 
 
-def test_a_damaged_answer_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [[], {"fate": "unheard"}, {"fate": "rejected"}, None])
+def test_a_damaged_answer_is_an_error_that_names_the_file(tmp_path: Path, damage: object) -> None:
     path = tmp_path / "file"
-    for damage in ("{", "[]", '{"fate": "unheard"}', '{"fate": "rejected"}'):
-        with AnswerFile.open(path, {}) as answers:
-            answers.keep_outcome("t", "s", 0, "rfl", TacticRejected("no", 0.1))
-        database = sqlite3.connect(path)
-        with database:
-            database.execute("UPDATE transition SET outcome = ?", (damage,))
-        database.close()
-        with AnswerFile.open(path, {}) as answers, pytest.raises(TrajectoryError, match="file cannot be used"):
-            answers.outcome("t", "s", 0, "rfl")
+    path.write_bytes(gzip.compress(json.dumps([[["outcome", "s", 0, "rfl"], damage]]).encode()))
+    with pytest.raises(TrajectoryError, match="file cannot be used"):
+        AnswerFile.read(path).outcome("s", 0, "rfl")

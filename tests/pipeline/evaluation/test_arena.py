@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
-from leanebm.errors import StaleState, StatementError, WorkerLost
-from leanebm.pipeline import AnswerFile, Arena
+from leanebm.errors import ConfigError, StaleState, StatementError, WorkerLost
+from leanebm.pipeline import Arena
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.testing import (
     LOST,
@@ -29,9 +28,8 @@ from leanebm.testing import (
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Iterator[Arena]:
-    with AnswerFile.open(tmp_path / "answers.sqlite", {"lean": "toy"}) as answers:
-        yield Arena(answers)
+def arena(tmp_path: Path) -> Arena:
+    return Arena(tmp_path / "answers")
 
 
 @pytest.fixture
@@ -96,11 +94,45 @@ async def test_a_missing_answer_is_got_by_the_tactics_that_lead_there(arena: Are
 
 async def test_answers_outlive_the_process_that_got_them(tmp_path: Path, world: ToyWorld) -> None:
     for asked in (1, 0):
-        with AnswerFile.open(tmp_path / "answers.sqlite", {}) as answers:
-            arena = Arena(answers)
-            async with arena.environment(world).open(theorem("1")) as proof:
-                assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
-            assert arena.asked == asked
+        arena = Arena(tmp_path / "answers")
+        async with arena.environment(world).open(theorem("1")) as proof:
+            assert isinstance(await proof.run_tactic(proof.root, "done"), ProofFinished)
+        assert arena.asked == asked
+
+
+async def test_the_policy_is_asked_once_about_a_state_of_a_theorem_and_again_in_another_attempt(
+    arena: Arena, world: ToyWorld
+) -> None:
+    policy = ScriptedPolicy.over(world)
+    for attempt, asked in ((1, 1), (1, 1), (2, 2)):
+        async with arena.environment(world).open(theorem("8")) as proof:
+            assert len(await arena.policy(policy, attempt=attempt).propose(proof.root, 2)) == 2
+        assert len(policy.asked) == asked
+
+
+async def test_two_open_proofs_of_one_theorem_share_their_answers(arena: Arena, world: ToyWorld) -> None:
+    environment = arena.environment(world)
+    async with environment.open(theorem("8")) as one:
+        async with environment.open(theorem("8")) as other:
+            await other.run_tactic(other.root, "halve")
+        await one.run_tactic(one.root, "halve")
+    assert (arena.asked, arena.remembered) == (1, 1)
+
+
+def test_answers_of_another_lean_are_refused_with_what_differs(arena: Arena) -> None:
+    arena.require({"lean": "4.1", "seed": 0, "tuple": (1, 2)})
+    arena.require({"lean": "4.1", "seed": 0, "tuple": (1, 2)})
+    with pytest.raises(ConfigError, match=r'"4\.2", there "4\.1" @ lean'):
+        arena.require({"lean": "4.2", "seed": 0})
+
+
+def test_what_was_not_said_before_is_said_from_then_on(arena: Arena) -> None:
+    arena.require({"lean": "4.1"})
+    arena.require({"policy": None})
+    with pytest.raises(ConfigError, match="@ policy"):
+        arena.require({"policy": {"model": "m"}})
+    with pytest.raises(ConfigError, match="@ lean"):
+        arena.require({"lean": "4.2"})
 
 
 async def test_limits_are_answers_and_lost_workers_are_none(arena: Arena) -> None:
@@ -155,8 +187,7 @@ async def test_a_proof_is_certified_once_and_never_from_the_file(tmp_path: Path,
             return await super().certify(theorem, proof)
 
     for number in (1, 2):
-        with AnswerFile.open(tmp_path / "answers.sqlite", {}) as answers:
-            certifier = Arena(answers).certifier(Counting(world))
-            for _ in range(3):
-                await certifier.certify(theorem("1"), ("done",))
+        certifier = Arena(tmp_path / "answers").certifier(Counting(world))
+        for _ in range(3):
+            await certifier.certify(theorem("1"), ("done",))
         assert len(calls) == number

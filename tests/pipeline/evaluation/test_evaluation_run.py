@@ -1,31 +1,45 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import toy_workers as toy
+from toy_workers import THEOREMS, toy_evaluation
 
 from leanebm.core import Candidate, ProofState, StateScorer, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import (
     SHIPPED_HEAD,
+    Arena,
     EnergyConfig,
+    Evaluation,
     EvaluationRun,
+    LocalEngine,
     Observer,
     PipelineEvent,
     RunConfig,
     SearchRun,
+    ShardsEngine,
+    Share,
     StageStarted,
     Workbench,
     WorkbenchOpener,
     compare_runs,
+    open_workbench,
     summarise_run,
 )
-from leanebm.pipeline.evaluation.evaluation_run import _sampling_anew
+from leanebm.pipeline.evaluation.evaluation_run import _Remembering, _sampling_anew
+from leanebm.pipeline.workbench import sharing_lean
 from leanebm.search import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, SearchBudget, SearchConfig
 from leanebm.testing import ScriptedPolicy, ToyWorld
 from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder, read_trajectory
@@ -224,6 +238,80 @@ async def test_seconds_of_arms_are_not_compared(
     await EvaluationRun(arms, numbers(1, 2), tmp_path, opening=toy_bench(world)).run()
     with pytest.raises(ConfigError, match="seconds"):
         compare_runs(tmp_path / "arms" / "plain", tmp_path / "arms" / "broad", cost=Cost.SECONDS)
+
+
+# --- workers that share the folder ---------------------------------------------------------------
+
+
+def curves(folder: Path) -> dict[str, AnytimeCurve]:
+    """How each search of the evaluation ended, at what cost."""
+    names = ("headroom", *(f"arms/{name}" for name in toy.ARMS))
+    return {name: AnytimeCurve.of(summarise_run(folder / name).records) for name in names}
+
+
+@pytest.fixture(scope="session")
+async def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]:
+    """What one process finds, and where; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return folder, await toy_evaluation(folder, LocalEngine()).run()
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, toy.__file__, str(folder), "eval"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def test_workers_that_are_killed_in_an_arm_find_what_one_process_finds(
+    tmp_path: Path, undisturbed: tuple[Path, Evaluation]
+) -> None:
+    with ExitStack() as stack:
+        for searches in (1, 3):  # while headroom is measured, and in the second arm
+            victim, worker = stack.enter_context(start(tmp_path)), stack.enter_context(start(tmp_path))
+            assert victim.stdout is not None
+            assert [victim.stdout.readline() for _ in range(searches)] == ["searching\n"] * searches
+            os.killpg(victim.pid, signal.SIGKILL)
+            worker.communicate()
+            assert worker.returncode == 0
+    assert curves(tmp_path) == curves(undisturbed[0])
+    assert all(len(curve.spent) == len(THEOREMS) for curve in curves(tmp_path).values())
+
+
+async def test_workers_ask_lean_and_the_policy_no_more_than_one_process_does(
+    tmp_path: Path, undisturbed: tuple[Path, Evaluation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanebm.pipeline.engines.shards_engine.BEATS_TO_EXPIRE", 1000)  # none is taken for dead
+    found = await asyncio.gather(*(toy_evaluation(tmp_path, ShardsEngine(expires_s=300.0)).run() for _ in range(3)))
+    alone = undisturbed[1]
+    assert curves(tmp_path) == curves(undisturbed[0])
+    assert sum(one.tactics_asked for one in found) == alone.tactics_asked
+    assert sum(one.tactics_remembered for one in found) == alone.tactics_remembered
+    for one in found:  # who is early waits for the others
+        assert one.headroom == alone.headroom
+        assert [row.experiment for row in one.comparisons[0].budgets] == [
+            row.experiment for row in alone.comparisons[0].budgets
+        ]
+
+
+async def test_shares_compare_nothing_until_one_process_sees_all(
+    tmp_path: Path, undisturbed: tuple[Path, Evaluation]
+) -> None:
+    for number in (1, 2):
+        share = await toy_evaluation(tmp_path, ShardsEngine(share=Share(number, 2))).run()
+        assert (share.comparisons, share.headroom) == ((), None)
+    whole = await toy_evaluation(tmp_path, LocalEngine(), resume=True).run()
+    assert whole.tactics_asked == 0
+    assert whole.headroom == undisturbed[1].headroom
+    assert whole.comparisons[0].as_json() == undisturbed[1].comparisons[0].as_json() | {
+        "baseline": str(tmp_path / "arms/plain"),
+        "experiment": str(tmp_path / "arms/broad"),
+    }
+
+
+async def test_what_is_sent_to_a_cluster_holds_nothing_open() -> None:
+    async with sharing_lean() as opening:
+        remembering = _Remembering(opening, Arena("answers"), 2)
+        sent = pickle.loads(pickle.dumps(remembering))  # noqa: S301 - our own
+    assert (sent.opening.func, sent.attempt) == (open_workbench, 2)
 
 
 # --- several searches of each theorem ------------------------------------------------------------

@@ -211,13 +211,14 @@ def _latest(run: Trajectory) -> RunInfo:
 
 
 def _pairs(before: Sequence[Trajectory], after: Sequence[Trajectory]) -> dict[str, _Pair]:
+    """Each theorem's searches, in the order of names: who ended first must make no difference to a bootstrap."""
     pairs: dict[str, tuple[list[TheoremRecord], list[TheoremRecord]]] = {
         record.theorem.name: ([], []) for record in before[0].records
     }
     for side, attempts in enumerate((before, after)):
         for record in chain.from_iterable(run.records for run in attempts):
             pairs[record.theorem.name][side].append(record)
-    return dict(pairs)
+    return dict(sorted(pairs.items()))
 
 
 def _check(before: Trajectory, after: Trajectory, differences: Sequence[str]) -> None:

@@ -134,17 +134,18 @@ class Leases:
             is_slow = self._clock() - seen_s >= self._expires_s
             if not is_slow and self._lives(self._holder(stem, number), seen_s):
                 continue
-            if self._is_marked(stem):  # since the last look
-                self._done.add(stem)
-            elif self._create(stem, number + 1):
+            if not self._ended_now(stem) and self._create(stem, number + 1):
                 return self._names[stem]
         return None
 
     def is_waiting_for_others(self) -> bool:
-        """Whether items are with other workers who live, so that one of them may have to be taken over yet."""
+        """Whether items are with other workers who live, so that one of them may have to be taken over yet.
+
+        What has ended since the last beat is seen, at the cost of a look at those items that had not.
+        """
         with self._on_disk():
             return any(
-                self._is_open(stem) and self._lives(self._holder(stem, number), seen_s)
+                self._is_open(stem) and not self._ended_now(stem) and self._lives(self._holder(stem, number), seen_s)
                 for stem, (number, seen_s) in self._claims.items()
             )
 
@@ -205,6 +206,12 @@ class Leases:
         """Whether somebody says now that the item is done."""
         mark = self._folder / f"{stem}.{_DONE}"
         return mark.exists() and (stem not in self._outdated or _text_of(mark) != self._outdated[stem])
+
+    def _ended_now(self, stem: str) -> bool:
+        """Whether the item has ended since the last look; then it is known from now on."""
+        if self._is_marked(stem):
+            self._done.add(stem)
+        return stem in self._done
 
     def _is_open(self, stem: str) -> bool:
         """Whether the item may concern this worker yet: what it has tried itself is for others."""

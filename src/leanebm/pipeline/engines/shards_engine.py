@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -18,7 +19,7 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.engines._leases import BEATS_TO_EXPIRE, MAX_CLAIMS, Leases
 from leanebm.pipeline.engines._order import longest_first
-from leanebm.pipeline.engines.engine import Ended, Job, Station
+from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station
 from leanebm.pipeline.engines.local_engine import work_on_all
 from leanebm.pipeline.events import Observer
 
@@ -27,6 +28,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 LEASES_FOLDER: Final = "leases"
+
+_IDLE_S: Final = 1.0
+"""How often a worker that is left with nothing to do looks whether the others are done, in seconds."""
 
 
 @final
@@ -115,6 +119,11 @@ class ShardsEngine:
         return [one.result() for one in ended]
 
 
+def share_of(engine: Engine) -> Share | None:
+    """The share that is all ``engine`` knows of; ``None`` if it sees the whole job to its end."""
+    return engine.share if isinstance(engine, ShardsEngine) else None
+
+
 @final
 class _Desk:
     """Claims items, has them worked on, and stops what somebody else has finished."""
@@ -162,7 +171,17 @@ class _Desk:
                 name = await asyncio.to_thread(self._leases.claim)
                 if name is not None or not await asyncio.to_thread(self._leases.is_waiting_for_others):
                     return name
-            await looked.wait()
+            await self._idle_until(looked)
+
+    async def _idle_until(self, looked: asyncio.Event) -> None:
+        """Wait for the next beat, or until nothing is with others any more: the next job may wait for this one."""
+        while not looked.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_S):
+                    await looked.wait()
+            async with self._one_thread:
+                if not await asyncio.to_thread(self._leases.is_waiting_for_others):
+                    return
 
     async def _end(self, name: str, ended: asyncio.Future[Ended]) -> None:
         is_final = (await ended).is_final

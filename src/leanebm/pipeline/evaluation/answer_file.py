@@ -1,12 +1,11 @@
-"""A file of what Lean and a policy answered."""
+"""A file of what Lean and a policy answered about one theorem."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+import zlib
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -16,23 +15,10 @@ from cattrs.strategies import configure_tagged_union
 
 from leanebm._shown import named_repr
 from leanebm.core import Candidate, ProofAdvanced, ProofFinished, ProofState, StateRef, TacticOutcome
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import TrajectoryError
+from leanebm.storage import MAX_DATA_BYTES, not_written, read_regular, write_atomically
 
-_VERSION: Final = "1"
-
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS root (theorem TEXT PRIMARY KEY, state TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS transition (
-    theorem TEXT, state TEXT, goal INTEGER, tactic TEXT, outcome TEXT NOT NULL,
-    PRIMARY KEY (theorem, state, goal, tactic)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS proposal (
-    state TEXT, n INTEGER, candidates TEXT NOT NULL, PRIMARY KEY (state, n)
-) WITHOUT ROWID;
-"""
-
-_REMEDY: Final = "If the disk is not full, delete it: what it held will be asked again"
+_Question = tuple[str | int, ...]
 
 _NOWHERE: Final = StateRef(-1, -1)
 
@@ -47,115 +33,101 @@ configure_tagged_union(TacticOutcome, _json, tag_name="fate", tag_generator=_fat
 
 @final
 class AnswerFile:
-    """Answers by question. Theorems and states go by keys; a state is written without its place in a process.
+    """Answers by question, as JSON values: in memory from :meth:`read` to :meth:`write`.
 
-    From ``with AnswerFile.open(path, about)``. Its methods raise :class:`TrajectoryError` where the file is damaged,
-    or cannot be written.
+    States go by keys, and are written without their place in a process. A file is put in place whole, and several
+    workers may do so: of two answers to one question, that which was there first stays.
+
+    Args:
+        path: where the file is, or will be.
+        answers: what it holds.
     """
 
-    def __init__(self, path: str | os.PathLike[str], database: sqlite3.Connection) -> None:
+    def __init__(self, path: str | os.PathLike[str], answers: dict[_Question, Any]) -> None:
         self._path = Path(path)
-        self._database = database
+        self._answers = answers
+        self._has_new = False
 
     __repr__ = named_repr("_path")
 
     @classmethod
-    @contextmanager
-    def open(cls, path: str | os.PathLike[str], about: Mapping[str, Any]) -> Iterator[Self]:
-        """Open the file at ``path``, or make it. What is written is there after a kill at any moment.
-
-        Args:
-            path: of the file; its folder exists.
-            about: what the answers depend on, as JSON values: which Lean, which policy.
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """The answers in the file at ``path``; none if it is not there.
 
         Raises:
-            ConfigError: the file holds answers of another Lean or policy, or is none of ours.
+            TrajectoryError: it is damaged.
         """
+        return cls(path, _read(Path(path)))
+
+    def write(self) -> None:
+        """Put in place what is new, if anything is, with what others have found meanwhile.
+
+        Raises:
+            ConfigError: nothing can be written there.
+            TrajectoryError: the file is damaged, or the disk is full.
+        """
+        if not self._has_new:
+            return
+        self._answers |= _read(self._path)
+        text = json.dumps([*self._answers.items()], separators=(",", ":"))
         try:
-            database = sqlite3.connect(path, isolation_level=None)
-        except sqlite3.Error as error:
-            raise ConfigError(f"{path} cannot be opened: {error}") from error
-        with closing(database):
-            file = cls(path, database)
-            try:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.execute("PRAGMA synchronous=NORMAL")
-                database.executescript(_TABLES)
-                file.require({"version": _VERSION, **about})
-            except sqlite3.Error as error:
-                raise ConfigError(f"{path} holds no remembered answers: {error}. {_REMEDY}") from error
-            yield file
+            write_atomically(self._path, gzip.compress(text.encode(), 1))
+        except OSError as error:
+            raise not_written(self._path, error) from error
+        self._has_new = False
 
-    def require(self, about: Mapping[str, Any]) -> None:
-        """Refuse the file if it was made under other circumstances; what it does not say yet, it says from now on.
+    def root(self) -> ProofState | None:
+        """The state in which proofs of the theorem begin; ``None`` if nobody opened one."""
+        found: ProofState | None = self._get(("root",), ProofState)
+        return found
 
-        Args:
-            about: what the answers depend on, as JSON values.
-
-        Raises:
-            ConfigError: with everything that differs.
-        """
-        wanted = {key: json.dumps(value, sort_keys=True) for key, value in about.items()}
-        held = dict(self._database.execute("SELECT key, value FROM about"))
-        if differ := sorted(key for key in wanted if held.get(key, wanted[key]) != wanted[key]):
-            raise ConfigError(
-                f"the answers in {self._path} are not of this Lean and this policy; choose another folder:",
-                [f"{wanted[key]}, there {held[key]} @ {key}" for key in differ],
-            )
-        self._database.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", wanted.items())
-
-    def root(self, theorem: str) -> ProofState | None:
-        """The state in which proofs of a theorem begin; ``None`` if nobody opened one."""
-        found = self._one("SELECT state FROM root WHERE theorem = ?", theorem)
-        return None if found is None else self._read(found, ProofState)
-
-    def keep_root(self, theorem: str, state: ProofState) -> None:
+    def keep_root(self, state: ProofState) -> None:
         """Remember it."""
-        self._write(
-            "INSERT OR REPLACE INTO root VALUES (?, ?)", theorem, _json.dumps(attrs.evolve(state, ref=_NOWHERE))
-        )
+        self._keep(("root",), attrs.evolve(state, ref=_NOWHERE), ProofState)
 
-    def outcome(self, theorem: str, state: str, goal: int, tactic: str) -> TacticOutcome | None:
+    def outcome(self, state: str, goal: int, tactic: str) -> TacticOutcome | None:
         """What became of a tactic; ``None`` if nobody ran it."""
-        query = "SELECT outcome FROM transition WHERE theorem = ? AND state = ? AND goal = ? AND tactic = ?"
-        found = self._one(query, theorem, state, goal, tactic)
-        return None if found is None else self._read(found, TacticOutcome)
+        found: TacticOutcome | None = self._get(("outcome", state, goal, tactic), TacticOutcome)
+        return found
 
-    def keep_outcome(self, theorem: str, state: str, goal: int, tactic: str, outcome: TacticOutcome) -> None:
+    def keep_outcome(self, state: str, goal: int, tactic: str, outcome: TacticOutcome) -> None:
         """Remember it."""
-        nowhere = with_ref(outcome, _NOWHERE)
-        text = _json.dumps(nowhere, unstructure_as=TacticOutcome)
-        self._write("INSERT OR REPLACE INTO transition VALUES (?, ?, ?, ?, ?)", theorem, state, goal, tactic, text)
+        self._keep(("outcome", state, goal, tactic), with_ref(outcome, _NOWHERE), TacticOutcome)
 
     def proposal(self, state: str, n: int) -> tuple[Candidate, ...] | None:
         """What the policy proposed; ``None`` if it was not asked."""
-        found = self._one("SELECT candidates FROM proposal WHERE state = ? AND n = ?", state, n)
-        return None if found is None else self._read(found, tuple[Candidate, ...])
+        found: tuple[Candidate, ...] | None = self._get(("proposal", state, n), tuple[Candidate, ...])
+        return found
 
     def keep_proposal(self, state: str, n: int, candidates: tuple[Candidate, ...]) -> None:
         """Remember it."""
-        text = _json.dumps(candidates, unstructure_as=tuple[Candidate, ...])
-        self._write("INSERT OR REPLACE INTO proposal VALUES (?, ?, ?)", state, n, text)
+        self._keep(("proposal", state, n), candidates, tuple[Candidate, ...])
 
-    def _one(self, query: str, *arguments: object) -> str | None:
-        with self._reported():
-            row = self._database.execute(query, arguments).fetchone()
-        return None if row is None else str(row[0])
-
-    def _write(self, statement: str, *arguments: object) -> None:
-        with self._reported():
-            self._database.execute(statement, arguments)
-
-    def _read(self, text: str, kind: Any) -> Any:
-        with self._reported():
-            return _json.loads(text, kind)
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _get(self, question: _Question, kind: Any) -> Any:
+        if question not in self._answers:
+            return None
         try:
-            yield
-        except (sqlite3.Error, KeyError, TypeError, ValueError, ExceptionGroup) as error:
-            raise TrajectoryError(f"{self._path} cannot be used: {error}. {_REMEDY}") from error
+            return _json.structure(self._answers[question], kind)
+        except (KeyError, TypeError, ValueError, ExceptionGroup) as error:
+            raise _damaged(self._path, error) from error
+
+    def _keep(self, question: _Question, answer: object, kind: Any) -> None:
+        self._answers[question] = _json.unstructure(answer, unstructure_as=kind)
+        self._has_new = True
+
+
+def _read(path: Path) -> dict[_Question, Any]:
+    try:
+        answers = json.loads(gzip.decompress(read_regular(path, max_bytes=MAX_DATA_BYTES)))
+        return {tuple(question): answer for question, answer in answers}
+    except FileNotFoundError:
+        return {}
+    except (OSError, EOFError, zlib.error, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> TrajectoryError:
+    return TrajectoryError(f"{path} cannot be used: {error}. Delete it: what it held will be asked again")
 
 
 def with_ref(outcome: TacticOutcome, ref: StateRef) -> TacticOutcome:

@@ -1,9 +1,10 @@
 """Answers that searches share, so that they differ in order and in nothing else.
 
 Two searches of one theorem ask Lean and the policy mostly the same. In an arena each question is asked once: what Lean
-made of a tactic at a state, and what the policy proposed at a state. Whoever asks later gets that answer from a file,
-without waiting. So a further search costs little, and where two of them end differently, it is the order in which they
-went through the same answers that made the difference, not a tactic that timed out for one of them.
+made of a tactic at a state, and what the policy proposed at a state. Whoever asks later gets that answer from a file
+of the theorem's own, without waiting. So a further search costs little, and where two of them end differently, it is
+the order in which they went through the same answers that made the difference, not a tactic that timed out for one of
+them.
 
 Proofs are not taken from the file: what a search believes in is certified anew by each invocation.
 """
@@ -14,13 +15,16 @@ import asyncio
 import hashlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Self, final
+from pathlib import Path
+from typing import Any, Self, final
 
 import attrs
 
 from leanebm._shown import named_repr
+from leanebm._uninterrupted import uninterrupted
 from leanebm.core import (
     Candidate,
     CertificationResult,
@@ -36,23 +40,28 @@ from leanebm.core import (
     TacticPolicy,
     Theorem,
 )
-from leanebm.errors import StaleState
+from leanebm.errors import ConfigError, StaleState, TrajectoryError
 from leanebm.pipeline.evaluation.answer_file import AnswerFile, with_ref
+from leanebm.pipeline.run_folder import write_text
 
 
 @final
 class Arena:
-    """Parts of a search that look into a file of answers first.
+    """Parts of a search that look into files of answers first, one for each theorem.
+
+    A theorem's file is read when its proof is opened and written when that is left. So arms that come one after the
+    other meet the same answers, also where they are searched by several workers, each of whom has an arena of its own
+    on the same folder. What two workers ask about one theorem at the same time may be answered twice.
 
     Args:
-        answers: the file.
+        folder: of the files; made when the first one is written.
     """
 
-    def __init__(self, answers: AnswerFile) -> None:
-        self.answers = answers
-        self.epochs = itertools.count()
-        """Numbers for the proofs that are opened."""
-
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = Path(folder)
+        self._open: dict[str, _OpenFile] = {}
+        self._by_epoch: dict[int, AnswerFile] = {}
+        self._epochs = 0
         self._verdicts: dict[tuple[Theorem, str], CertificationResult] = {}
         self.asked = 0
         """Tactics that Lean had to run."""
@@ -60,7 +69,31 @@ class Arena:
         self.remembered = 0
         """Tactics whose answer was there."""
 
-    __repr__ = named_repr("asked")
+    __repr__ = named_repr("_folder", "asked")
+
+    def require(self, about: Mapping[str, Any]) -> None:
+        """Refuse the folder if its answers are of other circumstances; what it does not say yet, it says from now on.
+
+        Args:
+            about: what the answers depend on, as JSON values: which Lean, which policy.
+
+        Raises:
+            ConfigError: with everything that differs.
+            TrajectoryError: the folder's own words about it are damaged.
+        """
+        path, about = self._folder / "about.json", json.loads(json.dumps(about))
+        try:
+            held = json.loads(path.read_bytes()) if path.exists() else {}
+            differ = sorted(key for key in about if held.get(key, about[key]) != about[key])
+        except (OSError, ValueError, AttributeError) as error:
+            raise TrajectoryError(f"{path} cannot be used: {error}. Delete the folder: all is asked again") from error
+        if differ:
+            raise ConfigError(
+                f"the answers in {self._folder} are not of this Lean and this policy; choose another folder:",
+                [f"{json.dumps(about[key])}, there {json.dumps(held[key])} @ {key}" for key in differ],
+            )
+        if not about.keys() <= held.keys():
+            write_text(path, json.dumps(held | about, indent=2) + "\n")
 
     def count(self, *, is_remembered: bool) -> None:
         """Count a tactic."""
@@ -72,12 +105,57 @@ class Arena:
         return _RememberedEnvironment(self, environment)
 
     def policy(self, policy: TacticPolicy, *, attempt: int = 1) -> TacticPolicy:
-        """``policy``, asked only for what is not remembered; each ``attempt`` has samples of its own."""
+        """``policy``, asked about an open proof's states only for what is not remembered.
+
+        Each ``attempt`` has samples of its own.
+        """
         return _RememberedPolicy(self, policy, "" if attempt == 1 else f"attempt {attempt}: ")
 
     def certifier(self, certifier: ProofCertifier) -> ProofCertifier:
         """``certifier``, asked once for each proof while the arena is open. Nothing of it is written down."""
         return _RememberedCertifier(self._verdicts, certifier)
+
+    @asynccontextmanager
+    async def answers(self, theorem: Theorem) -> AsyncIterator[tuple[AnswerFile, int]]:
+        """The theorem's answers, and the number by which :meth:`answers_at` finds them until the block is left."""
+        key = _key_of(theorem)
+        held = self._open.setdefault(key, _OpenFile(self._folder / f"{key}.json.gz"))
+        held.users += 1
+        epoch = self._epochs = self._epochs + 1
+        try:
+            file = await held.file()
+            self._by_epoch[epoch] = file
+            yield file, epoch
+        finally:
+            self._by_epoch.pop(epoch, None)
+            held.users -= 1
+            if held.users == 0:
+                del self._open[key]
+                await held.close()
+
+    def answers_at(self, state: ProofState) -> AnswerFile | None:
+        """The answers about the theorem in whose open proof ``state`` is."""
+        return self._by_epoch.get(state.ref.epoch)
+
+
+@attrs.define(eq=False)
+class _OpenFile:
+    """A theorem's answers, which several proofs of it share while they are open."""
+
+    path: Path
+    users: int = 0
+    _file: AnswerFile | None = None
+    _reading: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+
+    async def file(self) -> AnswerFile:
+        async with self._reading:
+            if self._file is None:
+                self._file = await asyncio.to_thread(AnswerFile.read, self.path)
+            return self._file
+
+    async def close(self) -> None:
+        if self._file is not None:
+            await uninterrupted(asyncio.to_thread(self._file.write))
 
 
 def _key_of(theorem: Theorem) -> str:
@@ -92,11 +170,14 @@ class _RememberedPolicy:
     prefix: str
 
     async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        answers = self.arena.answers_at(state)
+        if answers is None:
+            return await self.policy.propose(state, n)
         key = f"{self.prefix}{state.key}"
-        found = self.arena.answers.proposal(key, n)
+        found = answers.proposal(key, n)
         if found is None:
             found = tuple(await self.policy.propose(state, n))
-            self.arena.answers.keep_proposal(key, n, found)
+            answers.keep_proposal(key, n, found)
         return found
 
 
@@ -120,7 +201,8 @@ class _RememberedEnvironment:
     @asynccontextmanager
     async def open(self, theorem: Theorem) -> AsyncIterator[ProofSession]:
         async with AsyncExitStack() as stack:
-            proof = await _RememberedProof(self.arena, self.environment, theorem, stack).start()
+            answers, epoch = await stack.enter_async_context(self.arena.answers(theorem))
+            proof = await _RememberedProof(self, theorem, stack, answers, epoch).start()
             stack.callback(proof.close)
             yield proof
 
@@ -140,13 +222,20 @@ class _Place:
 class _RememberedProof:
     """One theorem's proof, opened for real when the first answer is missing."""
 
-    def __init__(self, arena: Arena, environment: ProofEnvironment, theorem: Theorem, stack: AsyncExitStack) -> None:
-        self._arena = arena
-        self._environment = environment
+    def __init__(
+        self,
+        environment: _RememberedEnvironment,
+        theorem: Theorem,
+        stack: AsyncExitStack,
+        answers: AnswerFile,
+        epoch: int,
+    ) -> None:
+        self._arena = environment.arena
+        self._environment = environment.environment
         self._theorem = theorem
         self._stack = stack
-        self._key = _key_of(theorem)
-        self._epoch = next(arena.epochs)
+        self._answers = answers
+        self._epoch = epoch
         self._numbers = itertools.count()
         self._places: dict[StateRef, _Place] = {}
         self._session: ProofSession | None = None
@@ -155,10 +244,10 @@ class _RememberedProof:
 
     async def start(self) -> Self:
         """Find the root, in the file or in the real proof."""
-        root = self._arena.answers.root(self._key)
+        root = self._answers.root()
         if root is None:
             root = (await self._open()).root
-            self._arena.answers.keep_root(self._key, root)
+            self._answers.keep_root(root)
         self._root = attrs.evolve(root, ref=self._place(_Place(root.key, None, "", 0)))
         return self
 
@@ -175,13 +264,13 @@ class _RememberedProof:
             raise StaleState("the state was freed, or belongs to another proof")
         state.check_goal(goal)
         real: ProofState | None = None
-        outcome = self._arena.answers.outcome(self._key, place.key, goal, tactic)
+        outcome = self._answers.outcome(place.key, goal, tactic)
         self._arena.count(is_remembered=outcome is not None)
         if outcome is None:
             async with self._asking:
                 session = await self._open()
                 outcome = await session.run_tactic(await self._reach(session, place), tactic, goal=goal)
-            self._arena.answers.keep_outcome(self._key, place.key, goal, tactic, outcome)
+            self._answers.keep_outcome(place.key, goal, tactic, outcome)
             real = outcome.state if isinstance(outcome, ProofAdvanced | ProofFinished) else None
         if isinstance(outcome, ProofAdvanced | ProofFinished):
             return with_ref(outcome, self._place(_Place(outcome.state.key, place, tactic, goal, real)))
@@ -222,7 +311,7 @@ class _RememberedProof:
             outcome = await session.run_tactic(here, place.tactic, goal=place.goal)
             if not isinstance(outcome, ProofAdvanced | ProofFinished) or outcome.state.key != place.key:
                 raise StaleState(
-                    f"{place.tactic!r} led elsewhere than the remembered answer says: delete the file of answers"
+                    f"{place.tactic!r} led elsewhere than the remembered answer says: delete the folder of answers"
                 )
             here = place.real = outcome.state
         return here

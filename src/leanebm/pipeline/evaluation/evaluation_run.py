@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, final
 
@@ -18,13 +17,15 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import check_guidance
-from leanebm.pipeline.evaluation.answer_file import AnswerFile
+from leanebm.pipeline.engines.engine import Engine
+from leanebm.pipeline.engines.local_engine import LocalEngine
+from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.summary import REMEMBERED, RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_lean_parts, open_workbench
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, sharing_lean
 from leanebm.storage import settings_leaves
 from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder
 
@@ -78,14 +79,16 @@ class Evaluation:
     """What each arm found, in their order; the first is the baseline."""
 
     comparisons: tuple[RunComparison, ...]
-    """Each other arm beside the baseline."""
+    """Each other arm beside the baseline; none where only a share of the theorems was searched."""
 
     headroom: Headroom | None
+    """``None`` where it was not measured, or only a share of the theorems was searched."""
+
     tactics_asked: int
-    """Tactics that Lean had to run for all of it."""
+    """Tactics that Lean had to run for all of it, in this process."""
 
     tactics_remembered: int
-    """Tactics whose answer another arm, or an earlier invocation, had got already."""
+    """Tactics, in this process, whose answer another arm, or an earlier invocation, had got already."""
 
     __repr__ = fitting_repr
 
@@ -101,7 +104,7 @@ class EvaluationRun:
         arms: what to try, by name; the first is what the others are compared with. They may differ in scorer, energy
             and search only.
         theorems: what to search; names must be unique.
-        folder: where everything goes: ``arms/NAME`` for each arm, and ``answers.sqlite``.
+        folder: where everything goes: ``arms/NAME`` for each arm, and ``answers``.
         headroom: with how many times the budget the baseline is searched first, to see what there is to gain; 1
             leaves that out.
         pass_n: how often each theorem is searched, each time with other samples of the policy and the whole budget. It
@@ -111,6 +114,8 @@ class EvaluationRun:
         resume: whether the folder may hold an earlier invocation's results, which are then kept.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier of an arm; by default all arms share one Lean.
+        engine: who searches which theorem, in one arm after the other; by default, this process searches all. A worker
+            who comes late goes on with the arm that the others are at.
     """
 
     def __init__(
@@ -126,6 +131,7 @@ class EvaluationRun:
         resume: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._arms = dict(arms)
         self._theorems = theorems
@@ -137,6 +143,7 @@ class EvaluationRun:
         self._resume = resume
         self._observer = LogObserver() if observer is None else observer
         self._opening = opening
+        self._engine = LocalEngine() if engine is None else engine
 
     __repr__ = named_repr("_folder")
 
@@ -153,25 +160,26 @@ class EvaluationRun:
             self._search(*self._headroom_search()).check()
         for _, config, folder in self._arm_searches():
             self._search(config, folder).check()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        answers, about = self._folder / "answers.sqlite", _about(next(iter(self._arms.values())))
-        with AnswerFile.open(answers, about) as file:
-            arena = Arena(file)
-            async with self._open_lean() as lean:
-                headroom = await self._measure_headroom(_remembering(lean, arena))
-                for attempt, config, folder in self._arm_searches():
-                    await self._search(config, folder, _remembering(lean, arena, attempt)).run()
-            baseline, *others = (self._folder_of(name) for name in self._arms)
-            return Evaluation(
-                folder=self._folder,
-                summaries={name: summarise_run(self._folder_of(name)) for name in self._arms},
-                comparisons=tuple(
-                    compare_runs(baseline, other, cost=self._cost, budgets=self._budgets) for other in others
-                ),
-                headroom=headroom,
-                tactics_asked=arena.asked,
-                tactics_remembered=arena.remembered,
-            )
+        arena = Arena(self._folder / "answers")
+        arena.require(_about(next(iter(self._arms.values()))))
+        async with AsyncExitStack() as stack:
+            opening = self._opening or await stack.enter_async_context(sharing_lean())
+            headroom = await self._measure_headroom(_Remembering(opening, arena))
+            for attempt, config, folder in self._arm_searches():
+                await self._search(config, folder, _Remembering(opening, arena, attempt)).run()
+        baseline, *others = (self._folder_of(name) for name in self._arms)
+        if share_of(self._engine) is not None:  # of the other theorems, each arm may have others by now
+            others = []
+        return Evaluation(
+            folder=self._folder,
+            summaries={name: summarise_run(self._folder_of(name)) for name in self._arms},
+            comparisons=tuple(
+                compare_runs(baseline, other, cost=self._cost, budgets=self._budgets) for other in others
+            ),
+            headroom=headroom,
+            tactics_asked=arena.asked,
+            tactics_remembered=arena.remembered,
+        )
 
     def _check(self) -> None:
         problems = [
@@ -217,20 +225,13 @@ class EvaluationRun:
     def _folder_of(self, name: str) -> Path:
         return self._folder / "arms" / name
 
-    @asynccontextmanager
-    async def _open_lean(self) -> AsyncIterator[WorkbenchOpener]:
-        if self._opening is not None:
-            yield self._opening
-            return
-        config = next(iter(self._arms.values()))
-        async with open_lean_parts(config.lean, self._observer) as lean:
-            yield partial(open_workbench, lean=lean)
-
     async def _measure_headroom(self, opening: WorkbenchOpener) -> Headroom | None:
         if self._headroom == 1:
             return None
         budget = next(iter(self._arms.values())).search.budget
         summary = await self._search(*self._headroom_search(), opening).run()
+        if share_of(self._engine) is not None:
+            return None
         found = Headroom(
             factor=self._headroom,
             theorems=sum(record.is_final for record in summary.records),
@@ -241,7 +242,15 @@ class EvaluationRun:
             return found
 
     def _search(self, config: RunConfig, folder: Path, opening: WorkbenchOpener = open_workbench) -> SearchRun:
-        return SearchRun(config, self._theorems, folder, resume=self._resume, observer=self._observer, opening=opening)
+        return SearchRun(
+            config,
+            self._theorems,
+            folder,
+            resume=self._resume,
+            observer=self._observer,
+            opening=opening,
+            engine=self._engine,
+        )
 
 
 def _shared(config: RunConfig) -> dict[str, object]:
@@ -264,19 +273,22 @@ def _sampling_anew(config: RunConfig, attempt: int) -> RunConfig:
     return attrs.evolve(config, seed=config.seed + further, policy=policy)
 
 
-def _remembering(opening: WorkbenchOpener, arena: Arena, attempt: int = 1) -> WorkbenchOpener:
+@attrs.frozen
+class _Remembering:
     """``opening``, with parts that look into ``arena`` first."""
 
+    opening: WorkbenchOpener
+    arena: Arena
+    attempt: int = 1
+
     @asynccontextmanager
-    async def open_arm(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
-        async with opening(config, observer) as bench:
-            arena.answers.require({"lean_version": bench.lean_version, "policy": bench.served.get("policy")})
+    async def __call__(self, config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        async with self.opening(config, observer) as bench:
+            self.arena.require({"lean_version": bench.lean_version, "policy": bench.served.get("policy")})
             yield attrs.evolve(
                 bench,
-                policy=arena.policy(bench.policy, attempt=attempt),
-                environment=arena.environment(bench.environment),
-                certifier=arena.certifier(bench.certifier),
+                policy=self.arena.policy(bench.policy, attempt=self.attempt),
+                environment=self.arena.environment(bench.environment),
+                certifier=self.arena.certifier(bench.certifier),
                 served={**bench.served, REMEMBERED: True},
             )
-
-    return open_arm

@@ -14,7 +14,8 @@ from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.evaluation.evaluation_run import EvaluationRun
+from leanebm.pipeline.engines.engine import Engine
+from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun
 from leanebm.pipeline.events import Observer
 from leanebm.pipeline.search.summary import RunSummary
 from leanebm.pipeline.settings import to_toml
@@ -88,6 +89,7 @@ class TuningRun:
         resume: whether the folder may hold an earlier invocation's results, which are then kept.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier of an arm; by default all arms share one Lean.
+        engine: who searches which theorem; by default, this process searches all.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class TuningRun:
         resume: bool = False,
         observer: Observer | None = None,
         opening: WorkbenchOpener | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._config = config
         self._theorems = theorems
@@ -110,6 +113,7 @@ class TuningRun:
         self._resume = resume
         self._observer = observer
         self._opening = opening
+        self._engine = engine
 
     __repr__ = named_repr("_folder")
 
@@ -124,15 +128,7 @@ class TuningRun:
         choices = self._choices()
         head = self._config.energy.path
         units = None if head is None else _units_of(head)
-        evaluation = await EvaluationRun(
-            {name: config for name, (_, _, config) in choices.items()},
-            self._theorems,
-            self._folder,
-            headroom=1,
-            resume=self._resume,
-            observer=self._observer,
-            opening=self._opening,
-        ).run()
+        evaluation = await self.search()
         arms = tuple(
             self._arm(name, alpha, beta, config, evaluation.summaries[name])
             for name, (alpha, beta, config) in choices.items()
@@ -143,6 +139,19 @@ class TuningRun:
         if head is not None and units is not None:
             self._write_into(head, units, arms, best)
         return Tuning(arms=arms, best=best, settings=settings, head=head)
+
+    async def search(self) -> Evaluation:
+        """Try every choice, and choose none: what several workers can do together. Raises as :meth:`run`."""
+        return await EvaluationRun(
+            {name: config for name, (_, _, config) in self._choices().items()},
+            self._theorems,
+            self._folder,
+            headroom=1,
+            resume=self._resume,
+            observer=self._observer,
+            opening=self._opening,
+            engine=self._engine,
+        ).run()
 
     def _write_into(self, head: Path, units: Calibration, arms: Sequence[TunedArm], best: TunedArm) -> None:
         from leanebm.energy import TunedWeights, amend_header

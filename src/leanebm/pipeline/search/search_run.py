@@ -20,6 +20,7 @@ from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
+from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import RunFolder, refuse_restated, refuse_unlike_run, write_text
 from leanebm.pipeline.search.live_trees import LiveTrees
@@ -184,7 +185,9 @@ class SearchRun:
 
     def _check_refusals(self) -> None:
         """A few bad statements are to be expected in a large set; if every one is bad, the set is wrong."""
-        if self._theorems and len(self._refusals) == len(self._theorems):
+        share = share_of(self._engine)
+        mine = self._theorems if share is None else share.of_all(self._theorems)
+        if mine and len(self._refusals) == len(mine):
             raise ConfigError(
                 f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
             )
