@@ -74,6 +74,25 @@ def test_a_dry_run_starts_nothing_and_prints_settings_that_can_be_given(leanebm_
 
 
 @pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--join"], "--engine shards @ --join"),
+        (["--join", "--engine", "ray"], "--engine shards @ --join"),
+        (["--shard", "1/2"], "add --engine shards"),
+        (["--engine", "shards", "--shard", "1/2"], "claim one theorem after the other @ --shard"),
+        (["--engine", "shards", "--join", "--lease-s", "0.1"], "no sign of life for 0.1 s"),
+    ],
+)
+def test_engines_that_make_no_sense_are_refused_before_any_work(
+    leanebm_command: Leanebm, options: list[str], says: str
+) -> None:
+    result = leanebm_command("iterate", "iterate.toml", "--output", "out", *options)
+    assert result.exit_code in (2, 3)
+    assert says in result.stderr
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
     ("lines", "says"),
     [
         ("rounds = 0\n", "$.rounds"),

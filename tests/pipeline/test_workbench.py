@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ from leanebm.pipeline import (
     theorem_of,
     to_toml,
 )
-from leanebm.pipeline.workbench import prepare_lean
+from leanebm.pipeline.workbench import prepare_lean, sharing_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import SearchProgress
 from leanebm.testing import Answer, FakePolicyServer, sample_object
@@ -63,6 +64,25 @@ async def test_the_parts_are_started_told_of_and_work_together(fake_lean: RunCon
     assert stages == ["starting the policy server", "reaching the policy server", "starting a Lean worker"]
     assert stages == [event.stage for event in observer.events if isinstance(event, StageFinished)]
     assert sizes == [1]
+
+
+async def test_runs_one_after_the_other_share_the_lean_that_the_first_one_starts(
+    fake_lean: RunConfig, observer: Any
+) -> None:
+    def starts() -> int:
+        return sum(isinstance(event, StageStarted) and "Lean worker" in event.stage for event in observer.events)
+
+    async with sharing_lean() as opening:
+        assert starts() == 0
+        environments = set()
+        for _ in range(2):
+            async with opening(fake_lean, observer) as bench:
+                environments.add(id(bench.environment))
+                result = await bench.start_search(fake_lean.search).run(Theorem(name="toy", statement="anything"))
+                assert result.outcome is SearchOutcome.EXHAUSTED
+        assert (starts(), len(environments)) == (1, 1)
+        sent = pickle.loads(pickle.dumps(opening))  # noqa: S301 - our own
+    assert sent.func is open_workbench, "another process starts its own"
 
 
 async def test_a_replayed_proof_is_certified(fake_lean: RunConfig) -> None:

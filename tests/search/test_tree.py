@@ -15,7 +15,8 @@ def state(name: str) -> ProofState:
 
 
 def grow(tree: SearchTree, parent: Node, name: str, log_prob: float = -1.0) -> Node:
-    return tree.grow(parent, Candidate(f"to {name}", log_prob), state(name), found_s=0.0, tactic_s=0.0)
+    candidate = Candidate(f"to {name}", log_prob, weights="old")
+    return tree.grow(parent, candidate, state(name), found_s=0.0, tactic_s=0.0)
 
 
 def test_a_path_is_read_from_the_root() -> None:
@@ -49,8 +50,9 @@ def test_a_moved_node_takes_everything_below_it_along() -> None:
     b = grow(tree, tree.root, "b", -0.5)
     c = grow(tree, b, "c", -0.5)
 
-    moved = tree.move(Rival(a, c, Candidate("shortcut", -0.25)))
+    moved = tree.move(Rival(a, c, Candidate("shortcut", -0.25, weights="new")))
 
+    assert [node.policy_weights for node in (tree.root, b, *moved)] == [None, "old", "new", "old", "old"]
     assert moved == (a, below, further)
     assert (tree.children(tree.root), tree.children(c), tree.children(further)) == ((b,), (a,), ())
     assert tree.path(further) == (tree.root, b, c, a, below, further)

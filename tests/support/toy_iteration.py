@@ -1,7 +1,8 @@
 """An iteration in a toy world, small enough for tests; run by them as a program, too, which kills itself.
 
-``python toy_iteration.py FOLDER [EVENT]`` goes on with the iteration in FOLDER; with a number, it sends itself SIGKILL
-at that event of the invocation.
+``python toy_iteration.py FOLDER [EVENT [shards|join]]`` goes on with the iteration in FOLDER; with a number, it sends
+itself SIGKILL at that event of the invocation. It shares its searches with others if it is told to, or joins another.
+It prints how many events it saw, and how many searches and replays it ended.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from leanebm.pipeline import (
     Observer,
     PipelineEvent,
     RunConfig,
+    ShardsEngine,
+    StageProgressed,
     Workbench,
     open_workbench,
 )
@@ -61,6 +64,7 @@ def theorems(first: int, last: int) -> tuple[Theorem, ...]:
     )
 
 
+LEASE_S = 1.5
 WORLD = separate_countdowns(24)
 THEOREMS = IterationTheorems(train=theorems(1, 13), validation=theorems(13, 19), test=theorems(19, 25))
 CONFIG = IterationConfig(
@@ -95,19 +99,23 @@ class Killer:
 
     event: int
     seen: int = 0
+    ended: int = 0
 
-    def notify(self, _: PipelineEvent) -> None:
+    def notify(self, event: PipelineEvent) -> None:
         self.seen += 1
+        self.ended += isinstance(event, StageProgressed) and event.item is not None
         if self.seen == self.event:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:
     """Go on with an iteration, and perhaps die."""
-    folder, event = Path(sys.argv[1]), int([*sys.argv, "0"][2])
+    folder, event, how = Path(sys.argv[1]), int([*sys.argv, "0"][2]), sys.argv[3:]
     killer = Killer(event)
-    asyncio.run(toy_iteration(folder, resume=True, observer=killer).run())
-    sys.stdout.write(f"{killer.seen}\n")
+    engine = ShardsEngine(expires_s=LEASE_S) if how else None
+    run = toy_iteration(folder, resume=True, observer=killer, engine=engine, joins=how == ["join"])
+    asyncio.run(run.run())
+    sys.stdout.write(f"{killer.seen} {killer.ended}\n")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ async def test_further_searches_are_found_up_to_the_first_that_is_missing(
         read_attempts(tmp_path)
     for number in (1, 2, 4):
         folder = attempt_folder(tmp_path, number) / TRAJECTORY_FOLDER
-        async with TrajectoryWriter(folder, run=make_run(seed=number)) as writer:
+        part = "worker" if number == 2 else None
+        async with TrajectoryWriter(folder, run=make_run(seed=number), part=part) as writer:
             record, rows = make_theorem("t")
             await writer.hand_over(record, rows)
     (attempt_folder(tmp_path, 3) / TRAJECTORY_FOLDER).mkdir(parents=True)  # a search that was stopped at once

@@ -9,12 +9,13 @@ import click
 
 from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo, echo_json
+from leanebm.cli._options import engine_options
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from leanebm.pipeline import IterationSummary
+    from leanebm.pipeline import Engine, IterationSummary
     from leanebm.pipeline.iteration.config import IterationTheorems
 
 
@@ -29,9 +30,26 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Go on with the iteration in the output folder.")
 @click.option("--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings.")
+@click.option(
+    "--join",
+    is_flag=True,
+    help="With --engine shards, only help the iteration that another process runs in the output folder: take part in "
+    "its searches and replays, and wait while there are none.",
+)
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @click.pass_context
-def iterate(context: click.Context, *, config: Path, output: Path, resume: bool, dry_run: bool, as_json: bool) -> None:
+def iterate(
+    context: click.Context,
+    *,
+    config: Path,
+    output: Path,
+    resume: bool,
+    dry_run: bool,
+    join: bool,
+    engine: Engine,
+    as_json: bool,
+) -> None:
     """Learn from proofs, round by round, as the TOML file CONFIG says.
 
     Each round searches the training theorems that are left, trains an energy head from scratch on what all rounds
@@ -53,9 +71,10 @@ def iterate(context: click.Context, *, config: Path, output: Path, resume: bool,
         echo(f"{_plan(theorems, settings.rounds)} into {output}, with these settings:", err=True)
         echo(to_toml(settings), nl=False)
         return
-    kept = f"\nStopped. What is done is kept.\nGo on with:  {typed_command(context, '--resume')}"
+    again = typed_command(context, None if join else "--resume")
+    kept = f"\nStopped. What is done is kept.\nGo on with:  {again}"
     with saying_when_stopped(lambda: kept), open_display() as display:
-        run = IterationRun(settings, theorems, output, resume=resume, observer=display)
+        run = IterationRun(settings, theorems, output, resume=resume, observer=display, engine=engine, joins=join)
         found = run_to_end(run.run())
     if as_json:
         echo_json(found.as_json())

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from leanebm.core import SearchOutcome
+from leanebm.storage import shard_paths
 from leanebm.trajectory.record import TheoremRecord
 from leanebm.trajectory.schema import TRAJECTORY_FOLDER, Trajectory, read_trajectory
 
@@ -23,7 +24,7 @@ def read_attempts(path: str | os.PathLike[str]) -> tuple[Trajectory, ...]:
         TrajectoryError: as :func:`read_trajectory`, of which this takes the same paths.
     """
     found, number = [read_trajectory(path)], 2
-    while any((folder := attempt_folder(path, number)).glob(f"{TRAJECTORY_FOLDER}/*.parquet")):
+    while shard_paths((folder := attempt_folder(path, number)) / TRAJECTORY_FOLDER):
         found.append(read_trajectory(folder))
         number += 1
     return tuple(found)

@@ -284,7 +284,7 @@ async def test_workers_ask_lean_and_the_policy_no_more_than_one_process_does(
     alone = undisturbed[1]
     assert curves(tmp_path) == curves(undisturbed[0])
     assert sum(one.tactics_asked for one in found) == alone.tactics_asked
-    assert sum(one.tactics_remembered for one in found) == alone.tactics_remembered
+    assert sum(one.tactics_remembered for one in found) == alone.tactics_remembered > 0
     for one in found:  # who is early waits for the others
         assert one.headroom == alone.headroom
         assert [row.experiment for row in one.comparisons[0].budgets] == [

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,13 +23,15 @@ from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 from leanebm.core import Leaf, StateScorer
 from leanebm.data import read_tactic_pairs
 from leanebm.energy.diagnostics import HeadReport
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline import (
     FinetuneConfig,
     IterationManifest,
     Observer,
     RunConfig,
     RunFolder,
+    ShardsEngine,
+    Share,
     StageRecord,
     Workbench,
     read_run_config,
@@ -134,7 +137,7 @@ async def test_proved_theorems_may_be_searched_again_for_shorter_proofs(tmp_path
 # --- killing ---
 
 
-@pytest.mark.parametrize("events", [(30, 400), (700, 500), (1300,)])
+@pytest.mark.parametrize("events", [(30, 400), (700, 500)])
 async def test_an_iteration_that_is_killed_goes_on_and_ends_the_same(
     iterated: Path, tmp_path: Path, events: tuple[int, ...]
 ) -> None:
@@ -152,6 +155,32 @@ async def test_an_iteration_that_is_killed_goes_on_and_ends_the_same(
     assert lasting(tmp_path / "killed") == lasting(iterated)
     names = [path.name for path in (tmp_path / "killed").rglob("*") if path.name.endswith((".tmp", ".part"))]
     assert names == []
+
+
+def start(folder: Path, how: str, event: int = 0) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, toy.__file__, str(folder), str(event), how]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_workers_that_join_help_outlive_no_iteration_and_it_ends_the_same(iterated: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    for event in (250, 0):
+        with start(folder, "shards", event) as driver:
+            while driver.poll() is None and not (folder / "alive").exists():
+                time.sleep(0.01)
+            with start(folder, "join") as helper:
+                driver.communicate()
+                output, errors = helper.communicate()
+        if event:
+            assert driver.returncode == -signal.SIGKILL
+            assert helper.returncode == 1
+            assert "no sign of life" in errors
+        else:
+            assert (driver.returncode, helper.returncode) == (0, 0)
+            assert int(output.split()[1]) > 0, "it searched something"
+    assert lasting(folder) == lasting(iterated)
+    assert not (folder / "alive").exists()
 
 
 async def test_an_iteration_that_is_done_starts_nothing(iterated: Path) -> None:
@@ -176,6 +205,22 @@ async def test_more_rounds_may_follow(iterated: Path, tmp_path: Path) -> None:
 
 
 # --- what is refused ---
+
+
+async def test_a_share_of_a_round_and_joining_nobody_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="@ --shard"):
+        await toy_iteration(tmp_path / "out", engine=ShardsEngine(share=Share(1, 2))).run()
+    with pytest.raises(ConfigError, match="--engine shards @ --join"):
+        await toy_iteration(tmp_path / "out", joins=True).run()
+    with pytest.raises(LeanEbmError, match="no sign of life"):
+        await toy_iteration(tmp_path / "out", engine=ShardsEngine(expires_s=0.1), joins=True).run()
+    assert not (tmp_path / "out").exists()
+
+
+async def test_who_joins_another_iteration_is_refused(iterated: Path) -> None:
+    other = attrs.evolve(CONFIG, budget_growth=3.0)
+    with pytest.raises(ConfigError, match=r"budget_growth: 3.0, not 2.0"):
+        await IterationRun(other, THEOREMS, iterated, engine=ShardsEngine(), joins=True, opening=open_toy).run()
 
 
 async def test_a_folder_is_gone_on_with_only_if_it_was_asked_for(iterated: Path) -> None:

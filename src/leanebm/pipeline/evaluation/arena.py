@@ -81,19 +81,19 @@ class Arena:
             ConfigError: with everything that differs.
             TrajectoryError: the folder's own words about it are damaged.
         """
-        path, about = self._folder / "about.json", json.loads(json.dumps(about))
+        path, wanted = self._folder / "about.json", json.loads(json.dumps(about))
         try:
             held = json.loads(path.read_bytes()) if path.exists() else {}
-            differ = sorted(key for key in about if held.get(key, about[key]) != about[key])
+            differ = sorted(key for key in wanted if held.get(key, wanted[key]) != wanted[key])
         except (OSError, ValueError, AttributeError) as error:
             raise TrajectoryError(f"{path} cannot be used: {error}. Delete the folder: all is asked again") from error
         if differ:
             raise ConfigError(
                 f"the answers in {self._folder} are not of this Lean and this policy; choose another folder:",
-                [f"{json.dumps(about[key])}, there {json.dumps(held[key])} @ {key}" for key in differ],
+                [f"{json.dumps(wanted[key])}, there {json.dumps(held[key])} @ {key}" for key in differ],
             )
-        if not about.keys() <= held.keys():
-            write_text(path, json.dumps(held | about, indent=2) + "\n")
+        if not wanted.keys() <= held.keys():
+            write_text(path, json.dumps(held | wanted, indent=2) + "\n")
 
     def count(self, *, is_remembered: bool) -> None:
         """Count a tactic."""

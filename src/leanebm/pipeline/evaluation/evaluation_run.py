@@ -163,7 +163,9 @@ class EvaluationRun:
         arena = Arena(self._folder / "answers")
         arena.require(_about(next(iter(self._arms.values()))))
         async with AsyncExitStack() as stack:
-            opening = self._opening or await stack.enter_async_context(sharing_lean())
+            opening = self._opening
+            if opening is None:
+                opening = await stack.enter_async_context(sharing_lean())
             headroom = await self._measure_headroom(_Remembering(opening, arena))
             for attempt, config, folder in self._arm_searches():
                 await self._search(config, folder, _Remembering(opening, arena, attempt)).run()

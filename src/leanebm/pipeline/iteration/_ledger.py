@@ -1,34 +1,54 @@
-"""Which stages of an iteration are done."""
+"""Which stages of an iteration are done, and who does them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import platform
+import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline.events import Observer, stage
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord, digest_of
+
+T = TypeVar("T")
 
 Found = tuple[str, dict[str, Any]]
 """A stage's output, hashed, and its figures."""
 
+_ALIVE: Final = "alive"
+"""A file that changes as long as the process lives that iterates."""
+
+_LOOKS: Final = 6
+"""How often a process that waits looks for something new, in the time after which it gives up."""
+
 
 @attrs.define
 class Ledger:
-    """Does the stages that are not done, and writes down each one as it ends."""
+    """Does the stages that are not done, and writes down each one as it ends.
+
+    One process does so. Those that joined it help with the work that can be shared out, and otherwise wait until the
+    stage is written down.
+    """
 
     folder: Path
     manifest: IterationManifest
     """As it was before the first stage; the one on the disk has the stages."""
 
     observer: Observer
+    gives_up_s: float | None = None
+    """Seconds without a sign of life from the process that iterates, after which one that joined it gives up; ``None``
+    for the process that iterates."""
+
     done: list[StageRecord] = attrs.field(init=False, factory=list)
 
     def open(self, *, resume: bool) -> None:
@@ -43,22 +63,68 @@ class Ledger:
                 f"{self.folder} holds an iteration",
                 ["add --resume to go on with it, or choose another folder @ --output"],
             )
-        if before is not None and (differences := self.manifest.differences(before)):
+        if before is not None:
+            self._compare(before)
+
+    def begin(self) -> None:
+        """Say what is iterated on, before the first stage is done, for those who join."""
+        if IterationManifest.read(self.folder) is None:
+            self.manifest.write(self.folder)
+
+    async def join(self) -> None:
+        """Wait until another process iterates in the folder.
+
+        Raises:
+            ConfigError: its settings or theorems are others.
+            LeanEbmError: none does.
+        """
+        self._compare(await self._awaited(lambda: IterationManifest.read(self.folder)))
+
+    async def caught_up(self) -> None:
+        """Wait until the manifest on the disk has all that is done."""
+
+        def has_all() -> bool | None:
+            manifest = IterationManifest.read(self.folder)
+            return (manifest is not None and len(manifest.stages) >= len(self.done)) or None
+
+        await self._awaited(has_all)
+
+    def _compare(self, before: IterationManifest) -> None:
+        if differences := self.manifest.differences(before):
             raise ConfigError(f"{self.folder} holds an iteration with other settings or theorems:", differences)
 
     async def stage(
-        self, name: str, seed: int, inputs: Mapping[str, str], work: Callable[[Path], Awaitable[Found]]
+        self,
+        name: str,
+        seed: int,
+        inputs: Mapping[str, str],
+        work: Callable[[Path], Awaitable[Found]],
+        *,
+        shared: Callable[[Path], Awaitable[object]] | None = None,
     ) -> StageRecord:
         """Do ``work`` in the stage's folder, unless that says that it is done.
 
+        Args:
+            name: the stage's folder.
+            seed: of its random choices.
+            inputs: SHA-256 of what it is given, by name.
+            work: does all of it.
+            shared: does as much of it as several processes can share; ``work`` begins with it.
+
         Raises:
             ConfigError: it was done with other inputs.
+            LeanEbmError: the process that this one joined is gone.
         """
         folder, inputs = self.folder / name, {"settings": digest_of(self.manifest.settings), **inputs}
         record = StageRecord.read(folder)
+        if record is None and self.gives_up_s is not None:
+            with stage(self.observer, f"helping with {_spoken(name)}", f"in {folder}"):
+                if shared is not None:
+                    await shared(folder)
+                record = await self._awaited(lambda: StageRecord.read(folder))
         if record is None:
             cpu_s, wall_s = _cpu_s(), time.monotonic()
-            with stage(self.observer, name.replace("rounds/", "round ").replace("/", ", "), f"in {folder}"):
+            with stage(self.observer, _spoken(name), f"in {folder}"):
                 output, result = await work(folder)
             cost = {"cpu_s": round(_cpu_s() - cpu_s, 3), "wall_s": round(time.monotonic() - wall_s, 3)}
             record = StageRecord(
@@ -72,12 +138,72 @@ class Ledger:
                 ["delete it and what came after it to have it made again, or choose another folder @ --output"],
             )
         self.done.append(record)
-        attrs.evolve(self.manifest, stages=tuple(self.done)).write(self.folder)
+        if self.gives_up_s is None:
+            attrs.evolve(self.manifest, stages=tuple(self.done)).write(self.folder)
         return record
+
+    async def awaited(self, name: str) -> None:
+        """In a process that joined another one, wait until that has done the stage ``name``."""
+        if self.gives_up_s is not None:
+            await self._awaited(lambda: StageRecord.read(self.folder / name))
+
+    async def _awaited(self, look: Callable[[], T | None]) -> T:
+        """What ``look`` sees, once that is there."""
+        gives_up_s = self.gives_up_s or 0.0
+        heard, since_s = "", time.monotonic()
+        while (seen := look()) is None:
+            if (beat := self._beat()) != heard:
+                heard, since_s = beat, time.monotonic()
+            elif time.monotonic() - since_s >= gives_up_s:
+                raise LeanEbmError(
+                    f"the process that iterates in {self.folder} has shown no sign of life for {gives_up_s:g} s. Start "
+                    "it, with --resume if it had begun, and then this one again"
+                )
+            await asyncio.sleep(min(1.0, gives_up_s / _LOOKS))
+        return seen
+
+    def _beat(self) -> str:
+        try:
+            return (self.folder / _ALIVE).read_text()
+        except (OSError, ValueError):
+            return ""
+
+    @contextmanager
+    def showing_life(self, expires_s: float) -> Iterator[None]:
+        """Let others see that this process lives, until the block is left.
+
+        A thread does it, which no training holds up.
+
+        Args:
+            expires_s: seconds after which a silent process is taken for dead.
+        """
+        left = threading.Event()
+
+        def beat() -> None:
+            count = 0
+            while not left.is_set():
+                count += 1
+                with contextlib.suppress(OSError):  # then those who joined give up, which costs nothing
+                    (self.folder / _ALIVE).write_text(str(count))
+                left.wait(expires_s / _LOOKS)
+
+        thread = threading.Thread(target=beat, name="sign of life", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            left.set()
+            thread.join()
+            with contextlib.suppress(OSError):
+                (self.folder / _ALIVE).unlink()
 
     def output(self, name: str) -> str:
         """The hash of what the stage ``name`` found; a word where there was no such stage."""
         return next((record.output for record in self.done if record.stage == name), "none")
+
+
+def _spoken(name: str) -> str:
+    return name.replace("rounds/", "round ").replace("/", ", ")
 
 
 def _cpu_s() -> float:

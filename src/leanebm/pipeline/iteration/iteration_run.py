@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -18,15 +17,18 @@ from leanebm._shown import named_repr
 from leanebm.core import Theorem
 from leanebm.data import read_contrastive_set
 from leanebm.energy.training import hold_apart
-from leanebm.errors import EnergyError, TrajectoryError
+from leanebm.errors import ConfigError, EnergyError, TrajectoryError
 from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive.contrastive_run import ContrastiveConfig, ContrastiveRun
-from leanebm.pipeline.contrastive.folder import ContrastiveFolder
+from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
 from leanebm.pipeline.contrastive.trajectory import read_search_groups
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.energy.training_run import EnergyTrainingRun
+from leanebm.pipeline.engines.engine import Engine
+from leanebm.pipeline.engines.local_engine import LocalEngine
+from leanebm.pipeline.engines.shards_engine import ShardsEngine, share_of
 from leanebm.pipeline.evaluation.evaluation_run import EvaluationRun
 from leanebm.pipeline.evaluation.tuning_run import TuningRun
 from leanebm.pipeline.events import LogObserver, Observer
@@ -48,7 +50,7 @@ from leanebm.pipeline.iteration.summary import (
 from leanebm.pipeline.run_folder import write_text
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
-from leanebm.pipeline.workbench import WorkbenchOpener, open_lean_parts, open_workbench
+from leanebm.pipeline.workbench import WorkbenchOpener, sharing_lean
 from leanebm.search import LengthNormalisedLogProb
 from leanebm.storage import SCRATCH_SUFFIX, remove_scratch
 from leanebm.trajectory import TheoremRecord, read_trajectory
@@ -100,6 +102,10 @@ class IterationRun:
     Every stage is a run of its own, in a folder of its own. Killed at any moment, an invocation with ``resume`` goes
     on, and ends with the same manifest but for what it cost.
 
+    Searches, and replays of proofs, are shared out by the engine. Everything else is done by one process. With an
+    engine of workers that share the folder, others can join it: they take part in whatever search is under way, wait
+    while there is none, and end with the iteration, or some time after its process.
+
     Args:
         config: how.
         theorems: on what.
@@ -109,6 +115,8 @@ class IterationRun:
             else only the head learns.
         observer: is told what happens.
         opening: starts the policy, Lean and the certifier of a search; by default all searches share one Lean.
+        engine: who searches which theorem; by default, this process searches all.
+        joins: whether this process only helps one that iterates in the folder. It needs a :class:`ShardsEngine`.
     """
 
     def __init__(
@@ -121,6 +129,8 @@ class IterationRun:
         policy_step: PolicyStep | None = None,
         observer: Observer | None = None,
         opening: WorkbenchOpener | None = None,
+        engine: Engine | None = None,
+        joins: bool = False,
     ) -> None:
         self._config = config
         self._theorems = theorems
@@ -132,13 +142,15 @@ class IterationRun:
             with extra_needed("serve", "fine-tuning"):
                 from leanebm.pipeline.finetune.finetune_step import FinetuneStep
             self._policy_step = FinetuneStep(config.finetune, observer=self._observer)
-        self._opening = open_workbench if opening is None else opening
-        self._shares_lean = opening is None
+        self._opening = opening
+        self._engine = LocalEngine() if engine is None else engine
+        self._joins = joins
         manifest = IterationManifest(
             settings=settings_that_matter(config),
             theorems={name: _digest_of_theorems(getattr(theorems, name)) for name in ("train", "validation", "test")},
         )
-        self._ledger = Ledger(self._folder, manifest, self._observer)
+        gives_up_s = self._engine.expires_s if joins and isinstance(self._engine, ShardsEngine) else None
+        self._ledger = Ledger(self._folder, manifest, self._observer, gives_up_s)
 
     __repr__ = named_repr("_folder")
 
@@ -146,37 +158,58 @@ class IterationRun:
         """Go through all rounds; what is done stays done.
 
         Raises:
-            ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration.
+            ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration; or the engine does
+                not see all of a round.
+            LeanEbmError: there is no process to join, or it is gone.
             LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
         """
         toml = to_toml(self._config)  # before anything is started: what cannot be written down is refused here
+        self._check()
+        if self._joins:
+            await self._ledger.join()
+            await self._all_rounds()
+            await self._ledger.caught_up()
+            return summarise_iteration(self._folder)
         self._ledger.open(resume=self._resume)
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")
         try:
             with lock.acquire(timeout=0):
-                _sweep(self._folder)
+                if not self._engine.shares_folder:  # or what another worker is just writing would be removed
+                    _sweep(self._folder)
                 write_text(self._folder / "config.toml", toml)
-                async with self._open_lean():
-                    alone = _Guide(run=self._config.run, alpha=0.0)
-                    sets = self._ledger.manifest.theorems
-                    base = guide = await self._tuned("baseline", self._seed(0), alone, sets)
-                    for number in range(self._config.rounds):
-                        guide = await self._round(number, base, guide)
-                        write_iteration_page(self._folder / PAGE_NAME, summarise_iteration(self._folder))
+                self._ledger.begin()
+                if isinstance(self._engine, ShardsEngine):
+                    with self._ledger.showing_life(self._engine.expires_s):
+                        await self._all_rounds()
+                else:
+                    await self._all_rounds()
         except Timeout as error:
             raise TrajectoryError(f"another process iterates in {self._folder}; wait for it, or stop it") from error
         return summarise_iteration(self._folder)
 
-    @asynccontextmanager
-    async def _open_lean(self) -> AsyncIterator[None]:
-        is_done = StageRecord.read(self._folder / _of(self._config.rounds - 1) / "evaluation") is not None
-        if is_done or not self._shares_lean:
-            yield
-            return
-        async with open_lean_parts(self._config.run.lean, self._observer) as lean:
-            self._opening = partial(open_workbench, lean=lean)
-            yield
+    def _check(self) -> None:
+        if share_of(self._engine) is not None:
+            raise ConfigError(
+                "a round goes on from all of its searches, and a share is not all:",
+                ["leave it out: workers claim one theorem after the other @ --shard"],
+            )
+        if self._joins and not isinstance(self._engine, ShardsEngine):
+            raise ConfigError(
+                "only workers that share a folder can be joined:",
+                ["start the iteration and those that join it with --engine shards @ --join"],
+            )
+
+    async def _all_rounds(self) -> None:
+        async with AsyncExitStack() as stack:
+            self._opening = self._opening or await stack.enter_async_context(sharing_lean())
+            alone = _Guide(run=self._config.run, alpha=0.0)
+            sets = self._ledger.manifest.theorems
+            base = guide = await self._tuned("baseline", self._seed(0), alone, sets)
+            for number in range(self._config.rounds):
+                guide = await self._round(number, base, guide)
+                if not self._joins:
+                    write_iteration_page(self._folder / PAGE_NAME, summarise_iteration(self._folder))
 
     async def _round(self, number: int, base: _Guide, guide: _Guide) -> _Guide:
         """What guides the next round."""
@@ -211,16 +244,12 @@ class IterationRun:
         budget, seed = self._config.budget(number), self._seed(number)
         name = f"{_of(number)}/search/{arm}"
 
-        async def work(folder: Path) -> Found:
+        async def search(folder: Path) -> None:
             if waiting:
-                await SearchRun(
-                    guide.config(seed, budget),
-                    waiting,
-                    folder,
-                    resume=True,
-                    observer=self._observer,
-                    opening=self._opening,
-                ).run()
+                await SearchRun(guide.config(seed, budget), waiting, folder, **self._how()).run()
+
+        async def work(folder: Path) -> Found:
+            await search(folder)
             now = _lengths([*before, *([folder] if waiting else [])])
             lengths = sorted(now.values())
             result = {
@@ -240,7 +269,11 @@ class IterationRun:
             "theorems": _digest_of_theorems(waiting),
             "searches": digest_of([self._ledger.output(str(path.relative_to(self._folder))) for path in before]),
         }
-        await self._ledger.stage(name, seed, inputs, work)
+        await self._ledger.stage(name, seed, inputs, work, shared=search)
+
+    def _how(self) -> dict[str, Any]:
+        """What all searches and replays have in common."""
+        return {"resume": True, "observer": self._observer, "opening": self._opening, "engine": self._engine}
 
     def _searches(self, arm: str, rounds: int) -> list[Path]:
         """The folders of the arm's searches in the first ``rounds`` rounds; all arms share the first round's."""
@@ -262,17 +295,18 @@ class IterationRun:
         if not config.replay_proofs or not new:
             return
 
-        async def work(folder: Path) -> Found:
+        async def replay(folder: Path) -> ContrastiveReport:
             negatives = attrs.evolve(config.negatives, round=number)
             run = ContrastiveConfig(negatives=negatives, run=attrs.evolve(config.run, seed=seed))
-            report = await ContrastiveRun(
-                run, new, folder, resume=True, observer=self._observer, opening=self._opening
-            ).run()
+            return await ContrastiveRun(run, new, folder, **self._how()).run()
+
+        async def work(folder: Path) -> Found:
+            report = await replay(folder)
             result = {"proofs": len(new), "groups": report.groups, "negatives": dict(report.negatives)}
             return digest_of_groups(read_contrastive_set(ContrastiveFolder(folder).groups).rows()), result
 
         inputs = {"proofs": digest_of([attrs.asdict(proof) for proof in new])}
-        await self._ledger.stage(f"{_of(number)}/negatives", seed, inputs, work)
+        await self._ledger.stage(f"{_of(number)}/negatives", seed, inputs, work, shared=replay)
 
     async def _aggregate(self, number: int) -> StageRecord:
         """Gather what all rounds found."""
@@ -332,6 +366,7 @@ class IterationRun:
         run, name = self._config.run, f"{_of(number)}/policy"
         if self._policy_step is None or aggregate.result["policy_proofs"] < _FEWEST_PROOFS:
             return run
+        await self._ledger.awaited(name)
         learnt = await self._policy_step.learn(self._folder / aggregate.stage, self._folder / name, run)
 
         async def work(_: Path) -> Found:
@@ -346,17 +381,18 @@ class IterationRun:
         """``guide`` with the exponent, and the weight if it has a head, with which validation searches prove most."""
         shelf = self._shelf(f"{where}/validation", guide.run)
 
-        async def work(_: Path) -> Found:
-            tuning = await TuningRun(
+        def tuning_run() -> TuningRun:
+            return TuningRun(
                 guide.config(seed),
                 self._theorems.validation,
                 shelf,
                 alphas=self._config.alphas,
                 betas=self._config.betas,
-                resume=True,
-                observer=self._observer,
-                opening=self._opening,
-            ).run()
+                **self._how(),
+            )
+
+        async def work(_: Path) -> Found:
+            tuning = await tuning_run().run()
             choices = [arm for arm in tuning.arms if (arm.beta is None) == (guide.head is None)]
             best = max(choices, key=lambda arm: arm.area)
             weights = {"alpha": best.alpha, "beta": best.beta}
@@ -364,14 +400,17 @@ class IterationRun:
             result = {**weights, "proved": best.proved, "area": best.area, "folder": folder}
             return digest_of([result, *(_lasting(shelf / "arms" / arm.name) for arm in tuning.arms)]), result
 
-        found = await self._ledger.stage(f"{where}/tuning", seed, inputs, work)
+        found = await self._ledger.stage(f"{where}/tuning", seed, inputs, work, shared=lambda _: tuning_run().search())
         return attrs.evolve(guide, alpha=found.result["alpha"], beta=found.result["beta"])
 
     async def _gate(self, number: int, guides: Mapping[str, _Guide]) -> _Guide:
         """The last of ``guides`` that proves no fewer validation theorems than the one that would guide without it."""
 
-        async def work(_: Path) -> Found:
-            folders = await self._evaluate(f"{_of(number)}/validation", guides, self._theorems.validation, number)
+        async def search(_: Path) -> dict[str, Path]:
+            return await self._evaluate(f"{_of(number)}/validation", guides, self._theorems.validation, number)
+
+        async def work(folder: Path) -> Found:
+            folders = await search(folder)
             adopted, *others = folders
             for name in others:
                 if passes(compare_runs(folders[adopted], folders[name]), self._config.gate_p):
@@ -381,7 +420,7 @@ class IterationRun:
             return digest_of([result, *map(_lasting, folders.values())]), result
 
         inputs = {name: guide.digest for name, guide in guides.items()}
-        found = await self._ledger.stage(f"{_of(number)}/gate", self._seed(number), inputs, work)
+        found = await self._ledger.stage(f"{_of(number)}/gate", self._seed(number), inputs, work, shared=search)
         return guides[found.result["adopted"]]
 
     async def _evaluation(self, number: int, base: _Guide, guide: _Guide) -> None:
@@ -395,8 +434,11 @@ class IterationRun:
             alone = attrs.evolve(guide, alpha=base.alpha, beta=None, head=None)
             arms = {control: base, POLICY: alone, POLICY_AND_ENERGY: guide}
 
-        async def work(_: Path) -> Found:
-            folders = await self._evaluate(f"{_of(number)}/{on}", arms, theorems, number)
+        async def search(_: Path) -> dict[str, Path]:
+            return await self._evaluate(f"{_of(number)}/{on}", arms, theorems, number)
+
+        async def work(folder: Path) -> Found:
+            folders = await search(folder)
             result = {
                 "on": on,
                 "of": len(theorems),
@@ -407,7 +449,7 @@ class IterationRun:
             return digest_of([result, *map(_lasting, folders.values())]), result
 
         inputs = {"base": base.digest, "guide": guide.digest, "theorems": self._ledger.manifest.theorems[on]}
-        await self._ledger.stage(f"{_of(number)}/evaluation", self._seed(number), inputs, work)
+        await self._ledger.stage(f"{_of(number)}/evaluation", self._seed(number), inputs, work, shared=search)
 
     def _beside(self, folders: Mapping[str, Path], control: str) -> dict[str, dict[str, Any]]:
         """Each arm that learns, beside the one that does not and beside what everything began with."""
@@ -437,9 +479,7 @@ class IterationRun:
         shelves = {arm: self._shelf(name, config) for arm, config in configs.items()}
         for shelf in dict.fromkeys(shelves.values()):
             together = {arm: config for arm, config in configs.items() if shelves[arm] == shelf}
-            await EvaluationRun(
-                together, theorems, shelf, headroom=1, resume=True, observer=self._observer, opening=self._opening
-            ).run()
+            await EvaluationRun(together, theorems, shelf, headroom=1, **self._how()).run()
         return {arm: shelf / "arms" / arm for arm, shelf in shelves.items()}
 
     def _shelf(self, name: str, run: RunConfig) -> Path:
