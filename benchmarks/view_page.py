@@ -97,9 +97,8 @@ async def write_growing(folder: Path, number: int, largest: int, budget: int) ->
     await trees.write_some()
     took_s = time.perf_counter() - started_s
     [file] = (folder / "growing").iterdir()
-    print(
-        f"a growing tree of {len(growing['n'].tree.nodes)} nodes: {file.stat().st_size / 1e6:.2f} MB in {took_s:.3f} s"
-    )
+    told = f"growing: {len(growing['n'].tree.nodes)} nodes, {file.stat().st_size / 1e6:.2f} MB"
+    print(f"{told}, written in {took_s:.3f} s")
 
 
 async def main() -> None:

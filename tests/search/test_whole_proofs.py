@@ -43,8 +43,8 @@ async def test_a_proof_that_fails_is_gone_on_with_where_it_failed(run_search: Ru
     policy = script(a=["x\nx\nwrong\nend", "x\nx\nx\nwrong"], d=["end"])
     result = await run_search(WORLD, "a", policy, search_class=WholeProofSearch)
     assert result.outcome is SearchOutcome.PROVED
-    assert tried(result) == {"a": ["x", "x"], "b": ["x", "x"], "c": ["wrong", "x"], "d": ["wrong", "end"]}
-    assert result.statistics.merged == 2, "what proofs share is one path of the tree"
+    assert tried(result) == {"a": ["x"], "b": ["x"], "c": ["wrong", "x"], "d": ["wrong", "end"]}
+    assert result.statistics.tactic_calls == 6, "what proofs share is one path of the tree, and is run once"
 
 
 async def test_a_replay_ends_where_lean_has_forgotten_the_state(run_search: RunSearch) -> None:

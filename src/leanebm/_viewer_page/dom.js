@@ -22,7 +22,7 @@ function options(select, names, value) {
 
 const OUTCOMES = {
   'proved': ['✓', 'good'],
-  'budget_spent': ['…', 'quiet'],
+  'budget_spent': ['○', 'quiet'], // not dots, which before a name look as if it were cut
   'exhausted': ['∅', 'quiet'],
   'rejected': ['!', 'bad'],
   'infrastructure': ['⚡', 'bad'],

@@ -9,9 +9,10 @@ from typing import Final
 
 import attrs
 
-from leanebm.core import Candidate, Node, NodeStatus, TacticFate
+from leanebm.core import Candidate, Edge, Node, NodeStatus, TacticFate
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import Expansion, SearchProgress
+from leanebm.search.tree import Rival
 
 _NEXT_TACTIC: Final = re.compile(r"\n+(?=[^\s|)\]}⟩])(?!<;>|else\b)")
 """A line break before a line that is not indented and does not go on with what stands before it."""
@@ -20,12 +21,15 @@ _COMMENT: Final = re.compile(r"(?:\s*(?:--[^\n]*|/-(?:(?!/-|-/).)*-/))*\s*", re.
 """Nothing but comments, none of them within another."""
 
 
+_LEADS_ON: Final = (TacticFate.ADVANCED, TacticFate.MERGED)
+
+
 class WholeProofSearch(BestFirstSearch):
     """Best-first search that takes a candidate of several tactics apart, and replays it as far as Lean follows.
 
     Each state on the way is a node like any other, so that a proof which fails at its fifth tactic leaves four states
-    from which the search goes on, and proofs that begin alike share them. An expansion is still one question to the
-    policy; every tactic that is replayed is a tactic call. Its tactics share a candidate's log-probability.
+    from which the search goes on, and proofs that begin alike share them, and their tactic calls. An expansion is still
+    one question to the policy. A candidate's tactics share its log-probability.
 
     It is for policies that propose whole proofs: a :class:`~leanebm.policy.PolicyClient` that is set to keep them
     (``whole_proofs``), or one of your own. With single tactics it is best-first search. Proof repair of the kind goes
@@ -44,23 +48,32 @@ class WholeProofSearch(BestFirstSearch):
         """Run tactics one after the other until one fails; whether the search may go on after that."""
         here = expansion
         for tactic in tactics:
-            if not progress.meter.allows_tactic:
-                return False
-            edge = await self._run_tactic(progress, here, tactic)
-            if progress.certificate is not None:
-                return False
+            if (edge := _run_before(here.node, tactic)) is None:
+                if not progress.meter.allows_tactic:
+                    return False
+                edge = await self._run_tactic(progress, here, tactic)
+                if progress.certificate is not None:
+                    return False
+                if here is not expansion:
+                    _hand_over(here, expansion)
+            elif edge.kind in _LEADS_ON and edge.target is not None:
+                # As this sample has it, the path may be likelier.
+                expansion.rivals.append(Rival(progress.tree.nodes[edge.target], here.node, tactic))
             reached = None if edge.target is None else progress.tree.nodes[edge.target]
-            if here is not expansion:
-                _hand_over(here, expansion)
             if reached is None or not _can_go_on(reached, edge.kind):
                 break
             here = Expansion(progress.tree, reached)
         return True
 
 
+def _run_before(node: Node, tactic: Candidate) -> Edge | None:
+    """What an earlier proof's same tactic led to here: proofs often begin alike, and Lean is asked once."""
+    return next((edge for edge in node.edges if edge.tactic.strip() == tactic.tactic.strip()), None)
+
+
 def _can_go_on(node: Node, kind: TacticFate) -> bool:
     """Whether Lean still has the state: it forgets one that was expanded."""
-    return kind in (TacticFate.ADVANCED, TacticFate.MERGED) and node.status is NodeStatus.OPEN
+    return kind in _LEADS_ON and node.status is NodeStatus.OPEN
 
 
 def _hand_over(found: Expansion, expansion: Expansion) -> None:
