@@ -48,4 +48,6 @@ class ChosenLean:
         """What starts a worker; ``arguments`` in place of the imports go to it unseen."""
         command = self.backend.prepare(self.imports)
         front = command.argv[: len(command.argv) - len(self.imports)]
-        return attrs.evolve(command, argv=(*front, *(arguments or self.imports)))
+        # Tests compare texts as Lean prints them by itself, and the usual project of Mathlib's has `fun x ↦ y`.
+        printing = ("--pp.unicode.fun=false",) if isinstance(self.backend, NativeBackend) else ()
+        return attrs.evolve(command, argv=(*front, *printing, *(arguments or self.imports)))

@@ -39,14 +39,15 @@ def test_the_suites_run_over_a_toolchain_and_say_how_it_went(embedded_lean: Embe
     (tmp_path / "project" / "lakefile.toml").write_text("[leanOptions]\npp.unicode.fun = true\n")
     (tmp_path / "project" / "lean-toolchain").write_text("leanprover/lean4:v4.28.0\n")
     names = ("1_banner_is_the_first_line", "2_the_version_is_one_line_and_no_banner", "8_unknown_command")
-    chosen = [f"{_CONFORMANCE}::test_0{name}" for name in names]
+    printed = "tests/lean/repl/test_dialogues.py::test_the_root_is_known_when_it_is_proved"  # `fun … =>`
+    chosen = [*(f"{_CONFORMANCE}::test_0{name}" for name in names), printed]
     status, report = _suites(
         tmp_path, *chosen, f"{_SOUNDNESS}[one setting]", "--lean-project", str(tmp_path / "project")
     )
     assert status == 0, report
     assert "worker: Lean 4.28.0, commit" in report
     assert "project` (leanprover/lean4:v4.28.0)" in report
-    assert "| conformance | 3 | 0 | 0 |\n| soundness | 1 | 0 | 0 |" in report
+    assert "| conformance | 4 | 0 | 0 |\n| soundness | 1 | 0 | 0 |" in report
     assert "honest proofs tried 1, accepted 1" in report
     assert "What failed: 0" in report
     assert list((tmp_path / "cache").rglob(".lake/build/bin/repl"))
