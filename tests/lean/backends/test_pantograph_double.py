@@ -225,7 +225,7 @@ async def test_one_search_makes_one_tree_over_every_backend(
     monkeypatch.setenv("LEANEBM_CACHE_DIR", str(tmp_path / "cache"))
     trees["native"] = await _trees(NativeBackend())
     for tree in trees["embedded"]:
-        assert len(tree) > 5
+        assert len(tree) > 4
         assert tree[-1][0] == "proved"
     for name, others in trees.items():
         assert others == trees["embedded"], name
