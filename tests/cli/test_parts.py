@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from leanebm.cli._part_words import PART_WORDS
-from leanebm.pipeline import RunConfig
+from leanebm.pipeline import EMBEDDED_SERVER_URL, RunConfig
 from leanebm.pipeline.parts import FAMILIES, part_table
 from leanebm.pipeline.settings import structure_settings
 
@@ -51,7 +51,8 @@ def test_each_example_can_be_typed(tmp_path: Path) -> None:
             if words.option == "--scorer":
                 structure_settings({"scorer": table}, RunConfig, source=str(tmp_path))
             elif words.option == "--search":
-                structure_settings({"parts": {"search": table}}, RunConfig, source=str(tmp_path))
+                policy = {"url": EMBEDDED_SERVER_URL, "whole_proofs": word == "whole_proofs"}
+                structure_settings({"parts": {"search": table}, "policy": policy}, RunConfig, source=str(tmp_path))
             else:
                 structure_settings({"lean": {"backend": table}}, RunConfig, source=str(tmp_path))
 

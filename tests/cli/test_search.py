@@ -143,6 +143,7 @@ def test_what_a_run_would_refuse_a_dry_run_refuses(
 )
 def test_every_search_runs_resumes_and_is_recorded(leanebm_command: Leanebm, theorems: str, kind: str) -> None:
     run = ["search", "--theorems", theorems, "--output", "runs/a", "--search", kind, "--budget", "40"]
+    run += ["--whole-proofs"] * (kind == "whole_proofs")
     assert leanebm_command(*run, "--max-theorems", "1").exit_code == 0
     resumed = leanebm_command(*run, "--resume")
     assert "searching 2 theorems (1 done before) into runs/a" in resumed.stderr
