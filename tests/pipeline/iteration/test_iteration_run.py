@@ -309,13 +309,16 @@ async def test_where_there_is_nothing_to_learn_from_no_head_is_trained(tmp_path:
 
 @attrs.frozen
 class Hotter:
-    """A policy that learns nothing but to be asked at another temperature."""
+    """A policy that learns, with some effort, nothing but to be asked at another temperature."""
 
     async def learn(
         self, aggregate: str | os.PathLike[str], folder: str | os.PathLike[str], run: RunConfig
     ) -> RunConfig:
         assert read_tactic_pairs(Path(aggregate) / "proofs.jsonl")
         assert Path(folder).name == "policy"
+        began = time.process_time()
+        while time.process_time() < began + 0.3:
+            pass
         return attrs.evolve(run, policy=attrs.evolve(run.policy, temperature=0.5))
 
 
@@ -324,6 +327,7 @@ async def test_a_policy_that_learns_has_arms_of_its_own(tmp_path: Path) -> None:
     summary = await IterationRun(config, THEOREMS, tmp_path, policy_step=Hotter(), opening=open_toy).run()
     assert [row.arm for row in summary.rows] == ["frozen", "policy", "policy+energy"]
     stages = stages_of(tmp_path)
+    assert stages["rounds/0/policy"].cost["cpu_s"] >= 0.3
     if stages["rounds/0/gate"].result["is_adopted"]:
         arms = stages["rounds/0/evaluation"].result["arms"]
         temperatures = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import attrs
+import psutil
 
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline.events import Observer, stage
@@ -142,11 +143,6 @@ class Ledger:
             attrs.evolve(self.manifest, stages=tuple(self.done)).write(self.folder)
         return record
 
-    async def awaited(self, name: str) -> None:
-        """In a process that joined another one, wait until that has done the stage ``name``."""
-        if self.gives_up_s is not None:
-            await self._awaited(lambda: StageRecord.read(self.folder / name))
-
     async def _awaited(self, look: Callable[[], T | None]) -> T:
         """What ``look`` sees, once that is there."""
         gives_up_s = self.gives_up_s or 0.0
@@ -207,9 +203,12 @@ def _spoken(name: str) -> str:
 
 
 def _cpu_s() -> float:
-    """Seconds of processors that this process took, and those below it that have ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    """Seconds of processors that this process took, and those below it: Lean's workers, too, which outlive a stage."""
+    spent = sum(os.times()[:4])  # without the fifth, which is the time of day
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended, and is among ours that have
+            spent += sum(process.cpu_times()[:4])
+    return spent
 
 
 def _versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -366,14 +367,15 @@ class IterationRun:
         run, name = self._config.run, f"{_of(number)}/policy"
         if self._policy_step is None or aggregate.result["policy_proofs"] < _FEWEST_PROOFS:
             return run
-        await self._ledger.awaited(name)
-        learnt = await self._policy_step.learn(self._folder / aggregate.stage, self._folder / name, run)
+        learn = partial(self._policy_step.learn, self._folder / aggregate.stage, self._folder / name, run)
+        learnt: list[RunConfig] = []
 
         async def work(_: Path) -> Found:
-            return digest_of(settings_that_matter(learnt)), {}
+            learnt.append(await learn())
+            return digest_of(settings_that_matter(learnt[0])), {}
 
         await self._ledger.stage(name, self._seed(number), {"aggregate": aggregate.output}, work)
-        return learnt
+        return learnt[0] if learnt else await learn()  # it is done: the server may have to be told again
 
     # --- judging ---
 

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+from leanebm.pipeline import IterationManifest, LogObserver
+from leanebm.pipeline.iteration._ledger import Found, Ledger
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint('burnt', flush=True)\ninput()"
+
+
+async def test_a_stage_costs_what_a_worker_took_that_goes_on_after_it(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, IterationManifest(settings={}, theorems={}), LogObserver())
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", BURN, stdin=PIPE, stdout=PIPE)
+
+    async def work(_: Path) -> Found:
+        assert worker.stdout is not None
+        assert await worker.stdout.readline() == b"burnt\n"
+        return "", {}
+
+    async def idle(_: Path) -> Found:
+        return "", {}
+
+    first = await ledger.stage("first", 0, {}, work)
+    second = await ledger.stage("second", 0, {}, idle)
+    await worker.communicate(b"\n")
+    assert first.cost["cpu_s"] > 0.2
+    assert second.cost["cpu_s"] < first.cost["cpu_s"]
