@@ -214,6 +214,7 @@ def _shape(result: SearchResult) -> list[tuple[Any, ...]]:
     return [*nodes, (result.outcome, None if certificate is None else (certificate.tactics, certificate.axioms))]
 
 
+@pytest.mark.timeout(900)  # eight workers start, one after the other, on a machine that may be busy
 async def test_one_search_makes_one_tree_over_every_backend(
     embedded_lean: EmbeddedLean, pantograph: MakePantograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
