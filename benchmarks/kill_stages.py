@@ -33,13 +33,13 @@ from typing import Any
 
 import attrs
 import click
-import pyarrow.parquet as pq
 from _under_fire import Findings, Job, adopt_orphans, inspect_shards, run_under_fire
 from kill_main import CHANCE_WORKER
 
 from leanebm.core import Theorem
 from leanebm.data import read_contrastive_set, read_tactic_pairs, write_theorems
 from leanebm.energy import load_checkpoint
+from leanebm.storage import read_parquet
 
 TRAIN = Path(__file__).with_name("_train_briefly.py")
 LEANEBM = (sys.executable, "-m", "leanebm")
@@ -167,7 +167,8 @@ class TrainEbm(Job):
         for header in output.rglob("head.json"):
             load_checkpoint(header.parent)
         for table in output.rglob("*.parquet"):
-            pq.read_table(table)
+            with table.open("rb") as file:
+                read_parquet(file)
         for text in output.rglob("*.json"):
             json.loads(text.read_bytes())
         findings.files_read += sum(1 for path in output.rglob("*") if path.is_file())

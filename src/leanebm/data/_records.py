@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from leanebm._shown import reason
 from leanebm.data._reading import MAX_LINE_BYTES, BadLine, decode_line, json_object, json_value, numbered_lines
 from leanebm.errors import ConfigError
-from leanebm.storage import open_regular
+from leanebm.storage import open_regular, read_parquet
 
 T = TypeVar("T")
 
@@ -178,7 +178,7 @@ def read_own_table(
                     f"{path} has the columns {', '.join(found.names)} in schema version {given}; a {noun} "
                     f"has {', '.join(schema.names)} in version {version}"
                 )
-            return file.read(columns=schema.names).to_pylist(), metadata
+            return read_parquet(opened, schema.names).to_pylist(), metadata
     except OSError as error:
         raise ConfigError(f"cannot read the {noun} {path}: {reason(error)}") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -313,7 +313,7 @@ def _parquet_rows(file: BinaryIO) -> Records:
             size = sum(_unpacked_bytes(table, group, set(wanted)) for group in range(table.num_row_groups))
             if size > MAX_WHOLE_BYTES:
                 raise BadLine(f"its columns of text unpack to {size} bytes, and at most {MAX_WHOLE_BYTES} are read")
-            rows = table.read(columns=wanted).to_pylist()
+            rows = read_parquet(file, wanted).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
         raise BadLine(f"it is damaged, or not a Parquet file: {error}") from error
     return Records([Record(number, row) for number, row in enumerate(rows, start=1)], place="row ")

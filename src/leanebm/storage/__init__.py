@@ -9,6 +9,7 @@ from leanebm.storage.atomic_file import (
     write_atomically,
 )
 from leanebm.storage.merge import merge_shards
+from leanebm.storage.parquet import read_parquet
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
 from leanebm.storage.run_info import RunInfo, differences_from_folder, settings_differences, settings_leaves
 from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards, shard_paths
@@ -30,6 +31,7 @@ __all__ = [
     "merge_shards",
     "not_written",
     "open_regular",
+    "read_parquet",
     "read_regular",
     "read_shards",
     "refuse_unlike",

@@ -23,6 +23,7 @@ from leanebm._shown import fitting_repr, how_many, reason
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
+from leanebm.storage.parquet import read_parquet
 from leanebm.storage.regular_file import open_regular
 from leanebm.storage.run_info import RunInfo
 
@@ -197,8 +198,8 @@ class Shard(Generic[R, T]):
             TrajectoryError: the file is damaged, or is gone.
         """
         try:
-            with open_regular(self.path) as file:  # not by its path, which Arrow takes for UTF-8
-                table = pq.read_table(file, schema=self.format.schema, page_checksum_verification=True)
+            with open_regular(self.path) as file:
+                table = read_parquet(file).replace_schema_metadata(None)
             table.validate(full=True)  # text that is not UTF-8, lists that reach beyond their end …
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise TrajectoryError(f"{self.path} cannot be read: {reason(error)}") from error

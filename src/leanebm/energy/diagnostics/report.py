@@ -8,7 +8,6 @@ from typing import Final
 
 import attrs
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from leanebm._page import filled_page
 from leanebm._shown import fitting_repr
@@ -17,7 +16,7 @@ from leanebm.energy.diagnostics.estimate import Estimate
 from leanebm.energy.diagnostics.head_report import VALIDATION_NAME, HeadReport
 from leanebm.energy.diagnostics.promotion import Grade
 from leanebm.errors import EnergyError
-from leanebm.storage import write_atomically
+from leanebm.storage import open_regular, read_parquet, write_atomically
 
 __all__ = ["METRICS", "REPORT_NAME", "MetricInfo", "write_report"]
 
@@ -131,7 +130,8 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Table:
     if not path.exists():
         return {}
     try:
-        table = pq.read_table(path)
+        with open_regular(path) as file:
+            table = read_parquet(file)
     except (OSError, pa.ArrowException) as error:
         raise EnergyError(f"{path} cannot be read as Parquet: {error}. Train again, or move it away.") from error
     if missing := [name for name in wanted if name not in table.column_names]:

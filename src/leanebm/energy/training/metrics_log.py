@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from leanebm._shown import fitting_repr, reason
 from leanebm.errors import EnergyError
-from leanebm.storage import write_atomically
+from leanebm.storage import open_regular, read_parquet, write_atomically
 
 METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "train_loss": "the whole objective, on the step's batch",
@@ -107,7 +107,8 @@ def _csv(table: pa.Table) -> bytes:
 
 def _read(path: Path, keep_to: int) -> list[dict[str, float]]:
     try:
-        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+        with open_regular(path) as file:
+            rows = read_parquet(file, _SCHEMA.names).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise EnergyError(f"{path} belongs to an unfinished training and cannot be read: {reason(error)}") from error
     return [{name: value for name, value in row.items() if value is not None} for row in rows if row["step"] <= keep_to]

@@ -94,7 +94,7 @@ class Results:
         """A data frame of pandas. Raises as :meth:`arrow`, and :class:`MissingExtra` without pandas."""
         with extra_needed("data", "a pandas data frame"):
             import pandas as pd  # noqa: F401 - Arrow imports it by itself, and says less where it is absent
-        return self.arrow(table).to_pandas()
+        return self.arrow(table).to_pandas(use_threads=False)  # see read_parquet
 
     def polars(self, table: ResultTable | str = ResultTable.THEOREMS) -> pl.DataFrame:
         """A data frame of polars. Raises as :meth:`arrow`, and :class:`MissingExtra` without polars."""

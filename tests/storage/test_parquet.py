@@ -1,0 +1,66 @@
+"""Reading Parquet leaves nothing behind of which a process might die when it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from leanebm.storage import read_parquet
+
+_TABLE = pa.table({"number": list(range(1000)), "word": ["pancake"] * 1000})
+
+_COUNT_THREADS = """
+import os, sys
+import pyarrow.parquet
+from leanebm import load_theorems
+from leanebm.storage import read_parquet
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+before = threads()
+with open(sys.argv[1], "rb") as file:
+    read_parquet(file)
+load_theorems("logic:val")
+load_theorems(sys.argv[2])
+print(threads() - before)
+with open(sys.argv[1], "rb") as file:
+    pyarrow.parquet.read_table(file)
+print(threads() - before)
+"""
+
+
+def test_all_columns_or_some_come_in_the_order_asked_for(tmp_path: Path) -> None:
+    pq.write_table(_TABLE, tmp_path / "table.parquet")
+    with (tmp_path / "table.parquet").open("rb") as file:
+        file.read(100)
+        assert read_parquet(file).equals(_TABLE)
+        assert read_parquet(file, ["word"]).equals(_TABLE.select(["word"]))
+
+
+def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(_TABLE, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    whole = bytearray(path.read_bytes())
+    whole[whole.rindex(b"pancake", 0, len(whole) // 2)] ^= 1
+    path.write_bytes(whole)
+    with path.open("rb") as file, pytest.raises(OSError, match="CRC"):
+        read_parquet(file)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_no_thread_of_arrow_is_left(tmp_path: Path) -> None:
+    table, theorems = tmp_path / "table.parquet", tmp_path / "theorems.parquet"
+    pq.write_table(_TABLE, table)
+    pq.write_table(pa.table({"name": ["t"], "statement": ["1 + 1 = 2"]}), theorems)
+    command = [sys.executable, "-c", _COUNT_THREADS, str(table), str(theorems)]
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # numpy's own threads
+    left, left_by_arrow = subprocess.run(command, capture_output=True, text=True, check=True, env=alone).stdout.split()
+    assert int(left) == 0
+    assert int(left_by_arrow) > 0, "Arrow has mended it: read_parquet is not needed any longer"
