@@ -5,8 +5,11 @@
     python benchmarks/embedded_lean.py [--starts 5] [--calls 3000] [--growth-calls 5000] [--seed 0] [--json FILE]
 
 Measured from outside, on the worker's own pipes, without the pool: start of the process to ``ready.``
-(median), resident memory at that moment and at its peak, tactic calls a second over a mixed list, and
-resident memory over a long run in which every state that a call made is deleted again.
+(median), memory at that moment, tactic calls a second over a mixed list, and resident memory over a long
+run in which every state that a call made is deleted again. *Own* memory is what would be free if the
+process ended; *proportional* counts a share of what other processes have mapped, too.
+
+Then one start from inside, step by step (``_start_stages.js``): what each step took and left.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ STATEMENTS = (
     "∀ (a b : Nat), a = b → b = a",
 )
 TACTICS = ("intro x", "intros", "simp", "simp_all", "intros; rfl", "grind")
+FIRST_CALLS = 100
 MEMORY_SAMPLES = 10
 
 
@@ -62,6 +66,7 @@ class Worker:
         self.start_s = time.perf_counter() - started
         self.start_cpu_s = self.cpu_s()
         self.ready_mib = self.rss_mib()
+        self.ready_own_mib, self.ready_proportional_mib = self.own_and_proportional_mib()
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +87,16 @@ class Worker:
     def rss_mib(self) -> float:
         """Resident memory, in MiB."""
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
+
+    def own_and_proportional_mib(self) -> tuple[float, float]:
+        """Memory that no other process has, and that with a share of the rest, in MiB."""
+        memory = psutil.Process(self.process.pid).memory_full_info()
+        return memory.uss / 2**20, memory.pss / 2**20
+
+    def helpers_cpu_s(self) -> float:
+        """Processor time of the threads beside the main one: V8 compiles and collects garbage there."""
+        threads = psutil.Process(self.process.pid).threads()
+        return float(sum(each.user_time + each.system_time for each in threads if each.id != self.process.pid))
 
     def cpu_s(self) -> float:
         """Processor time used so far, in seconds."""
@@ -105,6 +120,14 @@ class Figures:
     start_cpu_s: list[float]
     """Processor time of the same starts."""
     ready_mib: float
+    ready_own_mib: float
+    ready_proportional_mib: float
+    stages: list[dict[str, Any]]
+    """The steps of a start, with the time and the memory after each."""
+    first_calls_cpu_s: float
+    """Of the calls before those that are counted: they compile what they use."""
+    first_calls_helpers_share: float
+    """Of that, on threads beside the main one."""
     calls: int
     calls_per_s: float
     """Time of the deletions included."""
@@ -137,6 +160,19 @@ def run_calls(worker: Worker, roots: list[int], calls: int, chance: random.Rando
     return len(made)
 
 
+def start_stages(lean: EmbeddedLean) -> list[dict[str, Any]]:
+    """One start, step by step."""
+    command = lean.worker_command()
+    place = next(place for place, word in enumerate(command.argv) if word.endswith("launch.js"))
+    program = (str(Path(__file__).with_name("_start_stages.js")), str(Path(command.argv[place]).parent))
+    argv = (*command.argv[:place], *program, *command.argv[place + 1 :])
+    limit = _stack_limit(command.stack_mib)
+    shown = subprocess.run(
+        argv, env=dict(command.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=limit, check=True
+    )
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
 def measure(lean: EmbeddedLean, *, starts: int, calls: int, growth_calls: int, seed: int) -> Figures:
     """Everything, one worker at a time."""
     load = os.getloadavg()[0]
@@ -146,9 +182,12 @@ def measure(lean: EmbeddedLean, *, starts: int, calls: int, growth_calls: int, s
         with Worker(lean.worker_command()) as worker:
             start_s.append(worker.start_s)
             start_cpu_s.append(worker.start_cpu_s)
+    stages = start_stages(lean)
     with Worker(lean.worker_command()) as worker:
         roots = [worker.ask("goal.start", expr=statement)["stateId"] for statement in STATEMENTS]
-        run_calls(worker, roots, 100, chance)  # the first use of a tactic compiles it
+        first_cpu_s, first_helpers_s = worker.cpu_s(), worker.helpers_cpu_s()
+        run_calls(worker, roots, FIRST_CALLS, chance)  # the first use of a tactic compiles it
+        first_cpu_s, first_helpers_s = worker.cpu_s() - first_cpu_s, worker.helpers_cpu_s() - first_helpers_s
         began, cpu_began_s = time.perf_counter(), worker.cpu_s()
         accepted = run_calls(worker, roots, calls, chance)
         elapsed_s, cpu_s = time.perf_counter() - began, worker.cpu_s() - cpu_began_s
@@ -163,6 +202,11 @@ def measure(lean: EmbeddedLean, *, starts: int, calls: int, growth_calls: int, s
             start_s=start_s,
             start_cpu_s=start_cpu_s,
             ready_mib=worker.ready_mib,
+            ready_own_mib=worker.ready_own_mib,
+            ready_proportional_mib=worker.ready_proportional_mib,
+            stages=stages,
+            first_calls_cpu_s=first_cpu_s,
+            first_calls_helpers_share=first_helpers_s / first_cpu_s,
             calls=calls,
             calls_per_s=calls / elapsed_s,
             cpu_ms_per_call=1000 * cpu_s / calls,
@@ -178,13 +222,21 @@ def show(figures: Figures) -> None:
     starts = f"{min(figures.start_s):.2f}–{max(figures.start_s):.2f}, {len(figures.start_s)} runs"
     table.add_row("process start to ready.", f"{statistics.median(figures.start_s):.2f} s ({starts})")
     table.add_row("processor time of that", f"{statistics.median(figures.start_cpu_s):.2f} s")
-    table.add_row("resident at ready.", f"{figures.ready_mib:.0f} MiB")
+    memory = f"{figures.ready_mib:.0f}, {figures.ready_own_mib:.0f}, {figures.ready_proportional_mib:.0f} MiB"
+    table.add_row("resident, own, proportional memory at ready.", memory)
+    first = f"{figures.first_calls_cpu_s:.1f} s, {figures.first_calls_helpers_share:.0%} beside the main thread"
+    table.add_row(f"processor time of the first {FIRST_CALLS} calls", first)
     calls = f"{figures.calls_per_s:.0f}/s ({figures.calls} calls, {figures.accepted_share:.0%} accepted)"
     table.add_row("tactic calls, one worker", calls)
     table.add_row("processor time a call", f"{figures.cpu_ms_per_call:.1f} ms")
     for calls_made, mib in figures.growth_mib:
         table.add_row(f"resident after {calls_made} more calls", f"{mib:.0f} MiB")
     Console().print(table)
+    steps = Table("after this step of a start", "s", "CPU s", "resident MiB", "own MiB", "Lean's memory, MiB")
+    for row in figures.stages:
+        numbers = (row["wall_s"], row["cpu_s"], row["rss_mib"], row["uss_mib"], row["linear_mib"])
+        steps.add_row(row["stage"], *(f"{number:.2f}" if number < 10 else f"{number:.0f}" for number in numbers))
+    Console(width=120).print(steps)
 
 
 @click.command(help=__doc__)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import attrs
@@ -18,7 +19,7 @@ def test_a_worker_is_started_over_its_imports() -> None:
     command = LEAN.worker_command(("Init", "Std"))
     assert command.backend == "embedded"
     assert command.argv[0] == "/n/node"
-    assert command.argv[-4:] == ("/c/lean/lean.js", "Repl", "Init", "Std")
+    assert command.argv[-4:] == ("/c/lean/lean.js", "ReplProgram", "Init", "Std")
     assert command.env["LEAN_PATH"] == "/c/lean/lib:/c/repl"
 
 
@@ -38,7 +39,7 @@ def test_v8_does_not_use_up_the_whole_stack() -> None:
 
 
 def test_our_sources_ship_with_the_package() -> None:
-    scripts = ("keyed.js", "launch.js", "launch_compile.js", "runtime.js", "watchdog.js")
+    scripts = ("keyed.js", "launch.js", "launch_compile.js", "runtime.js", "symbols.js", "watchdog.js")
     for name in ("Repl.lean", "compile.lean", *scripts):
         assert (REPL_SOURCES / name).is_file()
 
@@ -50,6 +51,17 @@ def test_modules_that_are_not_in_the_library_are_named(tmp_path: Path) -> None:
     lean = attrs.evolve(LEAN, runtime=tmp_path)
     assert lean.absent(["Init", "Init.Core"]) == ()
     assert lean.absent(["Mathlib", "Init", "Init.Cor", "Init.Core.olean"]) == ("Mathlib", "Init.Cor", "Init.Core.olean")
+
+
+@pytest.mark.lean
+def test_the_repls_code_runs_without_the_library(embedded_lean: EmbeddedLean) -> None:
+    """Half of a worker's memory was modules that only the REPL's types are made of."""
+    command = embedded_lean.worker_command(("--version",))
+    no_root = embedded_lean.library / "Lake"  # Lean wants some folder beside the script
+    env = {**command.env, "LEAN_PATH": f"{no_root}:{embedded_lean.repl}"}
+    shown = subprocess.run(command.argv, env=env, cwd=command.cwd, capture_output=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"leanebm's REPL, Lean 4." in shown.stdout
 
 
 @pytest.mark.lean

@@ -16,8 +16,7 @@ const { run } = require(path.join(sources, 'runtime.js'));
 run(async () => {
   const { lean, key } = await bootKeyed(script, process.env.LEAN_PATH.split(':'));
   const words = () => new Uint32Array(lean.memory.buffer);
-  const noOptions = words()[lean.exports.l_Lean_Options_empty.value >> 2];
-  const found = lean.exports.lean_eval_const(lean.importModules(['Double']), noOptions, lean.name('doubleMain'));
+  const found = lean.exports.lean_eval_const(lean.importModules(['DoubleProgram']), lean.noOptions(), lean.name('doubleMain'));
   const entrance = words()[(found + 8) >> 2];
   const args = ['--embedded', key, version, ...imports].map((text) => lean.string(text));
   const result = lean.exports.lean_apply_2(entrance, lean.list(args), lean.box(0));

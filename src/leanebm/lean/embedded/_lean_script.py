@@ -5,11 +5,11 @@ assignment for each of 201 109 exported functions (``_x=Module["_x"]=wasmExports
 the script itself uses 49. Parsing that took most of the start, and again in every thread. What is done:
 
 * only the exports that the script uses keep their variables; ours are taken from ``wasmExports``;
-* ``dlsym`` scanned the list of exports at each look-up, and so did a new thread for every look-up that
-  was made before it started, which took it minutes; an index is made once in each;
-* every export was given a slot in the function table in case somebody asks for it by name; now only
-  those that the module itself imports by address, and others when ``dlsym`` first meets them
-  (not where there are threads: they would have to repeat each addition one by one);
+* ``dlsym`` scanned the list of exports at each look-up, and put what it found into the function table, in each thread
+  one by one; now everything has its place there, and ``lean.symbols`` says which (see :mod:`._lean_wasm`);
+* every export was given a slot in the function table in case somebody asks for it by name, and every function
+  in the table an object, to know it again; now only what the module imports by address gets a slot, and
+  it exports nothing of that;
 * the number of threads waiting in the pool, and the standard streams, are read from
   ``globalThis.leanModule``, so that one file serves the worker (no thread) and the compiler (one).
 
@@ -34,8 +34,10 @@ _EXPORT: Final = re.compile(
 )
 
 _HOOKS: Final = (
-    "Module.leanInternals=()=>({exports:wasmExports,memory:wasmMemory,FS,NODEFS,ENV});"  # for repl/runtime.js
+    'var leanSymbols=require("./symbols.js");'
+    "Module.leanInternals=()=>({exports:wasmExports,table:wasmTable,memory:wasmMemory,FS,NODEFS,ENV});"
 )
+"""``repl/symbols.js``, which the installer puts beside the script, and what ``repl/runtime.js`` needs."""
 
 _PATCHES: Final = (
     (
@@ -48,15 +50,15 @@ _PATCHES: Final = (
     ),
     (
         "newSymIndex=Object.keys(lib.exports).indexOf(symbol);",
-        "lib.index??=new Map(Object.keys(lib.exports).map((name,i)=>[name,i]));newSymIndex=lib.index.get(symbol)??-1;",
+        "return leanSymbols.address(symbol);",
     ),
     (
-        "var symName=Object.keys(symDict)[symbolIndex];",
-        "var symName=(lib.names??=Object.keys(symDict))[symbolIndex];",
+        "functionsInTableMap=new WeakMap;updateTableMap(0,wasmTable.length)",
+        "functionsInTableMap=new WeakMap",
     ),
     (
         "for(var symName in exports){if(isInternalSym(symName)){continue}",
-        "for(var symName in exports){if(!Module.threads&&!(symName in GOT)||isInternalSym(symName)){continue}",
+        "for(var symName in exports){if(!(symName in GOT)||isInternalSym(symName)){continue}",
     ),
 )
 

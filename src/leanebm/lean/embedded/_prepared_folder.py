@@ -183,7 +183,7 @@ def repl_key(runtime_key: str, sources: Path) -> str:
 
 
 def compile_repl(node: Path, runtime: Path, into: Path, sources: Path) -> None:
-    """Compile ``Repl.lean`` to ``into / "Repl.olean"``; takes half a minute and 1.7 GB.
+    """Compile ``Repl.lean`` into ``into``; takes half a minute and 1.7 GB.
 
     Raises:
         LeanInstallError: Lean refused the source, or did not finish; its messages are in the error.
@@ -194,7 +194,8 @@ def compile_repl(node: Path, runtime: Path, into: Path, sources: Path) -> None:
 def compile_module(node: Path, runtime: Path, source: Path, out: Path, sources: Path) -> None:
     """Compile ``source``, with the compiler among ``sources``; ``out`` is named after the module.
 
-    What it calls of the library is written beside ``out``, as a ``.calls`` file.
+    Beside ``out``, ``M.olean``, are written ``MProgram.olean``, its code with all that it needs to run and without any
+    import, and ``M.calls``: what it calls of the library.
 
     Raises:
         LeanInstallError: Lean refused the source, or did not finish; its messages are in the error.
@@ -205,7 +206,7 @@ def compile_module(node: Path, runtime: Path, source: Path, out: Path, sources: 
     result = run_child(argv, cwd=out.parent, env=worker_environment(), deadline_s=_COMPILE_DEADLINE_S)
     if result.timed_out:
         raise LeanInstallError(f"compiling {source.name} did not end within {_COMPILE_DEADLINE_S:.0f} s")
-    if result.status != 0 or not out.is_file():
+    if result.status != 0 or not out.with_name(f"{out.stem}Program.olean").is_file():
         raise LeanInstallError(
             f"{source.name} could not be compiled (exit status {result.status}); if you did not change it, "
             f"please report this. Lean said:\n{result.output}"

@@ -29,7 +29,7 @@ class EmbeddedLean:
     """Folder of the patched ``lean.js``, of ``lean.wasm`` and of ``lib``."""
 
     repl: Path = attrs.field(converter=Path)
-    """Folder of the compiled REPL, ``Repl.olean``."""
+    """Folder of the compiled REPL: ``Repl.olean``, and ``ReplProgram.olean``, which is its code alone."""
 
     lean_version: str
     """The version of Lean that the pinned package holds."""
@@ -59,7 +59,7 @@ class EmbeddedLean:
                 *node_flags(_V8_STACK_KIB),
                 str(REPL_SOURCES / "launch.js"),
                 str(self.runtime / "lean.js"),
-                "Repl",
+                "ReplProgram",
                 *imports,
             ),
             env=worker_environment() | {"LEAN_PATH": f"{self.library}:{self.repl}"},

