@@ -129,7 +129,9 @@ async def test_the_symbolic_server_refuses_a_state_that_no_rule_would_read(serve
     assert "longer than the model's context length" in reply.json["error"]["message"]
 
 
-@pytest.mark.parametrize(("sent", "status"), [(gzip.compress(b" " * 10**6), 413), (b"no gzip", 400)])
+@pytest.mark.parametrize(
+    ("sent", "status"), [(gzip.compress(b" " * 10**6), 413), (b"no gzip", 400)], ids=["a bomb", "no gzip"]
+)
 async def test_a_packed_body_counts_as_large_as_it_unpacks(serve: Any, sent: bytes, status: int) -> None:
     client = await serve(max_body_bytes=10_000)
     headers = {**JSON, "Content-Encoding": "gzip"}

@@ -178,7 +178,7 @@ _LEAN = (
         "--num-workers",
         "lean.num_workers",
         int,
-        "Lean processes, about 1 GB each. Over Mathlib each shows up to 7 GB, most of it shared, and may grow to "
+        "Lean processes, about half a GB each. Over Mathlib each shows up to 7 GB, most of it shared, and may grow to "
         "12288 MiB; 2 start at a time, a start may take 600 s, and a tactic 20 s instead of 5.  [default: 2]",
         "N",
     ),

@@ -96,7 +96,11 @@ def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "file").exists()
 
 
-@pytest.mark.parametrize("content", [b"no answers", gzip.compress(b"[]")[:-4], *map(gzip.compress, (b"[1]", b"{"))])
+@pytest.mark.parametrize(
+    "content",
+    [b"no answers", gzip.compress(b"[]")[:-4], gzip.compress(b"[1]"), gzip.compress(b"{")],
+    ids=["text", "cut", "no answers", "no JSON"],
+)
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(TrajectoryError, match=r"file cannot be used: .*Delete it"):
