@@ -156,6 +156,7 @@ def test_a_proof_that_goes_on_to_another_command_is_rejected() -> None:
         "decide (config := .mk false true true false)",
         "simp (config := { maxSteps := f 3 })",
         "simp (discharger := simp (maxSteps := f 3))",
+        "simp (config := { a :=" + " bbbb :=" * 80 + " f 3 })",  # tried in every division, it would take years
     ],
 )
 def test_text_that_could_run_code_is_not_processed(proof: str) -> None:

@@ -120,6 +120,8 @@ async def test_paths_that_lead_to_each_other_make_no_cycle(run_search: RunSearch
         ("if h : p then\n  simp\nelse\n  rfl", ["if h : p then\n  simp\nelse\n  rfl"]),
         ("-- first\nintro x\n/- then -/ -- that\nrfl -- done\n-- end", ["intro x", "rfl -- done"]),
         ("-- only\nrfl", ["-- only\nrfl"]),
+        ("intro x\n" + "-" * 80 + "\n  rfl", ["intro x", "-" * 80 + "\n  rfl"]),  # divided, it would take years
+        ("intro x\n-- a /- b\n  c -/", ["intro x", "-- a /- b\n  c -/"]),
     ],
 )
 def test_a_proof_is_cut_where_a_tactic_begins(text: str, tactics: list[str]) -> None:

@@ -33,9 +33,10 @@ _RUNS_CODE = re.compile(
     re.VERBOSE,
 )
 # A tactic's settings are run. A named argument looks the same in print, and must be as simple here.
+# No word is tried again in parts (`++`): of many that are no settings, that would take hours.
 _RUN_SETTING = re.compile(
     r"""\(\s*(?!(?:motive|discharger|disch)\b)[^\s()\[\]{}⟨⟩,:=]+\s*:=
-        (?!\s*(?:[\w.]+ | "[^"]*" | \{(?:\s*\w+\s*:=\s*[\w.]+\s*,?)*\s*\})\s*\))""",
+        (?!\s*(?:[\w.]+ | "[^"]*" | \{(?:\s*+\w++\s*+:=\s*+[\w.]++\s*+,?)*+\s*+\})\s*\))""",
     re.VERBOSE,
 )
 # There, names of arguments are many and comments stand between commands: only one inside brackets can hide a setting.

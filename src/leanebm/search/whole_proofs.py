@@ -17,8 +17,8 @@ from leanebm.search.tree import Rival
 _NEXT_TACTIC: Final = re.compile(r"\n+(?=[^\s|)\]}⟩])(?!<;>|else\b)")
 """A line break before a line that is not indented and does not go on with what stands before it."""
 
-_COMMENT: Final = re.compile(r"(?:\s*(?:--[^\n]*|/-(?:(?!/-|-/).)*-/))*\s*", re.DOTALL)
-"""Nothing but comments, none of them within another."""
+_COMMENT: Final = re.compile(r"(?:\s*+(?:--[^\n]*+|/-(?:(?!/-|-/).)*+-/))*+\s*+", re.DOTALL)
+"""Nothing but comments, none of them within another. A row of dashes is one, and is never divided (``*+``)."""
 
 
 _LEADS_ON: Final = (TacticFate.ADVANCED, TacticFate.MERGED)
