@@ -5,9 +5,11 @@ import io
 import json
 import logging
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -41,6 +43,21 @@ def test_every_command_and_option_explains_itself(leanebm_command: Leanebm, name
     for parameter in command.params:
         assert isinstance(parameter, click.Argument) or parameter.help
     assert leanebm_command(name, "--help").exit_code == 0
+
+
+def test_pages_type_only_options_that_there_are() -> None:
+    """In lines that nobody runs, too, for want of Mathlib or a GPU."""
+    root = Path(__file__).parents[2]
+    unknown: list[str] = []
+    for page in (root / "README.md", *root.glob("docs/**/*.md")):
+        text = re.sub(r"""\\\n|"[^"\n]*"|'[^'\n]*'""", " ", page.read_text(encoding="utf-8"))
+        for name, rest in re.findall(r"\bleanebm ([a-z-]+)( [^\n`|;&#]*)", text):
+            if (command := main.get_command(click.Context(main), name)) is None:
+                continue  # a sentence
+            known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+            typed = re.findall(r"(?<= )--[a-z-]+", rest)
+            unknown += [f"{page.name}: {name} {option}" for option in typed if option not in known]
+    assert unknown == []
 
 
 def test_a_command_that_is_not_there_is_bad_input(leanebm_command: Leanebm) -> None:

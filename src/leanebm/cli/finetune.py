@@ -26,7 +26,7 @@ _OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--hindsight", {"is_flag": True, "default": None,
                      "help": "Learn from every goal that a search closed, as from a theorem of its own."}),
     ("--whole-proofs", {"is_flag": True, "default": None,
-                        "help": "Learn each of these goals with its proof to the end, and nothing else."}),
+                        "help": "With --hindsight, learn each such goal with its proof to the end, and nothing else."}),
     ("--renamed-copies", {"type": int, "metavar": "N",
                           "help": "Copies of each pair with variables under one another's names.  [default: 0]"}),
     ("--prompt-format", {"metavar": "NAME", "help": "How states are shown.  [default: state_comment]"}),

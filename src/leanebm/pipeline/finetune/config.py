@@ -156,8 +156,10 @@ class FinetuneConfig:
     def __attrs_post_init__(self) -> None:
         self._check_whole()
         prompt_format_of(self.prompt_format, whole_proofs=self.whole_proofs)
-        if self.whole_proofs and (not self.hindsight or self.unlikelihood):
-            raise ValueError("whole_proofs learns from the goals that searches closed: set hindsight, not unlikelihood")
+        if self.whole_proofs and not self.hindsight:
+            raise ValueError("whole_proofs learns from goals that searches closed: set hindsight (--hindsight), too")
+        if self.whole_proofs and self.unlikelihood:
+            raise ValueError("whole_proofs learns from proofs alone: leave out unlikelihood (--unlikelihood)")
         shaped = [name for name in ("rank", "alpha", "target_modules") if getattr(self, name) is not None]
         if self.continue_from is not None and shaped:
             raise ValueError(f"an adapter that is gone on from keeps its shape: leave out {' and '.join(shaped)}")
