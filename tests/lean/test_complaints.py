@@ -20,6 +20,8 @@ from leanebm.lean._complaints import for_killed, gist, is_lasting, what_to_do
         ("error: read-only file system (error code: 30)\n  file: ./.lake/lakefile.olean.trace", "written"),
         ("error: could not download nonexistent lean version `lean4`", "no such toolchain"),
         ("error: external command 'clang' exited with code 137", "memory"),
+        ("cannot run '/x/repl': Permission denied", "may be executed"),
+        ("cannot run '/x/repl': No such file or directory", "is there"),
         ("Mathlib/Repl.lean is a file of mine", ""),
         ("all is well", ""),
     ],
@@ -29,9 +31,11 @@ def test_what_is_known_is_told_and_nothing_else(said: str, advice: str) -> None:
     assert bool(advice) is bool(what_to_do(said))
 
 
-def test_memory_may_be_there_the_next_time() -> None:
+def test_memory_a_disk_and_a_network_may_be_there_the_next_time() -> None:
     assert not is_lasting(for_killed(-9))
-    assert not is_lasting(what_to_do("out of memory"))
+    for said in ("out of memory", "no space left on device", "ssh: connect to host x: Connection refused"):
+        assert what_to_do(said)
+        assert not is_lasting(what_to_do(said))
     assert not is_lasting("")
     assert is_lasting(what_to_do("no default toolchain"))
     assert for_killed(1) == for_killed(None) == for_killed(0) == ""

@@ -21,8 +21,14 @@ _OF_NETWORK: Final = (
     "copy a toolchain and a built project from where there is one"
 )
 
+_OF_DISK: Final = "the disk is full: a toolchain takes a gigabyte, and Mathlib five"
+
 _KNOWN: Final = {
     NOT_UNDERSTOOD.pattern: _OF_REPL,
+    r"^cannot run ['\"]": (  # as our own guard says it
+        "see whether that program is there, was built for this machine, may be executed (chmod +x), and is on a disk "
+        "from which programs may run"
+    ),
     r"no default toolchain": (
         "elan has no toolchain for this folder: type 'elan default stable', or name a Lake project with --project"
     ),
@@ -35,7 +41,7 @@ _KNOWN: Final = {
     ),
     r"could not download|during download|could(n't| not) (resolve|connect)|failed to connect": _OF_NETWORK,
     r"connection (refused|reset|timed out)|from proxy|certificate": _OF_NETWORK,
-    r"no space left|disk quota": "the disk is full: a toolchain takes a gigabyte, and Mathlib five",
+    r"no space left|disk quota": _OF_DISK,
     r"read-only file system|permission denied|operation not permitted": (
         "a file may not be written: Lake writes into the project's folder .lake, and elan into ~/.elan. Make both "
         "writable, or work in a copy"
@@ -55,8 +61,8 @@ def what_to_do(said: str) -> str:
 
 
 def is_lasting(advice: str) -> bool:
-    """Whether another attempt would fail the same way."""
-    return advice not in {"", _OF_MEMORY}
+    """Whether another attempt would fail the same way; memory, a disk and a network may be there the next time."""
+    return advice not in {"", _OF_MEMORY, _OF_DISK, _OF_NETWORK}
 
 
 def for_killed(status: int | None) -> str:
