@@ -71,8 +71,11 @@ def refuse_unlike_run(
     backend: str,
     settings: Mapping[str, Any],
     theorems: Iterable[Theorem],
+    resume_anyway: bool = False,
 ) -> None:
     """Refuse to go on with another run, as far as that is known before Lean and the servers are there.
+
+    With ``resume_anyway``, only what cannot be read is refused.
 
     Raises:
         ConfigError: settings differ from those of the runs that wrote to ``folder``, or theorems say something else.
@@ -81,6 +84,8 @@ def refuse_unlike_run(
     if not shard_paths(folder):
         return
     found = read_shards(folder, shard_format)
+    if resume_anyway:
+        return
     last = found.runs[-1]
     known_later = {name: last.config[name] for name in last.config.keys() - settings.keys() if name == "served"}
     now = attrs.evolve(last, seed=seed, backend=backend, config={**settings, **known_later}, resumed_despite=())

@@ -4,7 +4,7 @@ import asyncio
 import json
 import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from leanebm.core import Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof, ReplayOutcome, read_contrastive_set
-from leanebm.errors import ConfigError, PolicyUnavailable
+from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
 from leanebm.lean import Certifier, LeanPool, LeanPoolConfig, ReplayingEnvironment
 from leanebm.pipeline import (
     ContrastiveConfig,
@@ -198,6 +198,18 @@ async def test_groups_of_two_models_are_not_pooled(
     with pytest.raises(ConfigError, match=r"\$\.config\.served\.policy\.weights: 'round-2', not 'round-1'"):
         await ContrastiveRun(generation, PROOFS, tmp_path, resume=True, opening=serving("round-2")).run()
     await ContrastiveRun(generation, PROOFS, tmp_path, resume_anyway=True, opening=serving("round-2")).run()
+
+
+async def test_what_cannot_be_read_is_refused_before_anything_starts_also_if_it_is_to_go_on_anyway(
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    def opening(config: RunConfig, observer: Observer) -> AbstractAsyncContextManager[Workbench]:
+        raise AssertionError(f"{config} was started, and {observer} told")
+
+    await ContrastiveRun(generation, PROOFS[:2], tmp_path, opening=toy_bench(world)).run()
+    (tmp_path / "groups" / "part-000000.parquet").write_bytes(b"damaged")
+    with pytest.raises(TrajectoryError, match="cannot be read"):
+        await ContrastiveRun(generation, PROOFS, tmp_path, resume_anyway=True, opening=opening).run()
 
 
 async def test_proofs_that_are_all_too_short_are_bad_input(

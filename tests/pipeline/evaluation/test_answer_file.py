@@ -107,6 +107,11 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
         AnswerFile.read(tmp_path / "file")
 
 
+def test_a_file_that_cannot_be_read_need_not_be_deleted(tmp_path: Path) -> None:
+    with pytest.raises(TrajectoryError, match=r"cannot be read: it is a folder, and only regular files are read$"):
+        AnswerFile.read(tmp_path)
+
+
 @pytest.mark.parametrize("damage", [[], {"fate": "unheard"}, {"fate": "rejected"}, None])
 def test_a_damaged_answer_is_an_error_that_names_the_file(tmp_path: Path, damage: object) -> None:
     path = tmp_path / "file"

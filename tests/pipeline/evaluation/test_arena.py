@@ -13,7 +13,7 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
-from leanebm.errors import ConfigError, StaleState, StatementError, WorkerLost
+from leanebm.errors import ConfigError, StaleState, StatementError, TrajectoryError, WorkerLost
 from leanebm.pipeline import Arena
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.testing import (
@@ -154,6 +154,23 @@ async def test_an_answer_that_lean_contradicts_is_told(arena: Arena, world: ToyW
         assert isinstance(halved, ProofAdvanced)
         with pytest.raises(StaleState, match="led elsewhere"):
             await proof.run_tactic(halved.state, "decrement")
+
+
+async def test_a_busy_machine_is_not_taken_for_a_wrong_answer(arena: Arena, world: ToyWorld) -> None:
+    async with arena.environment(world).open(theorem("8")) as proof:
+        await proof.run_tactic(proof.root, "halve")
+    busy = ToyWorld(moves={"8": {"halve": TIMEOUT}})
+    async with arena.environment(busy).open(theorem("8")) as proof:
+        halved = await proof.run_tactic(proof.root, "halve")
+        assert isinstance(halved, ProofAdvanced)
+        with pytest.raises(StaleState, match="took too long this time"):
+            await proof.run_tactic(halved.state, "decrement")
+
+
+def test_what_cannot_be_read_need_not_be_deleted(tmp_path: Path, arena: Arena) -> None:
+    (tmp_path / "answers" / "about.json").mkdir(parents=True)
+    with pytest.raises(TrajectoryError, match=r"about\.json cannot be read: [^.]*$"):
+        arena.require({"lean": "4.1"})
 
 
 async def test_a_search_finds_the_same_as_without_an_arena(arena: Arena, world: ToyWorld) -> None:

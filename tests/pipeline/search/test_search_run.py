@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanebm.core import SearchResult, Theorem
-from leanebm.errors import ConfigError, PolicyUnavailable
+from leanebm.errors import ConfigError, PolicyUnavailable, TrajectoryError
 from leanebm.pipeline import (
     RunConfig,
     SearchedTheorem,
@@ -261,6 +261,15 @@ async def test_a_theorem_that_says_something_else_is_not_taken_for_done(
     assert outcomes(tmp_path) == {"n1": "proved"}
     await SearchRun(config, theorems, tmp_path, resume_anyway=True, opening=toy_bench(world)).run()
     assert outcomes(tmp_path) == {"n1": "proved", "n2": "proved"}
+
+
+async def test_what_cannot_be_read_is_refused_before_anything_starts_also_if_it_is_to_go_on_anyway(
+    tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench
+) -> None:
+    await SearchRun(config, numbers(1), tmp_path, opening=toy_bench(world)).run()
+    (tmp_path / "trajectory" / "part-000000.parquet").write_bytes(b"damaged")
+    with pytest.raises(TrajectoryError, match="cannot be read"):
+        SearchRun(config, numbers(1, 2), tmp_path, resume_anyway=True).check()
 
 
 async def test_names_must_be_unique(

@@ -154,16 +154,16 @@ class ContrastiveRun:
                 ["add --resume to go on with that run, or choose another folder @ --output"],
             )
         refuse_unwritable(self._folder.path)
-        if not self._resume_anyway:
-            run = self._config.run
-            refuse_unlike_run(
-                self._folder.groups,
-                CONTRASTIVE_FORMAT,
-                seed=run.seed,
-                backend=run.lean.backend.name,
-                settings=_settings_that_matter(self._config),
-                theorems=(proof.theorem for proof in self._long_enough),
-            )
+        run = self._config.run
+        refuse_unlike_run(
+            self._folder.groups,
+            CONTRASTIVE_FORMAT,
+            seed=run.seed,
+            backend=run.lean.backend.name,
+            settings=_settings_that_matter(self._config),
+            theorems=(proof.theorem for proof in self._long_enough),
+            resume_anyway=self._resume_anyway,
+        )
 
     def _report(self, groups: Sequence[ContrastiveGroup], audit: NegativeAudit | None) -> ContrastiveReport:
         records = read_contrastive_set(self._folder.groups).records

@@ -13,7 +13,7 @@ import attrs
 from cattrs.preconf.json import make_converter
 from cattrs.strategies import configure_tagged_union
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, reason
 from leanebm.core import Candidate, ProofAdvanced, ProofFinished, ProofState, StateRef, TacticOutcome
 from leanebm.errors import TrajectoryError
 from leanebm.storage import MAX_DATA_BYTES, not_written, read_regular, write_atomically
@@ -55,7 +55,7 @@ class AnswerFile:
         """The answers in the file at ``path``; none if it is not there.
 
         Raises:
-            TrajectoryError: it is damaged.
+            TrajectoryError: it is damaged, or cannot be read.
         """
         return cls(path, _read(Path(path)))
 
@@ -118,10 +118,13 @@ class AnswerFile:
 
 def _read(path: Path) -> dict[_Question, Any]:
     try:
-        answers = json.loads(gzip.decompress(read_regular(path, max_bytes=MAX_DATA_BYTES)))
-        return {tuple(question): answer for question, answer in answers}
+        packed = read_regular(path, max_bytes=MAX_DATA_BYTES)
     except FileNotFoundError:
         return {}
+    except OSError as error:  # what it holds may be good
+        raise TrajectoryError(f"{path} cannot be read: {reason(error)}") from error
+    try:
+        return {tuple(question): answer for question, answer in json.loads(gzip.decompress(packed))}
     except (OSError, EOFError, zlib.error, TypeError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
 

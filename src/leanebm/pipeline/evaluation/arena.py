@@ -23,7 +23,7 @@ from typing import Any, Self, final
 
 import attrs
 
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, reason
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core import (
     Candidate,
@@ -38,6 +38,7 @@ from leanebm.core import (
     StateRef,
     TacticOutcome,
     TacticPolicy,
+    TacticTimedOut,
     Theorem,
 )
 from leanebm.errors import ConfigError, StaleState, TrajectoryError
@@ -79,13 +80,15 @@ class Arena:
 
         Raises:
             ConfigError: with everything that differs.
-            TrajectoryError: the folder's own words about it are damaged.
+            TrajectoryError: the folder's own words about it are damaged, or cannot be read.
         """
         path, wanted = self._folder / "about.json", json.loads(json.dumps(about))
         try:
             held = json.loads(path.read_bytes()) if path.exists() else {}
             differ = sorted(key for key in wanted if held.get(key, wanted[key]) != wanted[key])
-        except (OSError, ValueError, AttributeError) as error:
+        except OSError as error:  # what it says may be right
+            raise TrajectoryError(f"{path} cannot be read: {reason(error)}") from error
+        except (ValueError, AttributeError) as error:
             raise TrajectoryError(f"{path} cannot be used: {error}. Delete the folder: all is asked again") from error
         if differ:
             raise ConfigError(
@@ -309,6 +312,8 @@ class _RememberedProof:
         here = session.root if at.real is None else at.real
         for place in reversed(path):
             outcome = await session.run_tactic(here, place.tactic, goal=place.goal)
+            if isinstance(outcome, TacticTimedOut):  # on a machine that had less to do it was quicker
+                raise StaleState(f"{place.tactic!r}, which leads to a remembered state, took too long this time")
             if not isinstance(outcome, ProofAdvanced | ProofFinished) or outcome.state.key != place.key:
                 raise StaleState(
                     f"{place.tactic!r} led elsewhere than the remembered answer says: delete the folder of answers"

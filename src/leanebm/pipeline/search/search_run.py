@@ -173,15 +173,15 @@ class SearchRun:
             )
         refuse_unwritable(self._folder.path)
         settings = _settings_that_matter(self._config)  # also refuses what cannot be written down
-        if not self._resume_anyway:
-            refuse_unlike_run(
-                self._folder.trajectory,
-                TRAJECTORY_FORMAT,
-                seed=self._config.seed,
-                backend=self._config.lean.backend.name,
-                settings=settings,
-                theorems=self._theorems,
-            )
+        refuse_unlike_run(
+            self._folder.trajectory,
+            TRAJECTORY_FORMAT,
+            seed=self._config.seed,
+            backend=self._config.lean.backend.name,
+            settings=settings,
+            theorems=self._theorems,
+            resume_anyway=self._resume_anyway,
+        )
 
     def _check_refusals(self) -> None:
         """A few bad statements are to be expected in a large set; if every one is bad, the set is wrong."""
