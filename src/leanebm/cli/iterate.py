@@ -64,7 +64,8 @@ def iterate(
 
     with extra_needed("energy", "an iteration"):
         from leanebm.pipeline.iteration.config import IterationSettings
-        from leanebm.pipeline.iteration.iteration_run import IterationRun
+        from leanebm.pipeline.iteration.iteration_run import IterationRun, refuse_engine
+    refuse_engine(engine, joins=join)
     settings = IterationSettings.read(config)
     theorems = settings.theorems.load(settings.run.lean.imports)
     if dry_run:

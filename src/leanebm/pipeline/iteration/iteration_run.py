@@ -165,7 +165,7 @@ class IterationRun:
             LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
         """
         toml = to_toml(self._config)  # before anything is started: what cannot be written down is refused here
-        self._check()
+        refuse_engine(self._engine, joins=self._joins)
         if self._joins:
             await self._ledger.join()
             await self._all_rounds()
@@ -188,18 +188,6 @@ class IterationRun:
         except Timeout as error:
             raise TrajectoryError(f"another process iterates in {self._folder}; wait for it, or stop it") from error
         return summarise_iteration(self._folder)
-
-    def _check(self) -> None:
-        if share_of(self._engine) is not None:
-            raise ConfigError(
-                "a round goes on from all of its searches, and a share is not all:",
-                ["leave it out: workers claim one theorem after the other @ --shard"],
-            )
-        if self._joins and not isinstance(self._engine, ShardsEngine):
-            raise ConfigError(
-                "only workers that share a folder can be joined:",
-                ["start the iteration and those that join it with --engine shards @ --join"],
-            )
 
     async def _all_rounds(self) -> None:
         async with AsyncExitStack() as stack:
@@ -488,6 +476,24 @@ class IterationRun:
         """Where searches that ask the policy of ``run`` keep their answers."""
         settings = settings_that_matter(run)
         return self._folder / name / digest_of([settings["policy"], settings["parts"]["policy"], run.without])[:8]
+
+
+def refuse_engine(engine: Engine, *, joins: bool) -> None:
+    """Refuse an engine that does not see all of a round, or under which nobody can be joined.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    if share_of(engine) is not None:
+        raise ConfigError(
+            "a round goes on from all of its searches, and a share is not all:",
+            ["leave it out: workers claim one theorem after the other @ --shard"],
+        )
+    if joins and not isinstance(engine, ShardsEngine):
+        raise ConfigError(
+            "only workers that share a folder can be joined:",
+            ["start the iteration and those that join it with --engine shards @ --join"],
+        )
 
 
 def passes(comparison: RunComparison, gate_p: float) -> bool:
