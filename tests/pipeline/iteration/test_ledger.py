@@ -5,6 +5,9 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
+import pytest
+
+from leanebm.errors import LeanEbmError
 from leanebm.pipeline import IterationManifest, LogObserver
 from leanebm.pipeline.iteration._ledger import Found, Ledger
 
@@ -28,3 +31,16 @@ async def test_a_stage_costs_what_a_worker_took_that_goes_on_after_it(tmp_path: 
     await worker.communicate(b"\n")
     assert first.cost["cpu_s"] > 0.2
     assert second.cost["cpu_s"] < first.cost["cpu_s"]
+
+
+async def test_who_joined_does_not_write_beside_a_process_that_shares_nothing(tmp_path: Path) -> None:
+    manifest = IterationManifest(settings={}, theorems={})
+    Ledger(tmp_path, manifest, LogObserver()).begin()  # not within `showing_life`: it iterates alone, or not any more
+    joined = Ledger(tmp_path, manifest, LogObserver(), gives_up_s=0.1)
+    await joined.join()
+
+    async def work(_: Path) -> Found:
+        raise AssertionError("it was helped")
+
+    with pytest.raises(LeanEbmError, match=r"no sign of life for 0\.1 s\. Start it with --engine shards"):
+        await joined.stage("first", 0, {}, work, shared=work)

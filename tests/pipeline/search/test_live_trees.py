@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,6 +162,17 @@ async def test_a_large_tree_is_told_of_and_not_written(tmp_path: Path, monkeypat
                 assert live.about["nodes"] == len(progress.tree.nodes) > 3
                 assert "too large" in live.about["error"]
                 assert json.loads(live.tree())["parent"] == []
+
+
+async def test_somebody_may_tidy_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_trees, "_TICKS_PER_BEAT", 1)
+    progress, folder = await progress_of("31"), tmp_path / "running" / "local"
+    running: dict[str, SearchProgress] = {}
+    async with LiveTrees(folder, "r1", running):
+        for name in ("n1", "n2", "n3"):
+            running[name] = progress
+            await until((folder / f"{name}.jsonl").exists)
+            shutil.rmtree(folder)
 
 
 async def test_what_writing_takes_is_a_hundredth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,8 @@ class Ledger:
         if record is None and self.gives_up_s is not None:
             with stage(self.observer, f"helping with {_spoken(name)}", f"in {folder}"):
                 if shared is not None:
+                    # One that does not share its folder shows no life, and could not write there beside this one.
+                    await self._awaited(lambda: self._beat() or StageRecord.read(folder))
                     await shared(folder)
                 record = await self._awaited(lambda: StageRecord.read(folder))
         if record is None:
@@ -153,7 +155,7 @@ class Ledger:
             elif time.monotonic() - since_s >= gives_up_s:
                 raise LeanEbmError(
                     f"the process that iterates in {self.folder} has shown no sign of life for {gives_up_s:g} s. Start "
-                    "it, with --resume if it had begun, and then this one again"
+                    "it with --engine shards, with --resume if it had begun, and then this one again"
                 )
             await asyncio.sleep(min(1.0, gives_up_s / _LOOKS))
         return seen

@@ -147,7 +147,8 @@ class LiveTrees:
 
     def _beat(self) -> None:
         for name in self._written:
-            os.utime(self._file(name))
+            with suppress(FileNotFoundError):  # somebody tidied up; it is written again when the tree has grown
+                os.utime(self._file(name))
 
     def _remove_all(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
