@@ -57,8 +57,8 @@ def refuse_restated(theorems: Iterable[Theorem], done: Mapping[str, Theorem]) ->
     """
     if names := [theorem.name for theorem in theorems if done.get(theorem.name, theorem) != theorem]:
         raise ConfigError(
-            "the earlier run worked on other theorems of these names; give them other names, choose another folder, or "
-            "keep what was found with --resume-anyway:",
+            "the earlier run worked on other theorems of these names; give them other names, or choose another folder; "
+            "`search` and `generate-negatives` keep what was found with --resume-anyway:",
             [f"another statement, header or context @ {name}" for name in names],
         )
 

@@ -79,8 +79,8 @@ def refuse_unlike(path: str | os.PathLike[str], run: RunInfo, runs: Sequence[Run
     if differences := _differences(run, runs):
         raise ConfigError(
             f"{path} was written by a run that differs from this one, so their results must not be pooled. Set these "
-            "as they were, choose another folder @ --output, or go on all the same with --resume-anyway, which is "
-            "written down. This run has:",
+            "as they were, or choose another folder @ --output; `search` and `generate-negatives` go on all the same "
+            "with --resume-anyway, which is written down. This run has:",
             differences,
         )
 

@@ -227,8 +227,9 @@ async def test_any_arm_with_other_settings_is_refused_before_anything_starts(
 
     *same, last = arms
     others = {**{name: arms[name] for name in same}, last: arms[same[0]]}
-    with pytest.raises(ConfigError, match="scorer"):
+    with pytest.raises(ConfigError, match="scorer") as refused:
         await EvaluationRun(others, numbers(1, 2), tmp_path, opening=opening, resume=True).run()
+    assert "`search` and `generate-negatives` go on all the same with --resume-anyway" in str(refused.value), "not eval"
     assert opened == []
 
 

@@ -92,7 +92,11 @@ class Ledger:
 
     def _compare(self, before: IterationManifest) -> None:
         if differences := self.manifest.differences(before):
-            raise ConfigError(f"{self.folder} holds an iteration with other settings or theorems:", differences)
+            raise ConfigError(
+                f"{self.folder} holds an iteration with other settings or theorems. Set these as they were, or choose "
+                "another folder @ --output. This one has:",
+                differences,
+            )
 
     async def stage(
         self,
