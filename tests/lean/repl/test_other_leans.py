@@ -36,7 +36,8 @@ def _compile_text(lean: EmbeddedLean, text: str, out: Path) -> None:
 def folder(embedded_lean: EmbeddedLean, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled REPL, and beside it a module with an initializer."""
     folder = tmp_path_factory.mktemp("with_initializers").resolve()
-    shutil.copy(embedded_lean.repl / "Repl.olean", folder)
+    for compiled in embedded_lean.repl.glob("*.olean"):
+        shutil.copy(compiled, folder)
     _compile(embedded_lean, _HERE / "with_initializers.lean", folder / "WithInitializers.olean")
     return folder
 
