@@ -80,8 +80,14 @@ _TAKE_LONGEST = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, whatever order was drawn: nobody then waits for one of them alone."""
+    """Begin with the files that take longest, whatever order was drawn, and give their tests longer.
+
+    Nobody then waits for one of them alone. Some start a dozen processes one after another.
+    """
     items.sort(key=lambda item: item.path.name not in _TAKE_LONGEST)
+    for item in items:
+        if item.path.name in _TAKE_LONGEST:
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")
