@@ -37,6 +37,8 @@ class Machine:
         self.alive: list[int] = []
         """Sequences that grew in each step."""
         self.error: Exception | None = None
+        self.is_held = False
+        """Whether a step has begun and waits for the test."""
         self._turns = math.inf
         self._changed = threading.Condition()
 
@@ -50,7 +52,9 @@ class Machine:
 
     def take_turn(self) -> None:
         with self._changed:
+            self.is_held = self._turns <= 0
             self._changed.wait_for(lambda: self._turns > 0)
+            self.is_held = False
             self._turns -= 1
         if self.error is not None:
             raise self.error
@@ -151,7 +155,7 @@ async def test_a_newcomer_joins_at_the_next_step_and_a_short_one_leaves_first() 
         long = asyncio.create_task(scheduler.complete([prompt(1, tokens=50)]))
         await until(lambda: scheduler.statistics["running_sequences"] == 1)
         machine.let(5)
-        await until(lambda: len(machine.alive) == 4)
+        await until(lambda: len(machine.alive) == 4 and machine.is_held)  # in the next step, which nobody joins
         short = asyncio.create_task(scheduler.complete([prompt(2, tokens=2)]))
         await until(lambda: scheduler.statistics["waiting_prompts"] == 1)
         machine.let(4)
