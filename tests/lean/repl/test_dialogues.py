@@ -79,6 +79,7 @@ def test_let_names_the_value_it_asks_for(repl: Any) -> None:
     assert reply["goals"][1]["vars"][0]["value"] == {"pp": "?h"}
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_calc_and_conv_are_entered_and_left(repl: Any) -> None:
     repl("options.set", automaticMode=False)
     state = repl.after("∀ (a b: Nat), (b = 2) -> 1 + a + 1 = a + b", "intro a b h")
@@ -169,7 +170,6 @@ def test_a_goal_of_a_draft_must_not_depend_on_another(repl: Any) -> None:
         "env.load",
         "env.save",
         "frontend.distil",
-        "frontend.process",
         "frontend.refactor",
         "frontend.track",
         "goal.load",
@@ -179,6 +179,11 @@ def test_a_goal_of_a_draft_must_not_depend_on_another(repl: Any) -> None:
 )
 def test_what_is_not_there_is_refused_by_name(repl: Any, command: str) -> None:
     assert repl(command) == {"error": "command", "desc": f"Unknown command {command}"}
+
+
+@pytest.mark.usefixtures("our_repl")
+def test_whole_files_are_not_processed(repl: Any) -> None:
+    assert repl("frontend.process") == {"error": "command", "desc": "Unknown command frontend.process"}
 
 
 # --- the server's ---

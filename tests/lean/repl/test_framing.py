@@ -15,6 +15,7 @@ def test_01_banner_is_the_first_line(repl: Any) -> None:
     assert repl.banner == b"ready.\n"
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_02_the_version_is_one_line_and_no_banner(new_repl: Callable[..., Any]) -> None:
     repl = new_repl("--version")
     number, _, about = repl.banner.decode().partition(" ")
@@ -104,6 +105,7 @@ def test_a_request_may_end_where_a_buffer_does(repl: Any, blocks: int) -> None:
         assert repl("stat") == {"nGoals": 0}
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_17_text_beyond_the_basic_plane(repl: Any) -> None:
     raw = repl("goal.start", expr="∀ 𝔸 : Prop, 𝔸 → 𝔸", goals=True)
     escaped = repl.raw(

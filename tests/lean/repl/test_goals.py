@@ -44,6 +44,7 @@ def test_21_goals_are_printed_only_when_asked_for(repl: Any) -> None:
     assert repl("goal.print", stateId=state)["goals"] == []
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_22_a_library_theorem(repl: Any) -> None:
     reply = repl("goal.start", copyFrom="Nat.add_comm", goals=True)
     assert targets(reply) == ["∀ (n m : Nat), n + m = m + n"]
@@ -66,6 +67,7 @@ def test_26_a_statement_that_does_not_elaborate(repl: Any) -> None:
     assert repl("goal.start", expr="foo_undefined = 1")["error"] == "elab"
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_27_universe_levels_are_declared(repl: Any) -> None:
     assert repl("goal.start", expr="∀ (α : Sort u), α → α")["error"] == "elab"
     assert "stateId" in repl("goal.start", expr="∀ (α : Sort u), α → α", levels=["u"])
@@ -290,6 +292,7 @@ def test_54_dependent_metavariables(repl: Any) -> None:
     assert first["target"]["dependentMVars"] == [second["name"]]
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_55_a_time_limit_interrupts_and_leaves_the_state_usable(repl: Any) -> None:
     state = repl.start("∀ (x y z : Nat), (x + y + z) ^ 12 = (z + y + x) ^ 12")
     slow = "intro x y z; simp only [Nat.pow_succ, Nat.mul_add, Nat.add_mul]; done"
@@ -306,6 +309,7 @@ def test_56_the_recursion_limit_leaves_the_state_usable(repl: Any) -> None:
     assert is_success(repl.tactic(state, "trivial"))
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_56_the_heartbeat_limit_leaves_the_state_usable(new_repl: Callable[..., Any]) -> None:
     repl = new_repl("Init", "--maxHeartbeats=200")
     state = repl.after("∀ (x y z : Nat), (x + y + z) ^ 6 = (z + y + x) ^ 6", "intro x y z")

@@ -144,6 +144,7 @@ def test_env_parse_refuses_the_rest(repl: Any, text: str, category: str) -> None
     assert repl("env.parse", input=text, category=category)["error"] == "parse"
 
 
+@pytest.mark.usefixtures("our_repl")
 def test_64_added_definitions_can_be_looked_at_and_used(new_repl: Callable[..., Any]) -> None:
     repl = new_repl()
     assert repl("env.add", name="twice", type="Nat → Int", value="fun a => a + a", isTheorem=False) == {}
