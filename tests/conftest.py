@@ -69,13 +69,16 @@ def pytest_configure(config: pytest.Config) -> None:
     _choose_lean(config)
 
 
-_TAKE_LONGEST = (
-    "test_iteration_run.py",
-    "test_killed_runs.py",
-    "test_examples.py",
-    "test_ray_engine.py",
-    "test_summary.py",
-)
+_TAKE_LONGEST = {
+    Path(__file__).parent / name
+    for name in (
+        "faults/test_killed_runs.py",
+        "pipeline/engines/test_ray_engine.py",
+        "pipeline/iteration/test_iteration_run.py",
+        "pipeline/iteration/test_summary.py",
+        "test_examples.py",
+    )
+}
 
 
 @pytest.hookimpl(trylast=True)
@@ -84,9 +87,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Nobody then waits for one of them alone. Some start a dozen processes one after another.
     """
-    items.sort(key=lambda item: item.path.name not in _TAKE_LONGEST)
+    items.sort(key=lambda item: item.path not in _TAKE_LONGEST)
     for item in items:
-        if item.path.name in _TAKE_LONGEST:
+        if item.path in _TAKE_LONGEST:
             item.add_marker(pytest.mark.timeout(900))
 
 

@@ -46,7 +46,7 @@ def fuzz_server_reply(data: bytes) -> None:
         with refusals(PolicyProtocolError, AttemptFailed):
             batch = read(reply, count)
             for prompt_format in PROMPT_FORMATS.values():
-                for candidate in candidates_of(batch.samples, prompt_format)[0]:
+                for candidate in candidates_of(batch, prompt_format)[0]:
                     candidate.tactic.encode()  # it goes to Lean, and into Parquet files
                     if not candidate.log_prob <= 0.0:
                         raise Finding(f"a probability above 1: {candidate}")

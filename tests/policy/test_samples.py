@@ -15,7 +15,7 @@ from leanebm.testing import sample_object as sampled
 
 def candidates(*samples: dict[str, Any]) -> list[Candidate]:
     batch = decode_samples(list(samples), len(samples))
-    return candidates_of(batch.samples, StateCommentFormat())[0]
+    return candidates_of(batch, StateCommentFormat())[0]
 
 
 def test_the_likeliest_comes_first() -> None:

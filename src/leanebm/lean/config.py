@@ -100,6 +100,11 @@ def _usual_rss_mib(config: LeanPoolConfig) -> int:
     return _MAX_RSS_MIB_WITH_MORE if _foreign(config.imports) else _MAX_RSS_MIB
 
 
+def _goes_by_others(field: attrs.Attribute[Any]) -> bool:
+    """Whether a field that is not given goes by the other fields."""
+    return getattr(field.default, "takes_self", False)
+
+
 @attrs.frozen(kw_only=True)
 class LeanPoolConfig:
     """How many Lean workers to keep, of which kind, and when to replace one. Starts nothing.
@@ -134,7 +139,7 @@ class LeanPoolConfig:
     """Seconds an answer may take before the worker is killed."""
 
     startup_deadline_s: float = attrs.field(
-        default=attrs.Factory(lambda config: _usual_startup_s(config), takes_self=True),
+        default=attrs.Factory(_usual_startup_s, takes_self=True),
         validator=_positive,
         metadata=SAME_RESULTS,
     )
@@ -143,7 +148,7 @@ class LeanPoolConfig:
     depends on Mathlib counts as Mathlib, here and in the next two."""
 
     max_starting: int = attrs.field(
-        default=attrs.Factory(lambda config: _usual_starting(config), takes_self=True),
+        default=attrs.Factory(_usual_starting, takes_self=True),
         validator=_at_least_one,
         metadata=SAME_RESULTS,
     )
@@ -151,9 +156,7 @@ class LeanPoolConfig:
     When not given, 2 over Mathlib, so that many of them do not read it from the disk at once, and all over anything
     else."""
 
-    tactic_timeout_s: float = attrs.field(
-        default=attrs.Factory(lambda config: _usual_tactic_s(config), takes_self=True), validator=_positive
-    )
+    tactic_timeout_s: float = attrs.field(default=attrs.Factory(_usual_tactic_s, takes_self=True), validator=_positive)
     """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable. When not given, 20 over
     Mathlib and 5 over anything else."""
 
@@ -166,9 +169,7 @@ class LeanPoolConfig:
     max_age_s: float = attrs.field(default=1800.0, validator=_positive, metadata=SAME_RESULTS)
     """Seconds after which a worker is replaced."""
 
-    max_rss_mib: int = attrs.field(
-        default=attrs.Factory(lambda config: _usual_rss_mib(config), takes_self=True), validator=_at_least_one
-    )
+    max_rss_mib: int = attrs.field(default=attrs.Factory(_usual_rss_mib, takes_self=True), validator=_at_least_one)
     """Resident memory in MiB at which a worker is replaced; at twice as much it is killed at once. When not given,
     12288 if anything but Lean's own library is imported, such as Mathlib, and 3072 otherwise."""
 
@@ -211,14 +212,10 @@ class LeanPoolConfig:
 
     def over(self, imports: Iterable[str]) -> Self:
         """These settings over other modules; what goes by the imports goes by those, unless it was set otherwise."""
-        usual = {
-            "startup_deadline_s": _usual_startup_s(self),
-            "max_starting": _usual_starting(self),
-            "tactic_timeout_s": _usual_tactic_s(self),
-            "max_rss_mib": _usual_rss_mib(self),
-        }
-        own = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
-        given = {name: value for name, value in own.items() if usual.get(name) != value}
+        fields = attrs.fields(type(self))
+        usual = {field.name: field.default.factory(self) for field in fields if _goes_by_others(field)}
+        own = {field.name: getattr(self, field.name) for field in fields}
+        given = {name: value for name, value in own.items() if name not in usual or usual[name] != value}
         return type(self)(**{**given, "imports": imports})
 
     @classmethod

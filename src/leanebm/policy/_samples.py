@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Self
 
 import attrs
@@ -81,21 +81,21 @@ def checked_log_prob(value: object) -> float:
     return float(value)
 
 
-def candidates_of(samples: Iterable[Sample], prompt_format: PromptFormat) -> tuple[list[Candidate], int]:
-    """The distinct tactics in some samples, the likeliest first, and how many samples held none.
+def candidates_of(batch: SampleBatch, prompt_format: PromptFormat) -> tuple[list[Candidate], int]:
+    """The distinct tactics in an answer's samples, the likeliest first, and how many samples held none.
 
     The same tokens drawn twice are one tactic, drawn twice. The same tactic by different tokens is
     one tactic whose probability is the sum of theirs.
     """
     readings: dict[str, dict[tuple[int | bytes, ...], _Reading]] = {}
     filtered = 0
-    for sample in samples:
+    for sample in batch.samples:
         block = prompt_format.parse(sample.text)
         if block is None or _UNUSABLE.search(block.tactic):
             filtered += 1
             continue
         readings.setdefault(block.tactic, {})[sample.tokens] = _Reading.of(sample, block)
-    candidates = [_merge(tactic, list(ways.values())) for tactic, ways in readings.items()]
+    candidates = [_merge(tactic, list(ways.values()), batch.weight_version) for tactic, ways in readings.items()]
     return sorted(candidates, key=lambda candidate: -candidate.log_prob), filtered
 
 
@@ -135,7 +135,7 @@ def _tokens_before(sample: Sample, end: int) -> int:
     return len(sample.tokens)
 
 
-def _merge(tactic: str, ways: Sequence[_Reading]) -> Candidate:
+def _merge(tactic: str, ways: Sequence[_Reading], weights: str | None) -> Candidate:
     distinct = {way.tokens: way for way in ways}.values()  # cutting may have made two of them equal
     likeliest = max(distinct, key=lambda way: way.log_prob)
     total = likeliest.log_prob + math.log(math.fsum(math.exp(way.log_prob - likeliest.log_prob) for way in distinct))
@@ -144,4 +144,5 @@ def _merge(tactic: str, ways: Sequence[_Reading]) -> Candidate:
         min(0.0, total),
         num_tokens=max(1, len(likeliest.tokens)),
         is_truncated=all(way.is_truncated for way in distinct),
+        weights=weights,
     )

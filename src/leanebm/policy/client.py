@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, Self, final
 
-import attrs
-
 from leanebm._shown import named_repr
 from leanebm.core import Candidate, EncoderIdentity, PolicyUse, ProofState
 from leanebm.errors import ConfigError, PolicyUnavailable
@@ -182,7 +180,7 @@ class PolicyClient:
         return shown
 
     def _candidates(self, batch: SampleBatch) -> list[Candidate]:
-        candidates, filtered = candidates_of(batch.samples, self._format)
+        candidates, filtered = candidates_of(batch, self._format)
         meter = self._meter
         meter.proposals += 1
         meter.samples += len(batch.samples)
@@ -192,7 +190,7 @@ class PolicyClient:
         if batch.token_count_mismatches and not meter.token_count_mismatches:
             _log.warning("the server's completion_tokens and its log-probabilities disagree in number; said once")
         meter.token_count_mismatches += batch.token_count_mismatches
-        return [attrs.evolve(candidate, weights=batch.weight_version) for candidate in candidates]
+        return candidates
 
     # --- embeddings ---
 

@@ -63,10 +63,8 @@ class StateCommentFormat:
 
     def render(self, state: ProofState) -> str:
         """Show all goals, the one to work on first."""
-        comment, asked = (
-            _state_comment(state, indent=""),
-            "the rest of the proof" if self.whole_proofs else "the next tactic",
-        )
+        comment = _state_comment(state, indent="")
+        asked = "the rest of the proof" if self.whole_proofs else "the next tactic"
         return f"Give {asked} for the following Lean 4 proof state.\n\n```lean4\n{comment}\n```\n\n```lean4\n"
 
     def parse(self, completion: str) -> TacticBlock | None:

@@ -35,6 +35,7 @@ _IMPORTS, _TABLES, _GLOBALS, _EXPORTS, _ELEMENTS = 2, 4, 6, 7, 9
 _FUNCTION, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 _FUNCREF: Final = 0x70
 _I32_CONST, _END = 0x41, 0x0B
+_SIGNED_END: Final = 0x3F  # the next higher bit of a signed number's last byte would be its sign
 
 
 @attrs.frozen
@@ -176,7 +177,7 @@ def _more_elements(reader: _Reader, first: int, functions: Iterable[int]) -> byt
     """The element section with a segment more: ``functions``, in the table's places from ``first`` on."""
     count = reader.number()
     indices = [_leb(function) for function in functions]
-    offset = bytes([_I32_CONST]) + _signed_leb(first) + bytes([_END])
+    offset = bytes([_I32_CONST]) + _leb(first, _SIGNED_END) + bytes([_END])
     return _leb(count + 1) + bytes(reader.rest()) + _leb(0) + offset + _leb(len(indices)) + b"".join(indices)
 
 
@@ -197,19 +198,10 @@ def _symbols(exports: Iterable[_Export], places: dict[int, int], addresses: dict
     return struct.pack("<I", len(rows)) + hashes + struct.pack(f"<{len(rows)}I", *(value for _, value in rows))
 
 
-def _leb(number: int) -> bytes:
-    """``number`` as an unsigned LEB128."""
+def _leb(number: int, largest_end: int = 0x7F) -> bytes:
+    """``number``, which is not negative, as a LEB128 whose last byte is at most ``largest_end``."""
     result = bytearray()
-    while number > 0x7F:
-        result.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*result, number])
-
-
-def _signed_leb(number: int) -> bytes:
-    """A signed LEB128 of a number that is not negative: its highest bit must not look like a sign."""
-    result = bytearray()
-    while number > 0x3F:
+    while number > largest_end:
         result.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*result, number])

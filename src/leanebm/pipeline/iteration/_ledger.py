@@ -201,7 +201,12 @@ class Ledger:
 
     def output(self, name: str) -> str:
         """The hash of what the stage ``name`` found; a word where there was no such stage."""
-        return next((record.output for record in self.done if record.stage == name), "none")
+        record = self.record(name)
+        return "none" if record is None else record.output
+
+    def record(self, name: str) -> StageRecord | None:
+        """What is written down of the stage ``name``; ``None`` where there was no such stage."""
+        return next((record for record in self.done if record.stage == name), None)
 
 
 def _spoken(name: str) -> str:

@@ -444,9 +444,8 @@ class IterationRun:
     def _beside(self, folders: Mapping[str, Path], control: str) -> dict[str, dict[str, Any]]:
         """Each arm that learns, beside the one that does not and beside what everything began with."""
         others = {control: folders[control]}
-        for record in self._ledger.done:
-            if record.stage == f"{_of(0)}/evaluation":
-                others[FROZEN] = self._folder / record.result["arms"][FROZEN]["folder"]
+        if (first := self._ledger.record(f"{_of(0)}/evaluation")) is not None:
+            others[FROZEN] = self._folder / first.result["arms"][FROZEN]["folder"]
         return {
             arm: {other: _paired(compare_runs(path, folder)) for other, path in others.items()}
             for arm, folder in folders.items()
