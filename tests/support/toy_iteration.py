@@ -64,7 +64,7 @@ def theorems(first: int, last: int) -> tuple[Theorem, ...]:
     )
 
 
-LEASE_S = 1.5
+LEASE_S = 5.0
 WORLD = separate_countdowns(24)
 THEOREMS = IterationTheorems(train=theorems(1, 13), validation=theorems(13, 19), test=theorems(19, 25))
 CONFIG = IterationConfig(

@@ -166,6 +166,7 @@ def start(folder: Path, how: str, event: int = 0) -> subprocess.Popen[str]:
 def test_workers_that_join_help_outlive_no_iteration_and_it_ends_the_same(iterated: Path, tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     for event in (250, 0):
+        (folder / "alive").unlink(missing_ok=True)  # the killed driver's; the next one may take long to show itself
         with start(folder, "shards", event) as driver:
             while driver.poll() is None and not (folder / "alive").exists():
                 time.sleep(0.01)
