@@ -108,7 +108,7 @@ LOGIC = Kind(
         *("--family", "propositional", "--family", "first_order", "--family", "existence", "--hold-out", "existence"),
     ),
     without="grind,omega,simp_all,decide,simp",
-    tactic_timeout_s=2.0,
+    tactic_timeout_s=10.0,
     train=(650, 24),
     budget=16,
     shipped=SHIPPED_LOGIC,
