@@ -10,7 +10,7 @@ from typing import Final
 
 from leanebm.errors import MissingExtra
 
-_REQUIREMENT = re.compile(r"(?P<package>[\w.-]+)(?P<versions>[^;]*);\s*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]\s*$")
+_REQUIREMENT = re.compile(r"(?P<package>[\w.-]++)(?P<versions>[^;]*+);\s*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]\s*$")
 
 
 _PURPOSES: Final = {

@@ -37,3 +37,14 @@ def test_it_fails_if_something_stands_in_the_way(leanebm_command: Leanebm, monke
     assert result.exit_code == 3
     assert "!!  disk" in result.stdout
     assert "→ make room" in result.stdout
+
+
+def test_a_doctor_that_is_stopped_ends_as_every_command_does(
+    leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leanebm.pipeline.examine", stopped)
+    result = leanebm_command("doctor")
+    assert (result.exit_code, result.stderr) == (130, "Stopped.\n")

@@ -51,10 +51,11 @@ def test_a_result_is_handed_back() -> None:
         (LeanEbmError("broken"), 3),
         (OSError(errno.ENOSPC, "No space left on device", "runs/a"), 3),
         (Interrupted(), 130),
+        (KeyboardInterrupt(), 130),
     ],
 )
 def test_what_goes_wrong_is_one_message_and_a_status(
-    error: Exception, status: int, capsys: pytest.CaptureFixture[str]
+    error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(click.exceptions.Exit) as caught, failing_clearly():
         raise error

@@ -22,6 +22,10 @@ from leanebm.lean._complaints import for_killed, gist, is_lasting, what_to_do
         ("error: external command 'clang' exited with code 137", "memory"),
         ("cannot run '/x/repl': Permission denied", "may be executed"),
         ("cannot run '/x/repl': No such file or directory", "is there"),
+        ("repl: libleanshared_1.so: cannot open shared object file: No such file or directory", "lean --print-prefix"),
+        ("dyld[7]: Library not loaded: @rpath/libleanshared.dylib", "lean --print-prefix"),
+        ("repl: error while loading shared libraries: libgmp.so.10: cannot open shared object file", "install that"),
+        ("repl: /lib/libc.so.6: version `GLIBC_2.38' not found (required by repl)", "build it again on this machine"),
         ("Mathlib/Repl.lean is a file of mine", ""),
         ("all is well", ""),
     ],
@@ -29,6 +33,24 @@ from leanebm.lean._complaints import for_killed, gist, is_lasting, what_to_do
 def test_what_is_known_is_told_and_nothing_else(said: str, advice: str) -> None:
     assert advice in what_to_do(said)
     assert bool(advice) is bool(what_to_do(said))
+
+
+@pytest.mark.parametrize(
+    ("said", "of_any_program"),
+    [
+        ("error: no default toolchain configured", False),
+        ("cat: /x/log: Permission denied", False),
+        ("mkdir: x: Read-only file system", False),
+        ("ssh: connect to host x: Connection refused", False),
+        ("INTERNAL PANIC: out of memory", True),
+        ("write: No space left on device", True),
+        ("libleanshared.so: cannot open shared object file", True),
+        ("cannot run '/x/repl': Permission denied", True),
+    ],
+)
+def test_elan_and_lake_are_advised_only_where_they_have_a_part(said: str, of_any_program: bool) -> None:
+    assert what_to_do(said)
+    assert bool(what_to_do(said, toolchain=False)) is of_any_program
 
 
 def test_memory_a_disk_and_a_network_may_be_there_the_next_time() -> None:

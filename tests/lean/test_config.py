@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import logging
 import shlex
 from pathlib import Path
@@ -84,6 +85,20 @@ def test_a_module_of_a_project_that_has_mathlib_counts_as_mathlib(tmp_path: Path
     config = LeanPoolConfig(backend=backend, imports=("Own.Basic",))
     assert (config.startup_deadline_s, config.tactic_timeout_s, config.max_starting) == (600.0, 20.0, 2)
     assert LeanPoolConfig(backend=backend, imports=("Init", "Std")).startup_deadline_s == 120.0
+
+
+def test_a_project_is_looked_into_once_for_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_into: list[Path] = []
+
+    def has_mathlib(project: Path) -> bool:
+        looked_into.append(project)
+        return False
+
+    monkeypatch.setattr("leanebm.lean.config.has_mathlib", has_mathlib)
+    config = LeanPoolConfig.native(tmp_path, imports=("Own.Basic",))
+    assert (config.startup_deadline_s, config.tactic_timeout_s, config.max_starting) == (120.0, 5.0, 3)
+    assert looked_into == [tmp_path]
+    assert copy.deepcopy(config) == config
 
 
 def test_what_goes_by_the_imports_goes_by_those_of_a_file() -> None:

@@ -131,6 +131,22 @@ async def test_a_proof_that_uses_more_than_can_be_looked_into_is_refused() -> No
     assert "501 constants" in str(await _Lean().objection(_proof(" ".join(f"x{i}" for i in range(501)))))
 
 
+@pytest.mark.parametrize("hostile", ["@[a] " * 10_000, "@[" + "]" * 50_000, "private " * 6_000, "@[a]" + " " * 50_000])
+async def test_what_is_printed_to_keep_us_busy_is_seen_through_at_once(hostile: str) -> None:
+    assert "may rest on the theorem" in str(await _Lean({"late": f"{hostile}x"}).objection(_proof("late")))
+
+
+@pytest.mark.parametrize(("word", "name"), [("h" + ".1" * 25_000, "h"), ("h" + ".1" * 25_000 + ".x", None)])
+def test_a_field_of_a_field_and_so_on_is_read_off_at_once(word: str, name: str | None) -> None:
+    assert names_in(word) == {name or word}
+
+
+@pytest.mark.parametrize("front", ["", "@[simp] ", "@[simp, reducible] ", "private ", "@[x y[]] private nonrec "])
+async def test_attributes_and_words_in_front_of_a_constant_hide_nothing(front: str) -> None:
+    late = f"{front}theorem late : x := [early]  x"
+    assert await _Lean({"late": late}).objection(_proof("late")) is None
+
+
 def test_names_are_read_off_what_is_printed() -> None:
     term = "fun (n : Nat) ↦ @List.map.{u, v} n {x // p}, (S.mk n).1; h.2.1 m.«at»"
     assert names_in(term) >= {"Nat", "List.map", "n", "S.mk", "h", "m.at"}

@@ -129,6 +129,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"run": "exit 137"}, "too little memory: close something"),
         ({"path": "exec /bin/sleep 600"}, "did not end within .* in .*: type it there yourself"),
         ({"prefix": "echo none"}, "names no folder"),
+        ({"run": "echo lean: libleanshared.so: cannot open shared object file; exit 127"}, "the Lean that it"),
         ({"build": "exit 1", "run": "echo Repl.lean:3:4: error: x; exit 1"}, "written for Lean"),
     ],
 )

@@ -242,12 +242,21 @@ async def test_a_module_that_lean_misses_on_its_standard_output_is_named() -> No
 @pytest.mark.parametrize(
     ("script", "advice", "is_lasting"),
     [
-        ("echo \"failed to read file 'A.olean', incompatible header\" >&2; exit 1", "made by another Lean", True),
         ("echo error: ././Repl.lean:3:4: x; exit 1", "written for Lean 4.28", True),
         ("echo INTERNAL PANIC: out of memory >&2; exit 1", "too little memory", False),
         ("kill -KILL $$", "killed by signal 9: most likely there was too little memory", False),
         ("exit 137", "too little memory", False),  # as Lake says it of what it ran
         ("echo hello; exit 1", "exit status 1; before any", False),
+        (
+            "echo error while loading shared libraries: libleanshared.so: cannot open shared object file >&2; exit 127",
+            "exit status 127: the program does not find the Lean that it was built with: .*lake build",
+            True,
+        ),
+        # What is said of elan and Lake is for those who use them.
+        ("echo './log: permission denied'; exit 1", "exit status 1; before any", False),
+        ("echo error: no default toolchain configured; exit 1", "exit status 1; before any", False),
+        ("echo 'ssh: connection refused'; exit 1", "exit status 1; before any", False),
+        ("echo \"unknown module prefix 'Own'\"; exit 1", "no module Own; your own command .*LEAN_PATH", True),
     ],
 )
 async def test_a_failed_start_says_what_to_do(script: str, advice: str, is_lasting: bool) -> None:

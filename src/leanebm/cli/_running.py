@@ -184,7 +184,7 @@ def failing_clearly() -> Iterator[None]:
         raise _exit(str(error), BAD_INPUT) from error
     except LeanEbmError as error:
         raise _exit(str(error), BROKEN) from error
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):  # the second where no event loop ran
         raise _exit("Stopped.", INTERRUPTED) from None
     except BrokenPipeError:
         raise  # whoever read our output has seen enough; click ends quietly then

@@ -21,14 +21,27 @@ _OF_NETWORK: Final = (
     "copy a toolchain and a built project from where there is one"
 )
 
-_OF_DISK: Final = "the disk is full: a toolchain takes a gigabyte, and Mathlib five"
+_OF_DISK: Final = "the disk is full: make room there (a toolchain takes a gigabyte, and Mathlib five)"
 
-_KNOWN: Final = {
+_SAID_BY_ANY: Final = {
     NOT_UNDERSTOOD.pattern: _OF_REPL,
     r"^cannot run ['\"]": (  # as our own guard says it
         "see whether that program is there, was built for this machine, may be executed (chmod +x), and is on a disk "
         "from which programs may run"
     ),
+    r"libleanshared\w*\.(so|dylib)": (
+        "the program does not find the Lean that it was built with: build it again where it came from (lake build), or "
+        "set LD_LIBRARY_PATH to the folder lib/lean of that toolchain, which `lean --print-prefix` names"
+    ),
+    r"loading shared librar|library not loaded|version `[^'\n]*' not found": (
+        "the program does not find a library that it needs, or only another version of it: build it again on this "
+        "machine, or install that library; programs get LD_LIBRARY_PATH as you have set it"
+    ),
+    r"no space left|disk quota": _OF_DISK,
+    r"out of memory|cannot allocate memory|bad_alloc|exited with code 137": _OF_MEMORY,
+}
+
+_SAID_BY_A_TOOLCHAIN: Final = {
     r"no default toolchain": (
         "elan has no toolchain for this folder: type 'elan default stable', or name a Lake project with --project"
     ),
@@ -41,7 +54,6 @@ _KNOWN: Final = {
     ),
     r"could not download|during download|could(n't| not) (resolve|connect)|failed to connect": _OF_NETWORK,
     r"connection (refused|reset|timed out)|from proxy|certificate": _OF_NETWORK,
-    r"no space left|disk quota": _OF_DISK,
     r"read-only file system|permission denied|operation not permitted": (
         "a file may not be written: Lake writes into the project's folder .lake, and elan into ~/.elan. Make both "
         "writable, or work in a copy"
@@ -49,15 +61,21 @@ _KNOWN: Final = {
     r"lakefile\.(lean|toml)\b.*\berror|error: .*lakefile\.(lean|toml)|configuration .*has errors": (
         "the project's lakefile is wrong, or not for this Lake: correct it until 'lake build' goes through there"
     ),
-    r"out of memory|cannot allocate memory|bad_alloc|exited with code 137": _OF_MEMORY,
 }
 """Patterns, the first that fits counting, and advice. The words are elan's, Lake's, curl's and the system's."""
 
 
-def what_to_do(said: str) -> str:
-    """What to do about a failure that was told in these words; empty if none of them is known."""
+def what_to_do(said: str, *, toolchain: bool = True) -> str:
+    """What to do about a failure that was told in these words; empty if none of them is known.
+
+    Args:
+        said: what a program wrote.
+        toolchain: whether elan and Lake have a part in it. The same words of a program of the user's own mean something
+            else, and what to do about elan would lead astray.
+    """
+    known = _SAID_BY_ANY | (_SAID_BY_A_TOOLCHAIN if toolchain else {})
     flags = re.IGNORECASE | re.MULTILINE
-    return next((advice for pattern, advice in _KNOWN.items() if re.search(pattern, said, flags)), "")
+    return next((advice for pattern, advice in known.items() if re.search(pattern, said, flags)), "")
 
 
 def is_lasting(advice: str) -> bool:

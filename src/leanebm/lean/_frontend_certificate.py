@@ -178,7 +178,7 @@ def verdict(
 
 def _is_in_front(text: str) -> bool:
     """Whether a command that begins ``text`` is one that may stand there: the theorem itself, after a comment, too."""
-    code = re.sub(r"\A(\s+|--[^\n]*\n|/-.*?-/)*", "", text, flags=re.DOTALL)
+    code = re.sub(r"\A(?:\s++|--[^\n]*+\n|/-.*?-/)*+", "", text, flags=re.DOTALL)
     first = code.partition("\n")[0]
     lines = (_HEADER_LINE, ERASURE_LINE)
     return not code or _DECLARES.match(code) is not None or any(line.fullmatch(first.strip()) for line in lines)

@@ -25,10 +25,10 @@ _AT_MOST: Final = 500
 
 _HELPER_ROUNDS: Final = 4
 
-# What `#print` says of a constant whose use hides nothing: attributes, words in front, kind.
+# What `#print` says of a constant whose use hides nothing: attributes, in one pair of brackets, words in front, kind.
 _LAID_OPEN = re.compile(
-    r"""(@\[[^\n]*\]\s+)*((private|protected|public|meta|noncomputable|nonrec)\s+)*
-        (theorem|def|abbrev|instance|inductive|structure|class|constructor|recursor|Quotient\ primitive)\s""",
+    r"""(?:@\[[^\n]*\]\s++)?(?:(?:private|protected|public|meta|noncomputable|nonrec)\s++)*+
+        (?:theorem|def|abbrev|instance|inductive|structure|class|constructor|recursor|Quotient\ primitive)\s""",
     re.VERBOSE,
 )
 _LEFT_OUT = ("⋯", "<not imported>")
@@ -213,4 +213,12 @@ def names_in(printed: str) -> set[str]:
     """The constants that a term names as Lean printed it, and its variables, which look the same."""
     # A field is printed by its number behind a term; pp.all appends universe levels, as in List.map.{u, v}.
     words = re.findall(r"[^\s()\[\]{}@,:;]+", printed)
-    return {unquoted(re.sub(r"(\.\d+)*\.?$", "", word)) for word in words} - {""}
+    return {unquoted(_without_fields(word)) for word in words} - {""}
+
+
+def _without_fields(word: str) -> str:
+    """``word`` without the numbers at its end, and without the dot there."""
+    parts = word.removesuffix(".").split(".")
+    while len(parts) > 1 and parts[-1].isdecimal():
+        parts.pop()
+    return ".".join(parts)

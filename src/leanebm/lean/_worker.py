@@ -309,7 +309,7 @@ class LeanWorker:
                 note = self.command.modules_note or how_to_do_without(absent)
                 advice = f"it has no module {', '.join(absent)}; {note}"
             else:
-                advice = for_killed(process.returncode) or what_to_do(said)
+                advice = for_killed(process.returncode) or what_to_do(said, toolchain=self.command.toolchain)
             raise self._start_error(
                 f"ended before it was ready, {how_it_ended(process.returncode)}{advice and f': {advice}'}",
                 is_lasting=is_lasting(advice) or process.returncode == CANNOT_RUN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -78,22 +79,16 @@ def _foreign(imports: Sequence[str]) -> set[str]:
     return {module.partition(".")[0] for module in imports} - _OF_LEAN
 
 
-def _needs_mathlib(config: LeanPoolConfig) -> bool:
-    """Whether Mathlib is imported, or a module of a project that has it, which may import it."""
-    foreign, project = _foreign(config.imports), getattr(config.backend, "project", None)
-    return "Mathlib" in foreign or (bool(foreign) and isinstance(project, Path) and has_mathlib(project))
-
-
 def _usual_startup_s(config: LeanPoolConfig) -> float:
-    return _STARTUP_S_WITH_MATHLIB if _needs_mathlib(config) else _STARTUP_S
+    return _STARTUP_S_WITH_MATHLIB if config.needs_mathlib else _STARTUP_S
 
 
 def _usual_tactic_s(config: LeanPoolConfig) -> float:
-    return _TACTIC_S_WITH_MATHLIB if _needs_mathlib(config) else _TACTIC_S
+    return _TACTIC_S_WITH_MATHLIB if config.needs_mathlib else _TACTIC_S
 
 
 def _usual_starting(config: LeanPoolConfig) -> int:
-    return _STARTING_WITH_MATHLIB if _needs_mathlib(config) else config.num_workers + 1
+    return _STARTING_WITH_MATHLIB if config.needs_mathlib else config.num_workers + 1
 
 
 def _usual_rss_mib(config: LeanPoolConfig) -> int:
@@ -204,6 +199,12 @@ class LeanPoolConfig:
         }
         set_here = (f"--{name}={value}" for name, value in limits.items() if value is not None)
         return attrs.evolve(command, argv=(*command.argv, *set_here))
+
+    @functools.cached_property  # three defaults ask, and a project's files are read to answer
+    def needs_mathlib(self) -> bool:
+        """Whether Mathlib is imported, or a module of a project that has it, which may import it."""
+        foreign, project = _foreign(self.imports), getattr(self.backend, "project", None)
+        return "Mathlib" in foreign or (bool(foreign) and isinstance(project, Path) and has_mathlib(project))
 
     @property
     def tactic_deadline_s(self) -> float:

@@ -73,6 +73,9 @@ class WorkerCommand:
     modules_note: str = ""
     """What to do where it lacks a module, in words, for error messages; empty where there is nothing special to say."""
 
+    toolchain: bool = False
+    """Whether elan and Lake have a part in its start, so that advice about them fits what it says when it fails."""
+
     __repr__ = fitting_repr
 
 

@@ -42,4 +42,5 @@ class CommandBackend:
             env=minimal_environment(**self.env),
             cwd=self.cwd,
             dialect=self.dialect,
+            modules_note="your own command has to find it: set LEAN_PATH among its `env`, or correct the imports",
         )

@@ -87,6 +87,7 @@ class NativeBackend:
             env=minimal_environment(LEAN_ABORT_ON_PANIC="1"),
             cwd=self.project or package,
             modules_note="" if self.project is None else how_to_build(self.project),
+            toolchain=True,
         )
 
 

@@ -75,6 +75,7 @@ class PantographBackend:
             dialect=Dialect.PANTOGRAPH,
             lean_version=lean_version,
             modules_note="" if self.project is None else how_to_build(self.project),
+            toolchain=True,
         )
 
     def _lean_version(self) -> str:
@@ -83,7 +84,7 @@ class PantographBackend:
         if (pinned := pinned_version(folder)) is not None:
             return pinned
         said = run_tool([str(self.binary.absolute()), "--version"], folder, deadline_s=_VERSION_DEADLINE_S).output
-        match = re.search(r"\d+\.\d+\.\d+", said)
+        match = re.search(r"(?<!\d)\d++\.\d++\.\d+", said)
         return LEAN_OF_PANTOGRAPH.get(match[0], "") if match else ""
 
     def _lean_path(self, project: Path, lean_version: str) -> str:
