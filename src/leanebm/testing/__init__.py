@@ -13,7 +13,6 @@ from leanebm.testing.contracts import (
 )
 from leanebm.testing.fake_policy_server import FakePolicyServer, ReceivedRequest
 from leanebm.testing.open_cassette import open_cassette
-from leanebm.testing.openai_rules import END_TOKEN, OpenAIRules
 from leanebm.testing.policy_steps import (
     Answer,
     Compute,
@@ -23,7 +22,6 @@ from leanebm.testing.policy_steps import (
     Stall,
     Step,
     Truncate,
-    completion_reply,
     embedding_objects,
     hashed_embedding,
     sample_object,
@@ -33,7 +31,6 @@ from leanebm.testing.search_contract import check_search
 from leanebm.testing.toy_world import LOST, QED, TIMEOUT, ManualClock, ToyCertifier, ToySession, ToyWorld
 
 __all__ = [
-    "END_TOKEN",
     "LOST",
     "QED",
     "SAMPLE_LEAVES",
@@ -45,7 +42,6 @@ __all__ = [
     "FakePolicyServer",
     "HangUp",
     "ManualClock",
-    "OpenAIRules",
     "Raw",
     "ReceivedRequest",
     "ScriptedPolicy",
@@ -63,7 +59,6 @@ __all__ = [
     "check_policy",
     "check_scorer",
     "check_search",
-    "completion_reply",
     "embedding_objects",
     "hashed_embedding",
     "open_cassette",

@@ -117,34 +117,6 @@ def sample_object(
     return {"text": text, "meta_info": meta if weight_version is None else {**meta, "weight_version": weight_version}}
 
 
-def completion_reply(*samples: dict[str, Any], chat: bool = False) -> dict[str, Any]:
-    """An answer of ``/v1/completions`` or ``/v1/chat/completions``, as vLLM words it, with these samples.
-
-    Args:
-        samples: as :func:`sample_object` makes them; a token without a text is spelt with nothing, and the first of
-            such a sample with all of its text.
-        chat: which of the two.
-    """
-    choices = []
-    for index, sample in enumerate(samples):
-        meta = sample["meta_info"]
-        entries = meta["output_token_logprobs"]
-        unspelt = [sample["text"], *[""] * len(entries)]
-        tokens = [spare if text is None else text for (_, _, text), spare in zip(entries, unspelt, strict=False)]
-        log_probs = [log_prob for log_prob, _, _ in entries]
-        if chat:
-            pairs = zip(tokens, log_probs, strict=True)
-            content = [{"token": token, "logprob": value, "bytes": list(token.encode())} for token, value in pairs]
-            said = {"message": {"role": "assistant", "content": sample["text"]}, "logprobs": {"content": content}}
-        else:
-            said = {"text": sample["text"], "logprobs": {"tokens": tokens, "token_logprobs": log_probs}}
-        choices.append({"index": index, "finish_reason": meta["finish_reason"]["type"], **said})
-    count = sum(sample["meta_info"]["completion_tokens"] for sample in samples)
-    reply: dict[str, Any] = {"id": "x", "model": "m", "choices": choices, "usage": {"completion_tokens": count}}
-    versions = [sample["meta_info"].get("weight_version") for sample in samples]
-    return reply if not any(versions) else {**reply, "metadata": {"weight_version": versions[0]}}
-
-
 def embedding_objects(*vectors: Any, weight_version: str = "w1") -> list[dict[str, Any]]:
     """An ``/encode`` answer with these vectors."""
     meta = {"id": "x", "prompt_tokens": 3, "finish_reason": None, "weight_version": weight_version}

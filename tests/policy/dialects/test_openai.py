@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai_rules import END_TOKEN, OpenAIRules
 from wires import CHAT, OPENAI, Wire
 
 from leanebm.core import Candidate, ProofState
@@ -29,7 +30,7 @@ from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._failure import AttemptFailed
 from leanebm.policy._weights import ModelWatch
 from leanebm.policy.statistics import RequestMeter
-from leanebm.testing import END_TOKEN, Answer, FakePolicyServer, OpenAIRules, Stall, sample_object
+from leanebm.testing import Answer, FakePolicyServer, Stall, sample_object
 
 Connect = Callable[..., PolicyClient]
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from openai_rules import END_TOKEN, OpenAIRules
 
-from leanebm.testing import END_TOKEN, FakePolicyServer, OpenAIRules
+from leanebm.testing import FakePolicyServer
 
 SIMP = (("simp", -0.5), (END_TOKEN, -0.25))
 CUT = (("rfl", -1.0), ("\n", -0.5), ("\nx", -0.5), ("y", -9.0))

@@ -8,9 +8,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from leanebm._shown import fitting_repr
-from leanebm.testing.fake_policy_server import FakePolicyServer
-from leanebm.testing.policy_steps import Answer, Compute
+from leanebm.testing import Answer, Compute, FakePolicyServer
 
 END_TOKEN: Final = "<|endoftext|>"  # noqa: S105 - not that kind of token
 """The piece that a model ends with; it is a token with a log-probability, and no part of the text."""
@@ -77,8 +75,6 @@ class OpenAIRules:
     """Prompts beyond that are too long."""
 
     too_long: str = "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens."
-
-    __repr__ = fitting_repr
 
     @classmethod
     def vllm(cls, *draws: Draw, **rules: Any) -> Self:
