@@ -1,8 +1,9 @@
-"""What we add to click: options in sections, the words for parts below them, and many options at once."""
+"""What we add to click: options in sections, the words for parts below them, and options that many commands have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -46,3 +47,22 @@ def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def output_option(help_: str, *, is_file: bool = False, required: bool = True) -> Callable[[Any], Any]:
+    """Add ``--output``, a folder or a file."""
+    kind = click.Path(file_okay=is_file, dir_okay=not is_file, path_type=Path)
+    metavar = "FILE" if is_file else "FOLDER"
+    return click.option("--output", required=required, type=kind, metavar=metavar, help=help_)
+
+
+def count_option(name: str, default: int, help_: str, *, least: int = 1, metavar: str = "N") -> Callable[[Any], Any]:
+    """Add an option that takes a whole number, ``least`` or more."""
+    kind = click.IntRange(min=least)
+    return click.option(name, type=kind, default=default, show_default=True, metavar=metavar, help=help_)
+
+
+def seconds_option(name: str, default: float, help_: str) -> Callable[[Any], Any]:
+    """Add an option that takes a number of seconds above 0."""
+    kind = click.FloatRange(min=0.0, min_open=True)
+    return click.option(name, type=kind, default=default, show_default=True, metavar="S", help=help_)

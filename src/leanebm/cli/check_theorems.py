@@ -10,7 +10,7 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import json_option, lean_options, max_theorems_option, reading_options, tell
 from leanebm.cli._running import NOT_PROVED, run_to_end
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,11 +26,8 @@ _LISTED = 10
 @click.argument("theorems", metavar="FILE")
 @reading_options
 @max_theorems_option
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A .jsonl file for the good ones; --theorems reads it.  [default: nowhere]",
+@output_option(
+    "A .jsonl file for the good ones; --theorems reads it.  [default: nowhere]", is_file=True, required=False
 )
 @json_option
 @lean_options(many=True)

@@ -12,36 +12,16 @@ from leanebm._shown import hint
 from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end, typed_command
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, count_option, output_option
 
 if TYPE_CHECKING:
     from leanebm.pipeline import ConjectureCounts, RunConfig
 
 
 @click.command(cls=SectionedCommand)
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The Parquet file to write; --theorems FILE --split test reads one split of it.",
-)
-@click.option(
-    "--number",
-    type=click.IntRange(min=0),
-    default=6500,
-    show_default=True,
-    metavar="N",
-    help="Statements for train, val and test together, 10 : 1 : 2.",
-)
-@click.option(
-    "--unseen",
-    type=click.IntRange(min=0),
-    default=500,
-    show_default=True,
-    metavar="N",
-    help="Statements of the families that are held out.",
-)
+@output_option("The Parquet file to write; --theorems FILE --split test reads one split of it.", is_file=True)
+@count_option("--number", 6500, "Statements for train, val and test together, 10 : 1 : 2.", least=0)
+@count_option("--unseen", 500, "Statements of the families that are held out.", least=0)
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of every draw.")
 @click.option("--family", "families", multiple=True, metavar="F", help="Take only this family; repeatable.")
 @click.option(
@@ -55,14 +35,7 @@ if TYPE_CHECKING:
     metavar="D",
     help="Make only this difficulty, 1 to 4; repeatable.",
 )
-@click.option(
-    "--per-skeleton",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Statements that may differ in names and numerals alone.",
-)
+@count_option("--per-skeleton", 3, "Statements that may differ in names and numerals alone.")
 @click.option(
     "--keep-all",
     is_flag=True,

@@ -21,7 +21,7 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, count_option, output_option
 from leanebm.cli.compare import print_comparison
 
 if TYPE_CHECKING:
@@ -31,30 +31,19 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @theorems_option()
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the arms' runs go, and the answers that they share.",
-)
+@output_option("Where the arms' runs go, and the answers that they share.")
 @max_theorems_option
 @sample_option
-@click.option(
+@count_option(
     "--headroom",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
+    4,
+    "Search the baseline with K times the budget first, to see what there is to gain; 1 skips that.",
     metavar="K",
-    help="Search the baseline with K times the budget first, to see what there is to gain; 1 skips that.",
 )
-@click.option(
+@count_option(
     "--pass-n",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Search each theorem N times, with other samples of the policy; it is proved if one of them proves it.",
+    1,
+    "Search each theorem N times, with other samples of the policy; it is proved if one of them proves it.",
 )
 @cost_option
 @numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … up to the arms' own]")

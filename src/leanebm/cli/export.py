@@ -9,6 +9,7 @@ import click
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import PROMPT_FORMAT_WORDS, RUN
+from leanebm.cli._sections import count_option, output_option
 
 _TABLES = (
     "pairs",
@@ -34,26 +35,13 @@ _TABLES = (
     show_default=True,
     help="Tactic pairs of ours or LeanDojo's, training sets as TRL takes them, or plain tables of what was found.",
 )
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The file to write; its suffix says how: .jsonl, .json, .csv or .parquet.",
-)
+@output_option("The file to write; its suffix says how: .jsonl, .json, .csv or .parquet.", is_file=True)
 @click.option(
     "--prompt-format",
     type=Choice(PROMPT_FORMAT_WORDS),
     help="How a training set shows a state.  [default: chat in conversations, else state_comment]",
 )
-@click.option(
-    "--max-rejected",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="Refused tactics for each state in preferences, the likeliest ones.",
-)
+@count_option("--max-rejected", 4, "Refused tactics for each state in preferences, the likeliest ones.")
 def export(*, runs: tuple[Path, ...], table: str, output: Path, prompt_format: str | None, max_rejected: int) -> None:
     """Write what search runs found as a table, or as a training set.
 

@@ -11,7 +11,7 @@ import click
 from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, output_option
 
 if TYPE_CHECKING:
     from leanebm.data import LibrarySelection
@@ -22,13 +22,7 @@ _MODULES = ("Init", "Std")
 
 
 @click.command(name="extract-library", cls=SectionedCommand)
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The Parquet file to write; --theorems reads it.",
-)
+@output_option("The Parquet file to write; --theorems reads it.", is_file=True)
 @click.option(
     "--module",
     "modules",

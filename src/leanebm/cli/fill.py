@@ -10,7 +10,7 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import run_options
 from leanebm.cli._running import BAD_INPUT, BROKEN, NOT_PROVED, run_to_end
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.core import Certificate
 from leanebm.errors import ConfigError, LeanEbmError
 
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write the file with its proofs.  [default: NAME.filled.lean beside it]",
+@output_option(
+    "Where to write the file with its proofs.  [default: NAME.filled.lean beside it]", is_file=True, required=False
 )
 @click.option("--in-place", is_flag=True, help="Write over the file itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list; progress goes to standard error.")

@@ -13,6 +13,7 @@ from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, shared_addresses
 from leanebm.cli._running import INTERRUPTED, Interrupted, name_options, run_to_end
+from leanebm.cli._sections import output_option
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ def _with_options(command: Any) -> Any:
     metavar="FILE",
     help="A file that export wrote; repeatable.",
 )
-@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-              help="Where the adapter or the model, and the report go.")  # fmt: skip
+@output_option("Where the adapter or the model, and the report go.")  # fmt: skip
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
               help="Write the model with the adapter added into it, too.")  # fmt: skip
 @click.option("--load-into", multiple=True, callback=shared_addresses, metavar="URL",

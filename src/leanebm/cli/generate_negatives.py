@@ -9,7 +9,7 @@ import click
 
 from leanebm.cli._options import engine_options, resume_anyway_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, count_option, output_option, seconds_option
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,37 +29,10 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     help="Known proofs, one step per row: as `export` writes them, or as others publish pairs (LeanDojo's "
     "traced_tactics; state and tactic).",
 )
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the groups, the settings and the report go.",
-)
-@click.option(
-    "--min-steps",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Leave shorter proofs out.",
-)
-@click.option(
-    "--candidates-per-step",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Tactics to ask the policy for at each step.",
-)
-@click.option(
-    "--target-negatives",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Negatives after which a step is done.",
-)
+@output_option("Where the groups, the settings and the report go.")
+@count_option("--min-steps", 2, "Leave shorter proofs out.")
+@count_option("--candidates-per-step", 16, "Tactics to ask the policy for at each step.")
+@count_option("--target-negatives", 8, "Negatives after which a step is done.")
 @click.option(
     "--closers",
     metavar="A,B",
@@ -68,45 +41,17 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     callback=_names,
     help="Tactics tried on each negative; one that they prove is dropped.",
 )
-@click.option(
+@count_option(
     "--probe-expansions",
-    type=click.IntRange(min=0),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Expansions of the search for a proof of each negative; one that is proved is dropped.",
+    16,
+    "Expansions of the search for a proof of each negative; one that is proved is dropped.",
+    least=0,
 )
-@click.option(
-    "--probe-candidates",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Tactics to ask the policy for at each of these expansions.",
-)
-@click.option(
-    "--probe-wall-s",
-    type=click.FloatRange(min=0.0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that one such search may take.",
-)
-@click.option(
-    "--round",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="The round of expert iteration, as written into the groups.",
-)
-@click.option(
-    "--audit",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Search for proofs of N negatives with five times the budget, to measure how many are false.",
+@count_option("--probe-candidates", 16, "Tactics to ask the policy for at each of these expansions.")
+@seconds_option("--probe-wall-s", 60.0, "Seconds that one such search may take.")
+@count_option("--round", 0, "The round of expert iteration, as written into the groups.", least=0)
+@count_option(
+    "--audit", 0, "Search for proofs of N negatives with five times the budget, to measure how many are false.", least=0
 )
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N proofs.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")

@@ -11,6 +11,7 @@ from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import engine_options
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
+from leanebm.cli._sections import output_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where every round's searches, negatives, heads and figures go.",
-)
+@output_option("Where every round's searches, negatives, heads and figures go.")
 @click.option("--resume", is_flag=True, help="Go on with the iteration in the output folder.")
 @click.option("--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings.")
 @click.option(

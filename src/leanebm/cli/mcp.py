@@ -8,29 +8,15 @@ import click
 
 from leanebm.cli._options import run_options
 from leanebm.cli._running import run_to_end
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, count_option, seconds_option
 
 if TYPE_CHECKING:
     from leanebm.pipeline import RunConfig
 
 
 @click.command(cls=SectionedCommand)
-@click.option(
-    "--max-sessions",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Proofs that may be open at a time.",
-)
-@click.option(
-    "--idle-s",
-    type=click.FloatRange(min=0.0, min_open=True),
-    default=900.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds after which a proof that nobody asks about is closed.",
-)
+@count_option("--max-sessions", 8, "Proofs that may be open at a time.")
+@seconds_option("--idle-s", 900.0, "Seconds after which a proof that nobody asks about is closed.")
 @run_options(many=False)
 def mcp(*, max_sessions: int, idle_s: float, config: RunConfig) -> None:
     """Serve proofs to an agent, by the Model Context Protocol over standard input and output.

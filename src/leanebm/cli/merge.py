@@ -7,18 +7,14 @@ from pathlib import Path
 import click
 
 from leanebm.cli._echo import echo
+from leanebm.cli._sections import output_option
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=_FOLDER, metavar="RUN...")
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the one folder is made; the others stay as they are.  [default: the first RUN]",
-)
+@output_option("Where the one folder is made; the others stay as they are.  [default: the first RUN]", required=False)
 def merge(*, runs: tuple[Path, ...], output: Path | None) -> None:
     """Make one run of several, and of what workers wrote to them.
 

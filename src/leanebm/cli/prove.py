@@ -10,7 +10,7 @@ import click
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import json_option, run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.cli._tape import Tape, tape_options
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="A file of definitions and other Lean commands that the statement needs.",
 )
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where to write the certified proof, a .lean file with its record.  [default: nowhere]",
-)
+@output_option("Where to write the certified proof, a .lean file with its record.  [default: nowhere]", required=False)
 @json_option
 @tape_options
 @run_options(many=False)

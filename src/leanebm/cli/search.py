@@ -20,7 +20,7 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.cli._tape import Tape, tape_options
 from leanebm.errors import ConfigError
 
@@ -32,13 +32,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @theorems_option()
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the search trees, the proofs and the settings go.",
-)
+@output_option("Where the search trees, the proofs and the settings go.")
 @max_theorems_option
 @sample_option
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")

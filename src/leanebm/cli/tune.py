@@ -18,7 +18,7 @@ from leanebm.cli._options import (
     theorems_option,
 )
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
-from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._sections import SectionedCommand, output_option
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @theorems_option()
-@click.option(
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the runs and tuned.toml go.",
-)
+@output_option("Where the runs and tuned.toml go.")
 @max_theorems_option
 @sample_option
 @numbers_option("--alphas", "Exponents of the path's length to try.  [default: 0,0.5,1,1.5]")

@@ -9,17 +9,17 @@ import click
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN
 from leanebm.cli._running import Interrupted, run_to_end
+from leanebm.cli._sections import output_option
 
 
 @click.command()
 @click.argument("run", type=RUN)
 @click.option("--beside", type=RUN, metavar="RUN", help="Another run, to see the same theorems side by side.")
 @click.option("--theorem", metavar="NAME", help="This theorem only.")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write.  [default: view.html in the run's folder; text and graphs are printed]",
+@output_option(
+    "Where to write.  [default: view.html in the run's folder; text and graphs are printed]",
+    is_file=True,
+    required=False,
 )
 @click.option("--text", "form", flag_value="text", help="Print the tree of --theorem as text; without it, the list.")
 @click.option("--dot", "form", flag_value="dot", help="Print the tree of --theorem for Graphviz.")
