@@ -17,7 +17,8 @@ async def test_what_is_made_comes_back() -> None:
     assert await in_thread(work) == 7
 
 
-async def test_a_thread_learns_that_nobody_waits_for_it_and_the_next_one_does_not() -> None:
+@pytest.mark.parametrize("to_its_end", [False, True])
+async def test_a_thread_learns_that_nobody_waits_for_it_and_the_next_one_does_not(to_its_end: bool) -> None:
     began, ended = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -29,10 +30,11 @@ async def test_a_thread_learns_that_nobody_waits_for_it_and_the_next_one_does_no
             ended.set()
             raise
 
-    waiting = asyncio.ensure_future(in_thread(work))
+    waiting = asyncio.ensure_future(in_thread(work, to_its_end=to_its_end))
     await asyncio.to_thread(began.wait)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    assert ended.is_set() or not to_its_end
     await asyncio.to_thread(ended.wait)
     await in_thread(check_wanted)

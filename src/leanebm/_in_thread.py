@@ -17,20 +17,28 @@ class GivenUpError(Exception):
     """Nobody waits any more for what this thread does."""
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], *, to_its_end: bool = False) -> T:
     """``work()`` in a thread. Once the caller is cancelled, :func:`check_wanted` raises there.
 
     The loop's shutdown waits for threads, so what takes long must ask.
+
+    Args:
+        work: what to do.
+        to_its_end: whether a caller that is cancelled waits until the thread has noticed.
     """
     given_up = threading.Event()
     token = _given_up.set(given_up)  # the thread gets a copy of the context
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    _given_up.reset(token)
     try:
-        return await asyncio.to_thread(work)
+        await asyncio.wait((working,))  # which, if it is cancelled, leaves the work alone
     except asyncio.CancelledError:
         given_up.set()
+        if not to_its_end:
+            working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
         raise
-    finally:
-        _given_up.reset(token)
+    return working.result()
 
 
 def check_wanted() -> None:

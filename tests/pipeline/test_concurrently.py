@@ -14,15 +14,17 @@ async def test_everything_is_done_once_and_no_more_at_a_time_than_asked(
     now = peak = 0
     done: list[int] = []
 
-    async def work(item: int) -> None:
+    async def work(item: int) -> int:
         nonlocal now, peak
         now += 1
         peak = max(peak, now)
-        await asyncio.sleep(0)
+        for _ in range(num_items - item):  # the first item takes longest
+            await asyncio.sleep(0)
         now -= 1
         done.append(item)
+        return 2 * item
 
-    await for_each(range(num_items), work, concurrency=concurrency)
+    assert await for_each(range(num_items), work, concurrency=concurrency) == tuple(range(0, 2 * num_items, 2))
     assert sorted(done) == list(range(num_items))
     assert peak == largest
 

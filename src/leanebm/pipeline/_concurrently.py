@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
-async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[None]], *, concurrency: int) -> None:
+async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, concurrency: int) -> tuple[R, ...]:
     """Do ``work`` on each item, ``concurrency`` of them at a time, in their order.
+
+    Returns:
+        What came of each, in the same order.
 
     Raises:
         Exception: what the first failing work raised; the others have been cancelled.
     """
-    waiting = iter(items)  # shared: each worker takes the next one when it is free
+    waiting = iter(enumerate(items))  # shared: each worker takes the next one when it is free
+    found: dict[int, R] = {}
 
-    async def work_on(waiting: Iterator[T]) -> None:
-        for item in waiting:
-            await work(item)
+    async def work_on_those_left() -> None:
+        for number, item in waiting:
+            found[number] = await work(item)
 
     async with together() as tasks:
         for _ in range(min(concurrency, len(items))):
-            tasks.create_task(work_on(waiting))
+            tasks.create_task(work_on_those_left())
+    return tuple(found[number] for number in range(len(items)))
 
 
 @asynccontextmanager

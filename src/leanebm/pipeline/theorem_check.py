@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -174,15 +175,14 @@ async def check_statements(
     Returns:
         One finding per theorem, in the same order.
     """
-    found: dict[int, StatementCheck] = {}
+    done = itertools.count(1)
 
-    async def check(numbered: tuple[int, Theorem]) -> None:
-        number, theorem = numbered
-        found[number] = await _checked(theorem, pool)
-        tell(len(found))
+    async def check(theorem: Theorem) -> StatementCheck:
+        found = await _checked(theorem, pool)
+        tell(next(done))
+        return found
 
-    await for_each(list(enumerate(theorems)), check, concurrency=concurrency)
-    return tuple(_without_repeats(found[number] for number in range(len(theorems))))
+    return tuple(_without_repeats(await for_each(theorems, check, concurrency=concurrency)))
 
 
 async def refused_by_cause(

@@ -14,7 +14,7 @@ from typing import Any, Final, final
 import attrs
 
 from leanebm._shown import fitting_repr, named_repr
-from leanebm.core import ContrastiveGroup, Evidence, TacticFate
+from leanebm.core import ContrastiveGroup, Evidence, SearchOutcome, TacticFate
 from leanebm.data import CONTRASTIVE_FORMAT, ContrastiveWriter, KnownProof, ReplayOutcome, read_contrastive_set
 from leanebm.errors import ConfigError
 from leanebm.pipeline._concurrently import for_each
@@ -176,20 +176,18 @@ class ContrastiveRun:
     async def _audit(self, groups: Sequence[ContrastiveGroup], bench: Workbench) -> NegativeAudit:
         chosen = sample_negatives(groups, self._proofs, self._audit_size, seed=self._config.run.seed)
         search = _audit_search(self._config.run.search)
-        audited: dict[int, AuditedNegative] = {}
+        outcomes: list[SearchOutcome] = []
 
-        def found() -> NegativeAudit:
-            in_order = tuple(audited[number] for number in sorted(audited))
-            return NegativeAudit(audited=in_order, groups=len(groups), ended_unix_s=time.time())
-
-        async def audit(numbered: tuple[int, ChosenNegative]) -> None:
-            number, negative = numbered
-            audited[number] = await self._search_from(negative, search, bench)
-            auditing.progressed(done=len(audited), total=len(chosen), counts=f"{found().false} of them provable")
+        async def audit(negative: ChosenNegative) -> AuditedNegative:
+            found = await self._search_from(negative, search, bench)
+            outcomes.append(found.outcome)
+            provable = f"{outcomes.count(SearchOutcome.PROVED)} of them provable"
+            auditing.progressed(done=len(outcomes), total=len(chosen), counts=provable)
+            return found
 
         with stage(self._observer, "auditing negatives") as auditing:
-            await for_each(list(enumerate(chosen)), audit, concurrency=self._config.run.concurrency)
-        return found()
+            audited = await for_each(chosen, audit, concurrency=self._config.run.concurrency)
+        return NegativeAudit(audited=audited, groups=len(groups), ended_unix_s=time.time())
 
     async def _search_from(self, negative: ChosenNegative, search: SearchConfig, bench: Workbench) -> AuditedNegative:
         rerooted = attrs.evolve(

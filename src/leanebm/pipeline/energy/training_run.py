@@ -6,7 +6,6 @@ import asyncio
 import copy
 import functools
 import math
-import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +19,7 @@ import torch
 from attrs.validators import ge, gt, instance_of, lt, optional
 
 from leanebm._fields import torch_device
+from leanebm._in_thread import check_wanted, in_thread
 from leanebm._shown import named_repr
 from leanebm.core import EncoderIdentity, StateEncoder
 from leanebm.energy import (
@@ -256,7 +256,7 @@ class EnergyTrainingRun:
         trainer = EnergyTrainer(self._config.trainer, self._config.head_for(width))
         notes: dict[str, str | int] = {"leanebm_version": version("leanebm"), **_counts(split)}
 
-        def fit(watcher: _Watcher) -> TrainingResult:
+        def fit() -> TrainingResult:
             max_shared = 1.0 if self._config.counts else MAX_SHARED_FRACTION
             training = ContrastiveData.from_groups(split.training, embeddings, max_shared=max_shared)
             validation = ContrastiveData.from_groups(split.validation, embeddings, max_shared=max_shared)
@@ -265,12 +265,7 @@ class EnergyTrainingRun:
 
         with stage(self._observer, "training the energy head") as stage_:
             watcher = _Watcher(stage_, asyncio.get_running_loop())
-            fitting = asyncio.ensure_future(asyncio.to_thread(fit, watcher))
-            try:
-                return await asyncio.shield(fitting)
-            finally:
-                watcher.stop()  # a thread cannot be cancelled: it ends by itself, between two steps
-                await asyncio.wait((fitting,))
+            return await in_thread(fit, to_its_end=True)
 
     # --- judging ---
 
@@ -328,23 +323,17 @@ class EnergyTrainingRun:
 
 @final
 class _Watcher:
-    """Carries what the training thread reports to the event loop, and a wish to stop the other way."""
+    """Carries what the training thread reports to the event loop."""
 
     def __init__(self, training: Stage, loop: asyncio.AbstractEventLoop) -> None:
         self._training, self._loop = training, loop
-        self._stopped = threading.Event()
         self._total = 0
         self._found = "no look at held-out theorems yet"
         self._reported_s = -math.inf
 
-    def stop(self) -> None:
-        """End the training at its next step."""
-        self._stopped.set()
-
     def notify(self, event: TrainingEvent) -> None:
         """Called in the thread that trains."""
-        if self._stopped.is_set():
-            raise asyncio.CancelledError
+        check_wanted()  # a thread cannot be cancelled: it ends by itself, between two steps
         match event:
             case TrainingStarted(step=step, max_steps=max_steps):
                 self._total = max_steps

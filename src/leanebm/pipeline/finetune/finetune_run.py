@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import attrs
 from filelock import FileLock, Timeout
 
 from leanebm._extras import extra_needed
+from leanebm._in_thread import check_wanted, in_thread
 from leanebm._shown import named_repr
 from leanebm.errors import ConfigError
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
@@ -123,13 +123,17 @@ class FinetuneRun:
         return Tuner(self._config, lessons, self._folder, settings)
 
     async def _train(self, tuner: Tuner, training: Stage) -> None:
-        watcher = _Watcher(training, asyncio.get_running_loop(), tuner.steps)
-        working = asyncio.ensure_future(asyncio.to_thread(tuner.train, watcher.notify))
-        try:
-            await asyncio.shield(working)
-        finally:
-            watcher.stop()  # a thread cannot be cancelled: it ends by itself, between two steps
-            await asyncio.wait((working,))
+        loop = asyncio.get_running_loop()
+
+        def notify(progress: Progress) -> None:
+            """Called in the thread that trains, after each step."""
+            if not progress.is_finished:
+                check_wanted()
+            found = f"held-out loss {progress.looks[-1].validation.loss:.3f}" if progress.looks else ""
+            report = functools.partial(training.progressed, done=progress.step, total=tuner.steps, counts=found)
+            loop.call_soon_threadsafe(report)
+
+        await in_thread(functools.partial(tuner.train, notify), to_its_end=True)
 
     def _report(self, lessons: Lessons, tuner: Tuner) -> FinetuneReport:
         progress = tuner.progress
@@ -170,27 +174,6 @@ class FinetuneRun:
                 yield
         except Timeout as error:
             raise ConfigError(f"another process is fine-tuning into {self._folder}; wait for it, or stop it") from error
-
-
-@final
-class _Watcher:
-    """Carries what the training thread reports to the event loop, and a wish to stop the other way."""
-
-    def __init__(self, training: Stage, loop: asyncio.AbstractEventLoop, total: int) -> None:
-        self._training, self._loop, self._total = training, loop, total
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """End the training at its next step."""
-        self._stopped.set()
-
-    def notify(self, progress: Progress) -> None:
-        """Called in the thread that trains, after each step."""
-        if self._stopped.is_set() and not progress.is_finished:
-            raise asyncio.CancelledError
-        found = f"held-out loss {progress.looks[-1].validation.loss:.3f}" if progress.looks else ""
-        report = functools.partial(self._training.progressed, done=progress.step, total=self._total, counts=found)
-        self._loop.call_soon_threadsafe(report)
 
 
 def _digest(lessons: Lessons) -> str:

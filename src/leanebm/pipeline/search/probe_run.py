@@ -60,14 +60,7 @@ async def probe(
         One result per theorem, in the same order. A theorem that does not elaborate, or on which Lean
         broke, has ``error`` set; the others go on.
     """
-    results: dict[int, ProbeResult] = {}
-
-    async def probe_one(numbered: tuple[int, Theorem]) -> None:
-        number, theorem = numbered
-        results[number] = await _probe_one(theorem, environment, tactics)
-
-    await for_each(list(enumerate(theorems)), probe_one, concurrency=concurrency)
-    return tuple(results[number] for number in range(len(theorems)))
+    return await for_each(theorems, lambda each: _probe_one(each, environment, tactics), concurrency=concurrency)
 
 
 @final
