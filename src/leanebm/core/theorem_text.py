@@ -16,30 +16,6 @@ import attrs
 
 from leanebm._shown import listed, shown
 
-__all__ = [
-    "ERASURE_LINE",
-    "HEADER_LINE",
-    "IN_MUTUAL_BLOCK",
-    "STATES_NOTHING",
-    "LeanCommand",
-    "TheoremText",
-    "command_word",
-    "endings",
-    "imported_modules",
-    "is_covered",
-    "is_in_mutual_block",
-    "lean_commands",
-    "mentioned",
-    "never_before_a_theorem",
-    "normalized",
-    "split_binders",
-    "split_theorem",
-    "theorem_of_command",
-    "with_line_feeds",
-    "with_theorems_for_lemmas",
-    "without_comments",
-]
-
 _WORD: Final = r"(?:«[^»\n]*»|[^\W\d][\w'!?]*)(?:\.(?:«[^»\n]*»|[^\W\d][\w'!?]*))*"
 
 _TOKEN: Final = re.compile(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -62,7 +62,6 @@ __all__ = [
     "lean_version",
     "loaded_modules",
     "module_of",
-    "options_set",
     "printed_type",
     "proof_certify",
     "scope_lines",
@@ -125,11 +124,6 @@ class StartRequest(Protocol):
 def stat() -> Request[None]:
     """Ask for next to nothing: a worker that answers is alive."""
     return _acknowledged("stat", {})
-
-
-def options_set(options: Mapping[str, object]) -> Request[None]:
-    """Change a worker's options."""
-    return _acknowledged("options.set", options)
 
 
 def goal_start(
