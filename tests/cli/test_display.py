@@ -95,5 +95,7 @@ def test_the_live_region_says_how_far_a_stage_is(progress: Callable[..., None], 
 
 
 def test_the_display_suits_the_console() -> None:
-    assert isinstance(open_display(Console(file=io.StringIO(), force_terminal=True)), LiveDisplay)
-    assert isinstance(open_display(Console(file=io.StringIO())), PlainDisplay)
+    with open_display(Console(file=io.StringIO(), force_terminal=True)) as display:
+        assert isinstance(display, LiveDisplay)
+    with open_display(Console(file=io.StringIO())) as display:
+        assert isinstance(display, PlainDisplay)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, Self, final
+from typing import Self, final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from leanebm.cli._console import ClearConsole
-from leanebm.pipeline import PipelineEvent, StageFinished, StageProgressed, StageStarted
+from leanebm.pipeline import Observer, PipelineEvent, StageFinished, StageProgressed, StageStarted
 
 _NOTEWORTHY_S = 0.5
 """Stages shorter than this are not worth a line."""
@@ -23,24 +24,10 @@ _EVERY_S = 30.0
 """How often a log is told how far a stage is."""
 
 
-class Display(Protocol):
-    """An observer with a region of the screen to give back."""
-
-    def notify(self, event: PipelineEvent) -> None:
-        """Show ``event``."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-def open_display(console: Console | None = None) -> Display:
+def open_display(console: Console | None = None) -> AbstractContextManager[Observer]:
     """The display that suits ``console``: by default standard error, so that standard output holds results only."""
     console = ClearConsole(stderr=True) if console is None else console
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+    return LiveDisplay(console) if console.is_terminal else nullcontext(PlainDisplay(console))
 
 
 @final
@@ -52,14 +39,6 @@ class PlainDisplay:
         self._clock = clock
         self._step = ""
         self._started_s = self._last_line_s = clock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing to give back."""
 
     def notify(self, event: PipelineEvent) -> None:
         """Print ``event``, if a reader of the whole log would want to know."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from leanebm._shown import counted, one_line
+from leanebm.cli._report import print_counts, print_some
 from leanebm.core import Evidence, TacticFate
 from leanebm.data import ReplayOutcome
 from leanebm.pipeline import AUDIT_FACTOR, ContrastiveFolder, ContrastiveReport, NegativeAudit
@@ -39,10 +37,6 @@ _FATES = (
     (TacticFate.SURPLUS, "not looked at: the step had negatives enough"),
 )
 
-_LISTED = 10
-
-Word = TypeVar("Word", ReplayOutcome, TacticFate)
-
 
 def print_contrastive_report(console: Console, report: ContrastiveReport, *, folder: Path) -> None:
     """Print how many groups and negatives there are, what was dropped, and how far labels can be trusted."""
@@ -54,34 +48,18 @@ def print_contrastive_report(console: Console, report: ContrastiveReport, *, fol
             style="bold",
         )
     )
-    _print_counts(console, f"of {report.proofs} replayed proofs", report.outcomes, _OUTCOMES)
-    _print_failures(console, report)
-    _print_counts(console, f"of {sum(report.fates.values())} tactics proposed beside them", report.fates, _FATES)
+    console.print(Text(f"of {report.proofs} replayed proofs"))
+    print_counts(console, report.outcomes, _OUTCOMES)
+    failures = [f"{name}: {one_line(reason, 160)}" for name, reason in report.failures.items()]
+    print_some(console, failures, rest=" in the report")
+    console.print(Text(f"of {sum(report.fates.values())} tactics proposed beside them"))
+    print_counts(console, report.fates, _FATES)
     for line in _trust_lines(report):
         console.print(Text(line), soft_wrap=True)
     if report.audit is not None:
         console.print(Text(_audit_line(report.audit)), soft_wrap=True)
     console.print(Text(f"groups: {ContrastiveFolder(folder).groups}"), soft_wrap=True)
     console.print(Text(f"report: {ContrastiveFolder(folder).report}"), soft_wrap=True)
-
-
-def _print_counts(
-    console: Console, title: str, counts: Mapping[Word, int], meanings: Sequence[tuple[Word, str]]
-) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    for word, meaning in meanings:
-        if counts.get(word):
-            table.add_row(str(counts[word]), Text(word.value, style="bold"), Text(meaning, style="dim"))
-    console.print(Text(title))
-    console.print(table)
-
-
-def _print_failures(console: Console, report: ContrastiveReport) -> None:
-    for name, reason in list(report.failures.items())[:_LISTED]:
-        console.print(Text(f"  {name}: {one_line(reason, 160)}"), soft_wrap=True)
-    if len(report.failures) > _LISTED:
-        console.print(Text(f"  … and {len(report.failures) - _LISTED} more in the report"))
 
 
 def _trust_lines(report: ContrastiveReport) -> list[str]:

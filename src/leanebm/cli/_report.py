@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +22,8 @@ from leanebm.trajectory import Cost
 if TYPE_CHECKING:
     from leanebm.pipeline import RunSummary
     from leanebm.trajectory import TheoremRecord
+
+W = TypeVar("W", bound=StrEnum)
 
 _ENDINGS = (
     (SearchOutcome.PROVED, "certified by Lean's kernel in a process that ran no search"),
@@ -37,17 +41,12 @@ def print_summary(
 ) -> None:
     """Print how many theorems ended how, what it cost, and where the proofs are."""
     totals = summary.totals
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    for outcome, meaning in _ENDINGS:
-        ended = summary.ended(outcome)
-        if ended or outcome is SearchOutcome.PROVED:
-            table.add_row(str(len(ended)), Text(outcome.value, style="bold"), Text(meaning, style="dim"))
     console.print()
     console.print(Text(f"{totals.proved} of {totals.attempted} theorems proved and certified", style="bold"))
-    console.print(table)
+    counts = {outcome: len(summary.ended(outcome)) for outcome, _ in _ENDINGS}
+    print_counts(console, counts, _ENDINGS, always=(SearchOutcome.PROVED,))
     for outcome in (SearchOutcome.INFRASTRUCTURE, SearchOutcome.REJECTED):
-        _print_reasons(console, summary.ended(outcome))
+        print_some(console, [f"{record.theorem.name}: {_reason(record)}" for record in summary.ended(outcome)])
     console.print(
         Text(
             f"{counted(totals.nodes, 'node')}, {counted(totals.expansions, 'expansion')}, "
@@ -77,6 +76,26 @@ def print_summary(
         console.print(Text(f"search trees: {summary.path}"), soft_wrap=True)
 
 
+def print_counts(
+    console: Console, counts: Mapping[W, int], meanings: Sequence[tuple[W, str]], *, always: Sequence[W] = ()
+) -> None:
+    """Print how many there are of each word that there is any of, with what it means."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    for word, meaning in meanings:
+        if counts.get(word) or word in always:
+            table.add_row(str(counts[word]), Text(word.value, style="bold"), Text(meaning, style="dim"))
+    console.print(table)
+
+
+def print_some(console: Console, lines: Sequence[str], *, rest: str = "") -> None:
+    """Print the first few of ``lines``, and how many more there are; ``rest`` says where."""
+    for line in lines[:_LISTED]:
+        console.print(Text(f"  {line}"), soft_wrap=True)
+    if len(lines) > _LISTED:
+        console.print(Text(f"  … and {len(lines) - _LISTED} more{rest}"))
+
+
 def _print_curve(console: Console, summary: RunSummary, cost: Cost) -> None:
     """How many theorems smaller budgets would have proved, and how deep the proofs are."""
     lengths = summary.proof_lengths
@@ -101,13 +120,6 @@ def _print_families(console: Console, summary: RunSummary) -> None:
     for family, curve in families.items():
         table.add_row(family, str(len(curve.spent)), *(str(curve.proved_within(budget)) for budget in summary.budgets))
     console.print(table)
-
-
-def _print_reasons(console: Console, records: tuple[TheoremRecord, ...]) -> None:
-    for record in records[:_LISTED]:
-        console.print(Text(f"  {record.theorem.name}: {_reason(record)}"), soft_wrap=True)
-    if len(records) > _LISTED:
-        console.print(Text(f"  … and {len(records) - _LISTED} more"))
 
 
 def _reason(record: TheoremRecord) -> str:

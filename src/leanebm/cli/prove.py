@@ -71,22 +71,18 @@ def prove(
         raise click.exceptions.Exit(NOT_PROVED)
 
 
+_OF_CERTIFICATE = (
+    "tactics", "axioms", "constants", "trusted_constants", "fingerprint", "lean_version", "backend", "vouched_for_by",
+    "source",
+)  # fmt: skip
+
+
 def _as_json(attempt: ProofAttempt, file: Path | None) -> dict[str, Any]:
     certificate = attempt.certificate
     found: dict[str, Any] = {}
     if certificate is not None:
-        found = {
-            "tactics": certificate.tactics,
-            "axioms": certificate.axioms,
-            "constants": certificate.constants,
-            "trusted_constants": certificate.trusted_constants,
-            "fingerprint": certificate.fingerprint,
-            "lean_version": certificate.lean_version,
-            "backend": certificate.backend,
-            "vouched_for_by": certificate.vouched_for_by,
-            "source": certificate.source,
-            "file": None if file is None else str(file),
-        }
+        found = {name: getattr(certificate, name) for name in _OF_CERTIFICATE}
+        found["file"] = None if file is None else str(file)
     return {
         "name": attempt.theorem.name,
         "statement": attempt.theorem.display,

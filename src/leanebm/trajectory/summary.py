@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 
 from leanebm.core import SearchOutcome
 from leanebm.trajectory.record import TheoremRecord
+
+_COSTS: Final = (
+    "nodes", "expansions", "tactic_calls",
+    "wall_s", "policy_s", "policy_wait_s", "lean_s", "score_s", "certify_s",
+)  # fmt: skip
+"""Figures of a search that add up."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,13 +85,5 @@ def summary_of(records: Sequence[TheoremRecord]) -> TrajectorySummary:
         exhausted=outcomes[SearchOutcome.EXHAUSTED],
         budget_spent=outcomes[SearchOutcome.BUDGET_SPENT],
         rejections=sum(len(record.rejections) for record in records),
-        nodes=sum(record.nodes for record in records),
-        expansions=sum(record.expansions for record in records),
-        tactic_calls=sum(record.tactic_calls for record in records),
-        wall_s=sum(record.wall_s for record in records),
-        policy_s=sum(record.policy_s for record in records),
-        policy_wait_s=sum(record.policy_wait_s for record in records),
-        lean_s=sum(record.lean_s for record in records),
-        score_s=sum(record.score_s for record in records),
-        certify_s=sum(record.certify_s for record in records),
+        **{name: sum(getattr(record, name) for record in records) for name in _COSTS},
     )
