@@ -15,7 +15,7 @@ from leanebm.energy.training import (
     EnergyTrainerConfig,
     PlantedConfig,
     SamplerConfig,
-    StepLogged,
+    StepMade,
     TrainingEvent,
     TrainingObserver,
     TrainingResult,
@@ -28,7 +28,7 @@ class Announcer:
     """Writes the number of each logged step."""
 
     def notify(self, event: TrainingEvent) -> None:
-        if isinstance(event, StepLogged):
+        if isinstance(event, StepMade):
             sys.stdout.write(f"{event.step}\n")
             sys.stdout.flush()
 

@@ -15,12 +15,10 @@ from leanebm.energy.training.controls import PlantedConfig, PlantedData, planted
 from leanebm.energy.training.evaluation import SiblingEnergies, state_energies
 from leanebm.energy.training.metrics_log import (
     METRIC_COLUMNS,
-    StepLogged,
     StepMade,
     TrainingEvent,
     TrainingObserver,
     TrainingStarted,
-    TrainingStopped,
     ValidationMeasured,
 )
 from leanebm.energy.training.result import TrainingResult
@@ -47,7 +45,6 @@ __all__ = [
     "SiblingEnergies",
     "SideSummary",
     "SplitSummary",
-    "StepLogged",
     "StepMade",
     "TheoremPaths",
     "TidyGroups",
@@ -55,7 +52,6 @@ __all__ = [
     "TrainingObserver",
     "TrainingResult",
     "TrainingStarted",
-    "TrainingStopped",
     "ValidationMeasured",
     "hold_apart",
     "planted_groups",

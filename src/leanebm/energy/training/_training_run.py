@@ -27,12 +27,10 @@ from leanebm.energy.training.controls import shuffle_roles
 from leanebm.energy.training.evaluation import SiblingEnergies, state_energies, value_of
 from leanebm.energy.training.metrics_log import (
     MetricsLog,
-    StepLogged,
     StepMade,
     TrainingEvent,
     TrainingObserver,
     TrainingStarted,
-    TrainingStopped,
     ValidationMeasured,
 )
 from leanebm.energy.training.result import TrainingResult
@@ -90,10 +88,9 @@ class TrainingRun:
         """Make all steps that are still to be made, and say what came out."""
         self._begin()
         with MetricsLog(self._folder, keep_to=self._step) as log:
-            self._tell(TrainingStarted(folder=self._folder, step=self._step, max_steps=self._max_steps))
+            self._tell(TrainingStarted(step=self._step, max_steps=self._max_steps))
             while not self._is_over:
                 self._advance(log)
-        self._tell(TrainingStopped(step=self._step, stopped_early=self._has_stalled))
         return self._result()
 
     # --- beginning and going on -----------------------------------------------------------------
@@ -166,7 +163,6 @@ class TrainingRun:
             self._evaluate(log, figures)
         else:
             log.add(self._step, figures)
-        self._tell(StepLogged(step=self._step, metrics=figures))
 
     def _step_figures(self, outcome: StepOutcome, learning_rate: float) -> dict[str, float]:
         figures = {
@@ -245,7 +241,6 @@ class TrainingRun:
             stopped_early=self._has_stalled,
             pairwise=SiblingEnergies.of(validation, energies).pairwise(),
             twin_pairwise=twin_pairwise,
-            energies=dict(zip(validation.texts, energies.tolist(), strict=True)),
             elapsed_s=time.perf_counter() - self._started_s,
         )
 

@@ -74,11 +74,6 @@ class MetricsLog:
         """Close the curves; the tables are as :meth:`save` left them."""
         self._curves.close()
 
-    @property
-    def rows(self) -> tuple[Mapping[str, float], ...]:
-        """One mapping per logged step; ``step`` is one of its keys."""
-        return tuple(self._rows)
-
     def add(self, step: int, figures: Mapping[str, float]) -> None:
         """Log the figures of a step, and let those who watch see them."""
         self._rows.append({"step": step, **figures})
@@ -118,7 +113,6 @@ def _read(path: Path, keep_to: int) -> list[dict[str, float]]:
 class TrainingStarted:
     """Everything is ready; the next step is the first one made now."""
 
-    folder: Path = attrs.field(converter=Path)
     step: int
     """Steps that an earlier, interrupted run has made; 0 for a fresh one."""
 
@@ -133,17 +127,6 @@ class StepMade:
 
 
 @attrs.frozen(kw_only=True)
-class StepLogged:
-    """A step was made whose figures are logged."""
-
-    step: int
-    metrics: Mapping[str, float]
-    """By the names in :data:`~leanebm.energy.training.METRIC_COLUMNS`."""
-
-    __repr__ = fitting_repr
-
-
-@attrs.frozen(kw_only=True)
 class ValidationMeasured:
     """The head was measured on validation, and all of the run up to here is on the disk."""
 
@@ -155,16 +138,7 @@ class ValidationMeasured:
     __repr__ = fitting_repr
 
 
-@attrs.frozen(kw_only=True)
-class TrainingStopped:
-    """No further step will be made."""
-
-    step: int
-    stopped_early: bool
-    """Whether validation had stopped to improve."""
-
-
-TrainingEvent = TrainingStarted | StepMade | StepLogged | ValidationMeasured | TrainingStopped
+TrainingEvent = TrainingStarted | StepMade | ValidationMeasured
 """Closed union: match it exhaustively."""
 
 

@@ -38,9 +38,6 @@ class TrainingResult:
     twin_pairwise: Estimate | None
     """The shuffled twin's after the last step, on its own roles; 0.50 is honest. ``None`` without a twin."""
 
-    energies: Mapping[str, float]
-    """What the best head says of every validation state, by text."""
-
     elapsed_s: float
     """Seconds that this call took; what an interrupted one took before is not in it."""
 
