@@ -15,22 +15,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import attrs
-import cattrs
 import safetensors
 import safetensors.torch
 import torch
-from cattrs.errors import ForbiddenExtraKeysError
-from cattrs.v import format_exception, transform_error
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from leanebm._shown import fitting_repr, reason, sentence, shown, shown_json
+from leanebm._shown import fitting_repr, reason, shown, shown_json
+from leanebm._strict import mistakes_in, parse_json, strict_converter
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import (
     CHECKPOINT_SCHEMA_VERSION,
@@ -78,7 +76,7 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
     Raises:
         ValueError: it is something else; the message says what is wrong, and where.
     """
-    document = _object(json.loads(text, parse_constant=_refuse_constant))
+    document = _object(parse_json(text))
     version = document.get("schema_version")
     if version != CHECKPOINT_SCHEMA_VERSION:
         raise ValueError(
@@ -104,44 +102,15 @@ def _object(value: object) -> dict[str, Any]:
     return value
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is not JSON")
-
-
-# --- the strict converter: no unknown key, no "5" for 5, every mistake with its path -------------
 def _structure(value: object, kind: type[_T], path: str) -> _T:
     try:
         return _CONVERTER.structure(value, kind)
     except Exception as error:
-        raise ValueError("; ".join(transform_error(error, path=path, format_exception=_describe))) from error
+        raise ValueError("; ".join(mistakes_in(error, path))) from error
 
 
-def _describe(error: BaseException, kind: type | None) -> str:
-    if isinstance(error, ValueError | TypeError) and not isinstance(error, ForbiddenExtraKeysError):
-        return sentence(error)
-    return format_exception(error, kind)
-
-
-def _scalar(wanted: type) -> Callable[[object, object], Any]:
-    def structure(value: object, _: object) -> Any:
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise TypeError(f"must be {wanted.__name__}, not {shown_json(value)}")
-        return value
-
-    return structure
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    for kind in (bool, float, int, str):
-        converter.register_structure_hook(kind, _scalar(kind))
-    converter.register_structure_hook_func(lambda kind: kind == JsonScalar, lambda value, _: value)
-    return converter
-
-
-_CONVERTER: Final = _converter()
+_CONVERTER: Final = strict_converter()
+_CONVERTER.register_structure_hook_func(lambda kind: kind == JsonScalar, lambda value, _: value)
 
 
 HEADER_NAME: Final = "head.json"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
-import cattrs
 from aiohttp import web
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
-from cattrs.v import format_exception, transform_error
+from cattrs.errors import ClassValidationError
 
-from leanebm._shown import sentence, shown_json
+from leanebm._shown import shown_json
+from leanebm._strict import mistakes_in, parse_json, strict_converter
 from leanebm.errors import PolicyBadRequest
 from leanebm.serve.backends import Prompt, SamplingParams
 
@@ -88,16 +85,12 @@ def parse_object(body: bytes) -> dict[str, Any]:
         PolicyBadRequest: it is something else.
     """
     try:
-        value = json.loads(body or b"{}", parse_constant=_refuse_constant)
+        value = parse_json(body or b"{}")
     except (ValueError, RecursionError) as exc:
         raise PolicyBadRequest(f"the body is not JSON: {exc}") from exc
     if not isinstance(value, dict):
         raise PolicyBadRequest(f"the body must be a JSON object, not {type(value).__name__}")
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 def parse_generate(body: Mapping[str, Any], *, max_prompts: int, max_completions: int) -> GenerateRequest:
@@ -204,29 +197,8 @@ def _sampling_params(raw: object) -> SamplingParams:
     try:
         return _CONVERTER.structure(given, SamplingParams)
     except ClassValidationError as error:
-        problems = transform_error(error, path="sampling_params", format_exception=_describe)
+        problems = mistakes_in(error, "sampling_params")
         raise PolicyBadRequest("; ".join(problems)[:_LONGEST_REFUSAL]) from error
 
 
-def _describe(error: BaseException, kind: type | None) -> str:
-    """What is wrong in words, where cattrs alone would only say that something is."""
-    if isinstance(error, ValueError | TypeError) and not isinstance(error, ForbiddenExtraKeysError):
-        return sentence(error)
-    return format_exception(error, kind)
-
-
-def _strictly(wanted: type) -> Any:
-    def structure(value: object, _: object) -> Any:
-        accepted = (int, float) if wanted is float else (wanted,)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-            raise TypeError(f"must be {wanted.__name__}, not {shown_json(value)}")
-        if isinstance(value, int | float) and wanted is float and not abs(value) <= sys.float_info.max:
-            raise ValueError(f"must be a finite number, not {shown_json(value)}")
-        return wanted(value)
-
-    return structure
-
-
-_CONVERTER: Final = cattrs.Converter(forbid_extra_keys=True)
-for _type in (bool, float, int, str):
-    _CONVERTER.register_structure_hook(_type, _strictly(_type))
+_CONVERTER: Final = strict_converter()

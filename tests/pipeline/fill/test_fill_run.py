@@ -180,7 +180,7 @@ async def test_a_place_that_cannot_be_written_is_told_before_the_search(
     path = tmp_path / "a.lean"
     path.write_text("theorem a : 1 := by sorry\n")
 
-    with pytest.raises(ConfigError, match="cannot write"):
+    with pytest.raises(ConfigError, match=r"cannot be written to: .* is not a folder"):
         await FillRun(config, path, output=path / "b.lean", opening=never).run()
 
 

@@ -21,7 +21,7 @@ from leanebm.pipeline.fill.in_place import InPlaceCertifier, disturbed, own_and_
 from leanebm.pipeline.fill.lean_file import Edit, LeanFile, edited_source, shifted
 from leanebm.pipeline.search.proof_run import for_one_proof
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.storage import write_atomically
+from leanebm.storage import refuse_unwritable, write_atomically
 
 _IN_NO_THEOREM = "it stands in no theorem"
 
@@ -74,8 +74,7 @@ class FillRun:
         file = LeanFile.read(self._path)
         if not self._in_place and self._output.exists():
             raise ConfigError(f"{self._output} already exists: move it away, or name another file with --output")
-        if (objection := _objection_to_output(self._output)) is not None:
-            raise ConfigError(f"cannot write {self._output}: {objection}")
+        refuse_unwritable(self._output)
         config = attrs.evolve(self._config, lean=self._config.lean.over(file.imports))
         async with self._opening(config, self._observer) as bench:
             if bench.files is None:
@@ -98,14 +97,6 @@ class FillRun:
             output.chmod(mode)
         except OSError as error:
             raise ConfigError(f"cannot write {self._output}: {reason(error)}") from error
-
-
-def _objection_to_output(path: Path) -> str | None:
-    """Why nothing can be written there, as far as can be told before a search."""
-    folder = path.resolve().parent
-    while not folder.exists():
-        folder = folder.parent
-    return None if folder.is_dir() and os.access(folder, os.W_OK) else f"{folder} cannot be written"
 
 
 @attrs.define(eq=False)
