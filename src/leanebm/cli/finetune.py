@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +13,8 @@ from leanebm._extras import extra_needed
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, shared_addresses
-from leanebm.cli._running import INTERRUPTED, Interrupted, name_options, run_to_end
-from leanebm.cli._sections import output_option
+from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
+from leanebm.cli._sections import decorated, output_option
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,12 +67,6 @@ _OPTION_OF: Final = {
 """What a person gave for a setting that a folder keeps."""
 
 
-def _with_options(command: Any) -> Any:
-    for name, settings in reversed(_OPTIONS):
-        command = click.option(name, **settings)(command)
-    return command
-
-
 @click.command()
 @click.argument("runs", metavar="[RUN...]", nargs=-1, type=RUN)
 @click.option("--model", required=True, metavar="PATH", help="Folder of a Hugging Face causal language model.")
@@ -82,7 +77,7 @@ def _with_options(command: Any) -> Any:
     metavar="FILE",
     help="A file that export wrote; repeatable.",
 )
-@output_option("Where the adapter or the model, and the report go.")  # fmt: skip
+@output_option("Where the adapter or the model, and the report go.")
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
               help="Write the model with the adapter added into it, too.")  # fmt: skip
 @click.option("--load-into", multiple=True, callback=shared_addresses, metavar="URL",
@@ -91,7 +86,7 @@ def _with_options(command: Any) -> Any:
 @click.option(
     "--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key that this server asks for."
 )
-@_with_options
+@partial(decorated, options=[click.option(name, **settings) for name, settings in _OPTIONS])
 def finetune(
     *,
     model: str,
@@ -124,12 +119,9 @@ def finetune(
     sources = FinetuneSources(trajectories=runs, pairs=pairs)
     config = _config({**settings, "model": model})
     name_options(_OPTION_OF)
-    try:
-        with open_display() as display:
-            report = run_to_end(FinetuneRun(config, sources, output, observer=display).run())
-    except Interrupted:
-        echo(f"\nStopped. Kept in {output}; the same command goes on.", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    stopped = f"\nStopped. Kept in {output}; the same command goes on."
+    with saying_when_stopped(lambda: stopped), open_display() as display:
+        report = run_to_end(FinetuneRun(config, sources, output, observer=display).run())
     _print(report, output)
     if merge is not None:
         merge_adapter(model, report.adapter, merge, trust_remote_code=config.trust_remote_code)

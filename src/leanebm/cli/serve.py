@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,12 +11,11 @@ from leanebm._shown import reason, sentence
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
+from leanebm.cli._sections import decorated
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from leanebm.serve import Backend, ServeConfig
-
-_C = TypeVar("_C", bound=Callable[..., Any])
 
 _MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("--model", {"metavar": "PATH", "help": "Folder of a Hugging Face causal language model; needed with hf."}),
@@ -34,13 +33,7 @@ _MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ),
     ("--trust-remote-code", {"is_flag": True, "default": None, "help": "Let Python code in the model's folder run."}),
 )
-
-
-def _model_options(command: _C) -> _C:
-    """Add the options that only a model has; those left out stay at their defaults."""
-    for name, settings in reversed(_MODEL_OPTIONS):
-        command = click.option(name, **settings)(command)
-    return command
+"""What only a model has; those left out stay at their defaults."""
 
 
 @click.command()
@@ -71,7 +64,7 @@ def _model_options(command: _C) -> _C:
 @click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of sampling.  [default: 0 with template, a fresh one with hf]"
 )
-@_model_options
+@partial(decorated, options=[click.option(name, **settings) for name, settings in _MODEL_OPTIONS])
 def serve(
     *,
     backend: str,
