@@ -7,7 +7,9 @@ All blocks share one folder, as a reader's do: what README's lines left in ``run
 read it. A ``sh`` block is one script, a ``console`` block the lines after ``$``, a ``python`` block a file of its
 own, and a ``toml`` block settings that ``leanebm search --config`` must take. The ``python`` blocks of
 docs/notebooks.md are the cells of one notebook. A block behind
-``<!-- not run: REASON -->`` is left out, and the output says so.
+``<!-- not run: REASON -->`` is left out, and the output says so. One behind
+``<!-- run with: OLD => NEW; OLD => NEW -->`` is run with these replacements, which must all apply: the same
+commands and options, with less to do.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ NOTEBOOK = "docs/notebooks.md"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
 _NOT_RUN = re.compile(r"^<!-- not run: (?P<reason>.+) -->$")
+_RUN_WITH = re.compile(r"^<!-- run with: (?P<replacements>.+) -->$")
 
 
 class Block(NamedTuple):
@@ -43,24 +46,42 @@ class Block(NamedTuple):
     not_run: str = ""
     """Why it cannot be run here; empty if it can."""
 
+    run_with: str = ""
+    """What is replaced in it before it is run."""
+
+    @property
+    def smaller(self) -> Block:
+        """The same with less to do, if the page says how.
+
+        Raises:
+            SystemExit: there is nothing in it to replace.
+        """
+        text = self.text
+        for replacement in filter(None, self.run_with.split("; ")):
+            old, _, new = replacement.partition(" => ")
+            if not new or old not in text:
+                raise SystemExit(f"{self.page}:{self.line}: {replacement!r} replaces nothing in this block")
+            text = text.replace(old, new)
+        return self._replace(text=text)
+
 
 def blocks_of(page: str, text: str) -> Iterator[Block]:
     """The blocks of ``text`` that a reader would type, in order."""
-    language, start, body, reason = "", 0, [""], ""
+    language, start, body, reason, run_with = "", 0, [""], "", ""
     for number, line in enumerate(text.splitlines(), start=1):
         fence = _FENCE.match(line)
         if language:
             if line == "```":
                 if language in RUNNABLE:
-                    yield Block(page, start, language, "\n".join(body), reason)
-                language, reason = "", ""
+                    yield Block(page, start, language, "\n".join(body), reason, run_with)
+                language, reason, run_with = "", "", ""
             else:
                 body.append(line)
         elif line.startswith("```"):
             language, start, body = fence["language"] if fence else "other", number, []
         elif line.strip():
-            marked = _NOT_RUN.match(line)
-            reason = marked["reason"] if marked else ""
+            reason = marked["reason"] if (marked := _NOT_RUN.match(line)) else ""
+            run_with = marked["replacements"] if (marked := _RUN_WITH.match(line)) else ""
 
 
 def as_notebook(blocks: list[Block]) -> Block:
@@ -127,14 +148,14 @@ def main() -> int:
     spent_s: dict[str, float] = {}
     for block in blocks:
         reason = block.not_run or ("it is run elsewhere" if block.text.strip() in options.skip else "")
-        print(
-            f"\n=== {block.page}:{block.line} ({block.language}){f': not run: {reason}' if reason else ''}", flush=True
-        )
+        note = f": not run: {reason}" if reason else f": run with {block.run_with}" if block.run_with else ""
+        print(f"\n=== {block.page}:{block.line} ({block.language}){note}", flush=True)
         if reason:
             continue
-        print(block.text, flush=True)
+        smaller = block.smaller
+        print(smaller.text, flush=True)
         started_s = time.monotonic()
-        done = subprocess.run(command_of(block, scratch), cwd=tree, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command_of(smaller, scratch), cwd=tree, stdin=subprocess.DEVNULL, check=False)
         place = f"{block.page}:{block.line}"
         spent_s[place] = time.monotonic() - started_s
         print(f"--- status {done.returncode} after {spent_s[place]:.0f} s", flush=True)
