@@ -19,6 +19,7 @@ from leanebm._shown import (
     reason,
     shown,
     shown_json,
+    writer,
 )
 
 
@@ -124,3 +125,9 @@ def test_a_place_is_told_by_line_only_where_there_are_several() -> None:
     assert around("1 = 1\n2 = (2", 10) == "line 2, column 5, in '2 = (2'"
     assert around("1 =", 3) == "column 4, in '1 ='"
     assert around("a" * 60 + "(" + "b" * 60, 60) == f"column 61, in '{'a' * 20}({'b' * 19}'"
+
+
+@pytest.mark.parametrize("version", [None, 1, [], "", "the one of Tuesday", "1\x1b[2J", "1" * 1000, "1.0\n"])
+def test_who_wrote_a_file_is_named_where_the_file_says_so(version: object) -> None:
+    assert writer("0.3.0rc1") == "leanebm 0.3.0rc1, which wrote it"
+    assert "does not say" in writer(version)

@@ -98,6 +98,13 @@ def hint(word: object, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def writer(version: object) -> str:
+    """``leanebm 0.1.0, which wrote it``: by what a file says, if it says that."""
+    if isinstance(version, str) and re.fullmatch(r"\d[\w.+!-]{0,40}", version, re.ASCII):
+        return f"leanebm {version}, which wrote it"
+    return "the leanebm that wrote it (the file does not say which one did)"
+
+
 def how_many(items: Sized) -> str:
     """``<12>``: what a repr shows of something that would fill the screen."""
     return f"<{len(items)}>"

@@ -76,6 +76,26 @@ def test_each_option_reaches_its_setting(arguments: list[str], reach: Any, expec
     assert reach(parsed(*arguments)) == expected
 
 
+@pytest.mark.parametrize(
+    ("arguments", "noted"),
+    [
+        (["--whole-proofs"], "note: --whole-proofs changes nothing: the policy is the symbolic one"),
+        (["--encoder", "sglang_encode"], "note: --encoder changes nothing: nothing asks for embeddings"),
+        (["--whole-proofs", "--server-url", "http://h:1"], ""),
+        ([], ""),
+    ],
+)
+def test_an_option_that_changes_nothing_is_told_of(arguments: list[str], noted: str) -> None:
+    @click.command()
+    @run_options(many=True)
+    def command(*, config: RunConfig) -> None:
+        assert isinstance(config, RunConfig)
+
+    stderr = CliRunner().invoke(command, arguments, catch_exceptions=False).stderr
+    assert stderr.startswith(noted)
+    assert bool(stderr) is bool(noted)
+
+
 def test_a_file_of_addresses_stands_alone() -> None:
     @click.command()
     @run_options(many=True)

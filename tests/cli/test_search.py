@@ -252,6 +252,8 @@ def test_workers_share_a_folder_by_the_same_command(leanebm_command: Leanebm, th
     ("given", "why"),
     [
         (["--shard", "1/2"], "add --engine shards"),
+        (["--lease-s", "9"], "take over from one another: add --engine shards or ray"),
+        (["--lease-s", "9", "--engine", "shards", "--shard", "1/2"], "take over from one another"),
         (["--engine", "shards", "--shard", "3/2"], "there is no share 3 of 2"),
         (["--engine", "shards", "--record", "tape.jsonl"], "a recording is of one process"),
         (["--ray-address", "local"], "--ray-address is for --engine ray"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ def test_other_columns_another_version_and_no_rows_are_refused(tmp_path: Path) -
         read_library_file(file_of(path, [{"name": "x"}], pa.schema([("name", pa.string())])))
     with pytest.raises(ConfigError, match="schema version 99"):
         read_library_file(file_of(path, [row()], _SCHEMA.with_metadata({"leanebm.library_schema_version": "99"})))
+    write_library_file(path, [LibraryTheorem(name="x", statement="True", module="Init.Core", fingerprint="1")])
+    told = {**pq.read_schema(path).metadata, b"leanebm.library_schema_version": b"99"}
+    with pytest.raises(ConfigError, match=rf"read it with leanebm {version('leanebm')}, which wrote it"):
+        read_library_file(file_of(path, [row()], _SCHEMA.with_metadata(told)))
     with pytest.raises(ConfigError, match="holds no theorem"):
         read_library_file(file_of(path, []))
 

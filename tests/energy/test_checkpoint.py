@@ -527,6 +527,10 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
         ("[]", "it is not a JSON object but"),
         ("{}", "schema version null"),
         (changed(lambda d: d.update(schema_version=1)), r"schema version 1; this leanebm reads and writes 2"),
+        (
+            changed(lambda d: d.update(schema_version=1, training={"leanebm_version": "7.1.0"})),
+            r"leanebm 7\.1\.0, wh",
+        ),
         (changed(lambda d: d.update(schema_version="1")), 'schema version "1"'),
         (changed(lambda d: d.update(surprise=1)), r"surprise.* @ \$"),
         (changed(lambda d: d["config"].update(depth=1)), r"depth.* @ \$\.config"),

@@ -3,14 +3,28 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
-from leanebm.pipeline import Override, Part, Parts, RunConfig, RunFolder, read_run_config, structure_settings, to_toml
+from leanebm.pipeline import (
+    EMBEDDED_SERVER_URL,
+    SHIPPED_HEAD,
+    EnergyConfig,
+    Override,
+    Part,
+    Parts,
+    RunConfig,
+    RunFolder,
+    read_run_config,
+    structure_settings,
+    to_toml,
+)
 from leanebm.pipeline.parts import FAMILIES
+from leanebm.policy import EncoderConfig, PolicyClientConfig
 from leanebm.search import WholeProofSearch
 from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
 from leanebm.testing import ScriptedPolicy
@@ -218,3 +232,18 @@ def test_what_would_have_no_effect_is_told_with_its_options(overrides: list[Over
         read_run_config(None, overrides)
     (problem,) = caught.value.problems
     assert re.search(told, problem)
+
+
+def test_what_is_set_and_changes_nothing_is_named() -> None:
+    def idle(policy: dict[str, Any], **more: Any) -> list[str]:
+        config = RunConfig(policy=PolicyClientConfig(**{"url": EMBEDDED_SERVER_URL, **policy}), **more)
+        return [sentence.partition(" ")[0] for sentence in config.without_effect]
+
+    server = {"url": "http://h:1", "whole_proofs": True, "temperature": 0.5, "adapter": "a"}
+    vectors = EncoderConfig(adapter="a")
+    assert idle({}) == idle({"temperature": 0.5}) == idle(server) == []
+    assert idle({"whole_proofs": True, "model": "m"}) == ["$.policy.model", "$.policy.whole_proofs"]
+    assert idle({"encoder": vectors}) == ["$.policy.encoder.adapter"]
+    assert idle({"encoder": vectors}, energy=EnergyConfig(path=SHIPPED_HEAD)) == []
+    own = Parts(policy=ScriptedPolicy(script={}))
+    assert idle(server, parts=own) == ["$.policy.adapter", "$.policy.temperature", "$.policy.whole_proofs"]

@@ -54,6 +54,23 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
         read_parquet(file)
 
 
+def test_what_unpacks_to_more_than_it_may_is_not_read_on(tmp_path: Path) -> None:
+    """A text that all rows share is in the file once, and nothing in its footer says what the rows come to."""
+    path = tmp_path / "table.parquet"
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * 500_000, pa.int32()), pa.array(["x" * 10_000]))
+    pq.write_table(pa.table({"text": shared, "number": range(500_000)}), path, compression="zstd", store_schema=False)
+    with path.open("rb") as file:
+        with pytest.raises(OSError, match="it unpacks to more than 100000000 bytes"):
+            read_parquet(file, max_bytes=10**8)
+        assert read_parquet(file, ["number"], max_bytes=10**8).num_rows == 500_000
+
+
+def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
+    pq.write_table(_TABLE.slice(0, 0), tmp_path / "table.parquet")
+    with (tmp_path / "table.parquet").open("rb") as file:
+        assert read_parquet(file).equals(_TABLE.slice(0, 0))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
 def test_no_thread_of_arrow_is_left(tmp_path: Path) -> None:
     table, theorems = tmp_path / "table.parquet", tmp_path / "theorems.parquet"

@@ -59,8 +59,13 @@ def test_any_parquet_reader_sees_columns_and_units(shard: AnyShard) -> None:
 
 def test_another_schema_version_is_refused_by_name(shard: AnyShard) -> None:
     rewrite(shard.path, schema_version=b"2")
-    with pytest.raises(TrajectoryError, match=r"part-000000.parquet has schema version 2; .* 1"):
+    with pytest.raises(TrajectoryError, match=r"part-000000.parquet has schema version 2; .* 1") as caught:
         Shard.open(shard.path, shard.format)
+    assert f"Read it with leanebm {shard.run.leanebm_version}, which wrote it" in str(caught.value)
+    for run in (b"{", b"[]", b"7", b"[" * 100_000, None):
+        rewrite(shard.path, run=run)
+        with pytest.raises(TrajectoryError, match="the file does not say which one did"):
+            Shard.open(shard.path, shard.format)
 
 
 def test_a_parquet_file_of_something_else_is_of_no_such_kind(tmp_path: Path, shard_format: Format) -> None:

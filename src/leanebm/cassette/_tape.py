@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, Protocol, TypeVar, final
 
 import attrs
 
-from leanebm._shown import cut, named_repr, reason, shown
+from leanebm._shown import cut, named_repr, reason, shown, writer
 from leanebm.cassette._codec import Question, error_answer, error_from
 from leanebm.errors import CassetteMiss, ConfigError, LeanEbmError
 from leanebm.storage import open_regular
@@ -325,11 +325,12 @@ class Replay:
         try:
             value = json.loads(line)
             if number == 1:
-                found = value.get("leanebm_cassette") if isinstance(value, dict) else None
+                told = value if isinstance(value, dict) else {}
+                found = told.get("leanebm_cassette")
                 if type(found) is not int or found != VERSION:
                     raise ConfigError(
                         f"{self._path} is not a cassette that this leanebm reads: its version is {shown(found)}, "
-                        f"not {VERSION}"
+                        f"not {VERSION}. Replay it with {writer(told.get('leanebm_version'))}"
                     )
                 self.about["leanebm_version"] = value.get("leanebm_version")
                 return

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 import attrs
 import click
 
+from leanebm._lean_memory import EMBEDDED_WORKER_MIB, MAX_RSS_MIB_WITH_MORE
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
-from leanebm.cli._running import name_options
+from leanebm.cli._running import name_options, with_options
 from leanebm.cli._sections import SectionOption, decorated
 from leanebm.cli._tape import Tape
 from leanebm.errors import ConfigError
@@ -178,8 +179,9 @@ _LEAN = (
         "--num-workers",
         "lean.num_workers",
         int,
-        "Lean processes, about half a GB each. Over Mathlib each shows up to 7 GB, most of it shared, and may grow to "
-        "12288 MiB; 2 start at a time, a start may take 600 s, and a tactic 20 s instead of 5.  [default: 2]",
+        f"Lean processes, up to {EMBEDDED_WORKER_MIB} MiB each if embedded. Over Mathlib each shows up to 7 GB, most "
+        f"of it shared, and may grow to {MAX_RSS_MIB_WITH_MORE} MiB; 2 start at a time, a start may take 600 s, and a "
+        "tactic 20 s instead of 5.  [default: 2]",
         "N",
     ),
 )
@@ -429,6 +431,11 @@ def engine_options(command: C) -> C:
             raise click.UsageError(
                 "a share is for workers that share a folder: add --engine shards, or leave out --shard"
             )
+        source = click.get_current_context().get_parameter_source("lease_s")
+        if source is not click.core.ParameterSource.DEFAULT and (engine_name == "local" or shard is not None):
+            raise click.UsageError(
+                "--lease-s is for workers that take over from one another: add --engine shards or ray, or leave it out"
+            )
         if engine_name != "ray" and ray_address is not None:
             raise click.UsageError("--ray-address is for --engine ray")
         if longest_first is not None and (engine_name == "local" or shard is not None):
@@ -592,7 +599,10 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
                     setting.path == "policy.url" and url is not None for setting, url in given.items()
                 ):
                     raise click.UsageError("a replay asks no server: leave out --server-url, or --replay")
-            return command(config=read_run_config(config_file, _overrides(given), below=below), **parameters)
+            config = read_run_config(config_file, _overrides(given), below=below)
+            for sentence in config.without_effect:
+                tell(f"note: {with_options(sentence, options_of_runs(''))}")
+            return command(config=config, **parameters)
 
         return cast("C", _with_settings(with_config, settings))
 

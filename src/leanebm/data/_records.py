@@ -13,12 +13,15 @@ import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leanebm._shown import reason
+from leanebm._shown import reason, writer
 from leanebm.data._reading import MAX_LINE_BYTES, BadLine, decode_line, json_object, json_value, numbered_lines
 from leanebm.errors import ConfigError
 from leanebm.storage import open_regular, read_parquet
 
 T = TypeVar("T")
+
+WRITTEN_BY: Final = "leanebm.leanebm_version"
+"""The key of a file's metadata that says which leanebm wrote it."""
 
 
 class FileFormat(enum.StrEnum):
@@ -176,7 +179,8 @@ def read_own_table(
             if given != str(version) or not found.equals(schema):
                 raise ConfigError(
                     f"{path} has the columns {', '.join(found.names)} in schema version {given}; a {noun} "
-                    f"has {', '.join(schema.names)} in version {version}"
+                    f"has {', '.join(schema.names)} in version {version}; read it with "
+                    f"{writer(metadata.get(WRITTEN_BY))}"
                 )
             return read_parquet(opened, schema.names).to_pylist(), metadata
     except OSError as error:
@@ -310,10 +314,7 @@ def _parquet_rows(file: BinaryIO) -> Records:
     try:
         with pq.ParquetFile(file) as table:
             wanted = [field.name for field in table.schema_arrow if _is_scalar(field.type)]
-            size = sum(_unpacked_bytes(table, group, set(wanted)) for group in range(table.num_row_groups))
-            if size > MAX_WHOLE_BYTES:
-                raise BadLine(f"its columns of text unpack to {size} bytes, and at most {MAX_WHOLE_BYTES} are read")
-            rows = read_parquet(file, wanted).to_pylist()
+        rows = read_parquet(file, wanted, max_bytes=MAX_WHOLE_BYTES).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
         raise BadLine(f"it is damaged, or not a Parquet file: {error}") from error
     return Records([Record(number, row) for number, row in enumerate(rows, start=1)], place="row ")
@@ -323,9 +324,3 @@ def _is_scalar(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
-
-
-def _unpacked_bytes(table: pq.ParquetFile, group: int, wanted: set[str]) -> int:
-    columns = table.metadata.row_group(group)
-    parts = [columns.column(index) for index in range(columns.num_columns)]
-    return sum(part.total_uncompressed_size for part in parts if part.path_in_schema in wanted)

@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import theorem_problems
-from leanebm.data._records import has_metadata, read_own_table
+from leanebm.data._records import WRITTEN_BY, has_metadata, read_own_table
 from leanebm.errors import ConfigError
 from leanebm.storage import write_atomically
 
@@ -160,7 +161,8 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
     if problems := [f"{what} @ theorem {number}" for number, what in _problems(rows)]:
         raise ConfigError(f"{path} was not written: not all theorems could be read back from it", problems)
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), buffer, compression="zstd")
+    schema = _SCHEMA.with_metadata({**(_SCHEMA.metadata or {}), WRITTEN_BY: version("leanebm")})
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
     write_atomically(path, buffer.getvalue())
 
 

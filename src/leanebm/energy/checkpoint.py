@@ -27,7 +27,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from leanebm._shown import fitting_repr, reason, shown, shown_json
+from leanebm._shown import fitting_repr, reason, shown, shown_json, writer
 from leanebm._strict import mistakes_in, parse_json, strict_converter
 from leanebm.core import EncoderIdentity
 from leanebm.energy.checkpoint_header import (
@@ -79,9 +79,11 @@ def header_from_json(text: str) -> tuple[CheckpointHeader, WeightsFile]:
     document = _object(parse_json(text))
     version = document.get("schema_version")
     if version != CHECKPOINT_SCHEMA_VERSION:
+        training = document.get("training")
+        wrote = writer(training.get("leanebm_version") if isinstance(training, dict) else None)
         raise ValueError(
             f"it has schema version {shown_json(version)}; this leanebm reads and writes {CHECKPOINT_SCHEMA_VERSION}. "
-            "Read it with the leanebm that wrote it, or train again"
+            f"Read it with {wrote}, or train again"
         )
     weights = _structure(document.pop("weights", None), WeightsFile, "$.weights")
     fingerprint = document.pop("encoder_fingerprint", None)

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import attrs
 
 from leanebm._fields import SAME_RESULTS
+from leanebm._lean_memory import MAX_RSS_MIB, MAX_RSS_MIB_WITH_MORE
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend
@@ -20,10 +21,6 @@ from leanebm.lean.backends.pantograph import bundled_pantograph, pin_for
 from leanebm.lean.backends.toolchain import has_mathlib
 
 _log = logging.getLogger(__name__)
-_MAX_RSS_MIB: Final = 3072
-# What a project's modules hold is mapped into memory and counts as resident, although workers share it: of Mathlib,
-# 6.5 GB in July 2026 (docs/mathlib.md).
-_MAX_RSS_MIB_WITH_MORE: Final = 12288
 _OF_LEAN: Final = frozenset({"Init", "Std", "Lean", "Lake"})
 _STARTUP_S: Final = 120.0
 _STARTUP_S_WITH_MATHLIB: Final = 600.0
@@ -92,7 +89,7 @@ def _usual_starting(config: LeanPoolConfig) -> int:
 
 
 def _usual_rss_mib(config: LeanPoolConfig) -> int:
-    return _MAX_RSS_MIB_WITH_MORE if _foreign(config.imports) else _MAX_RSS_MIB
+    return MAX_RSS_MIB_WITH_MORE if _foreign(config.imports) else MAX_RSS_MIB
 
 
 def _goes_by_others(field: attrs.Attribute[Any]) -> bool:

@@ -173,6 +173,25 @@ class RunConfig:
         return is_whole and self.parts.policy is None and not self.policy.whole_proofs
 
     @property
+    def without_effect(self) -> tuple[str, ...]:
+        """What is set and changes nothing in this run, a sentence each."""
+        usual = PolicyClientConfig(url=self.policy.url)
+        names, why = list[str](), ""
+        if not self.asks_server_for_tactics:
+            names = ["adapter", "max_tactic_tokens", "prompt_format", "temperature", "whole_proofs"]
+            why = "the policy is your own, and does not ask the policy server"
+        elif self.uses_embedded_server:
+            names = ["model", "whole_proofs"]
+            why = "the policy is the symbolic one, which proposes single tactics by rule; --server-url names another"
+        said = [f"$.policy.{name} changes nothing: {why}" for name in names if _differ(self.policy, usual, name)]
+        if not self.asks_server_for_embeddings:
+            own, usual_own = self.policy.encoder, usual.encoder
+            idle = [field.name for field in attrs.fields(type(own)) if _differ(own, usual_own, field.name)]
+            why = "nothing asks for embeddings; --ebm-path names an energy head that does"
+            said += [f"$.policy.encoder.{name} changes nothing: {why}" for name in idle]
+        return tuple(said)
+
+    @property
     def needs_server(self) -> bool:
         """Whether anything asks the policy server: for tactics, or for embeddings."""
         return self.asks_server_for_tactics or self.asks_server_for_embeddings
@@ -200,6 +219,10 @@ class RunConfig:
             ConfigError: the configured folder holds no energy head.
         """
         return {"uses_embedded_server": self.uses_embedded_server, "energy_head": self.energy.digest}
+
+
+def _differ(one: object, other: object, name: str) -> bool:
+    return bool(getattr(one, name) != getattr(other, name))
 
 
 @attrs.frozen

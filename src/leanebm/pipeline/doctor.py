@@ -16,6 +16,7 @@ import attrs
 import psutil
 
 from leanebm._extras import extras, how_to_install, missing_of
+from leanebm._lean_memory import EMBEDDED_WORKER_MIB
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -26,7 +27,6 @@ from leanebm.lean.probe import LeanProbe, tried
 
 _MINIMUM_PYTHON = (3, 11)
 _EMBEDDED_DISK_MIB = 1200
-_EMBEDDED_WORKER_MIB = 1300
 
 
 class Health(enum.Enum):
@@ -197,8 +197,8 @@ def _disk() -> HealthCheck:
 def _memory() -> HealthCheck:
     memory = psutil.virtual_memory()
     free_mib, total_mib = memory.available // 2**20, memory.total // 2**20
-    workers = max(1, free_mib // _EMBEDDED_WORKER_MIB - 1)  # the certifier is one more
-    is_enough = free_mib >= 2 * _EMBEDDED_WORKER_MIB
+    workers = max(1, free_mib // EMBEDDED_WORKER_MIB - 1)  # the certifier is one more
+    is_enough = free_mib >= 2 * EMBEDDED_WORKER_MIB
     return HealthCheck(
         subject="memory",
         verdict=Health.GOOD if is_enough else Health.BAD,

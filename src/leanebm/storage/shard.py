@@ -7,8 +7,9 @@ too.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cattrs.preconf.json import make_converter
 
-from leanebm._shown import fitting_repr, how_many, reason
+from leanebm._shown import fitting_repr, how_many, reason, writer
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
@@ -180,7 +181,7 @@ class Shard(Generic[R, T]):
                 f"{path} cannot be read as Parquet: {str(error).rstrip('.')}. Restore it, or delete it."
             ) from error
         metadata = schema.metadata or {}
-        _check_version(path, shard_format, schema, metadata.get(shard_format.version_key))
+        _check_version(path, shard_format, schema, metadata)
         try:
             run = _json.loads(metadata[shard_format.run_key], RunInfo)
             records = _json.loads(
@@ -206,7 +207,10 @@ class Shard(Generic[R, T]):
         return table
 
 
-def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schema, version: bytes | None) -> None:
+def _check_version(
+    path: Path, shard_format: ShardFormat[R, T], schema: pa.Schema, metadata: Mapping[bytes, bytes]
+) -> None:
+    version = metadata.get(shard_format.version_key)
     if version is None:
         raise ConfigError(
             f"{path} is a Parquet file but not a {shard_format.noun}: it has no {shard_format.version_key.decode()}."
@@ -214,12 +218,20 @@ def _check_version(path: Path, shard_format: ShardFormat[R, T], schema: pa.Schem
     if version.decode(errors="replace") != str(shard_format.version):
         raise TrajectoryError(
             f"{path} has schema version {version.decode(errors='replace')}; this leanebm reads and writes "
-            f"{shard_format.version}. Read it with the leanebm that wrote it."
+            f"{shard_format.version}. Read it with {writer(_leanebm_of(metadata.get(shard_format.run_key)))}."
         )
     if not schema.equals(shard_format.schema):
         raise TrajectoryError(
             f"{path} says schema version {shard_format.version}, but its columns are not that version's."
         )
+
+
+def _leanebm_of(run: bytes | None) -> object:
+    """The version that the metadata of a run name, of whatever schema they are."""
+    try:
+        return json.loads(run or b"{}")["leanebm_version"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
 
 
 @attrs.frozen

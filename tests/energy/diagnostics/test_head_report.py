@@ -104,6 +104,10 @@ def test_a_missing_file_is_reported_with_the_command_that_makes_it(tmp_path: Pat
     [
         (lambda text: text[:100], "cannot be read"),
         (lambda text: text.replace('"schema_version": 2', '"schema_version": 3'), "schema version 3"),
+        (
+            lambda _: '{"schema_version": 3, "about": {"leanebm": "7.1.0"}}',
+            r"it with leanebm 7\.1\.0, which",
+        ),
         (lambda _: "[]", "schema version None"),
         (lambda text: text.replace('"alarms"', '"alarm"'), "not a diagnosis"),
         (lambda text: text.replace('"grade": "promoted"', '"grade": "great"'), "not a diagnosis"),

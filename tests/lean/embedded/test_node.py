@@ -36,7 +36,7 @@ def test_the_wheel_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert node.npm == (str(executable), str(npm))
 
 
-@pytest.mark.parametrize("version", ["v24.0.0", "v25.1.2"])
+@pytest.mark.parametrize("version", ["v22.0.0", "v25.1.2"])
 def test_a_new_enough_node_on_path_will_do(tmp_path: Path, version: str) -> None:
     executable = program(tmp_path / "node", version)
     npm = program(tmp_path / "npm", "")
@@ -58,7 +58,7 @@ def test_no_node_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_damaged_wheel_is_not_advised_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leanebm.lean.embedded.node.missing_of", lambda _: ())
-    with pytest.raises(LeanInstallError, match=r"24 or newer: install Node\.js 24$"):
+    with pytest.raises(LeanInstallError, match=r"22 or newer: install Node\.js 22 or newer$"):
         find_node()
 
 

@@ -107,6 +107,23 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
         AnswerFile.read(tmp_path / "file")
 
 
+def test_answers_that_unpack_to_more_than_is_read_are_neither_read_nor_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("leanebm.pipeline.evaluation.answer_file.MAX_UNPACKED_BYTES", 1000)
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(b"[" + b" " * 10_000 + b"]"))
+    with pytest.raises(TrajectoryError, match="it unpacks to more than 1000 bytes, the most that are read"):
+        AnswerFile.read(path)
+    path.unlink()
+    for tactic in ("short", "long" * 1000):
+        answers = AnswerFile.read(path)
+        answers.keep_outcome("s", 0, tactic, TacticRejected("no", 0.1))
+        answers.write()
+        assert AnswerFile.read(path).outcome("s", 0, "short") is not None
+    assert "is left as it is" in caplog.text
+
+
 def test_a_file_that_cannot_be_read_need_not_be_deleted(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match=r"cannot be read: it is a folder, and only regular files are read$"):
         AnswerFile.read(tmp_path)

