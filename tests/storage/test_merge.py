@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,51 @@ async def test_a_merge_that_was_killed_can_be_done_again(
     merge_shards([tmp_path], tmp_path, shard_format)
     assert found(tmp_path, shard_format) == expected
     assert not list(tmp_path.glob("*/"))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_who_was_first_counts_afterwards_too_also_when_no_order_of_shards_says_so(
+    tmp_path: Path,
+    shard_format: Format,
+    make_run: MakeRun,
+    make_theorem: MakeTheorem,
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: bool,
+) -> None:
+    config = ShardWriterConfig(max_rows=6, max_wait_s=1e6)
+    async with AsyncExitStack() as stack:
+        writers = [
+            await stack.enter_async_context(
+                ShardWriter(tmp_path / "run", shard_format, run=make_run(part), config=config, part=part)
+            )
+            for part in "ab"
+        ]
+        for name in ("t1", "t2"):  # in one shard; each is to be first with one of them
+            for writer, part in zip(writers, "ab", strict=True):
+                writer.hand_over(*make_theorem(name, run_id=part))
+    for name, part in (("t1", "a"), ("t2", "b")):
+        (tmp_path / "run" / ".first" / f"{name}.0").write_text(part)
+    folder = tmp_path / ("merged" if elsewhere else "run")
+    expected = {"t1": "a", "t2": "b"}
+    rows = sorted(map(repr, read_shards(tmp_path / "run", shard_format).rows()))
+    replace = Path.replace
+    for moves in range(4):
+
+        def stumble(path: Path, target: Path, left: list[None] = [None] * moves) -> Path:
+            if not left:
+                raise OSError("no more")
+            left.pop()
+            return replace(path, target)
+
+        with monkeypatch.context() as patch, contextlib.suppress(TrajectoryError):
+            patch.setattr(Path, "replace", stumble)
+            merge_shards([tmp_path / "run"], folder, shard_format)
+        assert found(tmp_path / "run", shard_format) == expected
+    for _ in range(2):
+        merge_shards([tmp_path / "run"], folder, shard_format)
+        assert found(folder, shard_format) == expected
+        assert sorted(map(repr, read_shards(folder, shard_format).rows())) == rows
+        assert not list(folder.glob("*/"))
 
 
 async def test_unlike_runs_are_refused_with_every_difference(

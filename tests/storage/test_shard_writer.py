@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage import RunInfo, Shard, ShardFormat, ShardWriter, ShardWriterConfig, read_shards
+from leanebm.storage import RunInfo, Shard, ShardFormat, ShardWriter, ShardWriterConfig, merge_shards, read_shards
+from leanebm.storage.firsts import Firsts
 
 MakeRun = Callable[..., RunInfo]
 MakeTheorem = Callable[..., Any]
@@ -179,20 +182,83 @@ async def test_workers_share_a_directory_and_each_sees_what_the_others_finished(
     assert not shards(tmp_path), "a worker writes nowhere but in its part"
 
 
-async def test_a_theorem_that_two_workers_finished_counts_once(
+@pytest.mark.parametrize("order", [*itertools.permutations("abc")], ids="".join)
+async def test_a_theorem_that_several_workers_finished_counts_once_for_the_first_of_them(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem, order: Sequence[str]
+) -> None:
+    def found() -> dict[str, str]:
+        return {record.theorem.name: record.run_id for record in read_shards(tmp_path, shard_format).records}
+
+    async with AsyncExitStack() as stack:
+        writers = {
+            part: await stack.enter_async_context(
+                ShardWriter(tmp_path, shard_format, run=make_run(part), config=AT_ONCE, part=part)
+            )
+            for part in "abc"
+        }
+        for num_rows, part in enumerate(order, 3):
+            await writers[part].write(*make_theorem("t1", run_id=part, num_rows=num_rows))
+            assert found()["t1"] == order[0]
+        await writers["a"].write(*make_theorem("t2", run_id="a", is_final=False, num_rows=1))
+        await writers["c"].write(*make_theorem("t2", run_id="c", num_rows=2))
+    assert found() == {"t1": order[0], "t2": "c"}
+    assert len(list(read_shards(tmp_path, shard_format).rows())) == 3 + 2
+    merge_shards([tmp_path], tmp_path, shard_format)
+    assert found() == {"t1": order[0], "t2": "c"}
+    assert len(list(read_shards(tmp_path, shard_format).rows())) == 3 + 2
+    assert not list(tmp_path.glob("*/"))
+
+
+async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by_it(
+    tmp_path: Path,
+    shard_format: Format,
+    make_run: MakeRun,
+    make_theorem: MakeTheorem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*_: object) -> None:
+        raise TrajectoryError("killed")
+
+    at_it = ShardWriter(tmp_path, shard_format, run=make_run("run-a"), config=AT_ONCE, part="a")
+    async with at_it:
+        async with ShardWriter(tmp_path, shard_format, run=make_run("run-b"), config=AT_ONCE, part="b") as writer:
+            with monkeypatch.context() as patch:
+                patch.setattr(Firsts, "put", killed)
+                with pytest.raises(TrajectoryError, match="killed"):
+                    await writer.write(*make_theorem("t1", run_id="run-b"))
+        async with ShardWriter(tmp_path, shard_format, run=make_run("run-c"), config=AT_ONCE, part="c") as late:
+            assert late.completed().keys() == {"t1"}
+        await at_it.write(*make_theorem("t1", run_id="run-a"))
+    [record] = read_shards(tmp_path, shard_format).records
+    assert record.run_id == "run-b"
+
+
+async def test_what_was_deleted_and_is_done_again_by_two_counts_for_the_first_of_them(
     tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
 ) -> None:
+    for name in ("gone-1", "gone-2"):
+        async with ShardWriter(tmp_path, shard_format, run=make_run(name), config=AT_ONCE, part=name) as writer:
+            await writer.write(*make_theorem("t1", run_id=name))
+        (tmp_path / name / "part-000001.parquet").unlink()
     async with (
-        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as first,
-        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as second,
+        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as late,
+        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as first,
     ):
-        await second.write(*make_theorem("t1", run_id="run-2", num_rows=5))
-        await first.write(*make_theorem("t1", num_rows=3))
-        await first.write(*make_theorem("t2", is_final=False, num_rows=1))
-        await second.write(*make_theorem("t2", run_id="run-2", num_rows=2))
-    found = read_shards(tmp_path, shard_format)
-    assert {record.theorem.name: record.run_id for record in found.records} == {"t1": "run-1", "t2": "run-2"}
-    assert len(list(found.rows())) == 3 + 2
+        await first.write(*make_theorem("t1", run_id="run-2"))
+        await late.write(*make_theorem("t1"))
+    [record] = read_shards(tmp_path, shard_format).records
+    assert record.run_id == "run-2"
+
+
+async def test_a_disk_that_takes_no_mark_is_told_to_those_who_wait(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=AT_ONCE, part="a") as writer:
+        (tmp_path / ".first").touch()
+        for name in ("t1", "t2"):
+            with pytest.raises(ConfigError, match=r"\.first cannot be written to"):
+                await writer.write(*make_theorem(name))
+    assert [record.theorem.name for record in read_shards(tmp_path, shard_format).records] == ["t1", "t2"]
 
 
 async def test_unlike_workers_are_refused_before_any_of_them_has_found_anything(

@@ -1,16 +1,22 @@
 """Searches of a toy world that workers share; run by tests as a program, too, one for each worker, and killed by them.
 
-``python toy_workers.py FOLDER [eval]`` is a worker that claims theorems in FOLDER until all are done, or evaluates two
-arms there. It prints a line as soon as it searches, for each of its searches.
+``python toy_workers.py FOLDER [eval|late|unmarked]`` is a worker that claims theorems in FOLDER until all are done, or
+evaluates two arms there. It prints a line as soon as it searches, for each of its searches. One that is ``late`` keeps
+what it has found to itself until it reads a line; one that stays ``unmarked`` kills itself when its first results are
+on the disk, before it says so. The names of both sort before all others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -28,6 +34,8 @@ from leanebm.pipeline import (
     Workbench,
 )
 from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
+from leanebm.storage import RunInfo, Shard
+from leanebm.storage.firsts import Firsts
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
 WORLD = ToyWorld.countdown(32)
@@ -93,6 +101,30 @@ class _Herald:
             sys.stdout.flush()
 
 
+def _be_late() -> None:
+    write = Shard.write
+
+    def write_late(path: Path, shard_format: Any, run: RunInfo, records: Sequence[Any], rows: Sequence[Any]) -> Any:
+        if records:
+            sys.stdout.write(f"found {records[0].theorem.name}\n")
+            sys.stdout.flush()
+            sys.stdin.readline()
+        return write(path, shard_format, run, records, rows)
+
+    Shard.write = write_late  # type: ignore[method-assign, assignment]
+
+
+def _die_unmarked() -> None:
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Firsts.put = die  # type: ignore[method-assign, assignment]
+
+
 if __name__ == "__main__":
-    run = toy_evaluation if sys.argv[2:] == ["eval"] else toy_worker
+    how = "".join(sys.argv[2:])
+    run = toy_evaluation if how == "eval" else toy_worker
+    if how in ("late", "unmarked"):
+        socket.gethostname = lambda: "--first"
+        {"late": _be_late, "unmarked": _die_unmarked}[how]()
     asyncio.run(run(Path(sys.argv[1]), observer=_Herald()).run())

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 import attrs
 
@@ -19,6 +18,7 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.settings import structure_settings
 from leanebm.storage import (
     ShardFormat,
+    file_stem,
     not_written,
     read_regular,
     read_shards,
@@ -208,10 +208,6 @@ def _spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-_MAX_STEM_BYTES = 200
-"""File systems allow 255 bytes a name; the rest is for the ending and a temporary file's suffix."""
-
-
 @attrs.frozen
 class RunFolder:
     """A run's folder: the trajectory, the proofs and the settings, side by side.
@@ -224,7 +220,7 @@ class RunFolder:
           trajectory/WORKER/ those of one of several workers, until they are merged
           leases/            what these workers have claimed
           running/           searches that go on, for who looks on; gone when they have ended
-          proofs/NAME.lean   one file a certified proof; each stands alone
+          proofs/NAME.lean   one file a certified proof; each stands alone; NAME ends in, say, +1 if it has capitals
           proofs/NAME.certificate.json   what it was certified as, for checking it again
     """
 
@@ -299,15 +295,3 @@ def write_text(path: Path, text: str) -> None:
         write_atomically(path, text.encode())
     except OSError as error:
         raise not_written(path, error) from error
-
-
-def file_stem(name: str) -> str:
-    """What files about a theorem are called; two theorems' never alike."""
-    # A leading dot would hide the file, and "." and ".." are no files at all.
-    stem = quote(name, safe="!'()+,=@[]{} ~")
-    stem = f"%2E{stem[1:]}" if stem.startswith(".") else stem
-    # A name of the full length is cut, too, so that none that is kept whole can equal one that was cut.
-    if len(stem) < _MAX_STEM_BYTES:
-        return stem
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{stem[: _MAX_STEM_BYTES - 17]}-{digest}"

@@ -8,6 +8,7 @@ from leanebm.storage.atomic_file import (
     remove_scratch,
     write_atomically,
 )
+from leanebm.storage.file_stem import file_stem
 from leanebm.storage.merge import merge_shards
 from leanebm.storage.parquet import read_parquet
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
@@ -27,6 +28,7 @@ __all__ = [
     "ShardWriterConfig",
     "StoredRecord",
     "differences_from_folder",
+    "file_stem",
     "is_wrong_place",
     "merge_shards",
     "not_written",

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 
 from filelock import Timeout
 
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import not_written, sync_directory
+from leanebm.storage.firsts import FIRSTS_FOLDER
 from leanebm.storage.shard import (
     TEMPORARY_PATTERN,
     R,
     Shard,
     ShardFormat,
+    ShardSet,
     T,
     next_number,
     own_shard_paths,
@@ -39,9 +40,10 @@ def merge_shards(
 ) -> None:
     """Bring the shards of ``folders``, and of the parts in them, together in ``into``.
 
-    Shards are moved or copied whole, in their order, so that the same records count as before, and those of earlier
-    folders before those of later ones. What is there already is left out. If it is stopped, what was found is still all
-    there, and it can be done again. Only what a worker writes is removed: in its part, other files stay.
+    Shards are moved or copied in their order, and without what does not count because another worker was first: so the
+    same records count as before, and those of earlier folders before those of later ones. What is there already is left
+    out. If it is stopped, what counts is still all there, and it can be done again. Only what a worker writes is
+    removed: in its part, other files stay.
 
     Args:
         folders: what to merge; only shards of ``into`` itself are moved.
@@ -64,6 +66,7 @@ def merge_shards(
             _gather(sources, into, shard_format)
             for part in _parts(into):
                 _remove(part)
+            shutil.rmtree(into / FIRSTS_FOLDER, ignore_errors=True)
             if finish is not None:
                 finish()
     except Timeout as error:
@@ -86,24 +89,27 @@ def _compare(folders: Sequence[Path], shard_format: ShardFormat[R, T]) -> None:
 
 
 def _parts(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.is_dir())
+    return (path for path in sorted(folder.iterdir()) if path.is_dir() and path.name != FIRSTS_FOLDER)
 
 
 def _gather(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]) -> None:
     """Put a shard of each record into ``into``; one that holds what is there already stays where it is."""
     own = own_shard_paths(into)
-    others = [path for path in chain.from_iterable(map(shard_paths, (into, *folders))) if path not in own]
     seen = set[tuple[str, str]]().union(*(Shard.open(path, shard_format).entries for path in own))
     number = next_number(into)
-    for path in others:
-        if not path.exists():  # moved already: `into` is one of the folders
-            continue
-        if new := Shard.open(path, shard_format).entries - seen:
-            _put(path, into / f"part-{number:06d}.parquet", move=path.is_relative_to(into))
+    others: dict[Path, set[tuple[str, str]]] = {}
+    for folder in (folder for folder in (into, *folders) if shard_paths(folder)):
+        found = read_shards(folder, shard_format)
+        others |= {shard.path: found.outdone for shard in found.shards if shard.path not in {*own, *others}}
+    for path, outdone in others.items():
+        shard = Shard.open(path, shard_format)
+        if new := shard.entries - outdone - seen:
+            _put(shard, outdone, into / f"part-{number:06d}.parquet", move=path.is_relative_to(into))
             number += 1
             seen |= new
     if number == 0 and others:  # nothing was found: what the workers signed with says how they would have
-        _put(others[0], into / f"part-{number:06d}.parquet", move=others[0].is_relative_to(into))
+        first = Shard.open(next(iter(others)), shard_format)
+        _put(first, set(), into / f"part-{number:06d}.parquet", move=first.path.is_relative_to(into))
 
 
 def _remove(part: Path) -> None:
@@ -116,7 +122,14 @@ def _remove(part: Path) -> None:
         _log.warning("%s stays: there is something else in it, which was not merged", part)
 
 
-def _put(path: Path, target: Path, *, move: bool) -> None:
+def _put(shard: Shard[R, T], outdone: Set[tuple[str, str]], target: Path, *, move: bool) -> None:
+    if shard.entries & outdone:
+        kept = [record for record in shard.records if (record.run_id, record.theorem.name) not in outdone]
+        all_rows = ShardSet(shard.path, shard.format, (shard,)).rows()
+        rows = [row for row in all_rows if any(shard.format.owns(record, row) for record in kept)]
+        Shard.write(target, shard.format, shard.run, kept, rows)
+        return
+    path = shard.path
     if not move:
         path = Path(shutil.copyfile(path, target.with_name(f".{target.stem}.tmp")))
     path.replace(target)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from leanebm._shown import fitting_repr, how_many, reason, writer
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
+from leanebm.storage.firsts import Firsts
 from leanebm.storage.parquet import read_parquet
 from leanebm.storage.regular_file import open_regular
 from leanebm.storage.run_info import RunInfo
@@ -239,7 +240,7 @@ class ShardSet(Generic[R, T]):
     """What one or several runs of one configuration found, each theorem once.
 
     A theorem that was worked on again, because it was lost the first time, counts with its last record; one that two
-    workers finished counts with the first of these. Rows of the others are left out.
+    workers finished counts with that of the worker who finished it first. Rows of the others are left out.
     """
 
     path: Path = attrs.field(converter=Path)
@@ -255,11 +256,27 @@ class ShardSet(Generic[R, T]):
     def records(self) -> tuple[R, ...]:
         """Each theorem's record that counts, in the order in which theorems were first recorded."""
         found: dict[str, R] = {}
-        for record in chain.from_iterable(shard.records for shard in self.shards):
-            known = found.get(record.theorem.name)
-            if known is None or not known.is_final:
-                found[record.theorem.name] = record
+        finished: defaultdict[str, dict[Path, R]] = defaultdict(dict)
+        for shard in self.shards:
+            for record in shard.records:
+                name = record.theorem.name
+                if name not in found or not found[name].is_final:
+                    found[name] = record
+                if record.is_final:
+                    finished[name].setdefault(shard.path.parent, record)
+        for name, by_folder in finished.items():
+            if len(by_folder) == 1 or self.path in by_folder:  # its own was there first, or a merge has decided
+                continue
+            if (first := Firsts(self.path).among(name, {folder.name for folder in by_folder})) is not None:
+                found[name] = by_folder[self.path / first]
         return tuple(found.values())
+
+    @property
+    def outdone(self) -> set[tuple[str, str]]:
+        """The final records that do not count, since somebody was first; by their runs' ids and their theorems."""
+        counting = {(record.run_id, record.theorem.name) for record in self.records}
+        final = (record for shard in self.shards for record in shard.records if record.is_final)
+        return {(record.run_id, record.theorem.name) for record in final} - counting
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows of one shard after the other, so that no more than one is in memory.

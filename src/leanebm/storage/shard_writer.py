@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from leanebm._uninterrupted import uninterrupted
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import not_written
+from leanebm.storage.file_stem import file_stem
+from leanebm.storage.firsts import Firsts
 from leanebm.storage.run_info import RunInfo
 from leanebm.storage.shard import (
     TEMPORARY_PATTERN,
@@ -101,7 +104,8 @@ class ShardWriter(Generic[R, T]):
     the same time share one. Leaving the context writes what is left, also after a cancellation.
     A directory has one writer at a time, or several workers that each write to a part of it, a directory of their own
     in it; a killed one leaves no lock behind. A worker leaves a shard without a theorem when it joins: its settings are
-    compared with those of the others before any of them has found anything.
+    compared with those of the others before any of them has found anything. Of a theorem that several workers finish,
+    the record counts that was on the disk first.
 
     Args:
         path: the directory; made if it is not there.
@@ -131,6 +135,8 @@ class ShardWriter(Generic[R, T]):
         self._pools_unlike_runs = pool_unlike_runs
         self._lock = lock_of(self._path)
         self._next_number = 0
+        self._firsts = Firsts(self._root)
+        self._num_marks: Counter[str] = Counter()
         self._completed: dict[str, Theorem] = {}
         self._written: set[str] = set()
         # Unbounded, but each caller waits for its own theorem, so it holds one for each of them at most.
@@ -238,16 +244,31 @@ class ShardWriter(Generic[R, T]):
     def _join(self) -> None:
         for leftover in self._path.glob(TEMPORARY_PATTERN):
             leftover.unlink()
+        self._num_marks = self._firsts.counts()  # before the shards: who sets a mark has written the shard before
         shards = [Shard.open(path, self._format) for path in shard_paths(self._root)]
         self._compare([run for run, _ in groupby(shard.run for shard in shards)])
         for shard in shards:
             self._completed.update(_finished(shard.records))
             if shard.run.run_id == self._run.run_id:
                 self._written.update(record.theorem.name for record in shard.records)
+        if self._part is not None:
+            self._mark_what_is_unmarked(shards)
         self._next_number = next_number(self._path)
         if self._part is not None and self._next_number == 0:
             Shard.write(shard_path(self._path, 0), self._format, self._run, [], [])
             self._next_number = 1
+
+    def _mark_what_is_unmarked(self, shards: Sequence[Shard[R, T]]) -> None:
+        """Let count what this worker goes by: whoever wrote it was killed before the mark, and others may be at it."""
+        for shard in (shard for shard in shards if shard.path.parent != self._root):
+            for name in _finished(shard.records):
+                if file_stem(name) not in self._num_marks:
+                    self._firsts.put(name, 0, shard.path.parent.name)
+
+    def _mark(self, records: Sequence[R]) -> None:
+        """Say that these are on the disk, unless another worker's are."""
+        for name in _finished(records):
+            self._firsts.put(name, self._num_marks[file_stem(name)], self._path.name)
 
     def _compare(self, runs: Sequence[RunInfo]) -> None:
         """Refuse to add to what was found under other settings, or note what differs."""
@@ -293,9 +314,15 @@ class ShardWriter(Generic[R, T]):
         rows = [row for pending in batch for row in pending.rows]
         path = shard_path(self._path, self._next_number)
         failure: BaseException | None = None
+        is_written = False
         try:
             write = partial(Shard.write, path, self._format, self._run, records, rows)
             await asyncio.get_running_loop().run_in_executor(thread, write)
+            is_written = True
+            self._next_number += 1
+            self._completed.update(_finished(records))
+            if self._part is not None:
+                await asyncio.get_running_loop().run_in_executor(thread, self._mark, records)
         except (OSError, pa.ArrowException) as error:
             failure = TrajectoryError(
                 f"{path} could not be written: {reason(error)}. What is there already is whole; "
@@ -304,13 +331,11 @@ class ShardWriter(Generic[R, T]):
             failure.__cause__ = error
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this shard
             failure = error
-        else:
-            self._next_number += 1
-            self._completed.update(_finished(records))
         if failure is not None:
             names = [record.theorem.name for record in records]
-            self._written.difference_update(names)
-            _log.error("%s; not kept: %s", failure, ", ".join(names))
+            if not is_written:
+                self._written.difference_update(names)
+            _log.error("%s; not %s: %s", failure, "marked" if is_written else "kept", ", ".join(names))
         for pending in batch:
             if pending.is_durable.done():  # its caller was cancelled
                 continue

@@ -181,10 +181,56 @@ async def test_what_breaks_a_station_ends_the_worker(tmp_path: Path) -> None:
 # --- killing ---
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *how: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, toy.__file__, str(folder)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, toy.__file__, str(folder), *how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+
+
+def runs_that_count(folder: Path) -> dict[str, str]:
+    """Whose record of each theorem counts."""
+    return {record.theorem.name: record.run_id for record in read_trajectory(folder).records}
+
+
+async def test_what_a_worker_writes_after_another_one_is_done_does_not_count(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    with start(tmp_path, "late") as late:
+        assert late.stdout is not None
+        while not late.stdout.readline().startswith("found"):
+            assert late.poll() is None
+        await toy_worker(tmp_path).run()
+        before = runs_that_count(tmp_path)
+        rows = read_trajectory(tmp_path).table()
+        late.communicate("\n" * len(THEOREMS))
+    assert late.returncode == 0
+    assert max(searches(tmp_path).values()) == 2, "it wrote down what it had found"
+    for _ in range(2):
+        assert runs_that_count(tmp_path) == before
+        assert read_trajectory(tmp_path).table().sort_by(BY_NODE).equals(rows.sort_by(BY_NODE))
+        merge([tmp_path])
+    assert outcomes(tmp_path) == undisturbed
+    assert max(searches(tmp_path).values()) == 1
+    assert left_over(tmp_path) == []
+
+
+async def test_what_a_killed_worker_wrote_and_did_not_tell_of_counts_once_and_stays(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    with start(tmp_path, "unmarked") as killed:
+        killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    first = runs_that_count(tmp_path)
+    assert first
+    await toy_worker(tmp_path).run()
+    assert runs_that_count(tmp_path).items() >= first.items()
+    assert {mark.name for mark in tmp_path.glob("trajectory/.first/*")} == {f"{name}.0" for name in undisturbed}
+    assert searches(tmp_path) == dict.fromkeys(undisturbed, 1)
+    assert outcomes(merge([tmp_path])) == undisturbed
 
 
 def test_workers_that_are_killed_cost_nothing_but_what_they_were_at(
@@ -213,4 +259,8 @@ def test_workers_that_are_killed_cost_nothing_but_what_they_were_at(
 
 
 def left_over(folder: Path) -> Sequence[Path]:
-    return [path for path in folder.rglob("*") if path.name.endswith((".tmp", ".part")) or "leases" in path.parts]
+    ours = {"leases", ".first"}
+    return [path for path in folder.rglob("*") if path.name.endswith((".tmp", ".part")) or ours & {*path.parts}]
+
+
+BY_NODE = [("theorem", "ascending"), ("node", "ascending")]

@@ -164,6 +164,15 @@ async def test_a_name_that_is_no_folder_is_refused(
         await EvaluationRun({name: arms["plain"]}, numbers(1), tmp_path, opening=never).run()
 
 
+async def test_arms_whose_folders_some_file_systems_take_for_one_are_refused(
+    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, never: WorkbenchOpener
+) -> None:
+    alike = dict.fromkeys(("plain", "Plain", "other", "PLAIN"), arms["plain"])
+    with pytest.raises(ConfigError, match=r"plain and PLAIN differ in capitals alone[\s\S]*Plain and PLAIN differ"):
+        await EvaluationRun(alike, numbers(1), tmp_path / "out", opening=never).run()
+    assert not (tmp_path / "out").exists()
+
+
 async def test_without_an_arm_there_is_nothing_to_do(tmp_path: Path, numbers: Numbers, never: WorkbenchOpener) -> None:
     with pytest.raises(ConfigError, match="no arm"):
         await EvaluationRun({}, numbers(1), tmp_path, opening=never).run()

@@ -29,8 +29,7 @@ from pathlib import Path
 from typing import Final, final
 
 from leanebm._shown import named_repr
-from leanebm.pipeline.run_folder import file_stem
-from leanebm.storage import not_written
+from leanebm.storage import file_stem, not_written
 
 MAX_CLAIMS: Final = 5
 """Claims of one item: one whose search kills whoever is at it must not kill all workers."""

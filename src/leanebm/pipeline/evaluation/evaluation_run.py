@@ -189,6 +189,12 @@ class EvaluationRun:
             for name in self._arms
             if not _NAME.fullmatch(name)
         ]
+        folders = {name.lower(): name for name in self._arms}
+        problems += [
+            f"{name} and {other} differ in capitals alone, and some file systems take them for one"
+            for name in self._arms
+            if (other := folders[name.lower()]) != name
+        ]
         if not self._arms:
             problems.append("there is no arm to try")
         if self._headroom < 1:

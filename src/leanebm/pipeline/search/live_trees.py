@@ -20,9 +20,8 @@ import attrs
 from leanebm._shown import fitting_repr, named_repr
 from leanebm._uninterrupted import uninterrupted
 from leanebm._viewer import TREE_COLUMNS, as_json, theorem_json, tree_json
-from leanebm.pipeline.run_folder import file_stem
 from leanebm.search import SearchProgress
-from leanebm.storage import open_regular
+from leanebm.storage import file_stem, open_regular
 
 _log = logging.getLogger(__name__)
 
