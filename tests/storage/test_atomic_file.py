@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage import SCRATCH_SUFFIX, not_written, refuse_unwritable, remove_scratch, write_atomically
+from leanebm.storage import (
+    SCRATCH_SUFFIX,
+    not_written,
+    refuse_unwritable,
+    remove_scratch,
+    write_atomically,
+    write_next,
+)
 
 
 def test_a_file_is_written_and_replaced_whole(tmp_path: Path) -> None:
@@ -60,6 +70,74 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     remove_scratch(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"a[1].json", "c.part", ".d"}
     remove_scratch(tmp_path / "never made")
+
+
+def test_where_others_write_only_what_nobody_has_touched_for_an_hour_is_removed(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / name for name in (".a.json-1.part", ".a.json-2.part", ".b.json-1.part"))
+    for scratch in (old, new, other):
+        scratch.touch()
+    now_s = new.stat().st_mtime
+    for scratch, ago_s in ((old, 3700.0), (new, 3500.0), (other, 3700.0)):
+        os.utime(scratch, (now_s - ago_s, now_s - ago_s))
+    remove_scratch(tmp_path, "a.json", is_shared=True)
+    assert {*tmp_path.iterdir()} == {new, other}
+    remove_scratch(tmp_path, is_shared=True)
+    assert {*tmp_path.iterdir()} == {new}
+    remove_scratch(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+STOPPED_WRITER = """
+import os, signal, sys
+from leanebm.storage import write_atomically, write_next
+
+fsync, seen = os.fsync, []
+
+def stop_once(descriptor):
+    fsync(descriptor)
+    if not seen:
+        seen.append(descriptor)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+os.fsync = stop_once
+folder = sys.argv[1]
+if sys.argv[2] == "next":
+    write_next(folder, ("0", "1"), b"late")
+else:
+    write_atomically(folder + "/0", b"late")
+"""
+
+
+@pytest.mark.parametrize("how", ["next", "over"])
+def test_who_was_stopped_for_so_long_that_its_scratch_was_removed_writes_all_the_same(tmp_path: Path, how: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", STOPPED_WRITER, str(tmp_path), how]) as stopped:
+        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+        [scratch] = tmp_path.iterdir()
+        remove_scratch(tmp_path, is_shared=True)
+        assert scratch.exists(), "it lives, as far as anybody can tell"
+        long_ago_s = scratch.stat().st_mtime - 7200
+        os.utime(scratch, (long_ago_s, long_ago_s))
+        remove_scratch(tmp_path, is_shared=True)
+        assert not scratch.exists()
+        os.kill(stopped.pid, signal.SIGCONT)
+    assert stopped.returncode == 0
+    [written] = (path for path in tmp_path.iterdir() if path.stat().st_size)
+    assert written.read_bytes() == b"late"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_each_of_many_who_write_the_next_file_gets_one_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "2").write_bytes(b"before")
+
+    def write(number: int) -> None:
+        write_next(tmp_path, map(str, itertools.count()), str(number).encode())
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(40)))
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert written.keys() == set(map(str, range(41)))
+    assert sorted(written.values()) == sorted([b"before", *(str(number).encode() for number in range(40))])
+    assert written["2"] == b"before"
 
 
 def test_whose_fault_it_is_that_a_file_is_not_written() -> None:

@@ -246,11 +246,16 @@ class RunFolder:
         """The settings, with every default written out."""
         return self.path / "config.toml"
 
-    def sweep(self) -> None:
-        """Remove what a killed run left half-written or said it was searching; for who holds the lock of the folder."""
+    def sweep(self, *, is_shared: bool) -> None:
+        """Remove what killed workers left half-written; and what they said they were searching, if no others are here.
+
+        Args:
+            is_shared: whether others may be at work in the folder; if not, its lock is the caller's.
+        """
         for folder in (self.path, self.proofs):
-            remove_scratch(folder)
-        shutil.rmtree(self.running, ignore_errors=True)
+            remove_scratch(folder, is_shared=is_shared)
+        if not is_shared:
+            shutil.rmtree(self.running, ignore_errors=True)
 
     def proof_of(self, name: str) -> Path:
         """Where the proof of the theorem of that name is, or would be."""

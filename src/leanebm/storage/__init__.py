@@ -7,6 +7,7 @@ from leanebm.storage.atomic_file import (
     refuse_unwritable,
     remove_scratch,
     write_atomically,
+    write_next,
 )
 from leanebm.storage.file_stem import file_stem
 from leanebm.storage.merge import merge_shards
@@ -43,4 +44,5 @@ __all__ = [
     "settings_leaves",
     "shard_paths",
     "write_atomically",
+    "write_next",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import math
 import os
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from leanebm.errors import ConfigError, TrajectoryError
 SCRATCH_SUFFIX: Final = ".part"
 """Ends the name of a file that is being written, ``.NAME-….part``; a killed writer leaves one behind."""
 
+_ABANDONED_S: Final = 3600.0
 
 _WRONG_PLACE: Final = frozenset(
     {
@@ -64,32 +67,79 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: the disk is full, the folder cannot be written …; the old file stays.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=SCRATCH_SUFFIX)
+    _write(path.parent, path.name, data, lambda scratch: scratch.replace(path))
+
+
+def write_next(folder: str | os.PathLike[str], names: Iterable[str], data: bytes) -> None:
+    """Write ``data`` under the first of ``names`` that is free; of several who do so at once, each gets one of its own.
+
+    The folder is made if it is not there. A file is empty for a moment before it is there whole, and stays empty if its
+    writer is killed just then.
+
+    Raises:
+        OSError: the disk is full, the folder cannot be written …
+    """
+    folder = Path(folder)
+
+    def put(scratch: Path) -> None:
+        for path in (folder / name for name in names):
+            with contextlib.suppress(FileExistsError):
+                path.open("x").close()
+                scratch.replace(path)
+                return
+
+    _write(folder, "next", data, put)
+
+
+def _write(folder: Path, name: str, data: bytes, put: Callable[[Path], object]) -> None:
+    """Have ``data`` put in its place once it is on the disk, in a file beside."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_once(folder, name, data, put)
+    except FileNotFoundError:  # this process was stopped for so long that somebody took the scratch for a dead one's
+        _write_once(folder, name, data, put)
+    sync_directory(folder)
+
+
+def _write_once(folder: Path, name: str, data: bytes, put: Callable[[Path], object]) -> None:
+    descriptor, scratch = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=SCRATCH_SUFFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         Path(scratch).chmod(0o644)  # mkstemp makes it private
-        Path(scratch).replace(path)
+        put(Path(scratch))
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(scratch).unlink()
         raise
-    sync_directory(path.parent)
 
 
-def remove_scratch(folder: str | os.PathLike[str], name: str | None = None) -> None:
-    """Remove what killed writers left half-written in ``folder``. Only for the one process that writes there.
+def remove_scratch(folder: str | os.PathLike[str], name: str | None = None, *, is_shared: bool = False) -> None:
+    """Remove what killed writers left half-written in ``folder``.
 
     Args:
         folder: need not exist.
         name: the only file whose remains are removed; ``None`` for all.
+        is_shared: whether others may be writing there now. Then what somebody has touched in the last hour stays: no
+            file takes so long to be written.
     """
     begun = "" if name is None else f"{glob.escape(name)}-"
-    for scratch in Path(folder).glob(f".{begun}*{SCRATCH_SUFFIX}"):
-        scratch.unlink(missing_ok=True)
+    scratches = list(Path(folder).glob(f".{begun}*{SCRATCH_SUFFIX}"))
+    if not scratches:
+        return
+    before_s = math.inf if not is_shared else _now_s(Path(folder)) - _ABANDONED_S
+    for scratch in scratches:
+        with contextlib.suppress(FileNotFoundError):  # it has just been put in place
+            if scratch.stat().st_mtime < before_s:
+                scratch.unlink()
+
+
+def _now_s(folder: Path) -> float:
+    """What time it is by the clock that sets the times of the folder's files, which may be another machine's."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
 
 
 def sync_directory(directory: Path) -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -91,9 +94,75 @@ def test_of_two_workers_answers_both_stay_and_the_first_counts(tmp_path: Path) -
     ]
 
 
+WRITER = """
+import sys
+from leanebm.core import TacticRejected
+from leanebm.pipeline import AnswerFile
+
+path, who = sys.argv[1:]
+answers = [AnswerFile.read(f"{path}-{number}") for number in range(40)]
+for number, each in enumerate(answers):
+    each.keep_outcome("s", 0, "both", TacticRejected(who, 0.1))
+    each.keep_outcome("s", 0, who, TacticRejected(who, 0.1))
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.readline()
+for each in answers:
+    each.write()
+"""
+
+
+def test_workers_that_write_at_the_same_time_lose_and_mix_nothing(tmp_path: Path) -> None:
+    workers = ("one", "two", "three")
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", WRITER, tmp_path / "file", who],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for who in workers
+        ]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+    assert [process.returncode for process in started] == [0, 0, 0]
+    for number in range(40):
+        read = [AnswerFile.read(tmp_path / f"file-{number}") for _ in range(2)]
+        assert [read[0].outcome("s", 0, who) for who in workers] == [TacticRejected(who, 0.1) for who in workers]
+        [first, again] = [each.outcome("s", 0, "both") for each in read]
+        assert first == again
+        assert isinstance(first, TacticRejected)
+        assert first.message in workers
+    assert len(list(tmp_path.iterdir())) == 40 * len(workers), "nothing is left half-written"
+
+
+def test_who_was_killed_before_it_had_written_hides_nobody_elses_answers(tmp_path: Path) -> None:
+    (tmp_path / "file.0.json.gz").touch()
+    for tactic in ("a", "b"):
+        answers = AnswerFile.read(tmp_path / "file")
+        answers.keep_outcome("s", 0, tactic, TacticRejected(tactic, 0.1))
+        answers.write()
+    read = AnswerFile.read(tmp_path / "file")
+    assert [read.outcome("s", 0, tactic) for tactic in "ab"] == [TacticRejected(tactic, 0.1) for tactic in "ab"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"file.{number}.json.gz" for number in range(3)]
+
+
 def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     AnswerFile.read(tmp_path / "file").write()
-    assert not (tmp_path / "file").exists()
+    answers = AnswerFile.read(tmp_path / "file")
+    answers.keep_outcome("s", 0, "a", TacticRejected("a", 0.1))
+    answers.write()
+    answers.write()
+    AnswerFile.read(tmp_path / "file").write()
+    assert [path.name for path in tmp_path.iterdir()] == ["file.0.json.gz"]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +171,8 @@ def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     ids=["text", "cut", "no answers", "no JSON"],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "file").write_bytes(content)
-    with pytest.raises(TrajectoryError, match=r"file cannot be used: .*Delete it"):
+    (tmp_path / "file.0.json.gz").write_bytes(content)
+    with pytest.raises(TrajectoryError, match=r"file\.0\.json\.gz cannot be used: .*Delete it"):
         AnswerFile.read(tmp_path / "file")
 
 
@@ -111,27 +180,31 @@ def test_answers_that_unpack_to_more_than_is_read_are_neither_read_nor_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("leanebm.pipeline.evaluation.answer_file.MAX_UNPACKED_BYTES", 1000)
-    path = tmp_path / "file"
-    path.write_bytes(gzip.compress(b"[" + b" " * 10_000 + b"]"))
+    path, first = tmp_path / "file", tmp_path / "file.0.json.gz"
+    first.write_bytes(gzip.compress(b"[" + b" " * 10_000 + b"]"))
     with pytest.raises(TrajectoryError, match="it unpacks to more than 1000 bytes, the most that are read"):
         AnswerFile.read(path)
-    path.unlink()
+    first.unlink()
     for tactic in ("short", "long" * 1000):
         answers = AnswerFile.read(path)
         answers.keep_outcome("s", 0, tactic, TacticRejected("no", 0.1))
         answers.write()
         assert AnswerFile.read(path).outcome("s", 0, "short") is not None
-    assert "is left as it is" in caplog.text
+    assert "stays as it is" in caplog.text
+    assert [file.name for file in tmp_path.iterdir()] == [first.name]
 
 
 def test_a_file_that_cannot_be_read_need_not_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "file.0.json.gz").mkdir()
     with pytest.raises(TrajectoryError, match=r"cannot be read: it is a folder, and only regular files are read$"):
-        AnswerFile.read(tmp_path)
+        AnswerFile.read(tmp_path / "file")
 
 
 @pytest.mark.parametrize("damage", [[], {"fate": "unheard"}, {"fate": "rejected"}, None])
 def test_a_damaged_answer_is_an_error_that_names_the_file(tmp_path: Path, damage: object) -> None:
     path = tmp_path / "file"
-    path.write_bytes(gzip.compress(json.dumps([[["outcome", "s", 0, "rfl"], damage]]).encode()))
+    (tmp_path / "file.0.json.gz").write_bytes(
+        gzip.compress(json.dumps([[["outcome", "s", 0, "rfl"], damage]]).encode())
+    )
     with pytest.raises(TrajectoryError, match="file cannot be used"):
         AnswerFile.read(path).outcome("s", 0, "rfl")

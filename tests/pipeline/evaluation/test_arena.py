@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,31 @@ async def test_a_proof_is_certified_once_and_never_from_the_file(tmp_path: Path,
         for _ in range(3):
             await certifier.certify(theorem("1"), ("done",))
         assert len(calls) == number
+
+
+async def test_what_is_remembered_of_proofs_is_bounded_and_the_verdicts_are_the_same(
+    tmp_path: Path, world: ToyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanebm.pipeline.evaluation.arena._MAX_VERDICTS", 3)
+    arena, plain = Arena(tmp_path / "answers"), ToyCertifier(world)
+    certifier = arena.certifier(plain)
+    for start in ("1", "2", "3", "4", "5", "1", "5"):
+        proofs: list[Proof] = [("done",), ("decrement", "done")]
+        for proof in proofs:
+            verdict = await certifier.certify(theorem(start), proof)
+            assert verdict == await plain.certify(theorem(start), proof)
+            assert len(arena._verdicts) <= 3
+
+
+def test_what_a_killed_worker_was_writing_is_swept_up_once_nobody_can_be_writing_it(
+    tmp_path: Path, arena: Arena
+) -> None:
+    arena.sweep()
+    arena.require({"lean": "4.1"})
+    old, new = (tmp_path / "answers" / f".next-{name}.part" for name in ("old", "new"))
+    for scratch in (old, new):
+        scratch.write_bytes(b"half")
+    long_ago_s = old.stat().st_mtime - 7200
+    os.utime(old, (long_ago_s, long_ago_s))
+    arena.sweep()
+    assert {path.name for path in (tmp_path / "answers").iterdir()} == {"about.json", new.name}

@@ -237,8 +237,7 @@ class ContrastiveJob:
             async with ContrastiveWriter(
                 self.folder.groups, run=info, config=_SHARDS, pool_unlike_runs=self.resume_anyway, part=part
             ) as writer:
-                if part is None:
-                    remove_scratch(self.folder.path)
+                remove_scratch(self.folder.path, is_shared=part is not None)
                 write_text(self.folder.config, toml)
                 done = writer.completed()
                 if not self.resume_anyway:

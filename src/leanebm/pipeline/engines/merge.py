@@ -118,7 +118,7 @@ def _write_config(into: Path, folders: Sequence[Path]) -> None:
 
 def _write_proofs(folder: RunFolder) -> None:
     """Let each proof's file be that of the record that counts; the records hold the proofs whole."""
-    folder.sweep()
+    folder.sweep(is_shared=False)
     for record in read_trajectory(folder.path).records:
         if (certificate := record.certificate) is None:
             continue

@@ -1,12 +1,14 @@
-"""A file of what Lean and a policy answered about one theorem."""
+"""Files of what Lean and a policy answered about one theorem."""
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import logging
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -17,12 +19,12 @@ from cattrs.strategies import configure_tagged_union
 from leanebm._shown import named_repr, reason
 from leanebm.core import Candidate, ProofAdvanced, ProofFinished, ProofState, StateRef, TacticOutcome
 from leanebm.errors import TrajectoryError
-from leanebm.storage import MAX_DATA_BYTES, not_written, read_regular, write_atomically
+from leanebm.storage import MAX_DATA_BYTES, not_written, read_regular, write_next
 
 _Question = tuple[str | int, ...]
 
 MAX_UNPACKED_BYTES: Final = 2**30
-"""Largest text of answers that is written, and read again; as objects in memory it is several times that."""
+"""Largest text of answers of one file that is written, and read again; as objects in memory it is several times that."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -43,49 +45,55 @@ configure_tagged_union(TacticOutcome, _json, tag_name="fate", tag_generator=_fat
 class AnswerFile:
     """Answers by question, as JSON values: in memory from :meth:`read` to :meth:`write`.
 
-    States go by keys, and are written without their place in a process. A file is put in place whole, and several
-    workers may do so: of two answers to one question, that which was there first stays.
+    States go by keys, and are written without their place in a process. What is new is put in place as one more file,
+    whole: ``NAME.0.json.gz``, ``NAME.1.json.gz`` … Several workers may do so at once, and nobody's answers are lost: of
+    two answers to one question, that of the first file stays.
 
     Args:
-        path: where the file is, or will be.
-        answers: what it holds.
+        path: what the files are called, without number and ending.
+        answers: what they hold.
     """
 
     def __init__(self, path: str | os.PathLike[str], answers: dict[_Question, Any]) -> None:
         self._path = Path(path)
         self._answers = answers
-        self._has_new = False
+        self._new: dict[_Question, Any] = {}
 
     __repr__ = named_repr("_path")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """The answers in the file at ``path``; none if it is not there.
+        """The answers that are there; none if no file is.
 
         Raises:
-            TrajectoryError: it is damaged, or cannot be read.
+            TrajectoryError: a file is damaged, or cannot be read.
         """
-        return cls(path, _read(Path(path)))
+        answers: dict[_Question, Any] = {}
+        for file in _files(Path(path)):
+            if (found := _read(file)) is None:
+                break
+            answers = found | answers
+        return cls(path, answers)
 
     def write(self) -> None:
-        """Put in place what is new, if anything is, with what others have found meanwhile.
+        """Put in place what is new, if anything is.
 
         Raises:
             ConfigError: nothing can be written there.
-            TrajectoryError: the file is damaged, or the disk is full.
+            TrajectoryError: the disk is full.
         """
-        if not self._has_new:
+        if not self._new:
             return
-        self._answers |= _read(self._path)
-        text = json.dumps([*self._answers.items()], separators=(",", ":")).encode()
+        text = json.dumps([*self._new.items()], separators=(",", ":")).encode()
         if len(text) > MAX_UNPACKED_BYTES:
-            _log.warning("%s is left as it is: %d bytes of answers are more than is read again", self._path, len(text))
+            _log.warning("%s stays as it is: %d bytes of answers are more than is read again", self._path, len(text))
             return
+        names = (file.name for file in _files(self._path))
         try:
-            write_atomically(self._path, gzip.compress(text, 1))
+            write_next(self._path.parent, names, gzip.compress(text, 1))
         except OSError as error:
             raise not_written(self._path, error) from error
-        self._has_new = False
+        self._new = {}
 
     def root(self) -> ProofState | None:
         """The state in which proofs of the theorem begin; ``None`` if nobody opened one."""
@@ -123,17 +131,24 @@ class AnswerFile:
             raise _damaged(self._path, error) from error
 
     def _keep(self, question: _Question, answer: object, kind: Any) -> None:
-        self._answers[question] = _json.unstructure(answer, unstructure_as=kind)
-        self._has_new = True
+        self._answers[question] = self._new[question] = _json.unstructure(answer, unstructure_as=kind)
 
 
-def _read(path: Path) -> dict[_Question, Any]:
+def _files(path: Path) -> Iterator[Path]:
+    """Where answers are, and further ones will be: each search that has new ones makes one file."""
+    return (path.with_name(f"{path.name}.{number}.json.gz") for number in itertools.count())
+
+
+def _read(path: Path) -> dict[_Question, Any] | None:
+    """What a file holds: nothing, if its writer is just about to write or was killed then; ``None`` if there is none."""
     try:
         packed = read_regular(path, max_bytes=MAX_DATA_BYTES)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:  # what it holds may be good
         raise TrajectoryError(f"{path} cannot be read: {reason(error)}") from error
+    if not packed:
+        return {}
     try:
         return {tuple(question): answer for question, answer in json.loads(_unpacked(packed))}
     except (OSError, EOFError, zlib.error, TypeError, ValueError, RecursionError) as error:

@@ -19,7 +19,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Final, Self, final
 
 import attrs
 
@@ -44,15 +44,20 @@ from leanebm.core import (
 from leanebm.errors import ConfigError, StaleState, TrajectoryError
 from leanebm.pipeline.evaluation.answer_file import AnswerFile, with_ref
 from leanebm.pipeline.run_folder import write_text
+from leanebm.storage import remove_scratch
+
+_MAX_VERDICTS: Final = 4096
+"""Proofs of which is remembered what the certifier said: some 10 kB each."""
 
 
 @final
 class Arena:
-    """Parts of a search that look into files of answers first, one for each theorem.
+    """Parts of a search that look into files of answers first, which each theorem has for itself.
 
-    A theorem's file is read when its proof is opened and written when that is left. So arms that come one after the
-    other meet the same answers, also where they are searched by several workers, each of whom has an arena of its own
-    on the same folder. What two workers ask about one theorem at the same time may be answered twice.
+    A theorem's answers are read when its proof is opened, and new ones written when that is left. So arms that come one
+    after the other meet the same answers, also where they are searched by several workers, each of whom has an arena of
+    its own on the same folder. What two workers ask about one theorem at the same time may be answered twice; then the
+    answer stays that was there first.
 
     Args:
         folder: of the files; made when the first one is written.
@@ -98,6 +103,10 @@ class Arena:
         if not wanted.keys() <= held.keys():
             write_text(path, json.dumps(held | wanted, indent=2) + "\n")
 
+    def sweep(self) -> None:
+        """Remove what workers were writing when they were killed. Others may be at work."""
+        remove_scratch(self._folder, is_shared=True)
+
     def count(self, *, is_remembered: bool) -> None:
         """Count a tactic."""
         self.asked += not is_remembered
@@ -115,14 +124,14 @@ class Arena:
         return _RememberedPolicy(self, policy, "" if attempt == 1 else f"attempt {attempt}: ")
 
     def certifier(self, certifier: ProofCertifier) -> ProofCertifier:
-        """``certifier``, asked once for each proof while the arena is open. Nothing of it is written down."""
+        """``certifier``, asked once for each proof, unless that is long ago. Nothing of it is written down."""
         return _RememberedCertifier(self._verdicts, certifier)
 
     @asynccontextmanager
     async def answers(self, theorem: Theorem) -> AsyncIterator[tuple[AnswerFile, int]]:
         """The theorem's answers, and the number by which :meth:`answers_at` finds them until the block is left."""
         key = _key_of(theorem)
-        held = self._open.setdefault(key, _OpenFile(self._folder / f"{key}.json.gz"))
+        held = self._open.setdefault(key, _OpenFile(self._folder / key))
         held.users += 1
         epoch = self._epochs = self._epochs + 1
         try:
@@ -191,9 +200,12 @@ class _RememberedCertifier:
 
     async def certify(self, theorem: Theorem, proof: Proof) -> CertificationResult:
         key = (theorem, repr(tuple(proof)))
-        if key not in self.verdicts:
-            self.verdicts[key] = await self.certifier.certify(theorem, proof)
-        return self.verdicts[key]
+        if (known := self.verdicts.get(key)) is not None:
+            return known
+        found = self.verdicts[key] = await self.certifier.certify(theorem, proof)
+        if len(self.verdicts) > _MAX_VERDICTS:
+            del self.verdicts[next(iter(self.verdicts))]  # the oldest
+        return found
 
 
 @attrs.frozen

@@ -161,6 +161,7 @@ class EvaluationRun:
         for _, config, folder in self._arm_searches():
             self._search(config, folder).check()
         arena = Arena(self._folder / "answers")
+        arena.sweep()
         arena.require(_about(next(iter(self._arms.values()))))
         async with AsyncExitStack() as stack:
             opening = self._opening

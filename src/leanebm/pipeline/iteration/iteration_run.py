@@ -176,8 +176,7 @@ class IterationRun:
         lock = FileLock(self._folder / ".lock")
         try:
             with lock.acquire(timeout=0):
-                if not self._engine.shares_folder:  # or what another worker is just writing would be removed
-                    _sweep(self._folder)
+                _sweep(self._folder, is_shared=self._engine.shares_folder)
                 write_text(self._folder / "config.toml", toml)
                 self._ledger.begin()
                 if isinstance(self._engine, ShardsEngine):
@@ -516,10 +515,10 @@ def _of(number: int) -> str:
     return f"rounds/{number}"
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed invocation left half-written, in whatever stage."""
+def _sweep(folder: Path, *, is_shared: bool) -> None:
+    """Remove what killed invocations left half-written, in whatever stage."""
     for place in {scratch.parent for scratch in folder.rglob(f".*{SCRATCH_SUFFIX}")}:
-        remove_scratch(place)
+        remove_scratch(place, is_shared=is_shared)
 
 
 def _name_of(path: Path | None, folder: Path) -> str | None:

@@ -232,8 +232,7 @@ class SearchJob:
             async with TrajectoryWriter(
                 self.folder.trajectory, run=info, pool_unlike_runs=self.resume_anyway, part=part
             ) as writer:
-                if part is None:
-                    self.folder.sweep()
+                self.folder.sweep(is_shared=part is not None)
                 write_text(self.folder.config, toml)
                 done = writer.completed()
                 if not self.resume_anyway:
