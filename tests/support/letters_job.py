@@ -20,10 +20,15 @@ class LettersJob:
         self.path = path
         self.written = list(written)
         self.parts: list[str | None] = []
+        self.given_up: list[tuple[str, str]] = []
         self.concurrency = concurrency
 
     def name_of(self, item: str) -> str:
         return item
+
+    async def give_up(self, items: Sequence[str], why: str, *, part: str) -> None:
+        assert part not in self.parts
+        self.given_up += [(item, why) for item in items]
 
     @asynccontextmanager
     async def open(

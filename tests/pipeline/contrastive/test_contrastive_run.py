@@ -37,6 +37,7 @@ from leanebm.pipeline import (
     structure_settings,
 )
 from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
+from leanebm.pipeline.engines._leases import MAX_CLAIMS
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search.scorers import LengthNormalisedLogProb
 from leanebm.testing import LOST, QED, ScriptedPolicy, ToyWorld
@@ -357,3 +358,18 @@ async def test_workers_share_the_proofs_and_their_groups_are_merged(
     assert sorted(group.parent_key for group in read_contrastive_set(shared / "groups").rows()) == before
     with pytest.raises(ConfigError, match="an audit samples all groups"):
         await replay(shared, ShardsEngine(), audit=1)
+
+
+async def test_a_proof_that_is_given_up_is_lost_and_teaches_nothing(
+    tmp_path: Path, generation: ContrastiveConfig, world: ToyWorld, toy_bench: ToyBench
+) -> None:
+    name = PROOFS[3].theorem.name
+    (tmp_path / "leases").mkdir()
+    for number in range(MAX_CLAIMS):
+        (tmp_path / "leases" / f"{name}.{number}").write_text(f"dead-{number}")
+    run = ContrastiveRun(generation, PROOFS, tmp_path, engine=ShardsEngine(), opening=toy_bench(world))
+    report = await run.run()
+    assert report.outcomes[ReplayOutcome.INFRASTRUCTURE] == 1
+    assert report.failures[name] == "infrastructure: WorkerLost: given up: 5 workers claimed it, and died or lost it"
+    assert name not in {group.theorem for group in read_contrastive_set(tmp_path / "groups").rows()}
+    assert report.proofs + report.too_short == len(PROOFS)

@@ -35,8 +35,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def join(tmp_path: Path, clock: Clock) -> Join:
-    def join(worker: str, names: Sequence[str] = "abc", *, its: Clock = clock) -> Leases:
-        leases = Leases(tmp_path / "leases", worker, list(names), expires_s=EXPIRES_S, clock=its)
+    def join(worker: str, names: Sequence[str] = "abc", *, its: Clock = clock, expires_s: float = EXPIRES_S) -> Leases:
+        leases = Leases(tmp_path / "leases", worker, list(names), expires_s=expires_s, clock=its)
         leases.beat()
         return leases
 
@@ -141,6 +141,23 @@ def test_clocks_need_not_agree(join: Join, clock: Clock) -> None:
     assert one.claim() is other.claim() is None
     assert one.is_waiting_for_others()
     assert other.is_waiting_for_others()
+
+
+@pytest.mark.parametrize(("of_one", "of_other"), [(6000.0, 60.0), (60.0, 6000.0), (1e300, 1.0), (60.0, 60.0)])
+def test_leases_need_not_be_alike(join: Join, clock: Clock, of_one: float, of_other: float) -> None:
+    one, other = join("one", "a", expires_s=of_one), join("other", "a", expires_s=of_other)
+    assert one.claim() == "a"
+    other.beat()
+    for _ in range(3):  # it beats as seldom as its own lease lets it
+        clock.now_s += 0.9 * min(of_one, 1e6)
+        other.beat()
+        assert other.is_waiting_for_others(), "it is slow, perhaps, but alive"
+        one.beat()
+        other.beat()
+    clock.now_s += 1.1 * min(of_one, 1e9)
+    other.beat()
+    assert not other.is_waiting_for_others(), "now it is silent for longer than it said itself"
+    assert other.claim() == "a"
 
 
 def test_who_leaves_in_good_order_is_inherited_from_at_once(join: Join) -> None:

@@ -26,6 +26,9 @@ class Names:
     def open(self, *_: object, **__: object) -> Any:
         raise AssertionError("nobody works here")
 
+    async def give_up(self, *_: object, **__: object) -> None:
+        raise AssertionError("nobody works here")
+
 
 def leases(*names: str, clock: ManualClock | None = None, **expected_s: float) -> Leases[str]:
     return Leases(Names(names), expected_s=expected_s, clock=ManualClock() if clock is None else clock)
@@ -61,6 +64,7 @@ def test_an_item_that_workers_die_of_is_given_up() -> None:
     assert [ended.name for ended in given_up] == ["poison"]
     assert not given_up[0].is_final
     assert list(book.ended) == given_up
+    assert book.given_up == ("poison",)
     assert book.take("y") == "good"
 
 
@@ -124,4 +128,5 @@ def test_every_item_ends_once_whatever_happens(events: list[tuple[str, str]]) ->
     while (item := held["x"].pop() if held["x"] else book.take("x")) is not None:
         book.end("x", done(item))
     assert sorted(ended.name for ended in book.ended) == list("abcd")
+    assert sorted(book.given_up) == sorted(given_up)
     assert set(given_up) <= set("abcd")

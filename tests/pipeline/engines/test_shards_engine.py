@@ -21,6 +21,7 @@ from toy_workers import THEOREMS, toy_worker
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import LocalEngine, LogObserver, SearchRun, ShardsEngine, Share, merge, summarise_run
+from leanebm.pipeline.engines._leases import MAX_CLAIMS
 from leanebm.trajectory import read_trajectory
 
 
@@ -176,6 +177,54 @@ async def test_what_breaks_a_station_ends_the_worker(tmp_path: Path) -> None:
     with pytest.raises(ExceptionGroup, match="unhandled"):
         await ShardsEngine().run(LettersJob(["a", "broken", "b"], tmp_path), LogObserver())
     assert not list(tmp_path.glob("leases/workers/*"))
+
+
+def five_died_at(folder: Path, name: str) -> None:
+    """What is left of as many workers as may claim a theorem, all of whom it has killed."""
+    (folder / "leases").mkdir(parents=True)
+    for number in range(MAX_CLAIMS):
+        (folder / "leases" / f"{name}.{number}").write_text(f"dead-{number}")
+
+
+async def test_what_is_given_up_is_told_and_recorded_as_that(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    five_died_at(tmp_path, "b")
+    job = LettersJob("abc", tmp_path)
+    ended = await ShardsEngine().run(job, LogObserver())
+    assert [(one.name, one.is_final) for one in ended if one.name != "b"] == [("a", True), ("c", True)]
+    [given_up] = [one for one in ended if one.name == "b"]
+    assert given_up.is_trouble
+    assert given_up.line == "given up       b: given up: 5 workers claimed it, and died or lost it"
+    assert [name for name, _ in job.given_up] == ["b"]
+    assert "5 workers claimed it, and died or lost it: b. They are recorded as broken, not as unproved" in caplog.text
+
+
+async def test_a_theorem_that_is_given_up_is_broken_and_not_unproved_and_a_merge_lets_it_be_tried_again(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    five_died_at(tmp_path, "n5")
+    for _ in range(2):
+        summary = await toy_worker(tmp_path).run()
+        assert outcomes(tmp_path) == undisturbed | {"n5": "infrastructure"}
+        assert summary.totals.attempted == len(THEOREMS)
+        assert summary.totals.infrastructure == 1
+        assert searches(tmp_path) == dict.fromkeys(undisturbed, 1)
+    [lost] = (record for record in read_trajectory(tmp_path).records if not record.is_final)
+    assert (lost.error_kind, lost.error) == ("WorkerLost", "given up: 5 workers claimed it, and died or lost it")
+    assert (lost.nodes, lost.expansions, lost.wall_s) == (0, 0, 0.0)
+    assert not [row for row in read_trajectory(tmp_path).rows() if row.theorem == "n5"]
+    merge([tmp_path])
+    assert outcomes(tmp_path)["n5"] == "infrastructure"
+    await toy_worker(tmp_path).run()
+    assert outcomes(tmp_path) == undisturbed
+
+
+async def test_several_workers_that_give_up_one_theorem_record_it_once_for_readers(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    five_died_at(tmp_path, "n5")
+    await asyncio.gather(*(toy_worker(tmp_path).run() for _ in range(3)))
+    assert outcomes(tmp_path) == undisturbed | {"n5": "infrastructure"}
+    assert len(read_trajectory(tmp_path).records) == len(THEOREMS)
 
 
 # --- killing ---

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from _tiny_llama import tiny_llama
 from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 
 from leanebm.core import Leaf, StateScorer
-from leanebm.data import read_tactic_pairs
+from leanebm.data import read_contrastive_set, read_tactic_pairs
 from leanebm.energy.diagnostics import HeadReport
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline import (
@@ -37,6 +38,7 @@ from leanebm.pipeline import (
     read_run_config,
     summarise_iteration,
 )
+from leanebm.pipeline.engines._leases import MAX_CLAIMS
 from leanebm.pipeline.iteration.aggregate import shortest_proofs
 from leanebm.pipeline.iteration.config import IterationTheorems
 from leanebm.pipeline.iteration.iteration_run import IterationRun
@@ -181,6 +183,28 @@ def test_workers_that_join_help_outlive_no_iteration_and_it_ends_the_same(iterat
             assert int(output.split()[1]) > 0, "it searched something"
     assert lasting(folder) == lasting(iterated)
     assert not (folder / "alive").exists()
+
+
+async def test_a_theorem_that_killed_five_workers_is_broken_says_so_and_teaches_nothing(tmp_path: Path) -> None:
+    name, stage = THEOREMS.train[0].name, "rounds/0/search/frozen"
+    leases = tmp_path / stage / "leases"
+    leases.mkdir(parents=True)
+    for number in range(MAX_CLAIMS):
+        (leases / f"{name}.{number}").write_text(f"dead-{number}")
+    config = attrs.evolve(EASY, rounds=1)
+    run = partial(IterationRun, config, THEOREMS, tmp_path, engine=ShardsEngine(expires_s=5.0), opening=open_toy)
+    summary = await run().run()
+    assert [note for note in summary.notes if note.startswith(f"{stage}: 1 of its searches broke")]
+    assert stages_of(tmp_path)[stage].result["broken"] == 1
+    [lost] = (record for record in read_trajectory(tmp_path / stage).records if not record.is_final)
+    assert (lost.theorem.name, lost.outcome.value) == (name, "infrastructure")
+    aggregate = tmp_path / "rounds/0/aggregate"
+    groups = read_contrastive_set(aggregate / "groups").rows()
+    assert name not in {group.theorem for group in groups}
+    assert name not in {pair.theorem.name for pair in read_tactic_pairs(aggregate / "proofs.jsonl")}
+    before = lasting(tmp_path)
+    await run(resume=True).run()
+    assert lasting(tmp_path) == before
 
 
 async def test_an_iteration_that_is_done_starts_nothing(iterated: Path) -> None:

@@ -44,3 +44,27 @@ async def test_who_joined_does_not_write_beside_a_process_that_shares_nothing(tm
 
     with pytest.raises(LeanEbmError, match=r"no sign of life for 0\.1 s\. Start it with --engine shards"):
         await joined.stage("first", 0, {}, work, shared=work)
+
+
+async def test_who_joined_with_a_shorter_lease_goes_by_that_of_the_process_that_iterates(tmp_path: Path) -> None:
+    manifest = IterationManifest(settings={}, theorems={})
+    driver = Ledger(tmp_path, manifest, LogObserver())
+    joined = Ledger(tmp_path, manifest, LogObserver(), gives_up_s=0.05)
+    driver.begin()
+    looks = 0
+
+    def look() -> bool | None:
+        nonlocal looks
+        looks += 1
+        return looks > 3 or None
+
+    with driver.showing_life(600.0):  # a beat in 100 s
+        while not (tmp_path / "alive").exists():  # noqa: ASYNC110 - a thread makes it
+            await asyncio.sleep(0.01)
+        assert await joined._awaited(look)
+        assert looks == 4, "the second beat would come long after its own lease"
+    with pytest.raises(LeanEbmError, match=r"no sign of life for 0\.05 s"):
+        await joined._awaited(lambda: None)
+    (tmp_path / "alive").write_text("7-200")  # of one that was killed
+    with pytest.raises(LeanEbmError, match=r"no sign of life for 0\.2 s"):
+        await joined._awaited(lambda: None)

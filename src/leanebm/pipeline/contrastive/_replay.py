@@ -76,13 +76,7 @@ async def replay_proof(proof: KnownProof, bench: Workbench, config: NegativesCon
     Never raises for a proof that fails or a worker that is lost: both are outcomes in the record.
     """
     meter = ReplayMeter()
-    record = ContrastiveRecord(
-        theorem=proof.theorem,
-        module=proof.module,
-        run_id=run_id,
-        outcome=ReplayOutcome.VERIFIED,
-        num_steps=proof.num_steps,
-    )
+    record = _record_of(proof, ReplayOutcome.VERIFIED, run_id)
     groups: tuple[ContrastiveGroup, ...] = ()
     error: LeanError | PolicyError | None = None
     try:
@@ -93,11 +87,21 @@ async def replay_proof(proof: KnownProof, bench: Workbench, config: NegativesCon
     except StatementError as refusal:
         record = attrs.evolve(record, outcome=ReplayOutcome.REFUSED, message=refusal.description)
     except (LeanError, PolicyError) as broken:
-        record = attrs.evolve(
-            record, outcome=ReplayOutcome.INFRASTRUCTURE, message=f"{type(broken).__name__}: {broken}"
-        )
+        record = lost_proof(proof, broken, run_id=run_id)
         error = broken
     return ReplayedProof(_with_costs(record, groups, meter), groups, error)
+
+
+def lost_proof(proof: KnownProof, error: LeanError | PolicyError, *, run_id: str) -> ContrastiveRecord:
+    """The record of a proof whose replay was lost to a worker or a server."""
+    record = _record_of(proof, ReplayOutcome.INFRASTRUCTURE, run_id)
+    return attrs.evolve(record, message=f"{type(error).__name__}: {error}")
+
+
+def _record_of(proof: KnownProof, outcome: ReplayOutcome, run_id: str) -> ContrastiveRecord:
+    return ContrastiveRecord(
+        theorem=proof.theorem, module=proof.module, run_id=run_id, outcome=outcome, num_steps=proof.num_steps
+    )
 
 
 def _with_costs(record: ContrastiveRecord, groups: Sequence[ContrastiveGroup], meter: ReplayMeter) -> ContrastiveRecord:

@@ -15,15 +15,23 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ContrastiveGroup, Evidence, SearchOutcome, TacticFate
-from leanebm.data import CONTRASTIVE_FORMAT, ContrastiveWriter, KnownProof, ReplayOutcome, read_contrastive_set
-from leanebm.errors import ConfigError
+from leanebm.data import (
+    CONTRASTIVE_FORMAT,
+    ContrastiveRecord,
+    ContrastiveWriter,
+    KnownProof,
+    ReplayOutcome,
+    read_contrastive_set,
+)
+from leanebm.errors import ConfigError, WorkerLost
 from leanebm.pipeline._concurrently import for_each
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
+from leanebm.pipeline.contrastive._replay import ReplayedProof, lost_proof, replay_proof
 from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEnvironment
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
+from leanebm.pipeline.engines._given_up import record_given_up
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
@@ -32,7 +40,7 @@ from leanebm.pipeline.run_folder import refuse_restated, refuse_unlike_run, writ
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
+from leanebm.storage import RunInfo, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
 """How many times the budget of a search an audited negative gets."""
@@ -247,6 +255,15 @@ class ContrastiveJob:
                 with stage(observer, "replaying", detail) as replaying:
                     tally = _Tally(stage=replaying, total=len(waiting))
                     yield _ReplayStation(self.config, waiting, bench, info.run_id, writer, tally)
+
+    async def give_up(self, items: Sequence[KnownProof], why: str, *, part: str) -> None:
+        """Record proofs as lost. As :meth:`Job.give_up <leanebm.pipeline.Job.give_up>`."""
+
+        def records_of(run: RunInfo) -> list[ContrastiveRecord]:
+            return [lost_proof(proof, WorkerLost(why), run_id=run.run_id) for proof in items]
+
+        pool = self.resume_anyway
+        await record_given_up(self.folder.groups, CONTRASTIVE_FORMAT, records_of, part=part, pool_unlike_runs=pool)
 
     def _detail(self, done: int, waiting: int) -> str:
         proofs = "one known proof" if waiting == 1 else f"{waiting} known proofs"

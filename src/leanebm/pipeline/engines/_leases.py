@@ -9,7 +9,8 @@
 
 Three things are relied upon, and no more. Of several who create one file exclusively, one succeeds. Who opens a file
 reads what was written before it was last closed. And a clock runs evenly on each machine: a worker is taken for dead
-when another one has seen no beat for so long *by its own clock*, so that what the clocks say need not agree.
+when another one has seen no beat for so long *by its own clock*, so that what the clocks say need not agree. For how
+long says the worker that beats, so that leases need not be alike.
 
 A claim is never removed and never changes hands. Who takes over from a dead worker creates the next one, and again one
 alone succeeds. Thus a listing may be old: what follows from an old one is an attempt that fails.
@@ -29,19 +30,17 @@ from pathlib import Path
 from typing import Final, final
 
 from leanebm._shown import named_repr
+from leanebm.pipeline._pulse import lease_in, pulse
 from leanebm.storage import file_stem, not_written
 
 MAX_CLAIMS: Final = 5
 """Claims of one item: one whose search kills whoever is at it must not kill all workers."""
 
-BEATS_TO_EXPIRE: Final = 6
-"""Beats in the time after which a silent worker is taken for dead."""
-
 _RELEASED: Final = "-"
 _DONE: Final = "done"
 
 _WORD: Final = re.compile(rb"[A-Za-z0-9_-]{1,100}")
-"""What every file holds: a worker's name, a number of beats, or that a claim is released."""
+"""What every file holds: a worker's name, a beat, or that a claim is released."""
 
 
 @final
@@ -54,7 +53,8 @@ class Leases:
         folder: the same for all workers.
         worker: this one's name, which nobody had before.
         names: of the items that wait, in the order in which they are to be started.
-        expires_s: seconds without a beat after which a worker is dead.
+        expires_s: seconds without a beat after which this worker is dead, and after which it begins what is slow
+            elsewhere.
         clock: in seconds; runs evenly.
     """
 
@@ -96,7 +96,7 @@ class Leases:
         self._beats += 1
         with self._on_disk():
             self._beat_file.parent.mkdir(parents=True, exist_ok=True)
-            self._beat_file.write_text(str(self._beats))
+            self._beat_file.write_text(pulse(self._beats, self._expires_s))
             self._look()
             if self._beats == 1:
                 self._doubt_marks()
@@ -226,7 +226,8 @@ class Leases:
             return self._beat_file.with_name(worker).exists()
         if not worker:  # who claimed it has not written its name yet, or died before it could
             return self._clock() - claimed_s < self._expires_s
-        return self._clock() - self._heard[worker][1] < self._expires_s
+        beat, since_s = self._heard[worker]
+        return self._clock() - since_s < lease_in(beat, self._expires_s)
 
     def _create(self, stem: str, number: int) -> bool:
         try:

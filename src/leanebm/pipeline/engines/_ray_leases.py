@@ -11,12 +11,14 @@ import attrs
 
 from leanebm._shown import named_repr
 from leanebm.pipeline.engines._order import longest_first
-from leanebm.pipeline.engines.engine import Ended, Job
+from leanebm.pipeline.engines.engine import Ended, Job, given_up_item
 
 T = TypeVar("T")
 
 MAX_LOSSES: Final = 5
 """An item that was out with so many workers when they were lost is given up: it may be what they died of."""
+
+WHY_GIVEN_UP: Final = f"given up: {MAX_LOSSES} workers were lost while they were at it"
 
 _SLOW: Final = 2.0
 """An item is repeated once it is out for so many times what the median item took."""
@@ -55,6 +57,7 @@ class Leases(Generic[T]):
         names = longest_first(items, expected_s)
         self._open = {name: _Lease(items[name]) for name in names}
         self._ended: list[Ended] = []
+        self._given_up: list[T] = []
         self._took_s: list[float] = []
         self._clock = clock
 
@@ -64,6 +67,11 @@ class Leases(Generic[T]):
     def ended(self) -> Sequence[Ended]:
         """What was told of the items that ended now, in that order; not those that the folder held before."""
         return tuple(self._ended)
+
+    @property
+    def given_up(self) -> Sequence[T]:
+        """The items that were given up."""
+        return tuple(self._given_up)
 
     @property
     def num_open(self) -> int:
@@ -113,8 +121,8 @@ class Leases(Generic[T]):
             lease.losses += 1
             if self._end_if_recorded(name) or lease.losses < MAX_LOSSES:
                 continue
-            line = f"given up       {name}: {lease.losses} workers were lost while they were at it"
-            given_up.append(Ended(name=name, line=line, is_final=False))
+            given_up.append(given_up_item(name, WHY_GIVEN_UP))
+            self._given_up.append(lease.item)
         for ended in given_up:
             self.end(worker, ended)
         back = [name for name in held if name in self._open]

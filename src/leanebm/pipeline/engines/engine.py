@@ -47,6 +47,11 @@ class Ended:
         return future
 
 
+def given_up_item(name: str, why: str) -> Ended:
+    """What an engine says of an item that it gives up."""
+    return Ended(name=name, line=f"given up       {name}: {why}", is_final=False)
+
+
 @attrs.define
 class FailuresInARow:
     """Counts a station's items that were lost to a worker or a server, with none in between that was not."""
@@ -124,6 +129,21 @@ class Job(Protocol[T]):
             ConfigError: items are not those that were worked on under these names.
             LeanError, PolicyError: something does not start.
             TrajectoryError: the folder's results are of another Lean or of other settings, or another worker has it.
+        """
+        ...
+
+    async def give_up(self, items: Sequence[T], why: str, *, part: str) -> None:
+        """Record items that took every worker with them who was at them, so that nobody takes them for forgotten.
+
+        They are recorded as lost, which is never a result, and only where there is no record of them.
+
+        Args:
+            items: none is being worked on, and workers have written to the folder.
+            why: for a person.
+            part: the name of a part of the folder that no worker has.
+
+        Raises:
+            TrajectoryError: they cannot be written.
         """
         ...
 

@@ -21,7 +21,7 @@ from leanebm._shown import counted, fitting_repr, one_line
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import ConfigError, LeanEbmError, LeanInstallError, TrajectoryError
 from leanebm.pipeline._concurrently import together
-from leanebm.pipeline.engines._ray_leases import Leases
+from leanebm.pipeline.engines._ray_leases import WHY_GIVEN_UP, Leases
 from leanebm.pipeline.engines._ray_node import RayNode
 from leanebm.pipeline.engines.engine import Ended, Job
 from leanebm.pipeline.events import Observer, Stage, stage
@@ -92,6 +92,8 @@ class RayEngine:
             drive = _Drive(self, job, ray)
             with stage(observer, "working on the cluster", counted(len(job.items), "theorem")) as working:
                 await drive.run(working)
+        if drive.leases.given_up:
+            await job.give_up(drive.leases.given_up, WHY_GIVEN_UP, part=f"ray-{uuid.uuid4().hex[:8]}-given-up")
         return drive.leases.ended
 
 

@@ -17,9 +17,10 @@ from attrs.validators import gt
 
 from leanebm.errors import ConfigError
 from leanebm.pipeline._concurrently import together
-from leanebm.pipeline.engines._leases import BEATS_TO_EXPIRE, MAX_CLAIMS, Leases
+from leanebm.pipeline._pulse import BEATS_TO_EXPIRE
+from leanebm.pipeline.engines._leases import MAX_CLAIMS, Leases
 from leanebm.pipeline.engines._order import longest_first
-from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station
+from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station, given_up_item
 from leanebm.pipeline.engines.local_engine import work_on_all
 from leanebm.pipeline.events import Observer
 
@@ -82,8 +83,8 @@ class ShardsEngine:
     """Which items are this worker's; ``None`` to claim them one by one."""
 
     expires_s: float = attrs.field(default=120.0, validator=gt(0.0))
-    """Seconds without a sign of life after which a worker's items are given to others; the folder's file system must
-    show a file's new content in less."""
+    """Seconds without a sign of life after which this worker's items are given to others; the folder's file system must
+    show a file's new content in less. Workers may differ in it."""
 
     expected_s: Mapping[str, float] = attrs.field(factory=dict, repr=False)
     """How long items are expected to take, by their names; the longest are claimed first."""
@@ -98,7 +99,7 @@ class ShardsEngine:
         if self.share is not None:
             part = f"shard-{self.share.number}-of-{self.share.of}"
             async with job.open(self.share.of_all(job.items), observer, part=part) as station:
-                ended = await work_on_all(station)
+                ended = [*await work_on_all(station)]
         else:
             worker = f"{re.sub(r'[^A-Za-z0-9-]', '-', socket.gethostname())[:40]}-{uuid.uuid4().hex[:8]}"
             async with job.open(job.items, observer, part=worker) as station:
@@ -108,14 +109,17 @@ class ShardsEngine:
                 async with _open_desk(leases, self.expires_s / BEATS_TO_EXPIRE) as desk, together() as tasks:
                     for _ in range(min(station.concurrency, len(items))):
                         tasks.create_task(desk.work_in_turn(station, items))
-                ended = desk.ended
-                if given_up := leases.given_up():
+                given_up = leases.given_up()
+                why = f"given up: {MAX_CLAIMS} workers claimed it, and died or lost it"
+                if given_up:
+                    await job.give_up([items[name] for name in given_up], why, part=f"{worker}-given-up")
                     _log.warning(
-                        "given up after %d claims, whose workers died or lost them: %s. Merge the folder with "
-                        "`leanebm merge` to have them tried again",
-                        MAX_CLAIMS,
+                        "%s: %s. They are recorded as broken, not as unproved. Merge the folder with `leanebm merge` "
+                        "to have them tried again",
+                        why,
                         ", ".join(given_up),
                     )
+            ended = [*desk.ended, *(given_up_item(name, why).at_once() for name in given_up)]
         return [one.result() for one in ended]
 
 

@@ -140,7 +140,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> dict[_Question, Any] | None:
-    """What a file holds: nothing, if its writer is just about to write or was killed then; ``None`` if there is none."""
+    """What a file holds: nothing, if its writer is about to write, or was killed then; ``None`` if there is none."""
     try:
         packed = read_regular(path, max_bytes=MAX_DATA_BYTES)
     except FileNotFoundError:

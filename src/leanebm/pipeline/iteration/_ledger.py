@@ -18,6 +18,7 @@ import attrs
 import psutil
 
 from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.pipeline._pulse import BEATS_TO_EXPIRE, lease_in, pulse
 from leanebm.pipeline.events import Observer, stage
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord, digest_of
 
@@ -28,9 +29,6 @@ Found = tuple[str, dict[str, Any]]
 
 _ALIVE: Final = "alive"
 """A file that changes as long as the process lives that iterates."""
-
-_LOOKS: Final = 6
-"""How often a process that waits looks for something new, in the time after which it gives up."""
 
 
 @attrs.define
@@ -47,8 +45,8 @@ class Ledger:
 
     observer: Observer
     gives_up_s: float | None = None
-    """Seconds without a sign of life from the process that iterates, after which one that joined it gives up; ``None``
-    for the process that iterates."""
+    """Seconds without a sign of life from the process that iterates, after which one that joined it gives up, unless
+    that process says after how many; ``None`` for the process that iterates."""
 
     done: list[StageRecord] = attrs.field(init=False, factory=list)
 
@@ -151,9 +149,10 @@ class Ledger:
 
     async def _awaited(self, look: Callable[[], T | None]) -> T:
         """What ``look`` sees, once that is there."""
-        gives_up_s = self.gives_up_s or 0.0
+        own_s = self.gives_up_s or 0.0
         heard, since_s = "", time.monotonic()
         while (seen := look()) is None:
+            gives_up_s = lease_in(heard, own_s)
             if (beat := self._beat()) != heard:
                 heard, since_s = beat, time.monotonic()
             elif time.monotonic() - since_s >= gives_up_s:
@@ -161,7 +160,7 @@ class Ledger:
                     f"the process that iterates in {self.folder} has shown no sign of life for {gives_up_s:g} s. Start "
                     "it with --engine shards, with --resume if it had begun, and then this one again"
                 )
-            await asyncio.sleep(min(1.0, gives_up_s / _LOOKS))
+            await asyncio.sleep(min(1.0, gives_up_s / BEATS_TO_EXPIRE))
         return seen
 
     def _beat(self) -> str:
@@ -177,7 +176,7 @@ class Ledger:
         A thread does it, which no training holds up.
 
         Args:
-            expires_s: seconds after which a silent process is taken for dead.
+            expires_s: seconds after which this process, if it is silent, is taken for dead.
         """
         left = threading.Event()
 
@@ -186,8 +185,8 @@ class Ledger:
             while not left.is_set():
                 count += 1
                 with contextlib.suppress(OSError):  # then those who joined give up, which costs nothing
-                    (self.folder / _ALIVE).write_text(str(count))
-                left.wait(expires_s / _LOOKS)
+                    (self.folder / _ALIVE).write_text(pulse(count, expires_s))
+                left.wait(expires_s / BEATS_TO_EXPIRE)
 
         thread = threading.Thread(target=beat, name="sign of life", daemon=True)
         thread.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -242,6 +242,7 @@ class IterationRun:
             lengths = sorted(now.values())
             result = {
                 "attempted": len(waiting),
+                "broken": _broken([folder] if waiting else []),
                 "budget": budget,
                 "new": len(now.keys() - known.keys()),
                 "proved": len(now),
@@ -387,7 +388,8 @@ class IterationRun:
             weights = {"alpha": best.alpha, "beta": best.beta}
             folder = _name_of(shelf / "arms" / best.name, self._folder)
             result = {**weights, "proved": best.proved, "area": best.area, "folder": folder}
-            return digest_of([result, *(_lasting(shelf / "arms" / arm.name) for arm in tuning.arms)]), result
+            folders = [shelf / "arms" / arm.name for arm in tuning.arms]
+            return digest_of([result, *map(_lasting, folders)]), {**result, "broken": _broken(folders)}
 
         found = await self._ledger.stage(f"{where}/tuning", seed, inputs, work, shared=lambda _: tuning_run().search())
         return attrs.evolve(guide, alpha=found.result["alpha"], beta=found.result["beta"])
@@ -406,7 +408,8 @@ class IterationRun:
                     adopted = name
             proved = {name: len(_lengths([folder])) for name, folder in folders.items()}
             result = {"adopted": adopted, "is_adopted": adopted == _CHALLENGER, "proved": proved}
-            return digest_of([result, *map(_lasting, folders.values())]), result
+            output = digest_of([result, *map(_lasting, folders.values())])
+            return output, {**result, "broken": _broken(folders.values())}
 
         inputs = {name: guide.digest for name, guide in guides.items()}
         found = await self._ledger.stage(f"{_of(number)}/gate", self._seed(number), inputs, work, shared=search)
@@ -435,7 +438,8 @@ class IterationRun:
                 "beside": self._beside(folders, control),
                 "guide": {"alpha": guide.alpha, "beta": guide.beta, "head": _name_of(guide.head, self._folder)},
             }
-            return digest_of([result, *map(_lasting, folders.values())]), result
+            output = digest_of([result, *map(_lasting, folders.values())])
+            return output, {**result, "broken": _broken(folders.values())}
 
         inputs = {"base": base.digest, "guide": guide.digest, "theorems": self._ledger.manifest.theorems[on]}
         await self._ledger.stage(f"{_of(number)}/evaluation", self._seed(number), inputs, work, shared=search)
@@ -537,6 +541,11 @@ def _lengths(folders: Sequence[Path]) -> dict[str, int]:
             length = len(record.certificate.tactics)
             lengths[record.theorem.name] = min(length, lengths.get(record.theorem.name, length))
     return lengths
+
+
+def _broken(folders: Iterable[Path]) -> int:
+    """How many searches broke, so that nothing is known of their theorems."""
+    return sum(not record.is_final for folder in folders for record in _records(folder))
 
 
 def _lasting(folder: Path) -> list[object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,7 +131,11 @@ def summarise_iteration(folder: str | os.PathLike[str]) -> IterationSummary:
         folder=Path(folder),
         judged_on=stages["rounds/0/evaluation"].result["on"],
         rows=tuple(row for number in rounds for row in _rows(stages, number)),
-        notes=(*(note for number in rounds for note in _notes(stages, number)), *_gains(stages, rounds[-1])),
+        notes=(
+            *_broken(manifest.stages),
+            *(note for number in rounds for note in _notes(stages, number)),
+            *_gains(stages, rounds[-1]),
+        ),
     )
 
 
@@ -174,6 +178,15 @@ def _search_of(arm: str, number: int) -> str:
     if number == 0 or arm == FROZEN:
         return FROZEN
     return SAMPLE_ONLY if arm == SAMPLE_ONLY else ENERGY
+
+
+def _broken(stages: Iterable[StageRecord]) -> Iterator[str]:
+    for record in stages:
+        if broken := record.result.get("broken", 0):
+            yield (
+                f"{record.stage}: {broken} of its searches broke, so that nothing is known of their theorems; nothing "
+                "is learnt from them, and comparisons leave them out"
+            )
 
 
 def _notes(stages: Mapping[str, StageRecord], number: int) -> Iterator[str]:

@@ -15,9 +15,10 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ProofSearch, SearchOutcome, SearchResult, Theorem
-from leanebm.errors import ConfigError, LeanEbmError, StatementError
+from leanebm.errors import ConfigError, LeanEbmError, StatementError, WorkerLost
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.config import RunConfig
+from leanebm.pipeline.engines._given_up import record_given_up
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import share_of
@@ -248,6 +249,16 @@ class SearchJob:
                     async with live, together() as tellers:
                         recorder = _Recorder(self.folder, info, writer)
                         yield _SearchStation(self.config, waiting, search, recorder, tally, tellers)
+
+    async def give_up(self, items: Sequence[Theorem], why: str, *, part: str) -> None:
+        """Record theorems as lost. As :meth:`Job.give_up <leanebm.pipeline.Job.give_up>`."""
+
+        def records_of(run: RunInfo) -> list[TheoremRecord]:
+            lost = [SearchResult.unopened(theorem, WorkerLost(why)) for theorem in items]
+            return [record_of(result, run, started_unix_s=run.started_unix_s) for result in lost]
+
+        pool = self.resume_anyway
+        await record_given_up(self.folder.trajectory, TRAJECTORY_FORMAT, records_of, part=part, pool_unlike_runs=pool)
 
     async def _look_at(self, waiting: Sequence[Theorem], bench: Workbench, observer: Observer) -> Counter[Cause]:
         """How many statements do not elaborate, which a person wants to know before the search rather than after it."""
