@@ -61,3 +61,22 @@ def test_what_is_no_number_is_refused(leanebm_command: Leanebm, numbers: str, wh
     assert result.exit_code == 2
     assert why in result.stderr
     assert not Path("out").exists()
+
+
+def test_workers_share_the_searches_and_choose_alike(leanebm_command: Leanebm) -> None:
+    alone = json.loads(tune(leanebm_command, "--alphas", "0,1", "--json").stdout)
+    shared = [
+        json.loads(
+            tune(leanebm_command, "--alphas", "0,1", "--json", "--output", "shared", "--engine", "shards").stdout
+        )
+        for _ in range(2)
+    ]
+    assert shared[0] == shared[1] == alone | {"settings": "shared/tuned.toml"}
+    assert len(list(Path("shared").glob("arms/*/trajectory/*/"))) >= 2
+
+
+def test_a_share_of_the_searches_chooses_nothing(leanebm_command: Leanebm) -> None:
+    assert "--shard" not in leanebm_command("tune", "--help").stdout
+    result = tune(leanebm_command, "--engine", "shards", "--shard", "1/2")
+    assert result.exit_code == 2
+    assert "No such option '--shard'" in result.stderr

@@ -372,6 +372,12 @@ def theorems_option(**more: Any) -> Callable[[C], C]:
     return lambda command: option(reading_options(command))
 
 
+_SHARD = click.option(
+    "--shard",
+    metavar="K/N",
+    help="With --engine shards, do the K-th of N shares, and nothing else.  [default: claim one after the other]",
+)
+
 _ENGINE = (
     click.option(
         "--engine",
@@ -382,11 +388,7 @@ _ENGINE = (
         help="Who works: this process alone; this one beside others, on any machine, that were started by the same "
         "command and share the output folder; or the nodes of a Ray cluster that see the output folder.",
     ),
-    click.option(
-        "--shard",
-        metavar="K/N",
-        help="With --engine shards, do the K-th of N shares, and nothing else.  [default: claim one after the other]",
-    ),
+    _SHARD,
     click.option(
         "--lease-s",
         type=click.FloatRange(min=0.0, min_open=True),
@@ -411,17 +413,29 @@ _ENGINE = (
 )
 
 
-def engine_options(command: C) -> C:
-    """Add the options that say who does a run's work; the command gets an ``engine``."""
+def engine_options(*, shares: bool = True) -> Callable[[C], C]:
+    """Add the options that say who does a run's work; the command gets an ``engine``.
 
+    Args:
+        shares: whether the command can do a share of the work, and need not see what came of all of it.
+    """
+    options = [option for option in _ENGINE if shares or option is not _SHARD]
+
+    def with_options(command: C) -> C:
+        return cast("C", decorated(_with_engine(command), options))
+
+    return with_options
+
+
+def _with_engine(command: C) -> C:
     @functools.wraps(command)
     def with_engine(
         *,
         engine_name: str,
-        shard: str | None,
         lease_s: float,
         ray_address: str | None,
         longest_first: Path | None,
+        shard: str | None = None,
         **parameters: Any,
     ) -> Any:
         from leanebm.pipeline import LocalEngine, RayEngine, ShardsEngine, Share
@@ -450,7 +464,7 @@ def engine_options(command: C) -> C:
             engine = RayEngine(address=ray_address, expected_s=expected_s, lease_s=lease_s)
         return command(engine=engine, **parameters)
 
-    return cast("C", decorated(with_engine, _ENGINE))
+    return cast("C", with_engine)
 
 
 def numbers_option(name: str, help_: str) -> Callable[[C], C]:

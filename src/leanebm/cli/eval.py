@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @cost_option
 @numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … up to the arms' own]")
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
-@engine_options
+@engine_options()
 @json_option
 @arm_options
 @click.pass_context

@@ -56,7 +56,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N proofs.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
-@engine_options
+@engine_options()
 @run_options(many=True)
 @click.pass_context
 def generate_negatives(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="With --engine shards, only help the iteration that another process runs in the output folder: take part in "
     "its searches and replays, and wait while there are none.",
 )
-@engine_options
+@engine_options(shares=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @click.pass_context
 def iterate(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings for --config."
 )
-@engine_options
+@engine_options()
 @tape_options
 @run_options(many=True)
 @click.pass_context

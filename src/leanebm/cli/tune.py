@@ -9,6 +9,7 @@ import click
 
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import (
+    engine_options,
     json_option,
     max_theorems_option,
     numbers_option,
@@ -22,7 +23,7 @@ from leanebm.cli._sections import SectionedCommand, output_option
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
-    from leanebm.pipeline import RunConfig, TunedArm
+    from leanebm.pipeline import Engine, RunConfig, TunedArm
 
 
 @click.command(cls=SectionedCommand)
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @numbers_option("--alphas", "Exponents of the path's length to try.  [default: 0,0.5,1,1.5]")
 @numbers_option("--betas", "Weights of the energy to try, with --ebm-path.  [default: 0.25,0.5,0.75,1,1.5]")
 @click.option("--resume", is_flag=True, help="Go on with the tuning in the output folder.")
+@engine_options(shares=False)
 @json_option
 @run_options(many=True)
 @click.pass_context
@@ -47,6 +49,7 @@ def tune(
     alphas: tuple[float, ...] | None,
     betas: tuple[float, ...] | None,
     resume: bool,
+    engine: Engine,
     as_json: bool,
     config: RunConfig,
 ) -> None:
@@ -74,6 +77,7 @@ def tune(
             betas=betas or BETAS,
             resume=resume,
             observer=display,
+            engine=engine,
         )
         found = run_to_end(run.run())
     if as_json:

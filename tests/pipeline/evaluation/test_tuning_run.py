@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -24,9 +25,12 @@ from leanebm.energy import (
 from leanebm.errors import ConfigError
 from leanebm.pipeline import (
     EnergyConfig,
+    Engine,
+    LocalEngine,
     Observer,
     Override,
     RunConfig,
+    ShardsEngine,
     TuningRun,
     Workbench,
     WorkbenchOpener,
@@ -62,6 +66,22 @@ async def test_the_best_is_the_one_with_the_largest_area_and_its_settings_are_wr
     assert found.best.area == max(arm.area for arm in found.arms)
     assert read_run_config(found.settings) == found.best.config
     assert found.best.config.scorer == LengthNormalisedLogProb(alpha=found.best.alpha)
+
+
+async def test_workers_that_share_the_searches_choose_what_one_process_does(
+    tmp_path: Path, small: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    theorems = numbers(*range(1, 13))
+
+    async def tune(folder: str, engine: Engine) -> list[tuple[str, int, float, bool]]:
+        run = TuningRun(small, theorems, tmp_path / folder, alphas=(0.0, 3.0), opening=toy_bench(world), engine=engine)
+        found = await run.run()
+        assert read_run_config(found.settings) == found.best.config
+        return [(arm.name, arm.proved, arm.area, arm is found.best) for arm in found.arms]
+
+    alone = await tune("alone", LocalEngine())
+    assert await asyncio.gather(*(tune("shared", ShardsEngine()) for _ in range(3))) == [alone] * 3
+    assert await tune("shared", ShardsEngine()) == alone, "one that comes late finds the same"
 
 
 async def test_of_equal_choices_the_first_is_the_best(
