@@ -24,7 +24,7 @@ from leanebm.storage import MAX_DATA_BYTES, not_written, read_regular, write_nex
 _Question = tuple[str | int, ...]
 
 MAX_UNPACKED_BYTES: Final = 2**30
-"""Largest text of answers of one file that is written, and read again; as objects in memory it is several times that."""
+"""Largest text of answers of one file that is written, and read again; in memory it is several times that."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
