@@ -7,6 +7,7 @@ supported Python that this machine has, and proves a theorem there with the real
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -67,6 +68,8 @@ def check_readme(wheel: Path) -> None:
     page = markdown.render(text)
     if page is None or page.count("<table") < 3 or ">leanebm<" not in page:
         sys.exit("README does not render as a page with its tables")
+    if lost := re.findall(r'href="(?!https?:|#)([^"]*)"', page):
+        sys.exit(f"README links to what a package index does not have: {', '.join(lost)}")
 
 
 def pythons() -> Iterator[tuple[str, str]]:

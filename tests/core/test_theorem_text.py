@@ -6,7 +6,7 @@ from typing import SupportsIndex
 
 import pytest
 
-from leanebm.core import Theorem
+from leanebm.core import Theorem, theorem_text
 from leanebm.core.theorem_text import (
     is_covered,
     lean_commands,
@@ -314,3 +314,10 @@ def test_of_many_theorems_a_few_are_named() -> None:
         split_theorem("theorem a : 1 = 1\n" * 200)
     assert "and 192 more" in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("hostile", ["open A " * 7_000, "open" + " " * 50_000 + "A", "set_option inner " * 3_000])
+def test_words_that_wait_for_their_in_are_read_once(hostile: str) -> None:
+    before = "open Nat in\nset_option maxRecDepth 9  in "
+    found = [line for line, end in theorem_text._IN.findall(before + hostile) if end]
+    assert found == ["open Nat", "set_option maxRecDepth 9"]

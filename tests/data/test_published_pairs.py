@@ -9,6 +9,7 @@ import pytest
 
 from leanebm.core import Theorem
 from leanebm.data import KnownProof, proofs_of, read_tactic_pairs, write_tactic_pairs
+from leanebm.data._published_pairs import _module_at
 from leanebm.errors import ConfigError
 
 _SHAPES = Path(__file__).with_name("shapes") / "pairs"
@@ -113,3 +114,21 @@ def test_a_step_of_ours_without_its_number_is_a_mistake_and_no_published_pair(tm
     with pytest.raises(ConfigError) as caught:
         read_tactic_pairs(path)
     assert "'step' is missing; 'num_steps' is missing" in caught.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "module"),
+    [
+        ("Mathlib/Order/Basic.lean", "Mathlib.Order.Basic"),
+        (".lake/packages/std/Std/Data/List.lean", "Std.Data.List"),
+        ("Basic.lean", "Basic"),
+        ("a-b/src/Own.lean", "Own"),
+        ("Own/a-b.lean", ""),
+        ("lower/case.lean", ""),
+        ("Own.txt", ""),
+        ("", ""),
+        ("A/" * 25_000 + "-.lean", ""),
+    ],
+)
+def test_a_path_leads_to_a_module(path: str, module: str) -> None:
+    assert _module_at(path) == module

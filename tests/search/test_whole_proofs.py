@@ -126,3 +126,9 @@ async def test_paths_that_lead_to_each_other_make_no_cycle(run_search: RunSearch
 )
 def test_a_proof_is_cut_where_a_tactic_begins(text: str, tactics: list[str]) -> None:
     assert [part.tactic.strip() for part in _tactics_of(Candidate(text, -1.0))] == tactics
+
+
+def test_many_line_breaks_are_read_once() -> None:
+    breaks = "\n" * 50_000
+    assert [part.tactic for part in _tactics_of(Candidate(f"intro x{breaks}simp", -1.0))] == ["intro x", "simp"]
+    assert [part.tactic for part in _tactics_of(Candidate(f"intro x{breaks} simp", -1.0))] == [f"intro x{breaks} simp"]

@@ -114,7 +114,8 @@ _ONE_LINERS: Final = frozenset(
 
 _BEFORE_IN: Final = frozenset({"open", "set_option", "variable", "include", "omit"})
 
-_IN: Final = re.compile(rf"\b((?:{'|'.join(sorted(_BEFORE_IN))})\b.*?)\s+in\b", re.DOTALL)
+# Up to the first `in`, or to the end: then none stands behind a later word either, and nothing is read twice.
+_IN: Final = re.compile(rf"\b((?:{'|'.join(sorted(_BEFORE_IN))})\b(?:(?!(?<!\s)\s++in\b).)*+)(\s++in\b)?", re.DOTALL)
 
 # Every command of Lean starts with a lower-case keyword, and a line may hold several commands:
 # `open Nat namespace Trap` is two. So a namespace starts upper-case, and a universe is one letter
@@ -441,7 +442,7 @@ def theorem_of_command(commands: Sequence[LeanCommand], place: int) -> TheoremTe
     statement, proof = _split_proof(signature)
     scope = [f"universe {' '.join(universes)}"] if universes else []
     before = without_comments(claim.text[: claim.keyword_start - claim.start])
-    scope += [" ".join(line.split()) for line in _IN.findall(before)]
+    scope += [" ".join(line.split()) for line, end in _IN.findall(before) if end]
     lines = list(takewhile(HEADER_LINE.fullmatch, (" ".join(command.code.split()) for command in kept)))
     context = [command.text for command in kept[len(lines) :]]
     if context or any(HEADER_LINE.fullmatch(line) is None for line in scope):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import dropwhile, takewhile
 from typing import Final
 
 import attrs
@@ -38,7 +39,7 @@ _NEXT_BLOCK: Final = re.compile(r"\n(?! )")
 
 _LEVEL: Final = re.compile(r"\bu_\d+\b")
 
-_MODULE: Final = re.compile(r"(?:^|/)([A-Z]\w*(?:/\w+)*)\.lean$")
+_WORD: Final = re.compile(r"\w+")
 
 
 @attrs.frozen
@@ -113,8 +114,15 @@ def _proof(first: Mapping[str, object], rows: _Rows) -> PublishedProof:
     theorem = Theorem(name=name, copy_from=name) if name else _stated(steps[0][0])
     if objection := "; ".join(theorem_problems(theorem)):
         raise BadLine(objection)
-    module = _MODULE.search(_text(first, ("file_path", "path")))
-    return PublishedProof(theorem, "" if module is None else module[1].replace("/", "."), steps)
+    return PublishedProof(theorem, _module_at(_text(first, ("file_path", "path"))), steps)
+
+
+def _module_at(path: str) -> str:
+    """The module that a path leads to, whatever folders it lies in; empty if it leads to none."""
+    if not path.endswith(".lean"):
+        return ""
+    parts = [*takewhile(_WORD.fullmatch, reversed(path.removesuffix(".lean").split("/")))]
+    return ".".join(dropwhile(lambda part: not "A" <= part[0] <= "Z", reversed(parts)))
 
 
 def _stated(state: str) -> Theorem:

@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"[\w'!?-]+(?:\.[\w'!?-]+)*")
 
 _LIBRARY_NAME: Final = re.compile(r"(?:[\w'!?]+|«[^«»/\\\s]+»)(?:\.(?:[\w'!?]+|«[^«»/\\\s]+»))*")
 
-_PROOF: Final = re.compile(r":=\s*(?:by)?\s*(?:sorry)?$")
+_PROOF: Final = re.compile(r":=\s*+(?:by)?\s*+(?:sorry)?$")
 
 # Enough of Lean's lexer to know which brackets are code. A prime belongs to the identifier before it
 # (`x'`), so identifiers are read before character literals.

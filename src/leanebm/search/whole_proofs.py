@@ -14,7 +14,7 @@ from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import Expansion, SearchProgress
 from leanebm.search.tree import Rival
 
-_NEXT_TACTIC: Final = re.compile(r"\n+(?=[^\s|)\]}⟩])(?!<;>|else\b)")
+_NEXT_TACTIC: Final = re.compile(r"(?<!\n)\n++(?=[^\s|)\]}⟩])(?!<;>|else\b)")
 """A line break before a line that is not indented and does not go on with what stands before it."""
 
 _COMMENT: Final = re.compile(r"(?:\s*+(?:--[^\n]*+|/-(?:(?!/-|-/).)*+-/))*+\s*+", re.DOTALL)
