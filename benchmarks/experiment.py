@@ -1,6 +1,6 @@
 """Does an energy head prove more? One experiment from statements to figures, for one kind of theorems.
 
-    python benchmarks/experiment.py --kind logic|equations|rearranging [--folder runs/KIND] [--seeds 0,1,2]
+    python benchmarks/experiment.py --kind logic|equations|rearranging|words [--folder runs/KIND] [--seeds 0,1,2]
                                     [--rounds 3] [--small]
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
@@ -134,7 +134,17 @@ REARRANGING = attrs.evolve(
     train=(300, 24),
     samples={},
 )
-KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING}
+WORDS = attrs.evolve(
+    REARRANGING,
+    statements=(
+        *("--number", "1600", "--unseen", "0", "--family", "word_problem"),
+        *("--difficulty", "3"),
+    ),
+    train=(700, 16),
+    samples={"val": 100, "test": 200},
+    headroom=30,
+)
+KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "words": WORDS}
 
 
 def small(kind: Kind) -> Kind:
@@ -235,7 +245,7 @@ class Experiment:
         sources = (self.folder / "train", "--val", self.folder / "val" / "arms" / "policy-1")
         steps = () if self.kind.max_steps is None else ("--steps", self.kind.max_steps)
         more = ("--seed", seed, "--threads", 1, "--output-dir", self.folder / name, *options, *steps)
-        self.stage(name, "train-ebm", *sources, *more)
+        self.stage(name, "train-ebm", *sources, *more, read=self.kind.train)
 
     def choose_weights(self, policy: Weights, alone: Mapping[str, Sequence[str]]) -> dict[str, Weights]:
         """What each arm is weighed with, by what the validation searches prove; written into the heads, too."""
@@ -354,7 +364,9 @@ class Experiment:
         words = ("--theorems", self.statements, "--output", folder, *self.search, *options)
         self.stage(stage, command, *words, again=again)
 
-    def stage(self, name: str, command: str, *options: object, again: Sequence[object] = ()) -> None:
+    def stage(
+        self, name: str, command: str, *options: object, again: Sequence[object] = (), read: Sequence[object] = ()
+    ) -> None:
         """Run a command unless it has been run to its end with these options.
 
         Args:
@@ -362,13 +374,14 @@ class Experiment:
             command: of ``leanebm``.
             options: the command's, on which depends what comes of it.
             again: further ones, on which it does not.
+            read: says what is in the folders that it reads, where that can change.
         """
         self.stages.append(name)
         done = self.folder / f".{name}.done"
         files = [
             each.read_text(encoding="utf-8") for each in options if isinstance(each, Path) and each.suffix == ".toml"
         ]
-        asked = [command, *map(str, options), *files]
+        asked = [command, *map(str, (*options, *read)), *files]
         before = _read_json(done) if done.exists() else {}
         if before.get("asked") == asked:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -34,6 +35,22 @@ def test_a_stage_that_was_run_with_other_options_is_run_again(tiny: Kind, tmp_pa
     more = attrs.evolve(tiny, statements=("--number", "21", *tiny.statements[2:]))
     Experiment(more, tmp_path, [0], 1).make_statements()
     assert len(read_conjecture_file(tmp_path / "statements.parquet").conjectures) == 21
+
+
+def test_heads_are_trained_again_where_more_was_searched(
+    tiny: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[str] = []
+
+    def run(typed: list[str], *, check: bool) -> SimpleNamespace:
+        assert not check
+        commands.append(typed[3])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("experiment.subprocess.run", run)
+    for number in (16, 16, 17):
+        Experiment(attrs.evolve(tiny, train=(number, 8)), tmp_path, [0], 1).train("head0", 0, ())
+    assert commands == ["train-ebm"] * 2
 
 
 def test_a_command_that_fails_ends_it_and_is_run_again(tiny: Kind, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_skeletons_are_not_torn_between_splits(shipped: tuple[Conjecture, ...]) 
 
 def test_every_family_is_there_and_none_has_more_than_twice_its_share(shipped: tuple[Conjecture, ...]) -> None:
     counts = Counter(conjecture.family for conjecture in shipped)
-    assert set(counts) == set(FAMILIES) - {"rewriting", "rearranging"}  # which came later
+    assert set(counts) == set(FAMILIES) - {"rewriting", "rearranging", "word_problem"}  # which came later
     for families in (set(counts) - set(HELD_OUT), set(HELD_OUT)):
         among = [counts[family] for family in families]
         assert max(among) <= 2 * sum(among) / len(among) + 1

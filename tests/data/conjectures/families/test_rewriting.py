@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,18 +97,21 @@ def test_the_equation_holds_wherever_the_premises_do(seed: int, difficulty: int)
     assert all(holds(conclusion, model) for model in fitting)
 
 
-def rearranged(seed: int, difficulty: int = 4) -> Conjecture | None:
-    return FAMILIES["rearranging"].generate(random.Random(seed), difficulty)  # noqa: S311
+def rearranged(seed: int, difficulty: int = 4, family: str = "rearranging") -> Conjecture | None:
+    return FAMILIES[family].generate(random.Random(seed), difficulty)  # noqa: S311
 
 
 def conclusion_of(made: Conjecture) -> str:
     return re.split(r"(?<=\)) → ", made.statement)[-1]
 
 
-@settings(max_examples=60)
-@given(st.integers(0, 100_000), st.integers(1, 4))
-def test_the_rearranged_equation_holds_wherever_the_premises_do(seed: int, difficulty: int) -> None:
-    made = rearranged(seed, difficulty)
+SIZELESS = ("rearranging", "word_problem")
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 100_000), st.integers(1, 4), st.sampled_from(SIZELESS))
+def test_the_rearranged_equation_holds_wherever_the_premises_do(seed: int, difficulty: int, family: str) -> None:
+    made = rearranged(seed, difficulty, family)
     if made is None:
         return
     rng = random.Random(seed)  # noqa: S311
@@ -122,8 +126,9 @@ def test_the_rearranged_equation_holds_wherever_the_premises_do(seed: int, diffi
     assert all(holds(conclusion_of(made), model) for model in fitting)
 
 
-def test_nothing_that_rearranges_changes_in_length() -> None:
-    made = [one for seed in range(200) if (one := rearranged(seed)) is not None]
+@pytest.mark.parametrize("family", SIZELESS)
+def test_nothing_that_rearranges_changes_in_length(family: str) -> None:
+    made = [one for seed in range(200) if (one := rearranged(seed, family=family)) is not None]
     assert len(made) > 20
     for one in made:
         left, right = conclusion_of(one).split(" = ")
@@ -140,6 +145,15 @@ def test_what_is_rearranged_is_simplified_on_the_right_only() -> None:
     assert joined
     assert not any("m (m" in right for _, right in sides)
     assert sum("m (m" in left for left, _ in sides) > len(sides) / 2
+
+
+def test_neither_side_of_a_word_problem_is_simplified() -> None:
+    """Where ``m (m x y) z = m x (m y z)`` is a law, products start with products on either side."""
+    made = [one for seed in range(400) if (one := rearranged(seed, family="word_problem")) is not None]
+    sides = [conclusion_of(one).split(" = ") for one in made if re.search(r"m \(m (\w) (\w)\) (\w) = ", one.statement)]
+    assert len(sides) > 20
+    for side in (0, 1):
+        assert sum("m (m" in both[side] for both in sides) > len(sides) / 4
 
 
 def test_a_chain_grows_with_difficulty() -> None:

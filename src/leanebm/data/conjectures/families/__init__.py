@@ -11,7 +11,7 @@ from leanebm.data.conjectures.families.arithmetic import ArithmeticFamily
 from leanebm.data.conjectures.families.equations import BOOL, INT, LIST, NAT, OPTION, EquationFamily, RecursionFamily
 from leanebm.data.conjectures.families.logic import FirstOrderFamily, PropositionalFamily
 from leanebm.data.conjectures.families.order import OrderFamily
-from leanebm.data.conjectures.families.rewriting import RearrangingFamily, RewritingFamily
+from leanebm.data.conjectures.families.rewriting import RearrangingFamily, RewritingFamily, WordProblemFamily
 
 _PREDICATES: Final = {"P": "α → Prop", "Q": "α → Prop", "R": "α → α → Prop", "p": "Prop"}
 _WITH_FUNCTIONS: Final = {"P": "α → Prop", "R": "α → α → Prop", "f": "α → α", "g": "α → α", "a": "α"}
@@ -39,6 +39,7 @@ _ALL: Final[tuple[ConjectureFamily, ...]] = (
     OrderFamily(),
     RewritingFamily(),
     RearrangingFamily(),
+    WordProblemFamily(),
     ArithmeticFamily("inequalities", ("≤", "<"), NAT),
     ArithmeticFamily("divisibility", ("∣",), NAT[:2]),
 )

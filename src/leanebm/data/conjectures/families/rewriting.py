@@ -129,6 +129,50 @@ class RearrangingFamily:
         return Conjecture.of(self.name, _SIZELESS_PARAMS, implies(given, equation), difficulty=difficulty)
 
 
+@final
+@attrs.frozen
+class WordProblemFamily:
+    """An equation between two terms that laws turn into one another, neither of them simplified. True by construction.
+
+    The laws are those of :class:`RearrangingFamily`, so no state is longer than another. But each may be used in either
+    direction, and no direction is the right one: simplifying both sides to the end is not what leads from one to the
+    other in a few steps. Every step of the walk is one that ``rw`` makes: a law, at the first place that it fits.
+    """
+
+    name: str = "word_problem"
+
+    def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
+        """Difficulty makes the walk longer."""
+        laws = sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))
+        left = right = _term(rng, rng.randrange(5, 9), "fg")
+        passed = {left}
+        for _ in range(rng.randrange(1 + difficulty, 2 + 2 * difficulty)):
+            ways = [new for law in laws for new in _everywhere_once(right, *_SIZELESS_LAWS[law]) if new not in passed]
+            if not ways:
+                return None
+            right = rng.choice(ways)
+            passed.add(right)
+        given = [_stated(rng, *_SIZELESS_LAWS[law]) for law in laws]
+        equation = Expression("=", (left, right))
+        return Conjecture.of(self.name, _SIZELESS_PARAMS, implies(given, equation), difficulty=difficulty)
+
+
+def _everywhere_once(term: Expression, *law: Expression) -> Iterator[Expression]:
+    """What ``rw`` makes of the term by a law, in either direction: of the instance met first, wherever it stands."""
+    for before, after in (law, law[::-1]):
+        for part in term.walk():
+            values: dict[str, Expression] = {}
+            if _matches(before, part, values):
+                yield _replaced(term, part, _put(after, values))
+                break
+
+
+def _replaced(term: Expression, old: Expression, new: Expression) -> Expression:
+    if term == old:
+        return new
+    return Expression(term.head, tuple(_replaced(arg, old, new) for arg in term.args))
+
+
 def _simplified(term: Expression, laws: Sequence[int]) -> Expression:
     """By each law in its direction, until none is left that fits; each moves symbols one way, so this ends."""
     while True:

@@ -8,6 +8,9 @@ any signal; a few counts that a mean forgets follow. A local name is replaced by
 type and a number, in the order in which names are declared: renaming a variable changes nothing, and two
 variables of one type stay apart.
 
+Where the first goal relates two sides, as ``=`` does, features say what one side has and the other lacks, and
+counts how far the sides are apart: a bag of what stands on both together cannot tell how near they have come.
+
 Nothing is learnt and nothing is drawn: a text has the same vector on every machine, for ever. It is the
 hashing trick (Weinberger et al., 2009, https://arxiv.org/abs/0902.2206) with more than one entry per
 feature, so that two features rarely share all of theirs.
@@ -25,16 +28,20 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final
 
+import attrs
+
 from leanebm.serve.backends.template._expression import Expression
 from leanebm.serve.backends.template._goal import PrintedGoal, parse_goal
 
 DIM: Final = 384
 """Width of a vector."""
 
-ENCODER_VERSION: Final = "hashed-2"
+ENCODER_VERSION: Final = "hashed-3"
 """Counts up when the same text gets another vector: heads trained before do not fit it any more."""
 
-_COUNTS: Final = 8
+_COUNTS: Final = 17
+"""Eight sizes, and nine numbers that compare two sides."""
+
 _HASHED: Final = DIM - _COUNTS
 _ENTRIES: Final = 4
 """Non-zero entries of a feature's vector."""
@@ -58,13 +65,15 @@ def embed(text: str) -> tuple[array[float], int]:
     tokens = _tokens(text)
     parts = _GOAL_BREAK.split(text.strip(), maxsplit=_MAX_GOALS)[:_MAX_GOALS]
     goals = [goal for part in parts if (goal := _read(part)) is not None]
+    sides = _Sides.of(goals[0]) if goals else None
     features = Counter(islice(_features(tokens, goals), _MAX_FEATURES))
+    features.update(sides.features() if sides else ())
     vector = [0.0] * _HASHED
     scale = 1.0 / math.sqrt(features.total())
     for feature, occurrences in features.items():
         for index, sign in _entries(feature):
             vector[index] += sign * occurrences * scale
-    return array("f", [*vector, *_counts(tokens, goals)]), len(tokens)
+    return array("f", [*vector, *_counts(tokens, goals), *(sides.counts() if sides else _NO_SIDES)]), len(tokens)
 
 
 def _tokens(text: str) -> list[str]:
@@ -155,3 +164,110 @@ def _counts(tokens: list[str], goals: list[PrintedGoal]) -> list[float]:
         len({head for goal in goals for head in goal.heads}),
     ]
     return [*map(math.log1p, sizes), 0.0 if goals else 1.0]
+
+
+_RELATIONS: Final = frozenset({"=", "≠", "↔", "<", "≤", ">", "≥", "∣", "≍", "~", "⊆", "<+", "<+:"})
+_NO_SIDES: Final = (0.0,) * 9
+_MAX_COMPARED: Final = 4096
+"""Nodes of a side that are compared."""
+
+_LONGEST_WAY: Final = 32
+
+
+@attrs.frozen
+class _Sides:
+    """What the first goal relates: a tree on the left and one on the right."""
+
+    left: Expression
+    right: Expression
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, goal: PrintedGoal) -> _Sides | None:
+        """The two sides, also of what ``∀`` and ``→`` end in; none where nothing is related."""
+        target = goal.target
+        while target.head in ("∀", "→") and target.args:
+            target = target.args[-1]
+        if target.head not in _RELATIONS or len(target.args) != 2:
+            return None
+        return cls(*target.args, _canonical_names(goal))
+
+    def features(self) -> Iterator[str]:
+        """Nodes and steps that one side has and the other lacks, and where the trees part."""
+        left, right = (Counter(self._parts(side)) for side in (self.left, self.right))
+        yield from (f"left {part}" for part in (left - right).elements())
+        yield from (f"right {part}" for part in (right - left).elements())
+        yield from (f"{self._name(upper)} parts from {self._name(lower)}" for upper, lower in self._partings())
+
+    def counts(self) -> list[float]:
+        """Sizes of the sides, and how far they are apart, on a logarithmic scale.
+
+        Nodes of each side, and those it has alone; places where the trees part, and the nodes there; and, leaf by leaf,
+        from left to right: how many leaves differ, how many stand elsewhere, and by how many heads their ways differ.
+        """
+        left, right = (Counter(islice(map(self._name, side.walk()), _MAX_COMPARED)) for side in (self.left, self.right))
+        partings = self._partings()
+        pairs = list(zip(_leaves(self.left), _leaves(self.right), strict=False))
+        sizes = [
+            left.total(),
+            right.total(),
+            (left - right).total(),
+            (right - left).total(),
+            len(partings),
+            sum(_size(upper) + _size(lower) for upper, lower in partings),
+            sum(one.head != other.head for (one, _), (other, _) in pairs),
+            sum(way != other_way for (_, way), (_, other_way) in pairs),
+            sum(_apart(way, other_way) for (_, way), (_, other_way) in pairs),
+        ]
+        return [*map(math.log1p, sizes)]
+
+    def _name(self, node: Expression) -> str:
+        return self.names.get(node.head, node.head)
+
+    def _parts(self, side: Expression) -> Iterator[str]:
+        yield from (self._name(node) for node in islice(side.walk(), _MAX_COMPARED))
+        yield from islice(_steps("", side, self.names), _MAX_COMPARED)
+
+    def _partings(self) -> list[tuple[Expression, Expression]]:
+        """The topmost places at which the trees differ."""
+        found = []
+        waiting = [(self.left, self.right)]
+        for _ in range(_MAX_COMPARED):
+            if not waiting:
+                break
+            upper, lower = waiting.pop()
+            if (upper.head, len(upper.args)) != (lower.head, len(lower.args)):
+                found.append((upper, lower))
+            else:
+                waiting.extend(zip(upper.args, lower.args, strict=True))
+        return found
+
+
+def _size(tree: Expression) -> int:
+    return sum(1 for _ in islice(tree.walk(), _MAX_COMPARED))
+
+
+_Way = tuple[tuple[str, int], ...]
+"""From the root to a leaf: heads, and at which argument it goes on. The nearest to the leaf only, if there are many."""
+
+
+def _leaves(tree: Expression) -> Iterator[tuple[Expression, _Way]]:
+    """The first leaves, from left to right, each with the way to it."""
+    waiting: list[tuple[Expression, _Way]] = [(tree, ())]
+    for _ in range(_MAX_COMPARED):
+        if not waiting:
+            return
+        node, way = waiting.pop()
+        if not node.args:
+            yield node, way
+        else:
+            way = way[-_LONGEST_WAY:]
+            waiting += [(arg, (*way, (node.head, place))) for place, arg in reversed(list(enumerate(node.args)))]
+
+
+def _apart(one: _Way, other: _Way) -> int:
+    """How many heads one of two ways passes and the other does not."""
+    if one == other:
+        return 0
+    heads, other_heads = (Counter(head for head, _ in way) for way in (one, other))
+    return (heads - other_heads).total() + (other_heads - heads).total()
