@@ -502,6 +502,13 @@ def test_columns_of_odd_types_are_left_aside(tmp_path: Path) -> None:
     assert [(theorem.name, theorem.statement) for theorem in found.theorems] == [("7", "1 = 1"), ("8", "2 = 2")]
 
 
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.parquet"
+    pq.write_table(pa.table([["1 = 1"], ["2 = 2"]], names=["formal_statement", "formal_statement"]), path)
+    with pytest.raises(ConfigError, match="a column is named twice"):
+        read_theorem_file(path)
+
+
 def test_one_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     path = tmp_path / "set.csv"
     path.write_text("name,formal_statement\na,theorem a : 1 = 1 := sorry\nb,def b := 3\nc,3 = 3,surplus\nd,4 = 4\n")

@@ -65,6 +65,25 @@ def test_what_unpacks_to_more_than_it_may_is_not_read_on(tmp_path: Path) -> None
         assert read_parquet(file, ["number"], max_bytes=10**8).num_rows == 500_000
 
 
+def test_categories_count_once_and_come_as_their_values_in_place(tmp_path: Path) -> None:
+    """Each of the batches brings all categories: counted with each, they would come to 60 times what they are."""
+    path, texts = tmp_path / "table.parquet", [f"{number:06d}" * 10 for number in range(60_000)]
+    table = pa.table({"text": pa.array(texts).dictionary_encode(), "number": range(60_000), "again": texts})
+    pq.write_table(table.append_column("last", table["text"]), path, row_group_size=50_000)
+    with path.open("rb") as file:
+        read = read_parquet(file, max_bytes=16_000_000)
+        assert read.equals(pa.table({"text": texts, "number": range(60_000), "again": texts, "last": texts}))
+        assert read_parquet(file, ["text"], max_bytes=8_000_000).equals(pa.table({"text": texts}))
+
+
+def test_one_category_that_all_rows_share_is_not_read_on_either(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * 500_000, pa.int32()), pa.array(["x" * 10_000]))
+    pq.write_table(pa.table({"text": shared}), path)
+    with path.open("rb") as file, pytest.raises(OSError, match="it unpacks to more than 100000000 bytes"):
+        read_parquet(file, max_bytes=10**8)
+
+
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
     pq.write_table(_TABLE.slice(0, 0), tmp_path / "table.parquet")
     with (tmp_path / "table.parquet").open("rb") as file:

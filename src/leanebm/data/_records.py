@@ -314,6 +314,8 @@ def _parquet_rows(file: BinaryIO) -> Records:
     try:
         with pq.ParquetFile(file) as table:
             wanted = [field.name for field in table.schema_arrow if _is_scalar(field.type)]
+        if len(set(wanted)) < len(wanted):
+            raise BadLine(f"a column is named twice, among {', '.join(wanted)}")
         rows = read_parquet(file, wanted, max_bytes=MAX_WHOLE_BYTES).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
         raise BadLine(f"it is damaged, or not a Parquet file: {error}") from error

@@ -128,7 +128,7 @@ class AnswerFile:
         try:
             return _json.structure(self._answers[question], kind)
         except (KeyError, TypeError, ValueError, ExceptionGroup) as error:
-            raise _damaged(self._path, error) from error
+            raise _damaged(self._path.with_name(f"{self._path.name}.*.json.gz"), error) from error
 
     def _keep(self, question: _Question, answer: object, kind: Any) -> None:
         self._answers[question] = self._new[question] = _json.unstructure(answer, unstructure_as=kind)
