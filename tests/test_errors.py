@@ -57,6 +57,13 @@ def _pickled(error: LeanEbmError) -> Any:
     return pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
 
 
+@pytest.mark.parametrize(("found", "told"), [(20, []), (21, ["  … and 1 more"]), (311, ["  … and 291 more"])])
+def test_a_message_shows_the_first_mistakes_and_how_many_more_there_are(found: int, told: list[str]) -> None:
+    error = errors.ConfigError("mend them", [f"mistake {number}" for number in range(found)])
+    assert str(error).splitlines() == ["mend them", *(f"  - mistake {number}" for number in range(20)), *told]
+    assert len(error.problems) == found
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, _pickled])
 @pytest.mark.parametrize("kind", EVERY)
 def test_errors_survive_copies_and_pickles(kind: type[LeanEbmError], again: Callable[[Any], Any]) -> None:

@@ -71,6 +71,8 @@ __all__ = [
     "WorkerTimeout",
 ]
 
+_SHOWN_PROBLEMS = 20
+
 
 class LeanEbmError(Exception):
     """Base of every exception that leanebm raises on purpose.
@@ -95,13 +97,18 @@ class ConfigError(LeanEbmError):
     """A setting or an input file is wrong; nothing has been started yet.
 
     ``problems`` lists every mistake found, each as ``what @ where``
-    (``$.search.budget.max_expansions``, ``theorems.txt:17``), not only the first.
+    (``$.search.budget.max_expansions``, ``theorems.txt:17``), not only the first. The message shows so many that a
+    screen holds them, and says how many more there are: a picture taken for a file of theorems has one on each line.
     """
 
     def __init__(self, summary: str, problems: Sequence[str] = ()) -> None:
         self.summary = summary
         self.problems = tuple(problems)
-        super().__init__("\n".join([summary, *(f"  - {problem}" for problem in self.problems)]))
+        more = len(self.problems) - _SHOWN_PROBLEMS
+        rest = [f"  … and {more} more"] if more > 0 else []
+        super().__init__(
+            "\n".join([summary, *(f"  - {problem}" for problem in self.problems[:_SHOWN_PROBLEMS]), *rest])
+        )
 
 
 class CassetteMiss(ConfigError):

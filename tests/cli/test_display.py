@@ -51,6 +51,14 @@ def test_plain_lines_tell_a_whole_job() -> None:
     ]
 
 
+def test_the_numbers_of_a_log_stand_in_one_column() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    with open_display(console) as display, stage(display, "searching") as searching:
+        searching.progressed(done=9, total=10, item=Item("proved  nine"))
+        searching.progressed(done=10, total=10, item=Item("proved  ten"))
+    assert output_of(console).splitlines() == ["[ 9/10] proved  nine", "[10/10] proved  ten"]
+
+
 def test_a_log_is_told_now_and_then_how_far_a_quiet_stage_is() -> None:
     console, clock = Console(file=io.StringIO(), width=120), ManualClock()
     display = PlainDisplay(console, clock)

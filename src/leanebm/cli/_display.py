@@ -48,7 +48,7 @@ class PlainDisplay:
                 if detail:
                     self._say(f"{stage} {detail}")
             case StageProgressed(item=item) if item is not None:
-                self._say(f"[{event.done}/{event.total}] {item.line}")
+                self._say(f"[{event.done:>{len(str(event.total))}}/{event.total}] {item.line}")
             case StageProgressed(stage=stage, step=step) if step not in ("", self._step):
                 self._step = step
                 self._say(f"{stage}: {step} …")

@@ -50,10 +50,25 @@ def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
 
 
 def output_option(help_: str, *, is_file: bool = False, required: bool = True) -> Callable[[Any], Any]:
-    """Add ``--output``, a folder or a file."""
+    """Add ``--output``, a folder or a file; where nothing can be written, the command does nothing."""
     kind = click.Path(file_okay=is_file, dir_okay=not is_file, path_type=Path)
     metavar = "FILE" if is_file else "FOLDER"
-    return click.option("--output", required=required, type=kind, metavar=metavar, help=help_)
+    return click.option(
+        "--output", required=required, type=kind, metavar=metavar, help=help_, callback=writable_before_any_work
+    )
+
+
+def writable_before_any_work(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """A click callback: ``path``, unless nothing could be written there once the work is done.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    if path is not None:
+        from leanebm.storage import refuse_unwritable
+
+        refuse_unwritable(path)
+    return path
 
 
 def count_option(name: str, default: int, help_: str, *, least: int = 1, metavar: str = "N") -> Callable[[Any], Any]:

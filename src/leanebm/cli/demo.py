@@ -85,7 +85,7 @@ def _show_energy(max_theorems: int | None, budget: int | None) -> None:
         "expansions each: in the order of the policy alone, and with the energy head that comes with leanebm. The "
         "head has not seen them. Both searches get the same answers from Lean and the policy, so they differ in order "
         "alone.\n"
-        "The first time, Lean is downloaded (121 MB) and prepared, which takes a minute or two. Sixty formulas took "
+        "The first time, Lean is downloaded (121 MB) and prepared, which takes some minutes. Sixty formulas took "
         "one to three minutes on two cores that had other work as well.",
         err=True,
     )
@@ -106,9 +106,9 @@ def _prove_bundled(max_theorems: int | None, budget: int | None) -> None:
     output = _free_folder("demo")
     echo(
         f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
-        "(121 MB) and prepared, which takes a minute or two; after that it starts in seconds.\n"
+        "(121 MB) and prepared, which takes some minutes; after that it starts in seconds.\n"
         f"{config.concurrency} are searched at a time, none for longer than {config.search.budget.max_wall_s:g} s. "
-        "A hundred took about four minutes on two cores, download included.",
+        "A hundred take three to four minutes on two cores.",
         err=True,
     )
     settings = RunFolder(output).config

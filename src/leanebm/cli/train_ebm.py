@@ -12,6 +12,7 @@ from leanebm._extras import extra_needed
 from leanebm.cli._choice import Choice
 from leanebm.cli._options import ENCODERS, RUN, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
+from leanebm.cli._sections import writable_before_any_work
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
@@ -44,7 +45,7 @@ def _widths(text: str | None) -> list[int] | None:
               help="A run of held-out theorems, to judge the head on; repeatable.")  # fmt: skip
 @click.option("--val-negatives", **_FOLDERS, help="As --negatives, of held-out theorems; repeatable.")
 @click.option("--output-dir", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
+              callback=writable_before_any_work, help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
 @click.option("--server-url", **_SERVERS, help="Whose encoder to use; without it, the embedded one. Repeatable.")
 @click.option("--encode-url", **_SERVERS, help="The encoder's server, if it is another one; repeatable.")
 @click.option("--encoder", type=Choice(ENCODERS), help="How the encoder is asked.")

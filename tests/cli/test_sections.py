@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+from leanebm.cli import main
+from leanebm.errors import ConfigError
+
+Leanebm = Callable[..., Result]
+
+_OUTPUTS = {
+    command: option
+    for command in main.list_commands(click.Context(main))
+    for option in ("output", "output_dir")
+    if (found := main.get_command(click.Context(main), command)) and option in {each.name for each in found.params}
+}
+
+
+@pytest.mark.parametrize("name", _OUTPUTS)
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    [option] = [each for each in command.params if each.name == _OUTPUTS[name]]
+    with click.Context(command) as context:
+        good = tmp_path / "new" / "place"
+        assert option.process_value(context, str(good)) == good
+        with pytest.raises(ConfigError, match="file is not a folder; choose another place"):
+            option.process_value(context, str(tmp_path / "file" / "below"))
+
+
+def test_prove_does_not_search_for_what_it_could_not_write(
+    leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("leanebm.pipeline.ProofRun")
+    Path("file").touch()
+    result = leanebm_command("prove", "6", "--output", "file/below")
+    assert result.exit_code == 2
+    assert "file/below cannot be written to" in result.stderr
