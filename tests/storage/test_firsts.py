@@ -68,3 +68,11 @@ def test_a_disk_that_takes_no_mark_is_one_message(
     monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(kind, match=r"\.first c"):
         Firsts(tmp_path).put("a", 0, "part-0")
+
+
+def test_a_mark_without_a_word_is_found(tmp_path: Path) -> None:
+    firsts = Firsts(tmp_path)
+    assert firsts.empty() == set()
+    firsts.put("whole", 0, "a")
+    (tmp_path / ".first" / "begun.0").touch()
+    assert firsts.empty() == {"begun"}

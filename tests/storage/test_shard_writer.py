@@ -209,7 +209,9 @@ async def test_a_theorem_that_several_workers_finished_counts_once_for_the_first
     assert not list(tmp_path.glob("*/"))
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
 async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by_it(
+    is_begun: bool,
     tmp_path: Path,
     shard_format: Format,
     make_run: MakeRun,
@@ -217,6 +219,9 @@ async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def killed(*_: object) -> None:
+        if is_begun:
+            (tmp_path / ".first").mkdir()
+            (tmp_path / ".first" / "t1.0").touch()
         raise TrajectoryError("killed")
 
     at_it = ShardWriter(tmp_path, shard_format, run=make_run("run-a"), config=AT_ONCE, part="a")

@@ -45,6 +45,13 @@ class Firsts:
         except FileNotFoundError:
             return Counter()
 
+    def empty(self) -> set[str]:
+        """The stems of empty marks: whoever was setting them was killed just then, or the disk was full."""
+        try:
+            return {entry.name.rpartition(".")[0] for entry in os.scandir(self._folder) if not entry.stat().st_size}
+        except FileNotFoundError:
+            return set()
+
     def put(self, theorem: str, number: int, part: str) -> None:
         """Say that ``part`` was first, unless somebody has said so of himself.
 

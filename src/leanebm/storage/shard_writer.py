@@ -260,10 +260,13 @@ class ShardWriter(Generic[R, T]):
 
     def _mark_what_is_unmarked(self, shards: Sequence[Shard[R, T]]) -> None:
         """Let count what this worker goes by: whoever wrote it was killed before the mark, and others may be at it."""
+        empty = self._firsts.empty()
+        parts = {shard.path.parent.name for shard in shards}
         for shard in (shard for shard in shards if shard.path.parent != self._root):
             for name in _finished(shard.records):
-                if file_stem(name) not in self._num_marks:
-                    self._firsts.put(name, 0, shard.path.parent.name)
+                stem = file_stem(name)
+                if stem not in self._num_marks or (stem in empty and self._firsts.among(name, parts) is None):
+                    self._firsts.put(name, self._num_marks[stem], shard.path.parent.name)
 
     def _mark(self, records: Sequence[R]) -> None:
         """Say that these are on the disk, unless another worker's are."""
