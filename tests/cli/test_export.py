@@ -38,5 +38,5 @@ def test_a_place_that_cannot_be_written_to_is_named(leanebm_command: Leanebm) ->
     assert leanebm_command("search", "--theorems", "a.txt", "--output", "runs/a").exit_code == 0
     result = leanebm_command("export", "runs/a", "--output", "a.txt/pairs.jsonl")
     assert result.exit_code == 2
-    assert "the operating system refused: " in result.stderr
-    assert "'a.txt'" in result.stderr
+    assert "a.txt/pairs.jsonl cannot be written to: " in result.stderr
+    assert "a.txt is not a folder; choose another place" in result.stderr

@@ -303,7 +303,7 @@ async def test_a_pool_that_cannot_start_says_so_on_entering(fake_config: FakeCon
 async def test_a_start_that_can_only_fail_the_same_way_is_tried_once(fake_config: FakeConfig) -> None:
     complaint = "uncaught exception: unknown module prefix 'Mathlib'\n"
     pool = LeanPool(fake_config(fail_starts=99, complaint=complaint))
-    with pytest.raises(WorkerStartError, match="it has no module Mathlib; state the theorems over") as caught:
+    with pytest.raises(WorkerStartError, match="it has no module Mathlib; your own command has to find it") as caught:
         async with pool:
             pytest.fail("it was entered")
     assert caught.value.is_lasting

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ import toy_iteration as toy
 from _tiny_llama import tiny_llama
 from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 
-from leanebm.core import Leaf, StateScorer
 from leanebm.data import read_contrastive_set, read_tactic_pairs
 from leanebm.energy.diagnostics import HeadReport
 from leanebm.errors import ConfigError, LeanEbmError
@@ -43,7 +42,7 @@ from leanebm.pipeline.iteration.aggregate import shortest_proofs
 from leanebm.pipeline.iteration.config import IterationTheorems
 from leanebm.pipeline.iteration.iteration_run import IterationRun
 from leanebm.policy import PolicyClientConfig
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
 from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
 from leanebm.trajectory import read_trajectory
 
@@ -282,21 +281,11 @@ def test_theorems_are_in_one_set_only() -> None:
 # --- judging ---
 
 
-@attrs.frozen
-class Backwards:
-    """Expands first what another scorer puts last."""
-
-    scorer: StateScorer
-
-    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
-        return [-priority for priority in await self.scorer.score(leaves)]
-
-
 @asynccontextmanager
 async def open_with_planted_head(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
-    """Every head leads away from proofs."""
+    """Whatever a head has learnt, a search with it goes breadth-first, which never gets far."""
     async with open_toy(config, observer) as bench:
-        yield bench if config.energy.path is None else attrs.evolve(bench, scorer=Backwards(bench.scorer))
+        yield bench if config.energy.path is None else attrs.evolve(bench, scorer=BreadthFirst())
 
 
 EASY = attrs.evolve(
