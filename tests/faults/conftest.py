@@ -72,28 +72,16 @@ def open_searcher(unruly_config: UnrulyConfig) -> OpenSearcher:
 
 @pytest.fixture(autouse=True)
 async def nothing_left_behind() -> AsyncIterator[None]:
-    """No test of this folder leaves a process, a task or a file descriptor behind.
-
-    Workers that the whole session shares may be replaced meanwhile, such as those that have grown. So what counts is
-    how many there are, once that is over.
-    """
-    before = _left()
+    """No test of this folder leaves a process, a task or a file descriptor behind."""
+    process = psutil.Process()
+    before = set(process.children(recursive=True))
+    descriptors, tasks = _descriptors(), len(asyncio.all_tasks())
     yield
-    for _ in range(_LOOKS):
-        if all(_left()[what] <= number for what, number in before.items()):
-            break
-        await asyncio.sleep(0.05)
-    else:
-        pytest.fail(f"there were {before} before, and there are {_left()} now")
+    await asyncio.sleep(0)  # a closed pipe lets go of its descriptor in the loop's next turn
+    assert set(process.children(recursive=True)) <= before
+    assert len(asyncio.all_tasks()) == tasks
+    assert _descriptors() == descriptors
 
 
-_LOOKS = 600
-
-
-def _left() -> dict[str, int]:
-    """How many processes, tasks and file descriptors there are."""
-    return {
-        "processes": len(psutil.Process().children(recursive=True)),
-        "tasks": len(asyncio.all_tasks()),
-        "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - the number is all we want
-    }
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the number is all we want

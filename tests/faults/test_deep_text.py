@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import psutil
 import pytest
 
 from leanebm.core import Certificate, CertificationRejected, ProofFinished, TacticRejected, TacticTimedOut, Theorem
@@ -15,6 +17,7 @@ from leanebm.lean.embedded import EmbeddedLean
 pytestmark = pytest.mark.lean
 
 _TRUE = Theorem(name="t", statement="True")
+_LOOKS = 600  # half a minute, in which a worker has been replaced
 _FRAME = 64  # room for what stands around a text in a table below
 
 
@@ -22,6 +25,23 @@ def _deep(opening: str, middle: str, closing: str = "", *, room: int = MAX_TEXT_
     """``opening`` and ``closing`` around ``middle``, as often as there is room."""
     times = (room - _FRAME) // len(opening + closing)
     return opening * times + middle + closing * times
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_behind() -> AsyncIterator[None]:
+    """No test leaves a process behind; in place of what other fault tests ask, whose workers are all their own.
+
+    The workers here are the session's, and one that has grown is replaced, by another process. So what counts is how
+    many there are, once that is over.
+    """
+    process = psutil.Process()
+    before = len(process.children(recursive=True))
+    yield
+    for _ in range(_LOOKS):
+        if len(process.children(recursive=True)) <= before:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"there were {before} processes before, and there are {len(process.children(recursive=True))} now")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, final
 
 import attrs
@@ -121,7 +122,8 @@ class RearrangingFamily:
         laws = sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))
         right = _simplified(_term(rng, rng.randrange(5, 9), "fg"), laws)
         steps = rng.randrange(1 + difficulty, 2 + 2 * difficulty)
-        left = _against(rng, right, laws, steps)
+        used = [_SIZELESS_LAWS[law] for law in laws]
+        left = _wander(rng, right, steps, [partial(_rewritten, before=after, after=before) for before, after in used])
         if left is None:
             return None
         given = [_stated(rng, *_SIZELESS_LAWS[law]) for law in laws]
@@ -144,20 +146,17 @@ class WordProblemFamily:
     def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
         """Difficulty makes the walk longer."""
         laws = sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))
-        left = right = _term(rng, rng.randrange(5, 9), "fg")
-        passed = {left}
-        for _ in range(rng.randrange(1 + difficulty, 2 + 2 * difficulty)):
-            ways = [new for law in laws for new in _everywhere_once(right, *_SIZELESS_LAWS[law]) if new not in passed]
-            if not ways:
-                return None
-            right = rng.choice(ways)
-            passed.add(right)
+        left = _term(rng, rng.randrange(5, 9), "fg")
+        steps = rng.randrange(1 + difficulty, 2 + 2 * difficulty)
+        right = _wander(rng, left, steps, [partial(_everywhere_once, law=_SIZELESS_LAWS[law]) for law in laws])
+        if right is None:
+            return None
         given = [_stated(rng, *_SIZELESS_LAWS[law]) for law in laws]
         equation = Expression("=", (left, right))
         return Conjecture.of(self.name, _SIZELESS_PARAMS, implies(given, equation), difficulty=difficulty)
 
 
-def _everywhere_once(term: Expression, *law: Expression) -> Iterator[Expression]:
+def _everywhere_once(term: Expression, law: tuple[Expression, Expression]) -> Iterator[Expression]:
     """What ``rw`` makes of the term by a law, in either direction: of the instance met first, wherever it stands."""
     for before, after in (law, law[::-1]):
         for part in term.walk():
@@ -182,14 +181,16 @@ def _simplified(term: Expression, laws: Sequence[int]) -> Expression:
         term = found
 
 
-def _against(rng: random.Random, term: Expression, laws: Sequence[int], steps: int) -> Expression | None:
-    """``term`` after so many uses of laws against their direction; ``None`` where there is no way on."""
+def _wander(
+    rng: random.Random, term: Expression, steps: int, ways: Iterable[Callable[[Expression], Iterator[Expression]]]
+) -> Expression | None:
+    """``term`` after so many steps, through terms that are all different; ``None`` where there is no way on."""
     seen = {term}
     for _ in range(steps):
-        ways = [new for law in laws for new in _rewritten(term, *reversed(_SIZELESS_LAWS[law])) if new not in seen]
-        if not ways:
+        found = [new for way in ways for new in way(term) if new not in seen]
+        if not found:
             return None
-        term = rng.choice(ways)
+        term = rng.choice(found)
         seen.add(term)
     return term
 

@@ -23,8 +23,8 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from itertools import islice, pairwise
 from typing import Final
 
@@ -65,8 +65,9 @@ def embed(text: str) -> tuple[array[float], int]:
     tokens = _tokens(text)
     parts = _GOAL_BREAK.split(text.strip(), maxsplit=_MAX_GOALS)[:_MAX_GOALS]
     goals = [goal for part in parts if (goal := _read(part)) is not None]
-    sides = _Sides.of(goals[0]) if goals else None
-    features = Counter(islice(_features(tokens, goals), _MAX_FEATURES))
+    names = [_canonical_names(goal) for goal in goals]
+    sides = _Sides.of(goals[0], names[0]) if goals else None
+    features = Counter(islice(_features(tokens, goals, names), _MAX_FEATURES))
     features.update(sides.features() if sides else ())
     vector = [0.0] * _HASHED
     scale = 1.0 / math.sqrt(features.total())
@@ -87,12 +88,11 @@ def _read(goal: str) -> PrintedGoal | None:
         return None
 
 
-def _features(tokens: list[str], goals: list[PrintedGoal]) -> Iterator[str]:
+def _features(tokens: list[str], goals: list[PrintedGoal], all_names: Sequence[Mapping[str, str]]) -> Iterator[str]:
     yield "state"  # so that no vector is zero
     if not goals:
         yield from _grams("text", tokens)
-    for position, goal in enumerate(goals):
-        names = _canonical_names(goal)
+    for position, (goal, names) in enumerate(zip(goals, all_names, strict=True)):
         side = "goal" if position == 0 else "later"
         yield from _grams(side, _renamed(goal.target.text, names))
         yield from _steps(side, goal.target, names)
@@ -174,7 +174,7 @@ _MAX_COMPARED: Final = 4096
 _LONGEST_WAY: Final = 32
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # cached_property needs a dict
 class _Sides:
     """What the first goal relates: a tree on the left and one on the right."""
 
@@ -183,21 +183,21 @@ class _Sides:
     names: Mapping[str, str]
 
     @classmethod
-    def of(cls, goal: PrintedGoal) -> _Sides | None:
+    def of(cls, goal: PrintedGoal, names: Mapping[str, str]) -> _Sides | None:
         """The two sides, also of what ``∀`` and ``→`` end in; none where nothing is related."""
         target = goal.target
         while target.head in ("∀", "→") and target.args:
             target = target.args[-1]
         if target.head not in _RELATIONS or len(target.args) != 2:
             return None
-        return cls(*target.args, _canonical_names(goal))
+        return cls(*target.args, names)
 
     def features(self) -> Iterator[str]:
         """Nodes and steps that one side has and the other lacks, and where the trees part."""
         left, right = (Counter(self._parts(side)) for side in (self.left, self.right))
         yield from (f"left {part}" for part in (left - right).elements())
         yield from (f"right {part}" for part in (right - left).elements())
-        yield from (f"{self._name(upper)} parts from {self._name(lower)}" for upper, lower in self._partings())
+        yield from (f"{self._name(upper)} parts from {self._name(lower)}" for upper, lower in self._partings)
 
     def counts(self) -> list[float]:
         """Sizes of the sides, and how far they are apart, on a logarithmic scale.
@@ -206,15 +206,14 @@ class _Sides:
         from left to right: how many leaves differ, how many stand elsewhere, and by how many heads their ways differ.
         """
         left, right = (Counter(islice(map(self._name, side.walk()), _MAX_COMPARED)) for side in (self.left, self.right))
-        partings = self._partings()
         pairs = list(zip(_leaves(self.left), _leaves(self.right), strict=False))
         sizes = [
             left.total(),
             right.total(),
             (left - right).total(),
             (right - left).total(),
-            len(partings),
-            sum(_size(upper) + _size(lower) for upper, lower in partings),
+            len(self._partings),
+            sum(_size(upper) + _size(lower) for upper, lower in self._partings),
             sum(one.head != other.head for (one, _), (other, _) in pairs),
             sum(way != other_way for (_, way), (_, other_way) in pairs),
             sum(_apart(way, other_way) for (_, way), (_, other_way) in pairs),
@@ -228,6 +227,7 @@ class _Sides:
         yield from (self._name(node) for node in islice(side.walk(), _MAX_COMPARED))
         yield from islice(_steps("", side, self.names), _MAX_COMPARED)
 
+    @cached_property
     def _partings(self) -> list[tuple[Expression, Expression]]:
         """The topmost places at which the trees differ."""
         found = []
