@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leanebm.core import ProofAdvanced, ProofFinished, Theorem
 from leanebm.data.conjectures import FAMILIES, Conjecture
+from leanebm.lean import LeanPool
 
 Model = Mapping[str, Any]
 
@@ -154,6 +156,25 @@ def test_neither_side_of_a_word_problem_is_simplified() -> None:
     assert len(sides) > 20
     for side in (0, 1):
         assert sum("m (m" in both[side] for both in sides) > len(sides) / 4
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_short_word_problem_falls_to_rewriting_alone(lean_pool: LeanPool, seed: int) -> None:
+    made = [one for number in range(20) if (one := rearranged(100 * seed + number, 1, "word_problem")) is not None]
+    statement = made[0].statement
+    names = " ".join(re.findall(r"\(([^():]+) : [α→ Type]+\)", statement.partition(", (")[0] + ")"))
+    moves = [f"rw [{arrow}{law}]" for law in ("h1", "h2", "h3") for arrow in ("", "← ")]
+    async with lean_pool.open(Theorem(name="t", statement=statement)) as proof:
+        begun = await proof.run_tactic(proof.root, f"intro {names} h1 h2 h3")
+        assert isinstance(begun, ProofAdvanced)
+        level = [begun.state]
+        for _ in range(3):
+            found = [await proof.run_tactic(state, move) for state in level for move in moves]
+            if any(isinstance(outcome, ProofFinished) for outcome in found):
+                return
+            level = [outcome.state for outcome in found if isinstance(outcome, ProofAdvanced)]
+    pytest.fail(f"no three steps prove {statement}")
 
 
 def test_a_chain_grows_with_difficulty() -> None:

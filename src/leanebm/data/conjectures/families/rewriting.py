@@ -138,7 +138,8 @@ class WordProblemFamily:
 
     The laws are those of :class:`RearrangingFamily`, so no state is longer than another. But each may be used in either
     direction, and no direction is the right one: simplifying both sides to the end is not what leads from one to the
-    other in a few steps. Every step of the walk is one that ``rw`` makes: a law, at the first place that it fits.
+    other in a few steps. Every step of the walk is one that ``rw`` makes of a term: a law, at the first place that it
+    fits. In a goal, ``rw`` changes the other side as well, where that holds the same instance.
     """
 
     name: str = "word_problem"
