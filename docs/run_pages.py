@@ -31,6 +31,7 @@ NOTEBOOK = "docs/notebooks.md"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
 _NOT_RUN = re.compile(r"^<!-- not run: (?P<reason>.+) -->$")
+_HEEDED = re.compile(r"^\s*<!--\s*(not run|run with)\b")
 _RUN_WITH = re.compile(r"^<!-- run with: (?P<replacements>.+) -->$")
 
 
@@ -66,7 +67,11 @@ class Block(NamedTuple):
 
 
 def blocks_of(page: str, text: str) -> Iterator[Block]:
-    """The blocks of ``text`` that a reader would type, in order."""
+    """The blocks of ``text`` that a reader would type, in order.
+
+    Raises:
+        SystemExit: a comment looks like one that this program heeds, and is not written as one.
+    """
     language, start, body, reason, run_with = "", 0, [""], "", ""
     for number, line in enumerate(text.splitlines(), start=1):
         fence = _FENCE.match(line)
@@ -82,6 +87,8 @@ def blocks_of(page: str, text: str) -> Iterator[Block]:
         elif line.strip():
             reason = marked["reason"] if (marked := _NOT_RUN.match(line)) else ""
             run_with = marked["replacements"] if (marked := _RUN_WITH.match(line)) else ""
+            if _HEEDED.match(line) and not (reason or run_with):
+                raise SystemExit(f"{page}:{number}: write <!-- not run: REASON --> or <!-- run with: OLD => NEW -->")
 
 
 def as_notebook(blocks: list[Block]) -> Block:
