@@ -193,23 +193,3 @@ async def test_holder_and_waiter_may_be_cancelled_together() -> None:
     await asyncio.wait(tasks)
     assert all(task.cancelled() for task in tasks)
     assert (limit.in_flight, limit.waiting) == (0, 0)
-
-
-async def test_a_drained_limit_lets_nothing_else_out() -> None:
-    limit = AdaptiveLimit(4)
-    order: list[str] = []
-
-    async def ordinary(name: str) -> None:
-        async with limit.hold(1):
-            order.append(name)
-            await asyncio.sleep(0)
-            order.append(f"{name} done")
-
-    async def exclusive() -> None:
-        async with limit.drained():
-            order.append("alone")
-            await asyncio.sleep(0)
-            order.append("alone done")
-
-    await asyncio.gather(ordinary("a"), exclusive(), ordinary("b"))
-    assert order == ["a", "a done", "alone", "alone done", "b", "b done"]

@@ -201,27 +201,3 @@ async def test_case_21_a_cancelled_self_test_is_made_again(connect: Connect, ser
         sweep = await cancel_at_every_await(introduced, afterwards=check)
         assert sweep.result == (await policy.identity()).fingerprint
     assert sweep.cancellations >= 12
-
-
-async def test_case_21_an_update_of_weights_may_be_cancelled_at_every_await(
-    connect: Connect, server: FakePolicyServer, state: ProofState
-) -> None:
-    versions = iter(range(10**6))
-    served = "none"
-
-    def update(body: Any) -> Answer:
-        nonlocal served
-        served = body["weight_version"]
-        return Answer(json={"success": True})
-
-    server.script("/model_info", then=Compute(lambda _: Answer(json={"weight_version": served})))
-    server.script("/update_weights_from_disk", then=Compute(update))
-    server.script("/generate", then=GOOD)
-
-    async def check() -> None:
-        await settled(policy)
-        assert len(await policy.propose(state, 1)) == 1
-
-    async with connect() as policy:
-        sweep = await cancel_at_every_await(lambda: policy.update_weights("/m", f"v{next(versions)}"), afterwards=check)
-    assert sweep.result.weight_version == served

@@ -53,7 +53,7 @@ CASES = {
     17: "a server or an encoder of the wrong kind",
     18: "the weights change under us",
     19: "the adapter is unknown",
-    20: "a change of weights is refused",
+    # 20, a change of weights that the server refuses, is met by nobody who asks for none.
     21: "the caller is cancelled",
     22: "slow but alive",
 }

@@ -306,23 +306,6 @@ async def test_an_answer_of_other_weights_is_not_used(
             await policy.propose(state, 1)
 
 
-async def test_new_weights_are_given_to_all(two: list[FakePolicyServer], time: Any, state: ProofState) -> None:
-    for server in two:
-        loaded = Answer(json={"success": True})
-        server.script("/update_weights_from_disk", then=loaded)
-    async with client(time, *(server.url for server in two)) as policy:
-        await policy.wait_ready()
-        update = asyncio.create_task(policy.update_weights("/m", "w2"))
-        await two[0].wait_for_requests("/update_weights_from_disk", 1)
-        for server in two:
-            offer(server, "w2")
-        assert (await update).weight_version == "w2"
-        for _ in range(8):
-            await policy.propose(state, 1)
-    assert all(len(server.bodies("/update_weights_from_disk")) == 1 for server in two)
-    assert all(map(asked, two))
-
-
 async def test_an_adapter_is_loaded_by_all(two: list[FakePolicyServer], time: Any) -> None:
     for server in two:
         server.script("/load_lora_adapter", then=Answer(json={"success": True}))

@@ -127,12 +127,6 @@ class AdaptiveLimit:
             self.in_flight -= weight
             self._admit()
 
-    @asynccontextmanager
-    async def drained(self) -> AsyncIterator[None]:
-        """Wait until nothing is in flight, and let nothing else out meanwhile."""
-        async with self.hold(self._maximum):
-            yield
-
     def report_success(self, weight: int) -> None:
         """A request of this weight was answered."""
         self._limit = min(float(self._maximum), self._limit + weight * weight / max(self._limit, weight))

@@ -148,7 +148,6 @@ class Endpoint:
         *,
         weight: int | None,
         decode: Callable[[object], _T],
-        deadline_s: float | None = None,
         is_abortable: bool = False,
         decode_in_thread: bool = False,
         at: Server | None = None,
@@ -161,7 +160,6 @@ class Endpoint:
             weight: sequences it asks for; ``None`` for a service call, which never waits for room.
             decode: reads the answer; what it raises as ``PolicyProtocolError`` or ``AttemptFailed``
                 counts as a failed attempt.
-            deadline_s: seconds it may take; as configured by default.
             is_abortable: whether to name the request, and tell the server by that name if we are cancelled.
             decode_in_thread: whether decoding takes long enough to keep it off the event loop.
             at: the server to ask; by default, whichever has least to do.
@@ -175,13 +173,13 @@ class Endpoint:
             body=body,
             weight=weight,
             decode=decode,
-            deadline_s=deadline_s or self._config.deadline_s,
+            deadline_s=self._config.deadline_s,
             is_abortable=is_abortable,
             decode_in_thread=decode_in_thread,
         )
         return await self._answer(call, at)
 
-    async def get(self, path: str, *, at: Server | None = None) -> object:
+    async def get(self, path: str) -> object:
         """Ask for a small piece of information, with the same patience. Never waits for room.
 
         Raises:
@@ -189,7 +187,7 @@ class Endpoint:
         """
         deadline_s = self._config.deadline_s
         call = Call(method="GET", path=path, weight=None, decode=lambda reply: reply, deadline_s=deadline_s)
-        return await self._answer(call, at)
+        return await self._answer(call, None)
 
     async def present(self) -> list[Server]:
         """The servers that may be asked now, for what has to be said to each.

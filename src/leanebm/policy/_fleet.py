@@ -216,11 +216,6 @@ class Fleet:
         if server.breaker.is_open and not was_open and not self.is_one:
             _log.warning("%s; it is left alone for %.0f s", error, server.breaker.remaining_s)
 
-    def adopt(self, info: ModelInfo) -> None:
-        """All servers were given other weights by ourselves."""
-        if not self.is_one:
-            self._model, self._weights = self._facts(info), info.weight_version
-
     # --- meeting ---
 
     async def meet(self) -> AttemptFailed | None:

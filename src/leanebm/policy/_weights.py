@@ -1,4 +1,4 @@
-"""Notices new weights on a server, gives it new ones, and makes sure that it has them."""
+"""Notices new weights on a server, and makes sure that it has the adapter."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from functools import partial
 from typing import Final, TypeVar, final
 
-import attrs
-
 from leanebm.errors import PolicyBadRequest, PolicyError, PolicyProtocolError, PolicyUnauthorized, PolicyUnavailable
-from leanebm.policy._endpoint import Endpoint, Sleep
+from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._failure import NotOffered
 from leanebm.policy._fleet import Get
 from leanebm.policy._server import Server
@@ -98,18 +94,10 @@ class ModelWatch:
         """
         async with self._asking:
             if self._info is None:
-                self._info = await self.ask()
+                self._info = await introduce(self._endpoint.get, api=self._api, model=self._model)
                 if self._weights is None:
                     self._weights = self._info.weight_version
             return self._info
-
-    async def ask(self, *, at: Server | None = None) -> ModelInfo:
-        """What the server says now, or one of several.
-
-        Raises:
-            PolicyError: the server could not answer.
-        """
-        return await introduce(partial(self._endpoint.get, at=at), api=self._api, model=self._model)
 
     def note(self, version: str | None) -> None:
         """An answer was made with this version of the weights.
@@ -134,107 +122,11 @@ class ModelWatch:
             raise PolicyError(f"{said}; this run must not mix them", url=self._endpoint.url)
         _log.warning("%s; embeddings made before are forgotten", said)
 
-    def adopt(self, info: ModelInfo) -> None:
-        """The weights were changed by ourselves."""
-        self._weights = info.weight_version
-        self._changed()
-        self._info = info
-
     def _changed(self) -> None:
         self._meter.weight_changes += 1
         self._info = None
         for react in self.on_change:
             react()
-
-
-_ATTEMPTS: Final = 4
-
-_FIRST_PAUSE_S: Final = 1.0
-
-
-@final
-@attrs.frozen(kw_only=True)
-class WeightUpdate:
-    """One change of weights.
-
-    A server refuses while it has requests from anyone: ours are held back until it is over, others'
-    are waited for. It counts as done when the server *says* that it serves the new weights, not when it
-    says that the update went well.
-    """
-
-    endpoint: Endpoint
-    watch: ModelWatch
-    model_path: str
-    version: str
-    deadline_s: float
-    """Seconds that loading may take, each time."""
-
-    sleep: Sleep
-
-    async def run(self) -> ModelInfo:
-        """Drain, update, and look; up to four times, with growing pauses.
-
-        Raises:
-            PolicyError: the server keeps its old weights, or has ones that nobody asked for.
-        """
-        servers = await self.endpoint.present()
-        for server in servers:
-            if self._is_new(await self.watch.ask(at=server)):
-                raise ValueError(f"{server.url} already serves {self.version!r}: name new weights anew")
-        async with AsyncExitStack() as drained:
-            for server in servers:
-                await drained.enter_async_context(server.limit.drained())
-            # One after the other: if one keeps its weights, the others are not asked to give theirs up.
-            for server in servers:
-                now = await self._update(server)
-            self.watch.adopt(now)
-            self.endpoint.fleet.adopt(now)
-            return now
-
-    async def _update(self, server: Server) -> ModelInfo:
-        refusal = await self._attempt(server)
-        for attempt in range(1, _ATTEMPTS):
-            if refusal is None:
-                break
-            pause_s = _FIRST_PAUSE_S * 2.0 ** (attempt - 1)
-            _log.warning("%s; trying again in %g s", refusal, pause_s)
-            await self.sleep(pause_s)
-            refusal = await self._attempt(server)
-        now = await self.watch.ask(at=server)
-        if self._is_new(now):
-            return now
-        if refusal is not None:
-            raise PolicyUnavailable(
-                f"{server.url} still serves {now.weight_version!r}: {refusal}", url=server.url
-            ) from refusal
-        raise PolicyError(f"{server.url} took {self.version!r} and serves {now.weight_version!r}", url=server.url)
-
-    async def _attempt(self, server: Server) -> PolicyError | None:
-        """Ask once; ``None`` if the server says that it went well, or at least has the weights."""
-        body = {"model_path": self.model_path, "weight_version": self.version, "flush_cache": True}
-        try:
-            await self.endpoint.post(
-                "/update_weights_from_disk",
-                body,
-                weight=None,
-                decode=_require_update,
-                deadline_s=self.deadline_s,
-                at=server,
-            )
-        except PolicyError as error:
-            return None if self._is_new(await self.watch.ask(at=server)) else error
-        return None
-
-    def _is_new(self, info: ModelInfo) -> bool:
-        if info.weight_version is None:  # an old server, which has no word for it
-            return info.model_path == self.model_path
-        return info.weight_version == self.version
-
-
-def _require_update(reply: object) -> None:
-    if not isinstance(reply, Mapping) or reply.get("success") is not True:
-        message = reply.get("message") if isinstance(reply, Mapping) else reply
-        raise PolicyBadRequest(f"the server did not update its weights: {message or 'no reason given'}")
 
 
 _T = TypeVar("_T")

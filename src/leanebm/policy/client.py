@@ -20,7 +20,7 @@ from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import Failure
 from leanebm.policy._samples import SampleBatch, candidates_of
-from leanebm.policy._weights import ModelWatch, WeightUpdate, introduce, load_adapter
+from leanebm.policy._weights import ModelWatch, introduce, load_adapter
 from leanebm.policy.config import PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PromptFormat, prompt_format_of
@@ -283,34 +283,6 @@ class PolicyClient:
         """
         for server in await self._policy.present():
             await load_adapter(self._policy, server, name, path)
-
-    async def update_weights(self, model_path: str, version: str) -> ModelInfo:
-        """Give the policy server new weights, such as those of a training round.
-
-        This client's requests are held back until nothing is in flight, then until the server has
-        loaded the weights and says so. Embeddings from the same server are forgotten; an encoder on a
-        server of its own keeps its weights.
-
-        Args:
-            model_path: where the *server* finds them.
-            version: what it will call them; must differ from what it serves now.
-
-        Returns:
-            What the server says about its model then.
-
-        Raises:
-            ValueError: the server's weights have that name already.
-            PolicyError: the server refused, several times, or has other weights now than were asked for.
-        """
-        update = WeightUpdate(
-            endpoint=self._policy,
-            watch=self._watch,
-            model_path=model_path,
-            version=version,
-            deadline_s=self._config.startup_deadline_s,
-            sleep=self._sleep,
-        )
-        return await update.run()
 
     @property
     def has_one_version(self) -> bool:

@@ -48,7 +48,7 @@ async def test_the_policy_client_proposes_and_encodes(client: Any, oracle: Any) 
     assert vectors[0] == vectors[2]
 
 
-async def test_the_policy_client_hands_over_adapters_and_weights(
+async def test_the_policy_client_hands_over_its_adapter_and_notices_new_weights(
     client: Any, write_adapter: Any, other_llama: Path, oracle: Any
 ) -> None:
     adapter = write_adapter()
@@ -56,10 +56,11 @@ async def test_the_policy_client_hands_over_adapters_and_weights(
     async with PolicyClient(settings) as policy:
         assert await policy.propose(STATE, 4)  # it tells the server what to load
         (before,) = await policy.encode([PROMPT])
-        info = await policy.update_weights(str(other_llama), "round-2")
+        new = {"model_path": str(other_llama), "weight_version": "round-2"}
+        assert (await client("POST", "/update_weights_from_disk", new)).json["success"]
+        await policy.propose(STATE, 4)
         (after,) = await policy.encode([PROMPT])
     assert list((await client("GET", "/model_info")).json["leanebm"]["adapters"]) == ["round-1"]
-    assert info.weight_version == "round-2"
     assert list(before) == pytest.approx(oracle.embedding(oracle.tokenizer(PROMPT).input_ids), abs=1e-5)
     assert before != after
 
