@@ -6,6 +6,7 @@ import itertools
 import shlex
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ from leanebm.cli._running import run_to_end
 from leanebm.cli.search import run_search
 
 if TYPE_CHECKING:
-    from leanebm.pipeline import RunSummary
+    from rich.console import Console
+
+    from leanebm.core import Theorem
+    from leanebm.pipeline import RunComparison, RunSummary
 
 _RUNS = Path("runs")
 
@@ -28,6 +32,21 @@ _SETTINGS = {
     "lean.tactic_timeout_s": 3.0,
     "lean.request_deadline_s": 10.0,
 }
+
+_ENERGY_SETTINGS = {
+    "lean.backend": "embedded",
+    "lean.tactic_timeout_s": 2.0,
+    "search.candidates_per_state": 8,
+    # With these, most of the proofs would be one tactic long, and there would be no order to choose.
+    "without": ["grind", "omega", "simp_all", "decide", "simp"],
+}
+"""What the shipped head was trained and tuned with."""
+
+_ENERGY_BUDGET = 16
+_ENERGY_SAMPLE = 60
+
+_ALPHA = 1.0
+"""Of 0.5, 1 and 1.5, the exponent with which the search without a head proves most of the validation formulas."""
 
 
 @click.command()
@@ -60,28 +79,23 @@ def _show_energy(max_theorems: int | None, budget: int | None) -> None:
     from leanebm._extras import extra_needed
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
-    from leanebm.cli._energy_demo import (
-        ALPHA,
-        BUDGET,
-        SAMPLE,
-        SETTINGS,
-        THEOREMS,
-        print_result,
-        search_side_by_side,
-    )
-    from leanebm.pipeline import SHIPPED_HEAD, Override, load_theorems, read_run_config
+    from leanebm.pipeline import SHIPPED_HEAD, EvaluationRun, Override, load_theorems, read_run_config
 
     with extra_needed("energy", "demo --energy"):
         import leanebm.energy  # noqa: F401 - before Lean is started, say what is missing
-    settings = {**SETTINGS, "search.budget.max_expansions": BUDGET if budget is None else budget}
+    settings = {**_ENERGY_SETTINGS, "search.budget.max_expansions": _ENERGY_BUDGET if budget is None else budget}
     shared = [Override(path, value, "demo") for path, value in settings.items()]
-    plain = Override("scorer", {"kind": "length_normalised", "alpha": ALPHA}, "demo")
+    plain = Override("scorer", {"kind": "length_normalised", "alpha": _ALPHA}, "demo")
     head = Override("energy.path", str(SHIPPED_HEAD), "demo")
-    arms = (read_run_config(None, [*shared, plain]), read_run_config(None, [*shared, head]))
-    theorems = load_theorems(THEOREMS, sample=SAMPLE if max_theorems is None else max_theorems)
+    arms = {
+        "without": read_run_config(None, [*shared, plain]),
+        "with": read_run_config(None, [*shared, head]),
+    }
+    theorems = load_theorems("logic:test", sample=_ENERGY_SAMPLE if max_theorems is None else max_theorems)
     output = _free_folder("demo-energy")
     echo(
-        f"Searching {len(theorems)} formulas twice with the embedded Lean, {arms[0].search.budget.max_expansions} "
+        f"Searching {len(theorems)} formulas twice with the embedded Lean, "
+        f"{arms['with'].search.budget.max_expansions} "
         "expansions each: in the order of the policy alone, and with the energy head that comes with leanebm. The "
         "head has not seen them. Both searches get the same answers from Lean and the policy, so they differ in order "
         "alone.\n"
@@ -90,8 +104,30 @@ def _show_energy(max_theorems: int | None, budget: int | None) -> None:
         err=True,
     )
     with open_display() as display:
-        found = run_to_end(search_side_by_side(arms, theorems, output, display))
-    print_result(ClearConsole(), found, theorems)
+        found = run_to_end(EvaluationRun(arms, theorems, output, headroom=1, observer=display).run())
+    _print_comparison(ClearConsole(), found.comparisons[0], theorems)
+
+
+def _print_comparison(console: Console, found: RunComparison, theorems: Sequence[Theorem]) -> None:
+    """Print the comparison, which theorems only one of the searches proved, and what it says."""
+    from leanebm.cli._report import print_some
+    from leanebm.cli.compare import print_figures
+
+    console.print()
+    print_figures(console, found, baseline="without", experiment="with")
+    statements = {theorem.name: theorem.display for theorem in theorems}
+    for how, names in (("with", found.only_experiment), ("without", found.only_baseline)):
+        console.print(f"\nproved only {how} the head: {len(names)}")
+        print_some(console, [statements[name] for name in names])
+    last = found.budgets[-1]
+    console.print(
+        f"\nof {found.theorems} theorems, within {last.budget:g} expansions: {last.baseline} proved without the energy "
+        f"head, {last.experiment} with it; {last.only_experiment} only with it, {last.only_baseline} only without it; "
+        f"p = {last.p:.2g} (exact McNemar test, two-sided)",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
 
 
 def _prove_bundled(max_theorems: int | None, budget: int | None) -> None:
