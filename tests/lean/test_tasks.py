@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from cancellation import cancel_at_every_await
@@ -72,6 +73,39 @@ async def test_a_cancellation_that_comes_while_servants_end_is_raised() -> None:
 
     ended: list[str] = []
     assert (await cancel_at_every_await(block, afterwards=check)).cancellations > 4
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_servant_whose_own_timeout_expires_as_the_block_ends_does_not_go_on(turns: int) -> None:
+    async def look_again_and_again() -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.0):
+                    await asyncio.Event().wait()
+
+    async with serving() as servants:
+        servants.start(look_again_and_again(), "servant")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+
+async def test_a_servant_is_cancelled_once() -> None:
+    ended: list[str] = []
+
+    async def end_slowly() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("ended")
+
+    async with serving() as servants:
+        dismiss = servants.start(end_slowly(), "servant")
+        await asyncio.sleep(0)
+        dismiss()
+        await asyncio.sleep(0)
+        dismiss()
+    assert ended == ["ended"]
 
 
 async def test_a_servant_that_raises_ends_the_block() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 
 from leanebm._uninterrupted import uninterrupted
 
@@ -15,19 +16,33 @@ class Servants:
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[None]] = set()
+        """Those that nobody has cancelled."""
 
-    def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        """Have ``work`` done beside the block. A servant that raises is a defect, and cancels the block."""
+    def start(self, work: Coroutine[None, None, None], name: str) -> Callable[[], None]:
+        """Have ``work`` done beside the block; what is returned cancels it.
+
+        A servant that raises is a defect, and cancels the block.
+        """
         task = self._group.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        for tasks in (self._tasks, self._kept):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        return partial(self._cancel, task)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel it once: a second cancellation would break off what it does when it ends.
+
+        ``task.cancelling()`` does not tell: a timeout of the servant's own cancels it, too, and then it goes on.
+        """
+        if task in self._kept:
+            self._kept.remove(task)
+            task.cancel()
 
     async def dismiss(self) -> None:
-        """Cancel them all, once, and wait until they have ended, whoever is cancelled meanwhile."""
+        """Cancel them all and wait until they have ended, whoever is cancelled meanwhile."""
         for task in self._tasks:
-            if not task.cancelling():  # a second cancellation would break off what one does when it ends
-                task.cancel()
+            self._cancel(task)
         await uninterrupted(asyncio.gather(*self._tasks, return_exceptions=True))
 
 

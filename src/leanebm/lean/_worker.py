@@ -87,7 +87,7 @@ class LeanWorker:
         self._doom: str | None = None
         self._due: RetirementReason | None = None
         self._is_due = asyncio.Event()
-        self._servants: list[asyncio.Task[None]] = []
+        self._dismissals: list[Callable[[], None]] = []
         self._foreword = bytearray()
         self._header = ""
         self._context = ""
@@ -144,7 +144,7 @@ class LeanWorker:
         except BaseException:
             await process.kill()
             raise
-        worker._servants = [
+        worker._dismissals = [
             servants.start(worker._serve(process), name=f"lean-worker-{index}"),
             servants.start(worker._watch_memory(process), name=f"lean-worker-{index}-memory"),
         ]
@@ -154,8 +154,8 @@ class LeanWorker:
     async def aclose(self, reason: LeanError | None = None) -> None:
         """Kill and reap the process. Requests that are open or come later raise ``reason``."""
         self._finish(reason or StaleState(f"Lean worker {self.index} (epoch {self.epoch}) was closed"))
-        for servant in self._servants:
-            servant.cancel()
+        for dismiss in self._dismissals:
+            dismiss()
         if self._process is not None:
             await self._process.kill()
 
