@@ -59,6 +59,20 @@ def test_costs_and_budgets_are_chosen_and_times_of_arms_are_not_told(leanebm_com
     assert found["arms"]["plain"]["seconds"] == {}
 
 
+def test_budgets_for_a_comparison_with_nothing_are_refused(leanebm_command: Leanebm) -> None:
+    result = evaluate(leanebm_command, "--arm", PLAIN, "--budgets", "4")
+    assert result.exit_code == 2
+    assert "--budgets are what arms are compared at: add another --arm" in result.stderr
+    assert not Path("out").exists()
+
+
+def test_what_an_arm_sets_and_changes_nothing_is_told_once(leanebm_command: Leanebm) -> None:
+    idle = ("--arm", f"{PLAIN} --encoder sglang_encode", "--arm", f"{BROAD} --encoder sglang_encode")
+    result = evaluate(leanebm_command, *idle, "--headroom", "1")
+    assert result.exit_code == 0
+    assert result.stderr.count("note: --encoder changes nothing: nothing asks for embeddings") == 1
+
+
 def test_each_theorem_is_searched_as_often_as_asked(leanebm_command: Leanebm) -> None:
     asked = ("--arm", PLAIN, "--headroom", "1", "--pass-n", "3")
     found = json.loads(evaluate(leanebm_command, *asked, "--json").stdout)

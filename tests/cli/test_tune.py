@@ -63,6 +63,21 @@ def test_what_is_no_number_is_refused(leanebm_command: Leanebm, numbers: str, wh
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--scorer", "breadth_first"], "No such option '--scorer'"),
+        (["--beta", "1"], "No such option '--beta'"),
+        (["--betas", "1"], "--betas are weights of an energy head: name one with --ebm-path"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(leanebm_command: Leanebm, options: list[str], says: str) -> None:
+    result = tune(leanebm_command, *options)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not Path("out").exists()
+
+
 def test_workers_share_the_searches_and_choose_alike(leanebm_command: Leanebm) -> None:
     alone = json.loads(tune(leanebm_command, "--alphas", "0,1", "--json").stdout)
     shared = [

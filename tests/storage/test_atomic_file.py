@@ -126,6 +126,12 @@ def test_who_was_stopped_for_so_long_that_its_scratch_was_removed_writes_all_the
     assert not list(tmp_path.glob(".*"))
 
 
+def test_where_no_name_is_free_nothing_is_written_or_left(tmp_path: Path) -> None:
+    (tmp_path / "0").write_bytes(b"before")
+    write_next(tmp_path, ["0"], b"late")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"0": b"before"}
+
+
 def test_each_of_many_who_write_the_next_file_gets_one_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "2").write_bytes(b"before")
 

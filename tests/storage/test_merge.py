@@ -138,6 +138,28 @@ async def test_who_was_first_counts_afterwards_too_also_when_no_order_of_shards_
         assert not list(folder.glob("*/"))
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_what_came_after_it_was_given_up_is_not_lost_and_counts_once_the_folder_is_merged(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem, elsewhere: bool
+) -> None:
+    run, folder = tmp_path / "run", tmp_path / ("merged" if elsewhere else "run")
+    async with AsyncExitStack() as stack:
+        loser, late, later = [
+            await stack.enter_async_context(ShardWriter(run, shard_format, run=make_run(part), part=part))
+            for part in "abc"
+        ]
+        await loser.write(*make_theorem("t1", run_id="a", is_final=False))
+        read_shards(run, shard_format).give_up(["t1"])
+        await late.write(*make_theorem("t1", run_id="b"))
+        await later.write(*make_theorem("t1", run_id="c"))
+    assert found(run, shard_format) == {"t1": "a"}
+    for _ in range(2):
+        merge_shards([run], folder, shard_format)
+        assert found(folder, shard_format) == {"t1": "b"}
+        written = [entry for shard in read_shards(folder, shard_format).shards for entry in shard.final_entries]
+        assert written == [("b", "t1")]
+
+
 async def test_unlike_runs_are_refused_with_every_difference(
     tmp_path: Path, shard_format: Format, write: Write
 ) -> None:

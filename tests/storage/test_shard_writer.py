@@ -209,9 +209,9 @@ async def test_a_theorem_that_several_workers_finished_counts_once_for_the_first
     assert not list(tmp_path.glob("*/"))
 
 
-@pytest.mark.parametrize("is_begun", [False, True])
+@pytest.mark.parametrize("left", [None, b"", bytes(1), b"nobody"], ids=["no mark", "empty", "zeros", "damaged"])
 async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by_it(
-    is_begun: bool,
+    left: bytes | None,
     tmp_path: Path,
     shard_format: Format,
     make_run: MakeRun,
@@ -219,9 +219,9 @@ async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def killed(*_: object) -> None:
-        if is_begun:
+        if left is not None:
             (tmp_path / ".first").mkdir()
-            (tmp_path / ".first" / "t1.0").touch()
+            (tmp_path / ".first" / "t1.0").write_bytes(left)
         raise TrajectoryError("killed")
 
     at_it = ShardWriter(tmp_path, shard_format, run=make_run("run-a"), config=AT_ONCE, part="a")
@@ -236,6 +236,65 @@ async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by
         await at_it.write(*make_theorem("t1", run_id="run-a"))
     [record] = read_shards(tmp_path, shard_format).records
     assert record.run_id == "run-b"
+
+
+@pytest.mark.parametrize("left", [b"", bytes(1), b"nobody"], ids=["empty", "zeros", "damaged"])
+async def test_the_first_of_two_counts_also_where_a_third_left_a_mark_that_says_nothing(
+    left: bytes, tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with (
+        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as late,
+        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as first,
+    ):
+        (tmp_path / ".first").mkdir()
+        (tmp_path / ".first" / "t1.0").write_bytes(left)
+        await first.write(*make_theorem("t1", run_id="run-2"))
+        await late.write(*make_theorem("t1"))
+    [record] = read_shards(tmp_path, shard_format).records
+    assert record.run_id == "run-2"
+
+
+async def test_what_was_given_up_stays_lost_for_readers_until_somebody_begins_anew(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    def worker(name: str) -> ShardWriter[Any, Any]:
+        return ShardWriter(tmp_path, shard_format, run=make_run(name), config=AT_ONCE, part=name)
+
+    def counting() -> str:
+        [record] = read_shards(tmp_path, shard_format).records
+        assert {camp.run_id for camp in read_shards(tmp_path, shard_format).rows()} == {record.run_id}
+        return str(record.run_id)
+
+    async with worker("a") as late, worker("b") as loser:
+        await loser.write(*make_theorem("t1", run_id="b", is_final=False))
+        read_shards(tmp_path, shard_format).give_up(["t1"])
+        await late.write(*make_theorem("t1", run_id="a"))
+        assert counting() == "b", "what came late does not change what was told"
+        read_shards(tmp_path, shard_format).give_up(["t1"])  # another worker of the same run says so, too
+        async with worker("c") as again:
+            assert again.completed() == {}, "it was given up, so it waits"
+            await again.write(*make_theorem("t1", run_id="c", is_final=False))
+            assert counting() == "b"
+            async with worker("d") as heir:
+                await heir.write(*make_theorem("t1", run_id="d"))
+    assert counting() == "d"
+    read_shards(tmp_path, shard_format).give_up(["t1"])
+    assert counting() == "d", "what is final is final"
+
+
+async def test_what_is_final_is_not_given_up_whatever_is_written_first(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+) -> None:
+    async with (
+        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as quick,
+        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as loser,
+    ):
+        await loser.write(*make_theorem("t1", run_id="run-2", is_final=False))
+        before = read_shards(tmp_path, shard_format)
+        await quick.write(*make_theorem("t1"))
+        before.give_up(["t1"])  # it was not there when this one looked
+    [record] = read_shards(tmp_path, shard_format).records
+    assert record.run_id == "run-1"
 
 
 async def test_what_was_deleted_and_is_done_again_by_two_counts_for_the_first_of_them(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
@@ -20,7 +20,7 @@ from leanebm.cli._tape import Tape
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.pipeline import Engine, Override
+    from leanebm.pipeline import Engine, Override, RunConfig
 
 ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
 """As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
@@ -319,13 +319,15 @@ def options_of_runs(*places: str) -> dict[str, str]:
     }
 
 
-def run_options(*, many: bool) -> Callable[[C], C]:
+def run_options(*, many: bool, without: Collection[str] = ()) -> Callable[[C], C]:
     """Add the options that shape a search; the command gets them as one ``config``.
 
     Args:
         many: whether the command searches many theorems, so that ``--concurrency`` means something.
+        without: options whose settings the command chooses itself.
     """
-    return _options((*_RUN, _CONCURRENCY) if many else _RUN)
+    settings = (*_RUN, _CONCURRENCY) if many else _RUN
+    return _options(tuple(setting for setting in settings if setting.option not in without))
 
 
 def lean_options(*, many: bool) -> Callable[[C], C]:
@@ -560,6 +562,7 @@ def arm_options(command: C) -> C:
             name: read_run_config(config_file, [*shared, *_overrides(_parsed(name, options, settings))])
             for name, options in own.items()
         }
+        _tell_idle(arms.values())
         return command(arms=arms, **parameters)
 
     help_ = "An arm: its name, and the options of `search` that are its own, in quotes. May be repeated."
@@ -570,6 +573,12 @@ def arm_options(command: C) -> C:
 def _name_settings(config_file: Path | None) -> None:
     """Have messages speak of options; of the settings themselves where a file gave them."""
     name_options(options_of_runs(*_PLACES, *([""] if config_file is None else [])))
+
+
+def _tell_idle(configs: Iterable[RunConfig]) -> None:
+    """Say, once, what is set and changes nothing."""
+    for sentence in dict.fromkeys(sentence for config in configs for sentence in config.without_effect):
+        tell(f"note: {with_options(sentence, options_of_runs(''))}")
 
 
 def _named_arm(text: str) -> tuple[str, str]:
@@ -614,8 +623,7 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
                 ):
                     raise click.UsageError("a replay asks no server: leave out --server-url, or --replay")
             config = read_run_config(config_file, _overrides(given), below=below)
-            for sentence in config.without_effect:
-                tell(f"note: {with_options(sentence, options_of_runs(''))}")
+            _tell_idle([config])
             return command(config=config, **parameters)
 
         return cast("C", _with_settings(with_config, settings))

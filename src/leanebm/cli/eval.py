@@ -81,6 +81,8 @@ def eval(  # noqa: A001 - the command's name
     from leanebm.pipeline import EvaluationRun, fit_imports, load_theorems
     from leanebm.trajectory import Cost
 
+    if len(arms) == 1 and budgets is not None:
+        raise click.UsageError("--budgets are what arms are compared at: add another --arm, or leave them out")
     configs = {name: fit_imports(config, theorems) for name, config in arms.items()}
     imports = next(iter(configs.values())).lean.imports
     chosen = load_theorems(

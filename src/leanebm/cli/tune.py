@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with the tuning in the output folder.")
 @engine_options(shares=False)
 @json_option
-@run_options(many=True)
+@run_options(many=True, without=("--scorer", "--beta"))
 @click.pass_context
 def tune(
     context: click.Context,
@@ -63,6 +63,8 @@ def tune(
     from leanebm.cli._display import open_display
     from leanebm.pipeline import ALPHAS, BETAS, TuningRun, fit_imports, load_theorems
 
+    if betas is not None and config.energy.path is None:
+        raise click.UsageError("--betas are weights of an energy head: name one with --ebm-path, or leave them out")
     config = fit_imports(config, theorems)
     chosen = load_theorems(
         theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell

@@ -6,6 +6,7 @@ from leanebm.storage.atomic_file import (
     not_written,
     refuse_unwritable,
     remove_scratch,
+    remove_scratch_below,
     write_atomically,
     write_next,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "refuse_unlike",
     "refuse_unwritable",
     "remove_scratch",
+    "remove_scratch_below",
     "settings_differences",
     "settings_leaves",
     "shard_paths",

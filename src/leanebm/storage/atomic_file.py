@@ -74,7 +74,7 @@ def write_next(folder: str | os.PathLike[str], names: Iterable[str], data: bytes
     """Write ``data`` under the first of ``names`` that is free; of several who do so at once, each gets one of its own.
 
     The folder is made if it is not there. A file is empty for a moment before it is there whole, and stays empty if its
-    writer is killed just then.
+    writer is killed just then. If no name is free, nothing is written.
 
     Raises:
         OSError: the disk is full, the folder cannot be written …
@@ -110,10 +110,8 @@ def _write_once(folder: Path, name: str, data: bytes, put: Callable[[Path], obje
             os.fsync(file.fileno())
         Path(scratch).chmod(0o644)  # mkstemp makes it private
         put(Path(scratch))
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(scratch).unlink()
-        raise
+    finally:
+        Path(scratch).unlink(missing_ok=True)
 
 
 def remove_scratch(folder: str | os.PathLike[str], name: str | None = None, *, is_shared: bool = False) -> None:
@@ -134,6 +132,12 @@ def remove_scratch(folder: str | os.PathLike[str], name: str | None = None, *, i
         with contextlib.suppress(FileNotFoundError):  # it has just been put in place
             if scratch.stat().st_mtime < before_s:
                 scratch.unlink()
+
+
+def remove_scratch_below(folder: str | os.PathLike[str], *, is_shared: bool) -> None:
+    """Remove what killed writers left half-written in ``folder`` and all folders in it, as :func:`remove_scratch`."""
+    for place in {scratch.parent for scratch in Path(folder).rglob(f".*{SCRATCH_SUFFIX}")}:
+        remove_scratch(place, is_shared=is_shared)
 
 
 def _now_s(folder: Path) -> float:

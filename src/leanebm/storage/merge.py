@@ -41,9 +41,10 @@ def merge_shards(
     """Bring the shards of ``folders``, and of the parts in them, together in ``into``.
 
     Shards are moved or copied in their order, and without what does not count because another worker was first: so the
-    same records count as before, and those of earlier folders before those of later ones. What is there already is left
-    out. If it is stopped, what counts is still all there, and it can be done again. Only what a worker writes is
-    removed: in its part, other files stay.
+    same records count as before, and those of earlier folders before those of later ones. A theorem that was given up
+    counts with the final record that came too late, if there is one. What is there already is left out. If it is
+    stopped, what counts is still all there, and it can be done again. Only what a worker writes is removed: in its
+    part, other files stay.
 
     Args:
         folders: what to merge; only shards of ``into`` itself are moved.

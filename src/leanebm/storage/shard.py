@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -24,7 +24,8 @@ from leanebm._shown import fitting_repr, how_many, reason, writer
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.storage.atomic_file import sync_directory
-from leanebm.storage.firsts import Firsts
+from leanebm.storage.file_stem import file_stem
+from leanebm.storage.firsts import WHOLE_FOLDER, Firsts
 from leanebm.storage.parquet import read_parquet
 from leanebm.storage.regular_file import open_regular
 from leanebm.storage.run_info import RunInfo
@@ -127,6 +128,11 @@ class Shard(Generic[R, T]):
     def entries(self) -> set[tuple[str, str]]:
         """What it has a record of: in which run, by its id, and of which theorem."""
         return {(record.run_id, record.theorem.name) for record in self.records}
+
+    @property
+    def final_entries(self) -> set[tuple[str, str]]:
+        """Those of them that are final."""
+        return {(record.run_id, record.theorem.name) for record in self.records if record.is_final}
 
     @classmethod
     def write(
@@ -235,12 +241,35 @@ def _leanebm_of(run: bytes | None) -> object:
         return None
 
 
+@attrs.define
+class _Records(Generic[R]):
+    """All that a folder of shards holds of one theorem, by the parts of the folder."""
+
+    final: dict[str, R] = attrs.field(factory=dict)
+    """Each part's first one."""
+
+    lost: dict[str, R] = attrs.field(factory=dict)
+    """Each part's last one that is not final."""
+
+    def counting(self, theorem: str, firsts: Firsts) -> tuple[str, R]:
+        """The one that counts, and its part."""
+        if len(self.final | self.lost) > 1 and WHOLE_FOLDER not in self.final:  # its own was there first, or merged
+            marked = [part for part in firsts.parts(theorem) if part in self.final or part in self.lost]
+            # Who began after it was given up sets a later mark, which is why a final one is looked for in all of them.
+            for part in (part for part in marked if part in self.final):
+                return part, self.final[part]
+            for part in reversed(marked):
+                return part, self.lost[part]
+        return next(iter(self.final.items()), None) or next(reversed(self.lost.items()))
+
+
 @attrs.frozen
 class ShardSet(Generic[R, T]):
     """What one or several runs of one configuration found, each theorem once.
 
     A theorem that was worked on again, because it was lost the first time, counts with its last record; one that two
-    workers finished counts with that of the worker who finished it first. Rows of the others are left out.
+    workers finished counts with that of the worker who finished it first. One that was given up is lost, whatever a
+    worker writes later who was at it already, until somebody begins with it anew. Rows of other records are left out.
     """
 
     path: Path = attrs.field(converter=Path)
@@ -255,28 +284,56 @@ class ShardSet(Generic[R, T]):
     @property
     def records(self) -> tuple[R, ...]:
         """Each theorem's record that counts, in the order in which theorems were first recorded."""
-        found: dict[str, R] = {}
-        finished: defaultdict[str, dict[Path, R]] = defaultdict(dict)
-        for shard in self.shards:
-            for record in shard.records:
-                name = record.theorem.name
-                if name not in found or not found[name].is_final:
-                    found[name] = record
-                if record.is_final:
-                    finished[name].setdefault(shard.path.parent, record)
-        for name, by_folder in finished.items():
-            if len(by_folder) == 1 or self.path in by_folder:  # its own was there first, or a merge has decided
-                continue
-            if (first := Firsts(self.path).among(name, {folder.name for folder in by_folder})) is not None:
-                found[name] = by_folder[self.path / first]
-        return tuple(found.values())
+        firsts = Firsts(self.path)
+        return tuple(found.counting(name, firsts)[1] for name, found in self._theorems().items())
 
     @property
     def outdone(self) -> set[tuple[str, str]]:
-        """The final records that do not count, since somebody was first; by their runs' ids and their theorems."""
-        counting = {(record.run_id, record.theorem.name) for record in self.records}
-        final = (record for shard in self.shards for record in shard.records if record.is_final)
-        return {(record.run_id, record.theorem.name) for record in final} - counting
+        """The final records in whose place another final one counts; by their runs' ids and their theorems."""
+        firsts = Firsts(self.path)
+        outdone = {entry for shard in self.shards for entry in shard.final_entries}
+        for name, found in self._theorems().items():
+            _, record = found.counting(name, firsts)
+            if (
+                not record.is_final and found.final
+            ):  # it was given up, so this one came too late; it is the best there is
+                record = next(iter(found.final.values()))
+            outdone.discard((record.run_id, name))
+        return outdone
+
+    def unmarked(self) -> Iterator[tuple[str, str]]:
+        """Each theorem of which a worker's final record counts though no mark says so, and the worker's part."""
+        firsts = Firsts(self.path)
+        for name, found in self._theorems().items():
+            part, record = found.counting(name, firsts)
+            if record.is_final and part != WHOLE_FOLDER and found.final.keys().isdisjoint(firsts.parts(name)):
+                yield name, part
+
+    def give_up(self, theorems: Collection[str]) -> None:
+        """Let those of them that are lost stay so, whatever a worker writes later who is at one now.
+
+        Raises:
+            ConfigError, TrajectoryError: the folder cannot be written to.
+        """
+        firsts = Firsts(self.path)
+        numbers = firsts.counts()
+        for name, found in self._theorems().items():
+            part, record = found.counting(name, firsts)
+            if name in theorems and not record.is_final:
+                firsts.put(name, numbers[file_stem(name)], part)
+
+    def _theorems(self) -> Mapping[str, _Records[R]]:
+        found = defaultdict[str, _Records[R]](_Records)
+        for shard in self.shards:
+            folder = shard.path.parent
+            part = WHOLE_FOLDER if folder == self.path else folder.name
+            for record in shard.records:
+                of_theorem = found[record.theorem.name]
+                if record.is_final:
+                    of_theorem.final.setdefault(part, record)
+                else:
+                    of_theorem.lost[part] = record
+        return found
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows of one shard after the other, so that no more than one is in memory.

@@ -33,6 +33,7 @@ from leanebm.storage.shard import (
     R,
     Shard,
     ShardFormat,
+    ShardSet,
     StoredRecord,
     T,
     next_number,
@@ -247,26 +248,18 @@ class ShardWriter(Generic[R, T]):
         self._num_marks = self._firsts.counts()  # before the shards: who sets a mark has written the shard before
         shards = [Shard.open(path, self._format) for path in shard_paths(self._root)]
         self._compare([run for run, _ in groupby(shard.run for shard in shards)])
+        found = ShardSet(self._root, self._format, tuple(shards))
+        self._completed.update(_finished(found.records))
         for shard in shards:
-            self._completed.update(_finished(shard.records))
             if shard.run.run_id == self._run.run_id:
                 self._written.update(record.theorem.name for record in shard.records)
-        if self._part is not None:
-            self._mark_what_is_unmarked(shards)
+        if self._part is not None:  # whoever wrote it was killed before the mark, and others may be at it
+            for name, part in found.unmarked():
+                self._firsts.put(name, self._num_marks[file_stem(name)], part)
         self._next_number = next_number(self._path)
         if self._part is not None and self._next_number == 0:
             Shard.write(shard_path(self._path, 0), self._format, self._run, [], [])
             self._next_number = 1
-
-    def _mark_what_is_unmarked(self, shards: Sequence[Shard[R, T]]) -> None:
-        """Let count what this worker goes by: whoever wrote it was killed before the mark, and others may be at it."""
-        empty = self._firsts.empty()
-        parts = {shard.path.parent.name for shard in shards}
-        for shard in (shard for shard in shards if shard.path.parent != self._root):
-            for name in _finished(shard.records):
-                stem = file_stem(name)
-                if stem not in self._num_marks or (stem in empty and self._firsts.among(name, parts) is None):
-                    self._firsts.put(name, self._num_marks[stem], shard.path.parent.name)
 
     def _mark(self, records: Sequence[R]) -> None:
         """Say that these are on the disk, unless another worker's are."""

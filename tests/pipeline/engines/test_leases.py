@@ -207,6 +207,57 @@ def test_what_was_lost_is_left_to_the_others_and_given_up_in_the_end(join: Join)
     assert not last.is_waiting_for_others()
 
 
+def test_who_lost_an_item_waits_as_long_as_another_who_lives_may_try_it_and_no_two_wait_for_each_other(
+    join: Join, clock: Clock
+) -> None:
+    one, other = join("one", "ab"), join("other", "ab")
+    assert [one.claim(), other.claim()] == ["a", "b"]
+    one.beat()
+    one.end("a", is_final=False)
+    assert one.claim() is None
+    assert one.is_waiting_for_others(), "the other will try it when it has done b"
+    other.end("b", is_final=True)
+    assert other.claim() == "a"
+    assert one.is_waiting_for_others(), "it tries it"
+    other.end("a", is_final=False)
+    one.beat()
+    assert not one.is_waiting_for_others()
+    assert not other.is_waiting_for_others()
+    assert one.unfinished() == ["a"]
+    late = join("late", "a")
+    one.beat()
+    assert one.is_waiting_for_others(), "it lives, and has not tried it"
+    clock.now_s += 2 * EXPIRES_S
+    one.beat()
+    assert not one.is_waiting_for_others(), "it is dead"
+    assert late.claim() == "a"
+
+
+def test_an_item_is_not_given_up_while_one_who_lives_is_at_it_though_others_died_of_it_later(
+    join: Join, clock: Clock
+) -> None:
+    slow = join("slow", "a")
+    assert slow.claim() == "a"
+    for number in range(1, MAX_CLAIMS):
+        clock.now_s += EXPIRES_S
+        slow.beat()
+        dead = join(f"dead-{number}", "a")
+        clock.now_s += EXPIRES_S
+        slow.beat()
+        dead.beat()
+        assert dead.claim() == "a"
+    idle = join("idle", "a")
+    for _ in range(6):
+        clock.now_s += EXPIRES_S / 3
+        slow.beat()
+        idle.beat()
+        assert idle.claim() is None
+    assert idle.is_waiting_for_others()
+    slow.end("a", is_final=True)
+    assert not idle.is_waiting_for_others()
+    assert idle.unfinished() == idle.given_up() == []
+
+
 @pytest.mark.parametrize("content", [b"", bytes(8), b"\xff", b"a/b", b"..", b"x" * 400, b"one\n", None])
 def test_a_claim_without_a_name_is_somebodys_until_it_is_old(
     join: Join, clock: Clock, tmp_path: Path, content: bytes | None

@@ -64,7 +64,7 @@ def test_an_item_that_workers_die_of_is_given_up() -> None:
     assert [ended.name for ended in given_up] == ["poison"]
     assert not given_up[0].is_final
     assert list(book.ended) == given_up
-    assert book.given_up == ("poison",)
+    assert book.lost == ("poison",)
     assert book.take("y") == "good"
 
 
@@ -128,5 +128,5 @@ def test_every_item_ends_once_whatever_happens(events: list[tuple[str, str]]) ->
     while (item := held["x"].pop() if held["x"] else book.take("x")) is not None:
         book.end("x", done(item))
     assert sorted(ended.name for ended in book.ended) == list("abcd")
-    assert sorted(book.given_up) == sorted(given_up)
+    assert sorted(book.lost) == sorted(given_up)
     assert set(given_up) <= set("abcd")

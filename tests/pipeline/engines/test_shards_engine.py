@@ -15,13 +15,13 @@ from pathlib import Path
 import attrs
 import pytest
 import toy_workers as toy
+from late_engine import LateEngine, five_died_at
 from letters_job import LettersJob
 from toy_workers import THEOREMS, toy_worker
 
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import LocalEngine, LogObserver, SearchRun, ShardsEngine, Share, merge, summarise_run
-from leanebm.pipeline.engines._leases import MAX_CLAIMS
 from leanebm.trajectory import read_trajectory
 
 
@@ -179,13 +179,6 @@ async def test_what_breaks_a_station_ends_the_worker(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("leases/workers/*"))
 
 
-def five_died_at(folder: Path, name: str) -> None:
-    """What is left of as many workers as may claim a theorem, all of whom it has killed."""
-    (folder / "leases").mkdir(parents=True)
-    for number in range(MAX_CLAIMS):
-        (folder / "leases" / f"{name}.{number}").write_text(f"dead-{number}")
-
-
 async def test_what_is_given_up_is_told_and_recorded_as_that(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     five_died_at(tmp_path, "b")
     job = LettersJob("abc", tmp_path)
@@ -216,6 +209,23 @@ async def test_a_theorem_that_is_given_up_is_broken_and_not_unproved_and_a_merge
     assert outcomes(tmp_path)["n5"] == "infrastructure"
     await toy_worker(tmp_path).run()
     assert outcomes(tmp_path) == undisturbed
+
+
+async def test_what_a_worker_ends_that_was_taken_for_dead_does_not_change_a_run_that_is_over(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    engine = LateEngine("n5")
+    async with engine:
+        summary = await toy_worker(tmp_path, engine).run()
+        before, rows = runs_that_count(tmp_path), read_trajectory(tmp_path).table()
+        await engine.end()
+        assert summary.totals.infrastructure == 1
+        assert runs_that_count(tmp_path) == before
+        assert read_trajectory(tmp_path).table().equals(rows)
+        assert (await toy_worker(tmp_path).run()).totals == summary.totals, "nor for one that joins later"
+        assert runs_that_count(tmp_path) == before
+    assert outcomes(tmp_path) == undisturbed | {"n5": "infrastructure"}
+    assert outcomes(merge([tmp_path])) == undisturbed, "it is a result all the same"
 
 
 async def test_several_workers_that_give_up_one_theorem_record_it_once_for_readers(

@@ -94,6 +94,10 @@ def test_of_two_workers_answers_both_stay_and_the_first_counts(tmp_path: Path) -
     ]
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 WRITER = """
 import sys
 from leanebm.core import TacticRejected
@@ -141,18 +145,45 @@ def test_workers_that_write_at_the_same_time_lose_and_mix_nothing(tmp_path: Path
         assert first == again
         assert isinstance(first, TacticRejected)
         assert first.message in workers
-    assert len(list(tmp_path.iterdir())) == 40 * len(workers), "nothing is left half-written"
+    assert len(list(tmp_path.glob("*/*"))) == 40 * len(workers), "nothing is left half-written"
 
 
 def test_who_was_killed_before_it_had_written_hides_nobody_elses_answers(tmp_path: Path) -> None:
-    (tmp_path / "file.0.json.gz").touch()
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / "0.json.gz").touch()
     for tactic in ("a", "b"):
         answers = AnswerFile.read(tmp_path / "file")
         answers.keep_outcome("s", 0, tactic, TacticRejected(tactic, 0.1))
         answers.write()
     read = AnswerFile.read(tmp_path / "file")
     assert [read.outcome("s", 0, tactic) for tactic in "ab"] == [TacticRejected(tactic, 0.1) for tactic in "ab"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"file.{number}.json.gz" for number in range(3)]
+    assert names(tmp_path / "file") == [f"{number}.json.gz" for number in range(3)]
+
+
+@pytest.mark.parametrize("deleted", [(0,), (1,), (2,), (0, 1), (0, 2), (0, 1, 2)])
+def test_a_file_that_was_deleted_hides_no_other_and_its_answers_are_asked_again(
+    tmp_path: Path, deleted: tuple[int, ...]
+) -> None:
+    path = tmp_path / "file"
+    late = AnswerFile.read(path)
+    for tactic in "abc":
+        answers = AnswerFile.read(path)
+        answers.keep_outcome("s", 0, tactic, TacticRejected("first", 0.1))
+        answers.write()
+    for number in deleted:
+        (path / f"{number}.json.gz").unlink()
+    known = {tactic for number, tactic in enumerate("abc") if number not in deleted}
+    answers = AnswerFile.read(path)
+    assert {tactic for tactic in "abc" if answers.outcome("s", 0, tactic) is not None} == known
+    for tactic in "abc":  # whoever had read before all that asks for all of it
+        late.keep_outcome("s", 0, tactic, TacticRejected("late", 0.1))
+        if tactic not in known:
+            answers.keep_outcome("s", 0, tactic, TacticRejected("again", 0.1))
+    answers.write()
+    late.write()
+    read = AnswerFile.read(path)
+    assert {read.outcome("s", 0, tactic) for tactic in known} <= {TacticRejected("first", 0.1)}
+    assert {read.outcome("s", 0, tactic) for tactic in {*"abc"} - known} == {TacticRejected("again", 0.1)}
 
 
 def test_nothing_new_is_not_written(tmp_path: Path) -> None:
@@ -162,7 +193,7 @@ def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     answers.write()
     answers.write()
     AnswerFile.read(tmp_path / "file").write()
-    assert [path.name for path in tmp_path.iterdir()] == ["file.0.json.gz"]
+    assert names(tmp_path / "file") == ["0.json.gz"]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +202,9 @@ def test_nothing_new_is_not_written(tmp_path: Path) -> None:
     ids=["text", "cut", "no answers", "no JSON"],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "file.0.json.gz").write_bytes(content)
-    with pytest.raises(TrajectoryError, match=r"file\.0\.json\.gz cannot be used: .*Delete it"):
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / "0.json.gz").write_bytes(content)
+    with pytest.raises(TrajectoryError, match=r"file/0\.json\.gz cannot be used: .*Delete it"):
         AnswerFile.read(tmp_path / "file")
 
 
@@ -180,7 +212,8 @@ def test_answers_that_unpack_to_more_than_is_read_are_neither_read_nor_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("leanebm.pipeline.evaluation.answer_file.MAX_UNPACKED_BYTES", 1000)
-    path, first = tmp_path / "file", tmp_path / "file.0.json.gz"
+    path, first = tmp_path / "file", tmp_path / "file" / "0.json.gz"
+    path.mkdir()
     first.write_bytes(gzip.compress(b"[" + b" " * 10_000 + b"]"))
     with pytest.raises(TrajectoryError, match="it unpacks to more than 1000 bytes, the most that are read"):
         AnswerFile.read(path)
@@ -191,11 +224,11 @@ def test_answers_that_unpack_to_more_than_is_read_are_neither_read_nor_written(
         answers.write()
         assert AnswerFile.read(path).outcome("s", 0, "short") is not None
     assert "stays as it is" in caplog.text
-    assert [file.name for file in tmp_path.iterdir()] == [first.name]
+    assert names(path) == [first.name]
 
 
 def test_a_file_that_cannot_be_read_need_not_be_deleted(tmp_path: Path) -> None:
-    (tmp_path / "file.0.json.gz").mkdir()
+    (tmp_path / "file" / "0.json.gz").mkdir(parents=True)
     with pytest.raises(TrajectoryError, match=r"cannot be read: it is a folder, and only regular files are read$"):
         AnswerFile.read(tmp_path / "file")
 
@@ -203,8 +236,7 @@ def test_a_file_that_cannot_be_read_need_not_be_deleted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [[], {"fate": "unheard"}, {"fate": "rejected"}, None])
 def test_a_damaged_answer_is_an_error_that_names_the_files(tmp_path: Path, damage: object) -> None:
     path = tmp_path / "file"
-    (tmp_path / "file.0.json.gz").write_bytes(
-        gzip.compress(json.dumps([[["outcome", "s", 0, "rfl"], damage]]).encode())
-    )
-    with pytest.raises(TrajectoryError, match=r"file\.\*\.json\.gz cannot be used"):
+    path.mkdir()
+    (path / "0.json.gz").write_bytes(gzip.compress(json.dumps([[["outcome", "s", 0, "rfl"], damage]]).encode()))
+    with pytest.raises(TrajectoryError, match=r"file/\*\.json\.gz cannot be used"):
         AnswerFile.read(path).outcome("s", 0, "rfl")

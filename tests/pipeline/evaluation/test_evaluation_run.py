@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 import toy_workers as toy
+from late_engine import LateEngine
 from toy_workers import THEOREMS, toy_evaluation
 
 from leanebm.core import Candidate, ProofState, StateScorer, Theorem
@@ -343,6 +344,19 @@ def dicey_bench(world: ToyWorld, toy_bench: Callable[..., Any], asked: list[int]
             yield bench
 
     return opening
+
+
+async def test_what_a_worker_ends_that_was_taken_for_dead_changes_no_figure_of_an_evaluation(tmp_path: Path) -> None:
+    async with LateEngine("n5") as engine:
+        told = await toy_evaluation(tmp_path, engine).run()
+        assert [summary.totals.infrastructure for summary in told.summaries.values()] == [1, 1]
+        await engine.end()
+        again = await toy_evaluation(tmp_path, ShardsEngine(expires_s=60.0)).run()
+    assert [summary.as_json() for summary in again.summaries.values()] == [
+        summary.as_json() for summary in told.summaries.values()
+    ]
+    assert again.comparisons == told.comparisons
+    assert again.headroom == told.headroom
 
 
 async def test_a_theorem_is_proved_if_one_of_its_searches_proves_it(

@@ -19,6 +19,7 @@ import attrs
 import pytest
 import toy_iteration as toy
 from _tiny_llama import tiny_llama
+from late_engine import LateEngine, five_died_at
 from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 
 from leanebm.data import read_contrastive_set, read_tactic_pairs
@@ -37,7 +38,6 @@ from leanebm.pipeline import (
     read_run_config,
     summarise_iteration,
 )
-from leanebm.pipeline.engines._leases import MAX_CLAIMS
 from leanebm.pipeline.iteration.aggregate import shortest_proofs
 from leanebm.pipeline.iteration.config import IterationTheorems
 from leanebm.pipeline.iteration.iteration_run import IterationRun
@@ -186,10 +186,7 @@ def test_workers_that_join_help_outlive_no_iteration_and_it_ends_the_same(iterat
 
 async def test_a_theorem_that_killed_five_workers_is_broken_says_so_and_teaches_nothing(tmp_path: Path) -> None:
     name, stage = THEOREMS.train[0].name, "rounds/0/search/frozen"
-    leases = tmp_path / stage / "leases"
-    leases.mkdir(parents=True)
-    for number in range(MAX_CLAIMS):
-        (leases / f"{name}.{number}").write_text(f"dead-{number}")
+    five_died_at(tmp_path / stage, name)
     config = attrs.evolve(EASY, rounds=1)
     run = partial(IterationRun, config, THEOREMS, tmp_path, engine=ShardsEngine(expires_s=5.0), opening=open_toy)
     summary = await run().run()
@@ -204,6 +201,20 @@ async def test_a_theorem_that_killed_five_workers_is_broken_says_so_and_teaches_
     before = lasting(tmp_path)
     await run(resume=True).run()
     assert lasting(tmp_path) == before
+
+
+async def test_a_proof_that_a_worker_brings_who_was_taken_for_dead_changes_no_iteration(tmp_path: Path) -> None:
+    name, stage = "t4", "rounds/0/search/frozen"
+    config = attrs.evolve(EASY, replay_proofs=True)
+    run = partial(IterationRun, config, THEOREMS, tmp_path, opening=open_toy)
+    async with LateEngine(name) as engine:
+        await run(engine=engine).run()
+        before = lasting(tmp_path)
+        await engine.end()
+        assert name in {path.stem for path in (tmp_path / stage / "proofs").glob("*.lean")}, "it was proved"
+        await run(engine=ShardsEngine(expires_s=5.0), resume=True).run()
+        assert lasting(tmp_path) == before
+        assert name not in {proof.theorem.name for proof in shortest_proofs([tmp_path / stage])}
 
 
 async def test_an_iteration_that_is_done_starts_nothing(iterated: Path) -> None:

@@ -3,7 +3,7 @@
 .. code-block:: text
 
     leases/
-      NAME.0  NAME.1 …   claims; each holds its worker's name, or RELEASED
+      NAME.0  NAME.1 …   claims; each holds its worker's name, after RELEASED once it has lost the item
       NAME.done          somebody's result is on the disk; holds that worker's name
       workers/WORKER     changes with every beat of that worker's heart; gone when it has left in good order
 
@@ -36,11 +36,11 @@ from leanebm.storage import file_stem, not_written
 MAX_CLAIMS: Final = 5
 """Claims of one item: one whose search kills whoever is at it must not kill all workers."""
 
-_RELEASED: Final = "-"
+_RELEASED: Final = "_"  # no worker's name begins so
 _DONE: Final = "done"
 
 _WORD: Final = re.compile(rb"[A-Za-z0-9_-]{1,100}")
-"""What every file holds: a worker's name, a beat, or that a claim is released."""
+"""What every file holds: a worker's name, with or without RELEASED, or a beat."""
 
 
 @final
@@ -82,6 +82,9 @@ class Leases:
         """What marks say of items that wait all the same: Lean refused the statement, or the result is gone."""
 
         self._mine: dict[str, int] = {}
+        self._lost: set[str] = set()
+        """Of mine, those that others may try."""
+
         self._heard: dict[str, tuple[str, float]] = {}
         """Each worker's last beat, and when it was first seen here."""
 
@@ -138,15 +141,29 @@ class Leases:
         return None
 
     def is_waiting_for_others(self) -> bool:
-        """Whether items are with other workers who live, so that one of them may have to be taken over yet.
+        """Whether other workers who live are at items, or will try what was lost here.
 
-        What has ended since the last beat is seen, at the cost of a look at those items that had not.
+        So one of these may have to be taken over yet, and nobody leaves before all is told. What has ended since the
+        last beat is seen, at the cost of a look at those items that had not.
         """
         with self._on_disk():
-            return any(
-                self._is_open(stem) and not self._ended_now(stem) and self._lives(self._holder(stem, number), seen_s)
-                for stem, (number, seen_s) in self._claims.items()
-            )
+            return any(self._may_end(stem) for stem in self._claims)
+
+    def _may_end(self, stem: str) -> bool:
+        """Whether another worker may end the item yet."""
+        if not (self._is_open(stem) or stem in self._lost) or self._ended_now(stem):
+            return False
+        number, seen_s = self._claims[stem]
+        holders = [self._holder(stem, each) for each in range(number + 1)]
+        if any(self._lives(holder, seen_s) for holder in holders):
+            return True
+        tried = {holder.removeprefix(_RELEASED) for holder in holders}
+        is_for_others = stem in self._lost and number + 1 < MAX_CLAIMS
+        return is_for_others and any(self._lives(worker, seen_s) for worker in self._heard.keys() - tried)
+
+    def unfinished(self) -> list[str]:
+        """Items of which nobody has said that they are done."""
+        return [name for stem, name in self._names.items() if stem not in self._done]
 
     def given_up(self) -> list[str]:
         """Items that were claimed so often, in vain, that nobody claims them again."""
@@ -161,7 +178,8 @@ class Leases:
         stem = file_stem(name)
         with self._on_disk():
             if not is_final:
-                (self._folder / f"{stem}.{self._mine[stem]}").write_text(_RELEASED)
+                (self._folder / f"{stem}.{self._mine[stem]}").write_text(f"{_RELEASED}{self._worker}")
+                self._lost.add(stem)
             elif stem in self._outdated:
                 (self._folder / f"{stem}.{_DONE}").write_text(self._worker)
             else:
@@ -220,7 +238,7 @@ class Leases:
         return _text_of(self._folder / f"{stem}.{number}")
 
     def _lives(self, worker: str, claimed_s: float) -> bool:
-        if worker == _RELEASED:
+        if worker.startswith(_RELEASED):
             return False
         if worker and worker not in self._heard:  # it came, or left, since the last look
             return self._beat_file.with_name(worker).exists()

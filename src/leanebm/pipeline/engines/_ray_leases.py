@@ -56,8 +56,8 @@ class Leases(Generic[T]):
         items = {job.name_of(item): item for item in job.items}
         names = longest_first(items, expected_s)
         self._open = {name: _Lease(items[name]) for name in names}
+        self._items = items
         self._ended: list[Ended] = []
-        self._given_up: list[T] = []
         self._took_s: list[float] = []
         self._clock = clock
 
@@ -69,9 +69,9 @@ class Leases(Generic[T]):
         return tuple(self._ended)
 
     @property
-    def given_up(self) -> Sequence[T]:
-        """The items that were given up."""
-        return tuple(self._given_up)
+    def lost(self) -> Sequence[T]:
+        """The items that were given up, or ended in nothing final."""
+        return tuple(self._items[ended.name] for ended in self._ended if not ended.is_final)
 
     @property
     def num_open(self) -> int:
@@ -122,7 +122,6 @@ class Leases(Generic[T]):
             if self._end_if_recorded(name) or lease.losses < MAX_LOSSES:
                 continue
             given_up.append(given_up_item(name, WHY_GIVEN_UP))
-            self._given_up.append(lease.item)
         for ended in given_up:
             self.end(worker, ended)
         back = [name for name in held if name in self._open]

@@ -133,12 +133,14 @@ class Job(Protocol[T]):
         ...
 
     async def give_up(self, items: Sequence[T], why: str, *, part: str) -> None:
-        """Record items that took every worker with them who was at them, so that nobody takes them for forgotten.
+        """End items that nobody works on any more, and of which there is no final result, as lost.
 
-        They are recorded as lost, which is never a result, and only where there is no record of them.
+        Those that took every worker with them who was at them are recorded, so that nobody takes them for forgotten; to
+        be lost is never a result. From now on they are lost for whoever reads the folder, even if a worker that was
+        taken for dead finishes one. Who opens the folder later may work on them, and a merge takes what came late.
 
         Args:
-            items: none is being worked on, and workers have written to the folder.
+            items: workers have written to the folder.
             why: for a person.
             part: the name of a part of the folder that no worker has.
 

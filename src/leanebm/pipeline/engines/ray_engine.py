@@ -92,8 +92,8 @@ class RayEngine:
             drive = _Drive(self, job, ray)
             with stage(observer, "working on the cluster", counted(len(job.items), "theorem")) as working:
                 await drive.run(working)
-        if drive.leases.given_up:
-            await job.give_up(drive.leases.given_up, WHY_GIVEN_UP, part=f"ray-{uuid.uuid4().hex[:8]}-given-up")
+        if lost := drive.leases.lost:
+            await job.give_up(lost, WHY_GIVEN_UP, part=f"ray-{uuid.uuid4().hex[:8]}-given-up")
         return drive.leases.ended
 
 

@@ -111,8 +111,9 @@ class ShardsEngine:
                         tasks.create_task(desk.work_in_turn(station, items))
                 given_up = leases.given_up()
                 why = f"given up: {MAX_CLAIMS} workers claimed it, and died or lost it"
+                if unfinished := leases.unfinished():
+                    await job.give_up([items[name] for name in unfinished], why, part=f"{worker}-given-up")
                 if given_up:
-                    await job.give_up([items[name] for name in given_up], why, part=f"{worker}-given-up")
                     _log.warning(
                         "%s: %s. They are recorded as broken, not as unproved. Merge the folder with `leanebm merge` "
                         "to have them tried again",

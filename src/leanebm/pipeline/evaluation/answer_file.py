@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -25,6 +24,8 @@ _Question = tuple[str | int, ...]
 
 MAX_UNPACKED_BYTES: Final = 2**30
 """Largest text of answers of one file that is written, and read again; in memory it is several times that."""
+
+_ENDING: Final = ".json.gz"
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -46,12 +47,12 @@ class AnswerFile:
     """Answers by question, as JSON values: in memory from :meth:`read` to :meth:`write`.
 
     States go by keys, and are written without their place in a process. What is new is put in place as one more file,
-    whole: ``NAME.0.json.gz``, ``NAME.1.json.gz`` … Several workers may do so at once, and nobody's answers are lost: of
-    two answers to one question, that of the first file stays.
+    whole: ``0.json.gz``, ``1.json.gz`` … Several workers may do so at once, and nobody's answers are lost: of two
+    answers to one question, that of the first file stays. Any file may be deleted.
 
     Args:
-        path: what the files are called, without number and ending.
-        answers: what they hold.
+        path: the theorem's own folder.
+        answers: what the files hold.
     """
 
     def __init__(self, path: str | os.PathLike[str], answers: dict[_Question, Any]) -> None:
@@ -69,10 +70,9 @@ class AnswerFile:
             TrajectoryError: a file is damaged, or cannot be read.
         """
         answers: dict[_Question, Any] = {}
-        for file in _files(Path(path)):
-            if (found := _read(file)) is None:
-                break
-            answers = found | answers
+        files = _files(Path(path))
+        for number in sorted(files):
+            answers = _read(files[number]) | answers
         return cls(path, answers)
 
     def write(self) -> None:
@@ -88,9 +88,10 @@ class AnswerFile:
         if len(text) > MAX_UNPACKED_BYTES:
             _log.warning("%s stays as it is: %d bytes of answers are more than is read again", self._path, len(text))
             return
-        names = (file.name for file in _files(self._path))
+        # Not where a file was deleted: what comes later must not stand before what is there.
+        names = (f"{number}{_ENDING}" for number in itertools.count(max(_files(self._path), default=-1) + 1))
         try:
-            write_next(self._path.parent, names, gzip.compress(text, 1))
+            write_next(self._path, names, gzip.compress(text, 1))
         except OSError as error:
             raise not_written(self._path, error) from error
         self._new = {}
@@ -128,23 +129,24 @@ class AnswerFile:
         try:
             return _json.structure(self._answers[question], kind)
         except (KeyError, TypeError, ValueError, ExceptionGroup) as error:
-            raise _damaged(self._path.with_name(f"{self._path.name}.*.json.gz"), error) from error
+            raise _damaged(self._path / f"*{_ENDING}", error) from error
 
     def _keep(self, question: _Question, answer: object, kind: Any) -> None:
         self._answers[question] = self._new[question] = _json.unstructure(answer, unstructure_as=kind)
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """Where answers are, and further ones will be: each search that has new ones makes one file."""
-    return (path.with_name(f"{path.name}.{number}.json.gz") for number in itertools.count())
+def _files(folder: Path) -> dict[int, Path]:
+    """The files of answers that are there, by their numbers: each search that has new ones makes one."""
+    numbers = ((file.name.removesuffix(_ENDING), file) for file in folder.glob(f"*{_ENDING}"))
+    return {int(number): file for number, file in numbers if number.isdecimal()}
 
 
-def _read(path: Path) -> dict[_Question, Any] | None:
-    """What a file holds: nothing, if its writer is about to write, or was killed then; ``None`` if there is none."""
+def _read(path: Path) -> dict[_Question, Any]:
+    """What a file holds: nothing, if its writer is about to write, or was killed then."""
     try:
         packed = read_regular(path, max_bytes=MAX_DATA_BYTES)
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError:  # somebody has just deleted it
+        return {}
     except OSError as error:  # what it holds may be good
         raise TrajectoryError(f"{path} cannot be read: {reason(error)}") from error
     if not packed:

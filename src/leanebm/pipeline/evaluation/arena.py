@@ -44,7 +44,7 @@ from leanebm.core import (
 from leanebm.errors import ConfigError, StaleState, TrajectoryError
 from leanebm.pipeline.evaluation.answer_file import AnswerFile, with_ref
 from leanebm.pipeline.run_folder import write_text
-from leanebm.storage import remove_scratch
+from leanebm.storage import remove_scratch_below
 
 _MAX_VERDICTS: Final = 4096
 """Proofs of which is remembered what the certifier said: some 10 kB each."""
@@ -105,7 +105,7 @@ class Arena:
 
     def sweep(self) -> None:
         """Remove what workers were writing when they were killed. Others may be at work."""
-        remove_scratch(self._folder, is_shared=True)
+        remove_scratch_below(self._folder, is_shared=True)
 
     def count(self, *, is_remembered: bool) -> None:
         """Count a tactic."""

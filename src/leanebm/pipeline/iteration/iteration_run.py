@@ -53,7 +53,7 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener, sharing_lean
 from leanebm.search import LengthNormalisedLogProb
-from leanebm.storage import SCRATCH_SUFFIX, remove_scratch
+from leanebm.storage import remove_scratch_below
 from leanebm.trajectory import TheoremRecord, read_trajectory
 
 _ALONE: Final = "alone"
@@ -176,7 +176,7 @@ class IterationRun:
         lock = FileLock(self._folder / ".lock")
         try:
             with lock.acquire(timeout=0):
-                _sweep(self._folder, is_shared=self._engine.shares_folder)
+                remove_scratch_below(self._folder, is_shared=self._engine.shares_folder)
                 write_text(self._folder / "config.toml", toml)
                 self._ledger.begin()
                 if isinstance(self._engine, ShardsEngine):
@@ -517,12 +517,6 @@ def _digest_of_theorems(theorems: Sequence[Theorem]) -> str:
 
 def _of(number: int) -> str:
     return f"rounds/{number}"
-
-
-def _sweep(folder: Path, *, is_shared: bool) -> None:
-    """Remove what killed invocations left half-written, in whatever stage."""
-    for place in {scratch.parent for scratch in folder.rglob(f".*{SCRATCH_SUFFIX}")}:
-        remove_scratch(place, is_shared=is_shared)
 
 
 def _name_of(path: Path | None, folder: Path) -> str | None:
