@@ -103,7 +103,7 @@ def test_an_interrupt_of_the_caller_cancels_what_it_waits_for() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         background.call(long())
-    assert cancelled.wait(10)
+    assert cancelled.wait(60)
     background.stop()
 
 

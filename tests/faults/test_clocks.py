@@ -55,10 +55,10 @@ async def test_a_wall_clock_that_jumps_at_every_look_changes_nothing(
 ) -> None:
     jumping = itertools.count(time.time(), step_s)
     monkeypatch.setattr(time, "time", lambda: next(jumping))
-    async with open_searcher(request_deadline_s=0.3, max_age_s=3600.0) as searcher:
+    async with open_searcher(request_deadline_s=2.0, max_age_s=3600.0) as searcher:
         result = await searcher.try_out("hang")
         assert result.outcome is SearchOutcome.PROVED
-        assert 0.3 <= result.statistics.wall_s < 60
+        assert 2.0 <= result.statistics.wall_s < abs(step_s)
         assert searcher.pool.statistics().starts == 2, "one was lost to the tactic that hangs, none to the clock"
 
 

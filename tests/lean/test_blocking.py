@@ -69,7 +69,7 @@ def test_a_forgotten_pool_ends_by_itself(fake_config: FakeConfig) -> None:
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "leanebm the Lean pool"]
     del pool
     gc.collect()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert not psutil.pid_exists(worker.pid)
 

@@ -178,8 +178,8 @@ async def test_a_proof_that_outlasts_pantographs_deadline_costs_one_worker(
 ) -> None:
     theorem = Theorem(name="long", statement="p")
     config = fake_config(dialect="pantograph", log=tmp_path / "log")
-    async with Certifier(config, deadline_s=0.3) as certifier:
-        with pytest.raises(CommandRefused, match=r"not checked within 0\.3 s \(deadline_s of the certifier\)"):
+    async with Certifier(config, deadline_s=2.0) as certifier:
+        with pytest.raises(CommandRefused, match=r"not checked within 2 s \(deadline_s of the certifier\)"):
             await certifier.certify(theorem, ["-- certify hang", "done"])
         assert (tmp_path / "log").read_text().count("frontend.process") == 1
 
@@ -198,7 +198,7 @@ async def test_it_keeps_the_contract_of_a_certifier(fake_config: FakeConfig) -> 
 
 @pytest.mark.parametrize("loss", ["die", "hang", "noise"])
 async def test_a_lost_worker_is_replaced(fake_config: FakeConfig, loss: str) -> None:
-    async with Certifier(fake_config(), deadline_s=0.5) as certifier:
+    async with Certifier(fake_config(), deadline_s=2.0) as certifier:
         assert isinstance(await certifier.certify(_THEOREM, [f"-- certify {loss} once", "done"]), Certificate)
 
 

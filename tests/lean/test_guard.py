@@ -41,7 +41,7 @@ class Guarded:
         return [psutil.Process(int(self.guard.stdout.readline())) for _ in range(number)]
 
     def communicate(self) -> tuple[bytes, bytes]:
-        return self.guard.communicate(b"hello\n", timeout=20)
+        return self.guard.communicate(b"hello\n", timeout=60)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def family() -> Iterator[Guarded]:
 
 
 def _assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
@@ -62,14 +62,14 @@ def test_closing_the_pipe_ends_the_whole_group(family: Guarded) -> None:
     members = family.members(2)
     os.close(family.lifeline)
     _assert_gone(members)
-    assert family.guard.wait(20) == -signal.SIGKILL
+    assert family.guard.wait(60) == -signal.SIGKILL
 
 
 def test_killing_the_program_is_passed_on(family: Guarded) -> None:
     members = family.members(2)
     shell = next(member for member in members if member.ppid() == family.guard.pid)
     shell.kill()
-    assert family.guard.wait(20) == -signal.SIGKILL
+    assert family.guard.wait(60) == -signal.SIGKILL
     os.close(family.lifeline)
     os.killpg(family.guard.pid, signal.SIGKILL)  # what the parent does when it sees the guard end
     _assert_gone(members)

@@ -34,7 +34,7 @@ _THEOREM = Theorem(name="t", statement="p")
 
 async def _until(pool: LeanPool, condition: Callable[[PoolStatistics], bool]) -> PoolStatistics:
     """Wait for a change of the pool after which ``condition`` holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition(pool.statistics()):
             await pool._change.wait()
     return pool.statistics()
@@ -155,7 +155,7 @@ async def test_a_cancelled_block_leaves_nobody(fake_config: FakeConfig) -> None:
 async def test_a_pool_cancelled_while_it_starts_leaves_nobody(fake_config: FakeConfig) -> None:
     before = set(psutil.Process().children(recursive=True))
     task = asyncio.ensure_future(LeanPool(fake_config(banner=None, num_workers=2)).__aenter__())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(set(psutil.Process().children()) - before) < 2:  # noqa: ASYNC110 - processes raise no events
             await asyncio.sleep(0.01)
     task.cancel()
@@ -241,7 +241,7 @@ async def test_requests_that_concern_no_proof(fake_config: FakeConfig) -> None:
 async def test_a_lost_worker_is_replaced_and_its_states_are_refused(
     fake_config: FakeConfig, tactic: str, error: type[Exception]
 ) -> None:
-    async with LeanPool(fake_config(request_deadline_s=0.5)) as pool:
+    async with LeanPool(fake_config(request_deadline_s=2.0)) as pool:
         async with pool.open(_THEOREM) as proof, pool.open(_THEOREM) as bystander:
             with pytest.raises(error):
                 await proof.run_tactic(proof.root, tactic)

@@ -42,7 +42,7 @@ async def test_lines_go_in_and_come_out(spawn: Spawn) -> None:
     assert await process.read_line() == b"more"
     with pytest.raises(EOFError):
         await process.read_line()
-    await process.exited_within(20)
+    await process.exited_within(60)
     assert process.returncode == 0
 
 
@@ -69,7 +69,7 @@ async def test_a_child_that_does_not_read_does_not_block_its_end(spawn: Spawn) -
 async def test_only_the_tail_of_standard_error_is_kept(spawn: Spawn) -> None:
     process = await spawn("i=0; while [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done; echo done")
     assert await process.read_line() == b"done"
-    await process.exited_within(20)
+    await process.exited_within(60)
     assert process.stderr_tail.endswith("line 2999")
     assert len(process.stderr_tail) <= 16 * 1024
 
@@ -79,7 +79,7 @@ async def _family(process: ChildProcess) -> list[psutil.Process]:
 
 
 def _assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 

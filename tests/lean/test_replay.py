@@ -86,7 +86,7 @@ async def test_steps_on_chosen_goals_are_replayed_on_the_same_goals(fake_config:
 
 @pytest.mark.parametrize("tactic", ["die once", "noise once", "half once"])
 async def test_a_tactic_that_breaks_a_worker_once_is_answered(fake_config: FakeConfig, tactic: str) -> None:
-    async with _proof(fake_config(request_deadline_s=0.5)) as proof:
+    async with _proof(fake_config()) as proof:
         assert _state(await proof.run_tactic(proof.root, tactic)).text == "⊢ p'"
         assert proof.num_replays == 1
 
@@ -95,7 +95,7 @@ async def test_a_tactic_that_breaks_a_worker_once_is_answered(fake_config: FakeC
 async def test_a_tactic_that_costs_its_worker_ran_into_a_limit(
     fake_config: FakeConfig, tactic: str, reason: str
 ) -> None:
-    async with _proof(fake_config(request_deadline_s=0.4)) as proof:
+    async with _proof(fake_config(request_deadline_s=2.0)) as proof:
         state = _state(await proof.run_tactic(proof.root, "step"))
         outcome = await proof.run_tactic(state, tactic)
         assert isinstance(outcome, TacticTimedOut)

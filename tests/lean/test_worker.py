@@ -198,8 +198,8 @@ async def test_requests_that_are_open_when_a_worker_is_closed_end(fake_config: F
 @pytest.mark.parametrize(
     ("scenario", "complaint"),
     [
-        ({"banner": "ready", "startup_deadline_s": 0.5}, r"(?s)0\.5 s.*before any 'ready\.' it wrote:\nready"),
-        ({"banner": "Lean (version 4)", "startup_deadline_s": 0.5}, r"(?s)0\.5 s.* it wrote:\nLean \(version 4\)"),
+        ({"banner": "ready", "startup_deadline_s": 3.0}, r"(?s) 3 s.*before any 'ready\.' it wrote:\nready"),
+        ({"banner": "Lean (version 4)", "startup_deadline_s": 3.0}, r"(?s) 3 s.* it wrote:\nLean \(version 4\)"),
         ({"banner": "a warning\n" * 9999}, "more than 65536 bytes and never 'ready.'"),
         ({"banner": None, "startup_deadline_s": 0.5}, "not ready after 0.5 s"),
         ({"fail_starts": 9}, "exit status 3"),

@@ -49,7 +49,7 @@ async def test_a_byte_at_a_time_does_not_stretch_the_deadline(
     connect: Connect, server: FakePolicyServer, state: ProofState, wire: Wire
 ) -> None:
     server.script(wire.path, Drip())
-    async with connect(deadline_s=0.1) as policy:
+    async with connect(deadline_s=1.0) as policy:
         with pytest.raises(PolicyTimeout):
             await policy.propose(state, 1)
         await server.client_left.wait()

@@ -60,8 +60,7 @@ async def test_a_text_is_no_proof_of_something_else(
 
 @pytest.fixture(scope="module")
 async def pool(chosen_lean: ChosenLean) -> AsyncIterator[LeanPool]:
-    """A worker that takes its time: an attack is to fail for what it is, not because the machine is busy."""
-    async with LeanPool(chosen_lean.config(num_workers=1, tactic_timeout_s=25.0)) as pool:
+    async with LeanPool(chosen_lean.config(num_workers=1)) as pool:
         yield pool
 
 

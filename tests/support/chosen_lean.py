@@ -42,7 +42,8 @@ class ChosenLean:
         return not isinstance(self.backend, PantographBackend)
 
     def config(self, **settings: Any) -> LeanPoolConfig:
-        return LeanPoolConfig(backend=self.backend, imports=self.imports, **settings)
+        """Workers that take their time: what fails is to fail for what it is, not because the machine is busy."""
+        return LeanPoolConfig(backend=self.backend, imports=self.imports, **{"tactic_timeout_s": 25.0, **settings})
 
     def command(self, *arguments: str) -> WorkerCommand:
         """What starts a worker; ``arguments`` in place of the imports go to it unseen."""

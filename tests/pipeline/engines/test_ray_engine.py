@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -105,10 +106,11 @@ def endings(folder: Path) -> dict[str, str]:
 def family_of_an_actor(cluster: RayCluster, run: subprocess.Popen[str]) -> list[psutil.Process]:
     """An actor that has begun to work, and everything it started."""
     while run.poll() is None:
-        for actor in cluster.actors():
-            children = psutil.Process(actor).children(recursive=True)
-            if any(child.cmdline()[3:4] == [str(CHANCE_WORKER)] for child in children):
-                return [psutil.Process(actor), *children]
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that ended since it was listed
+            for actor in cluster.actors():
+                children = psutil.Process(actor).children(recursive=True)
+                if any(child.cmdline()[3:4] == [str(CHANCE_WORKER)] for child in children):
+                    return [psutil.Process(actor), *children]
         time.sleep(0.01)
     raise AssertionError(run.communicate()[1])
 

@@ -29,7 +29,7 @@ def _no_thread_is_left() -> Iterator[None]:
     gc.collect()
     for thread in threading.enumerate():
         if "prover" in thread.name:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
 

@@ -255,7 +255,7 @@ async def test_samples_that_came_are_used_though_another_failed(
     connect: Connect, server: FakePolicyServer, state: ProofState
 ) -> None:
     OpenAIRules.tgi(SIMP, RFL).govern(server)
-    async with connect(api="openai-chat", deadline_s=1.0) as policy:
+    async with connect(api="openai-chat", deadline_s=3.0) as policy:
         await policy.propose(state, 2)
         server.script("/v1/chat/completions", Stall())
         assert len(await policy.propose(state, 3)) == 2
