@@ -9,7 +9,8 @@ own, and a ``toml`` block settings that ``leanebm search --config`` must take. T
 docs/notebooks.md are the cells of one notebook. A block behind
 ``<!-- not run: REASON -->`` is left out, and the output says so. One behind
 ``<!-- run with: OLD => NEW; OLD => NEW -->`` is run with these replacements, which must all apply: the same
-commands and options, with less to do.
+commands and options, with less to do. Beyond README, a command that does not say how many Lean workers it
+wants gets one: what a short run takes is mostly the start of its workers.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 RUNNABLE = ("sh", "console", "python", "toml")
-NOTEBOOK = "docs/notebooks.md"
+README, NOTEBOOK = "README.md", "docs/notebooks.md"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
 _NOT_RUN = re.compile(r"^<!-- not run: (?P<reason>.+) -->$")
 _HEEDED = re.compile(r"^\s*<!--\s*(not run|run with)\b")
 _RUN_WITH = re.compile(r"^<!-- run with: (?P<replacements>.+) -->$")
+_WITH_WORKERS = re.compile(
+    r"^((?:\$ | *)leanebm (?:eval|search|tune)\b)(?!.*--(?:num-workers|replay|dry-run)\b)", re.MULTILINE
+)
 
 
 class Block(NamedTuple):
@@ -52,7 +56,7 @@ class Block(NamedTuple):
 
     @property
     def smaller(self) -> Block:
-        """The same with less to do, if the page says how.
+        """The same with less to do: as the page says, and with one Lean worker.
 
         Raises:
             SystemExit: there is nothing in it to replace.
@@ -63,6 +67,8 @@ class Block(NamedTuple):
             if not new or old not in text:
                 raise SystemExit(f"{self.page}:{self.line}: {replacement!r} replaces nothing in this block")
             text = text.replace(old, new)
+        if self.page != README:
+            text = _WITH_WORKERS.sub(r"\1 --num-workers 1", text)
         return self._replace(text=text)
 
 
@@ -137,6 +143,16 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
+def _cpu_s() -> float:
+    """What the processors did for blocks that have ended: on a busy machine this says more than the clock does."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _took(spent_s: float, cpu_s: float) -> str:
+    return f"{spent_s:.0f} s, {cpu_s:.0f} s of CPU"
+
+
 def main() -> int:
     """Run the pages; 0 if everything worked."""
     parser = argparse.ArgumentParser(description="Run what the pages tell a reader to type.")
@@ -147,12 +163,13 @@ def main() -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     tree, scratch = copy_tree(options.folder / "leanebm"), options.folder / "blocks"
     scratch.mkdir(exist_ok=True)
-    pages = options.page or ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+    pages = options.page or [README, *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
     blocks: list[Block] = []
     for page in pages:
         found = list(blocks_of(page, (ROOT / page).read_text(encoding="utf-8")))
         blocks += [as_notebook(found)] if page == NOTEBOOK else found
     spent_s: dict[str, float] = {}
+    cpu_s: dict[str, float] = {}
     for block in blocks:
         reason = block.not_run or ("it is run elsewhere" if block.text.strip() in options.skip else "")
         note = f": not run: {reason}" if reason else f": run with {block.run_with}" if block.run_with else ""
@@ -161,19 +178,18 @@ def main() -> int:
             continue
         smaller = block.smaller
         print(smaller.text, flush=True)
-        started_s = time.monotonic()
+        started_s, started_cpu_s = time.monotonic(), _cpu_s()
         done = subprocess.run(command_of(smaller, scratch), cwd=tree, stdin=subprocess.DEVNULL, check=False)
         place = f"{block.page}:{block.line}"
-        spent_s[place] = time.monotonic() - started_s
-        print(f"--- status {done.returncode} after {spent_s[place]:.0f} s", flush=True)
+        spent_s[place], cpu_s[place] = time.monotonic() - started_s, _cpu_s() - started_cpu_s
+        print(f"--- status {done.returncode} after {_took(spent_s[place], cpu_s[place])}", flush=True)
         if done.returncode:
             print(f"\n{place} does not work as it is written", file=sys.stderr)
             return 1
-    print(
-        f"\n{len(spent_s)} blocks ran in {sum(spent_s.values()):.0f} s, {len(blocks) - len(spent_s)} did not. Slowest:"
-    )
-    for place in sorted(spent_s, key=spent_s.__getitem__, reverse=True)[:5]:
-        print(f"  {place}  {spent_s[place]:.0f} s")
+    took = _took(sum(spent_s.values()), sum(cpu_s.values()))
+    print(f"\n{len(spent_s)} blocks ran in {took}, {len(blocks) - len(spent_s)} did not. Most was for:")
+    for place in sorted(cpu_s, key=cpu_s.__getitem__, reverse=True)[:10]:
+        print(f"  {place}  {_took(spent_s[place], cpu_s[place])}")
     return 0
 
 
