@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
@@ -76,7 +77,7 @@ def tests(session: nox.Session) -> None:
     if newest_lean_runs_here():
         session.install("--no-deps", "--require-hashes", "-r", "tests/lean/backends/newest-lean.txt")
     # Most tests wait for a process, a file or a clock: three at once take little more than one.
-    run_pytest(session, "-n", "3", *BY_FILE, *session.posargs)
+    run_pytest(session, "-n", "3", "--durations=15", "--durations-min=5", *BY_FILE, *session.posargs)
 
 
 @nox.session
@@ -167,6 +168,19 @@ def docs(session: nox.Session) -> None:
     for builder, *fresh in (("html", "-E"), ("doctest",)):  # the second takes what the first has read
         options = ["-W", "-n", *fresh, "-d", "docs/_build/doctrees", "-b", builder]
         session.run("sphinx-build", *options, "docs", f"docs/_build/{builder}")
+
+
+@nox.session
+def checks(session: nox.Session) -> None:
+    """Do what lint, typing, imports and docs do, all of it, in one environment: each of its own would be a gigabyte."""
+    failed = []
+    for part in (lint, typing, imports, docs):
+        try:
+            part(session)
+        except CommandFailed:  # nox has shown what it says
+            failed.append(part.func.__name__)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session

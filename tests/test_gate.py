@@ -20,7 +20,7 @@ if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$(dirna
 """
 
 NOX = """#!/usr/bin/env bash
-[ "$3" = tests ] && session=tests || session=checks
+session=$3
 trap 'echo "$session stopped"; exit 130' TERM
 echo "$session began"
 sleep 600 & echo $! >>pids  # what a session leaves behind
@@ -72,9 +72,10 @@ def runs(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("failing", "status"), [((), 0), (("tests",), 1), (("checks",), 1)])
-def test_both_outputs_are_whole_and_either_failure_fails(tree: Path, failing: tuple[str, ...], status: int) -> None:
-    (tree / "checks-go").touch()  # they end first, and are shown last
+@pytest.mark.parametrize(("failing", "status"), [((), 0), (("tests",), 1), (("checks",), 1), (("pages",), 1)])
+def test_all_outputs_are_whole_and_any_failure_fails(tree: Path, failing: tuple[str, ...], status: int) -> None:
+    for session in ("checks", "pages"):
+        (tree / f"{session}-go").touch()  # they end first, and are shown last
     for session in failing:
         (tree / f"{session}-fail").touch()
     with start(tree) as gate:
@@ -83,18 +84,19 @@ def test_both_outputs_are_whole_and_either_failure_fails(tree: Path, failing: tu
         (tree / "tests-go").touch()
         said = gate.stdout.read().splitlines()
     closing = "===== 3 passed in 1.20s ====="
-    assert said == [closing, "tests ended", "checks began", "checks ended", closing]
+    others = ["checks began", "checks ended", "pages began", "pages ended"]
+    assert said == [closing, "tests ended", *others, closing]
     assert gate.returncode == status
     assert left_running(tree) == []
 
 
-def test_a_gate_that_is_stopped_stops_both_and_leaves_nothing(tree: Path) -> None:
-    for session in ("tests", "checks"):
+def test_a_gate_that_is_stopped_stops_all_and_leaves_nothing(tree: Path) -> None:
+    for session in ("tests", "checks", "pages"):
         (tree / f"{session}-hang").touch()
     with start(tree) as gate:
         assert gate.stdout is not None
         assert gate.stdout.readline() == "tests began\n"
-        while not (tree / "pids").exists() or len((tree / "pids").read_text().split()) < 2:
+        while not (tree / "pids").exists() or len((tree / "pids").read_text().split()) < 3:
             time.sleep(0.02)
         gate.send_signal(signal.SIGTERM)
         assert "tests stopped" in gate.stdout.read()
