@@ -39,9 +39,10 @@ def _is_off(flag: str, value: ast.expr) -> bool:
     return ast.unparse(value) == "False" or (flag == "trust_remote_code" and ast.unparse(value).endswith(flag))
 
 
-@pytest.mark.parametrize("path", _SOURCES, ids=lambda path: path.relative_to(_SOURCES[0].parent).as_posix())
-def test_no_data_is_run_as_code(path: Path) -> None:
-    assert list(_offences(path.read_text(encoding="utf-8"))) == _ALLOWED.get(path.name, [])
+def test_no_data_is_run_as_code() -> None:
+    found = {path: list(_offences(path.read_text(encoding="utf-8"))) for path in _SOURCES}
+    assert len(found) > 100
+    assert {path.name: offences for path, offences in found.items() if offences} == _ALLOWED
 
 
 @pytest.mark.parametrize(
