@@ -15,12 +15,11 @@ from leanebm.data import (
     CONTRASTIVE_FORMAT,
     CONTRASTIVE_SCHEMA,
     ContrastiveRecord,
-    ContrastiveWriter,
     ReplayOutcome,
     read_contrastive_set,
 )
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage import RunInfo, Shard
+from leanebm.storage import RunInfo, Shard, ShardWriter
 from leanebm.trajectory import read_trajectory
 
 RUN = RunInfo(
@@ -89,11 +88,11 @@ def test_groups_come_back_as_they_were_written(
 
 
 async def test_a_lost_theorem_is_replayed_again(tmp_path: Path) -> None:
-    async with ContrastiveWriter(tmp_path, run=RUN) as writer:
+    async with ShardWriter(tmp_path, CONTRASTIVE_FORMAT, run=RUN) as writer:
         await writer.write(record("lost", outcome=ReplayOutcome.INFRASTRUCTURE), [])
         await writer.write(record("bad", outcome=ReplayOutcome.REFUSED), [])
         await writer.write(record("good"), [group("good")])
-    async with ContrastiveWriter(tmp_path, run=attrs.evolve(RUN, run_id="r2")) as writer:
+    async with ShardWriter(tmp_path, CONTRASTIVE_FORMAT, run=attrs.evolve(RUN, run_id="r2")) as writer:
         assert writer.completed().keys() == {"bad", "good"}
         await writer.write(record("lost", run_id="r2"), [group("lost")])
     found = read_contrastive_set(tmp_path)
@@ -106,16 +105,16 @@ async def test_a_lost_theorem_is_replayed_again(tmp_path: Path) -> None:
 
 
 async def test_a_group_of_another_theorem_is_refused(tmp_path: Path) -> None:
-    async with ContrastiveWriter(tmp_path, run=RUN) as writer:
+    async with ShardWriter(tmp_path, CONTRASTIVE_FORMAT, run=RUN) as writer:
         with pytest.raises(ValueError, match="rows of another theorem"):
             await writer.write(record("t"), [group("u")])
 
 
 async def test_other_settings_are_refused(tmp_path: Path) -> None:
-    async with ContrastiveWriter(tmp_path, run=RUN) as writer:
+    async with ShardWriter(tmp_path, CONTRASTIVE_FORMAT, run=RUN) as writer:
         await writer.write(record(), [group()])
     with pytest.raises(ConfigError, match=r"\$\.config\.n: 2, not 1"):
-        async with ContrastiveWriter(tmp_path, run=attrs.evolve(RUN, config={"n": 2})):
+        async with ShardWriter(tmp_path, CONTRASTIVE_FORMAT, run=attrs.evolve(RUN, config={"n": 2})):
             pytest.fail("it must not be entered")
 
 

@@ -21,9 +21,8 @@ from leanebm.pipeline import RunConfig, SearchRun, WorkbenchOpener, summarise_ru
 from leanebm.pipeline.search import search_run
 from leanebm.search import BestFirstSearch
 from leanebm.search.scorers import BreadthFirst
-from leanebm.storage import ShardWriterConfig
+from leanebm.storage import ShardWriter, ShardWriterConfig
 from leanebm.testing import ScriptedPolicy, ToyWorld
-from leanebm.trajectory import TrajectoryWriter
 
 UnrulyConfig = Callable[..., LeanPoolConfig]
 ToyBench = Callable[..., WorkbenchOpener]
@@ -141,8 +140,8 @@ async def test_a_search_over_real_workers(unruly_config: UnrulyConfig) -> None:
 async def test_a_run_that_is_cancelled_anywhere_is_whole_and_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_bench: ToyBench
 ) -> None:
-    at_once = partial(TrajectoryWriter, config=ShardWriterConfig(max_wait_s=0.0))
-    monkeypatch.setattr(search_run, "TrajectoryWriter", at_once)
+    at_once = partial(ShardWriter, config=ShardWriterConfig(max_wait_s=0.0))
+    monkeypatch.setattr(search_run, "ShardWriter", at_once)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # power cuts are not what this is about, and it is run often
     opening = toy_bench(ToyWorld.countdown(32))
     theorems = tuple(Theorem(name=f"n{value}", statement=str(value)) for value in (3, 5))

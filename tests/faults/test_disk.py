@@ -19,9 +19,9 @@ from leanebm.core import SearchResult, Theorem
 from leanebm.errors import ConfigError, TrajectoryError
 from leanebm.pipeline import RunConfig, SearchRun, WorkbenchOpener, summarise_run
 from leanebm.pipeline.search.search_run import record_of
-from leanebm.storage import RunInfo, ShardWriterConfig
+from leanebm.storage import RunInfo, ShardWriter, ShardWriterConfig
 from leanebm.testing import ToyWorld
-from leanebm.trajectory import TrajectoryWriter, read_trajectory
+from leanebm.trajectory import TRAJECTORY_FORMAT, read_trajectory
 
 Search = Callable[..., Awaitable[None]]
 ToyBench = Callable[..., WorkbenchOpener]
@@ -168,7 +168,7 @@ async def test_what_a_full_disk_costs_is_logged_although_the_run_was_stopped_mea
     run = RunInfo(run_id="r", started_unix_s=0.0, seed=0, backend="toy", lean_version="", leanebm_version="", config={})
     record = record_of(SearchResult.unopened(Theorem(name="lost", statement="1"), None), run, started_unix_s=0.0)
     never = ShardWriterConfig(max_wait_s=1e6)
-    async with TrajectoryWriter(disk.path / "trajectory", run=run, config=never) as writer:
+    async with ShardWriter(disk.path / "trajectory", TRAJECTORY_FORMAT, run=run, config=never) as writer:
         writing = asyncio.ensure_future(writer.write(record, []))
         await asyncio.sleep(0)
         writing.cancel()

@@ -8,12 +8,12 @@ import attrs
 import pytest
 
 from leanebm.errors import ConfigError
-from leanebm.storage import RunInfo
+from leanebm.storage import RunInfo, ShardWriter
 from leanebm.trajectory import (
     TRAJECTORY_FOLDER,
+    TRAJECTORY_FORMAT,
     AnytimeCurve,
     TheoremRecord,
-    TrajectoryWriter,
     attempt_folder,
     best_of,
     read_attempts,
@@ -44,7 +44,7 @@ async def test_further_searches_are_found_up_to_the_first_that_is_missing(
     for number in (1, 2, 4):
         folder = attempt_folder(tmp_path, number) / TRAJECTORY_FOLDER
         part = "worker" if number == 2 else None
-        async with TrajectoryWriter(folder, run=make_run(seed=number), part=part) as writer:
+        async with ShardWriter(folder, TRAJECTORY_FORMAT, run=make_run(seed=number), part=part) as writer:
             record, rows = make_theorem("t")
             await writer.hand_over(record, rows)
     (attempt_folder(tmp_path, 3) / TRAJECTORY_FOLDER).mkdir(parents=True)  # a search that was stopped at once

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage import RunInfo, Shard
+from leanebm.storage import RunInfo, Shard, ShardWriter
 from leanebm.trajectory import (
     MAX_MESSAGE_CHARS,
     SCHEMA,
@@ -23,7 +23,6 @@ from leanebm.trajectory import (
     TRAJECTORY_FORMAT,
     Attempt,
     TrajectoryRow,
-    TrajectoryWriter,
     read_trajectory,
 )
 from leanebm.trajectory.schema import rows_of, table_of
@@ -219,7 +218,7 @@ async def test_a_written_search_is_read_back_equal(
     tmp_path: Path, make_run: Callable[..., RunInfo], make_theorem: Callable[..., Any]
 ) -> None:
     record, rows = make_theorem("t1", "proved")
-    async with TrajectoryWriter(tmp_path, run=make_run()) as writer:
+    async with ShardWriter(tmp_path, TRAJECTORY_FORMAT, run=make_run()) as writer:
         await writer.write(record, rows)
     trajectory = read_trajectory(tmp_path)
     assert trajectory.records == (record,)
@@ -229,7 +228,7 @@ async def test_a_written_search_is_read_back_equal(
 async def test_a_lost_search_is_not_completed(
     tmp_path: Path, make_run: Callable[..., RunInfo], make_theorem: Callable[..., Any]
 ) -> None:
-    async with TrajectoryWriter(tmp_path, run=make_run()) as writer:
+    async with ShardWriter(tmp_path, TRAJECTORY_FORMAT, run=make_run()) as writer:
         await writer.write(*make_theorem("t1", "infrastructure"))
         await writer.write(*make_theorem("t2", "exhausted"))
         assert writer.completed().keys() == {"t2"}
@@ -240,7 +239,7 @@ async def test_rows_of_another_search_are_refused(
     tmp_path: Path, make_run: Callable[..., RunInfo], make_theorem: Callable[..., Any], stray: dict[str, str]
 ) -> None:
     record, rows = make_theorem("t1")
-    async with TrajectoryWriter(tmp_path, run=make_run()) as writer:
+    async with ShardWriter(tmp_path, TRAJECTORY_FORMAT, run=make_run()) as writer:
         with pytest.raises(ValueError, match="rows of another theorem or run"):
             await writer.write(record, [*rows, attrs.evolve(rows[0], **stray)])
 
@@ -250,8 +249,8 @@ VICTIM = """
 import asyncio, sys
 import attrs
 from leanebm.core import NodeStatus, SearchOutcome, Theorem
-from leanebm.storage import RunInfo, ShardWriterConfig
-from leanebm.trajectory import TheoremRecord, TrajectoryRow, TrajectoryWriter
+from leanebm.storage import RunInfo, ShardWriter, ShardWriterConfig
+from leanebm.trajectory import TheoremRecord, TrajectoryRow, TRAJECTORY_FORMAT
 
 run = RunInfo(run_id=sys.argv[2], started_unix_s=0.0, seed=0, backend="toy", lean_version="none",
               leanebm_version="0", config={})
@@ -269,7 +268,7 @@ async def search(writer, name):
 
 async def main():
     config = ShardWriterConfig(max_wait_s=0.0)
-    async with TrajectoryWriter(sys.argv[1], run=run, config=config) as writer:
+    async with ShardWriter(sys.argv[1], TRAJECTORY_FORMAT, run=run, config=config) as writer:
         done = writer.completed()
         for i in range(0, 1_000_000, 3):
             names = [f"t{j}" for j in range(i, i + 3) if f"t{j}" not in done]

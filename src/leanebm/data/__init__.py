@@ -9,7 +9,6 @@ from leanebm.data.contrastive import (
     CONTRASTIVE_SCHEMA_VERSION,
     ContrastiveRecord,
     ContrastiveSet,
-    ContrastiveWriter,
     ReplayOutcome,
     read_contrastive_set,
 )
@@ -39,7 +38,6 @@ __all__ = [
     "BundledTheorem",
     "ContrastiveRecord",
     "ContrastiveSet",
-    "ContrastiveWriter",
     "FileFormat",
     "FileReading",
     "KnownProof",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import attrs
 import pyarrow as pa
@@ -13,7 +13,7 @@ from attrs.validators import ge, instance_of
 
 from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, TacticFate, Theorem
-from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
+from leanebm.storage import ShardFormat, ShardSet, read_shards
 
 
 class ReplayOutcome(enum.StrEnum):
@@ -169,32 +169,6 @@ CONTRASTIVE_FORMAT: Final = ShardFormat(
 
 ContrastiveSet = ShardSet[ContrastiveRecord, ContrastiveGroup]
 """Contrastive groups and what became of each theorem; ``rows()`` gives the groups, ``records`` the theorems."""
-
-
-@final
-class ContrastiveWriter(ShardWriter[ContrastiveRecord, ContrastiveGroup]):
-    """Appends theorems with their groups to a folder of shards; an ``async with``.
-
-    A run that is killed has lost nothing that it reported, and another one resumes by theorem.
-
-    Args:
-        path: the folder; made if it is not there.
-        run: the run that writes. If the folder holds shards of another run, its settings must agree.
-        config: when shards are closed.
-        pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
-        part: the name of the worker's own part; ``None`` if the whole directory is this writer's.
-    """
-
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        run: RunInfo,
-        config: ShardWriterConfig | None = None,
-        pool_unlike_runs: bool = False,
-        part: str | None = None,
-    ) -> None:
-        super().__init__(path, CONTRASTIVE_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs, part=part)
 
 
 def read_contrastive_set(path: Path | str) -> ContrastiveSet:

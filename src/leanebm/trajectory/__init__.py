@@ -9,7 +9,6 @@ from leanebm.trajectory.schema import (
     TRAJECTORY_FOLDER,
     TRAJECTORY_FORMAT,
     Trajectory,
-    TrajectoryWriter,
     read_trajectory,
     trajectory_path,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "Trajectory",
     "TrajectoryRow",
     "TrajectorySummary",
-    "TrajectoryWriter",
     "attempt_folder",
     "best_of",
     "doublings",

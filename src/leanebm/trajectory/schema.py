@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import attrs
 import pyarrow as pa
 
 from leanebm.core import NodeStatus, SearchOutcome, TacticFate
-from leanebm.storage import RunInfo, ShardFormat, ShardSet, ShardWriter, ShardWriterConfig, read_shards
+from leanebm.storage import ShardFormat, ShardSet, read_shards
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
 SCHEMA_VERSION: Final = 2
@@ -120,27 +120,3 @@ def trajectory_path(path: str | os.PathLike[str]) -> Path:
     """Where the shards are: in a run's folder if that has a trajectory, or else ``path`` itself."""
     in_run = Path(path) / TRAJECTORY_FOLDER
     return in_run if in_run.is_dir() else Path(path)
-
-
-@final
-class TrajectoryWriter(ShardWriter[TheoremRecord, TrajectoryRow]):
-    """Appends searched theorems to a trajectory; an ``async with``.
-
-    Args:
-        path: the directory; made if it is not there.
-        run: the run that writes. If the directory holds shards of another run, its settings must agree.
-        config: when shards are closed.
-        pool_unlike_runs: whether to go on where they do not agree; what differs is written into every shard.
-        part: the name of the worker's own part; ``None`` if the whole directory is this writer's.
-    """
-
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        run: RunInfo,
-        config: ShardWriterConfig | None = None,
-        pool_unlike_runs: bool = False,
-        part: str | None = None,
-    ) -> None:
-        super().__init__(path, TRAJECTORY_FORMAT, run=run, config=config, pool_unlike_runs=pool_unlike_runs, part=part)

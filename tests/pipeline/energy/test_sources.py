@@ -6,13 +6,13 @@ import attrs
 import pytest
 
 from leanebm.core import ContrastiveGroup, Evidence, Node, SearchOutcome, Theorem
-from leanebm.data import ContrastiveRecord, ContrastiveWriter, ReplayOutcome
+from leanebm.data import CONTRASTIVE_FORMAT, ContrastiveRecord, ReplayOutcome
 from leanebm.errors import ConfigError
 from leanebm.pipeline import AuditedNegative, ContrastiveFolder, ContrastiveReport, NegativeAudit
 from leanebm.pipeline.energy.sources import Lessons, frontier_set, open_queues
 from leanebm.pipeline.search.search_run import rows_of
 from leanebm.search import BestFirstSearch, CumulativeLogProb, SearchBudget, SearchConfig, SearchProgress
-from leanebm.storage import RunInfo
+from leanebm.storage import RunInfo, ShardWriter
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 from leanebm.trajectory import TrajectoryRow
 
@@ -40,7 +40,7 @@ async def negatives(path: Path, *outcomes: SearchOutcome) -> Path:
     record = ContrastiveRecord(
         theorem=Theorem(name="t", statement="p"), run_id="r", outcome=ReplayOutcome.VERIFIED, num_steps=1, num_groups=1
     )
-    async with ContrastiveWriter(folder.groups, run=RUN) as writer:
+    async with ShardWriter(folder.groups, CONTRASTIVE_FORMAT, run=RUN) as writer:
         await writer.write(record, [GROUP])
     audited = tuple(
         AuditedNegative(theorem="t", path=("go",), evidence=Evidence.UNKNOWN, outcome=SearchOutcome(outcome))

@@ -18,7 +18,6 @@ from leanebm.core import ContrastiveGroup, Evidence, SearchOutcome, TacticFate
 from leanebm.data import (
     CONTRASTIVE_FORMAT,
     ContrastiveRecord,
-    ContrastiveWriter,
     KnownProof,
     ReplayOutcome,
     read_contrastive_set,
@@ -40,7 +39,7 @@ from leanebm.pipeline.run_folder import refuse_restated, refuse_unlike_run, writ
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
-from leanebm.storage import RunInfo, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
+from leanebm.storage import RunInfo, ShardWriter, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
 """How many times the budget of a search an audited negative gets."""
@@ -242,8 +241,13 @@ class ContrastiveJob:
         toml = to_toml(self.config)
         async with self.opening(self.config.run, observer) as bench:
             info = bench.run_info(self.config.run, _settings_that_matter(self.config))
-            async with ContrastiveWriter(
-                self.folder.groups, run=info, config=_SHARDS, pool_unlike_runs=self.resume_anyway, part=part
+            async with ShardWriter(
+                self.folder.groups,
+                CONTRASTIVE_FORMAT,
+                run=info,
+                config=_SHARDS,
+                pool_unlike_runs=self.resume_anyway,
+                part=part,
             ) as writer:
                 remove_scratch(self.folder.path, is_shared=part is not None)
                 write_text(self.folder.config, toml)
@@ -283,7 +287,7 @@ class _ReplayStation:
         waiting: Sequence[KnownProof],
         bench: Workbench,
         run_id: str,
-        writer: ContrastiveWriter,
+        writer: ShardWriter[ContrastiveRecord, ContrastiveGroup],
         tally: _Tally,
     ) -> None:
         self.waiting = waiting

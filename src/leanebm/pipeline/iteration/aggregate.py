@@ -17,8 +17,8 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.data import (
+    CONTRASTIVE_FORMAT,
     ContrastiveRecord,
-    ContrastiveWriter,
     KnownProof,
     ReplayOutcome,
     read_contrastive_set,
@@ -29,7 +29,7 @@ from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder
 from leanebm.pipeline.contrastive.trajectory import read_search_groups
 from leanebm.pipeline.iteration.manifest import digest_of
-from leanebm.storage import RunInfo
+from leanebm.storage import RunInfo, ShardWriter
 from leanebm.trajectory import read_trajectory
 
 PROOFS_NAME = "proofs.jsonl"
@@ -130,7 +130,7 @@ class Aggregate:
             leanebm_version=version("leanebm"),
             config={},
         )
-        async with ContrastiveWriter(ContrastiveFolder(folder).groups, run=run) as writer:
+        async with ShardWriter(ContrastiveFolder(folder).groups, CONTRASTIVE_FORMAT, run=run) as writer:
             done = writer.completed()
             waiting = {name: groups for name, groups in by_theorem.items() if name not in done}
             await asyncio.gather(

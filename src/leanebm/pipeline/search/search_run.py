@@ -30,8 +30,8 @@ from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.theorem_check import Cause, refused_by_cause
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.storage import RunInfo, refuse_unwritable, shard_paths
-from leanebm.trajectory import TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow, TrajectoryWriter
+from leanebm.storage import RunInfo, ShardWriter, refuse_unwritable, shard_paths
+from leanebm.trajectory import TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow
 
 
 def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> TheoremRecord:
@@ -230,8 +230,8 @@ class SearchJob:
         toml, settings = to_toml(self.config), _settings_that_matter(self.config)
         async with self.opening(self.config, observer) as bench:
             info = bench.run_info(self.config, settings)
-            async with TrajectoryWriter(
-                self.folder.trajectory, run=info, pool_unlike_runs=self.resume_anyway, part=part
+            async with ShardWriter(
+                self.folder.trajectory, TRAJECTORY_FORMAT, run=info, pool_unlike_runs=self.resume_anyway, part=part
             ) as writer:
                 self.folder.sweep(is_shared=part is not None)
                 write_text(self.folder.config, toml)
@@ -352,7 +352,7 @@ class _Recorder:
 
     folder: RunFolder
     info: RunInfo
-    writer: TrajectoryWriter
+    writer: ShardWriter[TheoremRecord, TrajectoryRow]
 
     def keep(self, result: SearchResult, started_unix_s: float) -> tuple[Path | None, asyncio.Future[None]]:
         """Write the proof, then have the tree written; returns the proof's file, and what is done with the tree.
