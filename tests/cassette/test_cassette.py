@@ -385,12 +385,12 @@ def rewrite(path: Path, lines: Sequence[Any]) -> None:
     [
         (lambda path: path.write_bytes(b"theorem"), "is not a cassette"),
         (lambda path: path.unlink(), "cannot read the cassette"),
-        (lambda path: rewrite(path, [{"leanebm_cassette": 2}]), "its version is 2, not 1"),
+        (lambda path: rewrite(path, [{"leanebm_cassette": 3}]), "its version is 3, not 2"),
         (
-            lambda path: rewrite(path, [{"leanebm_cassette": 2, "leanebm_version": "7.1"}]),
+            lambda path: rewrite(path, [{"leanebm_cassette": 3, "leanebm_version": "7.1"}]),
             "it with leanebm 7.1, wh",
         ),
-        (lambda path: rewrite(path, [{"leanebm_cassette": True}]), "its version is True, not 1"),
+        (lambda path: rewrite(path, [{"leanebm_cassette": True}]), "its version is True, not 2"),
         (lambda path: rewrite(path, [[1, 2]]), "is not a cassette"),
         (lambda path: rewrite(path, []), "is not a cassette: its first line does not say"),
         (lambda path: path.write_bytes(b""), "is not a cassette: its first line does not say"),

@@ -7,28 +7,21 @@ import hashlib
 import json
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
+from cattrs import Converter
 from cattrs.preconf.json import make_converter
+from cattrs.strategies import configure_tagged_union
 
 from leanebm import errors
 from leanebm.core import (
-    Candidate,
-    Certificate,
-    CertificationRejected,
     CertificationResult,
-    EncoderIdentity,
     Goal,
-    ProofAdvanced,
-    ProofFinished,
     ProofState,
     StateRef,
-    TacticFate,
     TacticOutcome,
-    TacticRejected,
-    TacticTimedOut,
     Theorem,
 )
 from leanebm.errors import LeanEbmError
@@ -107,13 +100,23 @@ def at(state: ProofState) -> tuple[int, int]:
     return state.ref.epoch, state.ref.state_id
 
 
-def state_answer(state: ProofState, shelf: Shelf) -> dict[str, Any]:
-    """A state as part of an answer."""
-    return {"state": put_state(state, shelf), "at": list(at(state))}
+def json_of(shelf: Shelf) -> Converter:
+    """Turns answers into JSON values, and back; their states go onto the shelf, and come from it."""
+    json = make_converter(detailed_validation=False)
+    json.register_unstructure_hook(ProofState, lambda state: {"state": put_state(state, shelf), "at": at(state)})
+    json.register_structure_hook(ProofState, lambda answer, _: _state_from(answer, shelf))
+    json.register_unstructure_hook(array, _vector_answer)
+    json.register_structure_hook(array, lambda answer, _: _vector_from(answer))
+    configure_tagged_union(TacticOutcome, json, tag_name="fate", tag_generator=_fate_of)
+    configure_tagged_union(CertificationResult, json)
+    return json
 
 
-def state_from(answer: Any, shelf: Shelf) -> ProofState:
-    """The state of an answer."""
+def _fate_of(outcome: Any) -> str:
+    return str(outcome.fate)
+
+
+def _state_from(answer: Any, shelf: Shelf) -> ProofState:
     value = shelf.get("state", answer["state"])
     epoch, state_id = answer["at"]
     return ProofState(
@@ -124,69 +127,12 @@ def state_from(answer: Any, shelf: Shelf) -> ProofState:
     )
 
 
-def outcome_answer(outcome: TacticOutcome, shelf: Shelf) -> dict[str, Any]:
-    """What became of a tactic."""
-    told: dict[str, Any] = {"fate": outcome.fate.value, "elapsed_s": outcome.elapsed_s}
-    if isinstance(outcome, ProofAdvanced | ProofFinished):
-        return told | state_answer(outcome.state, shelf)
-    return told | {"message": outcome.message}
-
-
-def outcome_from(answer: Any, shelf: Shelf) -> TacticOutcome:
-    """What :func:`outcome_answer` wrote."""
-    fate, elapsed_s = TacticFate(answer["fate"]), float(answer["elapsed_s"])
-    match fate:
-        case TacticFate.ADVANCED:
-            return ProofAdvanced(state_from(answer, shelf), elapsed_s)
-        case TacticFate.FINISHED:
-            return ProofFinished(state_from(answer, shelf), elapsed_s)
-        case TacticFate.REJECTED:
-            return TacticRejected(str(answer["message"]), elapsed_s)
-        case TacticFate.TIMED_OUT:
-            return TacticTimedOut(str(answer["message"]), elapsed_s)
-        case _:
-            raise ValueError(f"no outcome of a tactic is {fate.value}")
-
-
-def candidates_answer(candidates: Sequence[Candidate]) -> Any:
-    """What a policy proposed."""
-    return _json.unstructure(tuple(candidates))
-
-
-def candidates_from(answer: Any) -> tuple[Candidate, ...]:
-    """What :func:`candidates_answer` wrote."""
-    return _json.structure(answer, tuple[Candidate, ...])
-
-
-def verdict_answer(verdict: CertificationResult) -> dict[str, Any]:
-    """A certificate, or why there is none."""
-    return {"certified": isinstance(verdict, Certificate), "is": _json.unstructure(verdict)}
-
-
-def verdict_from(answer: Any) -> CertificationResult:
-    """What :func:`verdict_answer` wrote."""
-    if answer["certified"]:
-        return _json.structure(answer["is"], Certificate)
-    return _json.structure(answer["is"], CertificationRejected)
-
-
-def identity_answer(identity: EncoderIdentity) -> Any:
-    """Which encoder it is."""
-    return _json.unstructure(identity)
-
-
-def identity_from(answer: Any) -> EncoderIdentity:
-    """What :func:`identity_answer` wrote."""
-    return _json.structure(answer, EncoderIdentity)
-
-
-def vector_answer(vector: array[float]) -> str:
+def _vector_answer(vector: array[float]) -> str:
     """A vector's float32 numbers, little-endian, in base 64."""
     return base64.b64encode(_little_endian(array("f", vector)).tobytes()).decode()
 
 
-def vector_from(answer: str) -> array[float]:
-    """What :func:`vector_answer` wrote."""
+def _vector_from(answer: str) -> array[float]:
     vector = array("f")
     vector.frombytes(base64.b64decode(answer, validate=True))
     return _little_endian(vector)

@@ -17,13 +17,13 @@ from typing import Any, BinaryIO, Final, Protocol, TypeVar, final
 import attrs
 
 from leanebm._shown import cut, named_repr, reason, shown, writer
-from leanebm.cassette._codec import Question, error_answer, error_from
+from leanebm.cassette._codec import Question, error_answer, error_from, json_of
 from leanebm.errors import CassetteMiss, ConfigError, LeanEbmError
 from leanebm.storage import open_regular
 
 T = TypeVar("T")
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 MAX_LINE_BYTES: Final = 64 * 2**20
 """Longest line of a cassette: no answer of Lean or of a server comes near it."""
@@ -45,17 +45,14 @@ class Tape(Protocol):
         self,
         questions: Sequence[Question],
         ask: Callable[[], Awaitable[Sequence[T]]],
-        *,
-        write: Callable[[T], Any],
-        read: Callable[[Any], T],
+        kind: Any,
     ) -> list[T]:
         """One answer for each question.
 
         Args:
             questions: what is asked, together.
             ask: asks the real part.
-            write: an answer as a JSON value.
-            read: the answer of a JSON value.
+            kind: the type of an answer.
         """
         ...
 
@@ -71,6 +68,7 @@ class Recording:
     def __init__(self, file: BinaryIO, *, max_bytes: int) -> None:
         self._file = gzip.GzipFile(fileobj=file, mode="wb", mtime=0)
         self._room = max_bytes
+        self._json = json_of(self)
         self._shelf: set[tuple[str, str]] = set()
         self._answers = 0
         self._left_out = 0
@@ -104,9 +102,7 @@ class Recording:
         self,
         questions: Sequence[Question],
         ask: Callable[[], Awaitable[Sequence[T]]],
-        *,
-        write: Callable[[T], Any],
-        read: Callable[[Any], T],  # noqa: ARG002 - the other side needs it
+        kind: Any,
     ) -> list[T]:
         numbered = [(next(self._numbers), question) for question in questions]
         try:
@@ -117,7 +113,7 @@ class Recording:
             raise
         if len(found) == len(questions):  # else whoever asked says what is wrong with that
             for (number, question), answer in zip(numbered, found, strict=True):
-                self._keep(number, question, "answer", write(answer))
+                self._keep(number, question, "answer", self._json.unstructure(answer, unstructure_as=kind))
         return found
 
     async def effect(self, question: Question, act: Callable[[], Awaitable[None]]) -> None:
@@ -205,6 +201,7 @@ class Replay:
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self._path = path
+        self._json = json_of(self)
         self._shelf: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._kept: defaultdict[str, list[_Kept]] = defaultdict(list)
         self._given: Counter[str] = Counter()
@@ -227,19 +224,17 @@ class Replay:
         self,
         questions: Sequence[Question],
         ask: Callable[[], Awaitable[Sequence[T]]],  # noqa: ARG002 - the other side needs it
-        *,
-        write: Callable[[T], Any],  # noqa: ARG002
-        read: Callable[[Any], T],
+        kind: Any,
     ) -> list[T]:
         await asyncio.sleep(0)  # as with any real part, others run meanwhile, and a cancellation arrives
         # All are taken before an error is raised, as they were when they were recorded.
-        return [self._read(each, read) for each in [self._take(question) for question in questions]]
+        return [self._read(each, kind) for each in [self._take(question) for question in questions]]
 
     async def effect(self, question: Question, act: Callable[[], Awaitable[None]]) -> None:  # noqa: ARG002
         await asyncio.sleep(0)
         kept = self._next(question)
         if kept is not None:
-            self._read(kept, lambda answer: answer)
+            self._read(kept, Any)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -258,11 +253,11 @@ class Replay:
         self._given[question.key] += 1
         return left.pop(next((place for place, kept in enumerate(left) if kept.at == question.at), 0))
 
-    def _read(self, kept: _Kept, read: Callable[[Any], T]) -> T:
+    def _read(self, kept: _Kept, kind: Any) -> Any:
         error: LeanEbmError | None = None
         try:
             if not kept.is_error:
-                return read(kept.answer)
+                return self._json.structure(kept.answer, kind)
             error = error_from(kept.answer)
         except Exception as damage:
             raise ConfigError(

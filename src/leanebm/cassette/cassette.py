@@ -201,7 +201,7 @@ class _Policy:
         async def ask() -> list[Sequence[Candidate]]:
             return [await _asked(self.real).propose(state, n)]
 
-        [found] = await self.tape.answers([question], ask, write=codec.candidates_answer, read=codec.candidates_from)
+        [found] = await self.tape.answers([question], ask, tuple[Candidate, ...])
         return found
 
 
@@ -222,7 +222,7 @@ class _Certifier:
         async def ask() -> list[CertificationResult]:
             return [await _asked(self.real).certify(theorem, proof)]
 
-        [found] = await self.tape.answers([question], ask, write=codec.verdict_answer, read=codec.verdict_from)
+        [found] = await self.tape.answers([question], ask, CertificationResult)
         return found
 
 
@@ -241,7 +241,7 @@ class _EnergyModel:
             )
             for state in states
         ]
-        return await self.tape.answers(questions, lambda: _asked(self.real).energies(states), write=float, read=float)
+        return await self.tape.answers(questions, lambda: _asked(self.real).energies(states), float)
 
 
 @attrs.frozen
@@ -254,7 +254,7 @@ class _Encoder:
             return [await _asked(self.real).identity()]
 
         question = Question("identity", {}, None, "the encoder, which one it is")
-        [found] = await self.tape.answers([question], ask, write=codec.identity_answer, read=codec.identity_from)
+        [found] = await self.tape.answers([question], ask, EncoderIdentity)
         return found
 
     async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
@@ -262,9 +262,7 @@ class _Encoder:
             Question("encode", {"text": text}, None, f"the encoder, for the vector of\n{cut(text, _MAX_SHOWN)}")
             for text in texts
         ]
-        return await self.tape.answers(
-            questions, lambda: _asked(self.real).encode(texts), write=codec.vector_answer, read=codec.vector_from
-        )
+        return await self.tape.answers(questions, lambda: _asked(self.real).encode(texts), array)
 
 
 @attrs.frozen
@@ -288,12 +286,7 @@ class _Environment:
                 opened.append(await stack.enter_async_context(_asked(self.real).open(theorem)))
                 return [opened[0].root]
 
-            [root] = await self.tape.answers(
-                [question],
-                ask,
-                write=lambda state: codec.state_answer(state, self.tape),
-                read=lambda answer: codec.state_from(answer, self.tape),
-            )
+            [root] = await self.tape.answers([question], ask, ProofState)
             yield _Session(self.tape, digest, theorem.name, root, opened[0] if opened else None)
 
 
@@ -316,12 +309,7 @@ class _Session:
         async def ask() -> list[TacticOutcome]:
             return [await _asked(self.real).run_tactic(state, tactic, goal=goal)]
 
-        [found] = await self.tape.answers(
-            [question],
-            ask,
-            write=lambda outcome: codec.outcome_answer(outcome, self.tape),
-            read=lambda answer: codec.outcome_from(answer, self.tape),
-        )
+        [found] = await self.tape.answers([question], ask, TacticOutcome)
         return found
 
     async def free(self, states: Sequence[ProofState]) -> None:
