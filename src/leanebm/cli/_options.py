@@ -56,7 +56,7 @@ _SECTIONS = (
 
 
 @attrs.frozen
-class _Setting:
+class Setting:
     """An option of the command line that stands for a setting of the file."""
 
     option: str
@@ -67,8 +67,8 @@ class _Setting:
     read: Callable[[Any], object] = lambda value: value
     envvar: str | None = None
     is_flag: bool = False
-    multiple: bool = False
-    """Whether it may be repeated, for addresses that share the work."""
+    gather: Callable[..., object] | None = None
+    """Makes one value of all that were given, for an option that may be repeated; a callback of click's."""
 
     @property
     def parameter(self) -> str:
@@ -87,8 +87,8 @@ class _Setting:
             help=self.help,
             envvar=self.envvar,
             show_envvar=self.envvar is not None,
-            multiple=self.multiple,
-            callback=shared_addresses if self.multiple else None,
+            multiple=self.gather is not None,
+            callback=self.gather,
         )
         return option(command)
 
@@ -155,7 +155,7 @@ class _HeadFolder(click.Path):
 _KIND = "KIND[:key=value,…]"
 
 _BACKEND = (
-    _Setting(
+    Setting(
         "--lean",
         "lean.backend",
         str,
@@ -163,7 +163,7 @@ _BACKEND = (
         _KIND,
         read=_part,
     ),
-    _Setting(
+    Setting(
         "--project",
         "lean.backend.project",
         click.Path(exists=True, file_okay=False, path_type=Path),
@@ -174,8 +174,8 @@ _BACKEND = (
 
 _LEAN = (
     *_BACKEND,
-    _Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
-    _Setting(
+    Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
+    Setting(
         "--num-workers",
         "lean.num_workers",
         int,
@@ -187,7 +187,7 @@ _LEAN = (
 )
 
 _PARTS = tuple(
-    _Setting(
+    Setting(
         option,
         path,
         str,
@@ -204,80 +204,80 @@ _PARTS = tuple(
 )
 
 _RUN = (
-    _Setting(
+    Setting(
         "--budget",
         "search.budget.max_expansions",
         int,
         "Expansions per theorem: states the policy is asked about.  [default: 100]",
         "N",
     ),
-    _Setting("--wall-s", "search.budget.max_wall_s", float, "Seconds per theorem.  [default: no limit]", "S"),
-    _Setting(
+    Setting("--wall-s", "search.budget.max_wall_s", float, "Seconds per theorem.  [default: no limit]", "S"),
+    Setting(
         "--candidates", "search.candidates_per_state", int, "Tactics to ask for per expansion.  [default: 16]", "N"
     ),
-    _Setting(
+    Setting(
         "--parallel-expansions",
         "search.parallel_expansions",
         int,
         "Expansions of one theorem under way at once, for a slow policy and several workers.  [default: 1]",
         "K",
     ),
-    _Setting(
+    Setting(
         "--server-url",
         "policy.url",
         str,
         f"The policy server; without it, a symbolic one is started here. {SERVERS_HELP}",
         "URL",
-        multiple=True,
+        gather=shared_addresses,
     ),
-    _Setting(
+    Setting(
         "--api",
         "policy.api",
         Choice(_APIS),
         "What the policy server speaks: SGLang's API, or OpenAI's completions or chat, as vLLM and llama.cpp do.  "
         "[default: auto]",
     ),
-    _Setting("--model", "policy.model", str, "Which model of an OpenAI-compatible server.", "NAME"),
-    _Setting(
+    Setting("--model", "policy.model", str, "Which model of an OpenAI-compatible server.", "NAME"),
+    Setting(
         "--encode-url",
         "policy.encoder.url",
         str,
         "The server that makes embeddings, if it is not the policy's. May be repeated, too.",
         "URL",
-        multiple=True,
+        gather=shared_addresses,
     ),
-    _Setting(
+    Setting(
         "--encoder",
         "policy.encoder.backend",
         Choice(ENCODERS),
         "How that server is asked for embeddings.  [default: encode_pooled]",
     ),
-    _Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
-    _Setting(
+    Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
+    Setting(
         "--patience",
         "policy.connect_patience_s",
         float,
         "Seconds to go on trying a policy server that is not there yet.  [default: 10]",
         "S",
     ),
-    _Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
-    _Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
-    _Setting("--adapter", "policy.adapter", str, "The LoRA adapter that the policy server is to sample with.", "NAME"),
-    _Setting(
+    Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
+    Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
+    Setting("--adapter", "policy.adapter", str, "The LoRA adapter that the policy server is to sample with.", "NAME"),
+    Setting(
         "--prompt-format",
         "policy.prompt_format",
         Choice(PROMPT_FORMAT_WORDS),
         "How a state is shown to the policy.  [default: state_comment]",
     ),
-    _Setting(
+    Setting(
         "--whole-proofs",
         "policy.whole_proofs",
         bool,
         "Ask for proofs to their end, and keep them, for --search whole_proofs.",
         is_flag=True,
     ),
-    _Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for, or proof.", "N"),
-    _Setting(
+    Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for, or proof.", "N"),
+    Setting(
         "--ebm-path",
         "energy.path",
         _HeadFolder(exists=True, file_okay=False, path_type=Path),
@@ -285,11 +285,11 @@ _RUN = (
         "DIR",
         read=str,
     ),
-    _Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
-    _Setting(
+    Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
+    Setting(
         "--beta", "energy.beta", float, "Weight of the energy.  [default: as tuned, or else as fitted in training]", "B"
     ),
-    _Setting(
+    Setting(
         "--freeze-spectral",
         "energy.freeze_spectral",
         bool,
@@ -303,7 +303,7 @@ _RUN = (
 _PLACES = ("config.", "config.run.")
 """Where a run's record and that of ``generate-negatives`` hold the settings."""
 
-_CONCURRENCY = _Setting("--concurrency", "concurrency", int, "Theorems searched at a time.  [default: 4]", "N")
+_CONCURRENCY = Setting("--concurrency", "concurrency", int, "Theorems searched at a time.  [default: 4]", "N")
 
 
 def options_of_runs(*places: str) -> dict[str, str]:
@@ -530,19 +530,24 @@ def tell(sentence: str) -> None:
     echo(sentence, err=True)
 
 
-def _overrides(given: Mapping[_Setting, Any]) -> list[Override]:
+def overrides(given: Mapping[Setting, Any]) -> list[Override]:
+    """What was given for settings; ``None`` stands for what was not.
+
+    Raises:
+        ConfigError: some of it is nothing that the setting could be.
+    """
     from leanebm.pipeline import Override
 
-    overrides, mistakes = [], []
+    found, mistakes = [], []
     for setting, value in given.items():
         try:
             if value is not None:
-                overrides.append(Override(setting.path, setting.read(value), setting.option))
+                found.append(Override(setting.path, setting.read(value), setting.option))
         except ValueError as error:
             mistakes.append(f"{error} @ {setting.option}")
     if mistakes:
         raise ConfigError("the command line is wrong:", mistakes)
-    return overrides
+    return found
 
 
 def arm_options(command: C) -> C:
@@ -554,12 +559,12 @@ def arm_options(command: C) -> C:
         from leanebm.pipeline import read_run_config
 
         _name_settings(config_file)
-        shared = _overrides({setting: parameters.pop(setting.parameter) for setting in settings})
+        shared = overrides({setting: parameters.pop(setting.parameter) for setting in settings})
         own = dict(map(_named_arm, arm))
         if len(own) < len(arm):
             raise click.BadParameter("two arms have one name", param_hint="--arm")
         arms = {
-            name: read_run_config(config_file, [*shared, *_overrides(_parsed(name, options, settings))])
+            name: read_run_config(config_file, [*shared, *overrides(_parsed(name, options, settings))])
             for name, options in own.items()
         }
         _tell_idle(arms.values())
@@ -590,7 +595,7 @@ def _named_arm(text: str) -> tuple[str, str]:
     return name.strip(), options
 
 
-def _parsed(name: str, options: str, settings: tuple[_Setting, ...]) -> dict[_Setting, Any]:
+def _parsed(name: str, options: str, settings: tuple[Setting, ...]) -> dict[Setting, Any]:
     """What an arm's options say; those that it leaves out are ``None``.
 
     An arm has no key of its own: all ask the same servers, and what the environment says is for all of them, below what
@@ -606,7 +611,7 @@ def _parsed(name: str, options: str, settings: tuple[_Setting, ...]) -> dict[_Se
     return {setting: given[setting.parameter] for setting in settings}
 
 
-def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
+def _options(settings: tuple[Setting, ...]) -> Callable[[C], C]:
     def decorate(command: C) -> C:
         @functools.wraps(command)
         def with_config(*, config_file: Path | None, **parameters: Any) -> Any:
@@ -622,7 +627,7 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
                     setting.path == "policy.url" and url is not None for setting, url in given.items()
                 ):
                     raise click.UsageError("a replay asks no server: leave out --server-url, or --replay")
-            config = read_run_config(config_file, _overrides(given), below=below)
+            config = read_run_config(config_file, overrides(given), below=below)
             _tell_idle([config])
             return command(config=config, **parameters)
 
@@ -631,7 +636,7 @@ def _options(settings: tuple[_Setting, ...]) -> Callable[[C], C]:
     return decorate
 
 
-def _with_settings(command: Any, settings: tuple[_Setting, ...]) -> Any:
+def _with_settings(command: Any, settings: tuple[Setting, ...]) -> Any:
     """``command``, with an option per setting and with ``--config``."""
     command = decorated(command, [setting.decorate for setting in settings])
     path = click.Path(path_type=Path)

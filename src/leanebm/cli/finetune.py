@@ -12,7 +12,7 @@ import click
 from leanebm._extras import extra_needed
 from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
-from leanebm.cli._options import RUN, shared_addresses
+from leanebm.cli._options import RUN, Setting, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
 from leanebm.cli._sections import decorated, output_option
 from leanebm.errors import ConfigError
@@ -21,46 +21,50 @@ if TYPE_CHECKING:
     from leanebm.pipeline import FinetuneConfig
     from leanebm.pipeline.finetune.finetune_run import FinetuneReport
 
-_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("--continue-from", {"type": click.Path(exists=True, file_okay=False), "metavar": "ADAPTER",
-                         "help": "Go on from this adapter, in its shape; without it, begin a fresh one."}),
-    ("--whole", {"is_flag": True, "default": None, "help": "Let the whole model learn, and make no adapter."}),
-    ("--hindsight", {"is_flag": True, "default": None,
-                     "help": "Learn from every goal that a search closed, as from a theorem of its own."}),
-    ("--whole-proofs", {"is_flag": True, "default": None,
-                        "help": "With --hindsight, learn each such goal with its proof to the end, and nothing else."}),
-    ("--renamed-copies", {"type": int, "metavar": "N",
-                          "help": "Copies of each pair with variables under one another's names.  [default: 0]"}),
-    ("--prompt-format", {"metavar": "NAME", "help": "How states are shown.  [default: state_comment]"}),
-    ("--unlikelihood", {"type": float, "metavar": "W",
-                        "help": "Weight of the loss on tactics that Lean refused.  [default: 0]"}),
-    ("--epochs", {"type": float, "metavar": "E", "help": "How often each pair is seen.  [default: 3]"}),
-    ("--steps", {"type": int, "metavar": "N", "help": "Training steps, in place of --epochs."}),
-    ("--learning-rate", {"type": float, "metavar": "R", "help": "The learning rate at its height.  [default: 0.0002]"}),
-    ("--batch-size", {"type": int, "metavar": "N", "help": "Pairs per training step.  [default: 16]"}),
-    ("--max-tokens", {"type": int, "metavar": "N",
-                      "help": "Longest prompt with its tactic; a longer prompt loses its beginning.  [default: 1024]"}),
-    ("--max-batch-tokens", {"type": int, "metavar": "N",
-                            "help": "Tokens per pass; fewer take less memory.  [default: 2048]"}),
-    ("--rank", {"type": int, "metavar": "R", "help": "Rank of the matrices added to each layer.  [default: 16]"}),
-    ("--alpha", {"type": int, "metavar": "A", "help": "Scale of these matrices, as A / R.  [default: twice the rank]"}),
-    ("--target-module", {"multiple": True, "metavar": "NAME",
-                         "help": "A layer to add to, such as q_proj; repeatable.  [default: all linear ones]"}),
-    ("--qlora", {"is_flag": True, "default": None,
-                 "help": "Keep the model in 4 bits during training; needs CUDA and bitsandbytes."}),
-    ("--gradient-checkpointing", {"is_flag": True, "default": None, "help": "Use less memory, but compute twice."}),
-    ("--patience", {"type": int, "metavar": "N", "help": "Evaluations without improvement after which training ends."}),
-    ("--seed", {"type": int, "metavar": "N", "help": "Seed of all that is random.  [default: 0]"}),
-    ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
-    ("--dtype", {"type": Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of the weights."}),
-    ("--trust-remote-code", {"is_flag": True, "default": None, "help": "Let Python code in the model's folder run."}),
+
+def _all_of_them(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[str] | None:
+    return list(names) or None
+
+
+_SETTINGS: Final = (
+    Setting("--continue-from", "continue_from", click.Path(exists=True, file_okay=False),
+            "Go on from this adapter, in its shape; without it, begin a fresh one.", "ADAPTER"),
+    Setting("--whole", "whole", bool, "Let the whole model learn, and make no adapter.", is_flag=True),
+    Setting("--hindsight", "hindsight", bool,
+            "Learn from every goal that a search closed, as from a theorem of its own.", is_flag=True),
+    Setting("--whole-proofs", "whole_proofs", bool,
+            "With --hindsight, learn each such goal with its proof to the end, and nothing else.", is_flag=True),
+    Setting("--renamed-copies", "renamed_copies", int,
+            "Copies of each pair with variables under one another's names.  [default: 0]", "N"),
+    Setting("--prompt-format", "prompt_format", str, "How states are shown.  [default: state_comment]", "NAME"),
+    Setting("--unlikelihood", "unlikelihood", float,
+            "Weight of the loss on tactics that Lean refused.  [default: 0]", "W"),
+    Setting("--epochs", "epochs", float, "How often each pair is seen.  [default: 3]", "E"),
+    Setting("--steps", "max_steps", int, "Training steps, in place of --epochs.", "N"),
+    Setting("--learning-rate", "learning_rate", float, "The learning rate at its height.  [default: 0.0002]", "R"),
+    Setting("--batch-size", "batch_size", int, "Pairs per training step.  [default: 16]", "N"),
+    Setting("--max-tokens", "max_tokens", int,
+            "Longest prompt with its tactic; a longer prompt loses its beginning.  [default: 1024]", "N"),
+    Setting("--max-batch-tokens", "max_batch_tokens", int,
+            "Tokens per pass; fewer take less memory.  [default: 2048]", "N"),
+    Setting("--rank", "rank", int, "Rank of the matrices added to each layer.  [default: 16]", "R"),
+    Setting("--alpha", "alpha", int, "Scale of these matrices, as A / R.  [default: twice the rank]", "A"),
+    Setting("--target-module", "target_modules", str,
+            "A layer to add to, such as q_proj; repeatable.  [default: all linear ones]", "NAME", gather=_all_of_them),
+    Setting("--qlora", "qlora", bool,
+            "Keep the model in 4 bits during training; needs CUDA and bitsandbytes.", is_flag=True),
+    Setting("--gradient-checkpointing", "gradient_checkpointing", bool,
+            "Use less memory, but compute twice.", is_flag=True),
+    Setting("--patience", "patience", int, "Evaluations without improvement after which training ends.", "N"),
+    Setting("--seed", "seed", int, "Seed of all that is random.  [default: 0]", "N"),
+    Setting("--device", "device", str, "cpu, cuda, cuda:1 …; auto takes CUDA where there is one.", "NAME"),
+    Setting("--dtype", "dtype", Choice(["auto", "float32", "bfloat16", "float16"]), "Format of the weights."),
+    Setting("--trust-remote-code", "trust_remote_code", bool,
+            "Let Python code in the model's folder run.", is_flag=True),
 )  # fmt: skip
 
-_SETTINGS: Final = {"steps": "max_steps", "target_module": "target_modules"}
-"""Where an option's value stands among the settings, if not under its own name."""
-
 _OPTION_OF: Final = {
-    **{_SETTINGS.get(name, name): option for option, _ in _OPTIONS for name in [option[2:].replace("-", "_")]},
+    **{setting.path: setting.option for setting in _SETTINGS},
     "base": "what --model holds",
     "lessons": "what RUN and --pairs hold",
 }
@@ -86,7 +90,7 @@ _OPTION_OF: Final = {
 @click.option(
     "--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key that this server asks for."
 )
-@partial(decorated, options=[click.option(name, **settings) for name, settings in _OPTIONS])
+@partial(decorated, options=[setting.decorate for setting in _SETTINGS])
 def finetune(
     *,
     model: str,
@@ -117,7 +121,7 @@ def finetune(
     if merge is not None:
         require_vacant(merge)
     sources = FinetuneSources(trajectories=runs, pairs=pairs)
-    config = _config({**settings, "model": model})
+    config = _config(model, settings)
     name_options(_OPTION_OF)
     stopped = f"\nStopped. Kept in {output}; the same command goes on."
     with saying_when_stopped(lambda: stopped), open_display() as display:
@@ -146,17 +150,9 @@ async def _load(url: str, api_key: str | None, name: str, path: str) -> None:
         await client.load_adapter(name, path)
 
 
-def _config(given: Mapping[str, Any]) -> FinetuneConfig:
+def _config(model: str, given: Mapping[str, Any]) -> FinetuneConfig:
     """The settings that were given, laid over the defaults."""
     from leanebm.pipeline import FinetuneConfig, Override, structure_with
 
-    overrides = [
-        Override(_SETTINGS.get(name, name), list(value) if isinstance(value, tuple) else value, _option(name))
-        for name, value in given.items()
-        if value not in (None, ())
-    ]
-    return structure_with(overrides, {}, FinetuneConfig)
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    found = overrides({setting: given[setting.parameter] for setting in _SETTINGS})
+    return structure_with([Override("model", model, "--model"), *found], {}, FinetuneConfig)

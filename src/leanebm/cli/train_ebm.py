@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,14 @@ import click
 
 from leanebm._extras import extra_needed
 from leanebm.cli._choice import Choice
-from leanebm.cli._options import ENCODERS, RUN, shared_addresses
+from leanebm.cli._options import ENCODERS, RUN, Setting, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
-from leanebm.cli._sections import writable_before_any_work
+from leanebm.cli._sections import decorated, writable_before_any_work
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
 _FOLDERS: dict[str, Any] = {"multiple": True, "type": click.Path(exists=True, path_type=Path), "metavar": "FOLDER"}
-
-_SERVERS: dict[str, Any] = {"multiple": True, "callback": shared_addresses, "metavar": "URL"}
 
 _LOSSES = ("bradley_terry", "info_nce", "margin", "listwise")
 """As :class:`~leanebm.energy.training.RankingLoss` has them; to import it would take torch."""
@@ -28,14 +27,49 @@ _SPECTRAL_NORMS = ("random", "persistent", "krylov", "none")
 """As :class:`~leanebm.energy.SpectralNormMode` has them."""
 
 
-def _widths(text: str | None) -> list[int] | None:
+def _widths(text: str) -> list[int]:
     """The numbers in ``512,256,128``; ``none`` stands for no layer."""
-    if text is None or text == "none":
-        return None if text is None else []
     try:
-        return [int(part) for part in text.split(",")]
+        return [] if text == "none" else [int(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{text!r} is neither of the form 512,256,128 nor 'none'") from None
+        raise ValueError(f"{text!r} is neither of the form 512,256,128 nor 'none'") from None
+
+
+_SETTINGS = (
+    Setting("--server-url", "policy.url", str, "Whose encoder to use; without it, the embedded one. Repeatable.",
+            "URL", gather=shared_addresses),
+    Setting("--encode-url", "policy.encoder.url", str, "The encoder's server, if it is another one; repeatable.",
+            "URL", gather=shared_addresses),
+    Setting("--encoder", "policy.encoder.backend", Choice(ENCODERS), "How the encoder is asked."),
+    Setting("--embedding-cache", "policy.encoder.cache_file", click.Path(dir_okay=False),
+            "A file in which embeddings are kept for the next time.", "FILE"),
+    Setting("--api-key", "policy.api_key", str, "The key servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
+    Setting("--steps", "trainer.max_steps", click.IntRange(min=1),
+            "Training steps at most.  [default: 500 to 20000, by the number of decision points]", "N"),
+    Setting("--learning-rate", "trainer.learning_rate", float,
+            "The learning rate at its height.  [default: 0.0003]", "R"),
+    Setting("--loss", "trainer.objective.loss", Choice(_LOSSES),
+            "The loss by which the head learns to rank sibling states.  [default: bradley_terry]"),
+    Setting("--hidden", "hidden", str, "Widths of the hidden layers; 'none' for a linear probe.  "
+            "[default: by the embeddings' width]", "N,N,…", read=_widths),
+    Setting("--spectral-norm", "spectral_norm", Choice(_SPECTRAL_NORMS),
+            "How layers are normalised; 'none' for a plain perceptron.  [default: random]"),
+    Setting("--counts", "counts", bool, "Let the head see eight counts of a state (sizes, goals, hypotheses, symbols) "
+            "in place of its embedding: the baseline that a head on embeddings has to beat.", is_flag=True),
+    Setting("--dropout", "dropout", float, "Share of hidden units left out per step.  [default: 0.1]", "P"),
+    Setting("--seed", "trainer.seed", click.IntRange(min=0), "Seed of the head and its training.  [default: 0]", "N"),
+    Setting("--device", "trainer.device", str, "Where to compute, such as cpu or cuda.  [default: cpu]", "NAME"),
+    Setting("--threads", "threads", click.IntRange(min=1),
+            "Threads of torch.  [default: 1 for small heads, else as many as torch likes]", "N"),
+)  # fmt: skip
+
+_OPTION_OF = {
+    **{setting.path if "." in setting.path else f"head.{setting.path}": setting.option for setting in _SETTINGS},
+    "head.seed": "--seed",
+    "training_data": "what RUN and --negatives hold",
+    "validation_data": "what --val and --val-negatives hold",
+}
+"""What a person gave for a setting that a folder keeps."""
 
 
 @click.command(name="train-ebm")
@@ -46,36 +80,7 @@ def _widths(text: str | None) -> list[int] | None:
 @click.option("--val-negatives", **_FOLDERS, help="As --negatives, of held-out theorems; repeatable.")
 @click.option("--output-dir", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               callback=writable_before_any_work, help="Where the head goes; `search --ebm-path` takes it.")  # fmt: skip
-@click.option("--server-url", **_SERVERS, help="Whose encoder to use; without it, the embedded one. Repeatable.")
-@click.option("--encode-url", **_SERVERS, help="The encoder's server, if it is another one; repeatable.")
-@click.option("--encoder", type=Choice(ENCODERS), help="How the encoder is asked.")
-@click.option(
-    "--embedding-cache",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="A file in which embeddings are kept for the next time.",
-)
-@click.option("--api-key", metavar="KEY", envvar="LEANEBM_API_KEY", show_envvar=True, help="The key servers ask for.")
-@click.option("--steps", type=click.IntRange(min=1), metavar="N",
-              help="Training steps at most.  [default: 500 to 20000, by the number of decision points]")  # fmt: skip
-@click.option("--learning-rate", type=float, metavar="R", help="The learning rate at its height.  [default: 0.0003]")
-@click.option("--loss", type=Choice(_LOSSES),
-              help="The loss by which the head learns to rank sibling states.  [default: bradley_terry]")  # fmt: skip
-@click.option("--hidden", metavar="N,N,…", callback=lambda _, __, text: _widths(text),
-              help="Widths of the hidden layers; 'none' for a linear probe.  "
-              "[default: by the embeddings' width]")  # fmt: skip
-@click.option("--spectral-norm", type=Choice(_SPECTRAL_NORMS),
-              help="How layers are normalised; 'none' for a plain perceptron.  [default: random]")  # fmt: skip
-@click.option("--counts", is_flag=True, default=None,
-              help="Let the head see eight counts of a state (sizes, goals, hypotheses, symbols) in place of its "
-              "embedding: the baseline that a head on embeddings has to beat.")  # fmt: skip
-@click.option("--dropout", type=float, metavar="P", help="Share of hidden units left out per step.  [default: 0.1]")
-@click.option(
-    "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the head and its training.  [default: 0]"
-)
-@click.option("--device", metavar="NAME", help="Where to compute, such as cpu or cuda.  [default: cpu]")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N",
-              help="Threads of torch.  [default: 1 for small heads, else as many as torch likes]")  # fmt: skip
+@partial(decorated, options=[setting.decorate for setting in _SETTINGS])
 def train_ebm(
     *,
     runs: tuple[Path, ...],
@@ -113,43 +118,10 @@ def train_ebm(
     print_diagnosis(console, diagnosis, output_dir / "report.html")
 
 
-_SETTINGS = {
-    "hidden": "hidden",
-    "spectral_norm": "spectral_norm",
-    "counts": "counts",
-    "dropout": "dropout",
-    "threads": "threads",
-    "steps": "trainer.max_steps",
-    "learning_rate": "trainer.learning_rate",
-    "seed": "trainer.seed",
-    "device": "trainer.device",
-    "loss": "trainer.objective.loss",
-    "server_url": "policy.url",
-    "api_key": "policy.api_key",
-    "encode_url": "policy.encoder.url",
-    "encoder": "policy.encoder.backend",
-    "embedding_cache": "policy.encoder.cache_file",
-}
-"""Where each option's value stands among the settings."""
-
-_OPTION_OF = {
-    **{path if "." in path else f"head.{path}": f"--{name.replace('_', '-')}" for name, path in _SETTINGS.items()},
-    "head.seed": "--seed",
-    "training_data": "what RUN and --negatives hold",
-    "validation_data": "what --val and --val-negatives hold",
-}
-"""What a person gave for a setting that a folder keeps."""
-
-
 def _config(given: Mapping[str, Any]) -> EnergyTrainingConfig:
     """The settings that were given, laid over the defaults."""
-    from leanebm.pipeline import EMBEDDED_SERVER_URL, Override, structure_with
+    from leanebm.pipeline import EMBEDDED_SERVER_URL, structure_with
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 
-    overrides = [
-        Override(_SETTINGS[name], value, f"--{name.replace('_', '-')}")
-        for name, value in given.items()
-        if value is not None
-    ]
-    table = {"policy": {"url": EMBEDDED_SERVER_URL}}
-    return structure_with(overrides, table, EnergyTrainingConfig)
+    found = overrides({setting: given[setting.parameter] for setting in _SETTINGS})
+    return structure_with(found, {"policy": {"url": EMBEDDED_SERVER_URL}}, EnergyTrainingConfig)
