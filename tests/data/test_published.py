@@ -309,13 +309,13 @@ def test_what_stands_before_many_theorems_is_not_read_again_for_each_of_them(
         tmp_path, *definitions, *(f"theorem t{number} : d{number} = {number} := sorry" for number in range(60))
     )
     read: Counter[str] = Counter()
-    tokens = theorem_text._tokens
+    tokens = theorem_text.lean_tokens
 
-    def counted(text: str) -> Iterator[theorem_text._Token]:
+    def counted(text: str) -> Iterator[theorem_text.LeanToken]:
         read[text] += 1
         return tokens(text)
 
-    monkeypatch.setattr(theorem_text, "_tokens", counted)
+    monkeypatch.setattr(theorem_text, "lean_tokens", counted)
     assert len(read_theorems(path)) == 60
     # Without its comments, for its marks and for its names.
     assert 1 <= max(read[definition] for definition in definitions) <= 3

@@ -128,13 +128,12 @@ HEADER_LINE: Final = re.compile(
     r"|universe(?: +[a-z](?:_?\d+|[₀-₉]+|[α-ω])?)+"
     r"|set_option +[a-zA-Z][\w.]* +(?:true|false|\d+)"
 )
+"""A line of a header, which holds no more than that one command."""
 
 _FINDING: Final = r"-(?:simp|grind|ext|push_cast)"
 
 ERASURE_LINE: Final = re.compile(rf"attribute \[{_FINDING}(?:, {_FINDING})*\] [^\s()\[\]{{}}\"@,:;|`]+")
 """A command in front of a library theorem that keeps tactics from finding one name, as the certifier writes it."""
-
-"""A line of a header, which holds no more than that one command."""
 
 
 @attrs.frozen(slots=False)
@@ -215,8 +214,12 @@ class TheoremText:
 
 
 @attrs.frozen
-class _Token:
+class LeanToken:
+    """A piece of a text, as far as Lean's lexer is known here."""
+
     kind: str
+    """The name of its group in the pattern, such as ``word``, ``open`` or ``comment``."""
+
     text: str
     start: int
     end: int
@@ -252,7 +255,7 @@ def _command_starts(text: str) -> list[tuple[str, int, int]]:
     previous = ""
     brackets = 0  # of the attributes that are being read
     end = 0
-    for token in _tokens(text):
+    for token in lean_tokens(text):
         at = token.start
         gap, end = text[end:at], token.end  # only blanks stand between two tokens
         if token.kind in {"comment", "block"}:
@@ -277,19 +280,20 @@ def _command_starts(text: str) -> list[tuple[str, int, int]]:
     return starts
 
 
-def _is_keyword(text: str, token: _Token) -> bool:
+def _is_keyword(text: str, token: LeanToken) -> bool:
     if token.text == "deriving":
         return _DERIVING.match(text, token.start) is not None
     return token.kind == "hash" or token.text in _ANYWHERE or token.text in _AT_LINE_START
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def lean_tokens(text: str) -> Iterator[LeanToken]:
+    """The tokens of a text, comments included, without the blanks between them."""
     at = 0
     while (match := _TOKEN.search(text, at)) is not None:
         kind, at = str(match.lastgroup), match.end()
         if kind in {"doc", "block"}:
             at = _end_of_comment(text, at)
-        yield _Token(kind, match.group(), match.start(), at)
+        yield LeanToken(kind, match.group(), match.start(), at)
 
 
 def _end_of_comment(text: str, at: int) -> int:
@@ -302,8 +306,8 @@ def _end_of_comment(text: str, at: int) -> int:
     return len(text)
 
 
-def _code(text: str) -> Iterator[_Token]:
-    return (token for token in _tokens(text) if token.kind not in {"comment", "block", "doc"})
+def _code(text: str) -> Iterator[LeanToken]:
+    return (token for token in lean_tokens(text) if token.kind not in {"comment", "block", "doc"})
 
 
 def is_in_mutual_block(commands: Sequence[LeanCommand], place: int) -> bool:
@@ -370,7 +374,7 @@ def endings(name: str) -> tuple[str, ...]:
 def without_comments(text: str) -> str:
     """``text`` with a blank for each comment."""
     pieces, at = [], 0
-    for token in _tokens(text):
+    for token in lean_tokens(text):
         if token.kind in {"comment", "block", "doc"}:
             pieces += [text[at : token.start], " "]
             at = token.end
@@ -532,7 +536,7 @@ def _clauses(text: str) -> int | None:
     start: int | None = None
     depth = values = 0
     awaited = ""  # `fun` or `match`, until the arrow that is its own
-    previous = _Token("", "", 0, 0)
+    previous = LeanToken("", "", 0, 0)
     for token in _code(text):
         touches = token.start == previous.end
         if token.kind in {"open", "close"}:
@@ -569,7 +573,7 @@ def _tidied(statement: str) -> str:
     if "\n" not in code:
         return code
     lines = [line.rstrip() for line in code.split("\n")]
-    words = {token.text for token in _tokens(code)}
+    words = {token.text for token in lean_tokens(code)}
     has_layout = bool(words & (_LAYOUT | {"|"}))
     return "\n".join(line for line in lines if line) if has_layout else _spaced(code)
 
@@ -577,7 +581,7 @@ def _tidied(statement: str) -> str:
 def _spaced(code: str) -> str:
     """Single blanks between words, but for those in strings."""
     pieces, at = [], 0
-    for token in _tokens(code):
+    for token in lean_tokens(code):
         if token.kind in {"string", "char"}:
             pieces += [_BLANKS.sub(" ", code[at : token.start]), token.text]
             at = token.end

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 from leanebm._shown import around, hint, shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, objection_to_length
-from leanebm.core.theorem_text import HEADER_LINE, command_word
+from leanebm.core.theorem_text import HEADER_LINE, command_word, lean_tokens
 
 MAX_NAME_CHARACTERS: Final = 256
 
@@ -28,18 +28,7 @@ _LIBRARY_NAME: Final = re.compile(r"(?:[\w'!?]+|«[^«»/\\\s]+»)(?:\.(?:[\w'!?
 
 _PROOF: Final = re.compile(r":=\s*+(?:by)?\s*+(?:sorry)?$")
 
-# Enough of Lean's lexer to know which brackets are code. A prime belongs to the identifier before it
-# (`x'`), so identifiers are read before character literals.
-_TOKEN: Final = re.compile(
-    r"""(?P<comment>--|/-)
-      | (?P<skip>"(?:[^"\\]|\\.)*" | «[^»]*» | \w[\w'!?]* | '(?:[^'\\]|\\[^']+|\\')')
-      | (?P<unclosed>["«])
-      | (?P<open>[(\[{⟨])
-      | (?P<close>[)\]}⟩])""",
-    re.VERBOSE,
-)
-
-_CLOSER_OF: Final = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
+_CLOSER_OF: Final = {"(": ")", "[": "]", "@[": "]", "{": "}", "⟨": "⟩", "⦃": "⦄"}
 
 
 def theorem_problems(theorem: Theorem) -> Iterator[str]:
@@ -95,14 +84,14 @@ def _code_problems(statement: str) -> Iterator[str]:
 
 def _bracket_problem(statement: str) -> str | None:
     opened: list[tuple[str, int]] = []
-    for token in _TOKEN.finditer(statement):
-        text, column = token.group(), token.start() + 1
-        match token.lastgroup:
-            case "comment":
+    for token in lean_tokens(statement):
+        text, column = token.text, token.start + 1
+        match token.kind:
+            case "comment" | "block" | "doc":
                 return f"a comment starts at column {column}; put it on a line of its own"
-            case "unclosed":
+            case "other" if text in {'"', "«"}:
                 return f"the {text} at column {column} is never closed"
-            case "open":
+            case "open" | "attribute":
                 opened.append((text, column))
             case "close" if not opened or _CLOSER_OF[opened.pop()[0]] != text:
                 return f"the {text} at column {column} closes nothing"
