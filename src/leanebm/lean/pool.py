@@ -18,7 +18,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from copy import copy
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 import attrs
@@ -125,9 +125,7 @@ class LeanPool:
             self._life = life.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Kill and reap every worker; requests still open raise ``PoolClosed``."""
         await self._life.aclose()
 

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
-from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, final
 
 from leanebm._shown import around, named_repr, shown
@@ -289,9 +288,7 @@ class ProofHandleOwned(ProofHandle):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Close the proof."""
         await self.aclose()
 
@@ -329,9 +326,7 @@ class Opening(Generic[P, Q]):
         self._proof = await self._start()
         return self._proof
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Close the proof."""
         if self._proof is not None:
             await self._proof.aclose()

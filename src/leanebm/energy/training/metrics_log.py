@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Protocol, Self
 
 import attrs
@@ -68,9 +67,7 @@ class MetricsLog:
         """Nothing is opened that was not before."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         """Close the curves; the tables are as :meth:`save` left them."""
         self._curves.close()
 

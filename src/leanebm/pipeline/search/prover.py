@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from types import TracebackType
 from typing import Self, final
 
 import attrs
@@ -72,9 +71,7 @@ class Prover:
         self._background.started()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         """Close it."""
         self.close()
 
