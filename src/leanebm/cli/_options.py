@@ -12,10 +12,9 @@ import attrs
 import click
 
 from leanebm._lean_memory import EMBEDDED_WORKER_MIB, MAX_RSS_MIB_WITH_MORE
-from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import name_options, with_options
-from leanebm.cli._sections import SectionOption, decorated
+from leanebm.cli._sections import Choice, SectionOption, decorated
 from leanebm.cli._tape import Tape
 from leanebm.errors import ConfigError
 

@@ -1,13 +1,14 @@
-"""What we add to click: options in sections, the words for parts below them, and options that many commands have."""
+"""What we add to click: sections of options, the words for parts below them, choices, and options of many commands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 import click
 
+from leanebm._shown import hint
 from leanebm.cli._part_words import PART_WORDS
 
 _ELSEWHERE: Final = "Options"
@@ -40,6 +41,23 @@ class SectionedCommand(click.Command):
             if words.option in options and (rows := list(words.rows())):
                 with formatter.section(f"{words.plural}, for {words.option} (settings: leanebm parts {kind})"):
                     formatter.write_dl(rows)
+
+
+@final
+class Choice(click.Choice[str]):
+    """:class:`click.Choice`, which says also what was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word that was given.
+
+        Raises:
+            click.BadParameter: it is not one of them.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            close = hint(value, [str(choice) for choice in self.choices])
+            self.fail(f"{error.message.rstrip('.')}{close}", param, ctx)
 
 
 def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:

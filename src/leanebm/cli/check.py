@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import NOT_PROVED, run_to_end
+from leanebm.cli._sections import Choice
 from leanebm.errors import ConfigError
 
 _KINDS = ("scorer", "policy", "search", "energy-model", "backend", "encoder", "environment", "certifier")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import PROMPT_FORMAT_WORDS, RUN
-from leanebm.cli._sections import count_option, output_option
+from leanebm.cli._sections import Choice, count_option, output_option
 
 _TABLES = (
     "pairs",

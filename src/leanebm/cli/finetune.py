@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, Setting, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
-from leanebm.cli._sections import decorated, output_option
+from leanebm.cli._sections import Choice, decorated, output_option
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from leanebm._shown import reason, sentence
-from leanebm.cli._choice import Choice
 from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
-from leanebm.cli._sections import decorated
+from leanebm.cli._sections import Choice, decorated
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:

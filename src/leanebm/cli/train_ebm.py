@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._choice import Choice
 from leanebm.cli._options import ENCODERS, RUN, Setting, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
-from leanebm.cli._sections import decorated, writable_before_any_work
+from leanebm.cli._sections import Choice, decorated, writable_before_any_work
 
 if TYPE_CHECKING:
     from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
