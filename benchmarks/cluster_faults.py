@@ -31,6 +31,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -69,13 +70,8 @@ class Cluster:
                 time.sleep(0.01)
             self._collect()
             if self.running and self.findings.kills < kills:
-                victim = self.running.pop(self.rng.randrange(len(self.running)))
-                self._kill(victim)
-                self.running.append(self._start(output))
-        try:
-            end_of_descendants()
-        except TimeoutError as error:
-            self.findings.faults.append(f"after {output.name}: {error}")
+                self._strike(output)
+        self._look_for_orphans(output)
 
     def judge(self, output: Path, expected: dict[str, str]) -> None:
         """Merge what the workers wrote, and hold it against the undisturbed run."""
@@ -90,12 +86,23 @@ class Cluster:
                 self.findings.faults.append(f"{proof} is not the proof that counts")
         compare(self.job, output, expected, self.findings)
 
+    def _look_for_orphans(self, output: Path) -> None:
+        try:
+            end_of_descendants()
+        except TimeoutError as error:
+            self.findings.faults.append(f"after {output.name}: {error}")
+
+    def _strike(self, output: Path) -> None:
+        """Kill a worker, and start another in its place."""
+        self._kill(self.running.pop(self.rng.randrange(len(self.running))))
+        self.running.append(self._start(output))
+
     def _start(self, output: Path) -> subprocess.Popen[bytes]:
-        command = [word for word in self.job.command(output) if word != "--resume"]
         with self.log.open("ab") as lines:
-            return subprocess.Popen(
-                [*command, *ENGINES[self.engine]], stdout=lines, stderr=lines, start_new_session=True
-            )
+            return subprocess.Popen(self._command(output), stdout=lines, stderr=lines, start_new_session=True)
+
+    def _command(self, output: Path) -> Sequence[str]:
+        return [*(word for word in self.job.command(output) if word != "--resume"), *ENGINES[self.engine]]
 
     def _kill(self, victim: subprocess.Popen[bytes]) -> None:
         try:

@@ -19,6 +19,7 @@ from letters_job import LettersJob
 
 from leanebm.errors import ConfigError, MissingExtra
 from leanebm.pipeline import LogObserver, RayEngine, summarise_run
+from leanebm.pipeline.engines._ray_leases import MAX_LOSSES, WHY_GIVEN_UP
 from leanebm.pipeline.engines.ray_engine import _packed
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -148,3 +149,53 @@ def test_two_nodes_one_of_which_is_killed_find_what_one_process_finds_and_refuse
         assert len(found) == 6
     assert endings(tmp_path / "together") == endings(tmp_path / "alone")
     assert len(endings(tmp_path / "together")) == 24
+
+
+DEADLY = """
+import asyncio, os, signal, sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+import attrs
+from leanebm.core import Theorem
+from leanebm.pipeline import RayEngine, RunConfig, SearchRun, Workbench
+from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
+
+WORLD = ToyWorld.countdown(32)
+
+class Deadly:
+    @asynccontextmanager
+    async def open(self, theorem):
+        if theorem.name == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        async with WORLD.open(theorem) as session:
+            yield session
+
+@asynccontextmanager
+async def opening(config, _):
+    policy, certifier = ScriptedPolicy.over(WORLD), ToyCertifier(WORLD)
+    yield Workbench(
+        policy=policy, scorer=config.scorer, environment=Deadly(), certifier=certifier, lean_version="toy"
+    )
+
+names = ["deadly", "n3", "n5", "n7"]
+theorems = [Theorem(name=name, statement=str(number)) for number, name in enumerate(names, 3)]
+run = SearchRun(
+    RunConfig(concurrency=1), theorems, Path(sys.argv[1]), engine=RayEngine(address=sys.argv[2]), opening=opening
+)
+asyncio.run(run.run())
+"""
+
+
+@needs_ray
+def test_a_theorem_that_kills_every_actor_is_given_up_by_the_only_node_and_the_others_are_searched(
+    tmp_path: Path,
+) -> None:
+    with ray_cluster(1) as cluster:
+        command = [sys.executable, "-c", DEADLY, str(tmp_path / "out"), cluster.address]
+        driver = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert driver.returncode == 0, driver.stderr
+    assert driver.stderr.count("the node was lost: ActorDiedError") == MAX_LOSSES
+    found = {record.theorem.name: record for record in summarise_run(tmp_path / "out").records}
+    assert found.keys() == {"deadly", "n3", "n5", "n7"}
+    assert found["deadly"].error == WHY_GIVEN_UP
+    assert [name for name, record in found.items() if not record.is_final] == ["deadly"]

@@ -21,7 +21,7 @@ from leanebm._shown import counted, fitting_repr, one_line
 from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import ConfigError, LeanEbmError, LeanInstallError, TrajectoryError
 from leanebm.pipeline._concurrently import together
-from leanebm.pipeline.engines._ray_leases import WHY_GIVEN_UP, Leases
+from leanebm.pipeline.engines._ray_leases import MAX_LOSSES, WHY_GIVEN_UP, Leases
 from leanebm.pipeline.engines._ray_node import RayNode
 from leanebm.pipeline.engines.engine import Ended, Job
 from leanebm.pipeline.events import Observer, Stage, stage
@@ -43,7 +43,8 @@ _LOOK_S: Final = 1.0
 """How often the cluster is asked for its nodes, and an idle node looks for work, in seconds."""
 
 _MAX_FAILURES: Final = 3
-"""A node that fails so often without an item in between is left alone."""
+"""A node that fails so often without an item in between is left alone, if there is another one; the only one goes on
+until what its actors may have died of is given up."""
 
 _CLOSE_S: Final = 20.0
 
@@ -161,9 +162,11 @@ class _Drive(Generic[T]):
                 failures = failures + 1 if len(self.leases.ended) == before else 1
                 is_hopeless = isinstance(cause, ConfigError | LeanInstallError | TrajectoryError)
                 _log.warning("node %s: %s", worker, one_line(str(cause), 400))
-                if node not in await asyncio.to_thread(_nodes, self._ray):
+                nodes = await asyncio.to_thread(_nodes, self._ray)
+                if node not in nodes:
                     return  # it may come back under another id
-                if is_hopeless or failures >= _MAX_FAILURES:
+                others = nodes - self._gave_up.keys() - {node}
+                if is_hopeless or failures >= (_MAX_FAILURES if others else MAX_LOSSES):
                     self._gave_up[node] = cause
                     return
                 await asyncio.sleep(_LOOK_S)
