@@ -199,10 +199,10 @@ def test_theorems_are_filtered_sorted_and_paired() -> None:
       list([one], 'C'), list([one], '', 'name', ['proved']), list([one, two], '', 'name', ['only in one run']),
       paired([one, two]).map(groupOf), readHash(writeHash({ t: 'a&n=1 #', n: 3, k: null })),
       [shown('a\\u202eb\\u001b'), oneLine('a\\n b', 80), oneLine('x'.repeat(9), 5)],
-      [figure(null), figure(0.5), figure('-inf'), figure(12345)],
+      [figure(null), figure(0.5), figure('-inf'), figure(12345), figure(-0)],
     ]));}""")  # fmt: skip
     assert told[:7] == ["abc", "bac", "acb", "c", "c", "a", "ab"]
-    assert told[7] == ["only by the first", "by neither", "only in one run"]
+    assert told[7] == ["proved by the first", "proved by neither", "only in one run"]
     assert told[8] == {"t": "a&n=1 #", "n": "3"}
     assert told[9] == ["a\\u202eb\\u001b", "a b", "xxxx…"]
-    assert told[10] == ["–", "0.500", "-inf", "12,345"]
+    assert told[10] == ["–", "0.500", "-inf", "12,345", "0"]

@@ -92,8 +92,8 @@ class Page:
         )
 
     async def click(self, x: float, y: float, *, times: int = 1) -> None:
-        for kind in ["mousePressed", "mouseReleased"] * times:
-            await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=times)
+        for count, kind in itertools.product(range(1, times + 1), ("mousePressed", "mouseReleased")):
+            await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=count)
 
     async def click_on(self, selector: str) -> None:
         """Click in the middle of the first element that fits."""

@@ -13,8 +13,7 @@ class Pane {
     this.note = element('p', { className: 'quiet', hidden: true });
     this.slider = element('input', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'expansions', oninput: () => this.goTo(Number(this.slider.value)) });
     this.said = element('output', {});
-    // A click leaves the keyboard where it was, so that space still plays; all of them have keys of their own.
-    const button = (text, title, onclick) => element('button', { type: 'button', title, onclick, onmousedown: (event) => event.preventDefault() }, text);
+    const button = (text, title, onclick) => element('button', { type: 'button', title, onclick }, text);
     this.playing = button('play', 'play (space)', () => this.play());
     const step = (text, title, by) => button(text, title, () => this.goTo(this.step + by));
     const bar = element('div', { className: 'replay' }, step('◂', 'a step back (,)', -1), this.playing, step('▸', 'a step on (.)', 1), this.slider, this.said);
@@ -53,7 +52,7 @@ class Pane {
     this.canvas.view.step = at;
     this.slider.value = at;
     const { nodes, open, calls, time } = this.tree.figuresAt(at);
-    this.said.textContent = `expansion ${figure(at)} of ${figure(this.tree.steps)} · ${figure(nodes)} nodes · ${figure(open)} open · ${figure(calls)} calls · ${seconds(time)}`;
+    this.said.textContent = `expansion ${figure(at)} of ${figure(this.tree.steps)} · ${counted(nodes, 'node')} · ${figure(open)} open · ${counted(calls, 'call')} · ${seconds(time)}`;
     this.canvas.canvas.setAttribute('aria-label', `search tree: ${this.said.textContent}`);
     if (chooses) this.choose(at > 0 ? this.tree.expanded[at - 1] : 0);
     else this.canvas.draw();
@@ -99,10 +98,7 @@ class Pane {
 
   #clicked(node, folds) {
     if (node < 0) return;
-    if (folds && this.tree.children[node].length) {
-      if (!this.canvas.view.folded.delete(node)) this.canvas.view.folded.add(node);
-      this.canvas.arrange();
-    }
+    if (folds) this.canvas.fold(node);
     this.choose(node);
   }
 }
@@ -121,7 +117,11 @@ class App {
     this.active = this.panes[0];
     this.#tools();
     this.#keys();
-    window.addEventListener('hashchange', () => this.#fromHash());
+    window.addEventListener('hashchange', () => {
+      clearTimeout(this.writing);
+      this.writeNow = null;
+      this.#fromHash();
+    });
   }
 
   /** Take what is known of the runs; called again as a live run goes on. */
@@ -189,7 +189,7 @@ class App {
     $('proof').addEventListener('click', () => this.#toProof());
     $('find-node').addEventListener('input', () => this.#find());
     $('find-node').addEventListener('keydown', (event) => event.key === 'Enter' && this.#nextFound(event.shiftKey ? -1 : 1));
-    $('theme').addEventListener('click', () => this.theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'));
+    $('theme').addEventListener('click', () => this.theme(themeName() === 'dark' ? 'light' : 'dark'));
     $('help-open').addEventListener('click', () => $('help').showModal());
     const system = matchMedia('(prefers-color-scheme: dark)');
     this.theme(system.matches ? 'dark' : 'light');
@@ -220,19 +220,18 @@ class App {
 
   #legend() {
     const { canvas, tree } = this.active;
-    const entry = (status, colour, text = status) => element('span', {}, canvas.markOf(status, colour), text);
+    const entry = (status, colour, text, title = '') => element('span', { title }, canvas.legendMark(status, colour), text);
+    const colours = STATUS_COLOURS[themeName()];
     if ($('colour').value === 'status') {
-      const colours = STATUS_COLOURS[document.documentElement.dataset.theme];
       const met = new Set(this.panes.flatMap((pane) => pane.tree?.status ?? []));
-      $('legend').replaceChildren(...Object.keys(colours).filter((status) => met.has(status)).map((status) => entry(status, colours[status])));
+      $('legend').replaceChildren(...Object.keys(colours).filter((status) => met.has(status)).map((status) => entry(status, colours[status], status, STATUS_WORDS[status])));
       return;
     }
     if (!tree?.size) return;
     const [least, most] = canvas.range();
     const ends = least <= most ? [entry('expanded', shade(0), figure(least)), entry('expanded', shade(1), figure(most))] : [];
     const lacks = tree.parent.some((_, node) => typeof MEASURES[$('colour').value](tree, node) !== 'number');
-    const faint = getComputedStyle(document.documentElement).getPropertyValue('--faint').trim();
-    $('legend').replaceChildren(...ends, ...(lacks ? [entry('expanded', faint, 'not recorded')] : []));
+    $('legend').replaceChildren(...ends, ...(lacks ? [entry('open', colours.open, 'not recorded')] : []));
   }
 
   #find() {
@@ -241,7 +240,7 @@ class App {
       pane.canvas.draw();
     }
     const count = this.active.canvas.view.found.size;
-    $('found').textContent = $('find-node').value ? `${figure(count)} ${count === 1 ? 'node' : 'nodes'}; Enter goes on` : '';
+    $('found').textContent = $('find-node').value.trim() ? `${counted(count, 'node')}${count ? '; Enter goes on' : ''}` : '';
   }
 
   #nextFound(by) {
@@ -302,12 +301,14 @@ class App {
     document.addEventListener('keydown', (event) => {
       const { target } = event;
       if (event.key === 'Escape' && target instanceof HTMLElement) target.blur();
-      const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLButtonElement;
-      const isText = typing && (target.type === 'search' || target instanceof HTMLSelectElement || event.key === ' ' || (target.type === 'range' && event.key.startsWith('Arrow')));
-      if (event.ctrlKey || event.metaKey || event.altKey || isText || $('help').open || !keys[event.key]) return;
+      const isTheirs = target.type === 'range' ? event.key.startsWith('Arrow')
+        : target.type === 'search' || target instanceof HTMLSelectElement || (event.key === ' ' && (target instanceof HTMLInputElement || target instanceof HTMLButtonElement));
+      if (event.ctrlKey || event.metaKey || event.altKey || isTheirs || $('help').open || !keys[event.key]) return;
       event.preventDefault();
       keys[event.key][1]();
     });
+    // A click on a button leaves the keyboard where it was, so that space still plays.
+    document.addEventListener('mousedown', (event) => event.target.closest('button, .check') && event.preventDefault());
   }
 
   async #fromHash() {
@@ -349,8 +350,18 @@ class App {
     });
     this.#legend();
     if (location.protocol === 'about:') return; // a notebook's frame has no address of its own
-    history[this.pushes ? 'pushState' : 'replaceState'](null, '', this.hash);
-    this.pushes = false;
+    const { hash } = this;
+    clearTimeout(this.writing);
+    if (this.pushes) {
+      this.writeNow?.();
+      history.pushState(null, '', hash);
+      this.pushes = false;
+      this.writeNow = null;
+      return;
+    }
+    // Browsers refuse addresses that change with each step of a replay.
+    this.writeNow = () => history.replaceState(null, '', hash);
+    this.writing = setTimeout(this.writeNow, ADDRESS_MS);
   }
 }
 
@@ -380,6 +391,9 @@ const SERVED = {
 };
 
 const POLL_MS = 1500;
+
+/** For how long nothing else must be chosen until the address says what is shown. */
+const ADDRESS_MS = 200;
 
 /** The page, for whoever looks at it from the browser's console. */
 let app = null;

@@ -2,11 +2,15 @@
 /** Draws one tree on a canvas, and says what is pointed at. */
 
 const STATUS_COLOURS = {
-  light: { open: '#8a8f99', partial: '#7d6bb0', expanded: '#2f5fb3', dead: '#b3382c', unexpandable: '#a2720b', pruned: '#a9a49a', finished: '#a2720b', proved: '#2f7d4f', rejected: '#c05a16' },
-  dark: { open: '#7b818c', partial: '#a795dc', expanded: '#86aef0', dead: '#ec7f72', unexpandable: '#dcae4e', pruned: '#5d6068', finished: '#dcae4e', proved: '#6cc28f', rejected: '#f0a060' },
+  light: { open: '#8a8f99', partial: '#7d6bb0', expanded: '#2f5fb3', dead: '#b3382c', unexpandable: '#a2720b', pruned: '#8f897c', finished: '#a2720b', proved: '#2f7d4f', rejected: '#c05a16' },
+  dark: { open: '#7b818c', partial: '#a795dc', expanded: '#86aef0', dead: '#ec7f72', unexpandable: '#dcae4e', pruned: '#7a7568', finished: '#dcae4e', proved: '#6cc28f', rejected: '#f0a060' },
 };
 
-const SCALE = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis, which colour-blind people can read
+/** From the least value to the largest: the part of plasma, which colour-blind people can read, that stands out from the paper. */
+const SCALE = {
+  light: [[13, 8, 135], [92, 1, 166], [156, 23, 158], [203, 70, 121], [225, 100, 98]],
+  dark: [[177, 42, 144], [211, 81, 113], [237, 121, 83], [251, 179, 50], [240, 249, 33]],
+};
 
 /** What colours may stand for: each gives a number, or null where nothing was recorded. */
 const MEASURES = {
@@ -18,9 +22,14 @@ const MEASURES = {
   'seconds of the tactic': (tree, node) => tree.tactic_s[node],
 };
 
+const FONT = '12px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace';
+
+const themeName = () => document.documentElement.dataset.theme;
+
 function shade(share) {
-  const at = Math.min(Math.max(share, 0), 1) * (SCALE.length - 1);
-  const [from, to] = [SCALE[Math.floor(at)], SCALE[Math.ceil(at)]];
+  const scale = SCALE[themeName()];
+  const at = Math.min(Math.max(share, 0), 1) * (scale.length - 1);
+  const [from, to] = [scale[Math.floor(at)], scale[Math.ceil(at)]];
   return `rgb(${from.map((value, index) => Math.round(value + (to[index] - value) * (at - Math.floor(at)))).join(' ')})`;
 }
 
@@ -56,6 +65,15 @@ class TreeCanvas {
   arrange() {
     if (this.tree) this.layout = laidOut(this.tree, this.view);
     this.draw();
+  }
+
+  /** Fold what is below a node, or unfold it; the node itself stays where it is seen. */
+  fold(node) {
+    if (!this.tree.children[node].length) return;
+    const [, before] = this.placeOf(node);
+    if (!this.view.folded.delete(node)) this.view.folded.add(node);
+    this.arrange();
+    this.#pan(0, before - this.placeOf(node)[1]);
   }
 
   fit() {
@@ -163,13 +181,18 @@ class TreeCanvas {
     this.#stroke(pairs, this.colours.fair, 1, [5, 4]);
   }
 
+  /** Whether colours stand for a measure, and it was recorded for the node. */
+  #isMeasured(node) {
+    return typeof MEASURES[this.view.colour]?.(this.tree, node) === 'number';
+  }
+
   /** The colour of a node. */
   colourOf(node) {
     const { tree, view } = this;
-    const measure = MEASURES[view.colour];
-    if (!measure) return STATUS_COLOURS[document.documentElement.dataset.theme][tree.statusAt(node, view.step)] ?? this.colours.muted;
+    const [measure, colours] = [MEASURES[view.colour], STATUS_COLOURS[themeName()]];
+    if (!measure) return colours[tree.statusAt(node, view.step)] ?? this.colours.muted;
+    if (!this.#isMeasured(node)) return colours.open;
     const [value, [least, most]] = [measure(tree, node), this.range()];
-    if (typeof value !== 'number') return this.colours.faint;
     return shade(most > least ? (value - least) / (most - least) : 0.5);
   }
 
@@ -196,15 +219,26 @@ class TreeCanvas {
       if (!this.#isNear(layout.row[node])) continue;
       const [x, y] = this.placeOf(node);
       context.fillStyle = context.strokeStyle = this.colourOf(node);
-      this.#shape(x, y, radius, tree.statusAt(node, view.step));
-      if (view.folded.has(node)) context.fillText(`+${tree.children[node].length}`, x - 5, y + 14);
+      this.#shape(x, y, radius, this.#markOf(node));
+      if (view.folded.has(node)) {
+        context.font = FONT;
+        context.textBaseline = 'middle';
+        context.fillText(`+${tree.children[node].length}`, x - 8, y + radius + 14);
+      }
       const ring = node === view.node ? colours.accent : view.found.has(node) ? colours.fair : node === current && view.step < tree.steps ? colours.ink : null;
       if (ring) this.#ring(x, y, radius + 4, ring, node === view.node ? 2.5 : 2);
     }
   }
 
+  /** What a node's shape stands for: its status, or where colours stand for something else, whether there is a value. */
+  #markOf(node) {
+    const status = this.tree.statusAt(node, this.view.step);
+    if (this.view.colour === 'status' || status === 'dead' || TERMINAL.has(status)) return status;
+    return this.#isMeasured(node) ? 'expanded' : 'open';
+  }
+
   /** The mark of a status as #shape draws it; for the legend. */
-  markOf(status, colour) {
+  legendMark(status, colour) {
     const ratio = window.devicePixelRatio || 1;
     const mark = element('canvas', { width: 12 * ratio, height: 12 * ratio });
     const context = mark.getContext('2d');
@@ -215,22 +249,28 @@ class TreeCanvas {
   }
 
   #shape(x, y, radius, status, context = this.#context) {
-    const isSmall = radius <= 2.5;
-    if (isSmall || TERMINAL.has(status)) {
-      const size = TERMINAL.has(status) ? radius * 1.5 : radius; // what is this small cannot be told from a disc
-      context.fillRect(x - size, y - size, 2 * size, 2 * size);
-      return;
-    }
-    context.lineWidth = status === 'dead' ? 2 : 1.3;
+    const isSmall = radius <= 2.5; // cannot be told from a disc
+    const size = TERMINAL.has(status) ? radius * 1.5 : radius;
+    context.lineWidth = status === 'dead' || TERMINAL.has(status) ? 2 : 1.3;
     context.beginPath();
-    if (status === 'dead') {
+    if (isSmall || status === 'proved') context.fillRect(x - size, y - size, 2 * size, 2 * size);
+    else if (TERMINAL.has(status)) context.strokeRect(x - size + 1, y - size + 1, 2 * size - 2, 2 * size - 2);
+    else if (status === 'dead') {
       for (const slope of [1, -1]) {
         context.moveTo(x - radius * 0.8, y - slope * radius * 0.8);
         context.lineTo(x + radius * 0.8, y + slope * radius * 0.8);
       }
-    } else context.arc(x, y, radius, 0, 2 * Math.PI);
-    if (status === 'dead' || (NEVER_EXPANDED.has(status) && this.view.colour === 'status')) context.stroke();
-    else context.fill();
+      context.stroke();
+    } else if (status === 'expanded') {
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+      context.fill();
+    } else {
+      context.arc(x, y, radius, Math.PI / 2, 1.5 * Math.PI);
+      if (status === 'partial') context.fill();
+      context.arc(x, y, radius, 1.5 * Math.PI, 2.5 * Math.PI);
+      if (status === 'pruned') context.lineTo(x, y - radius);
+      context.stroke();
+    }
   }
 
   #ring(x, y, radius, colour, width) {
@@ -251,19 +291,20 @@ class TreeCanvas {
     const taken = new Set();
     context.textBaseline = 'middle';
     context.lineJoin = 'round';
-    const cell = (node) => Math.round(camera.y(layout.row[node]) / 7);
-    const stands = new Set(candidates.map((node) => `${tree.depth[node]}:${cell(node)}`));
+    // Beside the edges that begin at the node.
+    const height = (node) => camera.y(layout.row[node]) - (tree.children[node].length && tree.stepOf(node) <= view.step ? 8 : 0);
+    const spot = (depth, y, shift = 0) => `${depth}:${Math.round(y / 6) + shift}`;
+    const spotsNear = (depth, y) => [-2, -1, 0, 1, 2].map((shift) => spot(depth, y, shift)); // what a line of text there would touch
+    const stands = new Set(candidates.flatMap((node) => [spot(tree.depth[node], camera.y(layout.row[node])), spot(tree.depth[node], height(node))]));
     const ordered = camera.row >= 14 ? candidates : candidates.map((node) => [rank(node), node]).sort(([one], [other]) => one - other).map(([, node]) => node);
     for (const node of ordered) {
-      const depth = tree.depth[node];
-      const spots = [-1, 0, 1].map((shift) => `${depth}:${cell(node) + shift}`);
-      if (camera.row < 14 && spots.some((spot) => taken.has(spot))) continue;
-      spots.forEach((spot) => taken.add(spot));
-      const [x, middle] = this.placeOf(node);
-      const y = tree.children[node].length && tree.stepOf(node) <= view.step ? middle - 8 : middle; // beside the edges that begin here
-      const isFree = !tree.children[node].length && ![-1, 0, 1].some((shift) => stands.has(`${depth + 1}:${cell(node) + shift}`));
-      const room = Math.max(camera.column - 20, 22) + (isFree ? 100 : 0);
-      context.font = `${tree.on_proof_path[node] ? '600 ' : ''}12px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace`;
+      const [depth, x, y] = [tree.depth[node], camera.x(tree.depth[node]), height(node)];
+      if (camera.row < 14 && spotsNear(depth, y).some((each) => taken.has(each))) continue;
+      taken.add(spot(depth, y));
+      const isFree = rank(node) === 0 || !spotsNear(depth + 1, y).some((each) => stands.has(each));
+      const room = Math.min(Math.max(camera.column - 20, 22) + (isFree ? 100 : 0), this.width - x - 12);
+      if (room < 22) continue;
+      context.font = `${tree.on_proof_path[node] ? '600 ' : ''}${FONT}`;
       const text = oneLine(tree.tactic[node] ?? tree.state_text[node].slice(0, 400).split('⊢').at(-1), Math.floor(room / 7.3));
       this.#text(text, x + 9, y, tree.on_proof_path[node] ? colours.good : colours.ink);
       if (camera.row >= 30) {

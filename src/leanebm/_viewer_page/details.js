@@ -43,20 +43,27 @@ function showDetails(holder, { tree, node, step, go, other }) {
     return;
   }
   const solved = tree.num_goals[node] === 0;
+  const hadKeyboard = holder.contains(document.activeElement);
   holder.replaceChildren(...[
-    element('h2', {}, `node #${node} `, tree.parent[node] >= 0 ? nodeButton(tree.parent[node], go, 'parent') : null),
+    element('h2', { tabIndex: -1 }, `node #${node} `, tree.parent[node] >= 0 ? nodeButton(tree.parent[node], go, 'parent') : null),
     element('p', {}, tree.statusAt(node, step) === tree.status[node] ? (STATUS_WORDS[tree.status[node]] ?? tree.status[node]) : 'not expanded yet at this step'),
     tree.on_proof_path[node] ? element('p', { className: 'good' }, `on the certified proof, ${tree.remaining_depth[node]} tactics from its end`) : null,
-    element('h3', {}, solved ? 'state' : `state: ${tree.num_goals[node]} ${tree.num_goals[node] === 1 ? 'goal' : 'goals'}`),
+    element('h3', {}, solved ? 'state' : `state: ${counted(tree.num_goals[node], 'goal')}`),
     element('pre', {}, solved ? 'no goals' : tree.state_text[node]),
     facts(nodeFacts(tree, node)),
     ...otherRun(other),
-    element('h3', {}, 'the way here'),
-    element('ol', {}, ...tree.path(node).slice(1).map((at) => element('li', {}, nodeButton(at, go), ' ', element('code', {}, oneLine(tree.tactic[at] ?? '', 300))))),
+    ...wayTo(tree, node, go),
     element('h3', {}, triedHeading(tree, node)),
     ...tree.attempts[node].map((attempt) => attemptRow(attempt, go)),
   ].filter(Boolean));
   holder.scrollTop = 0;
+  if (hadKeyboard) holder.querySelector('h2').focus();
+}
+
+function wayTo(tree, node, go) {
+  if (!node) return [];
+  const steps = tree.path(node).slice(1).map((at) => element('li', {}, nodeButton(at, go), ' ', element('code', {}, oneLine(tree.tactic[at] ?? '', 300))));
+  return [element('h3', {}, 'the way here'), element('ol', {}, ...steps)];
 }
 
 function nodeFacts(tree, node) {
@@ -65,8 +72,8 @@ function nodeFacts(tree, node) {
   const found = tree.foundFrom[node];
   return [
     ['tactic', tree.tactic[node] === null ? null : element('code', {}, tree.tactic[node])],
-    ['log p', figure(tree.log_prob[node])],
-    ['log p of the path', figure(tree.path_log_prob[node])],
+    ['log p', node ? figure(tree.log_prob[node]) : null],
+    ['log p of the path', node ? figure(tree.path_log_prob[node]) : null],
     ['priority', tree.priority[node] === null ? 'none recorded' : figure(tree.priority[node])],
     ['energy', tree.energy[node] === null ? 'none recorded' : figure(tree.energy[node])],
     ['expanded', when],
@@ -123,9 +130,9 @@ function showTitle(holder, entry) {
 function endingOf(record) {
   if (!record) return [element('span', { className: 'quiet' }, 'not searched in this run')];
   const tone = record.outcome === 'proved' ? 'good' : record.outcome === 'infrastructure' || record.outcome === 'rejected' ? 'bad' : 'fair';
-  const calls = (name, value) => (value === null ? '' : ` · ${figure(value)} ${name}`);
-  const cost = `${figure(record.nodes)} nodes · ${figure(record.expansions)} expansions · ${figure(record.tactic_calls)} tactic calls`
-    + `${calls('policy calls', record.policy_calls)}${calls('energy calls', record.energy_calls)}`
+  const calls = (noun, value) => (value === null ? '' : ` · ${counted(value, noun)}`);
+  const cost = `${counted(record.nodes, 'node')} · ${counted(record.expansions, 'expansion')} · ${counted(record.tactic_calls, 'tactic call')}`
+    + `${calls('policy call', record.policy_calls)}${calls('energy call', record.energy_calls)}`
     + ` · ${seconds(record.wall_s)} (policy ${seconds(record.policy_s)}, Lean ${seconds(record.lean_s)}, scores ${seconds(record.score_s)}, certifying ${seconds(record.certify_s)})`;
   const proof = record.proof ? ` · proof: ${record.proof.join('; ')}` : '';
   const broken = record.error ? ` · ${record.error}` : '';

@@ -11,13 +11,14 @@ class TheoremList {
     this.shown = [];
     this.left = new Set();
     this.name = null;
+    this.groups = '';
     options($('sort'), Object.keys(SORTS), 'order of search');
     $('find-theorem').addEventListener('input', () => this.filter());
     $('sort').addEventListener('change', () => this.filter());
     $('rows').addEventListener('scroll', () => this.#draw());
     new ResizeObserver(() => this.#draw()).observe($('rows'));
     $('rows').addEventListener('keydown', (event) => {
-      const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
+      const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
       if (by) {
         event.preventDefault();
         event.stopPropagation();
@@ -58,23 +59,30 @@ class TheoremList {
 
   filter() {
     this.shown = chosen(this.entries, { text: $('find-theorem').value, groups: this.left, sort: $('sort').value });
-    $('list-count').textContent = `${figure(this.shown.length)} of ${figure(this.entries.length)} theorems`;
+    const count = `${figure(this.shown.length)} of ${counted(this.entries.length, 'theorem')}`;
+    $('list-count').textContent = this.shown.length || !this.entries.length ? count : `${count}: none fits the words and endings above`;
     this.#draw();
   }
 
   #groups() {
     const counts = new Map();
     for (const entry of this.entries) counts.set(groupOf(entry), (counts.get(groupOf(entry)) ?? 0) + 1);
+    const groups = [...counts.keys()].sort();
     const toggled = (group) => () => {
       if (!this.left.delete(group)) this.left.add(group);
       this.#groups();
       this.filter();
     };
-    $('outcomes').replaceChildren(...[...counts].sort().map(([group, count]) => element(
-      'button',
-      { type: 'button', 'aria-pressed': String(!this.left.has(group)), onclick: toggled(group) },
-      `${group.replace('_', ' ')} ${count}`,
-    )));
+    if (groups.join() !== this.groups) {
+      const title = 'click to leave these out, or to have them back';
+      $('outcomes').replaceChildren(...groups.map((group) => element('button', { type: 'button', title, onclick: toggled(group) })));
+      this.groups = groups.join();
+    }
+    groups.forEach((group, at) => { // The buttons themselves stay, and so does the keyboard.
+      const button = $('outcomes').children[at];
+      button.textContent = `${group.replace('_', ' ')} ${figure(counts.get(group))}`;
+      button.setAttribute('aria-pressed', String(!this.left.has(group)));
+    });
   }
 
   #draw() {
@@ -83,6 +91,7 @@ class TheoremList {
     const first = Math.max(Math.floor(rows.scrollTop / ROW_PX) - 3, 0);
     const last = Math.min(first + Math.ceil(rows.clientHeight / ROW_PX) + 6, this.shown.length);
     $('rows-all').replaceChildren(...this.shown.slice(first, last).map((entry, index) => this.#row(entry, first + index)));
+    rows.setAttribute('aria-activedescendant', `row-${this.shown.findIndex((entry) => entry.name === this.name)}`);
   }
 
   #row(entry, index) {
@@ -91,7 +100,7 @@ class TheoremList {
     const time = entry.records.length === 1 ? ` · ${seconds(record.wall_s)}` : '';
     const row = element(
       'div',
-      { className: 'theorem', role: 'option', 'aria-selected': String(entry.name === this.name), title: oneLine(`${entry.name}: ${record.statement}`, 400), onclick: () => this.told(entry) },
+      { id: `row-${index}`, className: 'theorem', role: 'option', 'aria-selected': String(entry.name === this.name), title: oneLine(`${entry.name}: ${record.statement}`, 400), onclick: () => this.told(entry) },
       element('div', { className: 'name' }, ...entry.records.map(outcomeMark), oneLine(entry.name, 200)),
       element('small', {}, `${each('nodes')} nodes · ${each('expansions')} exp${time}`),
     );

@@ -26,10 +26,15 @@ function oneLine(text, limit) {
 function figure(value) {
   if (value === null || value === undefined) return '–';
   if (typeof value !== 'number') return String(value);
-  if (Number.isInteger(value)) return value.toLocaleString('en');
+  if (Number.isInteger(value)) return (value + 0).toLocaleString('en'); // -0 is 0
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString('en');
   return size < 0.001 ? value.toExponential(1) : value.toPrecision(3);
+}
+
+/** `3 nodes`, `1 node`. */
+function counted(count, noun) {
+  return `${figure(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Seconds, of which thousandths matter. */
@@ -215,7 +220,7 @@ function groupOf(entry) {
   if (entry.records.some((record) => !record)) return 'only in one run';
   if (entry.records.some((record) => UNDER_WAY.has(record.outcome))) return 'searching';
   const [first, second] = entry.records.map((record) => record.outcome === 'proved');
-  return first ? (second ? 'proved by both' : 'only by the first') : second ? 'only by the second' : 'by neither';
+  return first ? (second ? 'proved by both' : 'proved by the first') : second ? 'proved by the second' : 'proved by neither';
 }
 
 const SORTS = {
