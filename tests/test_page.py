@@ -14,7 +14,7 @@ def test_text_becomes_neither_markup_nor_a_command_to_a_terminal() -> None:
         "leanebm.pipeline.iteration", "page.html.j2",
         arms=[], charts=[], headings=("<b>\x1b[2J",), table=[], notes=[], ticks=[], width=1, height=1,
     )  # fmt: skip
-    assert "<th>&lt;b&gt;\\u001b[2J</th>" in page
+    assert '<th scope="col">&lt;b&gt;\\u001b[2J</th>' in page
 
 
 def test_a_value_that_is_not_there_is_an_error() -> None:

@@ -10,7 +10,7 @@ def filled_page(package: str, template: str, **values: object) -> str:
     """The HTML that a package's template makes of ``values``; nothing in it steers a terminal.
 
     Args:
-        package: whose folder ``templates`` holds it.
+        package: whose folder ``templates`` holds it; it may use those in ``_page_templates``, too.
         template: its file name.
         values: what it asks for; each name in it must be there.
 
@@ -20,7 +20,7 @@ def filled_page(package: str, template: str, **values: object) -> str:
     with extra_needed("energy", "a page with curves"):
         import jinja2
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("leanebm", "_page_templates")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -36,7 +36,8 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
         cost=first.cost.noun,
         width=_WIDTH,
         height=_HEIGHT,
-        curves=[(str(name), _polyline(points, first.theorems)) for name, points in curves],
+        names=[str(name) for name, _ in curves],
+        curves=[(number, _points(points, first.theorems)) for number, (_, points) in enumerate(curves)],
         ticks=[(f"{row.budget:g}", _x(row.budget, first.budgets[-1].budget)) for row in first.budgets],
     )
     path = Path(path)
@@ -44,9 +45,9 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
     return path
 
 
-def _polyline(points: Sequence[tuple[float, int]], theorems: int) -> str:
+def _points(points: Sequence[tuple[float, int]], theorems: int) -> list[str]:
     largest = points[-1][0]
-    return " ".join(f"{_x(budget, largest):.1f},{_HEIGHT * (1 - proved / theorems):.1f}" for budget, proved in points)
+    return [f"{_x(budget, largest):.1f},{_HEIGHT * (1 - proved / theorems):.1f}" for budget, proved in points]
 
 
 def _x(budget: float, largest: float) -> float:

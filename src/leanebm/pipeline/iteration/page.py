@@ -81,7 +81,7 @@ def write_iteration_page(path: str | os.PathLike[str], summary: IterationSummary
     return path
 
 
-def _charts(summary: IterationSummary, last: int) -> Iterator[tuple[str, int, list[tuple[str, list[str]]]]]:
+def _charts(summary: IterationSummary, last: int) -> Iterator[tuple[str, int, list[tuple[int, list[str]]]]]:
     judged = f"{summary.judged_on} theorems proved"
     figures = (
         ("Training theorems proved so far", "proved", "of"),
@@ -93,10 +93,10 @@ def _charts(summary: IterationSummary, last: int) -> Iterator[tuple[str, int, li
         yield title, total, list(_curves(summary.rows, figure, total, last))
 
 
-def _curves(rows: Sequence[IterationRow], figure: str, total: int, last: int) -> Iterator[tuple[str, list[str]]]:
-    for arm in dict.fromkeys(row.arm for row in rows):
+def _curves(rows: Sequence[IterationRow], figure: str, total: int, last: int) -> Iterator[tuple[int, list[str]]]:
+    for number, arm in enumerate(dict.fromkeys(row.arm for row in rows)):
         points = [(row.round, getattr(row, figure) / max(total, 1)) for row in rows if row.arm == arm]
-        yield arm, [f"{_x(number, last):.1f},{_HEIGHT * (1 - share):.1f}" for number, share in points]
+        yield number, [f"{_x(at, last):.1f},{_HEIGHT * (1 - share):.1f}" for at, share in points]
 
 
 def _x(number: int, last: int) -> float:
