@@ -419,9 +419,10 @@ async function follow(app) {
       if (now !== before) await app.take(runs);
       before = now;
       $('live').textContent = 'following the run';
-      $('live').className = '';
+      $('live').className = 'good';
     } catch (error) {
-      $('live').textContent = `not following: ${oneLine(error.message, 200)}`;
+      const why = error instanceof TypeError ? 'what serves this page has ended or does not answer' : error.message;
+      $('live').textContent = `not following: ${oneLine(why, 200)}`;
       $('live').className = 'bad';
     }
     await new Promise((wake) => setTimeout(wake, POLL_MS));

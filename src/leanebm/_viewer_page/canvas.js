@@ -287,7 +287,8 @@ class TreeCanvas {
     const context = this.#context;
     const rank = (node) => (node === view.node ? 0 : tree.on_proof_path[node] ? 1 : view.found.has(node) ? 2 : tree.step[node] > 0 ? 3 : 4);
     const candidates = known.filter((node) => this.#isNear(layout.row[node]) && camera.x(tree.depth[node]) < this.width && camera.x(tree.depth[node]) > -FULL_COLUMN);
-    if (camera.column < 45) candidates.splice(0, Infinity, ...candidates.filter((node) => rank(node) === 0));
+    const isAlone = camera.column < 45;
+    if (isAlone) candidates.splice(0, Infinity, ...candidates.filter((node) => rank(node) === 0));
     const taken = new Set();
     context.textBaseline = 'middle';
     context.lineJoin = 'round';
@@ -301,7 +302,7 @@ class TreeCanvas {
       const [depth, x, y] = [tree.depth[node], camera.x(tree.depth[node]), height(node)];
       if (camera.row < 14 && spotsNear(depth, y).some((each) => taken.has(each))) continue;
       taken.add(spot(depth, y));
-      const isFree = rank(node) === 0 || !spotsNear(depth + 1, y).some((each) => stands.has(each));
+      const isFree = isAlone || !spotsNear(depth + 1, y).some((each) => stands.has(each));
       const room = Math.min(Math.max(camera.column - 20, 22) + (isFree ? 100 : 0), this.width - x - 12);
       if (room < 22) continue;
       context.font = `${tree.on_proof_path[node] ? '600 ' : ''}${FONT}`;

@@ -330,6 +330,10 @@ async def test_a_page_that_is_served_follows_the_run(searched: MakeSearched, tmp
         await page.press("]")
         await page.until("document.querySelector('#title h2').innerText === 'n31'")
         assert all(url.startswith((server.url, "data:")) for url in page.asked)
+        assert await text(page, "#live") == "following the run"
+        await page.value("fetch = async () => { throw new TypeError('Failed to fetch'); }, 0")
+        await page.until("live.innerText.includes('has ended or does not answer')")
+        assert await page.value("live.className") == "bad"
 
 
 @in_browser
