@@ -1,6 +1,17 @@
 """``python -m leanebm`` is the ``leanebm`` command."""
 
-from leanebm.cli import main
+import sys
+
+
+def run() -> None:
+    """Load the command and run it; Ctrl-C ends it without a traceback while it is still loading, too."""
+    try:
+        from leanebm.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)  # leanebm.cli's INTERRUPTED, which may not be loaded yet
+
 
 if __name__ == "__main__":
-    main()
+    run()
