@@ -60,7 +60,21 @@ def test_the_table_fits_into_80_columns() -> None:
     assert text.count("-40.0 (-60.0, -20.0)") == 3
     assert "…" not in text
     assert "0.00014" in text
-    assert text.splitlines()[3].split()[:6] == ["calls", *["baseline", "experiment"] * 2, "p"]
+    assert text.splitlines()[2].split()[:6] == ["calls", *["baseline", "experiment"] * 2, "p"]
+
+
+def test_a_long_name_of_an_arm_is_broken_and_not_cut_off() -> None:
+    nothing = Interval(value=0.0, low=0.0, high=0.0)
+    comparison = RunComparison(
+        baseline=Path("arms/plain"), experiment=Path("arms/length_normalised"), differences=(), cost=Cost.EXPANSIONS,
+        theorems=1, left_out=(), budgets=(), area=nothing, only_baseline=(), only_experiment=(), depths=(),
+    )  # fmt: skip
+    console = Console(file=io.StringIO(), width=80)
+    print_comparison(console, comparison, arms=True)
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert lines[:3] == [["length_normalised", "beside", "plain"], ["only"], ["length_nor", "only", "length_nor"]]
+    assert lines[3] == ["expansions", "plain", "malised", "plain", "malised", "p", "gain", "in", "points"]
 
 
 def test_json_lists_each_experiment(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:

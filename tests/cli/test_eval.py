@@ -34,7 +34,10 @@ def evaluate(leanebm_command: Leanebm, *options: str) -> Result:
 def test_a_person_sees_comparisons_headroom_and_where_the_runs_are(leanebm_command: Leanebm) -> None:
     result = evaluate(leanebm_command, "--arm", PLAIN, "--arm", BROAD)
     assert result.exit_code == 0
-    assert "out/arms/broad beside out/arms/plain" in result.stdout
+    assert result.stdout.startswith("broad beside plain\n")
+    [headings] = [line.split() for line in result.stdout.splitlines() if line.startswith("expansions ")]
+    assert headings[1:5] == ["plain", "broad", "plain", "broad"]
+    assert "experiment" not in result.stdout
     assert "proved: plain " in result.stdout
     assert "headroom: the baseline proves" in result.stdout
     assert "answers were there already" in result.stdout
@@ -142,7 +145,7 @@ def test_shares_say_who_compares_the_arms(leanebm_command: Leanebm) -> None:
         assert share.exit_code == 0
         assert "not compared: when all shares are done, --resume without --engine" in share.stdout
     whole = evaluate(leanebm_command, *arms, "--resume")
-    assert "out/arms/broad beside out/arms/plain" in whole.stdout
+    assert "broad beside plain" in whole.stdout
     assert "tactics: Lean ran 0, and" not in whole.stdout
     assert summarise_run("out/arms/broad").totals.attempted == 4
 

@@ -25,7 +25,7 @@ def shares(leanebm_command: Leanebm, tmp_path: Path, toy_lean: object) -> list[s
 def test_shares_become_one_run(leanebm_command: Leanebm, shares: list[str]) -> None:
     result = leanebm_command("merge", *shares, "--output", "runs/all")
     assert result.exit_code == 0
-    assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
+    assert result.stdout.startswith("3 of 3 theorems proved and certified\n")
     assert "proofs:       runs/all/proofs" in result.stdout
     assert json.loads(leanebm_command("summary", "runs/all", "--json").stdout)["proved"] == 3
     resumed = ("search", "--theorems", "theorems.txt", "--output", "runs/all", "--resume")

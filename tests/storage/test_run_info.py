@@ -24,6 +24,14 @@ def test_every_difference_is_told_with_its_path(make_run: Callable[..., RunInfo]
     ]
 
 
+def test_of_a_hash_the_beginning_is_told(make_run: Callable[..., RunInfo]) -> None:
+    first, other = (attrs.evolve(make_run(), config={"source": digit * 64}) for digit in "ab")
+    assert first.differences(other) == ["$.config.source: aaaaaaaa…, not bbbbbbbb…"]
+    assert differences_from_folder({"data": "a" * 64}, {"data": "b" * 64}) == [
+        "$.data: aaaaaaaa… in the folder, bbbbbbbb… now"
+    ]
+
+
 def test_a_list_is_what_a_tuple_becomes_in_json(make_run: Callable[..., RunInfo]) -> None:
     first = make_run()
     assert first.differences(attrs.evolve(first, config={**first.config, "imports": ["Init"]})) == []

@@ -41,7 +41,6 @@ _FATES = (
 def print_contrastive_report(console: Console, report: ContrastiveReport, *, folder: Path) -> None:
     """Print how many groups and negatives there are, what was dropped, and how far labels can be trusted."""
     negatives, verified = sum(report.negatives.values()), report.outcomes[ReplayOutcome.VERIFIED]
-    console.print()
     console.print(
         Text(
             f"{report.groups} groups with {negatives} negatives from {verified} verified proofs",

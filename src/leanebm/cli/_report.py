@@ -41,7 +41,6 @@ def print_summary(
 ) -> None:
     """Print how many theorems ended how, what it cost, and where the proofs are."""
     totals = summary.totals
-    console.print()
     console.print(Text(f"{totals.proved} of {totals.attempted} theorems proved and certified", style="bold"))
     counts = {outcome: len(summary.ended(outcome)) for outcome, _ in _ENDINGS}
     print_counts(console, counts, _ENDINGS, always=(SearchOutcome.PROVED,))

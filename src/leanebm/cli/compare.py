@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from leanebm.pipeline import Interval, RunComparison
+
+_HEADING = 10
+"""Characters of a heading that stand side by side, for the table to fit into 80 columns."""
 
 
 @click.command()
@@ -47,19 +51,29 @@ def compare(
     if as_json:
         echo_json([comparison.as_json() for comparison in found])
         return
-    for comparison in found:
-        print_comparison(ClearConsole(), comparison)
+    console = ClearConsole()
+    for number, comparison in enumerate(found):
+        if number:
+            console.print()
+        print_comparison(console, comparison)
 
 
-def print_comparison(console: Console, comparison: RunComparison) -> None:
-    """Print which runs are compared, in what they differ, and the figures."""
+def print_comparison(console: Console, comparison: RunComparison, *, arms: bool = False) -> None:
+    """Print which runs are compared, in what they differ, and the figures.
+
+    Args:
+        console: where.
+        comparison: what.
+        arms: whether the runs are arms of an evaluation, which have names.
+    """
     from rich.text import Text
 
-    console.print()
-    console.print(Text(f"{comparison.experiment} beside {comparison.baseline}", style="bold"), soft_wrap=True)
+    before, after = comparison.baseline, comparison.experiment
+    title = f"{after.name} beside {before.name}" if arms else f"{after} beside {before}"
+    console.print(Text(title, style="bold"), soft_wrap=True)
     for difference in comparison.differences:
         console.print(Text(f"  {with_options(difference, options_of_runs('config.'))}", style="dim"), soft_wrap=True)
-    print_figures(console, comparison)
+    print_figures(console, comparison, **({"baseline": before.name, "experiment": after.name} if arms else {}))
 
 
 def print_figures(
@@ -71,10 +85,10 @@ def print_figures(
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # all of it fits into 80 columns
     counts = (baseline, experiment, f"only {baseline}", f"only {experiment}")
-    for heading in (comparison.cost.noun, *counts, "p", "gain in points"):
-        # Headings break between words: rich would cut "experiment" in two.
-        words = heading if heading == "gain in points" else heading.replace(" ", "\n")
+    for heading in (comparison.cost.noun, *counts, "p"):
+        words = "\n".join(line for word in heading.split() for line in wrap(word, _HEADING))  # rich cuts long ones off
         table.add_column(words, justify="right", no_wrap=True, vertical="bottom")
+    table.add_column("gain in points", justify="right", no_wrap=True, vertical="bottom")
     for row in comparison.budgets:
         numbers = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
         table.add_row(f"{row.budget:g}", *map(str, numbers), _p(row.p), _points(row.gain))

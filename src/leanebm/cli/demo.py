@@ -105,6 +105,7 @@ def _show_energy(max_theorems: int | None, budget: int | None) -> None:
     )
     with open_display() as display:
         found = run_to_end(EvaluationRun(arms, theorems, output, headroom=1, observer=display).run())
+    echo("", err=True)
     _print_comparison(ClearConsole(), found.comparisons[0], theorems)
 
 
@@ -113,7 +114,6 @@ def _print_comparison(console: Console, found: RunComparison, theorems: Sequence
     from leanebm.cli._report import print_some
     from leanebm.cli.compare import print_figures
 
-    console.print()
     print_figures(console, found, baseline="without", experiment="with")
     statements = {theorem.name: theorem.display for theorem in theorems}
     for how, names in (("with", found.only_experiment), ("without", found.only_baseline)):

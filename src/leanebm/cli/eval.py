@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leanebm.cli._echo import echo_json
+from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import (
     arm_options,
     cost_option,
@@ -107,8 +107,10 @@ def eval(  # noqa: A001 - the command's name
         echo_json(_as_json(found))
         return
     console = ClearConsole()
+    echo("", err=True)
     for comparison in found.comparisons:
-        print_comparison(console, comparison)
+        print_comparison(console, comparison, arms=True)
+        console.print()
     for line in _lines(found):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if len(arms) > 1 and not found.comparisons:
@@ -117,7 +119,7 @@ def eval(  # noqa: A001 - the command's name
 
 def _lines(found: Evaluation) -> list[str]:
     proved = ", ".join(f"{name} {summary.totals.proved}" for name, summary in found.summaries.items())
-    lines = ["", f"proved: {proved}; of {max(summary.totals.attempted for summary in found.summaries.values())}"]
+    lines = [f"proved: {proved}; of {max(summary.totals.attempted for summary in found.summaries.values())}"]
     if found.headroom is not None:
         lines.append(f"headroom: {found.headroom.sentence}")
     if found.tactics_asked or found.tactics_remembered:  # on a cluster, its nodes know

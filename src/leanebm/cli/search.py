@@ -124,6 +124,7 @@ def run_search(
     with saying_when_stopped(lambda: _how_it_stopped(output, len(theorems), how_to_resume)), open_display() as display:
         run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display, **more)
         summary = run_to_end(run.run())
+    echo("", err=True)  # what happened ends here
     print_summary(console, summary, folder=output)
     if run.refusals:
         console.print(Text(f"not searched: {len(run.refusals)}, whose statements Lean refused (named above)"))

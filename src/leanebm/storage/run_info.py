@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -33,11 +34,19 @@ class _Absent:
 
 _ABSENT: Final = _Absent()
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def _told(value: object) -> str:
+    """A value for a person, who cannot read a hash anyway."""
+    is_hash = isinstance(value, str) and _SHA256.fullmatch(value) is not None
+    return f"{value[:8]}…" if is_hash else repr(value)
+
 
 def settings_differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
     """Where two sets of settings differ, by path: each as ``$.path: ours, not theirs``, or ``nothing`` for either."""
     return [
-        f"{path}: {ours.get(path, _ABSENT)!r}, not {theirs.get(path, _ABSENT)!r}"
+        f"{path}: {_told(ours.get(path, _ABSENT))}, not {_told(theirs.get(path, _ABSENT))}"
         for path in sorted({*ours, *theirs})
         if ours.get(path, _ABSENT) != theirs.get(path, _ABSENT)
     ]
@@ -47,7 +56,7 @@ def differences_from_folder(kept: Mapping[str, Any], now: Mapping[str, Any]) -> 
     """One phrase per setting that a folder keeps and that differs, such as ``$.seed: 0 in the folder, 1 now``."""
     theirs, ours = dict(settings_leaves("$", kept)), dict(settings_leaves("$", now))
     return [
-        f"{path}: {theirs.get(path)!r} in the folder, {ours.get(path)!r} now"
+        f"{path}: {_told(theirs.get(path))} in the folder, {_told(ours.get(path))} now"
         for path in sorted({*theirs, *ours})
         if theirs.get(path) != ours.get(path)
     ]

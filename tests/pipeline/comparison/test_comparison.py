@@ -191,4 +191,23 @@ def test_what_one_run_lacks_in_one_place_is_one_line() -> None:
         "$.config.served.encoder.model: 'template', not nothing",
         "$.config.served.policy: nothing, not 'x'",
     ]
-    assert list(_gathered(lines)) == [lines[0], "$.config.served.encoder: only in the experiment", lines[3]]
+    assert list(_gathered(lines)) == [lines[0], "$.config.served.encoder: several settings, not nothing", lines[3]]
+
+
+def test_a_part_whose_code_differs_is_told_without_hashes() -> None:
+    origin = "$.config.part_origins"
+    another_kind = [
+        f"{origin}.scorer.kind: 'mine:Mine', not nothing",
+        f"{origin}.scorer.package: 'none', not nothing",
+        f"{origin}.scorer.sources.mine.py: 9d3c2f10…, not nothing",
+        "$.config.scorer.kind: 'mine:Mine', not 'length_normalised'",
+    ]
+    assert list(_gathered(another_kind)) == another_kind[3:]
+    other_code = [
+        f"{origin}.parts.search[1].package: 'ladders 1.2', not 'ladders 1.1'",
+        f"{origin}.parts.search[1].sources.ladders/parts.py: 9d3c2f10…, not 77aa0b1c…",
+        f"{origin}.scorer.sources.mine.py: 9d3c2f10…, not 77aa0b1c…",
+    ]
+    assert list(_gathered(other_code)) == [
+        f"$.config.{part}: the same name, but other code" for part in ("parts.search[1]", "scorer")
+    ]

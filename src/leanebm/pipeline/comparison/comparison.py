@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, groupby
@@ -21,6 +22,9 @@ from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, do
 
 _MUST_AGREE: Final = ("$.lean_version", "$.backend", "$.config.lean", "$.config.search")
 """Settings that must be alike for two runs to compare what guides the search."""
+
+_ORIGIN: Final = re.compile(r"\$\.config\.part_origins\.(?P<part>.+?)\.(?:kind|package|sources\..+?): ")
+"""How a difference begins that says whose code a part is."""
 
 _RESAMPLES: Final = 2000
 
@@ -86,7 +90,7 @@ class RunComparison:
     experiment: Path = attrs.field(converter=Path)
     differences: tuple[str, ...]
     """The settings that differ, each as ``$.path: experiment's, not baseline's``; where one of the runs lacks several
-    in one place, one line for them all."""
+    in one place, one line for them all, and so for a part of one name whose code differs."""
 
     cost: Cost
     theorems: int
@@ -191,10 +195,19 @@ _Pair = tuple[Sequence[TheoremRecord], Sequence[TheoremRecord]]
 """One theorem's searches on both sides."""
 
 
-def _gathered(differences: Iterable[str]) -> Iterator[str]:
-    for key, lines in groupby(differences, lambda line: _place_of_missing(line) or line):
+def _gathered(differences: Sequence[str]) -> Iterator[str]:
+    known = [*_code_told(differences), *(line for line in differences if not _ORIGIN.match(line))]
+    for key, lines in groupby(known, lambda line: _place_of_missing(line) or line):
         first, *more = lines
         yield key if more else first
+
+
+def _code_told(differences: Sequence[str]) -> Iterator[str]:
+    """Which parts are of one name and are not the same code, rather than the hashes of their files."""
+    parts = dict.fromkeys(found["part"] for line in differences if (found := _ORIGIN.match(line)))
+    for part in parts:
+        if not any(line.startswith(f"$.config.{part}.kind: ") for line in differences):
+            yield f"$.config.{part}: the same name, but other code"
 
 
 def _place_of_missing(difference: str) -> str | None:
@@ -202,8 +215,8 @@ def _place_of_missing(difference: str) -> str | None:
     path, _, values = difference.partition(": ")
     place = path.rpartition(".")[0]
     if values.endswith(", not nothing"):
-        return f"{place}: only in the experiment"
-    return f"{place}: only in the baseline" if values.startswith("nothing, not ") else None
+        return f"{place}: several settings, not nothing"
+    return f"{place}: nothing, not several settings" if values.startswith("nothing, not ") else None
 
 
 def _latest(run: Trajectory) -> RunInfo:
