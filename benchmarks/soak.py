@@ -6,7 +6,7 @@
 
 Searches the library's theorems round after round, over one pool of embedded workers, one certifier and one policy
 server, and keeps every tree, as ``leanebm search`` does. Workers are recycled after 1000 requests, at an age of
-20 seconds or at 1100 MiB, whichever comes first, so that each of them happens. Every two seconds it samples what could
+20 seconds or at 700 MiB, whichever comes first, so that each of them happens. Every two seconds it samples what could
 leak. Written are ``samples.csv``, ``soak.svg`` and ``soak.json`` with, for each measure, the slope an hour.
 
 **The verdict.** The first fifth is left out as warming up. Workers come and go, and with them memory, descriptors,
@@ -330,7 +330,7 @@ def show(report: dict[str, Any]) -> None:
 @click.option("--theorems", "count_", default=60, show_default=True, help="Theorems a round.")
 @click.option("--max-requests", default=1000, show_default=True, help="Requests after which a worker is replaced.")
 @click.option("--max-age", "max_age_s", default=20.0, show_default=True, help="Seconds after which one is replaced.")
-@click.option("--max-rss", "max_rss_mib", default=1100, show_default=True, help="MiB at which one is replaced.")
+@click.option("--max-rss", "max_rss_mib", default=700, show_default=True, help="MiB at which one is replaced.")
 @click.option("--seed", default=0, show_default=True, help="Of the policy server.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where it all goes.  [default: a temporary folder]")
 def main(

@@ -8,9 +8,9 @@ read it. A ``sh`` block is one script, a ``console`` block the lines after ``$``
 own, and a ``toml`` block settings that ``leanebm search --config`` must take. The ``python`` blocks of
 docs/notebooks.md are the cells of one notebook. A block behind
 ``<!-- not run: REASON -->`` is left out, and the output says so. One behind
-``<!-- run with: OLD => NEW; OLD => NEW -->`` is run with these replacements, which must all apply: the same
-commands and options, with less to do. Beyond README, a command that does not say how many Lean workers it
-wants gets one: what a short run takes is mostly the start of its workers.
+``<!-- run with: OLD => NEW; OLD => NEW -->`` is run with these replacements, of whole words, which must all
+apply: the same commands and options, with less to do. Beyond README, a command that does not say how many Lean workers
+it wants gets one: what a short run takes is mostly the start of its workers.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _RUN_WITH = re.compile(r"^<!-- run with: (?P<replacements>.+) -->$")
 _WITH_WORKERS = re.compile(
     r"^((?:\$ | *)leanebm (?:eval|search|tune)\b)(?!.*--(?:num-workers|replay|dry-run)\b)", re.MULTILINE
 )
+_WHOLE_WORDS = r"(?<![\w.-]){}(?![\w-]|\.\w)"
+"""``--budget 1`` is no part of ``--budget 16``, of ``--budget 1.5`` and of ``--max-budget 1``."""
 
 
 class Block(NamedTuple):
@@ -64,9 +66,9 @@ class Block(NamedTuple):
         text = self.text
         for replacement in filter(None, self.run_with.split("; ")):
             old, _, new = replacement.partition(" => ")
-            if not new or old not in text:
+            text, count = re.subn(_WHOLE_WORDS.format(re.escape(old)), lambda _, new=new: new, text)
+            if not new or not count:
                 raise SystemExit(f"{self.page}:{self.line}: {replacement!r} replaces nothing in this block")
-            text = text.replace(old, new)
         if self.page != README:
             text = _WITH_WORKERS.sub(r"\1 --num-workers 1", text)
         return self._replace(text=text)

@@ -87,6 +87,8 @@ def sentence(error: BaseException) -> str:
 
 def reason(error: Exception) -> str:
     """Why something could not be read: what the operating system said, without its number and the path again."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is no text: byte {error.start + 1} is not UTF-8"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 

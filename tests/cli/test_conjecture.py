@@ -76,3 +76,10 @@ def test_what_there_is_not_is_told(leanebm_command: Leanebm, made: list[Any], wr
     assert result.exit_code == 2
     assert told in result.stderr
     assert not made
+
+
+def test_a_set_is_parquet(leanebm_command: Leanebm, made: list[Any]) -> None:
+    result = leanebm_command("conjecture", "--output", "out.txt")
+    assert result.exit_code == 2
+    assert "out.txt should end in .parquet" in result.stderr
+    assert not made

@@ -32,3 +32,18 @@ def test_it_says_what_was_kept_and_what_was_not(leanebm_command: Leanebm, monkey
     assert "kept 1 theorems (1 " in result.stdout
     assert "left out: 3 generated, 1 too long" in result.stdout
     assert "written to out.parquet" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--output", "out.parquet", "--module", ""), "module names such as 'Init', got '' @ --module"),
+        (("--output", "out.txt"), "out.txt should end in .parquet"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_refused(
+    leanebm_command: Leanebm, options: tuple[str, ...], told: str
+) -> None:
+    result = leanebm_command("extract-library", *options)
+    assert result.exit_code == 2
+    assert told in result.stderr

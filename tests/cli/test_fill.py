@@ -41,7 +41,7 @@ def fill(
     Path("good.lean").write_text("theorem a : 1 := by sorry\n")
     Path("part.lean").write_text("theorem a : 1 := by sorry\ntheorem b : -2 := by sorry\ndef c := sorry\n")
     Path("none.lean").write_text("theorem a : 1 := by done\n")
-    Path("wrong.lean").write_text("wrong\n")
+    Path("wrong.lean").write_text("theorem wrong\n")
 
     def call(*arguments: str) -> Result:
         return leanebm_command("fill", *arguments)
@@ -121,7 +121,7 @@ def test_options_that_exclude_each_other(fill: Leanebm, arguments: tuple[str, ..
 
 def test_a_message_cannot_draw_a_verdict(fill: Leanebm) -> None:
     forged = "written to evil.filled.lean"
-    Path("evil.lean").write_text(f"-- wrong\n{forged}\n")
+    Path("evil.lean").write_text(f"theorem wrong\n{forged}\n")
     result = fill("evil.lean")
     assert result.exit_code == 2
     assert forged in result.stdout

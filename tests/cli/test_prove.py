@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from leanebm.errors import TrajectoryError
+
 Leanebm = Callable[..., Result]
 
 pytestmark = pytest.mark.usefixtures("toy_lean")
@@ -27,6 +29,21 @@ def test_a_proof_is_written_where_that_is_asked_for(leanebm_command: Leanebm) ->
     assert "theorem six : 6 := by" in result.stdout
     assert "written to proofs/six.lean" in result.stdout
     assert Path("proofs/six.lean").read_text().startswith("theorem six")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_proof_that_cannot_be_written_is_printed_all_the_same(
+    leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    def full(*_: object) -> None:
+        raise TrajectoryError("proofs/six.lean could not be written: No space left on device")
+
+    monkeypatch.setattr("leanebm.pipeline.write_proof", full)
+    result = leanebm_command("prove", "6", "--name", "six", "--output", "proofs", *options)
+    assert result.exit_code == 3
+    assert "No space left on device" in result.stderr
+    assert "theorem six : 6 := by" in (json.loads(result.stdout)["source"] if options else result.stdout)
+    assert "written" not in result.stdout
 
 
 def test_given_tactics_are_replayed(leanebm_command: Leanebm) -> None:

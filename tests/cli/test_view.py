@@ -65,6 +65,7 @@ def test_what_is_wrong_is_said(leanebm_command: Leanebm, run: str) -> None:
         (("--dot", "--beside", "other"), "--beside is for a page"),
         (("--serve", "--output", "page.html"), "a page that is served is not written"),
         (("--port", "8000"), "--port is for --serve"),
+        (("--text", "--dot"), "give one of --text, --dot and --serve"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(

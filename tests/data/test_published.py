@@ -413,6 +413,7 @@ def test_the_format_outweighs_the_suffix(tmp_path: Path) -> None:
         ("theorem t :\n    1 = 1 := by\n  sorry\n", "--format lean"),
         ("theorem t : 1 = 1 :=\nsorry\n", "--format lean"),
         ("def two := 2\n", "--format lean"),
+        ("# Theorems\n\n```lean\ntheorem t : 1 = 1 := by sorry\n```\n", "it looks like Markdown"),
     ],
 )
 def test_another_format_under_a_name_of_text_is_told_apart(tmp_path: Path, content: str, advice: str) -> None:

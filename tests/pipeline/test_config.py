@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leanebm.core import ProofState, StateScorer
 from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
@@ -26,7 +28,7 @@ from leanebm.pipeline import (
 from leanebm.pipeline.parts import FAMILIES
 from leanebm.policy import EncoderConfig, PolicyClientConfig
 from leanebm.search import WholeProofSearch
-from leanebm.search.scorers import BreadthFirst, LengthNormalisedLogProb
+from leanebm.search.scorers import BreadthFirst, DepthRamp, LengthNormalisedLogProb, NegativeEnergy
 from leanebm.testing import ScriptedPolicy
 
 
@@ -247,3 +249,18 @@ def test_what_is_set_and_changes_nothing_is_named() -> None:
     assert idle({"encoder": vectors}, energy=EnergyConfig(path=SHIPPED_HEAD)) == []
     own = Parts(policy=ScriptedPolicy(script={}))
     assert idle(server, parts=own) == ["$.policy.adapter", "$.policy.temperature", "$.policy.whole_proofs"]
+
+
+class NoEnergy:
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        return [0.0 for _ in states]
+
+
+@pytest.mark.parametrize("scorer", [NegativeEnergy(), DepthRamp(scorer=NegativeEnergy())])
+def test_a_scorer_that_reads_energies_needs_something_that_gives_them(scorer: StateScorer) -> None:
+    with pytest.raises(ConfigError, match="reads energies, and nothing gives any") as caught:
+        RunConfig(scorer=scorer).check_energies()
+    assert caught.value.problems[0].endswith(" @ --scorer")
+    RunConfig(scorer=scorer, energy=EnergyConfig(path=SHIPPED_HEAD)).check_energies()
+    RunConfig(scorer=scorer, parts=Parts(energy_model=NoEnergy)).check_energies()
+    RunConfig().check_energies()

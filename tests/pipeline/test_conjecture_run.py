@@ -86,6 +86,12 @@ async def test_without_tactics_all_is_kept_and_lean_is_not_started(tmp_path: Pat
     assert not (tmp_path / "log").exists()
 
 
+async def test_a_set_of_nothing_is_refused_before_lean_is_started(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no statement is asked for"):
+        await making(tmp_path, [GOOD], number=0).run()
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_family_of_which_nothing_is_left_is_given_up(tmp_path: Path) -> None:
     counts = await making(tmp_path, [BAD, GOOD], number=250).run()
     assert counts.by_family == {"good": 250}

@@ -12,7 +12,14 @@ import pytest
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import CertificateRecord, EnergySources, record_path
-from leanebm.pipeline.run_folder import RunFolder, as_paths, proof_files, write_proof, write_text
+from leanebm.pipeline.run_folder import (
+    RunFolder,
+    as_paths,
+    proof_files,
+    refuse_others_results,
+    write_proof,
+    write_text,
+)
 
 
 def certificate(name: str) -> Certificate:
@@ -48,6 +55,20 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     assert path.parent == tmp_path / "proofs"
     assert set((tmp_path / "proofs").iterdir()) == {path, record_path(path)}
     assert not path.name.startswith(".")
+
+
+RESULTS = ("trajectory", "groups", "arms", "manifest.json")
+
+
+@pytest.mark.parametrize("held", RESULTS)
+def test_a_folder_with_another_commands_results_is_refused(tmp_path: Path, held: str) -> None:
+    (tmp_path / held).mkdir()
+    refuse_others_results(tmp_path, held)
+    refuse_others_results(tmp_path / "new", held)
+    for own in RESULTS:
+        if own != held:
+            with pytest.raises(ConfigError, match=r"holds results of `[a-z-]+`(.|\n)*choose another folder @ --output"):
+                refuse_others_results(tmp_path, own)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path) -> None:

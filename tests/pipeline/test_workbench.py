@@ -35,7 +35,7 @@ from leanebm.pipeline import (
 )
 from leanebm.pipeline.workbench import prepare_lean, sharing_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.search import SearchProgress
+from leanebm.search import NegativeEnergy, SearchProgress
 from leanebm.testing import Answer, FakePolicyServer, sample_object
 
 
@@ -259,3 +259,12 @@ async def test_a_run_that_asks_no_server_records_none(fake_lean: RunConfig) -> N
 
     async with open_workbench(attrs.evolve(fake_lean, parts=Parts(policy=Silent()))) as bench:
         assert bench.served == {}
+
+
+async def test_a_scorer_without_the_energies_that_it_reads_is_refused_before_anything_is_started(
+    fake_lean: RunConfig, observer: Any
+) -> None:
+    with pytest.raises(ConfigError, match="reads energies"):
+        async with open_workbench(attrs.evolve(fake_lean, scorer=NegativeEnergy()), observer):
+            pytest.fail("it was opened")
+    assert not observer.events

@@ -162,5 +162,9 @@ def test_a_place_is_refused_before_anything_is_written_there(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     with pytest.raises(ConfigError, match="file is not a folder; choose another place"):
         refuse_unwritable(tmp_path / "file" / "below")
-    with pytest.raises(ConfigError, match=r"/proc/\d+ does not allow it; choose another place"):  # not even to root
-        refuse_unwritable("/proc/self/new")
+
+
+@pytest.mark.parametrize("folder", ["/proc", "/proc/self"])
+def test_a_place_that_permits_root_to_write_and_takes_no_file_is_refused(folder: str) -> None:
+    with pytest.raises(ConfigError, match=r"/proc(/\d+)? does not allow it; choose another place"):
+        refuse_unwritable(f"{folder}/new/deep")

@@ -172,6 +172,9 @@ def test_what_is_not_there_is_named(tmp_path: Path, shard_format: Format_shard_s
         read_shards(tmp_path / "nowhere", shard_format)
     with pytest.raises(ConfigError, match="holds no mountain yet"):
         read_shards(tmp_path, shard_format)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match=r"notes\.txt is none: what is needed is a folder"):
+        read_shards(tmp_path / "notes.txt", shard_format)
 
 
 def test_a_shard_that_a_merge_has_just_moved_is_found_again(

@@ -10,6 +10,7 @@ import click
 
 from leanebm._shown import hint
 from leanebm.cli._part_words import PART_WORDS
+from leanebm.errors import ConfigError
 
 _ELSEWHERE: Final = "Options"
 _ORDER: Final = (_ELSEWHERE, "Theorems", "Search", "Policy and its server", "Energy", "Lean")
@@ -67,13 +68,26 @@ def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
     return command
 
 
-def output_option(help_: str, *, is_file: bool = False, required: bool = True) -> Callable[[Any], Any]:
-    """Add ``--output``, a folder or a file; where nothing can be written, the command does nothing."""
+def output_option(
+    help_: str, *, is_file: bool = False, required: bool = True, suffix: str | None = None
+) -> Callable[[Any], Any]:
+    """Add ``--output``, a folder or a file; where nothing can be written, the command does nothing.
+
+    Args:
+        help_: what goes there.
+        is_file: whether it is a file.
+        required: whether it must be given.
+        suffix: what the file's name must end in, for others to know how it is written.
+    """
     kind = click.Path(file_okay=is_file, dir_okay=not is_file, path_type=Path)
     metavar = "FILE" if is_file else "FOLDER"
-    return click.option(
-        "--output", required=required, type=kind, metavar=metavar, help=help_, callback=writable_before_any_work
-    )
+
+    def checked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and suffix not in (None, path.suffix):
+            raise ConfigError(f"{path} should end in {suffix}, as it is written so @ --output")
+        return writable_before_any_work(context, parameter, path)
+
+    return click.option("--output", required=required, type=kind, metavar=metavar, help=help_, callback=checked)
 
 
 def writable_before_any_work(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:

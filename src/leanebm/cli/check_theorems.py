@@ -11,7 +11,6 @@ from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._options import json_option, lean_options, max_theorems_option, reading_options, tell
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.cli._sections import SectionedCommand, output_option
-from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,10 @@ _LISTED = 10
 @reading_options
 @max_theorems_option
 @output_option(
-    "A .jsonl file for the good ones; --theorems reads it.  [default: nowhere]", is_file=True, required=False
+    "A .jsonl file for the good ones; --theorems reads it.  [default: nowhere]",
+    is_file=True,
+    required=False,
+    suffix=".jsonl",
 )
 @json_option
 @lean_options(many=True)
@@ -50,8 +52,6 @@ def check_theorems(
     from leanebm.data import write_theorems
     from leanebm.pipeline import Cause, TheoremCheckRun, find_theorems, fit_imports, notes_on
 
-    if output is not None and output.suffix != ".jsonl":
-        raise ConfigError(f"theorems are written as JSONL: {output} should end in .jsonl @ --output")
     config = fit_imports(config, theorems)
     found = find_theorems(theorems, reading)
     for note in notes_on(found, config.lean.imports):

@@ -46,16 +46,16 @@ def compare(
     from leanebm.trajectory import Cost
 
     found = [compare_runs(baseline, experiment, cost=Cost(by), budgets=budgets) for experiment in experiments]
-    if html is not None:
-        write_comparison_page(html, found)
     if as_json:
         echo_json([comparison.as_json() for comparison in found])
-        return
-    console = ClearConsole()
-    for number, comparison in enumerate(found):
-        if number:
-            console.print()
-        print_comparison(console, comparison)
+    else:
+        console = ClearConsole()
+        for number, comparison in enumerate(found):
+            if number:
+                console.print()
+            print_comparison(console, comparison)
+    if html is not None:
+        write_comparison_page(html, found)
 
 
 def print_comparison(console: Console, comparison: RunComparison, *, arms: bool = False) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=SectionedCommand)
-@output_option("The Parquet file to write; --theorems FILE --split test reads one split of it.", is_file=True)
+@output_option(
+    "The Parquet file to write; --theorems FILE --split test reads one split of it.", is_file=True, suffix=".parquet"
+)
 @count_option("--number", 6500, "Statements for train, val and test together, 10 : 1 : 2.", least=0)
 @count_option("--unseen", 500, "Statements of the families that are held out.", least=0)
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of every draw.")

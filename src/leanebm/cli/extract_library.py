@@ -12,6 +12,7 @@ from leanebm.cli._echo import echo
 from leanebm.cli._options import lean_options
 from leanebm.cli._running import run_to_end
 from leanebm.cli._sections import SectionedCommand, output_option
+from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
     from leanebm.data import LibrarySelection
@@ -22,7 +23,7 @@ _MODULES = ("Init", "Std")
 
 
 @click.command(name="extract-library", cls=SectionedCommand)
-@output_option("The Parquet file to write; --theorems reads it.", is_file=True)
+@output_option("The Parquet file to write; --theorems reads it.", is_file=True, suffix=".parquet")
 @click.option(
     "--module",
     "modules",
@@ -42,7 +43,11 @@ def extract_library(*, output: Path, modules: tuple[str, ...], config: RunConfig
     from leanebm.pipeline import LibraryRun
 
     with open_display() as display:
-        found = run_to_end(LibraryRun(config.lean, output, modules=modules, observer=display).run())
+        try:
+            reading = LibraryRun(config.lean, output, modules=modules, observer=display)
+        except ValueError as error:
+            raise ConfigError("no library can be read:", [f"{error} @ --module"]) from error
+        found = run_to_end(reading.run())
     echo(f"{_as_text(found)}\nwritten to {output}")
 
 

@@ -12,6 +12,7 @@ from leanebm.cli._options import json_option, run_options
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.cli._tape import Tape, tape_options
+from leanebm.errors import LeanEbmError
 
 if TYPE_CHECKING:
     from leanebm.pipeline import ProofAttempt, RunConfig
@@ -60,13 +61,20 @@ def prove(
     theorem = theorem_of(statement, name=name, header=header, context=before, imports=imports)
     with tape.opening(config, [theorem]) as more, open_display() as display:
         attempt = run_to_end(ProofRun(config, theorem, tactics=tactics, observer=display, **more).run())
-    file = write_proof(attempt.certificate, output) if output is not None and attempt.certificate is not None else None
+    file, failure = None, None
+    if output is not None and attempt.certificate is not None:
+        try:
+            file = write_proof(attempt.certificate, output)
+        except LeanEbmError as error:  # the proof is printed all the same
+            failure = error
     if as_json:
         echo_json(_as_json(attempt, file))
     else:
         echo(str(attempt))
         if file is not None:
             echo(f"written to {file}")
+    if failure is not None:
+        raise failure
     if not attempt.is_proved:
         raise click.exceptions.Exit(NOT_PROVED)
 

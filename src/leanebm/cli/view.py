@@ -21,15 +21,11 @@ from leanebm.cli._sections import output_option
     is_file=True,
     required=False,
 )
-@click.option("--text", "form", flag_value="text", help="Print the tree of --theorem as text; without it, the list.")
-@click.option("--dot", "form", flag_value="dot", help="Print the tree of --theorem for Graphviz.")
-@click.option(
-    "--serve", "form", flag_value="serve", help="Serve the page on this machine; it follows a run that goes on."
-)
+@click.option("--text", is_flag=True, help="Print the tree of --theorem as text; without it, the list.")
+@click.option("--dot", is_flag=True, help="Print the tree of --theorem for Graphviz.")
+@click.option("--serve", is_flag=True, help="Serve the page on this machine; it follows a run that goes on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Where --serve listens.  [default: a free one]")
-def view(
-    *, run: Path, beside: Path | None, theorem: str | None, output: Path | None, form: str | None, port: int
-) -> None:
+def view(*, run: Path, beside: Path | None, theorem: str | None, output: Path | None, port: int, **forms: bool) -> None:
     """Look at a run's search trees in a browser.
 
     RUN is a run's folder, its trajectory, or one shard of it. The page is one file, which needs no network: a list of
@@ -37,6 +33,10 @@ def view(
     """
     from leanebm.pipeline.view.page import write_view
 
+    chosen = [form for form, is_given in forms.items() if is_given]
+    if len(chosen) > 1:
+        raise click.UsageError("give one of --text, --dot and --serve")
+    form = chosen[0] if chosen else None
     if beside is not None and form in ("text", "dot"):
         raise click.UsageError(f"--beside is for a page: leave out --{form}, or --beside")
     if output is not None and form == "serve":

@@ -194,6 +194,11 @@ def _objection_to_lines(lead: str) -> str | None:
         return "it holds JSON; say --format json, or --format jsonl where each line is an object"
     if _is_table(first):
         return "it holds a table; say --format csv"
+    if re.search(r"^ {0,3}```", lead, re.MULTILINE):
+        return (
+            "it looks like Markdown. Put the statements into a file of their own, one per line, or Lean source with "
+            "its `sorry`s into a .lean file"
+        )
     if _LEAN_LINE.search(lead):
         return "it holds Lean source rather than one statement per line; say --format lean"
     return None

@@ -212,6 +212,19 @@ class RunConfig:
         """Whether the run starts a policy server of its own."""
         return self.needs_server and self.policy.url == EMBEDDED_SERVER_URL
 
+    def check_energies(self) -> None:
+        """Refuse a scorer that reads energies where nothing gives any; a replay has them from its recording.
+
+        Raises:
+            ConfigError: the scorer is such a one, and there is neither an energy head nor an energy model.
+        """
+        gives = self.energy.path is not None or self.parts.energy_model is not None
+        if getattr(self.scorer, "reads_energy", False) and not gives:
+            raise ConfigError(
+                f"{self.scorer} reads energies, and nothing gives any:",
+                ["name an energy head by --ebm-path, or an energy model by --energy-model @ --scorer"],
+            )
+
     def facts_behind(self) -> dict[str, Any]:
         """What results depend on and no setting says by itself: which server and which head stand behind a path.
 

@@ -122,6 +122,8 @@ class ConjectureRun:
             LeanInstallError: no usable Lean could be found or prepared.
             WorkerStartError: Lean does not start.
         """
+        if not any(self._wanted.values()):
+            raise ConfigError("no statement is asked for:", ["give a number above 0 @ --number, --unseen"])
         notes = _Notes(self._path.with_name(f"{self._path.name}.notes.jsonl"), self._tactics)
         kept: list[Conjecture] = []
         told = {**self._identity, "leanebm_version": version("leanebm"), **self._provenance}

@@ -49,6 +49,30 @@ def record_path(proof_file: str | os.PathLike[str]) -> Path:
     return Path(proof_file).with_suffix(".certificate.json")
 
 
+_RESULTS: Final = {
+    TRAJECTORY_FOLDER: "`search`",
+    "groups": "`generate-negatives`",
+    "arms": "`eval` or `tune`",
+    "manifest.json": "`iterate`",
+}
+"""By what stands in its folder, whose results a run's are."""
+
+
+def refuse_others_results(folder: Path, own: str) -> None:
+    """Refuse a folder in which another command keeps its results: each writes its settings there, over the other's.
+
+    Args:
+        folder: need not exist.
+        own: what the command itself keeps there, of :data:`_RESULTS`.
+
+    Raises:
+        ConfigError: it is another command's.
+    """
+    for name, command in _RESULTS.items():
+        if name != own and (folder / name).exists():
+            raise ConfigError(f"{folder} holds results of {command}", ["choose another folder @ --output"])
+
+
 def refuse_restated(theorems: Iterable[Theorem], done: Mapping[str, Theorem]) -> None:
     """Refuse to go on with a run in which theorems of these names say something else.
 

@@ -186,10 +186,11 @@ async def open_workbench(
     Raises:
         LeanInstallError: no usable Lean could be found or prepared.
         WorkerStartError: Lean does not start.
-        ConfigError: a part of the user's own could not be made.
+        ConfigError: a part of the user's own could not be made, or the scorer reads energies that nothing gives.
         PolicyError: the policy server is not there.
         EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
+    config.check_energies()
     observer = LogObserver() if observer is None else observer
     async with AsyncExitStack() as stack:
         server = await _reach_server(config, observer, stack) if config.needs_server else None

@@ -42,10 +42,13 @@ def not_written(path: str | os.PathLike[str], error: OSError) -> ConfigError | T
 
 
 def refuse_unwritable(path: str | os.PathLike[str]) -> None:
-    """Refuse ``path`` before any work if nothing can be written there, as far as can be told without writing.
+    """Refuse ``path`` before any work if nothing can be written there: a file without a name is made, and gone again.
+
+    Permissions alone do not tell: they allow root everything, also in ``/proc`` and on a disk that is read-only.
 
     Raises:
         ConfigError: the nearest thing above it that exists is not a folder, or cannot be written to.
+        TrajectoryError: the disk is full.
     """
     nearest = Path(path).resolve()
     while not nearest.exists():
@@ -54,8 +57,12 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise ConfigError(f"{path} cannot be written to: {nearest} is not a folder; choose another place")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path} cannot be written to: {nearest} does not allow it; choose another place")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        if not is_wrong_place(error):
+            raise not_written(path, error) from error
+        raise ConfigError(f"{path} cannot be written to: {nearest} does not allow it; choose another place") from error
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

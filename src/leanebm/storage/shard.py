@@ -418,8 +418,9 @@ def read_shards(path: Path | str, shard_format: ShardFormat[R, T]) -> ShardSet[R
     """
     path = Path(path)
     shards = shard_paths(path)
-    if not shards:
-        what = f"holds no {shard_format.noun} yet" if path.is_dir() else "does not exist"
+    is_other = path.is_file() and path.suffix != ".parquet"
+    if not shards or is_other:
+        what = f"holds no {shard_format.noun} yet" if path.is_dir() else "is none" if is_other else "does not exist"
         raise ConfigError(
             f"{path} {what}: what is needed is a folder with files named {SHARD_PATTERN}, or one such file. "
             "A run writes its first one when its first theorem is done"

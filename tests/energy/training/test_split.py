@@ -113,7 +113,7 @@ def test_a_single_family_is_refused_by_name(make_group: MakeGroup) -> None:
 
 
 def test_no_groups_are_refused() -> None:
-    with pytest.raises(EnergyError, match="no groups at all"):
+    with pytest.raises(EnergyError, match="there is no group"):
         split_groups([])
 
 

@@ -41,7 +41,14 @@ from leanebm.pipeline import (
 )
 from leanebm.pipeline.evaluation.evaluation_run import _Remembering, _sampling_anew
 from leanebm.pipeline.workbench import sharing_lean
-from leanebm.search import BreadthFirst, CumulativeLogProb, LengthNormalisedLogProb, SearchBudget, SearchConfig
+from leanebm.search import (
+    BreadthFirst,
+    CumulativeLogProb,
+    LengthNormalisedLogProb,
+    NegativeEnergy,
+    SearchBudget,
+    SearchConfig,
+)
 from leanebm.testing import ScriptedPolicy, ToyWorld
 from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder, read_trajectory
 
@@ -82,6 +89,37 @@ async def test_a_head_that_fits_no_scorer_is_found_before_anything_is_started(
     with pytest.raises(ConfigError, match="tuned beside another exponent"):
         await EvaluationRun({**arms, "fitted": fitted}, numbers(1, 2), tmp_path / "out", opening=never).run()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("held", "options", "said"),
+    [
+        ("", {"cost": Cost.SECONDS}, "seconds mean nothing @ --by"),
+        ("", {"budgets": (0.0,)}, r"got \[0.0\] @ --budgets"),
+        ("trajectory", {}, "holds results of `search`"),
+        ("manifest.json", {"resume": True}, "holds results of `iterate`"),
+    ],
+)
+async def test_what_would_fail_at_the_end_is_refused_before_anything_is_started(
+    tmp_path: Path,
+    arms: dict[str, RunConfig],
+    numbers: Numbers,
+    never: WorkbenchOpener,
+    held: str,
+    options: dict[str, Any],
+    said: str,
+) -> None:
+    (tmp_path / "out" / held).mkdir(parents=True)
+    with pytest.raises(ConfigError, match=said):
+        await EvaluationRun(arms, numbers(1, 2), tmp_path / "out", opening=never, **options).run()
+
+
+async def test_an_arm_whose_energies_nothing_gives_is_refused_before_anything_is_started(
+    tmp_path: Path, arms: dict[str, RunConfig], numbers: Numbers, never: WorkbenchOpener
+) -> None:
+    arms["energy"] = attrs.evolve(arms["plain"], scorer=NegativeEnergy())
+    with pytest.raises(ConfigError, match="reads energies"):
+        await EvaluationRun(arms, numbers(1, 2), tmp_path / "out", opening=never).run()
 
 
 async def test_a_further_arm_asks_only_what_is_new(

@@ -142,7 +142,7 @@ async def test_a_file_without_sorry_is_complete_and_not_written(fill: Callable[.
 
 async def test_a_file_that_lean_does_not_take_is_refused(fill: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match="1:1: something is wrong"):
-        await fill("wrong\n")
+        await fill("theorem wrong\n")
 
 
 async def test_no_file_is_written_over(fill: Callable[..., Any], tmp_path: Path) -> None:
@@ -184,6 +184,16 @@ async def test_a_place_that_cannot_be_written_is_told_before_the_search(
         await FillRun(config, path, output=path / "b.lean", opening=never).run()
 
 
+@pytest.mark.parametrize("text", ["", "Some notes.\n1 + 1 = 2\n", "import Init\n-- nothing else\n"])
+async def test_a_file_without_any_command_is_refused_before_anything_is_started(
+    config: RunConfig, never: WorkbenchOpener, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"holds no Lean command.*search --theorems"):
+        await FillRun(config, path, opening=never).run()
+
+
 async def test_a_file_that_was_changed_meanwhile_is_left_as_it_is(
     config: RunConfig, opening: Callable[..., WorkbenchOpener], tmp_path: Path
 ) -> None:
@@ -196,7 +206,7 @@ async def test_a_file_that_was_changed_meanwhile_is_left_as_it_is(
             yield bench
         path.write_text("mine")
 
-    with pytest.raises(ConfigError, match="changed meanwhile"):
+    with pytest.raises(ConfigError, match=r"changed meanwhile.*found:\n  - 1:21 done"):
         await FillRun(config, path, in_place=True, opening=changing).run()
     assert path.read_text() == "mine"
 

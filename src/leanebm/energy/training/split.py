@@ -136,7 +136,7 @@ def _count_negatives(groups: Iterable[ContrastiveGroup]) -> int:
 def _held_out_families(groups: Iterable[ContrastiveGroup], fraction: float, seed: int) -> set[str]:
     ranked = sorted({group.family for group in groups}, key=lambda family: _position(family, seed))
     if len(ranked) < 2:
-        found = f"only one family ({ranked[0]!r})" if ranked else "no groups at all"
+        found = f"only one family ({ranked[0]!r})" if ranked else "no group"
         raise EnergyError(
             f"there is {found}, so nothing can be held out to measure accuracy on. A family is a library module, or a "
             "theorem of one's own: give groups of at least two."

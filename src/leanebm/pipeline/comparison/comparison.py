@@ -257,13 +257,22 @@ def _budgets(
     given: Sequence[float] | None, curves: Sequence[AnytimeCurve], info: RunInfo, cost: Cost
 ) -> tuple[float, ...]:
     if given is not None:
-        if not given or not all(math.isfinite(budget) and budget > 0.0 for budget in given):
-            raise ConfigError("budgets to compare at are numbers above 0:", [f"got {shown(list(given))} @ budgets"])
-        return tuple(sorted(set(map(float, given))))
+        return checked_budgets(given)
     allowed = expansions_allowed(info)
     if cost is Cost.EXPANSIONS and allowed is not None:
         return doublings(allowed)
     return max((curve.budgets for curve in curves), key=lambda budgets: budgets[-1])
+
+
+def checked_budgets(given: Sequence[float]) -> tuple[float, ...]:
+    """The budgets in their order, each once.
+
+    Raises:
+        ConfigError: one is no number above 0, or there is none.
+    """
+    if not given or not all(math.isfinite(budget) and budget > 0.0 for budget in given):
+        raise ConfigError("budgets to compare at are numbers above 0:", [f"got {shown(list(given))} @ --budgets"])
+    return tuple(sorted(set(map(float, given))))
 
 
 def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve, gain: Interval) -> BudgetComparison:

@@ -35,7 +35,7 @@ from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Stati
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
-from leanebm.pipeline.run_folder import refuse_restated, refuse_unlike_run, write_text
+from leanebm.pipeline.run_folder import refuse_others_results, refuse_restated, refuse_unlike_run, write_text
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
@@ -160,6 +160,7 @@ class ContrastiveRun:
                 f"{self._folder.path} holds an earlier run's groups",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
             )
+        refuse_others_results(self._folder.path, self._folder.groups.name)
         refuse_unwritable(self._folder.path)
         run = self._config.run
         refuse_unlike_run(

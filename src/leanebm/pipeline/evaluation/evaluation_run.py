@@ -14,7 +14,7 @@ import attrs
 from leanebm._shown import fitting_repr, named_repr, shown
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
+from leanebm.pipeline.comparison.comparison import RunComparison, checked_budgets, compare_runs
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import check_guidance
 from leanebm.pipeline.engines.engine import Engine
@@ -22,6 +22,7 @@ from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.events import LogObserver, Observer, stage
+from leanebm.pipeline.run_folder import refuse_others_results
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.summary import REMEMBERED, RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter
@@ -156,6 +157,7 @@ class EvaluationRun:
             LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
         """
         self._check()
+        refuse_others_results(self._folder, "arms")
         if self._headroom > 1:
             self._search(*self._headroom_search()).check()
         for _, config, folder in self._arm_searches():
@@ -207,6 +209,8 @@ class EvaluationRun:
             for name in self._arms
             if attempt_folder(self._folder_of(name), self._pass_n + 1).is_dir()
         ]
+        if self._cost is Cost.SECONDS and len(self._arms) > 1:
+            problems.append("arms take one another's answers, so their seconds mean nothing @ --by")
         (first, baseline), *others = [(name, _shared(config)) for name, config in self._arms.items()] or [("", {})]
         for name, settings in others:
             problems += [
@@ -216,7 +220,10 @@ class EvaluationRun:
             ]
         if problems:
             raise ConfigError("these arms cannot be tried side by side:", problems)
+        if self._budgets is not None:
+            checked_budgets(self._budgets)
         for config in self._arms.values():
+            config.check_energies()
             check_guidance(config.energy, config.scorer)
 
     def _arm_searches(self) -> Iterator[tuple[int, RunConfig, Path]]:

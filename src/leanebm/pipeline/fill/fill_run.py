@@ -12,6 +12,7 @@ import attrs
 from leanebm._shown import counted, named_repr, reason
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.core.limits import MAX_TEXT_CHARACTERS
+from leanebm.core.theorem_text import lean_commands
 from leanebm.errors import CommandRefused, ConfigError, LeanEbmError, PolicyError, StatementError
 from leanebm.lean.files import FileRefused, FileSorries, LeanFiles, SorryPlace, StatedTheorem
 from leanebm.pipeline.config import RunConfig
@@ -72,6 +73,11 @@ class FillRun:
             LeanError, PolicyError: something broke; nothing was written.
         """
         file = LeanFile.read(self._path)
+        if not any(command.keyword not in ("", "import") for command in lean_commands(file.source)):
+            raise ConfigError(
+                f"{self._path} holds no Lean command, and so no sorry to fill; `leanebm search --theorems` proves the "
+                "statements that a file lists"
+            )
         if not self._in_place and self._output.exists():
             raise ConfigError(f"{self._output} already exists: move it away, or name another file with --output")
         refuse_unwritable(self._output)
@@ -82,7 +88,12 @@ class FillRun:
             report = await _Filling(file, bench, bench.files, config, self._observer).run()
         if report.content is None:
             return report
-        self._write(file, report.content)
+        try:
+            self._write(file, report.content)
+        except ConfigError as error:
+            sorries = (sorry for theorem in report.theorems for sorry in theorem.sorries)
+            found = [f"{sorry.line}:{sorry.column} {sorry.proof}" for sorry in sorries if sorry.proof is not None]
+            raise ConfigError(f"{error}. The proofs that were found:", found) from error
         return attrs.evolve(report, output=self._output)
 
     def _write(self, file: LeanFile, content: bytes) -> None:

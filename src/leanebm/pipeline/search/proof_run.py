@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, final
@@ -79,6 +80,7 @@ class ProofAttempt:
     """Tactics that Lean ran."""
 
     wall_s: float = 0.0
+    """Seconds from opening the proof to the verdict on it: certification is in them, starting Lean is not."""
 
     search: SearchResult | None = attrs.field(default=None, repr=False, eq=False)
     """The search and its tree; ``None`` if tactics were replayed."""
@@ -354,6 +356,7 @@ def _attempt_of(result: SearchResult) -> ProofAttempt:
 
 
 async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench, observer: Observer) -> ProofAttempt:
+    started_s = time.monotonic()
     async with bench.environment.open(theorem) as session:
         replayed = await _run_all(session, tactics)
     attempt = ProofAttempt(
@@ -362,12 +365,13 @@ async def _replay(theorem: Theorem, tactics: Sequence[str], bench: Workbench, ob
         sentence=replayed.shortfall,
         nodes=replayed.nodes,
         tactic_calls=replayed.tactic_calls,
-        wall_s=replayed.lean_s,
+        wall_s=time.monotonic() - started_s,
     )
     if replayed.shortfall:
         return attempt
     with stage(observer, "certifying"):
         verdict = await bench.certifier.certify(theorem, tactics)
+    attempt = attrs.evolve(attempt, wall_s=time.monotonic() - started_s)
     if isinstance(verdict, Certificate):
         proved = SearchOutcome.PROVED
         return attrs.evolve(attempt, outcome=proved, sentence=proved.sentence, certificate=verdict)
@@ -384,7 +388,6 @@ class _Replayed:
 
     nodes: int = 1
     tactic_calls: int = 0
-    lean_s: float = 0.0
 
 
 async def _run_all(session: ProofSession, tactics: Sequence[str]) -> _Replayed:
@@ -397,7 +400,6 @@ async def _run_all(session: ProofSession, tactics: Sequence[str]) -> _Replayed:
             return replayed
         outcome = await session.run_tactic(state, tactic)
         replayed.tactic_calls += 1
-        replayed.lean_s += outcome.elapsed_s
         match outcome:
             case TacticRejected(message=message) | TacticTimedOut(message=message):
                 replayed.shortfall = f"Tactic {number}, `{tactic}`, failed:\n{message}\nIt was tried on:\n{state}"

@@ -23,7 +23,13 @@ from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Stati
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.events import LogObserver, Observer, stage
-from leanebm.pipeline.run_folder import RunFolder, refuse_restated, refuse_unlike_run, write_text
+from leanebm.pipeline.run_folder import (
+    RunFolder,
+    refuse_others_results,
+    refuse_restated,
+    refuse_unlike_run,
+    write_text,
+)
 from leanebm.pipeline.search.live_trees import LiveTrees
 from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTally
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
@@ -31,7 +37,7 @@ from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.theorem_check import Cause, refused_by_cause
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.storage import RunInfo, ShardWriter, refuse_unwritable, shard_paths
-from leanebm.trajectory import TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow
+from leanebm.trajectory import TRAJECTORY_FOLDER, TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow
 
 
 def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> TheoremRecord:
@@ -161,7 +167,7 @@ class SearchRun:
 
         Raises:
             ConfigError: names are not unique, a part cannot be written down, the folder cannot be written to, or it
-                holds a run already and ``resume`` is off, or one with other settings or theorems.
+                holds a run already and ``resume`` is off, or one with other settings or theorems, or of another kind.
             TrajectoryError: what the folder holds is damaged.
         """
         counts = Counter(theorem.name for theorem in self._theorems)
@@ -172,6 +178,7 @@ class SearchRun:
                 f"{self._folder.path} holds an earlier run's results",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
             )
+        refuse_others_results(self._folder.path, TRAJECTORY_FOLDER)
         refuse_unwritable(self._folder.path)
         settings = _settings_that_matter(self._config)  # also refuses what cannot be written down
         refuse_unlike_run(

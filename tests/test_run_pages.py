@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+PROGRAM = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "run_pages.py"))
+
+
+def smaller(text: str, run_with: str) -> str:
+    block = PROGRAM["Block"]("page.md", 1, "sh", text, run_with=run_with)
+    return str(block.smaller.text)
+
+
+def test_whole_words_are_replaced_wherever_they_stand() -> None:
+    text = "search --budget 16 --num-workers 1 --beta 1.5; search --budget 1 --num 1 # --budget 1."
+    replaced = "search --budget 16 --num-workers 1 --beta 1.5; search --budget 2 --num 1 # --budget 2."
+    assert smaller(text, "--budget 1 => --budget 2") == replaced
+    assert smaller("--num-workers 1 --num 1", "--num 1 => --num 2") == "--num-workers 1 --num 2"
+    assert smaller("a-b (a) a.b a", "a => c") == "a-b (c) a.b c"
+    assert smaller("a b", r"a => \1; b => a") == r"\1 a"
+
+
+@pytest.mark.parametrize("run_with", ["--budget 1 => --budget 2", "--num => --n", "--budget 16"])
+def test_what_replaces_nothing_is_a_mistake(run_with: str) -> None:
+    with pytest.raises(SystemExit, match="replaces nothing"):
+        smaller("leanebm search --budget 16 --num-workers 1", run_with)
