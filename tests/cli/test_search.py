@@ -34,7 +34,7 @@ def test_a_run_is_told_line_by_line_and_summed_up(leanebm_command: Leanebm, theo
     assert result.exit_code == 0
     assert "searching 3 theorems into runs/a" in result.stderr
     assert "[1/3] proved" in result.stderr
-    assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
+    assert result.stdout.startswith("3 of 3 theorems proved and certified\n")
     assert "proofs:       runs/a/proofs" in result.stdout
     assert len(list(Path("runs/a/proofs").glob("*.lean"))) == 3
 
@@ -243,7 +243,7 @@ def test_workers_share_a_folder_by_the_same_command(leanebm_command: Leanebm, th
     for _ in range(2):
         result = leanebm_command(*command)
         assert result.exit_code == 0
-        assert result.stdout.startswith("\n3 of 3 theorems proved and certified\n")
+        assert result.stdout.startswith("3 of 3 theorems proved and certified\n")
     assert leanebm_command(*command, "--dry-run").exit_code == 0
     assert leanebm_command(*command, "--budget", "7").exit_code == 2, "an unlike worker is refused"
 

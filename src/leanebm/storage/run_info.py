@@ -39,8 +39,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 def _told(value: object) -> str:
     """A value for a person, who cannot read a hash anyway."""
-    is_hash = isinstance(value, str) and _SHA256.fullmatch(value) is not None
-    return f"{value[:8]}…" if is_hash else repr(value)
+    return f"{value[:8]}…" if isinstance(value, str) and _SHA256.fullmatch(value) else repr(value)
 
 
 def settings_differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
