@@ -5,7 +5,7 @@
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
 *rulers*, which see eight counts of a state in place of its embedding. The exponent of the length and the weight of the
-energy are chosen by what is proved of the validation statements, the weight with the first seed of each sort of head.
+energy are chosen together by what is proved of the validation statements, with the first seed of each sort of head.
 Then the tuned search without a head is compared with those that have one, and with one in which each goal costs
 something, on statements that no choice was made on. Before a head is trained, what four times the budget proves says
 how much there is to gain. At the end, ``leanebm iterate`` goes through rounds of search and learning.
@@ -28,11 +28,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import attrs
+import numpy as np
 import tomli_w
 
 from leanebm.data.conjectures import SHIPPED_LOGIC, ConjectureFile, read_conjecture_file, write_conjecture_file
@@ -52,11 +54,15 @@ from leanebm.storage import write_atomically
 from leanebm.trajectory import AnytimeCurve
 
 ALPHAS = (0.5, 1.0, 1.5, 2.0)
+GUIDED_ALPHAS = (1.0, 1.5)
+"""With a head, or a price per goal, each with all of the following."""
+
 BETAS = (0.75, 1.5, 4.0)
 GOAL_PRICES = (0.1, 0.3, 1.0)
 """Off the score for each goal of a state: what a search can know of it without learning."""
 
 DEFAULT_ALPHA = 0.5
+TRAINING_ALPHA = 1.0
 HIDDEN = (256, 128)
 HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", ",".join(map(str, HIDDEN))), "ruler": ("--counts",)}
 """What is trained: on embeddings, and on eight counts of a state, which the first one has to beat."""
@@ -64,8 +70,15 @@ HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", ",".join(map(str, H
 HEADROOM = 4
 """Times the budget with which is measured what there is to gain."""
 
+JUDGED_FROM = 4
+"""Weights are chosen by the area under the curve from the budget, divided by this, to the budget. What is proved sooner
+is much the same with all of them."""
+
 DEEP = 4
 """Tactics of a proof that counts as deep."""
+
+FLIPS = 200_000
+"""Draws of signs, of which a p-value over several seeds is the share."""
 
 
 @attrs.frozen(kw_only=True)
@@ -101,6 +114,10 @@ class Kind:
     shipped: Path | None = None
     """The set that comes with leanebm, which the commands must make anew."""
 
+    fresh: int = 0
+    """Statements drawn with another seed. If any, choices are made and reported on these: on those whose skeletons the
+    other set has not."""
+
 
 LOGIC = Kind(
     statements=(
@@ -111,7 +128,9 @@ LOGIC = Kind(
     tactic_timeout_s=10.0,
     train=(650, 24),
     budget=16,
+    samples={"val": 300, "test": 600},
     shipped=SHIPPED_LOGIC,
+    fresh=4500,
 )
 EQUATIONS = Kind(
     statements=(
@@ -160,6 +179,7 @@ def small(kind: Kind) -> Kind:
         iterated={"train": 12, "validation": 8, "test": 8},
         max_steps=50,
         shipped=None,
+        fresh=min(kind.fresh, 150),
     )
 
 
@@ -200,6 +220,7 @@ class Experiment:
         self.heads = {f"{sort}{seed}": (seed, sort) for sort in HEADS for seed in seeds}
         self.first_seeds = [f"{sort}{seeds[0]}" for sort in HEADS]
         self.statements = folder / "statements.parquet"
+        self.judged_by = folder / "fresh.parquet" if kind.fresh else self.statements
         self.settings = folder / "settings.toml"
         self.search = ("--config", self.settings, "--without", kind.without, "--candidates", kind.candidates)
         self.workers, self.concurrency = workers, 3 * workers
@@ -214,7 +235,7 @@ class Experiment:
         self.make_statements()
         number, budget = self.kind.train
         few = ("--split", "train", "--sample", number, "--budget", budget)
-        self.searching("train", "search", *few, *policy_alone(1.0))
+        self.searching("train", "search", *few, *policy_alone(TRAINING_ALPHA))
         alone = {f"policy-{alpha:g}": policy_alone(alpha) for alpha in ALPHAS}
         self.evaluating("val", alone)
         policy = self.choose("policy", alone)
@@ -237,25 +258,35 @@ class Experiment:
         made = ("--output", self.statements, "--per-skeleton", "1", "--keep-all", *self.kind.statements)
         self.stage("statements", "conjecture", *made)
         shipped = self.kind.shipped
-        if shipped and read_conjecture_file(self.statements).conjectures != read_conjecture_file(shipped).conjectures:
+        known = read_conjecture_file(self.statements).conjectures
+        if shipped and known != read_conjecture_file(shipped).conjectures:
             sys.exit(f"{self.statements} and {shipped} differ: the factory makes other statements than it did")
+        if self.kind.fresh:
+            drawn = self.folder / "drawn.parquet"
+            options = _replaced(made, {"--output": drawn, "--number": self.kind.fresh, "--unseen": 0})
+            self.stage("drawn", "conjecture", *options, "--seed", 1)
+            taken = {each.skeleton for each in known}
+            new = [each for each in read_conjecture_file(drawn).conjectures if each.skeleton not in taken]
+            write_conjecture_file(self.judged_by, ConjectureFile(tuple(new), {}))
 
     def train(self, name: str, seed: int, options: Sequence[str]) -> None:
         """Train a head on the search trees of the training statements, and judge it on the validation ones'."""
-        sources = (self.folder / "train", "--val", self.folder / "val" / "arms" / "policy-1")
+        sources = (self.folder / "train", "--val", self.folder / "val" / "arms" / f"policy-{TRAINING_ALPHA:g}")
         steps = () if self.kind.max_steps is None else ("--steps", self.kind.max_steps)
         more = ("--seed", seed, "--threads", 1, "--output-dir", self.folder / name, *options, *steps)
         self.stage(name, "train-ebm", *sources, *more, read=self.kind.train)
 
     def choose_weights(self, policy: Weights, alone: Mapping[str, Sequence[str]]) -> dict[str, Weights]:
         """What each arm is weighed with, by what the validation searches prove; written into the heads, too."""
-        alpha = policy.alpha
         guided = {
             f"{name}-{alpha:g}-{beta:g}": with_head(self.folder / name, alpha, beta)
             for name in self.first_seeds
-            for beta in BETAS
+            for alpha, beta in product(GUIDED_ALPHAS, BETAS)
         }
-        priced = {f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price) for price in GOAL_PRICES}
+        priced = {
+            f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price)
+            for alpha, price in product(GUIDED_ALPHAS, GOAL_PRICES)
+        }
         tried = {**alone, **guided, **priced}
         self.evaluating("val", tried, stage="weights")
         chosen = {"policy": policy} | {name: self.choose(name, tried) for name in ("goals", *self.first_seeds)}
@@ -267,14 +298,15 @@ class Experiment:
     def choose(self, name: str, tried: Iterable[str]) -> Weights:
         """The best weights of a head, or of the policy alone, by the area under the curve of validation solves.
 
-        As ``leanebm tune`` does; but here all heads share the answers of one evaluation. What else the folder holds,
-        of weights that another invocation tried, does not count.
+        As ``leanebm tune`` does; but here all heads share the answers of one evaluation, and the area leaves out what
+        is proved at once. What else the folder holds, of weights that another invocation tried, does not count.
         """
         found = []
         for arm in (arm for arm in tried if arm.startswith(f"{name}-")):
             alpha, *beta = map(float, arm.split("-")[1:])
             summary = summarise_run(self.folder / "val" / "arms" / arm)
-            areas = AnytimeCurve.of(summary.records).areas(1.0, float(self.kind.budget)).values()
+            budget = float(self.kind.budget)
+            areas = AnytimeCurve.of(summary.records).areas(budget / JUDGED_FROM, budget).values()
             found.append(Weights(alpha, beta[0] if beta else None, mean(areas), summary.totals.proved, len(areas)))
         return max(found, key=lambda weights: weights.area)
 
@@ -290,22 +322,22 @@ class Experiment:
             fitted_beta=units.beta,
             theorems=best.theorems,
             max_expansions=self.kind.budget,
-            choices=len(BETAS),
+            choices=len(GUIDED_ALPHAS) * len(BETAS),
             proved=best.proved,
             proved_without=policy.proved,
         )
         amend_header(head, tuned=tuned)
 
     def arms(self, chosen: Mapping[str, Weights]) -> dict[str, tuple[str, ...]]:
-        """What is compared on test statements; the first is the baseline."""
-        arms = {"policy": policy_alone(chosen["policy"].alpha), "default": policy_alone(DEFAULT_ALPHA)}
+        """What is compared on test statements; the first is the baseline. *training* made the training trees."""
+        arms = {"policy": policy_alone(chosen["policy"].alpha), "training": policy_alone(TRAINING_ALPHA)}
         arms["goals"] = with_goal_price(chosen["goals"].alpha, chosen["goals"].beta or 0.0)
-        arms["shortest"] = ("--scorer", "shortest_state")
         for name in self.heads:
             weights = chosen[name]
             arms[name] = with_head(self.folder / name, weights.alpha, weights.beta or 0.0)
         first = next(iter(self.heads))
         twin = chosen[first]
+        arms |= {"default": policy_alone(DEFAULT_ALPHA), "shortest": ("--scorer", "shortest_state")}
         return arms | {"twin": with_head(self.folder / first / "twin", twin.alpha, twin.beta or 0.0)}
 
     def measure_headroom(self, policy: Weights) -> None:
@@ -361,7 +393,8 @@ class Experiment:
         folder = self.folder / (output or stage)
         again: tuple[object, ...] = ("--num-workers", self.workers, "--concurrency", self.concurrency)
         again += ("--resume",) if folder.exists() else ()
-        words = ("--theorems", self.statements, "--output", folder, *self.search, *options)
+        statements = self.statements if command == "search" else self.judged_by
+        words = ("--theorems", statements, "--output", folder, *self.search, *options)
         self.stage(stage, command, *words, again=again)
 
     def stage(
@@ -414,6 +447,10 @@ class Experiment:
             found = compare_runs(tested / before, tested / after)
             broken |= set(found.left_out)
             yield _row(f"{after} against {before}", [*map(_compared, found.budgets[2:]), _deep(found), _lost(found)])
+        heads = self._seeds("head")
+        for befores in (["policy"], ["training"], ["goals"], self._seeds("ruler")):
+            cells = [self._over_seeds(befores, heads, budget) for budget in budgets[2:]]
+            yield _row(f"{', '.join(heads)} together against {', '.join(befores)}", [*cells, "", ""])
         yield f"\nOf {len(curve.spent)} theorems. *Lost*: of what the second proves, the share that the first does not."
         if broken:
             yield f"Left out of a pair, because a search broke: {', '.join(sorted(broken))}."
@@ -430,6 +467,27 @@ class Experiment:
             *(("policy", "goals"), ("goals", names[0])),
             *(("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", names[0])),
         ]
+
+    def _seeds(self, sort: str) -> list[str]:
+        return [name for name, (_, each) in self.heads.items() if each == sort]
+
+    def _over_seeds(self, before: Sequence[str], after: Sequence[str], budget: float) -> str:
+        """The mean gain of several heads, and the share of random signs of each theorem's gain that give as much."""
+        shares = [self._proved_by(after, budget), self._proved_by(before, budget)]
+        gains = np.array([shares[0][name] - shares[1][name] for name in sorted(shares[0].keys() & shares[1].keys())])
+        rng = np.random.default_rng(0)
+        signs = (rng.integers(0, 2, size=(2_000, len(gains))) * 2 - 1 for _ in range(FLIPS // 2_000))
+        as_much = sum(int((abs(flips @ gains) >= abs(gains.sum()) - 1e-9).sum()) for flips in signs)
+        means = rng.choice(gains, size=(10_000, len(gains))).mean(axis=1)
+        low, high = np.quantile(means, (0.025, 0.975))
+        points = f"{100 * gains.mean():+.1f} ({100 * low:.1f} to {100 * high:.1f})".replace("-", "−")
+        return f"p = {(as_much + 1) / (FLIPS + 1):.2g}, {points}"
+
+    def _proved_by(self, arms: Sequence[str], budget: float) -> dict[str, float]:
+        """Of each theorem that no arm's search broke on, the share of arms that prove it."""
+        spent = [AnytimeCurve.of(summarise_run(self.folder / "test" / "arms" / arm).records).spent for arm in arms]
+        names = set.intersection(*(set(each) for each in spent))
+        return {name: mean(each[name] <= budget for each in spent) for name in names}
 
     def _weights(self, chosen: Mapping[str, Weights]) -> Iterator[str]:
         yield from _head_of("validation", ["α", "β", "proved", "area", "siblings told apart", "twin"])
@@ -468,6 +526,11 @@ class Experiment:
         header = attrs.evolve(found.header, training=made | {"trained_on": "logic:train"})
         shutil.rmtree(SHIPPED_HEAD, ignore_errors=True)
         save_checkpoint(SHIPPED_HEAD, EnergyCheckpoint(header=header, head=found.head))
+
+
+def _replaced(options: Sequence[object], others: Mapping[str, object]) -> list[object]:
+    """A command line on which some options have other values."""
+    return [others.get(str(before), word) for before, word in zip((None, *options), options, strict=False)]
 
 
 def _head_of(first: str, columns: Sequence[str]) -> Iterator[str]:
