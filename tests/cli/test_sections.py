@@ -8,6 +8,7 @@ import pytest
 from click.testing import Result
 
 from leanebm.cli import main
+from leanebm.cli._sections import writable_before_any_work
 from leanebm.errors import ConfigError
 
 Leanebm = Callable[..., Result]
@@ -31,6 +32,21 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(name: str, 
         assert option.process_value(context, str(good)) == good
         with pytest.raises(ConfigError, match="file is not a folder; choose another place"):
             option.process_value(context, str(tmp_path / "file" / "below"))
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for link, target in (
+        ("link.parquet", "real.parquet"),
+        ("dangling.parquet", "new/real.parquet"),
+        ("round", "round"),
+    ):
+        Path(link).symlink_to(target)
+    Path("real.parquet").touch()
+    context, parameter = click.Context(main), click.Option(["--output"])
+    assert writable_before_any_work(context, parameter, Path("link.parquet")) == Path("real.parquet").resolve()
+    assert writable_before_any_work(context, parameter, Path("dangling.parquet")) == Path("new/real.parquet").resolve()
+    assert writable_before_any_work(context, parameter, Path("round")) == tmp_path / "round"
 
 
 def test_prove_does_not_search_for_what_it_could_not_write(

@@ -57,18 +57,35 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     assert not path.name.startswith(".")
 
 
-RESULTS = ("trajectory", "groups", "arms", "manifest.json")
+RESULTS = {
+    "search": "trajectory/part-000000.parquet",
+    "search of a worker": "trajectory/worker/part-000000.parquet",
+    "generate-negatives": "groups/part-000000.parquet",
+    "eval or tune": "arms/with/trajectory/part-000000.parquet",
+    "iterate": "baseline/validation/arms",
+}
 
 
 @pytest.mark.parametrize("held", RESULTS)
 def test_a_folder_with_another_commands_results_is_refused(tmp_path: Path, held: str) -> None:
-    (tmp_path / held).mkdir()
-    refuse_others_results(tmp_path, held)
-    refuse_others_results(tmp_path / "new", held)
-    for own in RESULTS:
-        if own != held:
-            with pytest.raises(ConfigError, match=r"holds results of `[a-z-]+`(.|\n)*choose another folder @ --output"):
+    (tmp_path / RESULTS[held]).mkdir(parents=True)
+    command = held.removesuffix(" of a worker")
+    refuse_others_results(tmp_path, command)
+    refuse_others_results(tmp_path / "new", command)
+    for own in ("search", "generate-negatives", "eval or tune", "iterate"):
+        if own != command:
+            with pytest.raises(
+                ConfigError, match=f"holds results of leanebm {command}\n.*choose another folder @ --output"
+            ):
                 refuse_others_results(tmp_path, own)
+
+
+def test_a_folder_with_other_things_of_such_names_is_not_refused(tmp_path: Path) -> None:
+    for name in ("trajectory", "groups/people", "arms/left", "baseline"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "manifest.json").touch()
+    for own in ("search", "generate-negatives", "eval or tune", "iterate"):
+        refuse_others_results(tmp_path, own)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -93,6 +94,8 @@ def output_option(
 def writable_before_any_work(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """A click callback: ``path``, unless nothing could be written there once the work is done.
 
+    A link to a file gives that file: what is put in place whole would take the place of the link, ``/dev/stdout`` too.
+
     Raises:
         ConfigError: nothing can be written there.
     """
@@ -100,6 +103,8 @@ def writable_before_any_work(_: click.Context, __: click.Parameter, path: Path |
         from leanebm.storage import refuse_unwritable
 
         refuse_unwritable(path)
+        if path.is_symlink() and not path.is_dir():
+            return Path(os.path.realpath(path))
     return path
 
 

@@ -50,12 +50,12 @@ def record_path(proof_file: str | os.PathLike[str]) -> Path:
 
 
 _RESULTS: Final = {
-    TRAJECTORY_FOLDER: "`search`",
-    "groups": "`generate-negatives`",
-    "arms": "`eval` or `tune`",
-    "manifest.json": "`iterate`",
+    "search": f"{TRAJECTORY_FOLDER}/**/*.parquet",
+    "generate-negatives": "groups/**/*.parquet",
+    "eval or tune": f"arms/*/{TRAJECTORY_FOLDER}",
+    "iterate": "baseline/validation",
 }
-"""By what stands in its folder, whose results a run's are."""
+"""Which files in its folder tell a command's results; others may have folders and files of such plain names."""
 
 
 def refuse_others_results(folder: Path, own: str) -> None:
@@ -63,14 +63,14 @@ def refuse_others_results(folder: Path, own: str) -> None:
 
     Args:
         folder: need not exist.
-        own: what the command itself keeps there, of :data:`_RESULTS`.
+        own: the command itself, of :data:`_RESULTS`.
 
     Raises:
         ConfigError: it is another command's.
     """
-    for name, command in _RESULTS.items():
-        if name != own and (folder / name).exists():
-            raise ConfigError(f"{folder} holds results of {command}", ["choose another folder @ --output"])
+    for command, files in _RESULTS.items():
+        if command != own and any(folder.glob(files)):
+            raise ConfigError(f"{folder} holds results of leanebm {command}", ["choose another folder @ --output"])
 
 
 def refuse_restated(theorems: Iterable[Theorem], done: Mapping[str, Theorem]) -> None:

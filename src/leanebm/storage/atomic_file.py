@@ -50,10 +50,10 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
         ConfigError: the nearest thing above it that exists is not a folder, or cannot be written to.
         TrajectoryError: the disk is full.
     """
-    nearest = Path(path).resolve()
+    nearest = place = Path(os.path.realpath(path))  # Path.resolve raises where links run in a circle
     while not nearest.exists():
         nearest = nearest.parent
-    if nearest == Path(path).resolve() and nearest.is_file():
+    if nearest == place and nearest.is_file():
         nearest = nearest.parent
     if not nearest.is_dir():
         raise ConfigError(f"{path} cannot be written to: {nearest} is not a folder; choose another place")

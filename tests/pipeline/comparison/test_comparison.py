@@ -203,10 +203,16 @@ def test_a_part_whose_code_differs_is_told_without_hashes() -> None:
         "$.config.scorer.kind: 'mine:Mine', not 'length_normalised'",
     ]
     assert list(_gathered(another_kind)) == another_kind[3:]
+    inside_one_that_only_one_run_has = [
+        f"{origin}.scorer.terms[0].scorer.kind: 'mine:Mine', not nothing",
+        f"{origin}.scorer.terms[0].scorer.sources.mine.py: 9d3c2f10…, not nothing",
+        "$.config.scorer.kind: 'weighted_sum', not 'length_normalised'",
+    ]
+    assert list(_gathered(inside_one_that_only_one_run_has)) == inside_one_that_only_one_run_has[2:]
     other_code = [
         f"{origin}.parts.search[1].package: 'ladders 1.2', not 'ladders 1.1'",
         f"{origin}.parts.search[1].sources.ladders/parts.py: 9d3c2f10…, not 77aa0b1c…",
-        f"{origin}.scorer.sources.mine.py: 9d3c2f10…, not 77aa0b1c…",
+        f"{origin}.scorer.sources.mine/new.py: 9d3c2f10…, not nothing",
     ]
     assert list(_gathered(other_code)) == [
         f"$.config.{part}: the same name, but other code" for part in ("parts.search[1]", "scorer")

@@ -96,8 +96,8 @@ async def test_a_head_that_fits_no_scorer_is_found_before_anything_is_started(
     [
         ("", {"cost": Cost.SECONDS}, "seconds mean nothing @ --by"),
         ("", {"budgets": (0.0,)}, r"got \[0.0\] @ --budgets"),
-        ("trajectory", {}, "holds results of `search`"),
-        ("manifest.json", {"resume": True}, "holds results of `iterate`"),
+        ("trajectory/part-000000.parquet", {}, "holds results of leanebm search"),
+        ("baseline/validation", {"resume": True}, "holds results of leanebm iterate"),
     ],
 )
 async def test_what_would_fail_at_the_end_is_refused_before_anything_is_started(

@@ -4,13 +4,13 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import pytest
 
 from leanebm.core import Certificate
-from leanebm.errors import ConfigError, PolicyUnavailable
+from leanebm.errors import ConfigError, LeanError, PolicyUnavailable
 from leanebm.lean import LeanPoolConfig
 from leanebm.pipeline import FillReport, FillRun, Observer, RunConfig, Workbench, WorkbenchOpener
 from leanebm.pipeline.fill.fill_run import filled_path
@@ -192,6 +192,17 @@ async def test_a_file_without_any_command_is_refused_before_anything_is_started(
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"holds no Lean command.*search --theorems"):
         await FillRun(config, path, opening=never).run()
+
+
+@pytest.mark.parametrize("text", ["import Own\nproblem a : 1 := by sorry\n", "@[own] problem a : 1 := by admit\n"])
+async def test_lean_is_asked_about_commands_of_ones_own(config: RunConfig, tmp_path: Path, text: str) -> None:
+    def opening(*_: object) -> NoReturn:
+        raise LeanError("asked")
+
+    path = tmp_path / "a.lean"
+    path.write_text(text)
+    with pytest.raises(LeanError, match="asked"):
+        await FillRun(config, path, opening=opening).run()
 
 
 async def test_a_file_that_was_changed_meanwhile_is_left_as_it_is(

@@ -262,6 +262,14 @@ async def test_a_folder_is_gone_on_with_only_if_it_was_asked_for(iterated: Path)
         await toy_iteration(iterated).run()
 
 
+async def test_a_searchs_folder_keeps_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "trajectory" / "part-000000.parquet").mkdir(parents=True)
+    (tmp_path / "config.toml").write_text("seed = 7")
+    with pytest.raises(ConfigError, match="holds results of leanebm search"):
+        await toy_iteration(tmp_path).run()
+    assert (tmp_path / "config.toml").read_text() == "seed = 7"
+
+
 async def test_another_iteration_is_not_gone_on_with(iterated: Path) -> None:
     other = attrs.evolve(CONFIG, budget_growth=3.0)
     fewer = attrs.evolve(THEOREMS, test=THEOREMS.test[1:])

@@ -15,7 +15,7 @@ from leanebm.pipeline.events import LogObserver, PipelineEvent, StageFinished, S
 from leanebm.pipeline.search import proof_run
 from leanebm.pipeline.workbench import open_workbench
 from leanebm.policy import PolicyClientConfig
-from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
+from leanebm.search import BestFirstSearch, NegativeEnergy, SearchBudget, SearchConfig
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 
 ToyBench = Callable[..., Any]
@@ -211,6 +211,7 @@ async def test_a_replay_starts_no_server_and_no_part_of_a_search(
     opened: list[RunConfig] = []
 
     def opening(given: RunConfig, observer: Observer) -> Any:
+        given.check_energies()
         opened.append(given)
         return toy_bench(world)(given, observer)
 
@@ -218,6 +219,7 @@ async def test_a_replay_starts_no_server_and_no_part_of_a_search(
         config,
         policy=PolicyClientConfig(url="http://nobody.invalid:1"),
         energy=EnergyConfig(path=tmp_path, beta=1.0),
+        scorer=NegativeEnergy(),
         parts=Parts(search=BestFirstSearch),
     )
     tactics = ["halve", "halve", "halve", "done"]

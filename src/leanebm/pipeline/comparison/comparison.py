@@ -206,7 +206,7 @@ def _code_told(differences: Sequence[str]) -> Iterator[str]:
     """Which parts are of one name and are not the same code, rather than the hashes of their files."""
     parts = dict.fromkeys(found["part"] for line in differences if (found := _ORIGIN.match(line)))
     for part in parts:
-        if not any(line.startswith(f"$.config.{part}.kind: ") for line in differences):
+        if not any(line.startswith(f"$.config.part_origins.{part}.kind: ") for line in differences):
             yield f"$.config.{part}: the same name, but other code"
 
 

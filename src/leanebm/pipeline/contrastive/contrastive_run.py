@@ -160,7 +160,7 @@ class ContrastiveRun:
                 f"{self._folder.path} holds an earlier run's groups",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
             )
-        refuse_others_results(self._folder.path, self._folder.groups.name)
+        refuse_others_results(self._folder.path, "generate-negatives")
         refuse_unwritable(self._folder.path)
         run = self._config.run
         refuse_unlike_run(

@@ -157,7 +157,7 @@ class EvaluationRun:
             LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
         """
         self._check()
-        refuse_others_results(self._folder, "arms")
+        refuse_others_results(self._folder, "eval or tune")
         if self._headroom > 1:
             self._search(*self._headroom_search()).check()
         for _, config, folder in self._arm_searches():

@@ -73,7 +73,8 @@ class FillRun:
             LeanError, PolicyError: something broke; nothing was written.
         """
         file = LeanFile.read(self._path)
-        if not any(command.keyword not in ("", "import") for command in lean_commands(file.source)):
+        commands = lean_commands(file.source)
+        if not any(command.keyword not in ("", "import") or command.holds_sorry for command in commands):
             raise ConfigError(
                 f"{self._path} holds no Lean command, and so no sorry to fill; `leanebm search --theorems` proves the "
                 "statements that a file lists"

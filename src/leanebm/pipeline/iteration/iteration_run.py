@@ -48,7 +48,7 @@ from leanebm.pipeline.iteration.summary import (
     IterationSummary,
     summarise_iteration,
 )
-from leanebm.pipeline.run_folder import write_text
+from leanebm.pipeline.run_folder import refuse_others_results, write_text
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener, sharing_lean
@@ -172,6 +172,7 @@ class IterationRun:
             await self._ledger.caught_up()
             return summarise_iteration(self._folder)
         self._ledger.open(resume=self._resume)
+        refuse_others_results(self._folder, "iterate")
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")
         try:

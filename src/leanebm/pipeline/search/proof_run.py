@@ -37,7 +37,7 @@ from leanebm.pipeline.config import Parts, RunConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.search import SearchBudget, SearchConfig, SearchProgress
+from leanebm.search import LengthNormalisedLogProb, SearchBudget, SearchConfig, SearchProgress
 from leanebm.storage import read_regular
 
 _MAX_SHOWN_CHARS: Final = 20_000
@@ -234,7 +234,13 @@ def for_one_proof(config: RunConfig) -> RunConfig:
 
 def _without_search(config: RunConfig) -> RunConfig:
     """``config`` without anything that only a search asks: a replay waits for no server and loads no head."""
-    return attrs.evolve(config, parts=Parts(policy=_NeverAsked()), energy=EnergyConfig(), without=())
+    return attrs.evolve(
+        config,
+        scorer=LengthNormalisedLogProb(),
+        parts=Parts(policy=_NeverAsked()),
+        energy=EnergyConfig(),
+        without=(),
+    )
 
 
 @attrs.frozen

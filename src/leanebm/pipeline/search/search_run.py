@@ -37,7 +37,7 @@ from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.theorem_check import Cause, refused_by_cause
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.storage import RunInfo, ShardWriter, refuse_unwritable, shard_paths
-from leanebm.trajectory import TRAJECTORY_FOLDER, TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow
+from leanebm.trajectory import TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow
 
 
 def record_of(result: SearchResult, run: RunInfo, *, started_unix_s: float) -> TheoremRecord:
@@ -178,7 +178,7 @@ class SearchRun:
                 f"{self._folder.path} holds an earlier run's results",
                 ["add --resume to go on with that run, or choose another folder @ --output"],
             )
-        refuse_others_results(self._folder.path, TRAJECTORY_FOLDER)
+        refuse_others_results(self._folder.path, "search")
         refuse_unwritable(self._folder.path)
         settings = _settings_that_matter(self._config)  # also refuses what cannot be written down
         refuse_unlike_run(
