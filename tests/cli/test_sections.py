@@ -21,6 +21,9 @@ _OUTPUTS = {
 }
 
 
+_SUFFIXES = {"check-theorems": ".jsonl", "conjecture": ".parquet", "extract-library": ".parquet"}
+
+
 @pytest.mark.parametrize("name", _OUTPUTS)
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -28,10 +31,19 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(name: str, 
     assert command is not None
     [option] = [each for each in command.params if each.name == _OUTPUTS[name]]
     with click.Context(command) as context:
-        good = tmp_path / "new" / "place"
+        good = tmp_path / "new" / f"place{_SUFFIXES.get(name, '')}"
         assert option.process_value(context, str(good)) == good
         with pytest.raises(ConfigError, match="file is not a folder; choose another place"):
-            option.process_value(context, str(tmp_path / "file" / "below"))
+            option.process_value(context, str(tmp_path / "file" / good.name))
+
+
+@pytest.mark.parametrize("name", _SUFFIXES)
+def test_an_output_that_others_tell_by_its_ending_needs_that(name: str, tmp_path: Path) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    [option] = [each for each in command.params if each.name == "output"]
+    with click.Context(command) as context, pytest.raises(ConfigError, match=rf"should end in \{_SUFFIXES[name]}"):
+        option.process_value(context, str(tmp_path / "place.txt"))
 
 
 def test_a_link_to_a_file_stays_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,14 +51,16 @@ def test_a_link_to_a_file_stays_a_link(tmp_path: Path, monkeypatch: pytest.Monke
     for link, target in (
         ("link.parquet", "real.parquet"),
         ("dangling.parquet", "new/real.parquet"),
-        ("round", "round"),
+        ("round", "circle"),
+        ("circle", "round"),
     ):
         Path(link).symlink_to(target)
     Path("real.parquet").touch()
     context, parameter = click.Context(main), click.Option(["--output"])
     assert writable_before_any_work(context, parameter, Path("link.parquet")) == Path("real.parquet").resolve()
     assert writable_before_any_work(context, parameter, Path("dangling.parquet")) == Path("new/real.parquet").resolve()
-    assert writable_before_any_work(context, parameter, Path("round")) == tmp_path / "round"
+    with pytest.raises(ConfigError, match="round cannot be written to: it is a link that leads to itself"):
+        writable_before_any_work(context, parameter, Path("round"))
 
 
 def test_prove_does_not_search_for_what_it_could_not_write(

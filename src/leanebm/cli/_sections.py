@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -104,7 +103,7 @@ def writable_before_any_work(_: click.Context, __: click.Parameter, path: Path |
 
         refuse_unwritable(path)
         if path.is_symlink() and not path.is_dir():
-            return Path(os.path.realpath(path))
+            return path.resolve()
     return path
 
 

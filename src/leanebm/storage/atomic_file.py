@@ -47,10 +47,13 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
     Permissions alone do not tell: they allow root everything, also in ``/proc`` and on a disk that is read-only.
 
     Raises:
-        ConfigError: the nearest thing above it that exists is not a folder, or cannot be written to.
+        ConfigError: the nearest thing above it that exists is not a folder, or cannot be written to; or it is a link
+            that leads to itself.
         TrajectoryError: the disk is full.
     """
-    nearest = place = Path(os.path.realpath(path))  # Path.resolve raises where links run in a circle
+    nearest = place = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle
+    if place.is_symlink():
+        raise ConfigError(f"{path} cannot be written to: it is a link that leads to itself; choose another place")
     while not nearest.exists():
         nearest = nearest.parent
     if nearest == place and nearest.is_file():
