@@ -55,6 +55,32 @@ async def test_a_cancelled_block_ends_its_servants_and_stays_cancelled() -> None
     assert ended == ["ended"]
 
 
+async def test_a_servant_that_raises_lets_the_others_end_as_they_do() -> None:
+    ended: list[str] = []
+
+    async def linger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("ended")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("a defect")
+
+    async def block() -> None:
+        async with serving() as servants:
+            servants.start(linger(), "servant")
+            servants.start(fail(), "defect")
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await block()
+    assert caught.group_contains(ValueError, match="a defect")
+    assert ended == ["ended"]
+
+
 async def test_a_cancellation_that_comes_while_servants_end_is_raised() -> None:
     async def linger() -> None:
         try:

@@ -25,10 +25,16 @@ class Servants:
         A servant that raises is a defect, and cancels the block.
         """
         task = self._group.create_task(work, name=name)
-        for tasks in (self._tasks, self._kept):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        self._tasks.add(task)
+        self._kept.add(task)
+        task.add_done_callback(self._ended)
         return partial(self._cancel, task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._kept.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._kept.clear()  # the group has just cancelled them all
 
     def _cancel(self, task: asyncio.Task[None]) -> None:
         """Cancel it once: a second cancellation would break off what it does when it ends.
