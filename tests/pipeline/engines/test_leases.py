@@ -128,6 +128,21 @@ def test_a_dead_workers_items_are_claimed_again_when_its_heart_was_not_heard_for
     assert heir.claim() == "a"
 
 
+def test_nobody_waits_for_ever_for_another_who_has_other_items(join: Join, clock: Clock) -> None:
+    one, other = join("one", "a"), join("other", "b")
+    assert [one.claim(), other.claim()] == ["a", "b"]
+    one.end("a", is_final=False)
+    other.end("b", is_final=False)
+    waited = 0
+    while one.is_waiting_for_others() or other.is_waiting_for_others():
+        clock.now_s += EXPIRES_S / 4
+        waited += 1
+        one.beat()
+        other.beat()
+        assert waited < 100
+    assert waited > 4, "for a while, the other may come to it yet"
+
+
 def test_clocks_need_not_agree(join: Join, clock: Clock) -> None:
     ahead = Clock(1e9)
     one, other = join("one", "ab"), join("other", "ab", its=ahead)

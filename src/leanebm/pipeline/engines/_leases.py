@@ -82,8 +82,8 @@ class Leases:
         """What marks say of items that wait all the same: Lean refused the statement, or the result is gone."""
 
         self._mine: dict[str, int] = {}
-        self._lost: set[str] = set()
-        """Of mine, those that others may try."""
+        self._lost: dict[str, float] = {}
+        """Of mine, those that others may try, and since when."""
 
         self._heard: dict[str, tuple[str, float]] = {}
         """Each worker's last beat, and when it was first seen here."""
@@ -158,8 +158,11 @@ class Leases:
         if any(self._lives(holder, seen_s) for holder in holders):
             return True
         tried = {holder.removeprefix(_RELEASED) for holder in holders}
-        is_for_others = stem in self._lost and number + 1 < MAX_CLAIMS
-        return is_for_others and any(self._lives(worker, seen_s) for worker in self._heard.keys() - tried)
+        if stem not in self._lost or number + 1 >= MAX_CLAIMS:
+            return False
+        if self._clock() - self._lost[stem] >= MAX_CLAIMS * self._expires_s:
+            return False  # whoever is here has had the time: it may not be among their items
+        return any(self._lives(worker, seen_s) for worker in self._heard.keys() - tried)
 
     def unfinished(self) -> list[str]:
         """Items of which nobody has said that they are done."""
@@ -179,7 +182,7 @@ class Leases:
         with self._on_disk():
             if not is_final:
                 (self._folder / f"{stem}.{self._mine[stem]}").write_text(f"{_RELEASED}{self._worker}")
-                self._lost.add(stem)
+                self._lost[stem] = self._clock()
             elif stem in self._outdated:
                 (self._folder / f"{stem}.{_DONE}").write_text(self._worker)
             else:
