@@ -67,8 +67,8 @@ def test_a_log_is_told_now_and_then_how_far_a_quiet_stage_is() -> None:
             clock.advance(10.0)
             encoding.progressed(done=1000 * done, total=7000, counts="from the cache: 3")
     assert output_of(console).splitlines() == [
-        "encoding: 3,000/7,000 from the cache: 3 (0:00:40 left)",
-        "encoding: 6,000/7,000 from the cache: 3 (0:00:10 left)",
+        "encoding: 3,000/7,000 · from the cache: 3 · (0:00:40 left)",
+        "encoding: 6,000/7,000 · from the cache: 3 · (0:00:10 left)",
     ]
 
 

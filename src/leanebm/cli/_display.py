@@ -52,7 +52,8 @@ class PlainDisplay:
                 self._step = step
                 self._say(f"{stage}: {step} …")
             case StageProgressed() if self._clock() - self._last_line_s >= _EVERY_S:
-                self._say(f"{event.stage}: {' '.join(f'{_how_far(event)} {event.counts} {self._left(event)}'.split())}")
+                how_far = filter(None, (_how_far(event), *event.counts.splitlines(), self._left(event)))
+                self._say(f"{event.stage}: {' · '.join(how_far)}")
             case StageFinished(stage=stage, elapsed_s=elapsed_s) if elapsed_s >= _NOTEWORTHY_S:
                 self._say(f"{stage}: done in {elapsed_s:.1f} s")
             case _:

@@ -48,7 +48,7 @@ async def test_each_ending_is_counted_where_it_belongs(observer: Any) -> None:
     tally.ended(BAD)
     last = observer.events[-1]
     assert (last.done, last.total, last.item) == (4, 4, BAD)
-    assert last.counts.startswith("proved 1 · not proved 1 · lost 1    ")
+    assert last.counts.startswith("proved 1 · not proved 1 · lost 1 · ")
     assert last.counts.splitlines()[1].startswith("newest proof: n2 by ")
 
 
@@ -62,9 +62,9 @@ async def test_a_search_that_runs_is_counted_before_it_ends_and_not_twice(observ
     assert len(expanded) > 2
     calls = [sum(tried for _, tried in expanded[:number]) for number in range(len(expanded) + 1)]
     counts = [event.counts.splitlines()[0] for event in observer.events]
-    assert [count.split(" · ")[2].split()[0] for count in counts] == [str(number) for number in calls]
-    assert counts[0] == "proved 0 · not proved 0    1 node · 0 tactic calls"
+    assert [count.split(" · ")[3].split()[0] for count in counts] == [str(number) for number in calls]
+    assert counts[0] == "proved 0 · not proved 0 · 1 node · 0 tactic calls"
     assert all(count.endswith(" · 2 calls/s") for count in counts[1:])
     statistics = found.result.statistics
-    assert counts[-1].startswith(f"proved 1 · not proved 0    {statistics.nodes} nodes · {statistics.tactic_calls} ")
+    assert counts[-1].startswith(f"proved 1 · not proved 0 · {statistics.nodes} nodes · {statistics.tactic_calls} ")
     assert [event.done for event in observer.events] == [*[0] * len(expanded), 1]

@@ -103,9 +103,8 @@ class SearchTally:
         calls = self._tactic_calls + sum(search.meter.tactic_calls for search in self.running.values())
         elapsed_s = self.clock() - self._started_s
         rate = f" · {calls / elapsed_s:.0f} calls/s" if elapsed_s > 0.0 else ""
-        return (
-            f"{ended}{broken}    {counted(nodes, 'node')} · {counted(calls, 'tactic call')}{rate}{self._newest_proof()}"
-        )
+        work = f"{counted(nodes, 'node')} · {counted(calls, 'tactic call')}{rate}"
+        return f"{ended}{broken} · {work}{self._newest_proof()}"
 
     def _newest_proof(self) -> str:
         result = self._newest.result if self._newest is not None else None
