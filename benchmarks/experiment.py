@@ -448,9 +448,9 @@ class Experiment:
             broken |= set(found.left_out)
             yield _row(f"{after} against {before}", [*map(_compared, found.budgets[2:]), _deep(found), _lost(found)])
         heads = self._seeds("head")
-        for befores in (["policy"], ["training"], ["goals"], self._seeds("ruler")):
-            cells = [self._over_seeds(befores, heads, budget) for budget in budgets[2:]]
-            yield _row(f"{', '.join(heads)} together against {', '.join(befores)}", [*cells, "", ""])
+        for rivals in (["policy"], ["training"], ["goals"], self._seeds("ruler")):
+            cells = [self._over_seeds(rivals, heads, budget) for budget in budgets[2:]]
+            yield _row(f"{', '.join(heads)} together against {', '.join(rivals)}", [*cells, "", ""])
         yield f"\nOf {len(curve.spent)} theorems. *Lost*: of what the second proves, the share that the first does not."
         if broken:
             yield f"Left out of a pair, because a search broke: {', '.join(sorted(broken))}."
