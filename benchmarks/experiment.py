@@ -257,17 +257,21 @@ class Experiment:
         """Draw them; a set that comes with leanebm must come out the same."""
         made = ("--output", self.statements, "--per-skeleton", "1", "--keep-all", *self.kind.statements)
         self.stage("statements", "conjecture", *made)
-        shipped = self.kind.shipped
-        known = read_conjecture_file(self.statements).conjectures
-        if shipped and known != read_conjecture_file(shipped).conjectures:
-            sys.exit(f"{self.statements} and {shipped} differ: the factory makes other statements than it did")
+        if self.kind.shipped:
+            known = read_conjecture_file(self.statements).conjectures
+            if known != read_conjecture_file(self.kind.shipped).conjectures:
+                sys.exit(f"{self.statements} and {self.kind.shipped} differ: the factory makes other statements now")
         if self.kind.fresh:
-            drawn = self.folder / "drawn.parquet"
-            options = _replaced(made, {"--output": drawn, "--number": self.kind.fresh, "--unseen": 0})
-            self.stage("drawn", "conjecture", *options, "--seed", 1)
-            taken = {each.skeleton for each in known}
-            new = [each for each in read_conjecture_file(drawn).conjectures if each.skeleton not in taken]
-            write_conjecture_file(self.judged_by, ConjectureFile(tuple(new), {}))
+            self.draw_fresh(made)
+
+    def draw_fresh(self, made: Sequence[object]) -> None:
+        """Draw others with another seed, and keep those whose skeletons the first set has not."""
+        drawn = self.folder / "drawn.parquet"
+        options = _replaced(made, {"--output": drawn, "--number": self.kind.fresh, "--unseen": 0})
+        self.stage("drawn", "conjecture", *options, "--seed", 1)
+        taken = {each.skeleton for each in read_conjecture_file(self.statements).conjectures}
+        new = [each for each in read_conjecture_file(drawn).conjectures if each.skeleton not in taken]
+        write_conjecture_file(self.judged_by, ConjectureFile(tuple(new), {}))
 
     def train(self, name: str, seed: int, options: Sequence[str]) -> None:
         """Train a head on the search trees of the training statements, and judge it on the validation ones'."""

@@ -61,8 +61,21 @@ def test_a_command_that_fails_ends_it_and_is_run_again(tiny: Kind, tmp_path: Pat
 
 
 def test_statements_other_than_the_shipped_ones_end_it(tiny: Kind, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="the factory makes other statements than it did"):
+    with pytest.raises(SystemExit, match="the factory makes other statements now"):
         Experiment(attrs.evolve(tiny, shipped=SHIPPED_LOGIC), tmp_path, [0], 1).make_statements()
+
+
+def test_what_is_reported_on_shares_no_skeleton_with_what_is_learnt_from(tiny: Kind, tmp_path: Path) -> None:
+    options = ("--number", "60", "--unseen", "0", "--family", "bool_equations", "--difficulty", "1")
+    experiment = Experiment(attrs.evolve(tiny, statements=options, fresh=60), tmp_path, [0], 1)
+    experiment.make_statements()
+    learnt, drawn, judged = (
+        {each.skeleton for each in read_conjecture_file(tmp_path / f"{name}.parquet").conjectures}
+        for name in ("statements", "drawn", "fresh")
+    )
+    assert drawn & learnt
+    assert judged == drawn - learnt
+    assert judged
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
