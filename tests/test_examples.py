@@ -94,4 +94,8 @@ def _there(option: str, folder: Path) -> str:
     """A file or folder that is there, in place of one that earlier stages would have made in ``folder``."""
     if not option.startswith(str(folder)):
         return option
-    return str(folder / "leanebm" if option.endswith((".jsonl", ".parquet")) else folder)
+    if not option.endswith((".jsonl", ".parquet")):
+        return str(folder)
+    there = folder / f"there{Path(option).suffix}"
+    there.touch()
+    return str(there)

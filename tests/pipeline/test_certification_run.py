@@ -104,7 +104,7 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (Path.mkdir, "it is a folder, and only regular files are read"),
     "missing": (str, "No such file"),
     "large": (lambda path: path.write_bytes(bytes(2**20 + 1)), "and at most 1048576 are read"),
-    "binary": (lambda path: path.write_bytes(b"\xff"), "can't decode byte 0xff"),
+    "binary": (lambda path: path.write_bytes(b"\xff"), "byte 1 is not UTF-8"),
     "other": (lambda path: path.write_text("def x := 1"), "states no theorem"),
     "option": (
         lambda path: path.write_text("import --maxHeartbeats=7\ntheorem t : P := by\n  done\n"),

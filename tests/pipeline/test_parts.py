@@ -316,7 +316,7 @@ async def test_a_part_whose_source_changed_is_not_resumed_unless_one_insists(
         await SearchRun(config, numbers(1, 2), tmp_path / "run", resume=True, opening=toy_bench(world)).run()
     assert "--resume-anyway" in str(caught.value)
     assert str(caught.value).count(".sources.") == 1
-    assert hashlib.sha256(changing.read_bytes()).hexdigest() in str(caught.value)
+    assert hashlib.sha256(changing.read_bytes()).hexdigest()[:8] in str(caught.value)
     summary = await SearchRun(
         config, numbers(1, 2), tmp_path / "run", resume_anyway=True, opening=toy_bench(world)
     ).run()

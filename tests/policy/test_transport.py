@@ -75,3 +75,9 @@ def test_retry_after_is_bounded(header: str, pause_s: float) -> None:
 @pytest.mark.parametrize("body", ["[" * 50_000, '{"detail":' * 5_000])
 def test_a_body_nested_without_end_is_a_message_like_any_other(body: str) -> None:
     assert message_of(body) == body[:500]
+
+
+def test_an_error_is_short_however_its_signs_must_be_shown() -> None:
+    failure = failure_of_status(446, "\0" * 10_000, {}, url="http://server")
+    assert len(str(failure)) < 1000
+    assert "\0" not in str(failure)

@@ -13,6 +13,7 @@ from typing import Final, Self, final
 
 import aiohttp
 
+from leanebm._shown import printable
 from leanebm.errors import (
     PolicyBadRequest,
     PolicyError,
@@ -79,7 +80,7 @@ def message_of(body: str) -> str:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         parsed = body
-    return " ".join(_innermost(parsed).split())[:_LONGEST_MESSAGE]
+    return printable(" ".join(_innermost(parsed).split()))[:_LONGEST_MESSAGE]  # a sign may be shown by six
 
 
 def _innermost(body: object) -> str:
