@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -39,10 +40,12 @@ import tomli_w
 
 from leanebm.data.conjectures import SHIPPED_LOGIC, ConjectureFile, read_conjecture_file, write_conjecture_file
 from leanebm.energy import EnergyCheckpoint, TunedWeights, amend_header, load_checkpoint, load_header, save_checkpoint
+from leanebm.energy.diagnostics import Estimate, macro_mean
 from leanebm.pipeline import (
     SHIPPED_HEAD,
     BudgetComparison,
     Headroom,
+    Interval,
     RunComparison,
     compare_runs,
     iteration_table,
@@ -168,10 +171,9 @@ KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "wo
 
 def small(kind: Kind) -> Kind:
     """The same with so few theorems that it takes minutes."""
-    number = kind.statements.index("--number") + 1
     return attrs.evolve(
         kind,
-        statements=(*kind.statements[:number], "150", *kind.statements[number + 1 :]),
+        statements=_replaced(kind.statements, {"--number": "150"}),
         train=(16, 8),
         budget=8,
         samples={"val": 8, "test": 8},
@@ -218,7 +220,7 @@ class Experiment:
         self.folder = folder
         self.rounds = rounds
         self.heads = {f"{sort}{seed}": (seed, sort) for sort in HEADS for seed in seeds}
-        self.first_seeds = [f"{sort}{seeds[0]}" for sort in HEADS]
+        self.first_seeds = [self._seeds(sort)[0] for sort in HEADS]
         self.statements = folder / "statements.parquet"
         self.judged_by = folder / "fresh.parquet" if kind.fresh else self.statements
         self.settings = folder / "settings.toml"
@@ -267,7 +269,8 @@ class Experiment:
     def draw_fresh(self, made: Sequence[object]) -> None:
         """Draw others with another seed, and keep those whose skeletons the first set has not."""
         drawn = self.folder / "drawn.parquet"
-        options = _replaced(made, {"--output": drawn, "--number": self.kind.fresh, "--unseen": 0})
+        others = {"--output": str(drawn), "--number": str(self.kind.fresh), "--unseen": "0"}
+        options = _replaced(list(map(str, made)), others)
         self.stage("drawn", "conjecture", *options, "--seed", 1)
         taken = {each.skeleton for each in read_conjecture_file(self.statements).conjectures}
         new = [each for each in read_conjecture_file(drawn).conjectures if each.skeleton not in taken]
@@ -295,7 +298,7 @@ class Experiment:
         self.evaluating("val", tried, stage="weights")
         chosen = {"policy": policy} | {name: self.choose(name, tried) for name in ("goals", *self.first_seeds)}
         for name, (_, sort) in self.heads.items():
-            chosen[name] = next(chosen[first] for first in self.first_seeds if first.startswith(sort))
+            chosen[name] = chosen[self._seeds(sort)[0]]
             self.write_weights(self.folder / name, chosen[name], policy)
         return chosen
 
@@ -438,9 +441,9 @@ class Experiment:
         yield f"Headroom: {self.headroom.sentence}.\n"
         yield from self._weights(chosen)
         budgets = [row.budget for row in compare_runs(tested / "policy", tested / "default").budgets]
+        curves = {name: AnytimeCurve.of(summarise_run(tested / name).records) for name in arms}
         yield from _head_of("arm", [*(f"{budget:g}" for budget in budgets), "area"])
-        for name in arms:
-            curve = AnytimeCurve.of(summarise_run(tested / name).records)
+        for name, curve in curves.items():
             area = mean(curve.areas(budgets[0], budgets[-1]).values())
             yield _row(name, [*map(curve.proved_within, budgets), f"{area:.3f}"])
         yield ""
@@ -453,9 +456,11 @@ class Experiment:
             yield _row(f"{after} against {before}", [*map(_compared, found.budgets[2:]), _deep(found), _lost(found)])
         heads = self._seeds("head")
         for rivals in (["policy"], ["training"], ["goals"], self._seeds("ruler")):
-            cells = [self._over_seeds(rivals, heads, budget) for budget in budgets[2:]]
+            theirs, ours = ([curves[name] for name in side] for side in (rivals, heads))
+            cells = [_together(theirs, ours, budget) for budget in budgets[2:]]
             yield _row(f"{', '.join(heads)} together against {', '.join(rivals)}", [*cells, "", ""])
-        yield f"\nOf {len(curve.spent)} theorems. *Lost*: of what the second proves, the share that the first does not."
+        searched = len(curves["policy"].spent)
+        yield f"\nOf {searched} theorems. *Lost*: of what the second proves, the share that the first does not."
         if broken:
             yield f"Left out of a pair, because a search broke: {', '.join(sorted(broken))}."
         if self.rounds:
@@ -463,35 +468,16 @@ class Experiment:
         yield from self._costs()
 
     def _pairs(self) -> list[tuple[str, str]]:
-        names = list(self.heads)
-        seeds = len(names) // len(HEADS)
+        heads = self._seeds("head")
         return [
-            *(("policy", name) for name in names),
-            *zip(names[seeds:], names[:seeds], strict=True),
-            *(("policy", "goals"), ("goals", names[0])),
-            *(("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", names[0])),
+            *(("policy", name) for name in self.heads),
+            *zip(self._seeds("ruler"), heads, strict=True),
+            *(("policy", "goals"), ("goals", heads[0])),
+            *(("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", heads[0])),
         ]
 
     def _seeds(self, sort: str) -> list[str]:
         return [name for name, (_, each) in self.heads.items() if each == sort]
-
-    def _over_seeds(self, before: Sequence[str], after: Sequence[str], budget: float) -> str:
-        """The mean gain of several heads, and the share of random signs of each theorem's gain that give as much."""
-        shares = [self._proved_by(after, budget), self._proved_by(before, budget)]
-        gains = np.array([shares[0][name] - shares[1][name] for name in sorted(shares[0].keys() & shares[1].keys())])
-        rng = np.random.default_rng(0)
-        signs = (rng.integers(0, 2, size=(2_000, len(gains))) * 2 - 1 for _ in range(FLIPS // 2_000))
-        as_much = sum(int((abs(flips @ gains) >= abs(gains.sum()) - 1e-9).sum()) for flips in signs)
-        means = rng.choice(gains, size=(10_000, len(gains))).mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        points = f"{100 * gains.mean():+.1f} ({100 * low:.1f} to {100 * high:.1f})".replace("-", "−")
-        return f"p = {(as_much + 1) / (FLIPS + 1):.2g}, {points}"
-
-    def _proved_by(self, arms: Sequence[str], budget: float) -> dict[str, float]:
-        """Of each theorem that no arm's search broke on, the share of arms that prove it."""
-        spent = [AnytimeCurve.of(summarise_run(self.folder / "test" / "arms" / arm).records).spent for arm in arms]
-        names = set.intersection(*(set(each) for each in spent))
-        return {name: mean(each[name] <= budget for each in spent) for name in names}
 
     def _weights(self, chosen: Mapping[str, Weights]) -> Iterator[str]:
         yield from _head_of("validation", ["α", "β", "proved", "area", "siblings told apart", "twin"])
@@ -532,9 +518,9 @@ class Experiment:
         save_checkpoint(SHIPPED_HEAD, EnergyCheckpoint(header=header, head=found.head))
 
 
-def _replaced(options: Sequence[object], others: Mapping[str, object]) -> list[object]:
+def _replaced(options: Sequence[str], others: Mapping[str, str]) -> tuple[str, ...]:
     """A command line on which some options have other values."""
-    return [others.get(str(before), word) for before, word in zip((None, *options), options, strict=False)]
+    return tuple(others.get(before, word) for before, word in zip(("", *options), options, strict=False))
 
 
 def _head_of(first: str, columns: Sequence[str]) -> Iterator[str]:
@@ -547,9 +533,26 @@ def _row(first: str, cells: Iterator[object] | Sequence[object]) -> str:
 
 
 def _compared(row: BudgetComparison) -> str:
-    gain = row.gain
-    points = f"{100 * gain.value:+.1f} ({100 * gain.low:.1f} to {100 * gain.high:.1f})".replace("-", "−")
-    return f"+{row.only_experiment} −{row.only_baseline}, p = {row.p:.2g}, {points}"
+    return f"+{row.only_experiment} −{row.only_baseline}, p = {row.p:.2g}, {_points(row.gain)}"
+
+
+def _together(before: Sequence[AnytimeCurve], after: Sequence[AnytimeCurve], budget: float) -> str:
+    """The mean gain of several arms, and the share of random signs of each theorem's gain that give as much.
+
+    Of each theorem counts the share of arms that prove it; one that an arm's search broke on is left out.
+    """
+    names = sorted(set.intersection(*(set(curve.spent) for curve in (*before, *after))))
+    shares = [[mean(curve.spent[name] <= budget for curve in side) for name in names] for side in (before, after)]
+    gains = np.subtract(shares[1], shares[0])
+    rng = np.random.default_rng(0)
+    signs = (rng.choice((-1, 1), size=(2_000, len(gains))) for _ in range(FLIPS // 2_000))
+    as_much = sum(int((abs(flips @ gains) >= abs(gains.sum()) - 1e-9).sum()) for flips in signs)
+    return f"p = {(as_much + 1) / (FLIPS + 1):.2g}, {_points(macro_mean(gains, names, resamples=10_000))}"
+
+
+def _points(gain: Interval | Estimate) -> str:
+    value, low, high = (math.nan if each is None else 100 * each for each in (gain.value, gain.low, gain.high))
+    return f"{value:+.1f} ({low:.1f} to {high:.1f})".replace("-", "−")
 
 
 def _deep(found: RunComparison) -> str:
