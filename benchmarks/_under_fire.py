@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import abc
 import ctypes
+import json
 import os
 import random
 import signal
 import statistics
 import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
+import click
 import psutil
 
 from leanebm.errors import ConfigError, LeanEbmError, TrajectoryError
@@ -81,6 +84,15 @@ class Findings:
             "longest survival of a child, s": round(max(self.survivals_s, default=0.0), 2),
             "faults": self.faults,
         }
+
+
+def end_with(report: Mapping[str, object], json_file: Path | None, *, is_clean: bool) -> NoReturn:
+    """Print the report, write it to a file if one was named, and end: with status 0 if nothing is wrong."""
+    width = max(map(len, report))
+    click.echo("\n".join(f"{name:>{width}}  {value}" for name, value in report.items()))
+    if json_file is not None:
+        json_file.write_text(json.dumps(report, indent=2) + "\n")
+    sys.exit(0 if is_clean else 1)
 
 
 def adopt_orphans() -> None:

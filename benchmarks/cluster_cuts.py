@@ -14,7 +14,6 @@ file, and that no worker fails. Lean is a process that answers by a hash (``_cha
 
 from __future__ import annotations
 
-import json
 import random
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from pathlib import Path
 
 import attrs
 import click
-from _under_fire import Findings, adopt_orphans
+from _under_fire import Findings, adopt_orphans, end_with
 from cluster_faults import Cluster, undisturbed
 from kill_main import chance_job
 
@@ -153,10 +152,7 @@ def main(*, cuts: int, workers: int, longest_s: float, count: int, seed: int, js
     report |= {"runs completed": findings.completed_runs, "of these equal": findings.equal_runs}
     report |= {"searched again": cluster.searched_again, "of these after a merge": cluster.lost}
     report |= {"faults": findings.faults, "seed": seed, "folder": str(folder)}
-    click.echo("\n".join(f"{name:>24}  {value}" for name, value in report.items()))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(1 if findings.faults else 0)
+    end_with(report, json_file, is_clean=not findings.faults)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,11 @@ forbidden. With ``chance`` Lean's workers are real processes behind the real poo
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -37,7 +35,7 @@ from pathlib import Path
 import attrs
 import click
 import psutil
-from _under_fire import SURVIVAL_LIMIT_S, Findings, Job, adopt_orphans, compare, end_of_descendants, start
+from _under_fire import SURVIVAL_LIMIT_S, Findings, Job, adopt_orphans, compare, end_of_descendants, end_with, start
 from kill_main import Search, chance_job, embedded_job
 
 from leanebm.pipeline import RunFolder, merge
@@ -185,10 +183,7 @@ def main(
     report |= {"theorems searched again": cluster.searched_again}
     report |= {"lean": lean, "seed": seed, "wall_s": round(time.monotonic() - began), "folder": str(folder)}
     report |= {"machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}"}
-    click.echo("\n".join(f"{name:>32}  {value}" for name, value in report.items()))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(1 if findings.faults else 0)
+    end_with(report, json_file, is_clean=not findings.faults)
 
 
 if __name__ == "__main__":

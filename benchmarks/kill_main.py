@@ -32,7 +32,7 @@ from pathlib import Path
 
 import attrs
 import click
-from _under_fire import Findings, Job, adopt_orphans, inspect_shards, run_under_fire
+from _under_fire import Findings, Job, adopt_orphans, end_with, inspect_shards, run_under_fire
 
 from leanebm.core import Theorem
 from leanebm.data import Split, bundled_theorems, library_theorems, write_theorems
@@ -109,10 +109,7 @@ def main(*, kills: int, lean: str, count: int, seed: int, output: Path | None, j
     report |= findings.report(usual_s)
     report |= {"lean": lean, "seed": seed, "wall_s": round(time.monotonic() - began), "folder": str(folder)}
     report |= {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
-    click.echo("\n".join(f"{name:>32}  {value}" for name, value in report.items()))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(1 if report["faults"] else 0)
+    end_with(report, json_file, is_clean=not report["faults"])
 
 
 if __name__ == "__main__":

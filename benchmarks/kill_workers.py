@@ -12,7 +12,6 @@ and processes that outlived the run. Exit status 0 only if all four are zero.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import random
@@ -26,6 +25,7 @@ from pathlib import Path
 import attrs
 import click
 import psutil
+from _under_fire import end_with
 
 from leanebm.core import Theorem
 from leanebm.data import Split, bundled_theorems, library_theorems, write_theorems
@@ -133,10 +133,7 @@ def main(*, count: int, interval_s: float, budget: int, seed: int, output: Path 
     counts = judge(theorems, run)
     verdict = PromotionVerdict(len(theorems), kills, wall_s, status, survivors=len(alive), **counts)  # type: ignore[arg-type]
     report = {**attrs.asdict(verdict), "seed": seed, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
-    click.echo("\n".join(f"{name:>20}  {value}" for name, value in report.items()))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(0 if verdict.is_clean else 1)
+    end_with(report, json_file, is_clean=verdict.is_clean)
 
 
 if __name__ == "__main__":

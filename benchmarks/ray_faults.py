@@ -23,7 +23,6 @@ Exit status 0 only if nothing of this was ever broken. Workers that share a fold
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import random
@@ -43,7 +42,7 @@ import attrs
 import click
 import psutil
 from _ray_cluster import RayCluster, ray_cluster
-from _under_fire import Findings, adopt_orphans, compare, end_of_descendants
+from _under_fire import Findings, adopt_orphans, compare, end_of_descendants, end_with
 from kill_main import Search, chance_job, embedded_job
 
 from leanebm.core import SearchOutcome
@@ -276,10 +275,7 @@ def main(*, kills: int, lean: str, count: int, seed: int, output: Path | None, j
         "folder": str(folder),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}",
     }
-    click.echo("\n".join(f"{name:>24}  {value}" for name, value in report.items()))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(1 if findings.faults else 0)
+    end_with(report, json_file, is_clean=not findings.faults)
 
 
 if __name__ == "__main__":
