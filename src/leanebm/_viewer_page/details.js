@@ -12,7 +12,7 @@ const FATE_WORDS = {
 
 const STATUS_WORDS = {
   open: 'never expanded: nobody knows what follows',
-  partial: 'its expansion had begun when the search ended',
+  partial: 'expanded in part: not all that was proposed was tried',
   expanded: 'expanded',
   dead: 'a dead end: every tactic that was tried failed',
   unexpandable: 'its prompt did not fit the policy’s context',
@@ -47,7 +47,7 @@ function showDetails(holder, { tree, node, step, go, other }) {
   holder.replaceChildren(...[
     element('h2', { tabIndex: -1 }, `node #${node} `, tree.parent[node] >= 0 ? nodeButton(tree.parent[node], go, 'parent') : null),
     element('p', {}, tree.statusAt(node, step) === tree.status[node] ? (STATUS_WORDS[tree.status[node]] ?? tree.status[node]) : 'not expanded yet at this step'),
-    tree.on_proof_path[node] ? element('p', { className: 'good' }, `on the certified proof, ${tree.remaining_depth[node]} ${tree.remaining_depth[node] === 1 ? 'tactic' : 'tactics'} from its end`) : null,
+    tree.on_proof_path[node] ? element('p', { className: 'good' }, `on the certified proof, ${counted(tree.remaining_depth[node], 'tactic')} from its end`) : null,
     element('h3', {}, solved ? 'state' : `state: ${counted(tree.num_goals[node], 'goal')}`),
     element('pre', {}, solved ? 'no goals' : tree.state_text[node]),
     facts(nodeFacts(tree, node)),

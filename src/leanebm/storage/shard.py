@@ -294,9 +294,7 @@ class ShardSet(Generic[R, T]):
         outdone = {entry for shard in self.shards for entry in shard.final_entries}
         for name, found in self._theorems().items():
             _, record = found.counting(name, firsts)
-            if (
-                not record.is_final and found.final
-            ):  # it was given up, so this one came too late; it is the best there is
+            if found.final and not record.is_final:  # given up: a final one came too late, and is the best there is
                 record = next(iter(found.final.values()))
             outdone.discard((record.run_id, name))
         return outdone

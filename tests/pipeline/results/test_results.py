@@ -161,7 +161,7 @@ async def test_what_cannot_be_written_is_refused(run: Path, tmp_path: Path) -> N
     results = Results(run)
     with pytest.raises(ConfigError, match="columns of lists, which CSV cannot hold"):
         results.write("chat", tmp_path / "a.csv")
-    with pytest.raises(ConfigError, match="does not end in what says how"):
+    with pytest.raises(ConfigError, match="no ending that says how to write it"):
         results.write("chat", tmp_path / "a.txt")
     with pytest.raises(ConfigError, match="there is no table 'poems'"):
         results.arrow("poems")

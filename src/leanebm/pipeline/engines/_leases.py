@@ -157,11 +157,11 @@ class Leases:
         holders = [self._holder(stem, each) for each in range(number + 1)]
         if any(self._lives(holder, seen_s) for holder in holders):
             return True
-        tried = {holder.removeprefix(_RELEASED) for holder in holders}
         if stem not in self._lost or number + 1 >= MAX_CLAIMS:
             return False
         if self._clock() - self._lost[stem] >= MAX_CLAIMS * self._expires_s:
             return False  # whoever is here has had the time: it may not be among their items
+        tried = {holder.removeprefix(_RELEASED) for holder in holders}
         return any(self._lives(worker, seen_s) for worker in self._heard.keys() - tried)
 
     def unfinished(self) -> list[str]:

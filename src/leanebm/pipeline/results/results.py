@@ -122,7 +122,7 @@ class Results:
         suffix = path.suffix.lower()
         if suffix not in _WRITERS:
             raise ConfigError(
-                f"{path} does not end in what says how to write it", [f"choose one of {', '.join(_WRITERS)}"]
+                f"{path} has no ending that says how to write it", [f"choose one of {', '.join(_WRITERS)}"]
             )
         if suffix == ".csv" and any(pa.types.is_nested(field.type) for field in schema_of(table)):
             raise ConfigError(f"{table.value} has columns of lists, which CSV cannot hold: write .jsonl or .parquet")
