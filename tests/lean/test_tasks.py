@@ -9,10 +9,13 @@ from cancellation import cancel_at_every_await
 from leanebm.lean._tasks import serving
 
 
-async def _serve(ended: list[str]) -> None:
+async def _serve(ended: list[str], *, ends_s: float | None = None) -> None:
+    """Wait to be cancelled; ``ends_s`` is how long the end takes, if it waits at all."""
     try:
         await asyncio.Event().wait()
     finally:
+        if ends_s is not None:
+            await asyncio.sleep(ends_s)
         ended.append("ended")
 
 
@@ -58,20 +61,13 @@ async def test_a_cancelled_block_ends_its_servants_and_stays_cancelled() -> None
 async def test_a_servant_that_raises_lets_the_others_end_as_they_do() -> None:
     ended: list[str] = []
 
-    async def linger() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0.01)
-            ended.append("ended")
-
     async def fail() -> None:
         await asyncio.sleep(0)
         raise ValueError("a defect")
 
     async def block() -> None:
         async with serving() as servants:
-            servants.start(linger(), "servant")
+            servants.start(_serve(ended, ends_s=0.01), "servant")
             servants.start(fail(), "defect")
             await asyncio.Event().wait()
 
@@ -82,16 +78,9 @@ async def test_a_servant_that_raises_lets_the_others_end_as_they_do() -> None:
 
 
 async def test_a_cancellation_that_comes_while_servants_end_is_raised() -> None:
-    async def linger() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            ended.append("ended")
-
     async def block() -> None:
         async with serving() as servants:
-            servants.start(linger(), "servant")
+            servants.start(_serve(ended, ends_s=0.0), "servant")
             await asyncio.sleep(0)
 
     async def check() -> None:
@@ -117,16 +106,8 @@ async def test_a_servant_whose_own_timeout_expires_as_the_block_ends_does_not_go
 
 async def test_a_servant_is_cancelled_once() -> None:
     ended: list[str] = []
-
-    async def end_slowly() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            ended.append("ended")
-
     async with serving() as servants:
-        dismiss = servants.start(end_slowly(), "servant")
+        dismiss = servants.start(_serve(ended, ends_s=0.0), "servant")
         await asyncio.sleep(0)
         dismiss()
         await asyncio.sleep(0)

@@ -18,8 +18,15 @@ from leanebm.storage.firsts import Firsts
 MakeRun = Callable[..., RunInfo]
 MakeTheorem = Callable[..., Any]
 Format = ShardFormat[Any, Any]
+Worker = Callable[[str], ShardWriter[Any, Any]]
 AT_ONCE = ShardWriterConfig(max_wait_s=0.0)
 NEVER = ShardWriterConfig(max_wait_s=1e6)
+
+
+@pytest.fixture
+def worker(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> Worker:
+    """A worker with a part, and a run, of this name."""
+    return lambda name: ShardWriter(tmp_path, shard_format, run=make_run(name), config=AT_ONCE, part=name)
 
 
 def shards(directory: Path) -> list[str]:
@@ -240,26 +247,24 @@ async def test_what_was_written_but_not_marked_counts_from_when_somebody_went_by
 
 @pytest.mark.parametrize("left", [b"", bytes(1), b"nobody"], ids=["empty", "zeros", "damaged"])
 async def test_the_first_of_two_counts_also_where_a_third_left_a_mark_that_says_nothing(
-    left: bytes, tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+    left: bytes,
+    tmp_path: Path,
+    shard_format: Format,
+    worker: Worker,
+    make_theorem: MakeTheorem,
 ) -> None:
-    async with (
-        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as late,
-        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as first,
-    ):
+    async with worker("a") as late, worker("b") as first:
         (tmp_path / ".first").mkdir()
         (tmp_path / ".first" / "t1.0").write_bytes(left)
-        await first.write(*make_theorem("t1", run_id="run-2"))
-        await late.write(*make_theorem("t1"))
+        await first.write(*make_theorem("t1", run_id="b"))
+        await late.write(*make_theorem("t1", run_id="a"))
     [record] = read_shards(tmp_path, shard_format).records
-    assert record.run_id == "run-2"
+    assert record.run_id == "b"
 
 
 async def test_what_was_given_up_stays_lost_for_readers_until_somebody_begins_anew(
-    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+    tmp_path: Path, shard_format: Format, worker: Worker, make_theorem: MakeTheorem
 ) -> None:
-    def worker(name: str) -> ShardWriter[Any, Any]:
-        return ShardWriter(tmp_path, shard_format, run=make_run(name), config=AT_ONCE, part=name)
-
     def counting() -> str:
         [record] = read_shards(tmp_path, shard_format).records
         assert {camp.run_id for camp in read_shards(tmp_path, shard_format).rows()} == {record.run_id}
@@ -283,35 +288,29 @@ async def test_what_was_given_up_stays_lost_for_readers_until_somebody_begins_an
 
 
 async def test_what_is_final_is_not_given_up_whatever_is_written_first(
-    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+    tmp_path: Path, shard_format: Format, worker: Worker, make_theorem: MakeTheorem
 ) -> None:
-    async with (
-        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as quick,
-        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as loser,
-    ):
-        await loser.write(*make_theorem("t1", run_id="run-2", is_final=False))
+    async with worker("a") as quick, worker("b") as loser:
+        await loser.write(*make_theorem("t1", run_id="b", is_final=False))
         before = read_shards(tmp_path, shard_format)
-        await quick.write(*make_theorem("t1"))
+        await quick.write(*make_theorem("t1", run_id="a"))
         before.give_up(["t1"])  # it was not there when this one looked
     [record] = read_shards(tmp_path, shard_format).records
-    assert record.run_id == "run-1"
+    assert record.run_id == "a"
 
 
 async def test_what_was_deleted_and_is_done_again_by_two_counts_for_the_first_of_them(
-    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem
+    tmp_path: Path, shard_format: Format, worker: Worker, make_theorem: MakeTheorem
 ) -> None:
     for name in ("gone-1", "gone-2"):
-        async with ShardWriter(tmp_path, shard_format, run=make_run(name), config=AT_ONCE, part=name) as writer:
+        async with worker(name) as writer:
             await writer.write(*make_theorem("t1", run_id=name))
         (tmp_path / name / "part-000001.parquet").unlink()
-    async with (
-        ShardWriter(tmp_path, shard_format, run=make_run("run-1"), config=AT_ONCE, part="a") as late,
-        ShardWriter(tmp_path, shard_format, run=make_run("run-2"), config=AT_ONCE, part="b") as first,
-    ):
-        await first.write(*make_theorem("t1", run_id="run-2"))
-        await late.write(*make_theorem("t1"))
+    async with worker("a") as late, worker("b") as first:
+        await first.write(*make_theorem("t1", run_id="b"))
+        await late.write(*make_theorem("t1", run_id="a"))
     [record] = read_shards(tmp_path, shard_format).records
-    assert record.run_id == "run-2"
+    assert record.run_id == "b"
 
 
 async def test_a_disk_that_takes_no_mark_is_told_to_those_who_wait(
