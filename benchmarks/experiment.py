@@ -163,8 +163,9 @@ WORDS = attrs.evolve(
         *("--difficulty", "3"),
     ),
     train=(700, 16),
-    samples={"val": 100, "test": 200},
-    headroom=30,
+    samples={"val": 150, "test": 500},
+    headroom=60,
+    fresh=4000,
 )
 KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "words": WORDS}
 

@@ -27,8 +27,10 @@ _RUNS = Path("runs")
 
 _SETTINGS = {
     "lean.backend": "embedded",
-    # A demonstration should end within minutes: no theorem may hold it up for long.
-    "search.budget.max_wall_s": 20.0,
+    # A demonstration should end within minutes: no theorem may hold it up for long, and none may share a worker with
+    # another while its seconds run.
+    "concurrency": 2,
+    "search.budget.max_wall_s": 15.0,
     "lean.tactic_timeout_s": 3.0,
     "lean.request_deadline_s": 10.0,
 }
