@@ -8,7 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -117,29 +117,33 @@ def test_the_help_of_a_search_has_sections_and_lists_the_parts(leanebm_command: 
     assert all(f"\n  {word} " in said for words in PART_WORDS.values() for word in words.ours)
 
 
-def _loaded_by_help_of(*command: str) -> set[str]:
+def _loaded_by_help_of(*commands: Sequence[str]) -> list[set[str]]:
+    """What a fresh process has loaded after the help of each command, one after the other."""
     code = (
-        f"import json, sys; from leanebm.cli import main; main([*{command!r}, '--help'], standalone_mode=False); "
-        "print(json.dumps(list(sys.modules)))"
+        "import json, sys; from leanebm.cli import main\n"
+        f"for command in {commands!r}:\n"
+        "    main([*command, '--help'], standalone_mode=False)\n"
+        "    print(json.dumps(list(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return [set(json.loads(line)) for line in done.stderr.splitlines()]
 
 
 def test_the_list_of_commands_loads_none_of_them() -> None:
-    loaded = {name for name in _loaded_by_help_of() if name.startswith(("leanebm.", "rich", "aiohttp"))}
+    [modules] = _loaded_by_help_of(())
+    loaded = {name for name in modules if name.startswith(("leanebm.", "rich", "aiohttp"))}
     own = {"leanebm.cli", *(f"leanebm.cli.{name}" for name in ("_main", "_echo", "_running"))}
     assert loaded <= own | {"leanebm._shown", "leanebm.errors"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_a_command_loads_nothing_that_does_its_work(name: str) -> None:
-    loaded = _loaded_by_help_of(name)
-    assert f"leanebm.cli.{name.replace('-', '_')}" in loaded
+def test_the_help_of_a_command_loads_nothing_that_does_its_work() -> None:
     rooms = {module.name for module in pkgutil.iter_modules(leanebm.__path__) if module.ispkg} - {"cli", "core"}
     assert {"pipeline", "policy", "data"} <= rooms
-    assert not loaded & {f"leanebm.{room}" for room in rooms}
-    assert not loaded & {"aiohttp", "numpy", "pyarrow", "torch", "transformers", "rich", "cattrs"}
+    heavy = {f"leanebm.{room}" for room in rooms}
+    heavy |= {"aiohttp", "numpy", "pyarrow", "torch", "transformers", "rich", "cattrs"}
+    for name, loaded in zip(COMMANDS, _loaded_by_help_of(*([name] for name in COMMANDS)), strict=True):
+        assert f"leanebm.cli.{name.replace('-', '_')}" in loaded
+        assert not loaded & heavy, name
 
 
 def test_a_shell_completes_commands_and_options() -> None:

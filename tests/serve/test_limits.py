@@ -111,7 +111,7 @@ async def test_the_symbolic_server_is_well_while_it_reads_long_states(
         assert (await client(*request)).status == 200
         ended.append(what)
 
-    asking = asyncio.create_task(ask("long states", "POST", path, {"text": [LONG_STATE] * 15, **more}))
+    asking = asyncio.create_task(ask("long states", "POST", path, {"text": [LONG_STATE] * 5, **more}))
     while not asking.done() and not (await client("GET", "/server_info")).json["internal_states"][0]["running"]:
         pass
     await ask("health", "GET", "/health")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 import re
 
 import pytest
@@ -63,10 +62,8 @@ def test_splits_are_ten_to_one_to_two() -> None:
     assert counts[ConjectureSplit.UNSEEN] == 0
 
 
-def test_every_family_has_its_own_name_on_what_it_makes() -> None:
-    for name, family in FAMILIES.items():
-        made = [family.generate(random.Random(f"{name} {draw}"), 1 + draw % 4) for draw in range(12)]  # noqa: S311
-        assert {conjecture.family for conjecture in made if conjecture is not None} == {name}
+def test_every_family_has_its_own_name_on_what_it_makes(drawn: tuple[Conjecture, ...]) -> None:
+    assert [made.family for made in drawn] == [name for name in FAMILIES for _ in range(6)]
 
 
 _CONSTANTS = {"min", "max", "some", "Prop", "Type", "Nat", "Int", "Bool", "List", "Option"}
@@ -82,6 +79,6 @@ def test_statements_are_closed(drawn: tuple[Conjecture, ...]) -> None:
 @pytest.mark.lean
 async def test_lean_can_state_what_every_family_makes(drawn: tuple[Conjecture, ...], lean_pool: LeanPool) -> None:
     environment = ReplayingEnvironment(lean_pool)
-    for made in drawn[::6]:
+    for made in drawn[::3]:
         async with environment.open(made.theorem) as session:
             assert session.root.goals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,17 +73,34 @@ async def searched(tmp_path_factory: pytest.TempPathFactory, toy_bench: ToyBench
     )
 
 
-async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
-    searched: EnergySources, tmp_path: Path
-) -> None:
-    diagnosis = await EnergyTrainingRun(QUICK, searched, tmp_path).run()
-    assert HeadReport.read(tmp_path) == diagnosis
-    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
-    assert {row["part"] for row in pq.read_table(tmp_path / "validation.parquet").to_pylist()} == {
+@attrs.frozen
+class Trained:
+    """What a training with :data:`QUICK` left, said and returned."""
+
+    folder: Path
+    diagnosis: HeadReport
+    heard: tuple[PipelineEvent, ...]
+
+
+@pytest.fixture(scope="module")
+async def trained(searched: EnergySources, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    heard: list[PipelineEvent] = []
+    threads = torch.get_num_threads()
+    folder = tmp_path_factory.mktemp("trained")
+    diagnosis = await EnergyTrainingRun(QUICK, searched, folder, observer=Watching(heard.append)).run()
+    assert torch.get_num_threads() == threads, "it gives back what it took"
+    return Trained(folder, diagnosis, tuple(heard))
+
+
+def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(trained: Trained) -> None:
+    folder, diagnosis = trained.folder, trained.diagnosis
+    assert HeadReport.read(folder) == diagnosis
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!")
+    assert {row["part"] for row in pq.read_table(folder / "validation.parquet").to_pylist()} == {
         "siblings",
         "frontiers",
     }
-    header = load_checkpoint(tmp_path).header
+    header = load_checkpoint(folder).header
     assert header.calibration == diagnosis.calibration
     assert (header.config.d_in, header.config.hidden) == (384, (16, 8))
     assert header.training["training_groups"] == diagnosis.data["training_groups"] > 0
@@ -90,11 +108,10 @@ async def test_search_trees_become_a_head_with_its_units_and_its_diagnosis(
     assert diagnosis.metrics["twin_pairwise"].value is not None
 
 
-async def test_what_was_trained_guides_a_search_of_the_same_encoder(searched: EnergySources, tmp_path: Path) -> None:
-    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
-    calibration = load_checkpoint(tmp_path).header.calibration
+async def test_what_was_trained_guides_a_search_of_the_same_encoder(trained: Trained) -> None:
+    calibration = load_checkpoint(trained.folder).header.calibration
     policy_scorer = RunConfig().scorer
-    settings = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
+    settings = EnergyConfig(path=trained.folder, beta=1.0, freeze_spectral=True)
     async with (
         start_embedded_server() as url,
         PolicyClient(PolicyClientConfig(url=url)) as encoder,
@@ -124,9 +141,9 @@ async def test_a_linear_probe_and_a_plain_perceptron_are_heads_like_any_other(
     assert header.calibration == diagnosis.calibration
 
 
-async def test_the_twin_can_be_searched_with_as_well(searched: EnergySources, tmp_path: Path) -> None:
-    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
-    head, twin = load_checkpoint(tmp_path).header, load_checkpoint(tmp_path / "twin").header
+async def test_the_twin_can_be_searched_with_as_well(trained: Trained) -> None:
+    path = trained.folder / "twin"
+    head, twin = load_checkpoint(trained.folder).header, load_checkpoint(path).header
     assert twin.training["role"] == "twin"
     assert twin.calibration is not None
     assert head.calibration is not None
@@ -135,7 +152,7 @@ async def test_the_twin_can_be_searched_with_as_well(searched: EnergySources, tm
     async with (
         start_embedded_server() as url,
         PolicyClient(PolicyClientConfig(url=url)) as encoder,
-        open_guidance(EnergyConfig(path=tmp_path / "twin", beta=1.0), LengthNormalisedLogProb(), encoder) as guidance,
+        open_guidance(EnergyConfig(path=path, beta=1.0), LengthNormalisedLogProb(), encoder) as guidance,
     ):
         assert guidance.scorer == guided_scorer(LengthNormalisedLogProb(), twin.calibration, beta=1.0)
 
@@ -146,38 +163,38 @@ async def test_without_held_out_folders_some_theorems_are_held_out(searched: Ene
     assert diagnosis.data["validation_groups"] > 0
 
 
-async def test_a_stopped_training_is_finished_by_the_same_call(searched: EnergySources, tmp_path: Path) -> None:
-    undisturbed = await EnergyTrainingRun(QUICK, searched, tmp_path / "undisturbed").run()
+async def test_a_stopped_training_is_finished_by_the_same_call(
+    searched: EnergySources, trained: Trained, tmp_path: Path
+) -> None:
     task: asyncio.Task[HeadReport] | None = None
 
     def stop_after_the_first_look(event: PipelineEvent) -> None:
         if isinstance(event, StageProgressed) and event.counts.startswith("held-out") and task is not None:
             task.cancel()
 
-    stopped = EnergyTrainingRun(QUICK, searched, tmp_path / "stopped", observer=Watching(stop_after_the_first_look))
+    stopped = EnergyTrainingRun(QUICK, searched, tmp_path, observer=Watching(stop_after_the_first_look))
     task = asyncio.create_task(stopped.run())
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not (tmp_path / "stopped" / "diagnosis.json").exists()
-    resumed = await EnergyTrainingRun(QUICK, searched, tmp_path / "stopped").run()
-    assert resumed.metrics == undisturbed.metrics
+    assert not (tmp_path / "diagnosis.json").exists()
+    resumed = await EnergyTrainingRun(QUICK, searched, tmp_path).run()
+    assert resumed.metrics == trained.diagnosis.metrics
 
 
 async def test_a_finished_training_that_is_asked_for_again_ends_as_it_had(
-    searched: EnergySources, tmp_path: Path
+    searched: EnergySources, trained: Trained, tmp_path: Path
 ) -> None:
     names = ("head.json", "twin/head.json", "diagnosis.json", "validation.parquet", "metrics.csv")
-    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
-    ended = {name: (tmp_path / name).read_bytes() for name in names}
-    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
-    assert {name: (tmp_path / name).read_bytes() for name in names} == ended
+    folder = shutil.copytree(trained.folder, tmp_path / "again")
+    await EnergyTrainingRun(QUICK, searched, folder).run()
+    for name in names:
+        assert (folder / name).read_bytes() == (trained.folder / name).read_bytes()
 
 
-async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, tmp_path: Path) -> None:
-    await EnergyTrainingRun(QUICK, searched, tmp_path).run()
+async def test_other_settings_are_not_trained_into_the_same_folder(searched: EnergySources, trained: Trained) -> None:
     other = attrs.evolve(QUICK, trainer=attrs.evolve(QUICK.trainer, learning_rate=1e-3))
     with pytest.raises(EnergyError, match=r"train into another folder; to begin again(.|\n)*learning_rate"):
-        await EnergyTrainingRun(other, searched, tmp_path).run()
+        await EnergyTrainingRun(other, searched, trained.folder).run()
 
 
 async def test_theorems_that_are_held_out_are_not_trained_on(searched: EnergySources, tmp_path: Path) -> None:
@@ -223,14 +240,12 @@ def test_a_small_head_is_trained_with_one_thread_unless_another_number_is_given(
     assert EnergyTrainingConfig(threads=3).threads_for(384) == 3
 
 
-async def test_the_training_reports_how_far_it_is_of_how_many_steps(searched: EnergySources, tmp_path: Path) -> None:
-    heard: list[PipelineEvent] = []
-    threads = torch.get_num_threads()
-    await EnergyTrainingRun(QUICK, searched, tmp_path, observer=Watching(heard.append)).run()
+def test_the_training_reports_how_far_it_is_of_how_many_steps(trained: Trained) -> None:
     progress = [
-        event for event in heard if isinstance(event, StageProgressed) and event.stage == "training the energy head"
+        event
+        for event in trained.heard
+        if isinstance(event, StageProgressed) and event.stage == "training the energy head"
     ]
     assert (progress[0].done, progress[0].total) == (0, 60)
     assert progress[-1].done == 60
     assert "held-out sibling accuracy" in progress[-1].counts
-    assert torch.get_num_threads() == threads
