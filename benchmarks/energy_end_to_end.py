@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ GUIDED = {"guided": (), "weight-1": ("--beta", "1", "--freeze-spectral")}
 
 def main() -> None:
     """Run every step that has not been run, then print what came of it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it runs, too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2)

@@ -25,6 +25,7 @@ import platform
 import resource
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,7 @@ from leanebm.pipeline import (
     RunComparison,
     compare_runs,
     iteration_table,
+    judged_area,
     summarise_iteration,
     summarise_run,
     write_comparison_page,
@@ -72,10 +74,6 @@ HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", ",".join(map(str, H
 
 HEADROOM = 4
 """Times the budget with which is measured what there is to gain."""
-
-JUDGED_FROM = 4
-"""Weights are chosen by the area under the curve from the budget, divided by this, to the budget. What is proved sooner
-is much the same with all of them."""
 
 DEEP = 4
 """Tactics of a proof that counts as deep."""
@@ -163,8 +161,8 @@ WORDS = attrs.evolve(
         *("--difficulty", "3"),
     ),
     train=(700, 16),
-    samples={"val": 150, "test": 500},
-    headroom=60,
+    samples={"val": 150, "test": 300},
+    headroom=30,
     fresh=4000,
 )
 KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "words": WORDS}
@@ -306,16 +304,16 @@ class Experiment:
     def choose(self, name: str, tried: Iterable[str]) -> Weights:
         """The best weights of a head, or of the policy alone, by the area under the curve of validation solves.
 
-        As ``leanebm tune`` does; but here all heads share the answers of one evaluation, and the area leaves out what
-        is proved at once. What else the folder holds, of weights that another invocation tried, does not count.
+        As ``leanebm tune`` does; but here all heads share the answers of one evaluation. What else the folder holds,
+        of weights that another invocation tried, does not count.
         """
         found = []
         for arm in (arm for arm in tried if arm.startswith(f"{name}-")):
             alpha, *beta = map(float, arm.split("-")[1:])
             summary = summarise_run(self.folder / "val" / "arms" / arm)
-            budget = float(self.kind.budget)
-            areas = AnytimeCurve.of(summary.records).areas(budget / JUDGED_FROM, budget).values()
-            found.append(Weights(alpha, beta[0] if beta else None, mean(areas), summary.totals.proved, len(areas)))
+            area = judged_area(summary.records, self.kind.budget)
+            decided = sum(record.is_final for record in summary.records)
+            found.append(Weights(alpha, beta[0] if beta else None, area, summary.totals.proved, decided))
         return max(found, key=lambda weights: weights.area)
 
     def write_weights(self, head: Path, best: Weights, policy: Weights) -> None:
@@ -581,6 +579,7 @@ def _cpu_s() -> float:
 
 def main() -> None:
     """Run what has not been run, and print what came of it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it runs, too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=KINDS, default="equations")
     parser.add_argument("--folder", type=Path, help="what is made, for this kind and size alone  [default: runs/KIND]")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Collection
@@ -114,6 +115,7 @@ def report(folder: Path, name: str) -> None:
 
 def main() -> None:
     """Search what was not searched, and print the tables."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it runs, too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -220,6 +221,7 @@ def serving(model: Path) -> Iterator[str]:
 
 def main() -> None:
     """Run what has not been run, and say what came of it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it runs, too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--whole-proofs", action="store_true", help="go on with a policy that writes whole proofs")

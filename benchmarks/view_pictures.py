@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,7 @@ async def take_pictures(folder: Path) -> None:
 
 def main() -> None:
     """Make them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it runs, too
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, metavar="FOLDER", help="keep the runs there, or take them from there")
     runs: Path | None = parser.parse_args().runs

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
+import experiment
 import pytest
 from experiment import EQUATIONS, KINDS, Experiment, Kind, small
 
@@ -85,3 +91,27 @@ def test_small_is_the_same_with_less(kind: Kind) -> None:
     assert less.statements[2:] == kind.statements[2:]
     assert less.train < kind.train
     assert less.budget < kind.budget
+
+
+def test_told_to_end_it_ends_the_command_that_it_runs(tmp_path: Path) -> None:
+    typed = [sys.executable, "-u", experiment.__file__, "--kind", "logic", "--small", "--folder", str(tmp_path)]
+    with subprocess.Popen(
+        typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as run:
+        assert run.stdout is not None
+        assert any("making conjectures" in line for line in run.stdout), "the command runs"
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(60)
+    deadline_s = time.monotonic() + 60
+    while _lives(run.pid):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of the group runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -33,7 +33,7 @@ def test_it_proves_and_says_how_much_of_each_level_and_how_long(leanebm_command:
     result = leanebm_command("demo", "--max-theorems", "5")
     assert result.exit_code == 0
     assert "Proving 5 bundled theorems with the embedded Lean." in result.stderr
-    assert "4 are searched at a time, none for longer than 20 s." in result.stderr
+    assert "2 are searched at a time, none for longer than 15 s." in result.stderr
     assert "5 of 5 theorems proved and certified" in result.stdout
     assert f"by level: {Level.TRIVIAL} 5 of 5" in result.stdout
     assert "Everything together took" in result.stderr

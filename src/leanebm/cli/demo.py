@@ -146,7 +146,7 @@ def _prove_bundled(max_theorems: int | None, budget: int | None) -> None:
         f"Proving {len(theorems)} bundled theorems with the embedded Lean. The first time, Lean is downloaded "
         "(121 MB) and prepared, which takes some minutes; after that it starts in seconds.\n"
         f"{config.concurrency} are searched at a time, none for longer than {config.search.budget.max_wall_s:g} s. "
-        "A hundred take three to four minutes on two cores.",
+        "A hundred take about five minutes on two cores.",
         err=True,
     )
     settings = RunFolder(output).config

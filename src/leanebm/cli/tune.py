@@ -58,7 +58,8 @@ def tune(
     Searches validation theorems with every choice, all with the same answers from Lean and the policy. Writes the
     settings of the best to OUTPUT/tuned.toml, and its weights into the header of the head, if there is one: from then
     on searches with the head use them, unless others are given. The best has the largest area under the curve of
-    theorems proved, over the logarithm of the budget. Report no result on these theorems: the choice was made on them.
+    theorems proved, over the logarithm of the budget, from a quarter of the budget to all of it. Report no result on
+    these theorems: the choice was made on them.
     """
     from leanebm.cli._display import open_display
     from leanebm.pipeline import ALPHAS, BETAS, TuningRun, fit_imports, load_theorems

@@ -28,7 +28,7 @@ from leanebm.pipeline.engines.shards_engine import ShardsEngine, Share
 from leanebm.pipeline.evaluation.answer_file import AnswerFile
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun, Headroom
-from leanebm.pipeline.evaluation.tuning_run import ALPHAS, BETAS, TunedArm, Tuning, TuningRun
+from leanebm.pipeline.evaluation.tuning_run import ALPHAS, BETAS, TunedArm, Tuning, TuningRun, judged_area
 from leanebm.pipeline.events import (
     LogObserver,
     Observer,
@@ -183,6 +183,7 @@ __all__ = [
     "guided_scorer",
     "is_iteration",
     "iteration_table",
+    "judged_area",
     "load_theorems",
     "merge",
     "notes_on",

@@ -59,7 +59,7 @@ async def test_the_best_is_the_one_with_the_largest_area_and_its_settings_are_wr
     for arm in found.arms:
         summary = summarise_run(tmp_path / "arms" / arm.name)
         spent = AnytimeCurve.of(summary.records).spent.values()
-        area = sum(1 - math.log2(max(cost, 1)) / 4 for cost in spent if cost <= 16) / 24
+        area = sum(1 - math.log2(max(cost, 4) / 4) / 2 for cost in spent if cost <= 16) / 24
         assert arm.area == pytest.approx(area)
         assert arm.proved == summary.totals.proved
     assert len({arm.area for arm in found.arms}) > 1

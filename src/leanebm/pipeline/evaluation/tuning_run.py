@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -22,7 +22,7 @@ from leanebm.pipeline.settings import to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener
 from leanebm.search import LengthNormalisedLogProb
 from leanebm.storage import write_atomically
-from leanebm.trajectory import AnytimeCurve
+from leanebm.trajectory import AnytimeCurve, TheoremRecord
 
 if TYPE_CHECKING:
     from leanebm.energy import Calibration
@@ -34,6 +34,9 @@ BETAS = (0.25, 0.5, 0.75, 1.0, 1.5)
 """Weights of the energy that are tried by default, in standard units."""
 
 SETTINGS_NAME = "tuned.toml"
+
+_JUDGED_FROM = 4
+"""Choices are judged from the budget, divided by this, to the budget."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +53,7 @@ class TunedArm:
     """Within the whole budget."""
 
     area: float
-    """Under the curve of shares over the logarithm of the budget: between 0 and 1."""
+    """As :func:`judged_area`."""
 
     __repr__ = fitting_repr
 
@@ -76,8 +79,8 @@ class Tuning:
 class TuningRun:
     """One invocation that chooses α, and an energy head's β, on theorems that no result is claimed for.
 
-    The choice is by the area under the curve of theorems proved, so by solves at every budget up to the given one,
-    and not by how well a scorer orders states.
+    The choice is by theorems proved within the given budget and down to a quarter of it (:func:`judged_area`), and
+    not by how well a scorer orders states.
 
     Args:
         config: the search; its scorer is replaced, and its energy head is tried at every β, and left out as well.
@@ -197,9 +200,21 @@ class TuningRun:
         return attrs.evolve(self._config, scorer=LengthNormalisedLogProb(alpha=alpha), energy=energy)
 
     def _arm(self, name: str, alpha: float, beta: float | None, config: RunConfig, summary: RunSummary) -> TunedArm:
-        areas = AnytimeCurve.of(summary.records).areas(1.0, float(self._config.search.budget.max_expansions))
-        area = math.fsum(areas.values()) / len(areas) if areas else 0.0
+        area = judged_area(summary.records, self._config.search.budget.max_expansions)
         return TunedArm(name=name, alpha=alpha, beta=beta, config=config, proved=summary.totals.proved, area=area)
+
+
+def judged_area(records: Iterable[TheoremRecord], max_expansions: int) -> float:
+    """The area by which weights are chosen: under the curve of the share proved, over the logarithm of the budget.
+
+    From a quarter of the budget to all of it. What is proved sooner is much the same with all weights, and an area
+    that begins at 1 tells them apart by it all the same.
+
+    Returns:
+        between 0 and 1; 0 if there is no theorem.
+    """
+    areas = AnytimeCurve.of(records).areas(max_expansions / _JUDGED_FROM, float(max_expansions))
+    return math.fsum(areas.values()) / len(areas) if areas else 0.0
 
 
 def _units_of(head: Path) -> Calibration:
