@@ -122,13 +122,37 @@ def every_python(session: nox.Session) -> None:
     run_pytest(session, "-m", "not lean", *session.posargs)
 
 
+def check_style(session: nox.Session) -> None:
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell", *CHECKED_PATHS, "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+
+
+def install_for_types(session: nox.Session) -> None:
+    session.install("-c", CONSTRAINTS, ".[data,embedded,energy,mcp,serve,test,lint,docs]", "nox")
+
+
+def check_types(session: nox.Session) -> None:
+    session.run("mypy", *session.posargs)
+    session.run("pyright")
+
+
+def check_layers(session: nox.Session) -> None:
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})  # it reads the sources and runs none of them
+
+
+def check_docs(session: nox.Session) -> None:
+    session.run("python", "docs/generate_cli.py", "--check")
+    for builder, *fresh in (("html", "-E"), ("doctest",)):  # the second takes what the first has read
+        options = ["-W", "-n", *fresh, "-d", "docs/_build/doctrees", "-b", builder]
+        session.run("sphinx-build", *options, "docs", f"docs/_build/{builder}")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and spelling; changes nothing."""
     session.install("-c", CONSTRAINTS, "ruff", "codespell")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("codespell", *CHECKED_PATHS, "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    check_style(session)
 
 
 @nox.session
@@ -137,10 +161,8 @@ def typing(session: nox.Session) -> None:
 
     What users write is checked by pyright, too, which reads some types differently.
     """
-    install(session, "data", "embedded", "energy", "mcp", "serve", "test", "lint", "docs")
-    session.install("-c", CONSTRAINTS, "nox")
-    session.run("mypy", *session.posargs)
-    session.run("pyright")
+    install_for_types(session)
+    check_types(session)
 
 
 @nox.session
@@ -157,28 +179,26 @@ def package(session: nox.Session) -> None:
 def imports(session: nox.Session) -> None:
     """Check that layers only point down (the contract is in ``pyproject.toml``)."""
     session.install("-c", CONSTRAINTS, "import-linter")
-    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})  # it reads the sources and runs none of them
+    check_layers(session)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; any warning, stale page or undocumented public name is an error."""
     install(session, "embedded", "energy", "serve", "test", "docs")  # test: leanebm.testing has fixtures for pytest
-    session.run("python", "docs/generate_cli.py", "--check")
-    for builder, *fresh in (("html", "-E"), ("doctest",)):  # the second takes what the first has read
-        options = ["-W", "-n", *fresh, "-d", "docs/_build/doctrees", "-b", builder]
-        session.run("sphinx-build", *options, "docs", f"docs/_build/{builder}")
+    check_docs(session)
 
 
 @nox.session
 def checks(session: nox.Session) -> None:
     """Do what lint, typing, imports and docs do, all of it, in one environment: each of its own would be a gigabyte."""
+    install_for_types(session)  # what the others need is among it
     failed = []
-    for part in (lint, typing, imports, docs):
+    for check in (check_style, check_types, check_layers, check_docs):
         try:
-            part(session)
+            check(session)
         except CommandFailed:  # nox has shown what it says
-            failed.append(part.func.__name__)
+            failed.append(check.__name__)
     if failed:
         session.error(f"failed: {', '.join(failed)}")
 
