@@ -43,9 +43,11 @@ def test_a_hang_is_a_failure_that_names_the_test() -> None:
 
 
 def test_ctrl_c_is_tested_where_it_was_ignored_at_the_start() -> None:
-    with start(HERE.parent / "cli" / "test_running.py", ignore_interrupts=True) as running:
+    here_and_in_a_child = "test_a_signal_lets or (test_a_part_that_does_not_stop and wait)"
+    with start(HERE.parent / "cli" / "test_running.py", "-k", here_and_in_a_child, ignore_interrupts=True) as running:
         said = running.communicate()[0]
     assert running.returncode == 0, said
+    assert "4 passed" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -28,10 +28,8 @@ def _failure(reply: dict[str, Any]) -> str:
     ("name", "intro", "tactic"),
     [
         ("List.map_map", "intros", "simp"),
-        ("List.mem_append", "intros", "simp"),
         ("List.map_cons", "intros", "simp"),
         ("Option.bind_assoc", "intros", "grind"),
-        ("List.take_take", "intros", "grind"),
         ("Prod.ext", "intros", "ext"),
     ],
 )
