@@ -167,7 +167,7 @@ def load_base(config: FinetuneConfig) -> Any:
             Path(config.model), dtype=dtype, attention=config.attention, trust_remote_code=config.trust_remote_code
         )
         try:
-            return model.to(device)  # type: ignore[arg-type]  # transformers wraps `to`
+            return model.to(device)
         except torch.OutOfMemoryError as error:
             raise ConfigError(f"the model in {config.model} does not fit on {device}: {error}") from error
     return _load_in_four_bits(config, device)

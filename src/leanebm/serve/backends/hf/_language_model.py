@@ -49,7 +49,8 @@ class KeyValues:
 
     @property
     def _layers(self) -> list[Any]:
-        return self.cache.layers
+        layers: list[Any] = self.cache.layers
+        return layers
 
     @property
     def bytes_per_token(self) -> int:
@@ -121,7 +122,7 @@ class LanguageModel:
             trust_remote_code=config.trust_remote_code,
         )
         try:
-            model.to(device)  # type: ignore[arg-type]  # transformers wraps `to`
+            model.to(device)
         except torch.OutOfMemoryError as error:
             raise ConfigError(f"the model in {config.model} does not fit on {device}: {error}") from error
         loaded = cls(config, model, tokenizer)
