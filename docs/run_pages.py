@@ -10,7 +10,8 @@ docs/notebooks.md are the cells of one notebook. A block behind
 ``<!-- not run: REASON -->`` is left out, and the output says so. One behind
 ``<!-- run with: OLD => NEW; OLD => NEW -->`` is run with these replacements, of whole words, which must all
 apply: the same commands and options, with less to do. Beyond README, a command that does not say how many Lean workers
-it wants gets one: what a short run takes is mostly the start of its workers.
+it wants gets one: what a short run takes is mostly the start of its workers. A line that installs something is run
+once, whichever pages have it.
 """
 
 from __future__ import annotations
@@ -104,6 +105,18 @@ def as_notebook(blocks: list[Block]) -> Block:
     return blocks[0]._replace(language="notebook", text="\n\n".join(block.text for block in blocks))
 
 
+def without_repeats(text: str, installed: set[str]) -> str:
+    """``text`` without lines that install what was ``installed`` before; what it installs itself is added to that."""
+    lines = []
+    for line in text.splitlines():
+        command = line.removeprefix("$ ").partition("#")[0].strip()
+        if command not in installed:
+            lines.append(line)
+        if command.startswith("python -m pip install"):
+            installed.add(command)
+    return "\n".join(lines)
+
+
 def script_of(block: Block) -> str:
     """What bash is given for a block of shell."""
     if block.language == "sh":
@@ -170,6 +183,7 @@ def main() -> int:
     for page in pages:
         found = list(blocks_of(page, (ROOT / page).read_text(encoding="utf-8")))
         blocks += [as_notebook(found)] if page == NOTEBOOK else found
+    installed: set[str] = set()
     spent_s: dict[str, float] = {}
     cpu_s: dict[str, float] = {}
     for block in blocks:
@@ -179,6 +193,7 @@ def main() -> int:
         if reason:
             continue
         smaller = block.smaller
+        smaller = smaller._replace(text=without_repeats(smaller.text, installed))
         print(smaller.text, flush=True)
         started_s, started_cpu_s = time.monotonic(), _cpu_s()
         done = subprocess.run(command_of(smaller, scratch), cwd=tree, stdin=subprocess.DEVNULL, check=False)

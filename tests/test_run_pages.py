@@ -26,3 +26,12 @@ def test_whole_words_are_replaced_wherever_they_stand() -> None:
 def test_what_replaces_nothing_is_a_mistake(run_with: str) -> None:
     with pytest.raises(SystemExit, match="replaces nothing"):
         smaller("leanebm search --budget 16 --num-workers 1", run_with)
+
+
+def test_what_was_installed_is_not_installed_again() -> None:
+    without_repeats, installed = PROGRAM["without_repeats"], set[str]()
+    install = 'python -m pip install ".[embedded]"'
+    assert without_repeats(f"{install}     # in this folder\nleanebm doctor", installed).startswith(install)
+    assert without_repeats(f"$ {install}\n$ leanebm doctor\n\n", installed) == "$ leanebm doctor\n"
+    other = 'python -m pip install -c constraints.txt ".[embedded]"'
+    assert without_repeats(other, installed) == other
