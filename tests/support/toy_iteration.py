@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import attrs
@@ -82,12 +82,17 @@ CONFIG = IterationConfig(
 )
 
 
+@cache
+def _policy(seed: int) -> ScriptedPolicy:
+    return ScriptedPolicy.over(WORLD, seed=seed)
+
+
 @asynccontextmanager
 async def open_toy(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
     """The real workbench, encoder included, with a toy world in place of Lean and a script in place of the policy."""
     lean = LeanParts(environment=WORLD, certifier=ToyCertifier(WORLD), lean_version="toy")
     async with open_workbench(config, observer, lean=lean) as bench:
-        yield attrs.evolve(bench, policy=ScriptedPolicy.over(WORLD, seed=config.seed))
+        yield attrs.evolve(bench, policy=_policy(config.seed))
 
 
 toy_iteration = partial(IterationRun, CONFIG, THEOREMS, opening=open_toy)

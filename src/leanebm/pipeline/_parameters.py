@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import sys
 import typing
@@ -72,9 +73,13 @@ def parameters_of(factory: Factory) -> Parameters:
     Raises:
         ValueError: they cannot be found out, or some can be given by position only.
     """
-    if isinstance(factory, type) and issubclass(factory, BestFirstSearch):
-        return _of_search(factory)
-    return _own_parameters(factory)
+    return _of_class(factory) if isinstance(factory, type) else _own_parameters(factory)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_class(kind: type) -> Parameters:
+    """Of the same few classes settings are made of, written and compared, hundreds of times in a run."""
+    return _of_search(kind) if issubclass(kind, BestFirstSearch) else _own_parameters(kind)
 
 
 def _of_search(search: type[BestFirstSearch]) -> Parameters:
