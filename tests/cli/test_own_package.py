@@ -56,11 +56,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(tmp_path_factory.mktemp("own"))
 
 
-@pytest.fixture
-def theorems(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def theorems(installed: Installed) -> Path:
     """Four theorems, and four for which the policy waits at the gate."""
     names = [f"easy {number}" for number in range(4)] + [f"hold {number}" for number in range(4)]
-    path = tmp_path / "theorems.jsonl"
+    path = installed.folder / "theorems.jsonl"
     path.write_text("".join(json.dumps({"name": name.replace(" ", "_"), "statement": name}) + "\n" for name in names))
     return path
 
@@ -73,11 +73,11 @@ def ended(run: Path) -> dict[str, str]:
     return {record.theorem.name: record.outcome for record in read_trajectory(run / "trajectory").records}
 
 
-@pytest.fixture
-def killed(installed: Installed, theorems: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def killed_once(installed: Installed, theorems: Path) -> Path:
     """A run that was killed (SIGKILL) when the easy theorems were on the disk and the others were not."""
-    run = tmp_path / "run"
-    process = installed.start(*searching(theorems, run, policy=f"ladder:gate={tmp_path}/gate"))
+    run = installed.folder / "killed"
+    process = installed.start(*searching(theorems, run, policy=f"ladder:gate={installed.folder}/gate"))
     try:
         while not list((run / "trajectory").glob("*.parquet")) or len(ended(run)) < 4:
             assert process.poll() is None, "the run ended by itself"
@@ -86,6 +86,12 @@ def killed(installed: Installed, theorems: Path, tmp_path: Path) -> Path:
         process.kill()
         process.wait()
     return run
+
+
+@pytest.fixture
+def killed(killed_once: Path, tmp_path: Path) -> Path:
+    """The same, to go on with."""
+    return shutil.copytree(killed_once, tmp_path / "run")
 
 
 def test_a_run_of_ones_own_parts_is_killed_resumed_and_summed_up(
