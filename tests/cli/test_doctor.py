@@ -22,6 +22,7 @@ def test_a_person_gets_one_line_a_thing_and_advice_below(leanebm_command: Leaneb
     assert "ok  Python" in result.stdout
     assert "--  embedded Lean" in result.stdout
     assert "→ nothing: the first command that needs it downloads" in result.stdout
+    assert result.stderr.splitlines()[:2] == ["looking: at Python and Node.js …", "looking: at the embedded Lean …"]
 
 
 def test_json_holds_the_same(leanebm_command: Leanebm) -> None:
@@ -32,7 +33,7 @@ def test_json_holds_the_same(leanebm_command: Leanebm) -> None:
 
 def test_it_fails_if_something_stands_in_the_way(leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = HealthCheck(subject="disk", verdict=Health.BAD, finding="full", advice="make room")
-    monkeypatch.setattr("leanebm.pipeline.examine", lambda _: (bad,))
+    monkeypatch.setattr("leanebm.pipeline.examine", lambda *_, **__: (bad,))
     result = leanebm_command("doctor")
     assert result.exit_code == 3
     assert "!!  disk" in result.stdout
@@ -42,7 +43,7 @@ def test_it_fails_if_something_stands_in_the_way(leanebm_command: Leanebm, monke
 def test_a_doctor_that_is_stopped_ends_as_every_command_does(
     leanebm_command: Leanebm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("leanebm.pipeline.examine", stopped)

@@ -32,9 +32,11 @@ def doctor(*, as_json: bool, project: Path | None) -> None:
     import attrs
 
     from leanebm.cli._console import ClearConsole
+    from leanebm.cli._display import open_display
     from leanebm.pipeline import Health, examine
 
-    diagnoses = examine(project)
+    with open_display() as display:
+        diagnoses = examine(project, observer=display)
     if as_json:
         echo_json([attrs.asdict(each, value_serializer=_plain) for each in diagnoses])
     else:

