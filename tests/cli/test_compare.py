@@ -60,7 +60,9 @@ def test_the_table_fits_into_80_columns() -> None:
     assert text.count("-40.0 (-60.0, -20.0)") == 3
     assert "…" not in text
     assert "0.00014" in text
-    assert text.splitlines()[2].split()[:6] == ["calls", *["baseline", "experiment"] * 2, "p"]
+    headings = [line.split() for line in text.splitlines()[1:3]]
+    assert headings[0] == ["policy", "baseline", "experiment"]
+    assert headings[1][:6] == ["calls", "baseline", "experiment", "only", "only", "p"]
 
 
 def test_a_long_name_of_an_arm_is_broken_and_not_cut_off() -> None:
@@ -73,8 +75,8 @@ def test_a_long_name_of_an_arm_is_broken_and_not_cut_off() -> None:
     print_comparison(console, comparison, arms=True)
     assert isinstance(console.file, io.StringIO)
     lines = [line.split() for line in console.file.getvalue().splitlines()]
-    assert lines[:3] == [["length_normalised", "beside", "plain"], ["only"], ["length_nor", "only", "length_nor"]]
-    assert lines[3] == ["expansions", "plain", "malised", "plain", "malised", "p", "gain", "in", "points"]
+    assert lines[:3] == [["length_normalised", "beside", "plain"], ["length_nor"], ["length_nor", "malised"]]
+    assert lines[3] == ["expansions", "plain", "malised", "plain", "only", "only", "p", "gain", "in", "points"]
 
 
 def test_json_lists_each_experiment(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:
@@ -105,6 +107,18 @@ def test_runs_of_other_theorems_are_refused(leanebm_command: Leanebm, runs: tupl
     result = leanebm_command("compare", runs[0], "fewer")
     assert result.exit_code == 2
     assert "only the baseline searched" in result.stderr
+
+
+def test_settings_that_must_agree_are_named_as_the_user_gave_them(
+    leanebm_command: Leanebm, runs: tuple[str, str]
+) -> None:
+    Path("own.toml").write_text("[search.budget]\nmax_tactic_calls = 50\n")
+    options = ["--output", "other", "--budget", "4", "--config", "own.toml"]
+    assert leanebm_command("search", "--theorems", "theorems.txt", *options).exit_code == 0
+    result = leanebm_command("compare", runs[0], "other")
+    assert result.exit_code == 2
+    assert "  - --budget: 4, not 8\n" in result.stderr
+    assert "  - search.budget.max_tactic_calls: 50, not " in result.stderr
 
 
 def test_its_costs_are_all_there_are() -> None:

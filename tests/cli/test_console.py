@@ -50,3 +50,15 @@ def test_nothing_shown_steers_the_terminal(show: Callable[[ClearConsole], None],
     assert WRITTEN in shown
     # A carriage return is what rich moves the cursor with; it takes those in a text out.
     assert not re.search("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", shown)
+
+
+def test_lines_of_a_table_end_with_their_last_word() -> None:
+    rows = Table(box=None, padding=(0, 2, 0, 0))
+    rows.add_column("word")
+    rows.add_row("a")
+    rows.add_row(Text("longer ", style="bold"))
+    rows.add_row("")
+    console = ClearConsole(file=io.StringIO(), width=40)
+    console.print(rows)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "word\na\nlonger\n\n"

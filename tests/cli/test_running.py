@@ -77,7 +77,7 @@ def test_settings_are_named_by_the_options_that_stand_for_them() -> None:
     options = {"config.scorer": "--scorer", "config.search.budget.max_wall_s": "--wall-s"}
     message = "  - $.config.scorer.alpha: nothing, not 0.5\n  - $.config.search.budget.max_wall_s: 3.0, not 4.0"
     assert with_options(message, options) == "  - --scorer alpha: nothing, not 0.5\n  - --wall-s: 3.0, not 4.0"
-    assert with_options("2 @ $.config.scorers", options) == "2 @ $.config.scorers"
+    assert with_options("2 @ $.config.scorers", options) == "2 @ scorers"
 
 
 def test_a_reader_who_has_seen_enough_is_left_to_click() -> None:

@@ -5,20 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, final
 
+import attrs
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 
 from leanebm._shown import printable
 
 
 @final
 class ClearConsole(Console):
-    """A console that writes out the control characters in the text it renders; its own styles are not text."""
+    """A console that writes out the control characters in the text it renders; its own styles are not text.
+
+    Lines of tables end with their last word, rather than with spaces up to the table's width.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(highlight=False, **settings)
+
+    def print(self, *objects: Any, **settings: Any) -> None:
+        """Rich's own."""
+        super().print(*(_Trimmed(each) if isinstance(each, Table) else each for each in objects), **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Rich's own, segment by segment."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+@final
+@attrs.frozen
+class _Trimmed:
+    """A table whose lines have no spaces at their ends."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        for line in console.render_lines(self.table, options, pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            *before, last = line or [Segment("")]
+            yield from (*before, Segment(last.text.rstrip(), last.style), Segment.line())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -13,6 +14,12 @@ from leanebm._shown import printable
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """:func:`click.echo`, with control characters written out."""
     click.echo(printable(text), err=err, nl=nl)
+
+
+def end_progress() -> None:
+    """Part what a person saw happen from the results below it; a log has no use for the empty line."""
+    if sys.stderr.isatty():
+        echo("", err=True)
 
 
 def echo_json(value: Any) -> None:

@@ -210,14 +210,17 @@ def name_options(options: Mapping[str, str]) -> None:
 
 
 def with_options(message: str, options: Mapping[str, str]) -> str:
-    """``message``, in which ``$.config.scorer.alpha`` has become ``--scorer alpha``, if that is among ``options``."""
+    """``message``, in which ``$.config.scorer.alpha`` has become ``--scorer alpha``, if that is among ``options``.
+
+    What no option stands for is named as in the run's ``config.toml``.
+    """
 
     def named(found: re.Match[str]) -> str:
         keys = found["path"].removeprefix(".").split(".")
         for end in range(len(keys), 0, -1):
             if (option := options.get(".".join(keys[:end]))) is not None:
                 return " ".join([option, *keys[end:]])
-        return found[0]
+        return ".".join(keys[1:]) if keys[0] == "config" and keys[1:] else found[0]
 
     lines = _SETTING.sub(named, message).split("\n")
     # One option may stand for two settings.

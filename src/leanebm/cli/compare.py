@@ -10,7 +10,7 @@ import click
 
 from leanebm.cli._echo import echo_json
 from leanebm.cli._options import RUN, cost_option, numbers_option, options_of_runs
-from leanebm.cli._running import with_options
+from leanebm.cli._running import name_options, with_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,7 @@ def compare(
     from leanebm.pipeline import compare_runs, write_comparison_page
     from leanebm.trajectory import Cost
 
+    name_options(options_of_runs("config."))
     found = [compare_runs(baseline, experiment, cost=Cost(by), budgets=budgets) for experiment in experiments]
     if as_json:
         echo_json([comparison.as_json() for comparison in found])
@@ -84,10 +85,10 @@ def print_figures(
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # all of it fits into 80 columns
-    counts = (baseline, experiment, f"only {baseline}", f"only {experiment}")
+    counts = (baseline, experiment, f"{baseline} only", f"{experiment} only")
     for heading in (comparison.cost.noun, *counts, "p"):
-        words = "\n".join(line for word in heading.split() for line in wrap(word, _HEADING))  # rich cuts long ones off
-        table.add_column(words, justify="right", no_wrap=True, vertical="bottom")
+        lines = "\n".join(wrap(heading, _HEADING))  # rich cuts long ones off
+        table.add_column(lines, justify="right", no_wrap=True, vertical="bottom")
     table.add_column("gain in points", justify="right", no_wrap=True, vertical="bottom")
     for row in comparison.budgets:
         numbers = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)

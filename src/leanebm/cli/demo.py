@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leanebm.cli._echo import echo
+from leanebm.cli._echo import echo, end_progress
 from leanebm.cli._options import max_theorems_option
 from leanebm.cli._running import run_to_end
 from leanebm.cli.search import run_search
@@ -107,7 +107,7 @@ def _show_energy(max_theorems: int | None, budget: int | None) -> None:
     )
     with open_display() as display:
         found = run_to_end(EvaluationRun(arms, theorems, output, headroom=1, observer=display).run())
-    echo("", err=True)
+    end_progress()
     _print_comparison(ClearConsole(), found.comparisons[0], theorems)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leanebm.cli._echo import echo
+from leanebm.cli._echo import end_progress
 from leanebm.cli._options import engine_options, resume_anyway_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, count_option, output_option, seconds_option
@@ -101,7 +101,7 @@ def generate_negatives(
             engine=engine,
         )
         report = run_to_end(generation.run())
-    echo("", err=True)
+    end_progress()
     print_contrastive_report(console, report, folder=output)
 
 
