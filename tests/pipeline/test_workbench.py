@@ -33,6 +33,7 @@ from leanebm.pipeline import (
     theorem_of,
     to_toml,
 )
+from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.pipeline.workbench import prepare_lean, sharing_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import NegativeEnergy, SearchProgress
@@ -266,5 +267,14 @@ async def test_a_scorer_without_the_energies_that_it_reads_is_refused_before_any
 ) -> None:
     with pytest.raises(ConfigError, match="reads energies"):
         async with open_workbench(attrs.evolve(fake_lean, scorer=NegativeEnergy()), observer):
+            pytest.fail("it was opened")
+    assert not observer.events
+
+
+async def test_an_oracle_without_runs_is_refused_before_anything_is_started(
+    fake_lean: RunConfig, tmp_path: Path, observer: Any
+) -> None:
+    with pytest.raises(ConfigError, match="there is no run in"):
+        async with open_workbench(attrs.evolve(fake_lean, scorer=Oracle(tmp_path)), observer):
             pytest.fail("it was opened")
     assert not observer.events

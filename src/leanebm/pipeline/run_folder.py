@@ -15,6 +15,7 @@ import attrs
 from leanebm._shown import fitting_repr, reason, shown
 from leanebm.core import Certificate, Theorem
 from leanebm.errors import ConfigError
+from leanebm.pipeline.events import Observer, stage
 from leanebm.pipeline.settings import structure_settings
 from leanebm.storage import (
     ShardFormat,
@@ -115,6 +116,30 @@ def refuse_unlike_run(
     now = attrs.evolve(last, seed=seed, backend=backend, config={**settings, **known_later}, resumed_despite=())
     refuse_unlike(folder, now, found.runs)
     refuse_restated(theorems, {record.theorem.name: record.theorem for record in found.records if record.is_final})
+
+
+def all_done(
+    folder: Path, shard_format: ShardFormat[Any, Any], names: Iterable[str], observer: Observer, doing: str
+) -> bool:
+    """Whether ``folder`` holds a final result of each of these theorems, so that nothing need be started for them.
+
+    Args:
+        folder: of shards; need not exist.
+        shard_format: what they hold.
+        names: of the theorems.
+        observer: is told if so.
+        doing: what there is nothing left of, such as ``searching``.
+
+    Raises:
+        TrajectoryError: a shard there is damaged.
+    """
+    if not shard_paths(folder):
+        return False
+    done = {record.theorem.name for record in read_shards(folder, shard_format).records if record.is_final}
+    if not done.issuperset(names):
+        return False
+    with stage(observer, doing, f"nothing more: all is done in {folder.parent}"):
+        return True
 
 
 @attrs.frozen(kw_only=True)
@@ -241,6 +266,7 @@ class RunFolder:
         runs/demo/
           config.toml        the settings the run was made with, defaults filled in
           trajectory/        Parquet shards, one row a node
+          trajectory/.lock   empty, and held by who writes there; stays, as others may wait for it
           trajectory/WORKER/ those of one of several workers, until they are merged
           leases/            what these workers have claimed
           running/           searches that go on, for who looks on; gone when they have ended

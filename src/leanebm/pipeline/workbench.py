@@ -29,6 +29,7 @@ from leanebm.lean.files import LeanFiles
 from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
+from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
@@ -191,6 +192,8 @@ async def open_workbench(
         EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
     config.check_energies()
+    if isinstance(config.scorer, Oracle):
+        config.scorer.check()  # here, since in an evaluation the arms before this one make its runs
     observer = LogObserver() if observer is None else observer
     async with AsyncExitStack() as stack:
         server = await _reach_server(config, observer, stack) if config.needs_server else None

@@ -130,6 +130,18 @@ async def test_a_lost_search_is_recorded_and_tried_again_on_resume(
     assert observer.events[2].detail == f"one theorem (1 done before) into {tmp_path}"
 
 
+async def test_where_all_is_done_nothing_is_started(
+    tmp_path: Path, config: RunConfig, numbers: Numbers, toy_bench: ToyBench, world: ToyWorld, observer: Any
+) -> None:
+    def opening(*_: object) -> Any:
+        raise AssertionError("nothing is left to search")
+
+    found = await SearchRun(config, numbers(2, 3), tmp_path, opening=toy_bench(world)).run()
+    again = SearchRun(config, numbers(3), tmp_path, resume=True, observer=observer, opening=opening)
+    assert (await again.run()).totals == found.totals
+    assert observer.events[0].detail == f"nothing more: all is done in {tmp_path}"
+
+
 async def test_too_many_losses_in_a_row_end_the_run(
     tmp_path: Path, config: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: ToyBench
 ) -> None:

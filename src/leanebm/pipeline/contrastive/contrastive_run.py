@@ -33,9 +33,16 @@ from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveRe
 from leanebm.pipeline.engines._given_up import record_given_up
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
+from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
-from leanebm.pipeline.run_folder import refuse_others_results, refuse_restated, refuse_unlike_run, write_text
+from leanebm.pipeline.run_folder import (
+    all_done,
+    refuse_others_results,
+    refuse_restated,
+    refuse_unlike_run,
+    write_text,
+)
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
 from leanebm.search import SearchBudget, SearchConfig
@@ -120,7 +127,8 @@ class ContrastiveRun:
         """
         self._check()
         if not self._audit_size:
-            await self._replay_all(self._opening)
+            if not self._all_done():
+                await self._replay_all(self._opening)
             # An earlier part's audit stays until there is a new one, also if that is stopped.
             return self._report(self._groups(), self._folder.read_audit() if self._resume else None)
         async with self._opening(self._config.run, self._observer) as bench:
@@ -128,6 +136,12 @@ class ContrastiveRun:
             groups = self._groups()
             self._report(groups, self._folder.read_audit() if self._resume else None)
             return self._report(groups, await self._audit(groups, bench))
+
+    def _all_done(self) -> bool:
+        share = share_of(self._engine)
+        mine = self._long_enough if share is None else share.of_all(self._long_enough)
+        names = (proof.theorem.name for proof in mine)
+        return all_done(self._folder.groups, CONTRASTIVE_FORMAT, names, self._observer, "replaying")
 
     async def _replay_all(self, opening: WorkbenchOpener) -> None:
         job = ContrastiveJob(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -53,10 +53,18 @@ class Oracle:
                     found[place] = min(row.remaining_depth, found.get(place, row.remaining_depth))
         return found
 
-    def _folders(self) -> Iterator[Path]:
+    def check(self) -> None:
+        """See that there is a run to know proofs from.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        self._folders()
+
+    def _folders(self) -> Sequence[Path]:
         patterns = (f"{depth}{TRAJECTORY_FOLDER}" for depth in ("", "*/", "*/*/", "*/*/*/"))
         folders = sorted(folder for pattern in patterns for folder in self.runs.glob(pattern))
         folders = [folder for folder in folders if shard_paths(folder)]
         if not folders:
             raise ConfigError(f"the oracle knows no proof: there is no run in {self.runs} yet")
-        yield from folders
+        return folders

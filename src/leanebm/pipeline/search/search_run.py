@@ -25,6 +25,7 @@ from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import (
     RunFolder,
+    all_done,
     refuse_others_results,
     refuse_restated,
     refuse_unlike_run,
@@ -145,6 +146,10 @@ class SearchRun:
             TrajectoryError: results cannot be written.
         """
         self.check()
+        if all_done(
+            self._folder.trajectory, TRAJECTORY_FORMAT, (each.name for each in self._mine), self._observer, "searching"
+        ):
+            return summarise_run(self._folder.path)
         job = SearchJob(
             config=self._config,
             items=self._theorems,
@@ -191,11 +196,15 @@ class SearchRun:
             resume_anyway=self._resume_anyway,
         )
 
+    @property
+    def _mine(self) -> Sequence[Theorem]:
+        """The theorems, or those of this process's share."""
+        share = share_of(self._engine)
+        return self._theorems if share is None else share.of_all(self._theorems)
+
     def _check_refusals(self) -> None:
         """A few bad statements are to be expected in a large set; if every one is bad, the set is wrong."""
-        share = share_of(self._engine)
-        mine = self._theorems if share is None else share.of_all(self._theorems)
-        if mine and len(self._refusals) == len(mine):
+        if self._mine and len(self._refusals) == len(self._mine):
             raise ConfigError(
                 f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
             )
