@@ -425,6 +425,8 @@ class Experiment:
         if before.get("asked") == asked:
             return
         typed = [command, *map(str, (*options, *again))]
+        if command == "conjecture":  # it writes over no file; one that was killed as it ended may have left its own
+            Path(typed[typed.index("--output") + 1]).unlink(missing_ok=True)
         print(f"\n$ leanebm {shlex.join(typed)}", flush=True)
         began, cpu_s = time.monotonic(), _cpu_s()
         status = subprocess.run([sys.executable, "-m", "leanebm", *typed], check=False).returncode

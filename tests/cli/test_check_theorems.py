@@ -73,9 +73,10 @@ def test_json_holds_every_finding(check: Leanebm) -> None:
     assert {cause: count for cause, count in answer["causes"].items() if count} == {"good": 1, "unknown name": 1}
 
 
-def test_an_output_that_could_not_be_read_again_is_refused_before_any_work(check: Leanebm) -> None:
-    Path("some.txt").write_text("P\n")
-    result = check("some.txt", "--output", "good.txt")
-    assert result.exit_code == 2
-    assert "good.txt should end in .jsonl" in result.stderr
-    assert result.stdout == ""
+def test_an_output_that_could_not_be_read_again_or_is_there_is_refused_before_any_work(check: Leanebm) -> None:
+    Path("some.jsonl").write_text('{"statement": "P"}\n')
+    for output, why in (("good.txt", "should end in .jsonl"), ("some.jsonl", "already exists: move it away")):
+        result = check("some.jsonl", "--output", output)
+        assert result.exit_code == 2
+        assert f"{output} {why}" in result.stderr
+        assert result.stdout == ""

@@ -78,6 +78,14 @@ def test_what_there_is_not_is_told(leanebm_command: Leanebm, made: list[Any], wr
     assert not made
 
 
+def test_a_set_that_is_there_is_not_overwritten(leanebm_command: Leanebm, made: list[Any]) -> None:
+    Path("out.parquet").write_bytes(b"mine")
+    result = leanebm_command("conjecture", "--output", "out.parquet")
+    assert result.exit_code == 2
+    assert "out.parquet already exists: move it away" in result.stderr
+    assert not made
+
+
 def test_a_set_is_parquet(leanebm_command: Leanebm, made: list[Any]) -> None:
     result = leanebm_command("conjecture", "--output", "out.txt")
     assert result.exit_code == 2

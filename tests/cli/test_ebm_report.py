@@ -58,7 +58,7 @@ def test_a_bad_head_is_no_failure_of_the_command(leanebm_command: Leanebm, tmp_p
 
 def test_a_folder_without_a_diagnosis_is_told_in_one_message(leanebm_command: Leanebm, tmp_path: Path) -> None:
     result = leanebm_command("ebm-report", str(tmp_path))
-    assert result.exit_code != 0
+    assert result.exit_code == 2
     assert "diagnosis.json does not exist" in result.stderr
 
 

@@ -36,7 +36,7 @@ def test_a_person_sees_comparisons_headroom_and_where_the_runs_are(leanebm_comma
     assert result.exit_code == 0
     assert result.stdout.startswith("broad beside plain\n")
     [headings] = [line.split() for line in result.stdout.splitlines() if line.startswith("expansions ")]
-    assert headings[1:5] == ["plain", "broad", "plain", "broad"]
+    assert headings[1:7] == ["plain", "broad", "plain", "only", "broad", "only"]
     assert "experiment" not in result.stdout
     assert "proved: plain " in result.stdout
     assert "headroom: the baseline proves" in result.stdout
@@ -62,10 +62,11 @@ def test_costs_and_budgets_are_chosen_and_times_of_arms_are_not_told(leanebm_com
     assert found["arms"]["plain"]["seconds"] == {}
 
 
-def test_budgets_for_a_comparison_with_nothing_are_refused(leanebm_command: Leanebm) -> None:
-    result = evaluate(leanebm_command, "--arm", PLAIN, "--budgets", "4")
+@pytest.mark.parametrize(("option", "value"), [("--budgets", "4"), ("--by", "policy-calls")])
+def test_what_is_for_a_comparison_is_refused_with_one_arm(leanebm_command: Leanebm, option: str, value: str) -> None:
+    result = evaluate(leanebm_command, "--arm", PLAIN, option, value)
     assert result.exit_code == 2
-    assert "--budgets are what arms are compared at: add another --arm" in result.stderr
+    assert f"{option} is for comparing arms: add another --arm" in result.stderr
     assert not Path("out").exists()
 
 

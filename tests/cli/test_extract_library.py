@@ -39,11 +39,13 @@ def test_it_says_what_was_kept_and_what_was_not(leanebm_command: Leanebm, monkey
     [
         (("--output", "out.parquet", "--module", ""), "module names such as 'Init', got '' @ --module"),
         (("--output", "out.txt"), "out.txt should end in .parquet"),
+        (("--output", "there.parquet"), "there.parquet already exists: move it away"),
     ],
 )
 def test_what_cannot_be_read_or_written_is_refused(
     leanebm_command: Leanebm, options: tuple[str, ...], told: str
 ) -> None:
+    Path("there.parquet").write_bytes(b"mine")
     result = leanebm_command("extract-library", *options)
     assert result.exit_code == 2
     assert told in result.stderr

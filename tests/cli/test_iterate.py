@@ -81,10 +81,11 @@ def test_a_dry_run_starts_nothing_and_prints_settings_that_can_be_given(leanebm_
         (["--join", "--engine", "shards", "--resume"], "--resume is for the process that iterates"),
         (["--engine", "shards", "--shard", "1/2"], "No such option '--shard'"),
         (["--engine", "shards", "--shard", "1/2", "--dry-run"], "No such option '--shard'"),
+        (["--dry-run", "--json"], "--json is for what an iteration found"),
         (["--engine", "shards", "--join", "--lease-s", "0.1"], "no sign of life for 0.1 s"),
     ],
 )
-def test_engines_that_make_no_sense_are_refused_before_any_work(
+def test_options_that_make_no_sense_are_refused_before_any_work(
     leanebm_command: Leanebm, options: list[str], says: str
 ) -> None:
     result = leanebm_command("iterate", "iterate.toml", "--output", "out", *options)

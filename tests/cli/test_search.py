@@ -202,7 +202,8 @@ def test_statements_that_lean_refuses_are_counted_and_if_there_are_no_others_tha
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")
     assert result.exit_code == 0
     assert "1 of 1 theorems proved and certified" in result.stdout
-    assert "not searched: 1, whose statements Lean refused" in result.stdout
+    assert "not searched: 1 of 2, whose statements Lean refused:\n  " in result.stdout
+    assert " @ line_2\n" in result.stdout
     Path(theorems).write_text("98\n99\n")
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/b")
     assert result.exit_code == 2

@@ -87,6 +87,31 @@ def test_what_a_run_is_made_of_is_not_written_over(leanebm_command: Leanebm, run
     assert shard.read_bytes() == before
 
 
+@pytest.mark.parametrize("form", [(), ("--text",)])
+def test_a_run_that_is_not_there_is_bad_input_unless_it_is_served(
+    leanebm_command: Leanebm, form: tuple[str, ...]
+) -> None:
+    result = leanebm_command("view", "nowhere", *form)
+    assert result.exit_code == 2
+    assert "nowhere holds no search yet" in result.stderr
+
+
+def test_a_run_that_has_not_begun_is_served_and_told_of(run: str) -> None:
+    command = [sys.executable, "-m", "leanebm", "view", "later", "--serve"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stderr is not None
+            assert serving.stderr.readline() == "later is not there yet; the page shows it once it is\n"
+            url = serving.stderr.readline().split()[2]
+            with urllib.request.urlopen(f"{url}index") as answer:  # noqa: S310 - our own
+                assert b"nothing yet" in answer.read()
+            Path(run).rename("later")
+            with urllib.request.urlopen(f"{url}index") as answer:  # noqa: S310 - our own
+                assert b"nothing yet" not in answer.read()
+        finally:
+            serving.kill()
+
+
 def test_it_is_served_until_it_is_stopped(leanebm_command: Leanebm, run: str) -> None:
     assert leanebm_command("view", run).exit_code == 0
     command = [sys.executable, "-m", "leanebm", "view", run, "--serve"]

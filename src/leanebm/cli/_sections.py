@@ -69,7 +69,7 @@ def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
 
 
 def output_option(
-    help_: str, *, is_file: bool = False, required: bool = True, suffix: str | None = None
+    help_: str, *, is_file: bool = False, required: bool = True, suffix: str | None = None, is_new: bool = False
 ) -> Callable[[Any], Any]:
     """Add ``--output``, a folder or a file; where nothing can be written, the command does nothing.
 
@@ -78,6 +78,7 @@ def output_option(
         is_file: whether it is a file.
         required: whether it must be given.
         suffix: what the file's name must end in, for others to know how it is written.
+        is_new: whether a file that is there already is refused, because what it holds took long to make.
     """
     kind = click.Path(file_okay=is_file, dir_okay=not is_file, path_type=Path)
     metavar = "FILE" if is_file else "FOLDER"
@@ -85,6 +86,8 @@ def output_option(
     def checked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and suffix not in (None, path.suffix):
             raise ConfigError(f"{path} should end in {suffix}, as it is written so @ --output")
+        if is_new and path is not None and path.is_file():
+            raise ConfigError(f"{path} already exists: move it away, or name another file @ --output")
         return writable_before_any_work(context, parameter, path)
 
     return click.option("--output", required=required, type=kind, metavar=metavar, help=help_, callback=checked)

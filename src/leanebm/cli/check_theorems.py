@@ -30,6 +30,7 @@ _LISTED = 10
     is_file=True,
     required=False,
     suffix=".jsonl",
+    is_new=True,
 )
 @json_option
 @lean_options(many=True)

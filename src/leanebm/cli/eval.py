@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leanebm.cli._echo import echo, echo_json
+from leanebm.cli._echo import echo_json, end_progress
 from leanebm.cli._options import (
     arm_options,
     cost_option,
@@ -81,8 +81,9 @@ def eval(  # noqa: A001 - the command's name
     from leanebm.pipeline import EvaluationRun, fit_imports, load_theorems
     from leanebm.trajectory import Cost
 
-    if len(arms) == 1 and budgets is not None:
-        raise click.UsageError("--budgets are what arms are compared at: add another --arm, or leave them out")
+    for option in ("by", "budgets"):
+        if len(arms) == 1 and context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{option} is for comparing arms: add another --arm, or leave it out")
     configs = {name: fit_imports(config, theorems) for name, config in arms.items()}
     imports = next(iter(configs.values())).lean.imports
     chosen = load_theorems(
@@ -107,7 +108,7 @@ def eval(  # noqa: A001 - the command's name
         echo_json(_as_json(found))
         return
     console = ClearConsole()
-    echo("", err=True)
+    end_progress()
     for comparison in found.comparisons:
         print_comparison(console, comparison, arms=True)
         console.print()

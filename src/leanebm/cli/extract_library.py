@@ -23,7 +23,7 @@ _MODULES = ("Init", "Std")
 
 
 @click.command(name="extract-library", cls=SectionedCommand)
-@output_option("The Parquet file to write; --theorems reads it.", is_file=True, suffix=".parquet")
+@output_option("The Parquet file to write; --theorems reads it.", is_file=True, suffix=".parquet", is_new=True)
 @click.option(
     "--module",
     "modules",

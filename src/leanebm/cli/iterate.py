@@ -60,6 +60,8 @@ def iterate(
     with extra_needed("energy", "an iteration"):
         from leanebm.pipeline.iteration.config import IterationSettings
         from leanebm.pipeline.iteration.iteration_run import IterationRun, refuse_engine
+    if dry_run and as_json:
+        raise click.UsageError("--json is for what an iteration found: leave it out, or --dry-run")
     if join and resume:
         raise click.UsageError("--resume is for the process that iterates, which this one joins: leave it out")
     refuse_engine(engine, joins=join)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._shown import counted
-from leanebm.cli._echo import echo
+from leanebm.cli._echo import echo, end_progress
 from leanebm.cli._options import (
     engine_options,
     max_theorems_option,
@@ -62,7 +62,8 @@ def search(
     """Search for proofs of many theorems.
 
     Writes every search tree, right and wrong turns, to OUTPUT/trajectory, and every certified proof to
-    OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume.
+    OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume. The exit status is 0 once all were tried,
+    also where Lean refused some statements, which are listed at the end; it is 2 if Lean refused every one.
     """
     from leanebm.pipeline import SearchRun, fit_imports, load_theorems, to_toml
 
@@ -116,7 +117,7 @@ def run_search(
 
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
-    from leanebm.cli._report import print_summary
+    from leanebm.cli._report import print_some, print_summary
     from leanebm.core import SearchOutcome
     from leanebm.pipeline import SearchRun
 
@@ -124,10 +125,11 @@ def run_search(
     with saying_when_stopped(lambda: _how_it_stopped(output, len(theorems), how_to_resume)), open_display() as display:
         run = SearchRun(config, theorems, output, resume=resume, resume_anyway=resume_anyway, observer=display, **more)
         summary = run_to_end(run.run())
-    echo("", err=True)  # what happened ends here
+    end_progress()
     print_summary(console, summary, folder=output)
     if run.refusals:
-        console.print(Text(f"not searched: {len(run.refusals)}, whose statements Lean refused (named above)"))
+        console.print(Text(f"not searched: {len(run.refusals)} of {len(theorems)}, whose statements Lean refused:"))
+        print_some(console, run.refusals, rest="; `leanebm check-theorems` tells all")
     lost = summary.ended(SearchOutcome.INFRASTRUCTURE)
     if lost and len(lost) == len(summary.records):
         echo(f"leanebm: something broke in every search, first this: {lost[0].error}", err=True)

@@ -7,14 +7,16 @@ from pathlib import Path
 import click
 
 from leanebm.cli._echo import echo
-from leanebm.cli._options import RUN
 from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.cli._sections import output_option
 
+_RUN = click.Path(path_type=Path)
+"""It need not be there yet if it is served."""
+
 
 @click.command()
-@click.argument("run", type=RUN)
-@click.option("--beside", type=RUN, metavar="RUN", help="Another run, to see the same theorems side by side.")
+@click.argument("run", type=_RUN)
+@click.option("--beside", type=_RUN, metavar="RUN", help="Another run, to see the same theorems side by side.")
 @click.option("--theorem", metavar="NAME", help="This theorem only.")
 @output_option(
     "Where to write.  [default: view.html in the run's folder; text and graphs are printed]",
@@ -80,6 +82,10 @@ def _write(text: str, output: Path | None) -> None:
 
 def _serve(runs: list[Path], theorem: str | None, port: int) -> None:
     from leanebm.pipeline.view.server import ViewServer
+
+    for run in runs:
+        if not run.exists():
+            echo(f"{run} is not there yet; the page shows it once it is", err=True)
 
     async def serving() -> None:
         async with ViewServer(runs, theorem=theorem, port=port) as server:

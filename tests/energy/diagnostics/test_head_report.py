@@ -16,7 +16,7 @@ from leanebm.energy.diagnostics import (
     diagnose,
     save_validation,
 )
-from leanebm.errors import EnergyError
+from leanebm.errors import ConfigError, EnergyError
 
 from .planted import Examined, planted_energies, planted_groups
 
@@ -95,7 +95,7 @@ def test_few_states_are_kept_as_well(theorems: int, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_reported_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(EnergyError, match="train-ebm"):
+    with pytest.raises(ConfigError, match="train-ebm"):
         HeadReport.read(tmp_path)
 
 

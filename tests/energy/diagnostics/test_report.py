@@ -12,7 +12,7 @@ import pytest
 
 from leanebm.energy.diagnostics import SiblingSet, diagnose, save_validation
 from leanebm.energy.diagnostics.report import METRICS, write_report
-from leanebm.errors import EnergyError
+from leanebm.errors import ConfigError, EnergyError
 
 from .planted import Examined, planted_energies, planted_groups
 
@@ -142,6 +142,6 @@ def test_a_damaged_log_is_reported(healthy: Examined, tmp_path: Path) -> None:
 
 
 def test_without_a_diagnosis_there_is_no_page(tmp_path: Path) -> None:
-    with pytest.raises(EnergyError, match="does not exist"):
+    with pytest.raises(ConfigError, match="does not exist"):
         write_report(tmp_path)
     assert not (tmp_path / "report.html").exists()

@@ -39,7 +39,7 @@ from leanebm.energy.diagnostics.sibling_figures import (
     spearman_remaining,
 )
 from leanebm.energy.diagnostics.siblings import SiblingSet
-from leanebm.errors import EnergyError
+from leanebm.errors import ConfigError, EnergyError
 from leanebm.storage import read_regular, write_atomically
 
 DIAGNOSIS_NAME: Final = "diagnosis.json"
@@ -151,13 +151,14 @@ class HeadReport:
         """Read ``diagnosis.json`` from ``folder``.
 
         Raises:
-            EnergyError: there is none, it is of another version, or it is damaged; every mistake is listed.
+            ConfigError: there is none.
+            EnergyError: it is of another version, or it is damaged; every mistake is listed.
         """
         path = Path(folder) / DIAGNOSIS_NAME
         try:
             document = json.loads(read_regular(path))
         except FileNotFoundError:
-            raise EnergyError(
+            raise ConfigError(
                 f"{path} does not exist. `leanebm train-ebm --output-dir {folder}` writes it beside the head."
             ) from None
         except (OSError, ValueError, RecursionError) as error:

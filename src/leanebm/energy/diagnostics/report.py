@@ -87,7 +87,8 @@ def write_report(folder: Path | str) -> Path:
     and ``metrics.parquet`` for what they can show, if they are there.
 
     Raises:
-        EnergyError: there is no diagnosis, or a file is damaged or of another version.
+        ConfigError: there is no diagnosis.
+        EnergyError: a file is damaged or of another version.
         OSError: the page cannot be written.
     """
     folder = Path(folder)
