@@ -82,7 +82,15 @@ def printable(text: str) -> str:
 
 def sentence(error: BaseException) -> str:
     """What ``error`` says to a person: attrs puts the attribute and the value behind its sentence."""
-    return str(error.args[0]) if error.args else str(error)
+    try:
+        return str(error.args[0]) if error.args else str(error)
+    except Exception as mute:  # noqa: BLE001 - an error of a user's code may be unable to say what it is
+        return f"what it says cannot be read: {type(mute).__name__}"
+
+
+def raised(error: BaseException) -> str:
+    """``ValueError: no such word``: what code that is not ours has raised, in a message of ours."""
+    return f"{type(error).__name__}: {sentence(error)}".removesuffix(": ")
 
 
 def reason(error: Exception) -> str:

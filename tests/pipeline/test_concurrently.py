@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from leanebm.errors import PartBroken
 from leanebm.pipeline._concurrently import for_each
 
 
@@ -44,3 +45,16 @@ async def test_the_first_failure_stops_the_others_and_is_what_is_raised() -> Non
     with pytest.raises(KeyError, match="one"):
         await for_each(range(9), work, concurrency=3)
     assert sorted(stopped) == [0, 2]
+
+
+async def test_work_that_is_cancelled_from_within_is_named_and_the_rest_is_done() -> None:
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 1:
+            raise asyncio.CancelledError
+        done.append(item)
+
+    with pytest.raises(PartBroken, match="item 2 of 5 was cancelled from within"):
+        await for_each(range(5), work, concurrency=2)
+    assert sorted(done) == [0, 2, 3, 4]

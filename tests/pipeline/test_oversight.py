@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -132,6 +132,55 @@ async def test_what_a_part_raises_is_laid_at_its_door(error: Exception, caplog: 
         await OverseenSearch(search, certifier).run(FIVE)
     assert f"raised {type(error).__name__}: {error.args[0]} (" in str(caught.value)
     assert ", in score\n    raise error\n" in caplog.text, "the log has the way there"
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+async def cancels_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def awaits_what_was_cancelled() -> None:
+    task = asyncio.create_task(asyncio.sleep(0))
+    task.cancel()
+    await task
+
+
+async def raises(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (lambda: raises(SystemExit(0)), r"raised SystemExit: 0 \(.*test_oversight\.py, line"),
+        (lambda: raises(BaseException("all")), r"raised BaseException: all \("),
+        (lambda: raises(ValueError(Mute())), r"raised ValueError: what it says cannot be read: KeyError \("),
+        (lambda: raises(ValueError()), r"raised ValueError \("),
+        (lambda: raises(asyncio.CancelledError()), "was cancelled from within, and nobody had cancelled it"),
+        (cancels_itself, "was cancelled from within"),
+        (awaits_what_was_cancelled, "was cancelled from within"),
+    ],
+)
+async def test_however_a_part_breaks_off_the_run_hears_of_a_broken_part(
+    fault: Callable[[], Awaitable[None]], said: str
+) -> None:
+    class Faulty:
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+            await fault()
+            return [0.0 for _ in leaves]
+
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    search = honest(certifier)
+    search.scorer = Faulty()
+    with pytest.raises(PartBroken, match=said):
+        await OverseenSearch(search, certifier).run(FIVE)
 
 
 async def test_a_value_that_attrs_refuses_is_laid_at_the_door_of_who_gave_it() -> None:

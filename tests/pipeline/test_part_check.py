@@ -9,6 +9,7 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.part_check import PART_KINDS, check_part
 
 MODULE = '''
+import asyncio
 from array import array
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -101,6 +102,26 @@ class Certifier:
 
 class Both(Scorer, Policy):
     pass
+
+
+class Leaving(Scorer):
+    async def score(self, leaves):
+        raise SystemExit(0)
+
+
+class LeavingSearch(Search):
+    async def run(self, theorem):
+        raise SystemExit(0)
+
+
+class Cancelling(Scorer):
+    async def score(self, leaves):
+        raise asyncio.CancelledError
+
+
+class CancellingSearch(Search):
+    async def run(self, theorem):
+        raise asyncio.CancelledError
 '''
 
 
@@ -143,6 +164,10 @@ def test_every_kind_of_part_can_be_checked() -> None:
         ("BatchScorer", "in the batch and"),
         ("RaisingScorer", "it raised AttributeError: 'Leaf' object has no attribute 'no_such_thing'"),
         ("Forgetful", "it returned NoneType, not a SearchResult"),
+        ("Leaving", "it raised SystemExit: 0"),
+        ("LeavingSearch", "it raised SystemExit: 0"),
+        ("Cancelling", "it raised CancelledError"),
+        ("CancellingSearch", "it raised CancelledError"),
     ],
 )
 async def test_a_broken_part_is_reported_with_what_is_wrong(name: str, problem: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from leanebm.errors import PartBroken
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -19,6 +21,7 @@ async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, con
 
     Raises:
         Exception: what the first failing work raised; the others have been cancelled.
+        PartBroken: some work was cancelled, and it was not the caller who cancelled it.
     """
     waiting = iter(enumerate(items))  # shared: each worker takes the next one when it is free
     found: dict[int, R] = {}
@@ -30,6 +33,11 @@ async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, con
     async with together() as tasks:
         for _ in range(min(concurrency, len(items))):
             tasks.create_task(work_on_those_left())
+    if lost := [number for number in range(len(items)) if number not in found]:
+        raise PartBroken(
+            f"work on item {lost[0] + 1} of {len(items)} was cancelled from within, and nobody had cancelled it: a "
+            "part raised asyncio.CancelledError, or cancelled the task that it runs in"
+        )
     return tuple(found[number] for number in range(len(items)))
 
 

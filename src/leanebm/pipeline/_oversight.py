@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from leanebm._shown import sentence
+from leanebm._shown import raised
 from leanebm._uninterrupted import uninterrupted
 from leanebm._whereabouts import is_ours, where_task_is
 from leanebm.core import (
@@ -37,7 +37,7 @@ CANCELLATION_S: Final = 20.0
 _log = logging.getLogger(__name__)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Where ``error`` comes from: the innermost code that is not ours, or ours where there is no other."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith("<") and not is_ours(frame.filename)]
@@ -86,17 +86,7 @@ class OverseenSearch:
                 was cancelled.
         """
         theorem = Theorem.read(theorem)
-        try:
-            result = await self._run(copy.deepcopy(theorem))
-        except LeanEbmError:
-            raise
-        except Exception as error:
-            _log.info("a part raised", exc_info=True)
-            raise PartBroken(
-                f"the search for a proof of {theorem.name!r} raised {type(error).__name__}: {sentence(error)} "
-                f"({_place(error)}; -v shows the way there). Parts may raise nothing but leanebm's own errors; "
-                "`leanebm check` tries each part alone"
-            ) from error
+        result = await self._run(theorem)
         try:
             certificate = self._certificate(result, theorem)
         except ValueError as error:
@@ -109,7 +99,7 @@ class OverseenSearch:
 
     async def _run(self, theorem: Theorem) -> SearchResult:
         """Run the search. Once cancelled it may not go on: not for ever, and not with the next theorem."""
-        task = asyncio.ensure_future(self.search.run(theorem))
+        task = asyncio.ensure_future(self._search(theorem))
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
@@ -124,7 +114,26 @@ class OverseenSearch:
                 f"the search for a proof of {theorem.name!r} goes on, {self.cancellation_s:g} s after it was cancelled"
                 f"{f', in {place}' if place else ''}. Parts must let asyncio.CancelledError through"
             ) from None
+        if task.cancelled():
+            raise PartBroken(
+                f"the search for a proof of {theorem.name!r} was cancelled from within, and nobody had cancelled it: a "
+                "part raised asyncio.CancelledError, cancelled the task that it runs in, or awaited a task that was "
+                "cancelled. `leanebm check` tries each part alone"
+            )
         return task.result()
+
+    async def _search(self, theorem: Theorem) -> SearchResult:
+        """Run the search; what its contract does not name becomes an error that names the part."""
+        try:
+            return await self.search.run(copy.deepcopy(theorem))
+        except (LeanEbmError, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a part may not end the program either, as sys.exit() would
+            _log.info("a part raised", exc_info=True)
+            raise PartBroken(
+                f"the search for a proof of {theorem.name!r} raised {raised(error)} ({_place(error)}; -v shows the way "
+                "there). Parts may raise nothing but leanebm's own errors; `leanebm check` tries each part alone"
+            ) from error
 
     def _certificate(self, result: object, theorem: Theorem) -> Certificate | None:
         """The certificate that ``result`` rests on.

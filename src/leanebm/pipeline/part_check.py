@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from leanebm._shown import sentence
+from leanebm._shown import raised
 from leanebm.core import (
     Candidate,
     EncoderIdentity,
@@ -23,6 +23,7 @@ from leanebm.core import (
 )
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend
+from leanebm.pipeline._concurrently import together
 from leanebm.pipeline._parameters import Factory
 from leanebm.pipeline.parts import FAMILIES, Family, Part, enter_part, find_factory
 from leanebm.pipeline.settings import structure_arguments
@@ -129,6 +130,14 @@ def _promise(check: Callable[..., Awaitable[None]]) -> str:
 
 
 async def _problems(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
+    async with together() as tasks:
+        checking = tasks.create_task(_found_wrong(part, kind))
+    if checking.cancelled():
+        return ("it raised CancelledError, or cancelled the task that it runs in, and nobody had cancelled it",)
+    return checking.result()
+
+
+async def _found_wrong(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
     try:
         if kind.check is check_search:
             await check_search(part.build)
@@ -139,9 +148,9 @@ async def _problems(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
         return broken.problems
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - a user's part may raise anything, and then that is what is wrong
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's part may raise anything; that is what is wrong
         _log.info("the part raised", exc_info=True)
-        return (f"it raised {type(error).__name__}: {sentence(error)} (-v shows where)",)
+        return (f"it raised {raised(error)} (-v shows where)",)
     return ()
 
 

@@ -30,7 +30,7 @@ from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 import attrs
 
-from leanebm._shown import fitting_repr, hint, shown
+from leanebm._shown import fitting_repr, hint, raised, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -262,7 +262,7 @@ class Part(Generic[T]):
         except (Exception, SystemExit) as error:
             name = getattr(self.factory, "__qualname__", shown(self.factory))
             raise ConfigError(
-                f"{name} could not be made, and leanebm only called it: {type(error).__name__}: {error}. "
+                f"{name} could not be made, and leanebm only called it: {raised(error)}. "
                 "Try it alone with `leanebm check`"
             ) from error
 
@@ -369,7 +369,7 @@ def _imported(path: str) -> Factory:
     try:
         found = operator.attrgetter(name)(importlib.import_module(module))
     except (Exception, SystemExit) as error:  # a user's module may do anything while it is imported
-        raise ValueError(f"{path!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{path!r} cannot be imported: {raised(error)}") from error
     if not callable(found):
         raise ValueError(f"{path!r} is neither a class nor a function")  # noqa: TRY004 - a mistake like any other
     return typing.cast("Factory", found)

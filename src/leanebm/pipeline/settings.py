@@ -20,7 +20,7 @@ import tomli_w
 from cattrs.errors import CattrsError, ClassValidationError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.v import transform_error
 
-from leanebm._shown import hint, sentence, shown
+from leanebm._shown import hint, raised, sentence, shown
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.pipeline._parameters import Factory, Parameter, Parameters, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
@@ -249,7 +249,7 @@ def _made(factory: Factory, given: Mapping[str, Any]) -> object:
     except (ValueError, TypeError, LeanInstallError) as error:  # a rule that spans several fields, or no such Lean
         raise _all_of([error], factory) from None
     except Exception as error:  # a user's class may raise anything
-        mistake = ValueError(f"could not be made: {type(error).__name__}: {error}")
+        mistake = ValueError(f"could not be made: {raised(error)}")
         raise _all_of([mistake], factory) from error
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from leanebm._shown import sentence
+from leanebm._shown import raised
 from leanebm.core import (
     Candidate,
     Certificate,
@@ -173,7 +173,7 @@ async def _problems_in(case: _Case, make: SearchFactory, patience_s: float) -> l
             problems.append(f"{_ENDLESS} within {patience_s:g} s")
         elif isinstance(result, BaseException):
             advice = ": a failure belongs in the result's error" if isinstance(result, LeanEbmError) else ""
-            problems.append(f"it raised {type(result).__name__}: {sentence(result)}{advice}")
+            problems.append(f"it raised {raised(result)}{advice}")
         else:
             problems += _result_problems(result, theorem, case, watch.issued)
     if len(policy.asked) > _EXPANSIONS * len(theorems):
@@ -188,7 +188,14 @@ async def _problems_in(case: _Case, make: SearchFactory, patience_s: float) -> l
 
 
 async def _run(search: ProofSearch, theorem: Theorem, patience_s: float) -> object:
-    return await asyncio.wait_for(search.run(theorem), patience_s)
+    return await asyncio.wait_for(_result_or_exit(search, theorem), patience_s)
+
+
+async def _result_or_exit(search: ProofSearch, theorem: Theorem) -> object:
+    try:
+        return await search.run(theorem)
+    except SystemExit as error:  # out of a task, it would end the program
+        return error
 
 
 def _result_problems(result: object, theorem: Theorem, case: _Case, issued: Sequence[Certificate]) -> list[str]:
