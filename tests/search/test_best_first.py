@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -214,6 +217,36 @@ async def test_a_scorer_that_makes_up_numbers_is_found_out(
     assert isinstance(result.error, EnergyError)
     assert "FailingScorer must give one finite number per leaf" in str(result.error)
     assert [node.state.key for node in result.nodes] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda leaves: array("f", [-leaf.depth for leaf in leaves]),
+        lambda leaves: [Decimal(-leaf.depth) for leaf in leaves],
+        lambda leaves: tuple(Fraction(-leaf.depth) for leaf in leaves),
+    ],
+)
+async def test_numbers_of_any_kind_are_kept_as_plain_floats(run_search: RunSearch, answers: Any) -> None:
+    result = await run_search(LINE, "a", scorer=FailingScorer(answers))
+    assert result.outcome is SearchOutcome.PROVED
+    assert {type(node.priority) for node in result.nodes if not node.is_terminal} == {float}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda _: None,
+        lambda leaves: "1" * len(leaves),
+        lambda leaves: dict.fromkeys(range(len(leaves)), 1.0),
+        lambda leaves: (1.0 for _ in leaves),
+        lambda leaves: [10**400 for _ in leaves],
+        lambda leaves: [1j for _ in leaves],
+    ],
+)
+async def test_what_is_no_list_of_numbers_is_the_scorers_failure(run_search: RunSearch, answers: Any) -> None:
+    result = await run_search(LINE, "a", scorer=FailingScorer(answers))
+    assert "FailingScorer must give one finite number per leaf" in str(result.error)
 
 
 async def test_a_certifier_that_breaks_leaves_the_candidate_proof_to_be_seen(run_search: RunSearch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,24 @@ async def test_a_full_disk_is_told_to_those_who_wait_and_the_writer_lives_on(
         assert not writer.completed()
         await writer.write(*make_theorem("t1"))
         assert writer.completed().keys() == {"t1"}
+
+
+@pytest.mark.parametrize("value", [Decimal("1.5"), "high", None, object(), 10**400])
+async def test_what_no_column_takes_costs_no_other_theorem(
+    tmp_path: Path, shard_format: Format, make_run: MakeRun, make_theorem: MakeTheorem, value: object
+) -> None:
+    record, rows = make_theorem("odd")
+    async with ShardWriter(tmp_path, shard_format, run=make_run(), config=NEVER) as writer:
+        waits = [
+            writer.hand_over(*make_theorem("t1")),
+            writer.hand_over(record, [attrs.evolve(rows[0], height=value)]),
+            writer.hand_over(*make_theorem("t2")),
+        ]
+    with pytest.raises(TrajectoryError, match=r"found for 'odd' is not what its column holds: a mistake in the part"):
+        await waits[1]
+    await waits[0]
+    await waits[2]
+    assert {each.theorem.name for each in read_shards(tmp_path, shard_format).records} == {"t1", "t2"}
 
 
 def test_settings_are_checked_when_they_are_made() -> None:

@@ -241,7 +241,11 @@ class _EnergyModel:
             )
             for state in states
         ]
-        return await self.tape.answers(questions, lambda: _asked(self.real).energies(states), float)
+
+        async def ask() -> list[float]:
+            return [float(energy) for energy in await _asked(self.real).energies(states)]  # of a tensor, too
+
+        return await self.tape.answers(questions, ask, float)
 
 
 @attrs.frozen

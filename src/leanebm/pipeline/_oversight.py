@@ -45,6 +45,15 @@ def _place(error: BaseException) -> str:
     return f"{place.filename}, line {place.lineno}"
 
 
+def part_broken(what: str, error: BaseException) -> PartBroken:
+    """What to raise where ``what`` raised something that no part's contract names; the log has the way there."""
+    _log.info("a part raised", exc_info=error)
+    return PartBroken(
+        f"{what} raised {raised(error)} ({_place(error)}; -v shows the way there). Parts may raise nothing but "
+        "leanebm's own errors; `leanebm check` tries each part alone"
+    )
+
+
 @attrs.define(eq=False)
 class IssuingCertifier:
     """A certifier that remembers which certificates it gave."""
@@ -129,11 +138,7 @@ class OverseenSearch:
         except (LeanEbmError, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # a part may not end the program either, as sys.exit() would
-            _log.info("a part raised", exc_info=True)
-            raise PartBroken(
-                f"the search for a proof of {theorem.name!r} raised {raised(error)} ({_place(error)}; -v shows the way "
-                "there). Parts may raise nothing but leanebm's own errors; `leanebm check` tries each part alone"
-            ) from error
+            raise part_broken(f"the search for a proof of {theorem.name!r}", error) from error
 
     def _certificate(self, result: object, theorem: Theorem) -> Certificate | None:
         """The certificate that ``result`` rests on.

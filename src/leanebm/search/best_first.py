@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence, Set
+from contextlib import aclosing, suppress
 
 import attrs
 from attrs.validators import ge, instance_of, optional
@@ -322,16 +322,14 @@ class BestFirstSearch:
         with progress.timed("score"):
             energies = await self.energy.energies(states)
         progress.meter.energy_calls += len(states)
-        require_finite(energies, len(states), self.energy, "energy per state")
-        return energies
+        return finite_numbers(energies, len(states), self.energy, "energy per state")
 
     async def _score(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         if not leaves:
             return ()
         with progress.timed("score"):
             scores = await self.priority(progress, leaves)
-        require_finite(scores, len(leaves), self.scorer, "number per leaf")
-        return scores
+        return finite_numbers(scores, len(leaves), self.scorer, "number per leaf")
 
     async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
         """Queue ``node``; returns the one that was dropped for it."""
@@ -357,17 +355,18 @@ def objection_to_parallel(search: object, config: SearchConfig) -> str | None:
 _STEPS_SIDE_BY_SIDE = ("_search", "_expand", "_ask", "_run_tactics", "_run_tactic")
 
 
-def require_finite(numbers: Sequence[float], count: int, giver: object, what: str) -> None:
-    """Refuse what ``giver`` said unless it is ``count`` finite numbers.
+def finite_numbers(numbers: Sequence[float], count: int, giver: object, what: str) -> list[float]:
+    """What ``giver`` said, as plain floats: a tensor's numbers compare like those, but no column of a file takes them.
 
     Raises:
-        EnergyError: it is not.
+        EnergyError: it is not ``count`` finite numbers in an order.
     """
-    try:
-        are_finite = len(numbers) == count and all(math.isfinite(number) for number in numbers)
-    except TypeError:  # no numbers at all
-        are_finite = False
-    if not are_finite:
+    found: list[float] = []
+    with suppress(TypeError, OverflowError):  # no numbers at all, or an integer beyond every float
+        if len(numbers) == count and not isinstance(numbers, Mapping | Set):
+            found = [float(number) for number in numbers if math.isfinite(number)]
+    if len(found) != count:
         raise EnergyError(
             f"{type(giver).__name__} must give one finite {what}; where {count} were due it gave {shown(numbers)}"
         )
+    return found

@@ -12,7 +12,7 @@ import attrs
 
 from leanebm.core import Leaf, Node, StateScorer
 from leanebm.search._per_search import PerSearch
-from leanebm.search.best_first import BestFirstSearch, require_finite
+from leanebm.search.best_first import BestFirstSearch, finite_numbers
 from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress
 from leanebm.search.scorers import LengthNormalisedLogProb
@@ -36,8 +36,7 @@ class PortfolioSearch(BestFirstSearch):
 
     async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         """What the run's scorer says; what the other says is noted for its turn."""
-        scores = await self.other.score(leaves)
-        require_finite(scores, len(leaves), self.other, "number per leaf")
+        scores = finite_numbers(await self.other.score(leaves), len(leaves), self.other, "number per leaf")
         self._queues.of(progress).scores.update(zip(map(_place, leaves), scores, strict=True))
         return await super().priority(progress, leaves)
 

@@ -16,14 +16,13 @@ from types import TracebackType
 from typing import Final, Generic, Self
 
 import attrs
-import pyarrow as pa
 from attrs.validators import ge
 from filelock import FileLock, Timeout
 
 from leanebm._shown import named_repr, reason
 from leanebm._uninterrupted import uninterrupted
 from leanebm.core import Theorem
-from leanebm.errors import ConfigError, TrajectoryError
+from leanebm.errors import ConfigError, LeanEbmError, TrajectoryError
 from leanebm.storage.atomic_file import not_written
 from leanebm.storage.file_stem import file_stem
 from leanebm.storage.firsts import Firsts
@@ -319,14 +318,25 @@ class ShardWriter(Generic[R, T]):
             self._completed.update(_finished(records))
             if self._part is not None:
                 await asyncio.get_running_loop().run_in_executor(thread, self._mark, records)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, MemoryError) as error:
             failure = TrajectoryError(
                 f"{path} could not be written: {reason(error)}. What is there already is whole; "
                 "go on when there is room"
             )
             failure.__cause__ = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this shard
+        except LeanEbmError as error:  # a mark that could not be set
             failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for this shard
+            if len(batch) > 1 and not is_written:  # one of them cannot be written, and must not cost the others
+                for pending in batch:
+                    await self._write_shard([pending], thread)
+                return
+            failure = TrajectoryError(
+                f"{path} could not be written: {reason(error)}. Something that was found for "
+                f"{records[0].theorem.name!r} is not what its column holds: a mistake in the part that gave it. What "
+                "was found for others is kept"
+            )
+            failure.__cause__ = error
         if failure is not None:
             names = [record.theorem.name for record in records]
             if not is_written:

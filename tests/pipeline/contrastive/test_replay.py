@@ -8,7 +8,7 @@ import pytest
 
 from leanebm.core import Candidate, Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof
-from leanebm.errors import PolicyError, PolicyUnavailable, PromptTooLong, WorkerDied
+from leanebm.errors import PartBroken, PolicyError, PolicyUnavailable, PromptTooLong, WorkerDied
 from leanebm.pipeline import LogObserver, NegativesConfig, RunConfig
 from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
 from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToySession, ToyWorld
@@ -128,6 +128,29 @@ async def test_what_the_policy_did_not_propose_has_no_probability(toy_bench: Toy
     found = await replayed(toy_bench, script={"a": ()})
     assert found.groups[0].positive_log_prob is None
     assert found.groups[0].negatives == ()
+
+
+class OddPolicy:
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+
+    async def propose(self, *_: object) -> Any:
+        return self.answer()
+
+
+def leaving() -> None:
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(lambda: {}["a"], "KeyError: a"), (leaving, "SystemExit"), (int, "TypeErr")]
+)
+async def test_a_policy_that_breaks_its_contract_is_named(
+    toy_bench: ToyBench, answer: Callable[[], Any], said: str
+) -> None:
+    async with toy_bench(ToyWorld(moves=MOVES), policy=OddPolicy(answer))(RunConfig(), LogObserver()) as bench:
+        with pytest.raises(PartBroken, match=f"the policy, asked about a proof of .*, raised {said}"):
+            await replay_proof(PROOF, bench, NO_PROBE, run_id="r")
 
 
 async def test_a_state_too_long_to_ask_about_gives_a_group_without_negatives(toy_bench: ToyBench) -> None:
