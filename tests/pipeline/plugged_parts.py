@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -77,6 +78,75 @@ class Confided:
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         return [self.weight * leaf.path_log_prob for leaf in leaves]
+
+
+class Shade(enum.Enum):
+    """A choice whose values TOML cannot tell from others."""
+
+    RED = (1, 0)
+    NONE = None
+
+
+@dataclass
+class Settings:
+    """Settings within settings."""
+
+    width: int = 1
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Rich:
+    """With settings within settings, as dataclasses have them, and parts that may be absent."""
+
+    shade: Shade | str = "plain"
+    inner: Settings = field(default_factory=Settings)
+    others: list[Settings] = field(default_factory=list)
+    beside: StateScorer | None = None
+    members: list[StateScorer] = field(default_factory=list)
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+@attrs.frozen
+class Ordered:
+    """With a check that looks at another field."""
+
+    low: float = 0.0
+    high: float = attrs.field(default=1.0)
+
+    @high.validator
+    def _above(self, _: attrs.Attribute[float], value: float) -> None:
+        if value < self.low:
+            raise ValueError("high must not be below low")
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self.high for _ in leaves]
+
+
+class Kinded:
+    """Has a setting by the name that names the part."""
+
+    def __init__(self, kind: str = "cumulative") -> None:
+        self.kind = kind
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+class Unreadable:
+    """Cannot say what it was made with."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        pass
+
+    @property
+    def weight(self) -> float:
+        raise RuntimeError("not loaded yet")
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
 
 
 class Unannotated:

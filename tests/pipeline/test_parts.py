@@ -146,7 +146,7 @@ def test_what_cannot_be_found_again_is_refused_with_the_remedy(plugged: Any) -> 
         (plugged.local_scorer(), "define it in a module"),
         (plugged.Forgetful(2.0), "set self.alpha"),
         (plugged.Greedy(x=1), "spell its arguments out"),
-        (plugged.Plain(object()), "no setting can be a object @ $.scorer.depth_bonus"),
+        (plugged.Plain(object()), "no setting can be a object: use numbers, texts, lists"),
     ]:
         with pytest.raises(ConfigError, match="cannot be written down") as caught:
             to_toml(RunConfig(scorer=scorer))
@@ -172,6 +172,56 @@ def test_what_needs_no_annotation_is_read_back(plugged: Any, value: object) -> N
 def test_what_no_later_run_could_read_is_refused(plugged: Any, weight: Any, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         to_toml(RunConfig(scorer=plugged.Confided(weight)))
+
+
+def test_settings_within_settings_are_read_back(plugged: Any) -> None:
+    inner = plugged.Settings(3, ["a", "none"])
+    scorer = plugged.Rich(inner=inner, others=[inner, plugged.Settings()], beside=BreadthFirst())
+    again = read_again(RunConfig(scorer=scorer)).scorer
+    assert again == scorer
+    with pytest.raises(ConfigError, match=r"unknown setting wdth .*@ \$\.scorer\.inner"):
+        read({"scorer": {"kind": "plugged_parts:Rich", "inner": {"wdth": 2}}})
+
+
+def test_a_check_may_look_at_other_fields(plugged: Any) -> None:
+    scorer = plugged.Ordered(low=2.0, high=3.0)
+    assert read_again(RunConfig(scorer=scorer)).scorer == scorer
+    with pytest.raises(ConfigError, match="high must not be below low"):
+        read({"scorer": {"kind": "plugged_parts:Ordered", "low": 2.0, "high": 1.0}})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"shade": "\ud800"},
+        {"beside": 3},
+        {"beside": [BreadthFirst()]},
+        {"members": [BreadthFirst(), 1.0]},
+        {"members": [object()]},
+    ],
+)
+def test_what_a_file_could_not_hold_is_refused_before_any_work(plugged: Any, fields: dict[str, Any]) -> None:
+    [name] = fields
+    with pytest.raises(ConfigError, match=rf"@ \$\.scorer\.{name}"):
+        to_toml(RunConfig(scorer=plugged.Rich(**fields)))
+
+
+def test_what_toml_has_no_word_for_is_refused_before_any_work(plugged: Any) -> None:
+    for value in (plugged.Shade.RED, plugged.Shade.NONE, "\ud800", {"\ud800": 1}, 10**5000):
+        for scorer in (plugged.Unannotated(value), plugged.Rich(shade=value)):
+            with pytest.raises(ConfigError, match=r"@ \$\.scorer\."):
+                to_toml(RunConfig(scorer=scorer))
+
+
+def test_a_setting_cannot_be_called_as_the_part_is_named(plugged: Any) -> None:
+    for ask in (lambda: to_toml(RunConfig(scorer=plugged.Kinded())), lambda: read({"scorer": "plugged_parts:Kinded"})):
+        with pytest.raises(ConfigError, match="has a setting called kind"):
+            ask()
+
+
+def test_a_part_that_cannot_say_what_it_was_made_with_is_refused(plugged: Any) -> None:
+    with pytest.raises(ConfigError, match="'weight' cannot be read from Unreadable: RuntimeError: not loaded yet"):
+        to_toml(RunConfig(scorer=plugged.Unreadable()))
 
 
 def test_a_secret_of_a_part_is_not_shown(plugged: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from leanebm._shown import shown
+from leanebm._shown import raised, shown
 from leanebm.search import BestFirstSearch
 
 Factory = Callable[..., Any]
@@ -65,6 +65,11 @@ class Parameters:
         """
         own = tuple(each for each in self.parameters if each.name not in supplied)
         return attrs.evolve(self, parameters=own, takes_more=self.takes_more and not supplied)
+
+
+def has_fields(kind: Any) -> bool:
+    """Whether ``kind`` is a class whose fields are settings: an attrs class or a dataclass."""
+    return isinstance(kind, type) and (attrs.has(kind) or dataclasses.is_dataclass(kind))
 
 
 def parameters_of(factory: Factory) -> Parameters:
@@ -164,12 +169,15 @@ def fields_of(part: object) -> dict[str, tuple[Parameter, Any]]:
         if parameter.is_secret:
             continue
         name = parameter.attribute.name if parameter.attribute is not None else parameter.name
-        if not hasattr(part, name):
+        try:
+            fields[parameter.name] = (parameter, getattr(part, name))
+        except AttributeError:
             raise ValueError(
                 f"{type(part).__qualname__} takes {name!r} and does not keep it under that name, so it cannot be "
                 f"written down: set self.{name} to what it was given, or make the class an attrs class"
-            )
-        fields[parameter.name] = (parameter, getattr(part, name))
+            ) from None
+        except Exception as error:  # a property may raise anything
+            raise ValueError(f"{name!r} cannot be read from {type(part).__qualname__}: {raised(error)}") from error
     if signature.takes_more:
         raise ValueError(
             f"{type(part).__qualname__} takes any keyword (**), so what it was made with cannot be read from it: "

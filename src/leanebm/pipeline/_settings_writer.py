@@ -9,17 +9,19 @@ import inspect
 import math
 import operator
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, get_args
 
 import attrs
+import tomli_w
 
 from leanebm._shown import sentence, shown
 from leanebm.errors import ConfigError
-from leanebm.pipeline._parameters import Parameter, fields_of, parameters_of
-from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of
+from leanebm.pipeline._parameters import Parameter, fields_of, has_fields, parameters_of
+from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of, takes_only_parts
 from leanebm.search.stacked import stack_of
 
 
@@ -168,12 +170,13 @@ class SettingsWriter:
     def _read_back(self, parameter: Parameter, value: Any, written: Any, path: str) -> None:
         """Make sure that a later run gets what this one has: TOML knows no enumerations, paths or tuples."""
         try:
-            read = self.read(parameter, written)
+            file = tomli_w.dumps({"value": written}).encode()
+            read = self.read(parameter, tomllib.loads(file.decode())["value"])
         except Exception as error:  # noqa: BLE001 - whatever it is, a later run meets it, too
             self.problems.append(f"a later run could not read {shown(written)}: {sentence(error)} @ {path}")
             return
         # Classes of fields may have no ==, or secrets: they are compared by what is written of them.
-        is_same = self.plain(read, parameter.type, path) == written if attrs.has(type(value)) else read == value
+        is_same = self.plain(read, parameter.type, path) == written if has_fields(type(value)) else read == value
         if not is_same or (isinstance(value, enum.Enum) and type(read) is not type(value)):
             self.problems.append(
                 f"a later run would read {shown(read)} instead of {shown(value)}: annotate it with its type @ {path}"
@@ -185,6 +188,8 @@ class SettingsWriter:
         match value:
             case None:
                 return NONE_WORD
+            case _ if takes_only_parts(declared) and not isinstance(value, Part):
+                return self._object(value, FAMILIES[interface], path)
             case enum.Enum():
                 return value.value
             case Path():
@@ -202,12 +207,33 @@ class SettingsWriter:
                 family = FAMILIES[interface]
                 return self.part(value.factory, lambda: self._part_fields(value, family), family, path)
             case _ if interface in FAMILIES:
-                return self.part(type(value), lambda: fields_of(value).values(), FAMILIES[interface], path)
+                return self._object(value, FAMILIES[interface], path)
             case _ if attrs.has(type(value)):
                 return self.table(_fields(value), path)
+            case _ if has_fields(type(value)):
+                return self._nested(value, path)
             case _:
-                self.problems.append(f"no setting can be a {type(value).__qualname__} @ {path}")
+                self.problems.append(
+                    f"no setting can be a {type(value).__qualname__}: use numbers, texts, lists, tables with texts for "
+                    f"keys, or classes of fields @ {path}"
+                )
                 return None
+
+    def _nested(self, value: object, path: str) -> Any:
+        try:
+            return self.table(fields_of(value).values(), path)
+        except ValueError as error:
+            self.problems.append(f"{error} @ {path}")
+            return None
+
+    def _object(self, value: object, family: Family, path: str) -> Any:
+        """A part that is an object."""
+
+        def fields() -> Iterable[tuple[Parameter, Any]]:
+            family.check(value)
+            return fields_of(value).values()
+
+        return self.part(type(value), fields, family, path)
 
     def part(
         self, factory: object, fields: Callable[[], Iterable[tuple[Parameter, Any]]], family: Family, path: str
@@ -218,7 +244,11 @@ class SettingsWriter:
             members = stack_of(factory)
             kinds = [self._kind(each, family, f"{path}[{number}]") for number, each in enumerate(members)]
             kind = "+".join(kinds) if members else self._kind(factory, family, path)
-            return {"kind": kind} | self.table(fields(), path)
+            settings = self.table(fields(), path)
+            if "kind" in settings:
+                problem = f"{kind} has a setting called kind, which says in a file what a part is: rename it"
+                self.problems.append(f"{problem} @ {path}")
+            return {"kind": kind} | settings
         except (TypeError, ValueError) as error:
             self.problems.append(f"{error} @ {path}")
             return None

@@ -393,6 +393,11 @@ def is_part(kind: object) -> bool:
     return kind in FAMILIES or get_origin(kind) is Part
 
 
+def takes_only_parts(declared: Any) -> bool:
+    """Whether a setting takes parts of one kind and, beside ``None``, nothing else."""
+    return all(is_part(each) for each in (members_of(declared) if is_union(declared) else [declared]))
+
+
 def interface_of(declared: Any) -> Any:
     """The interface that a setting is annotated with, be it alone, in a union, or as a part still to be built."""
     members = members_of(declared) if is_union(declared) else [declared]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -22,7 +23,7 @@ from cattrs.v import transform_error
 
 from leanebm._shown import hint, raised, sentence, shown
 from leanebm.errors import ConfigError, LeanInstallError
-from leanebm.pipeline._parameters import Factory, Parameter, Parameters, parameters_of
+from leanebm.pipeline._parameters import Factory, Parameter, Parameters, has_fields, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
 from leanebm.pipeline.parts import FAMILIES, Part, find_factory, interface_of, is_part, is_union, members_of
 from leanebm.search.stacked import stack_of
@@ -214,6 +215,8 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
         factory = family.finder(kind, own) or find_factory(family, kind)
         if isinstance(factory, type):
             family.check(factory)
+        if any(each.name == "kind" for each in parameters_of(factory).parameters):
+            raise ValueError(f"{kind} has a setting called kind, which says in a file what a part is: rename it")
         example = family.example_of(str(kind), factory)
         if family.supplied:
             given = _structured(own, factory, parameters_of(factory).without(family.supplied), example=example)
@@ -303,7 +306,8 @@ def _read(parameter: Parameter, value: object) -> object:
         raise TypeError(f"its type cannot be found ({parameter.type}): import it outside `if TYPE_CHECKING`")
     structured: object = _CONVERTER.structure(value, parameter.type)
     if attribute is not None and attribute.validator is not None:
-        attribute.validator(None, attribute, structured)
+        with suppress(AttributeError):  # one that looks at other fields has to wait until there is an object
+            attribute.validator(None, attribute, structured)
     return structured
 
 
@@ -322,7 +326,7 @@ def _describe(error: BaseException, _: type | None) -> str:
 
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
-    converter.register_structure_hook_factory(attrs.has, _structure_config)
+    converter.register_structure_hook_factory(has_fields, _structure_config)
     converter.register_structure_hook_factory(is_union, _structure_union)
     converter.register_structure_hook_factory(_is_list, _structure_list)
     converter.register_structure_hook_factory(is_part, _structure_part)
