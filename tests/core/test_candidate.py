@@ -43,5 +43,6 @@ def test_what_is_no_logarithm_of_a_probability_is_refused(log_prob: Any) -> None
 
 @pytest.mark.parametrize("fields", [{"tactic": None}, {"tactic": b"rfl"}, {"weights": 3}, {"num_tokens": 1.5}])
 def test_what_no_file_could_keep_is_refused(fields: dict[str, Any]) -> None:
+    values: dict[str, Any] = {"tactic": "rfl", "log_prob": -1.0} | fields
     with pytest.raises(TypeError):
-        Candidate(**{"tactic": "rfl", "log_prob": -1.0} | fields)
+        Candidate(**values)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import importlib
@@ -17,7 +18,7 @@ import pytest
 from fake_worker import fake_worker_argv
 
 from leanebm.core import EnergyModel, Leaf, SearchOutcome, TacticPolicy, Theorem
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, PartBroken, WorkerDied
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES, enter_part
@@ -430,6 +431,49 @@ async def test_what_a_factory_opens_is_the_part(plugged: Any) -> None:
     with pytest.raises(ConfigError, match="Steps is not an energy model: it has no energies"):
         async with AsyncExitStack() as stack:
             await enter_part(stack, FAMILIES[EnergyModel], Part(plugged.Steps), seed=1)
+
+
+def failing(how: str) -> Any:
+    """A policy that breaks off when it is entered or left, in one of several ways."""
+
+    async def fail() -> None:
+        if how == "exits":
+            raise SystemExit(0)
+        if how == "cancels":
+            raise asyncio.CancelledError
+        raise ValueError("no connection")
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("raises", "ValueError: no connection"), ("exits", "SystemExit: 0"), ("cancels", "Cancelled")]
+)
+async def test_a_part_that_breaks_off_when_it_is_entered_is_named(plugged: Any, how: str, said: str) -> None:
+    class Failing(plugged.Steps):  # type: ignore[misc]
+        async def __aenter__(self) -> Any:
+            await failing(how)()
+
+    async with AsyncExitStack() as stack:
+        with pytest.raises(PartBroken, match=f"the policy, when it was started, raised {said}"):
+            await enter_part(stack, FAMILIES[TacticPolicy], Part(Failing), seed=0)
+
+
+@pytest.mark.parametrize("how", ["raises", "exits", "cancels", "hides"])
+@pytest.mark.parametrize("end", [None, KeyError("the story"), WorkerDied("the story"), asyncio.CancelledError()])
+async def test_a_part_that_is_left_changes_nothing_of_how_the_run_ended(
+    plugged: Any, how: str, end: BaseException | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(plugged.Steps):  # type: ignore[misc]
+        async def __aexit__(self, *_: object) -> Any:
+            if how != "hides":
+                await failing(how)()
+            return True
+
+    stack = AsyncExitStack()
+    await enter_part(stack, FAMILIES[TacticPolicy], Part(Failing), seed=0)
+    assert not await stack.__aexit__(None if end is None else type(end), end, None)
+    assert ("What was found stays" in caplog.text) == (how != "hides")
 
 
 async def test_a_part_that_cannot_be_made_says_whose_fault_it_is(plugged: Any) -> None:

@@ -15,7 +15,9 @@ settings. This module says what a name means; :mod:`leanebm.pipeline.settings` r
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import logging
 import operator
 import re
 import sys
@@ -32,8 +34,9 @@ import attrs
 
 from leanebm._shown import fitting_repr, hint, raised, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
+from leanebm.pipeline._oversight import part_broken
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.search import (
@@ -64,6 +67,8 @@ from leanebm.search.scorers import (
 )
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _FIELD: Final = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|.""", re.DOTALL)
 """A text in quotes, or one character."""
@@ -272,15 +277,48 @@ async def enter_part(stack: AsyncExitStack, family: Family, plugged: T | Part[T]
 
     Raises:
         ConfigError: it could not be built, or is not one of the family.
+        PartBroken: it raised when it was entered.
     """
     part: Any = plugged.build(**supplied) if isinstance(plugged, Part) else plugged
     if isinstance(part, AbstractAsyncContextManager):
-        part = await stack.enter_async_context(part)
+        part = await stack.enter_async_context(_Guarded(part, family.noun))
     try:
         family.check(part)
     except TypeError as error:
         raise ConfigError(str(error)) from error
     return typing.cast("T", part)
+
+
+@attrs.frozen
+class _Guarded:
+    """A part that is entered and left, but neither ends the program by that nor hides how the run ended."""
+
+    part: AbstractAsyncContextManager[Any]
+    noun: str
+
+    async def __aenter__(self) -> Any:
+        try:
+            return await self.part.__aenter__()
+        except BaseException as error:
+            if _is_not_the_parts(error):
+                raise
+            raise part_broken(f"the {self.noun}, when it was started,", error) from error
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Leave the part; what it answers is not asked, for it might say that nothing had happened."""
+        try:
+            await self.part.__aexit__(*error)
+        except BaseException as failure:
+            if failure is error[1] or _is_not_the_parts(failure):
+                raise
+            _log.warning("%s. What was found stays", part_broken(f"the {self.noun}, when it was ended,", failure))
+
+
+def _is_not_the_parts(error: BaseException) -> bool:
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0  # somebody told the run to stop
+    return isinstance(error, LeanEbmError | KeyboardInterrupt | GeneratorExit)
 
 
 def part_table(text: str) -> dict[str, Any]:
