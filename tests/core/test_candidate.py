@@ -29,7 +29,7 @@ class Scalar:
 
 @pytest.mark.parametrize("number", [Scalar(-0.5), Decimal("-0.5"), Fraction(-1, 2)])
 def test_numbers_of_any_kind_are_kept_as_plain_ones(number: Any) -> None:
-    candidate = Candidate("rfl", number, num_tokens=Scalar(3), is_truncated=Scalar(1))  # type: ignore[arg-type]
+    candidate = Candidate("rfl", number, num_tokens=Scalar(3), is_truncated=Scalar(1))
     assert candidate == Candidate("rfl", -0.5, num_tokens=3, is_truncated=True)
     assert json.loads(json.dumps(attrs.asdict(candidate)))["log_prob"] == -0.5
     assert type(candidate.log_prob) is float
