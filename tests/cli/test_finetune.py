@@ -52,6 +52,15 @@ def test_a_search_becomes_a_whole_model(leanebm_command: Leanebm, made: tuple[st
     assert Path("runs/ft/model/model.safetensors").is_file()
 
 
+def test_a_place_for_a_merged_model_that_is_none_is_refused_before_training(
+    leanebm_command: Leanebm, tiny: str
+) -> None:
+    Path("file").touch()
+    result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft", "--merge", "file/merged")
+    assert (result.exit_code, "file is not a folder; choose another place" in result.stderr) == (2, True)
+    assert not Path("runs/ft").exists()
+
+
 @pytest.mark.parametrize(("option", "value"), [("--merge", "runs/merged"), ("--load-into", "http://127.0.0.1:9")])
 def test_a_whole_model_is_no_adapter_to_merge_or_load(
     leanebm_command: Leanebm, tiny: str, option: str, value: str

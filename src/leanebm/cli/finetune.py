@@ -13,7 +13,7 @@ from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, Setting, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
-from leanebm.cli._sections import Choice, decorated, output_option
+from leanebm.cli._sections import Choice, decorated, output_option, writable_before_any_work
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ _OPTION_OF: Final = {
 )
 @output_option("Where the adapter or the model, and the report go.")
 @click.option("--merge", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+              callback=writable_before_any_work,
               help="Write the model with the adapter added into it, too.")  # fmt: skip
 @click.option("--load-into", multiple=True, callback=shared_addresses, metavar="URL",
               help="Have the policy server there load the adapter at the end; repeatable.")  # fmt: skip

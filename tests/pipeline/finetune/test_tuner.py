@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from leanebm.core import Candidate, Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline import FinetuneSources, RunConfig, SearchRun
+from leanebm.pipeline import FinetuneConfig, FinetuneSources, RunConfig, SearchRun
+from leanebm.pipeline.finetune._tuner import Tuner
 from leanebm.pipeline.finetune.finetune_run import FinetuneReport
+from leanebm.pipeline.finetune.lessons import Lesson, Lessons, Side
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import QED, ScriptedPolicy, ToyWorld
 
@@ -54,6 +56,27 @@ async def test_refused_tactics_become_less_likely(
     assert "held-out tactics that Lean refused" in "\n".join(reports[1].lines())
     assert reports[1].embeddings_before is not None
     assert reports[1].embeddings_before.separability is not None
+
+
+@pytest.mark.parametrize(
+    ("learnt", "held_out", "options", "left"),
+    [
+        ("p q : Prop\nh : p ∧ q\n⊢ p", "p q : Prop\nh : q ∧ p\n⊢ q", {"renamed_copies": 4}, (1, 2)),
+        ("⊢ 1 = 1\n\n⊢ 2 = 2", "⊢ 1 = 1\n\n⊢ 3 = 3", {"prompt_format": "first_goal"}, (1, 1)),
+        ("⊢ 1 = 1\n\n⊢ 2 = 2", "⊢ 1 = 1\n\n⊢ 3 = 3", {}, (1, 2)),
+    ],
+)
+def test_no_prompt_is_learnt_from_and_judged_on(
+    tiny: Path, tmp_path: Path, learnt: str, held_out: str, options: dict[str, Any], left: tuple[int, int]
+) -> None:
+    """A renamed copy may read like a held-out state, and a format may show two states alike."""
+    training = Side(proofs=(Lesson("a", learnt, "rfl"),), rejected=(), groups=())
+    judged = (Lesson("b", held_out, "rfl"), Lesson("b", "⊢ 4 = 4", "rfl"))
+    lessons = Lessons(training=training, validation=Side(proofs=judged, rejected=(), groups=()))
+    tuner = Tuner(FinetuneConfig(model=str(tiny), **options), lessons, tmp_path, {"base": "tiny"})
+    sides = tuner.training.proofs, tuner.validation.proofs
+    assert tuple(len(side.examples) for side in sides) == left
+    assert sum(side.left_out["prompt_also_on_the_other_side"] for side in sides) == (1 if options else 0)
 
 
 async def test_pairs_of_which_none_fits_are_an_error_that_says_why(

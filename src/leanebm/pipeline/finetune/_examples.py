@@ -18,6 +18,9 @@ _POOLED_BATCHES: Final = 32
 """Batches that are cut out of one stretch sorted by length; more saves padding, and mixes less."""
 
 
+_ON_BOTH_SIDES: Final = "prompt_also_on_the_other_side"
+
+
 class Example(NamedTuple):
     """One lesson as the model reads it."""
 
@@ -38,6 +41,16 @@ class Tokenised:
 
     left_out: dict[str, int]
     """By reason."""
+
+    def apart_from(self, others: Tokenised) -> Tokenised:
+        """The examples whose prompts are none of ``others``: who has learnt an answer is not to be judged by it.
+
+        States that differ may be shown alike, by a format that shows one goal, or where a prompt was cut.
+        """
+        known = {each.tokens[: each.start] for each in others.examples}
+        kept = tuple(each for each in self.examples if each.tokens[: each.start] not in known)
+        left_out = {**self.left_out, _ON_BOTH_SIDES: len(self.examples) - len(kept)}
+        return attrs.evolve(self, examples=kept, left_out=left_out)
 
 
 def tokenised(

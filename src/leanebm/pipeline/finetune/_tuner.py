@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -97,6 +98,14 @@ class _Read:
         proofs = renamed_copies(side.proofs, copies, seed=config.seed)
         return cls(proofs=read(proofs), rejected=read(side.rejected if config.unlikelihood else ()))
 
+    def apart_from(self, other: Self) -> Self:
+        """Without what reads like something of the other side."""
+        return attrs.evolve(
+            self,
+            proofs=self.proofs.apart_from(other.proofs),
+            rejected=self.rejected.apart_from(other.rejected),
+        )
+
 
 class Tuner:
     """A model, or an adapter on it, what that learns from, and the folder where it is kept."""
@@ -110,8 +119,10 @@ class Tuner:
         self._model: Any = self._learner.model
         text_config: Any = self._model.config.get_text_config(decoder=True)
         self._context = int(getattr(text_config, "max_position_embeddings", None) or 2048)
-        self.training = _Read.of(lessons.training, config, self._tokenizer, self._context, config.renamed_copies)
-        self.validation = _Read.of(lessons.validation, config, self._tokenizer, self._context)
+        read = partial(_Read.of, config=config, tokenizer=self._tokenizer, context=self._context)
+        self.validation = read(lessons.validation).apart_from(read(lessons.training))
+        # A renamed copy may read like what is held out.
+        self.training = read(lessons.training, copies=config.renamed_copies).apart_from(self.validation)
         if not self.training.proofs.examples or not self.validation.proofs.examples:
             raise ConfigError("no pair is left to learn from, or to be judged on:", self._reasons())
         self._parameters = self._learner.trainable
