@@ -308,12 +308,12 @@ class Experiment:
         of weights that another invocation tried, does not count.
         """
         found = []
-        for arm in (arm for arm in tried if arm.startswith(f"{name}-")):
+        arms = [arm for arm in tried if arm.startswith(f"{name}-")]
+        curves = {arm: AnytimeCurve.of(summarise_run(self.folder / "val" / "arms" / arm).records) for arm in arms}
+        for arm, curve in AnytimeCurve.on_shared_theorems(curves).items():
             alpha, *beta = map(float, arm.split("-")[1:])
-            summary = summarise_run(self.folder / "val" / "arms" / arm)
-            area = judged_area(summary.records, self.kind.budget)
-            decided = sum(record.is_final for record in summary.records)
-            found.append(Weights(alpha, beta[0] if beta else None, area, summary.totals.proved, decided))
+            area, proved = judged_area(curve, self.kind.budget), curve.proved_within(self.kind.budget)
+            found.append(Weights(alpha, beta[0] if beta else None, area, proved, len(curve.spent)))
         return max(found, key=lambda weights: weights.area)
 
     def write_weights(self, head: Path, best: Weights, policy: Weights) -> None:

@@ -123,3 +123,11 @@ def test_settings_that_must_agree_are_named_as_the_user_gave_them(
 
 def test_its_costs_are_all_there_are() -> None:
     assert set(_COSTS.values()) == set(Cost)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_compared(
+    leanebm_command: Leanebm, runs: tuple[str, str]
+) -> None:
+    result = leanebm_command("compare", *runs, "--html", "theorems.txt/page.html")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "theorems.txt is not a folder; choose another place" in result.stderr

@@ -30,6 +30,12 @@ def test_each_limit_ends_the_budget_by_itself() -> None:
     assert meter.elapsed_s == 5.0
 
 
+def test_a_multiple_has_each_limit_that_there_is() -> None:
+    budget = SearchBudget(max_expansions=2, max_tactic_calls=3, max_wall_s=0.5)
+    assert budget.times(4) == SearchBudget(max_expansions=8, max_tactic_calls=12, max_wall_s=2.0)
+    assert SearchBudget(max_expansions=2).times(4) == SearchBudget(max_expansions=8)
+
+
 def test_without_a_limit_nothing_ends_it() -> None:
     clock = ManualClock()
     meter = BudgetMeter(budget=SearchBudget(max_expansions=1), clock=clock)

@@ -64,6 +64,14 @@ def test_what_was_not_counted_is_no_cost() -> None:
     assert AnytimeCurve.of([counted], Cost.MODEL_CALLS).spent == {"t": math.inf}
 
 
+def test_curves_are_set_side_by_side_on_what_all_know() -> None:
+    easy, hard = record("easy", SearchOutcome.EXHAUSTED, 1), record("hard", SearchOutcome.BUDGET_SPENT, 8)
+    whole, broken = AnytimeCurve.of([easy, hard]), AnytimeCurve.of([easy])
+    assert AnytimeCurve.on_shared_theorems({"whole": whole, "broken": broken}) == {"whole": broken, "broken": broken}
+    assert AnytimeCurve.on_shared_theorems({"whole": whole}) == {"whole": whole}
+    assert AnytimeCurve.on_shared_theorems({}) == {}
+
+
 @pytest.mark.parametrize(
     ("spent", "budgets"), [((), (1,)), ((math.inf,), (1,)), ((0.2, 3.5, math.inf), (1, 2, 4)), ((5.0,), (1, 2, 4, 5))]
 )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 W = TypeVar("W", bound=StrEnum)
 
+Curve = Sequence[tuple[float, int]]
+"""Budgets, and how many theorems are proved within each."""
+
 _ENDINGS = (
     (SearchOutcome.PROVED, "certified by Lean's kernel in a process that ran no search"),
     (SearchOutcome.BUDGET_SPENT, "a limit ended the search; a larger --budget may help"),
@@ -40,6 +43,7 @@ def print_summary(
     console: Console, summary: RunSummary, *, folder: Path | None = None, cost: Cost = Cost.EXPANSIONS
 ) -> None:
     """Print how many theorems ended how, what it cost, and where the proofs are."""
+    curve, families = summary.curve_by(cost), summary.by_family(cost)  # or nothing is printed
     totals = summary.totals
     console.print(Text(f"{totals.proved} of {totals.attempted} theorems proved and certified", style="bold"))
     counts = {outcome: len(summary.ended(outcome)) for outcome, _ in _ENDINGS}
@@ -62,8 +66,8 @@ def print_summary(
     if summary.seconds:
         times = ", ".join(f"{seconds:.1f} (p{percent})" for percent, seconds in summary.seconds.items())
         console.print(Text(f"seconds per theorem: {times}"), soft_wrap=True)
-    _print_curve(console, summary, cost)
-    _print_families(console, summary)
+    _print_curve(console, summary, curve, cost)
+    _print_families(console, families)
     if summary.resumed_despite:
         console.print(
             Text("These results are of unlike runs, pooled by --resume-anyway. A later run had:", style="bold")
@@ -95,29 +99,30 @@ def print_some(console: Console, lines: Sequence[str], *, rest: str = "") -> Non
         console.print(Text(f"  … and {len(lines) - _LISTED} more{rest}"))
 
 
-def _print_curve(console: Console, summary: RunSummary, cost: Cost) -> None:
+def _print_curve(console: Console, summary: RunSummary, curve: Curve, cost: Cost) -> None:
     """How many theorems smaller budgets would have proved, and how deep the proofs are."""
     lengths = summary.proof_lengths
     if not lengths:
         return
-    curve = ", ".join(f"{budget:g}: {proved}" for budget, proved in summary.curve_by(cost))
     if curve:
-        console.print(Text(f"proved within so many {cost.noun}: {curve}"), soft_wrap=True)
+        points = ", ".join(f"{budget:g}: {proved}" for budget, proved in curve)
+        console.print(Text(f"proved within so many {cost.noun}: {points}"), soft_wrap=True)
     tactics = f"{statistics.median(lengths):g} in the median, {lengths[-1]} at most"
     console.print(
         Text(f"tactics per proof: {tactics}; {lengths.count(1)} of {len(lengths)} are one tactic"), soft_wrap=True
     )
 
 
-def _print_families(console: Console, summary: RunSummary) -> None:
+def _print_families(console: Console, families: Mapping[str, tuple[int, Curve]]) -> None:
     """What smaller budgets would have proved, by family of conjectures."""
-    if not (families := summary.by_family):
+    if not families:
         return
+    _, first = next(iter(families.values()))
     table = Table("family", box=None)
-    for heading in ("of", *(f"at {budget:g}" for budget in summary.budgets)):
+    for heading in ("of", *(f"at {budget:g}" for budget, _ in first)):
         table.add_column(heading, justify="right")
-    for family, curve in families.items():
-        table.add_row(family, str(len(curve.spent)), *(str(curve.proved_within(budget)) for budget in summary.budgets))
+    for family, (attempted, curve) in families.items():
+        table.add_row(family, str(attempted), *(str(proved) for _, proved in curve))
     console.print(table)
 
 

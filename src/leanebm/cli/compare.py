@@ -11,6 +11,7 @@ import click
 from leanebm.cli._echo import echo_json
 from leanebm.cli._options import RUN, cost_option, numbers_option, options_of_runs
 from leanebm.cli._running import name_options, with_options
+from leanebm.cli._sections import writable_before_any_work
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +28,9 @@ _HEADING = 10
 @cost_option
 @numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … up to the runs' own]")
 @click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with curves."
-)
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", callback=writable_before_any_work,
+    help="Write a page with curves.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def compare(
     *, baseline: Path, experiments: tuple[Path, ...], by: str, budgets: tuple[float, ...] | None, html: Path | None,
@@ -94,6 +96,15 @@ def print_figures(
         numbers = (row.baseline, row.experiment, row.only_baseline, row.only_experiment)
         table.add_row(f"{row.budget:g}", *map(str, numbers), _p(row.p), _points(row.gain))
     console.print(table)
+    if uneven := [row for row in comparison.budgets if not row.is_even]:
+        cut = "; ".join(f"{row.budget:g}: {row.cut_baseline} and {row.cut_experiment}" for row in uneven)
+        console.print(
+            Text(
+                "counted as not proved, though a limit had ended their search before they had spent so many "
+                f"{comparison.cost.noun} ({baseline} and {experiment}): {cut}"
+            ),
+            soft_wrap=True,
+        )
     area = comparison.area
     console.print(
         Text(
@@ -103,7 +114,7 @@ def print_figures(
         soft_wrap=True,
     )
     if comparison.depths:
-        proved = ", ".join(f"{row.depth}: {row.baseline} and {row.experiment}" for row in comparison.depths)
+        proved = ", ".join(f"{row.label}: {row.baseline} and {row.experiment}" for row in comparison.depths)
         console.print(Text(f"proved, by tactics of the shortest proof: {proved}"), soft_wrap=True)
     if comparison.left_out:
         console.print(Text(f"left out, because a search broke: {', '.join(comparison.left_out)}"), soft_wrap=True)

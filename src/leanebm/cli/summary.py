@@ -34,6 +34,6 @@ def summary(*, run: Path, as_json: bool, by: str) -> None:
         return
     found, cost = summarise_run(run), Cost(by)
     if as_json:
-        echo_json(found.as_json() | {"curve": [list(point) for point in found.curve_by(cost)]})
+        echo_json(found.as_json(cost))
     else:
         print_summary(ClearConsole(), found, cost=cost)

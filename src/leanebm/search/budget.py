@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import attrs
 from attrs.validators import ge, gt, instance_of, optional
@@ -28,6 +29,14 @@ class SearchBudget:
 
     Looked at before each expansion and before each tactic; a call in flight is not cut short.
     """
+
+    def times(self, factor: int) -> Self:
+        """Every limit that there is, ``factor`` times as large."""
+        return type(self)(
+            max_expansions=factor * self.max_expansions,
+            max_tactic_calls=None if self.max_tactic_calls is None else factor * self.max_tactic_calls,
+            max_wall_s=None if self.max_wall_s is None else factor * self.max_wall_s,
+        )
 
 
 @attrs.define(kw_only=True, eq=False)

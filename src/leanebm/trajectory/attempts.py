@@ -33,11 +33,11 @@ def read_attempts(path: str | os.PathLike[str]) -> tuple[Trajectory, ...]:
 def best_of(records: Iterable[TheoremRecord]) -> TheoremRecord:
     """Of one theorem's searches, at least one, the one that counts: the proof of fewest expansions, or the first.
 
-    One that broke counts only if all did.
+    Without a proof, one that broke counts before the others: it might have proved the theorem, so nothing is known.
     """
 
     def rank(record: TheoremRecord) -> tuple[bool, bool, int]:
         is_proved = record.outcome is SearchOutcome.PROVED
-        return not is_proved, not record.is_final, record.expansions if is_proved else 0
+        return not is_proved, record.is_final, record.expansions if is_proved else 0
 
     return min(records, key=rank)

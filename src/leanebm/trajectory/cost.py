@@ -57,8 +57,8 @@ class AnytimeCurve:
 
     cost: Cost
     spent: Mapping[str, float] = attrs.field(repr=how_many)
-    """What the proof of each theorem cost, by name; infinite where there is none. Theorems whose search broke, of which
-    nothing is known, are left out."""
+    """What the proof of each theorem cost, by name; infinite where there is none. Theorems without a proof are left out
+    if a search of theirs broke: of these nothing is known."""
 
     __repr__ = fitting_repr
 
@@ -69,6 +69,7 @@ class AnytimeCurve:
         Raises:
             TrajectoryError: a search did not count this cost.
         """
+        records = tuple(records)
         final = [record for record in records if record.is_final]
         if uncounted := [record.theorem.name for record in final if getattr(record, cost) is None]:
             raise TrajectoryError(
@@ -79,7 +80,18 @@ class AnytimeCurve:
         for record in final:
             price = float(getattr(record, cost)) if record.outcome is SearchOutcome.PROVED else math.inf
             spent[record.theorem.name] = min(price, spent.get(record.theorem.name, math.inf))
-        return cls(cost=cost, spent=spent)
+        broken = {record.theorem.name for record in records if not record.is_final}
+        known = {name: price for name, price in spent.items() if price < math.inf or name not in broken}
+        return cls(cost=cost, spent=known)
+
+    @classmethod
+    def on_shared_theorems(cls, curves: Mapping[str, Self]) -> dict[str, Self]:
+        """The curves, each on the theorems that all of them know: only so can one be called better than another."""
+        known = set.intersection(*(set(curve.spent) for curve in curves.values())) if curves else set()
+        return {
+            key: attrs.evolve(curve, spent={name: cost for name, cost in curve.spent.items() if name in known})
+            for key, curve in curves.items()
+        }
 
     @property
     def budgets(self) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from leanebm.core import SearchOutcome, Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline import BudgetComparison, Interval, RunConfig, SearchRun, compare_runs
+from leanebm.pipeline import BudgetComparison, DepthComparison, Interval, RunConfig, SearchRun, compare_runs
 from leanebm.pipeline.comparison.comparison import _bootstrap, _gathered
 from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
 from leanebm.testing import LOST, ToyWorld
@@ -126,6 +126,34 @@ async def test_runs_that_are_not_comparable_are_refused_with_every_reason(search
         assert reason in text
 
 
+@pytest.mark.parametrize("is_comparable", [True, False])
+async def test_what_was_pooled_of_unlike_searches_is_told_or_refused(
+    search: Search,
+    config: RunConfig,
+    world: ToyWorld,
+    numbers: Numbers,
+    toy_bench: Any,
+    is_comparable: bool,
+) -> None:
+    """A run of which some theorems had another budget has no curve to compare; one of two scorers has, and says so."""
+    deep = SearchConfig(budget=SearchBudget(max_expansions=300))
+    other = attrs.evolve(config, scorer=BreadthFirst()) if is_comparable else attrs.evolve(config, search=deep)
+    pooled, plain = await search("pooled", numbers(1, 2)), await search("plain", numbers(1, 2, 3), search=other.search)
+    resumed = SearchRun(other, numbers(1, 2, 3), pooled, resume=True, resume_anyway=True, opening=toy_bench(world))
+    await resumed.run()
+    if is_comparable:
+        told = compare_runs(plain, pooled).differences
+        assert any(
+            line.startswith("within the experiment, pooled by --resume-anyway: $.config.scorer") for line in told
+        )
+        assert any(line.startswith("within the baseline, pooled") for line in compare_runs(pooled, plain).differences)
+    else:
+        with pytest.raises(
+            ConfigError, match=r"within the experiment, pooled by --resume-anyway: .*max_expansions: 300"
+        ):
+            compare_runs(plain, pooled)
+
+
 async def test_a_statement_that_changed_is_another_theorem(search: Search, numbers: Numbers) -> None:
     one = await search("one", numbers(1, 2))
     other = await search("other", [*numbers(1), Theorem(name="n2", statement="3")])
@@ -150,6 +178,28 @@ async def test_other_costs_and_chosen_budgets(search: Search, numbers: Numbers) 
     assert [row.budget for row in compare_runs(run, run, budgets=[16, 4, 4]).budgets] == [4, 16]
     by_policy = compare_runs(run, run, cost=Cost.POLICY_CALLS).budgets[-1]
     assert by_policy.budget == max(record.expansions for record in records)
+
+
+async def test_what_a_limit_cut_short_is_told_of_at_larger_budgets(search: Search, numbers: Numbers) -> None:
+    """A search that ended after 4 expansions says nothing about 16, nor about as many tactic calls."""
+    tight = SearchConfig(budget=SearchBudget(max_expansions=4))
+    run = await search("tight", numbers(*range(1, 25)), search=tight)
+    records = read_trajectory(run).records
+    cut = [record for record in records if record.outcome is SearchOutcome.BUDGET_SPENT]
+    assert cut
+    assert any(record.outcome is SearchOutcome.PROVED for record in records)
+    within, beyond = compare_runs(run, run, budgets=[4, 16]).budgets
+    assert (within.cut_baseline, within.cut_experiment, within.is_even) == (0, 0, True)
+    assert (beyond.cut_baseline, beyond.cut_experiment, beyond.is_even) == (len(cut), len(cut), False)
+    for row in compare_runs(run, run, cost=Cost.TACTIC_CALLS, budgets=[1, 8, 12, 1000]).budgets:
+        assert row.cut_baseline == sum(record.tactic_calls < row.budget for record in cut)
+
+
+async def test_proofs_beyond_the_largest_budget_are_in_no_figure(search: Search, numbers: Numbers) -> None:
+    run = await search("one", numbers(*range(1, 20)))
+    found = compare_runs(run, run, budgets=[4])
+    assert 0 < found.budgets[-1].baseline < compare_runs(run, run).budgets[-1].baseline
+    assert sum(row.baseline for row in found.depths) == found.budgets[-1].baseline
 
 
 async def test_it_is_json(search: Search, numbers: Numbers) -> None:
@@ -182,6 +232,10 @@ def test_the_exact_test(only_baseline: int, only_experiment: int, p: float) -> N
 def test_the_exact_test_of_thousands() -> None:
     row = BudgetComparison(budget=1, baseline=0, experiment=0, only_baseline=1900, only_experiment=2100, gain=NOTHING)
     assert row.p == pytest.approx(0.00164, abs=1e-4)
+
+
+def test_the_row_of_the_longest_proofs_says_so() -> None:
+    assert [DepthComparison(depth=depth, baseline=1, experiment=1).label for depth in (1, 7, 8)] == ["1", "7", "8+"]
 
 
 def test_what_one_run_lacks_in_one_place_is_one_line() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from leanebm.core import Theorem
@@ -52,3 +53,13 @@ def test_the_page_has_every_curve_table_and_difference(tmp_path: Path) -> None:
     assert "+12.5 (-5.0 to +25.0)" in text
     assert "1.0, not 0.5" in text
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_curves_of_unlike_budgets_and_theorems_share_their_axes(tmp_path: Path) -> None:
+    first, other = comparison("first", "t"), comparison("other", "t")
+    row = attrs.evolve(other.budgets[-1], budget=16, experiment=20, cut_experiment=3)
+    other = attrs.evolve(other, theorems=20, budgets=(*other.budgets[:1], row))
+    text = write_comparison_page(tmp_path / "page.html", [first, other]).read_text(encoding="utf-8")
+    assert "0.0,210.0 320.0,0.0" in text, "4 is half way to 16: 10 of 40, then 40 of 40"
+    assert "0.0,140.0 640.0,0.0" in text, "10 of 20, then 20 of 20"
+    assert "16: 0 and 3" in " ".join(text.split())

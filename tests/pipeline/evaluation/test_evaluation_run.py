@@ -49,7 +49,7 @@ from leanebm.search import (
     SearchBudget,
     SearchConfig,
 )
-from leanebm.testing import ScriptedPolicy, ToyWorld
+from leanebm.testing import LOST, ScriptedPolicy, ToyWorld
 from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder, read_trajectory
 
 Numbers = Callable[..., tuple[Theorem, ...]]
@@ -137,6 +137,7 @@ async def test_a_further_arm_asks_only_what_is_new(
     assert found.comparisons[0].only_baseline == found.comparisons[0].only_experiment == ()
 
 
+@pytest.mark.parametrize("budget", [SearchBudget(max_expansions=3), SearchBudget(max_tactic_calls=9)])
 async def test_headroom_is_measured_before_any_arm(
     tmp_path: Path,
     arms: dict[str, RunConfig],
@@ -144,11 +145,10 @@ async def test_headroom_is_measured_before_any_arm(
     numbers: Numbers,
     toy_bench: Callable[..., Any],
     observer: Any,
+    budget: SearchBudget,
 ) -> None:
-    tight = {
-        name: attrs.evolve(arm, search=SearchConfig(budget=SearchBudget(max_expansions=3)))
-        for name, arm in arms.items()
-    }
+    """Whatever limit it is that ends the searches, there is more of it."""
+    tight = {name: attrs.evolve(arm, search=SearchConfig(budget=budget)) for name, arm in arms.items()}
     theorems = numbers(*range(1, 25))
     run = EvaluationRun(tight, theorems, tmp_path, opening=toy_bench(world), observer=observer, headroom=8)
     headroom = (await run.run()).headroom
@@ -437,6 +437,49 @@ async def test_runs_of_one_and_of_several_searches_are_not_compared(
         await run.run()
     with pytest.raises(ConfigError, match="2 searches of each theorem, not 1"):
         compare_runs(tmp_path / "one/arms/plain", tmp_path / "two/arms/plain")
+
+
+@pytest.fixture
+def attempts(
+    tmp_path: Path, arms: dict[str, RunConfig], world: ToyWorld, toy_bench: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Search these theorems, once for each tuple, as attempts of one run; in the last one, what is lost is lost."""
+    config = attrs.evolve(arms["plain"], concurrency=1)
+
+    async def search(name: str, *theorems: tuple[Theorem, ...], lost: str = "") -> Path:
+        for number, of_attempt in enumerate(theorems, start=1):
+            moves = {lost: {"decrement": LOST}} if number == len(theorems) and lost else {}
+            bench = toy_bench(ToyWorld(moves={**world.moves, **moves}))
+            await SearchRun(config, of_attempt, attempt_folder(tmp_path / name, number), opening=bench).run()
+        return tmp_path / name
+
+    return search
+
+
+async def test_attempts_that_were_stopped_half_way_are_not_compared(
+    attempts: Callable[..., Any], numbers: Numbers
+) -> None:
+    whole = await attempts("whole", numbers(2, 3), numbers(2, 3))
+    for name, further in {"less": (2,), "other": (2, 5), "more": (2, 3, 5)}.items():
+        half = await attempts(name, numbers(2, 3), numbers(*further))
+        for pair in ((whole, half), (half, whole), (half, half)):
+            with pytest.raises(ConfigError, match=rf"{name} has not searched all theorems equally often"):
+                compare_runs(*pair)
+
+
+async def test_a_theorem_with_a_broken_attempt_is_left_out_and_not_unproved(
+    attempts: Callable[..., Any], numbers: Numbers
+) -> None:
+    stuck = Theorem(name="stuck", statement="-1")
+    theorems = (*numbers(2), stuck)
+    whole = await attempts("whole", theorems, theorems)
+    broken = await attempts("broken", theorems, theorems, lost="-1")
+    for pair in ((whole, broken), (broken, whole)):
+        found = compare_runs(*pair)
+        assert (found.theorems, found.left_out) == (1, ("stuck",))
+    totals = summarise_run(broken).totals
+    assert (totals.attempted, totals.proved, totals.infrastructure) == (2, 1, 1)
+    assert set(AnytimeCurve.of(summarise_run(broken).records).spent) == {"n2"}
 
 
 def test_each_search_has_seeds_of_its_own(arms: dict[str, RunConfig]) -> None:

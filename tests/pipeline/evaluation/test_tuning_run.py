@@ -39,7 +39,7 @@ from leanebm.pipeline import (
     summarise_run,
 )
 from leanebm.search import LengthNormalisedLogProb, SearchBudget, SearchConfig
-from leanebm.testing import ToyWorld
+from leanebm.testing import LOST, ToyWorld
 from leanebm.trajectory import AnytimeCurve
 
 Numbers = Callable[..., tuple[Theorem, ...]]
@@ -82,6 +82,26 @@ async def test_workers_that_share_the_searches_choose_what_one_process_does(
     alone = await tune("alone", LocalEngine())
     assert await asyncio.gather(*(tune("shared", ShardsEngine()) for _ in range(3))) == [alone] * 3
     assert await tune("shared", ShardsEngine()) == alone, "one that comes late finds the same"
+
+
+async def test_a_theorem_that_broke_under_one_choice_counts_for_none(
+    tmp_path: Path, small: RunConfig, world: ToyWorld, numbers: Numbers, toy_bench: Callable[..., Any]
+) -> None:
+    """Or a choice would gain by breaking on what is hard."""
+
+    @asynccontextmanager
+    async def opening(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        breaks = config.scorer == LengthNormalisedLogProb(alpha=0.0)
+        found = ToyWorld(moves={**world.moves, "24": {"decrement": LOST}}) if breaks else world
+        async with toy_bench(found)(config, observer) as bench:
+            yield bench
+
+    one = attrs.evolve(small, concurrency=1)
+    found = await TuningRun(one, numbers(1, 24), tmp_path, alphas=(0.0, 1.0), opening=opening).run()
+    broken, whole = (summarise_run(tmp_path / "arms" / arm.name) for arm in found.arms)
+    assert (broken.totals.infrastructure, whole.totals.infrastructure) == (1, 0)
+    assert [arm.area for arm in found.arms] == [AnytimeCurve.of(whole.records).areas(4.0, 16.0)["n1"]] * 2
+    assert [arm.proved for arm in found.arms] == [1, 1]
 
 
 async def test_of_equal_choices_the_first_is_the_best(

@@ -74,7 +74,12 @@ def test_percentiles_are_times_that_occurred() -> None:
     assert summary.seconds == {50: 100, 95: 190, 99: 198}
     assert attrs.evolve(summary, records=records[:1]).seconds == {50: 200, 95: 200, 99: 200}
     assert attrs.evolve(summary, records=()).seconds == {}
-    assert attrs.evolve(summary, has_times=False).as_json()["seconds"] == {}
+    assert summary.curve_by(Cost.SECONDS) == ((1.0, 0),)
+    timeless = attrs.evolve(summary, has_times=False)
+    assert timeless.as_json()["seconds"] == {}
+    for ask in (timeless.curve_by, timeless.by_family, timeless.as_json):
+        with pytest.raises(ConfigError, match="so their times mean nothing @ --by"):
+            ask(Cost.SECONDS)
 
 
 async def test_a_run_without_a_proof_has_no_length(
@@ -92,11 +97,17 @@ async def test_conjectures_are_counted_by_family(
     theorems = tuple(Theorem(name=name, statement=number) for name, number in names.items())
     await SearchRun(config, theorems, tmp_path, opening=toy_bench(world)).run()
     found = summarise_run(tmp_path)
-    assert {family: set(curve.spent) for family, curve in found.by_family.items()} == {
-        "even": {"even_0123456789", "even_abcdef0123"},
-        "odd_way": {"odd_way_0123456789"},
-    }
+    records = {record.theorem.name: record for record in found.records}
+    even = [record for name, record in records.items() if name.startswith("even_")]
+    for cost in (Cost.EXPANSIONS, Cost.TACTIC_CALLS):
+        of_family = found.by_family(cost)
+        assert {family: attempted for family, (attempted, _) in of_family.items()} == {"even": 2, "odd_way": 1}
+        for budget, proved in of_family["even"][1]:
+            assert proved == sum(getattr(record, cost) <= budget for record in even)
+        assert [budget for budget, _ in of_family["odd_way"][1]] == [budget for budget, _ in found.curve_by(cost)]
     told = found.as_json()["by_family"]["even"]
     assert told["attempted"] == 2
     assert told["curve"][-1] == [200, 2]
-    assert told["curve"][0] == [1, found.by_family["even"].proved_within(1)]
+    by_calls = found.as_json(Cost.TACTIC_CALLS)
+    assert by_calls["curve"] == [list(point) for point in found.curve_by(Cost.TACTIC_CALLS)]
+    assert by_calls["by_family"]["even"]["curve"][-1] == [by_calls["curve"][-1][0], 2]

@@ -15,8 +15,9 @@ from typing import Any, Final
 import attrs
 
 from leanebm._shown import fitting_repr, how_many, listed, shown
+from leanebm.core import SearchOutcome
 from leanebm.errors import ConfigError
-from leanebm.pipeline.search.summary import expansions_allowed, is_remembered
+from leanebm.pipeline.search.summary import NO_TIMES, expansions_allowed, is_remembered
 from leanebm.storage import RunInfo
 from leanebm.trajectory import AnytimeCurve, Cost, TheoremRecord, Trajectory, doublings, read_attempts
 
@@ -56,8 +57,18 @@ class BudgetComparison:
     """Of these, the ones that the other run had not."""
 
     only_experiment: int
+    cut_baseline: int = 0
+    """Theorems that count as not proved, though a limit had ended the baseline's search before it spent this budget:
+    nobody knows what the rest would have done."""
+
+    cut_experiment: int = 0
     gain: Interval
     """How much larger a share of the theorems the experiment had proved."""
+
+    @property
+    def is_even(self) -> bool:
+        """Whether both runs were given this budget on every theorem that they did not prove with it."""
+        return self.cut_baseline == self.cut_experiment == 0
 
     @property
     def p(self) -> float:
@@ -73,13 +84,18 @@ class BudgetComparison:
 
 @attrs.frozen(kw_only=True)
 class DepthComparison:
-    """What two runs proved of the theorems whose shortest known proof has one length."""
+    """What two runs proved, within the largest budget, of the theorems whose shortest proof has one length."""
 
     depth: int
     """Tactics of the shortest proof that either run found; the largest stands for longer ones, too."""
 
     baseline: int
     experiment: int
+
+    @property
+    def label(self) -> str:
+        """For a person: ``3``, or ``8+`` where longer ones are counted, too."""
+        return f"{self.depth}+" if self.depth == _DEEPEST else str(self.depth)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,14 +106,15 @@ class RunComparison:
     experiment: Path = attrs.field(converter=Path)
     differences: tuple[str, ...]
     """The settings that differ, each as ``$.path: experiment's, not baseline's``; where one of the runs lacks several
-    in one place, one line for them all, and so for a part of one name whose code differs."""
+    in one place, one line for them all, and so for a part of one name whose code differs. Behind them, what differs
+    within a run that ``--resume-anyway`` pooled."""
 
     cost: Cost
     theorems: int
     """Theorems compared."""
 
     left_out: tuple[str, ...]
-    """Theorems of which one of the runs says nothing, because its search broke."""
+    """Theorems of which one of the runs says nothing, because a search of its broke."""
 
     budgets: tuple[BudgetComparison, ...]
     """The smallest first."""
@@ -152,20 +169,15 @@ def compare_runs(
     (before, *_), (after, *_) = runs
     differences = _latest(after).differences(_latest(before))
     _check(before, after, differences)
-    if len(runs[0]) != len(runs[1]):
-        raise ConfigError(
-            f"{experiment} and {baseline} cannot be compared:",
-            [f"{len(runs[1])} searches of each theorem, not {len(runs[0])} @ --pass-n"],
-        )
+    if problems := list(_uneven(*runs)):
+        raise ConfigError(f"{experiment} and {baseline} cannot be compared:", problems)
     if cost is Cost.SECONDS and any(is_remembered(_latest(run)) for run in (before, after)):
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared by seconds:",
-            ["some of their answers were remembered from another search, so their times mean nothing @ --by"],
+            [NO_TIMES],
         )
     pairs = _pairs(*runs)
-    known = {
-        name: pair for name, pair in pairs.items() if all(any(record.is_final for record in side) for side in pair)
-    }
+    known = {name: pair for name, pair in pairs.items() if all(record.is_final for record in chain.from_iterable(pair))}
     if not known:
         raise ConfigError(
             f"{experiment} and {baseline} cannot be compared:",
@@ -174,12 +186,13 @@ def compare_runs(
     curves = [AnytimeCurve.of(chain.from_iterable(pair[side] for pair in known.values()), cost) for side in (0, 1)]
     chosen = _budgets(budgets, curves, _latest(before), cost)
     area, *gains = _gains(*curves, budgets=chosen, seed=seed)
-    rows = tuple(_at(budget, curves[0], curves[1], gain) for budget, gain in zip(chosen, gains, strict=True))
+    ended = [{name: _ended_at(pair[side], cost) for name, pair in known.items()} for side in (0, 1)]
+    rows = tuple(_at(budget, curves, ended, gain) for budget, gain in zip(chosen, gains, strict=True))
     proved = {name: tuple(curve.spent[name] <= chosen[-1] for curve in curves) for name in known}
     return RunComparison(
         baseline=Path(baseline),
         experiment=Path(experiment),
-        differences=tuple(_gathered(differences)),
+        differences=(*_gathered(differences), *_pooled("baseline", before), *_pooled("experiment", after)),
         cost=cost,
         theorems=len(known),
         left_out=tuple(name for name in pairs if name not in known),
@@ -187,7 +200,7 @@ def compare_runs(
         area=area,
         only_baseline=tuple(name for name, is_proved in proved.items() if is_proved == (True, False)),
         only_experiment=tuple(name for name, is_proved in proved.items() if is_proved == (False, True)),
-        depths=tuple(_depths(known)),
+        depths=tuple(_depths(known, cost, chosen[-1])),
     )
 
 
@@ -234,8 +247,16 @@ def _pairs(before: Sequence[Trajectory], after: Sequence[Trajectory]) -> dict[st
     return dict(sorted(pairs.items()))
 
 
+def _pooled(side: str, run: Trajectory, *, among: tuple[str, ...] = ("$",)) -> Iterator[str]:
+    """Settings, with one of these beginnings, that a later invocation of a run had and the earlier ones had not."""
+    lines = (line for info in run.runs for line in info.resumed_despite if line.startswith(among))
+    return (f"within the {side}, pooled by --resume-anyway: {line}" for line in lines)
+
+
 def _check(before: Trajectory, after: Trajectory, differences: Sequence[str]) -> None:
     problems = [line for line in differences if line.startswith(_MUST_AGREE)]
+    for side, run in (("baseline", before), ("experiment", after)):
+        problems += _pooled(side, run, among=_MUST_AGREE)
     ours = {record.theorem.name: record.theorem for record in after.records}
     theirs = {record.theorem.name: record.theorem for record in before.records}
     problems += _few("only the baseline searched", [name for name in theirs if name not in ours])
@@ -247,6 +268,17 @@ def _check(before: Trajectory, after: Trajectory, differences: Sequence[str]) ->
             f"{after.path} is not comparable with {before.path}, the baseline:",
             problems,
         )
+
+
+def _uneven(before: Sequence[Trajectory], after: Sequence[Trajectory]) -> Iterator[str]:
+    """Where theorems were not all searched equally often, such as in an evaluation that was stopped."""
+    if len(before) != len(after):
+        yield f"{len(after)} searches of each theorem, not {len(before)} @ --pass-n"
+        return
+    for run in (before, after):
+        first, *further = ({record.theorem.name for record in attempt.records} for attempt in run)
+        if any(names != first for names in further):
+            yield f"{run[0].path.parent} has not searched all theorems equally often: go on with it @ --resume"
 
 
 def _few(what: str, names: Sequence[str]) -> list[str]:
@@ -275,14 +307,29 @@ def checked_budgets(given: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted(set(map(float, given))))
 
 
-def _at(budget: float, before: AnytimeCurve, after: AnytimeCurve, gain: Interval) -> BudgetComparison:
+def _ended_at(searches: Sequence[TheoremRecord], cost: Cost) -> float:
+    """What the first of these searches had spent that one of its limits ended; infinite if none was ended so."""
+    cut = (float(getattr(each, cost)) for each in searches if each.outcome is SearchOutcome.BUDGET_SPENT)
+    return min(cut, default=math.inf)
+
+
+def _at(
+    budget: float, curves: Sequence[AnytimeCurve], ended: Sequence[Mapping[str, float]], gain: Interval
+) -> BudgetComparison:
+    before, after = curves
     proved = [(before.spent[name] <= budget, after.spent[name] <= budget) for name in before.spent]
+    cut_before, cut_after = (
+        sum(spent > budget > ended_at[name] for name, spent in curve.spent.items())
+        for curve, ended_at in zip(curves, ended, strict=True)
+    )
     return BudgetComparison(
         budget=budget,
         baseline=before.proved_within(budget),
         experiment=after.proved_within(budget),
         only_baseline=proved.count((True, False)),
         only_experiment=proved.count((False, True)),
+        cut_baseline=cut_before,
+        cut_experiment=cut_after,
         gain=gain,
     )
 
@@ -320,8 +367,8 @@ def _bootstrap(rows: Sequence[tuple[float, ...]], seed: int) -> Sequence[Interva
     ]
 
 
-def _depths(pairs: Mapping[str, _Pair]) -> Iterator[DepthComparison]:
-    lengths = [tuple(min(map(_length, side)) for side in pair) for pair in pairs.values()]
+def _depths(pairs: Mapping[str, _Pair], cost: Cost, largest: float) -> Iterator[DepthComparison]:
+    lengths = [tuple(min(_length(each, cost, largest) for each in side) for side in pair) for pair in pairs.values()]
     proved = [pair for pair in lengths if min(pair) < math.inf]
     rows = sorted({min(_DEEPEST, min(pair)) for pair in proved})
     for depth in rows:
@@ -333,5 +380,7 @@ def _depths(pairs: Mapping[str, _Pair]) -> Iterator[DepthComparison]:
         )
 
 
-def _length(record: TheoremRecord) -> float:
-    return math.inf if record.certificate is None else len(record.certificate.tactics)
+def _length(record: TheoremRecord, cost: Cost, largest: float) -> float:
+    if record.certificate is None or getattr(record, cost) > largest:
+        return math.inf
+    return len(record.certificate.tactics)

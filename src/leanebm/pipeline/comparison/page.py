@@ -27,8 +27,12 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
         OSError: the file cannot be written.
     """
     first = comparisons[0]
-    curves = [(first.baseline, [(row.budget, row.baseline) for row in first.budgets])]
-    curves += [(each.experiment, [(row.budget, row.experiment) for row in each.budgets]) for each in comparisons]
+    curves = [(first.baseline, first.theorems, [(row.budget, row.baseline) for row in first.budgets])]
+    curves += [
+        (each.experiment, each.theorems, [(row.budget, row.experiment) for row in each.budgets]) for each in comparisons
+    ]
+    budgets = sorted({row.budget for each in comparisons for row in each.budgets})
+    shown = max((each.budgets for each in comparisons), key=len)
     page = filled_page(
         "leanebm.pipeline.comparison",
         "page.html.j2",
@@ -36,20 +40,22 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
         cost=first.cost.noun,
         width=_WIDTH,
         height=_HEIGHT,
-        names=[str(name) for name, _ in curves],
-        curves=[(number, _points(points, first.theorems)) for number, (_, points) in enumerate(curves)],
-        ticks=[(f"{row.budget:g}", _x(row.budget, first.budgets[-1].budget)) for row in first.budgets],
+        names=[str(name) for name, _, _ in curves],
+        curves=[
+            (
+                number,
+                [f"{_x(budget, budgets):.1f},{_HEIGHT * (1 - proved / theorems):.1f}" for budget, proved in points],
+            )
+            for number, (_, theorems, points) in enumerate(curves)
+        ],
+        ticks=[(f"{row.budget:g}", _x(row.budget, budgets)) for row in shown],
     )
     path = Path(path)
     write_atomically(path, page.encode())
     return path
 
 
-def _points(points: Sequence[tuple[float, int]], theorems: int) -> list[str]:
-    largest = points[-1][0]
-    return [f"{_x(budget, largest):.1f},{_HEIGHT * (1 - proved / theorems):.1f}" for budget, proved in points]
-
-
-def _x(budget: float, largest: float) -> float:
-    """Where a budget is drawn: each doubling is as wide as the next."""
-    return _WIDTH * math.log2(max(budget, 1.0)) / math.log2(largest) if largest > 1.0 else float(_WIDTH)
+def _x(budget: float, budgets: Sequence[float]) -> float:
+    """Where a budget is drawn, of all that are: each doubling is as wide as the next."""
+    smallest, *_, largest = (budgets[0], *budgets)
+    return _WIDTH * math.log(budget / smallest) / math.log(largest / smallest) if largest > smallest else float(_WIDTH)

@@ -45,7 +45,7 @@ from leanebm.pipeline.run_folder import (
 )
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.search import SearchConfig
 from leanebm.storage import RunInfo, ShardWriter, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
 AUDIT_FACTOR: Final = 5
@@ -197,7 +197,8 @@ class ContrastiveRun:
 
     async def _audit(self, groups: Sequence[ContrastiveGroup], bench: Workbench) -> NegativeAudit:
         chosen = sample_negatives(groups, self._proofs, self._audit_size, seed=self._config.run.seed)
-        search = _audit_search(self._config.run.search)
+        search = self._config.run.search
+        search = attrs.evolve(search, budget=search.budget.times(AUDIT_FACTOR))
         outcomes: list[SearchOutcome] = []
 
         async def audit(negative: ChosenNegative) -> AuditedNegative:
@@ -352,22 +353,6 @@ class _Tally:
         replays = f"verified {verified} · failed {failed}{broken}    {self._groups:,} groups"
         negatives = f"{self._evidence.total():,} negatives ({self._evidence[Evidence.DEAD]:,} dead)"
         return f"{replays} · {negatives} · {provable:,} dropped as provable"
-
-
-def _audit_search(config: SearchConfig) -> SearchConfig:
-    def larger(limit: float | None) -> float | None:
-        return None if limit is None else AUDIT_FACTOR * limit
-
-    budget = config.budget
-    calls = budget.max_tactic_calls
-    return attrs.evolve(
-        config,
-        budget=SearchBudget(
-            max_expansions=AUDIT_FACTOR * budget.max_expansions,
-            max_tactic_calls=None if calls is None else AUDIT_FACTOR * calls,
-            max_wall_s=larger(budget.max_wall_s),
-        ),
-    )
 
 
 def _with_library(config: ContrastiveConfig, proofs: Sequence[KnownProof]) -> ContrastiveConfig:

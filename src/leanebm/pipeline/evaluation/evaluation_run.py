@@ -27,8 +27,9 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.summary import REMEMBERED, RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter
 from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, sharing_lean
+from leanebm.search import SearchBudget
 from leanebm.storage import settings_leaves
-from leanebm.trajectory import AnytimeCurve, Cost, attempt_folder
+from leanebm.trajectory import Cost, TheoremRecord, attempt_folder
 
 _GUIDANCE: Final = ("$.scorer", "$.energy", "$.parts.search", "$.parts.energy_model", "$.part_origins")
 """Settings in which arms may differ: they decide on the order, not on the answers."""
@@ -106,8 +107,8 @@ class EvaluationRun:
             and search only.
         theorems: what to search; names must be unique.
         folder: where everything goes: ``arms/NAME`` for each arm, and ``answers``.
-        headroom: with how many times the budget the baseline is searched first, to see what there is to gain; 1
-            leaves that out.
+        headroom: with how many times the budget, each of its limits, the baseline is searched first, to see what there
+            is to gain; 1 leaves that out.
         pass_n: how often each theorem is searched, each time with other samples of the policy and the whole budget. It
             counts as proved if one of these searches proves it.
         cost: in what the budgets are counted at which arms are compared.
@@ -234,8 +235,7 @@ class EvaluationRun:
 
     def _headroom_search(self) -> tuple[RunConfig, Path]:
         config = next(iter(self._arms.values()))
-        budget = config.search.budget
-        more = attrs.evolve(budget, max_expansions=self._headroom * budget.max_expansions)
+        more = config.search.budget.times(self._headroom)
         return attrs.evolve(config, search=attrs.evolve(config.search, budget=more)), self._folder / "headroom"
 
     def _folder_of(self, name: str) -> Path:
@@ -251,7 +251,7 @@ class EvaluationRun:
         found = Headroom(
             factor=self._headroom,
             theorems=sum(record.is_final for record in summary.records),
-            proved=AnytimeCurve.of(summary.records).proved_within(budget.max_expansions),
+            proved=sum(_is_proved_within(budget, record) for record in summary.records),
             proved_with_more=summary.totals.proved,
         )
         with stage(self._observer, "measuring headroom", found.sentence):
@@ -273,6 +273,16 @@ def _shared(config: RunConfig) -> dict[str, object]:
     """The settings, by their paths, in which all arms must agree."""
     leaves = settings_leaves("$", settings_that_matter(config))
     return {path: value for path, value in leaves if not path.startswith(_GUIDANCE)}
+
+
+def _is_proved_within(budget: SearchBudget, record: TheoremRecord) -> bool:
+    """Whether a search with so small a budget would have come to the proof; certifying it is not searching."""
+    return (
+        record.certificate is not None
+        and record.expansions <= budget.max_expansions
+        and (budget.max_tactic_calls is None or record.tactic_calls <= budget.max_tactic_calls)
+        and (budget.max_wall_s is None or record.wall_s - record.certify_s <= budget.max_wall_s)
+    )
 
 
 def _about(config: RunConfig) -> dict[str, object]:

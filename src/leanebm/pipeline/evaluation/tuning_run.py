@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -17,12 +17,11 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.engines.engine import Engine
 from leanebm.pipeline.evaluation.evaluation_run import Evaluation, EvaluationRun
 from leanebm.pipeline.events import Observer
-from leanebm.pipeline.search.summary import RunSummary
 from leanebm.pipeline.settings import to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener
 from leanebm.search import LengthNormalisedLogProb
 from leanebm.storage import write_atomically
-from leanebm.trajectory import AnytimeCurve, TheoremRecord
+from leanebm.trajectory import AnytimeCurve
 
 if TYPE_CHECKING:
     from leanebm.energy import Calibration
@@ -50,7 +49,7 @@ class TunedArm:
 
     config: RunConfig = attrs.field(repr=False)
     proved: int
-    """Within the whole budget."""
+    """Within the whole budget, of the theorems that every arm searched to an end."""
 
     area: float
     """As :func:`judged_area`."""
@@ -132,15 +131,17 @@ class TuningRun:
         head = self._config.energy.path
         units = None if head is None else _units_of(head)
         evaluation = await self.search()
+        curves = AnytimeCurve.on_shared_theorems(
+            {name: AnytimeCurve.of(evaluation.summaries[name].records) for name in choices}
+        )
         arms = tuple(
-            self._arm(name, alpha, beta, config, evaluation.summaries[name])
-            for name, (alpha, beta, config) in choices.items()
+            self._arm(name, alpha, beta, config, curves[name]) for name, (alpha, beta, config) in choices.items()
         )
         best = max(arms, key=lambda arm: arm.area)
         settings = self._folder / SETTINGS_NAME
         write_atomically(settings, to_toml(best.config).encode())
         if head is not None and units is not None:
-            self._write_into(head, units, arms, best)
+            self._write_into(head, units, arms, best, theorems=len(curves[best.name].spent))
         return Tuning(arms=arms, best=best, settings=settings, head=head)
 
     async def search(self) -> Evaluation:
@@ -156,7 +157,9 @@ class TuningRun:
             engine=self._engine,
         ).run()
 
-    def _write_into(self, head: Path, units: Calibration, arms: Sequence[TunedArm], best: TunedArm) -> None:
+    def _write_into(
+        self, head: Path, units: Calibration, arms: Sequence[TunedArm], best: TunedArm, *, theorems: int
+    ) -> None:
         from leanebm.energy import TunedWeights, amend_header
 
         without = max((arm for arm in arms if arm.beta is None), key=lambda arm: arm.area)
@@ -165,7 +168,7 @@ class TuningRun:
             beta=best.beta or 0.0,
             fitted_alpha=units.alpha,
             fitted_beta=units.beta,
-            theorems=len(self._theorems),
+            theorems=theorems,
             max_expansions=self._config.search.budget.max_expansions,
             choices=len(arms),
             proved=best.proved,
@@ -193,18 +196,19 @@ class TuningRun:
         }
 
     def _name(self, alpha: float, beta: float | None) -> str:
-        return f"alpha{alpha:g}" + ("" if beta is None else f"-beta{beta:g}")
+        return f"alpha{alpha:.15g}" + ("" if beta is None else f"-beta{beta:.15g}")
 
     def _with(self, alpha: float, beta: float | None) -> RunConfig:
         energy = type(self._config.energy)() if beta is None else attrs.evolve(self._config.energy, beta=beta)
         return attrs.evolve(self._config, scorer=LengthNormalisedLogProb(alpha=alpha), energy=energy)
 
-    def _arm(self, name: str, alpha: float, beta: float | None, config: RunConfig, summary: RunSummary) -> TunedArm:
-        area = judged_area(summary.records, self._config.search.budget.max_expansions)
-        return TunedArm(name=name, alpha=alpha, beta=beta, config=config, proved=summary.totals.proved, area=area)
+    def _arm(self, name: str, alpha: float, beta: float | None, config: RunConfig, curve: AnytimeCurve) -> TunedArm:
+        budget = self._config.search.budget.max_expansions
+        area, proved = judged_area(curve, budget), curve.proved_within(budget)
+        return TunedArm(name=name, alpha=alpha, beta=beta, config=config, proved=proved, area=area)
 
 
-def judged_area(records: Iterable[TheoremRecord], max_expansions: int) -> float:
+def judged_area(curve: AnytimeCurve, max_expansions: int) -> float:
     """The area by which weights are chosen: under the curve of the share proved, over the logarithm of the budget.
 
     From a quarter of the budget to all of it. What is proved sooner is much the same with all weights, and an area
@@ -213,7 +217,7 @@ def judged_area(records: Iterable[TheoremRecord], max_expansions: int) -> float:
     Returns:
         between 0 and 1; 0 if there is no theorem.
     """
-    areas = AnytimeCurve.of(records).areas(max_expansions / _JUDGED_FROM, float(max_expansions))
+    areas = curve.areas(max_expansions / _JUDGED_FROM, float(max_expansions))
     return math.fsum(areas.values()) / len(areas) if areas else 0.0
 
 

@@ -15,6 +15,7 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.core import SearchOutcome
 from leanebm.data.conjectures import family_of
+from leanebm.errors import ConfigError
 from leanebm.storage import RunInfo
 from leanebm.trajectory import (
     AnytimeCurve,
@@ -29,6 +30,9 @@ from leanebm.trajectory import (
 
 REMEMBERED: Final = "answers_remembered"
 """What a run says of itself, beside the models it asked, if its answers may come from another search."""
+
+NO_TIMES: Final = "some of their answers were remembered from another search, so their times mean nothing @ --by"
+"""Why searches of such a run are not told apart by seconds."""
 
 PERCENTILES: Final = (50, 95, 99)
 
@@ -81,11 +85,39 @@ class RunSummary:
         """How many theorems were proved within budgets of 1, 2, 4 … of ``cost``.
 
         Raises:
+            ConfigError: it is seconds, and they mean nothing.
             TrajectoryError: the searches did not count it.
         """
-        curve = AnytimeCurve.of((*self.records, *self.others), cost)
-        budgets = self.budgets if cost is Cost.EXPANSIONS else curve.budgets
-        return tuple((budget, curve.proved_within(budget)) for budget in budgets)
+        curve = self._spent(cost)
+        return tuple((budget, curve.proved_within(budget)) for budget in self._budgets_of(curve))
+
+    def by_family(self, cost: Cost = Cost.EXPANSIONS) -> Mapping[str, tuple[int, tuple[tuple[float, int], ...]]]:
+        """Of each family of conjectures, by the names of theorems: how many, and their curve at the same budgets.
+
+        Theorems of which nothing is known, because a search broke, are left out. Empty for other theorems.
+
+        Raises:
+            ConfigError: it is seconds, and they mean nothing.
+            TrajectoryError: the searches did not count the cost.
+        """
+        curve = self._spent(cost)
+        families: dict[str, list[float]] = {}
+        for name, spent in curve.spent.items():
+            if family := family_of(name):
+                families.setdefault(family, []).append(spent)
+        budgets = self._budgets_of(curve)
+        return {
+            family: (len(spent), tuple((budget, sum(each <= budget for each in spent)) for budget in budgets))
+            for family, spent in sorted(families.items())
+        }
+
+    def _spent(self, cost: Cost) -> AnytimeCurve:
+        if cost is Cost.SECONDS and not self.has_times:
+            raise ConfigError(f"the searches of {self.path} have no curve over seconds:", [NO_TIMES])
+        return AnytimeCurve.of((*self.records, *self.others), cost)
+
+    def _budgets_of(self, curve: AnytimeCurve) -> tuple[float, ...]:
+        return self.budgets if curve.cost is Cost.EXPANSIONS else curve.budgets
 
     @property
     def seconds(self) -> Mapping[int, float]:
@@ -101,15 +133,6 @@ class RunSummary:
         return self.curve_by(Cost.EXPANSIONS)
 
     @property
-    def by_family(self) -> Mapping[str, AnytimeCurve]:
-        """The curve of each family of conjectures, by the theorems' names; empty for other theorems."""
-        families: dict[str, list[TheoremRecord]] = {}
-        for record in self.records:
-            if family := family_of(record.theorem.name):
-                families.setdefault(family, []).append(record)
-        return {family: AnytimeCurve.of(families[family]) for family in sorted(families)}
-
-    @property
     def proof_lengths(self) -> tuple[int, ...]:
         """How many tactics each proof has, the shortest first."""
         return tuple(sorted(len(record.certificate.tactics) for record in self.records if record.certificate))
@@ -118,25 +141,26 @@ class RunSummary:
         """The theorems whose search ended so."""
         return tuple(record for record in self.records if record.outcome is outcome)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, cost: Cost = Cost.EXPANSIONS) -> dict[str, Any]:
         """Plain values: the fields of :class:`~leanebm.trajectory.TrajectorySummary`, and six more.
 
-        ``searches`` is above ``attempted`` where theorems were searched several times; ``curve`` holds ``[expansions,
-        proved]``; ``seconds`` the percentiles by their names; ``one_tactic_proofs``
+        ``searches`` is above ``attempted`` where theorems were searched several times; ``curve`` holds ``[budget,
+        proved]`` with budgets of ``cost``; ``seconds`` the percentiles by their names; ``one_tactic_proofs``
         and ``median_proof_length`` say how deep the proofs are, in tactics; ``by_family`` holds a curve and the number
         ``attempted`` of each family of conjectures.
+
+        Raises:
+            ConfigError: it is seconds, and they mean nothing.
+            TrajectoryError: the searches did not count the cost.
         """
         lengths = self.proof_lengths
         return attrs.asdict(self.totals) | {
             "searches": len(self.records) + len(self.others),
-            "curve": [list(point) for point in self.curve],
+            "curve": [list(point) for point in self.curve_by(cost)],
             "seconds": {f"p{percent}": seconds for percent, seconds in self.seconds.items()},
             "by_family": {
-                family: {
-                    "attempted": len(curve.spent),
-                    "curve": [[budget, curve.proved_within(budget)] for budget in self.budgets],
-                }
-                for family, curve in self.by_family.items()
+                family: {"attempted": attempted, "curve": [list(point) for point in curve]}
+                for family, (attempted, curve) in self.by_family(cost).items()
             },
             "one_tactic_proofs": lengths.count(1),
             "median_proof_length": statistics.median(lengths) if lengths else None,
