@@ -84,9 +84,30 @@ def too_deep(result: SearchResult) -> None:
     result.nodes[1].depth = 7
 
 
+def no_edge(result: SearchResult) -> None:
+    result.nodes[0].edges.append(3)  # type: ignore[arg-type]
+
+
+def odd_fate(result: SearchResult) -> None:
+    result.nodes[0].edges.append(attrs.evolve(result.nodes[0].edges[0], kind="fine"))  # type: ignore[arg-type]
+
+
+def no_message(result: SearchResult) -> None:
+    result.nodes[0].edges.append(attrs.evolve(result.nodes[0].edges[0], message=None))  # type: ignore[arg-type]
+
+
+def odd_status(result: SearchResult) -> None:
+    result.nodes[1].status = "fine"  # type: ignore[assignment]
+
+
+def no_state(result: SearchResult) -> None:
+    result.nodes[1].state = None  # type: ignore[assignment]
+
+
 @pytest.mark.parametrize(
     ("edit", "objection"),
     [
+        *((edit, "has no state, or") for edit in (no_edge, odd_fate, no_message, odd_status, no_state)),
         (edge_to_nowhere, "a tactic led to a node that is not there"),
         (orphan, "every other one needs a parent"),
         (stranger, "a node's parent is not among the nodes"),

@@ -13,8 +13,9 @@ from leanebm._shown import counted, fitting_repr, how_many, printable
 from leanebm._viewer import TREE_COLUMNS, notebook_frame, theorem_json, tree_json
 from leanebm.core.certificate import Certificate, CertificationRejected
 from leanebm.core.node import Edge, Node, NodeStatus
-from leanebm.core.outcome import SearchOutcome
+from leanebm.core.outcome import SearchOutcome, TacticFate
 from leanebm.core.proof_script import on_goal
+from leanebm.core.proof_state import ProofState
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanEbmError, what_it_says
 
@@ -60,6 +61,14 @@ def _attempt_row(edge: Edge) -> dict[str, Any]:
 
 
 _NODE_VALUES = tuple(field.name for field in attrs.fields(Node) if field.name not in {"parent", "edges"})
+
+
+def _is_sound(node: Node) -> bool:
+    """Whether what is read of a node has the types that its class names; anybody can set its attributes."""
+    values: list[tuple[object, type]] = [(node.state, ProofState), (node.status, NodeStatus)]
+    for edge in node.edges:
+        values += [(edge, Edge), (getattr(edge, "kind", None), TacticFate), (getattr(edge, "message", None), str)]
+    return all(isinstance(value, kind) for value, kind in values)
 
 
 @attrs.frozen(kw_only=True)
@@ -183,6 +192,8 @@ class SearchResult:
 
     def tree_problems(self) -> list[str]:
         """How its nodes fail to be a tree in order of discovery, in sentences; none if they are one."""
+        if odd := [number for number, node in enumerate(self.nodes) if not _is_sound(node)]:
+            return [f"node {odd[0]} has no state, or a status or edges that are none"]
         problems = []
         nodes, numbers = self.nodes, range(len(self.nodes))
         if [node.index for node in nodes] != list(numbers):
