@@ -32,10 +32,12 @@ s = json.load(sys.stdin)
 sys.exit(0 if ($2) else 'no-go: $1 does not fulfil: $2')"
 }
 
-theorems() {
+theorems() {  # what was extracted is there as a whole, and is kept
   run leanebm doctor --project "$PROJECT"
-  run leanebm extract-library --lean native --project "$PROJECT" --module Mathlib --output "$WORK/mathlib.parquet"
+  [ -e "$WORK/mathlib.parquet" ] ||
+    run leanebm extract-library --lean native --project "$PROJECT" --module Mathlib --output "$WORK/mathlib.parquet"
   for split in train val test; do
+    run rm -f "$WORK/$split.jsonl"
     run leanebm check-theorems "$WORK/mathlib.parquet" --split $split --max-theorems "$TRAIN_THEOREMS" \
       "${lean[@]}" --output "$WORK/$split.jsonl"
   done

@@ -30,6 +30,6 @@ def test_json_steers_no_terminal_and_is_the_same_value(capfd: pytest.CaptureFixt
 
 def test_no_command_prints_past_it() -> None:
     folder = Path(leanebm.cli.__file__).parent
-    past = re.compile(r"\bclick\.(echo|secho)\(|(?<![\w.])(print|Console)\(|\bsys\.std(out|err)\.write")
+    past = re.compile(r"\bclick\.(echo|secho)\(|(?<![\w.])(?<!def )(print|Console)\(|\bsys\.std(out|err)\.write")
     found = {file.name: past.findall(file.read_text()) for file in folder.glob("*.py") if past.search(file.read_text())}
     assert set(found) == {"_echo.py"}
