@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -97,48 +97,45 @@ def refuse_unlike_run(
     settings: Mapping[str, Any],
     theorems: Iterable[Theorem],
     resume_anyway: bool = False,
-) -> None:
+) -> frozenset[str]:
     """Refuse to go on with another run, as far as that is known before Lean and the servers are there.
 
     With ``resume_anyway``, only what cannot be read is refused.
+
+    Returns:
+        The names of the theorems of which ``folder`` holds a final result.
 
     Raises:
         ConfigError: settings differ from those of the runs that wrote to ``folder``, or theorems say something else.
         TrajectoryError: a shard there is damaged.
     """
     if not shard_paths(folder):
-        return
+        return frozenset()
     found = read_shards(folder, shard_format)
+    done = {record.theorem.name: record.theorem for record in found.records if record.is_final}
     if resume_anyway:
-        return
+        return frozenset(done)
     last = found.runs[-1]
     known_later = {name: last.config[name] for name in last.config.keys() - settings.keys() if name == "served"}
     now = attrs.evolve(last, seed=seed, backend=backend, config={**settings, **known_later}, resumed_despite=())
     refuse_unlike(folder, now, found.runs)
-    refuse_restated(theorems, {record.theorem.name: record.theorem for record in found.records if record.is_final})
+    refuse_restated(theorems, done)
+    return frozenset(done)
 
 
-def all_done(
-    folder: Path, shard_format: ShardFormat[Any, Any], names: Iterable[str], observer: Observer, doing: str
-) -> bool:
-    """Whether ``folder`` holds a final result of each of these theorems, so that nothing need be started for them.
+def all_done(run: Path, done: Set[str], theorems: Iterable[Theorem], observer: Observer, doing: str) -> bool:
+    """Whether each of ``theorems`` is among those ``done``, so that nothing need be started for them.
 
     Args:
-        folder: of shards; need not exist.
-        shard_format: what they hold.
-        names: of the theorems.
+        run: the folder that holds the results.
+        done: names of theorems with a final result there.
+        theorems: what is to be done.
         observer: is told if so.
         doing: what there is nothing left of, such as ``searching``.
-
-    Raises:
-        TrajectoryError: a shard there is damaged.
     """
-    if not shard_paths(folder):
+    if not done or any(theorem.name not in done for theorem in theorems):
         return False
-    done = {record.theorem.name for record in read_shards(folder, shard_format).records if record.is_final}
-    if not done.issuperset(names):
-        return False
-    with stage(observer, doing, f"nothing more: all is done in {folder.parent}"):
+    with stage(observer, doing, f"nothing more: all is done in {run}"):
         return True
 
 

@@ -114,7 +114,7 @@ class RunComparison:
     """Theorems compared."""
 
     left_out: tuple[str, ...]
-    """Theorems of which one of the runs says nothing, because a search of its broke."""
+    """Theorems of which one of the runs says nothing, because a search of theirs broke."""
 
     budgets: tuple[BudgetComparison, ...]
     """The smallest first."""

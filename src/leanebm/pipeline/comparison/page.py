@@ -57,5 +57,5 @@ def write_comparison_page(path: str | os.PathLike[str], comparisons: Sequence[Ru
 
 def _x(budget: float, budgets: Sequence[float]) -> float:
     """Where a budget is drawn, of all that are: each doubling is as wide as the next."""
-    smallest, *_, largest = (budgets[0], *budgets)
+    smallest, largest = budgets[0], budgets[-1]
     return _WIDTH * math.log(budget / smallest) / math.log(largest / smallest) if largest > smallest else float(_WIDTH)

@@ -33,7 +33,7 @@ from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveRe
 from leanebm.pipeline.engines._given_up import record_given_up
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
-from leanebm.pipeline.engines.shards_engine import share_of
+from leanebm.pipeline.engines.shards_engine import items_of
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.library_run import LIBRARY_MODULES
 from leanebm.pipeline.run_folder import (
@@ -125,9 +125,10 @@ class ContrastiveRun:
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: groups cannot be written.
         """
-        self._check()
+        done = self._check()
         if not self._audit_size:
-            if not self._all_done():
+            mine = (proof.theorem for proof in items_of(self._engine, self._long_enough))
+            if not all_done(self._folder.path, done, mine, self._observer, "replaying"):
                 await self._replay_all(self._opening)
             # An earlier part's audit stays until there is a new one, also if that is stopped.
             return self._report(self._groups(), self._folder.read_audit() if self._resume else None)
@@ -136,12 +137,6 @@ class ContrastiveRun:
             groups = self._groups()
             self._report(groups, self._folder.read_audit() if self._resume else None)
             return self._report(groups, await self._audit(groups, bench))
-
-    def _all_done(self) -> bool:
-        share = share_of(self._engine)
-        mine = self._long_enough if share is None else share.of_all(self._long_enough)
-        names = (proof.theorem.name for proof in mine)
-        return all_done(self._folder.groups, CONTRASTIVE_FORMAT, names, self._observer, "replaying")
 
     async def _replay_all(self, opening: WorkbenchOpener) -> None:
         job = ContrastiveJob(
@@ -157,7 +152,8 @@ class ContrastiveRun:
     def _groups(self) -> list[ContrastiveGroup]:
         return list(read_contrastive_set(self._folder.groups).rows())
 
-    def _check(self) -> None:
+    def _check(self) -> frozenset[str]:
+        """Refuse what can be known to be wrong before anything is started; returns the names of theorems done."""
         to_toml(self._config)  # what cannot be written down is refused before anything is started
         if not self._long_enough:
             raise ConfigError(
@@ -177,7 +173,7 @@ class ContrastiveRun:
         refuse_others_results(self._folder.path, "generate-negatives")
         refuse_unwritable(self._folder.path)
         run = self._config.run
-        refuse_unlike_run(
+        return refuse_unlike_run(
             self._folder.groups,
             CONTRASTIVE_FORMAT,
             seed=run.seed,

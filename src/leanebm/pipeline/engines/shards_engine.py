@@ -129,6 +129,12 @@ def share_of(engine: Engine) -> Share | None:
     return engine.share if isinstance(engine, ShardsEngine) else None
 
 
+def items_of(engine: Engine, items: Sequence[T]) -> Sequence[T]:
+    """The items of a job that ``engine`` works on, alone or with others: its share, or all."""
+    share = share_of(engine)
+    return items if share is None else share.of_all(items)
+
+
 @final
 class _Desk:
     """Claims items, has them worked on, and stops what somebody else has finished."""

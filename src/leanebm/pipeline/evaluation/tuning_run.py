@@ -211,8 +211,8 @@ class TuningRun:
 def judged_area(curve: AnytimeCurve, max_expansions: int) -> float:
     """The area by which weights are chosen: under the curve of the share proved, over the logarithm of the budget.
 
-    From a quarter of the budget to all of it. What is proved sooner is much the same with all weights, and an area
-    that begins at 1 tells them apart by it all the same.
+    From a quarter of the budget to all of it. What is proved sooner is much the same with all weights, so that an area
+    that begins at 1 hardly differs between them.
 
     Returns:
         between 0 and 1; 0 if there is no theorem.

@@ -120,9 +120,11 @@ class Tuner:
         text_config: Any = self._model.config.get_text_config(decoder=True)
         self._context = int(getattr(text_config, "max_position_embeddings", None) or 2048)
         read = partial(_Read.of, config=config, tokenizer=self._tokenizer, context=self._context)
-        self.validation = read(lessons.validation).apart_from(read(lessons.training))
-        # A renamed copy may read like what is held out.
-        self.training = read(lessons.training, copies=config.renamed_copies).apart_from(self.validation)
+        training = read(lessons.training)
+        self.validation = read(lessons.validation).apart_from(training)
+        if config.renamed_copies:
+            training = read(lessons.training, copies=config.renamed_copies)
+        self.training = training.apart_from(self.validation)  # a renamed copy may read like what is held out
         if not self.training.proofs.examples or not self.validation.proofs.examples:
             raise ConfigError("no pair is left to learn from, or to be judged on:", self._reasons())
         self._parameters = self._learner.trainable

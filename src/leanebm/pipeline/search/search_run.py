@@ -21,7 +21,7 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.engines._given_up import record_given_up
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
-from leanebm.pipeline.engines.shards_engine import share_of
+from leanebm.pipeline.engines.shards_engine import items_of
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import (
     RunFolder,
@@ -145,10 +145,9 @@ class SearchRun:
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: results cannot be written.
         """
-        self.check()
-        if all_done(
-            self._folder.trajectory, TRAJECTORY_FORMAT, (each.name for each in self._mine), self._observer, "searching"
-        ):
+        done = self._check()
+        mine = items_of(self._engine, self._theorems)
+        if all_done(self._folder.path, done, mine, self._observer, "searching"):
             return summarise_run(self._folder.path)
         job = SearchJob(
             config=self._config,
@@ -159,7 +158,7 @@ class SearchRun:
         )
         ended = await self._engine.run(job, self._observer)
         self._refusals = [one.refusal for one in ended if one.refusal is not None]
-        self._check_refusals()
+        self._check_refusals(mine)
         return summarise_run(self._folder.path)
 
     @property
@@ -175,6 +174,10 @@ class SearchRun:
                 holds a run already and ``resume`` is off, or one with other settings or theorems, or of another kind.
             TrajectoryError: what the folder holds is damaged.
         """
+        self._check()
+
+    def _check(self) -> frozenset[str]:
+        """As :meth:`check`; returns the names of the theorems that are done."""
         counts = Counter(theorem.name for theorem in self._theorems)
         if twice := [name for name, count in counts.items() if count > 1]:
             raise ConfigError("theorem names must be unique:", [f"{name!r} occurs more than once" for name in twice])
@@ -186,7 +189,7 @@ class SearchRun:
         refuse_others_results(self._folder.path, "search")
         refuse_unwritable(self._folder.path)
         settings = _settings_that_matter(self._config)  # also refuses what cannot be written down
-        refuse_unlike_run(
+        return refuse_unlike_run(
             self._folder.trajectory,
             TRAJECTORY_FORMAT,
             seed=self._config.seed,
@@ -196,15 +199,9 @@ class SearchRun:
             resume_anyway=self._resume_anyway,
         )
 
-    @property
-    def _mine(self) -> Sequence[Theorem]:
-        """The theorems, or those of this process's share."""
-        share = share_of(self._engine)
-        return self._theorems if share is None else share.of_all(self._theorems)
-
-    def _check_refusals(self) -> None:
+    def _check_refusals(self, mine: Sequence[Theorem]) -> None:
         """A few bad statements are to be expected in a large set; if every one is bad, the set is wrong."""
-        if self._mine and len(self._refusals) == len(self._mine):
+        if mine and len(self._refusals) == len(mine):
             raise ConfigError(
                 f"nothing was searched, for Lean refused every statement ({len(self._refusals)}):", self._refusals
             )
