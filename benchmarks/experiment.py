@@ -78,6 +78,9 @@ HEADROOM = 4
 DEEP = 4
 """Tactics of a proof that counts as deep."""
 
+ROUNDS_APART = 100
+"""Between the seeds of two experiments' rounds, each round's being one more than that of the round before."""
+
 FLIPS = 200_000
 """Draws of signs, of which a p-value over several seeds is the share."""
 
@@ -218,6 +221,7 @@ class Experiment:
         self.kind = kind
         self.folder = folder
         self.rounds = rounds
+        self.seed = seeds[0]
         self.heads = {f"{sort}{seed}": (seed, sort) for sort in HEADS for seed in seeds}
         self.first_seeds = [self._seeds(sort)[0] for sort in HEADS]
         self.statements = folder / "statements.parquet"
@@ -380,8 +384,8 @@ class Experiment:
             "betas": list(BETAS),
             "max_expansions": 2 * self.kind.budget,
             "theorems": sets,
-            "run": run,
-            "head": {"hidden": list(HIDDEN), "threads": 1, "trainer": trainer},
+            "run": run | {"seed": ROUNDS_APART * self.seed},
+            "head": {"hidden": list(HIDDEN), "threads": 1, "trainer": trainer | {"seed": self.seed}},
         }
         written = self.folder / "iterate.toml"
         written.write_text(tomli_w.dumps(settings), encoding="utf-8")
@@ -585,7 +589,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=KINDS, default="equations")
     parser.add_argument("--folder", type=Path, help="what is made, for this kind and size alone  [default: runs/KIND]")
-    parser.add_argument("--seeds", default="0,1,2", help="of the heads, with commas between them")
+    of_heads = "of the heads, with commas between them; the first is that of the rounds, too  [default: 0,1,2]"
+    parser.add_argument("--seeds", default="0,1,2", help=of_heads)
     parser.add_argument("--workers", type=int, default=2, help="Lean processes")
     parser.add_argument("--rounds", type=int, default=3, help="of search and learning at the end  [default: 3]")
     parser.add_argument("--small", action="store_true", help="a few theorems, in minutes")
