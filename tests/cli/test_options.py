@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from leanebm.cli import main
-from leanebm.cli._options import FORMATS, lean_options, reading_options, run_options
-from leanebm.data import FileFormat, FileReading
+from leanebm.cli._options import lean_options, run_options
 from leanebm.energy.training import RankingLoss
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
@@ -216,29 +215,3 @@ def test_an_option_has_the_default_that_the_library_has(command: str, parameter:
     option = _option(command, parameter)
     context = click.Context(click.Command(command))
     assert option.process_value(context, option.get_default(context)) == expected
-
-
-def read_as(*arguments: str) -> FileReading:
-    @click.command()
-    @reading_options
-    def command(*, reading: FileReading) -> None:
-        seen.append(reading)
-
-    seen: list[FileReading] = []
-    CliRunner().invoke(command, arguments, catch_exceptions=False)
-    return seen[0]
-
-
-def test_how_a_file_is_read_is_said_by_options() -> None:
-    assert tuple(FileFormat) == FORMATS
-    assert read_as() == FileReading()
-    assert read_as("--format", "csv", "--field", "statement=a=b", "--field", "name=c", "--split", "test") == (
-        FileReading(format="csv", fields={"statement": "a=b", "name": "c"}, split="test")
-    )
-
-
-@pytest.mark.parametrize("field", ["statement", "statement=", "=x"])
-def test_a_field_without_a_column_is_refused(field: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_as("--field", field)
-    assert caught.value.problems == (f"{field!r} is not PART=COLUMN @ --field",)

@@ -249,28 +249,6 @@ def test_workers_share_a_folder_by_the_same_command(leanebm_command: Leanebm, th
     assert leanebm_command(*command, "--budget", "7").exit_code == 2, "an unlike worker is refused"
 
 
-@pytest.mark.parametrize(
-    ("given", "why"),
-    [
-        (["--shard", "1/2"], "add --engine shards"),
-        (["--lease-s", "9"], "take over from one another: add --engine shards or ray"),
-        (["--lease-s", "9", "--engine", "shards", "--shard", "1/2"], "take over from one another"),
-        (["--engine", "shards", "--shard", "3/2"], "there is no share 3 of 2"),
-        (["--engine", "shards", "--record", "tape.jsonl"], "a recording is of one process"),
-        (["--ray-address", "local"], "--ray-address is for --engine ray"),
-        (["--longest-first", "runs/b"], "--longest-first is for workers"),
-        (["--engine", "ray", "--ray-address", "nonsense"], "'nonsense' is neither HOST:PORT nor 'local'"),
-    ],
-)
-def test_engines_that_make_no_sense_are_refused_before_any_work(
-    leanebm_command: Leanebm, theorems: str, given: list[str], why: str
-) -> None:
-    result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", *given)
-    assert result.exit_code == 2
-    assert why in result.stderr
-    assert not Path("runs").exists()
-
-
 def test_bad_lines_are_all_told_before_any_work(leanebm_command: Leanebm, theorems: str) -> None:
     Path(theorems).write_text("3\n(8\n8)\n")
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a")

@@ -19,7 +19,7 @@ from leanebm.cli._tape import Tape
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.pipeline import Engine, Override, RunConfig
+    from leanebm.pipeline import Override, RunConfig
 
 ENCODERS = ("encode_pooled", "sglang_hidden_states", "sglang_encode", "openai_embeddings")
 """As :class:`~leanebm.policy.EncoderBackend` has them; to import it would load what talks to servers."""
@@ -103,22 +103,6 @@ SERVERS_HELP = "May be repeated for servers that share the work; file:FILE is a 
 
 RUN = click.Path(exists=True, path_type=Path)
 """A run: its folder, its trajectory, or one shard of it."""
-
-_theorems = functools.partial(click.option, cls=SectionOption, section="Theorems")
-
-max_theorems_option = _theorems(
-    "--max-theorems",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Take only the first N theorems.",
-)
-
-sample_option = _theorems(
-    "--sample",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Take N from all over the set, the same ones each time.",
-)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error."
@@ -338,136 +322,6 @@ def lean_options(*, many: bool) -> Callable[[C], C]:
     return _options((*_LEAN, _CONCURRENCY) if many else _BACKEND)
 
 
-FORMATS = ("text", "jsonl", "json", "csv", "parquet", "lean")
-"""As :class:`~leanebm.data.FileFormat` has them; to import it would load what reads Parquet."""
-
-
-_READING: tuple[Callable[[Any], Any], ...] = (
-    _theorems(
-        "--format",
-        "file_format",
-        type=Choice(FORMATS),
-        help="How the file is written.  [default: by its suffix]",
-    ),
-    _theorems(
-        "--field",
-        multiple=True,
-        metavar="PART=COLUMN",
-        help="The column that holds the statement, name, header, context or split; repeatable.",
-    ),
-    _theorems("--split", metavar="NAME", help="Take only the rows of this split."),
-)
-
-
-def theorems_option(**more: Any) -> Callable[[C], C]:
-    """Add ``--theorems``, and :func:`reading_options`."""
-    option = _theorems(
-        "--theorems",
-        metavar="FILE",
-        default="bundled",
-        show_default=True,
-        help="What to prove: a file (one statement per line, Lean source, JSON, CSV or Parquet, also as data sets are "
-        "published); or 'bundled'; or 'library:train', 'conjectures:train' or 'logic:train', with val and test, too.",
-        **more,
-    )
-    return lambda command: option(reading_options(command))
-
-
-_SHARD = click.option(
-    "--shard",
-    metavar="K/N",
-    help="With --engine shards, do the K-th of N shares, and nothing else.  [default: claim one after the other]",
-)
-
-_ENGINE = (
-    click.option(
-        "--engine",
-        "engine_name",
-        type=Choice(["local", "shards", "ray"]),
-        default="local",
-        show_default=True,
-        help="Who works: this process alone; this one beside others, on any machine, that were started by the same "
-        "command and share the output folder; or the nodes of a Ray cluster that see the output folder.",
-    ),
-    _SHARD,
-    click.option(
-        "--lease-s",
-        type=click.FloatRange(min=0.0, min_open=True),
-        default=120.0,
-        show_default=True,
-        metavar="S",
-        help="With --engine shards or ray, seconds without a sign of life after which a worker's theorems are given to "
-        "others.",
-    ),
-    click.option(
-        "--ray-address",
-        metavar="HOST:PORT",
-        help="With --engine ray, the cluster; 'local' starts one of this machine alone.  [default: RAY_ADDRESS, or the "
-        "one that runs on this machine]",
-    ),
-    click.option(
-        "--longest-first",
-        type=click.Path(path_type=Path),
-        metavar="RUN",
-        help="With --engine shards or ray, begin with what took longest in that earlier run.",
-    ),
-)
-
-
-def engine_options(*, shares: bool = True) -> Callable[[C], C]:
-    """Add the options that say who does a run's work; the command gets an ``engine``.
-
-    Args:
-        shares: whether the command can do a share of the work, and need not see what came of all of it.
-    """
-    options = [option for option in _ENGINE if shares or option is not _SHARD]
-
-    def with_options(command: C) -> C:
-        return cast("C", decorated(_with_engine(command), options))
-
-    return with_options
-
-
-def _with_engine(command: C) -> C:
-    @functools.wraps(command)
-    def with_engine(
-        *,
-        engine_name: str,
-        lease_s: float,
-        ray_address: str | None,
-        longest_first: Path | None,
-        shard: str | None = None,
-        **parameters: Any,
-    ) -> Any:
-        from leanebm.pipeline import LocalEngine, RayEngine, ShardsEngine, Share
-        from leanebm.trajectory import read_trajectory
-
-        if shard is not None and engine_name != "shards":
-            raise click.UsageError(
-                "a share is for workers that share a folder: add --engine shards, or leave out --shard"
-            )
-        source = click.get_current_context().get_parameter_source("lease_s")
-        if source is not click.core.ParameterSource.DEFAULT and (engine_name == "local" or shard is not None):
-            raise click.UsageError(
-                "--lease-s is for workers that take over from one another: add --engine shards or ray, or leave it out"
-            )
-        if engine_name != "ray" and ray_address is not None:
-            raise click.UsageError("--ray-address is for --engine ray")
-        if longest_first is not None and (engine_name == "local" or shard is not None):
-            raise click.UsageError("--longest-first is for workers that take one theorem after the other: leave it out")
-        known = () if longest_first is None else read_trajectory(longest_first).records
-        expected_s = {record.theorem.name: record.wall_s for record in known}
-        engine: Engine = LocalEngine()
-        if engine_name == "shards":
-            share = None if shard is None else Share.parse(shard)
-            engine = ShardsEngine(share=share, expires_s=lease_s, expected_s=expected_s)
-        if engine_name == "ray":
-            engine = RayEngine(address=ray_address, expected_s=expected_s, lease_s=lease_s)
-        return command(engine=engine, **parameters)
-
-    return cast("C", with_engine)
-
-
 def numbers_option(name: str, help_: str) -> Callable[[C], C]:
     """Add an option that takes numbers such as ``8,16``; the command gets a tuple, or ``None``."""
 
@@ -502,26 +356,6 @@ def cost_option(command: C) -> C:
         help="What a budget counts. Energy calls are states that a head was asked about, each encoded once; model "
         "calls are these and the policy's together. Seconds depend on what else the machine did.",
     )(command)
-
-
-def reading_options(command: C) -> C:
-    """Add the options that say how a file of theorems is read; the command gets them as ``reading``."""
-
-    @functools.wraps(command)
-    def with_reading(*, file_format: str | None, field: tuple[str, ...], split: str | None, **parameters: Any) -> Any:
-        from leanebm.data import FileFormat, FileReading
-
-        chosen = None if file_format is None else FileFormat(file_format)
-        return command(reading=FileReading(format=chosen, fields=_fields(field), split=split), **parameters)
-
-    return cast("C", decorated(with_reading, _READING))
-
-
-def _fields(given: tuple[str, ...]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    if wrong := [text for text, (part, _, column) in zip(given, pairs, strict=True) if not (part and column)]:
-        raise ConfigError("the command line is wrong:", [f"{text!r} is not PART=COLUMN @ --field" for text in wrong])
-    return {part.strip(): column for part, _, column in pairs}
 
 
 def tell(sentence: str) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import json_option, lean_options, max_theorems_option, reading_options, tell
+from leanebm.cli._options import json_option, lean_options, tell
 from leanebm.cli._running import NOT_PROVED, run_to_end
 from leanebm.cli._sections import SectionedCommand, output_option
+from leanebm.cli._theorem_options import max_theorems_option, reading_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

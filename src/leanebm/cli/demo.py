@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo, end_progress
-from leanebm.cli._options import max_theorems_option
 from leanebm.cli._running import run_to_end
+from leanebm.cli._theorem_options import max_theorems_option
 from leanebm.cli.search import run_search
 
 if TYPE_CHECKING:

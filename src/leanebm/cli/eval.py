@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json, end_progress
-from leanebm.cli._options import (
-    arm_options,
-    cost_option,
-    engine_options,
-    json_option,
-    max_theorems_option,
-    numbers_option,
-    sample_option,
-    tell,
-    theorems_option,
-)
+from leanebm.cli._engine_options import engine_options
+from leanebm.cli._options import arm_options, cost_option, json_option, numbers_option, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, count_option, output_option
+from leanebm.cli._theorem_options import max_theorems_option, sample_option, theorems_option
 from leanebm.cli.compare import print_comparison
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm.cli._echo import end_progress
-from leanebm.cli._options import engine_options, resume_anyway_option, run_options, tell
+from leanebm.cli._engine_options import engine_options
+from leanebm.cli._options import resume_anyway_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, count_option, output_option, seconds_option
 from leanebm.errors import ConfigError

@@ -9,7 +9,7 @@ import click
 
 from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import engine_options
+from leanebm.cli._engine_options import engine_options
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import output_option
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo_json
-from leanebm.cli._options import json_option, lean_options, max_theorems_option, tell, theorems_option
+from leanebm.cli._options import json_option, lean_options, tell
 from leanebm.cli._running import run_to_end
 from leanebm.cli._sections import SectionedCommand
+from leanebm.cli._theorem_options import max_theorems_option, theorems_option
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,18 +10,12 @@ import click
 
 from leanebm._shown import counted
 from leanebm.cli._echo import echo, end_progress
-from leanebm.cli._options import (
-    engine_options,
-    max_theorems_option,
-    resume_anyway_option,
-    run_options,
-    sample_option,
-    tell,
-    theorems_option,
-)
+from leanebm.cli._engine_options import engine_options
+from leanebm.cli._options import resume_anyway_option, run_options, tell
 from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.cli._tape import Tape, tape_options
+from leanebm.cli._theorem_options import max_theorems_option, sample_option, theorems_option
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._options import (
-    engine_options,
-    json_option,
-    max_theorems_option,
-    numbers_option,
-    run_options,
-    sample_option,
-    tell,
-    theorems_option,
-)
+from leanebm.cli._engine_options import engine_options
+from leanebm.cli._options import json_option, numbers_option, run_options, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, output_option
+from leanebm.cli._theorem_options import max_theorems_option, sample_option, theorems_option
 
 if TYPE_CHECKING:
     from leanebm.data import FileReading
