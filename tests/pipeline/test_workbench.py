@@ -271,10 +271,13 @@ async def test_a_scorer_without_the_energies_that_it_reads_is_refused_before_any
     assert not observer.events
 
 
-async def test_an_oracle_without_runs_is_refused_before_anything_is_started(
+async def test_a_part_that_is_not_ready_is_refused_before_anything_is_started(
     fake_lean: RunConfig, tmp_path: Path, observer: Any
 ) -> None:
-    with pytest.raises(ConfigError, match="there is no run in"):
-        async with open_workbench(attrs.evolve(fake_lean, scorer=Oracle(tmp_path)), observer):
-            pytest.fail("it was opened")
+    config = attrs.evolve(fake_lean, scorer=Oracle(tmp_path))
+    async with sharing_lean() as sharing:
+        for opening in (open_workbench, sharing):
+            with pytest.raises(ConfigError, match=r"Oracle: the oracle knows no proof.* @ \$\.scorer"):
+                async with opening(config, observer):
+                    pytest.fail("it was opened")
     assert not observer.events

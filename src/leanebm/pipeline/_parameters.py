@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,6 +65,11 @@ class Parameters:
         """
         own = tuple(each for each in self.parameters if each.name not in supplied)
         return attrs.evolve(self, parameters=own, takes_more=self.takes_more and not supplied)
+
+    def those_named(self, offered: Mapping[str, Any]) -> dict[str, Any]:
+        """What of ``offered`` it can be given."""
+        named = {parameter.name for parameter in self.parameters}
+        return {name: value for name, value in offered.items() if self.takes_more or name in named}
 
 
 def has_fields(kind: Any) -> bool:

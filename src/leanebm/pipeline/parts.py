@@ -259,9 +259,7 @@ class Part(Generic[T]):
         Raises:
             ConfigError: it raised.
         """
-        signature = parameters_of(self.factory)
-        named = {parameter.name for parameter in signature.parameters}
-        wanted = {name: value for name, value in supplied.items() if signature.takes_more or name in named}
+        wanted = parameters_of(self.factory).those_named(supplied)
         try:
             return self.factory(**wanted, **self.fields)
         except (Exception, SystemExit) as error:

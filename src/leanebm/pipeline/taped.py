@@ -12,6 +12,7 @@ import attrs
 from leanebm.cassette import Cassette
 from leanebm.core import StateScorer
 from leanebm.errors import ConfigError
+from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
 from leanebm.pipeline.events import Observer
@@ -58,6 +59,7 @@ def taped(cassette: Cassette, opening: WorkbenchOpener = open_workbench) -> Work
     async def replaying(config: RunConfig, _: Observer) -> AsyncIterator[Workbench]:
         recorded = recorded_settings(cassette)
         _check(cassette, recorded, config)
+        refuse_unready({"scorer": config.scorer, "parts": {"search": config.parts.search}})  # all that is not replayed
         about = cassette.about
         yield Workbench(
             policy=cassette.policy(),

@@ -27,9 +27,9 @@ from leanebm.lean import (
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.files import LeanFiles
 from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
+from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
-from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
 from leanebm.pipeline.parts import FAMILIES, enter_part
 from leanebm.policy import PolicyClient
@@ -187,13 +187,11 @@ async def open_workbench(
     Raises:
         LeanInstallError: no usable Lean could be found or prepared.
         WorkerStartError: Lean does not start.
-        ConfigError: a part of the user's own could not be made, or the scorer reads energies that nothing gives.
+        ConfigError: a part is not ready or could not be made, or the scorer reads energies that nothing gives.
         PolicyError: the policy server is not there.
         EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
-    config.check_energies()
-    if isinstance(config.scorer, Oracle):
-        config.scorer.check()  # here, since in an evaluation the arms before this one make its runs
+    _check(config)
     observer = LogObserver() if observer is None else observer
     async with AsyncExitStack() as stack:
         server = await _reach_server(config, observer, stack) if config.needs_server else None
@@ -233,12 +231,22 @@ class _SharingLean:
     @asynccontextmanager
     async def __call__(self, config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
         if self._lean is None:
+            _check(config)
             self._lean = await self._stack.enter_async_context(open_lean_parts(config.lean, observer))
         async with open_workbench(config, observer, lean=self._lean) as bench:
             yield bench
 
     def __reduce__(self) -> tuple[object, ...]:
         return partial, (open_workbench,)
+
+
+def _check(config: RunConfig) -> None:
+    """Refuse parts that cannot work, before anything is started.
+
+    It is not known earlier: in an evaluation, the arms before this one make the runs that an oracle reads.
+    """
+    config.check_energies()
+    refuse_unready(config)
 
 
 def _spread(environment: ProofEnvironment, most: int) -> ProofEnvironment:

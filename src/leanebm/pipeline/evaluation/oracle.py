@@ -53,7 +53,7 @@ class Oracle:
                     found[place] = min(row.remaining_depth, found.get(place, row.remaining_depth))
         return found
 
-    def check(self) -> None:
+    def check_ready(self) -> None:
         """See that there is a run to know proofs from.
 
         Raises:
