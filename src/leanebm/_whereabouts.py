@@ -23,6 +23,11 @@ def is_ours(file: str) -> bool:
     return file.startswith(_OURS)
 
 
+def is_foreign(file: str) -> bool:
+    """Whether ``file`` is a source file of neither leanebm nor Python."""
+    return not is_ours(file) and not file.startswith("<") and not _is_pythons(file)
+
+
 def where_task_is(task: asyncio.Task[Any]) -> str | None:
     """Where foreign code waits in ``task``, its outermost function first; ``None`` if there is none."""
     foreign = (f"{code.co_qualname} ({code.co_filename}, line {line})" for code, line in _awaited_by(task))
@@ -47,7 +52,7 @@ def _awaited_by(task: asyncio.Task[Any]) -> Iterator[tuple[CodeType, int]]:
     """The foreign ones of a task's coroutine, of what that awaits, and so on."""
     coroutine: object = task.get_coro()
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
-        if not is_ours(frame.f_code.co_filename) and not _is_pythons(frame.f_code.co_filename):
+        if is_foreign(frame.f_code.co_filename):
             yield frame.f_code, frame.f_lineno
         coroutine = getattr(coroutine, "cr_await", None)
 

@@ -441,13 +441,24 @@ def failing(how: str) -> Any:
             raise SystemExit(0)
         if how == "cancels":
             raise asyncio.CancelledError
+        if how == "closes":
+            raise GeneratorExit
+        if how == "blames":
+            raise WorkerDied("it died")
         raise ValueError("no connection")
 
     return fail
 
 
 @pytest.mark.parametrize(
-    ("how", "said"), [("raises", "ValueError: no connection"), ("exits", "SystemExit: 0"), ("cancels", "Cancelled")]
+    ("how", "said"),
+    [
+        ("raises", "ValueError: no connection"),
+        ("exits", "SystemExit: 0"),
+        ("cancels", "Cancelled"),
+        ("closes", "GeneratorExit"),
+        ("blames", "WorkerDied: it died"),
+    ],
 )
 async def test_a_part_that_breaks_off_when_it_is_entered_is_named(plugged: Any, how: str, said: str) -> None:
     class Failing(plugged.Steps):  # type: ignore[misc]
@@ -459,7 +470,7 @@ async def test_a_part_that_breaks_off_when_it_is_entered_is_named(plugged: Any, 
             await enter_part(stack, FAMILIES[TacticPolicy], Part(Failing), seed=0)
 
 
-@pytest.mark.parametrize("how", ["raises", "exits", "cancels", "hides"])
+@pytest.mark.parametrize("how", ["raises", "exits", "cancels", "closes", "blames", "hides"])
 @pytest.mark.parametrize("end", [None, KeyError("the story"), WorkerDied("the story"), asyncio.CancelledError()])
 async def test_a_part_that_is_left_changes_nothing_of_how_the_run_ended(
     plugged: Any, how: str, end: BaseException | None, caplog: pytest.LogCaptureFixture

@@ -98,11 +98,16 @@ def leaves() -> None:
     raise SystemExit(0)
 
 
+def closes() -> None:
+    raise GeneratorExit
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
+        (closes, "Odd: its check_ready raised GeneratorExit @ $.scorer"),
         (leaves, "Odd: its check_ready raised SystemExit: 0 @ $.scorer"),
-        (lambda: {}["no"], "Odd: its check_ready raised KeyError: no @ $.scorer"),
+        (lambda: dict[str, int]()["no"], "Odd: its check_ready raised KeyError: no @ $.scorer"),
         (lambda: False, "Odd: its check_ready must raise what is wrong; it returned False @ $.scorer"),
         (lambda word: word, "missing 1 required positional argument: 'word' @ $.scorer"),
     ],

@@ -15,6 +15,7 @@ import pytest
 from leanebm.core import Candidate, Leaf, Node, NodeStatus, ProofState, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import (
     EnergyError,
+    PartBroken,
     PolicyError,
     PolicyTimeout,
     PolicyUnavailable,
@@ -206,9 +207,7 @@ class FailingScorer:
         return self.answers(leaves) if leaves[0].depth > 0 else [0.0]
 
 
-@pytest.mark.parametrize(
-    "answers", [lambda leaves: [math.nan] * len(leaves), lambda _: [], lambda leaves: [0.0] * (len(leaves) + 1)]
-)
+@pytest.mark.parametrize("answers", [lambda leaves: [math.nan] * len(leaves), lambda leaves: [10**400 for _ in leaves]])
 async def test_a_scorer_that_makes_up_numbers_is_found_out(
     run_search: RunSearch, answers: Callable[[Sequence[Leaf]], Sequence[float]]
 ) -> None:
@@ -237,16 +236,17 @@ async def test_numbers_of_any_kind_are_kept_as_plain_floats(run_search: RunSearc
     "answers",
     [
         lambda _: None,
+        lambda _: [],
+        lambda leaves: [0.0] * (len(leaves) + 1),
         lambda leaves: "1" * len(leaves),
         lambda leaves: dict.fromkeys(range(len(leaves)), 1.0),
         lambda leaves: (1.0 for _ in leaves),
-        lambda leaves: [10**400 for _ in leaves],
         lambda leaves: [1j for _ in leaves],
     ],
 )
-async def test_what_is_no_list_of_numbers_is_the_scorers_failure(run_search: RunSearch, answers: Any) -> None:
-    result = await run_search(LINE, "a", scorer=FailingScorer(answers))
-    assert "FailingScorer must give one finite number per leaf" in str(result.error)
+async def test_what_is_no_list_of_numbers_breaks_the_scorers_contract(run_search: RunSearch, answers: Any) -> None:
+    with pytest.raises(PartBroken, match="FailingScorer must give one finite number per leaf"):
+        await run_search(LINE, "a", scorer=FailingScorer(answers))
 
 
 async def test_a_certifier_that_breaks_leaves_the_candidate_proof_to_be_seen(run_search: RunSearch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from leanebm.core import EnergyModel, Leaf, ProofState, SearchOutcome, SearchResult, StateScorer
-from leanebm.errors import EnergyError
+from leanebm.errors import EnergyError, PartBroken
 from leanebm.search import (
     BestFirstSearch,
     BreadthFirst,
@@ -100,18 +100,27 @@ async def test_with_weight_zero_the_search_is_the_policys_own_and_energies_are_k
     assert {n.state.goals[0].target: n.energy for n in logged.nodes if n.energy} == {"b": 3.0, "c": -7.0}
 
 
-@pytest.mark.parametrize("answers", [[], [math.nan], [0.0, 0.0]], ids=["too few", "not a number", "too many"])
-async def test_a_model_that_makes_no_sense_ends_the_search_with_its_name(
-    run_search: RunSearch, answers: list[float]
-) -> None:
-    class Broken:
-        async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:  # noqa: ARG002
-            return answers
+class Answering:
+    def __init__(self, answers: list[float]) -> None:
+        self.answers = answers
 
-    result = await run_search(WORLD, "a", energy=Broken())
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:  # noqa: ARG002
+        return self.answers
+
+
+async def test_a_model_that_makes_no_sense_ends_the_search_with_its_name(run_search: RunSearch) -> None:
+    result = await run_search(WORLD, "a", energy=Answering([math.nan]))
     assert result.outcome is SearchOutcome.INFRASTRUCTURE
     assert isinstance(result.error, EnergyError)
-    assert "Broken must give one finite energy per state" in str(result.error)
+    assert "Answering must give one finite energy per state" in str(result.error)
+
+
+@pytest.mark.parametrize("answers", [[], [0.0, 0.0]], ids=["too few", "too many"])
+async def test_a_model_that_gives_another_number_of_energies_is_broken(
+    run_search: RunSearch, answers: list[float]
+) -> None:
+    with pytest.raises(PartBroken, match="Answering must give one finite energy per state"):
+        await run_search(WORLD, "a", energy=Answering(answers))
 
 
 async def test_scoring_by_energies_that_nobody_makes_is_an_error(run_search: RunSearch) -> None:

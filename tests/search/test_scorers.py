@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from leanebm.core import Leaf, StateScorer
-from leanebm.errors import EnergyError
+from leanebm.errors import EnergyError, PartBroken
 from leanebm.search import (
     BreadthFirst,
     CumulativeLogProb,
@@ -83,7 +83,7 @@ async def test_a_ramp_passes_on_no_wrong_number_of_scores() -> None:
         async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:  # noqa: ARG002
             return []
 
-    with pytest.raises(EnergyError, match="Silent gave 0 scores for 1 leaves"):
+    with pytest.raises(PartBroken, match="Silent must give one finite number per leaf; where 1 were due"):
         await DepthRamp(scorer=Silent()).score(SAMPLE_LEAVES[:1])
 
 
@@ -112,7 +112,7 @@ class OneTooFew:
 
 
 async def test_a_term_that_answers_too_little_is_not_filled_up() -> None:
-    with pytest.raises(EnergyError, match="OneTooFew gave 3 scores for 4 leaves"):
+    with pytest.raises(PartBroken, match="OneTooFew must give one finite number per leaf; where 4 were due"):
         await WeightedSum((WeightedTerm(scorer=OneTooFew()),)).score(SAMPLE_LEAVES)
 
 

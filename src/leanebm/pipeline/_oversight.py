@@ -1,6 +1,7 @@
 """Makes sure that nothing but the run's own certifier makes a theorem proved, whoever wrote the search.
 
-A search is given a certifier that remembers what it certified, and its result is compared with that. It is a guard
+A search is given a certifier that remembers what it certified, and its result is compared with that; and an environment
+that remembers what it refused, so that nothing else makes a statement a bad one. It is a guard
 against mistakes and shortcuts. A part runs in our process, so one that is out to deceive could reach into anything
 here; ``leanebm certify`` checks the written proofs again, in processes that never load it.
 """
@@ -11,25 +12,29 @@ import asyncio
 import copy
 import logging
 import traceback
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, Final
 
 import attrs
 
 from leanebm._shown import raised
 from leanebm._uninterrupted import uninterrupted
-from leanebm._whereabouts import is_ours, where_task_is
+from leanebm._whereabouts import is_foreign, is_ours, where_task_is
 from leanebm.core import (
     Certificate,
     CertificationResult,
     NodeStatus,
     Proof,
     ProofCertifier,
+    ProofEnvironment,
     ProofSearch,
+    ProofSession,
     SearchOutcome,
     SearchResult,
     Theorem,
 )
-from leanebm.errors import LeanEbmError, PartBroken
+from leanebm.errors import LeanEbmError, PartBroken, StatementError
 
 CANCELLATION_S: Final = 20.0
 """What a search may take to end once it is cancelled: its proof is closed, and Lean is asked for that."""
@@ -37,21 +42,61 @@ CANCELLATION_S: Final = 20.0
 _log = logging.getLogger(__name__)
 
 
-def _place(error: BaseException) -> str:
-    """Where ``error`` comes from: the innermost code that is not ours, or ours where there is no other."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith("<") and not is_ours(frame.filename)]
-    place = (theirs or frames)[-1]
-    return f"{place.filename}, line {place.lineno}"
+MAY_BE_RAISED: Final = (Exception, SystemExit, GeneratorExit)
+"""What code that is not ours may raise; an interrupt is a person's."""
+
+
+@contextmanager
+def blaming(what: str, *allowed: type[LeanEbmError]) -> Iterator[None]:
+    """Make of what a part raises, and may not, an error that names it.
+
+    All else goes on: what our own code has raised within the part, and somebody's order to stop.
+
+    Args:
+        what: the part, and when: ``the policy, when it was started,``.
+        allowed: errors of ours that the part may raise itself.
+
+    Raises:
+        PartBroken: the part raised what is none of these.
+    """
+    task = asyncio.current_task()
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, (*allowed, PartBroken)) or _is_raised_by_us(error) or _is_order_to_stop(error, task):
+            raise
+        raise part_broken(what, error) from error
+
+
+def _is_raised_by_us(error: BaseException) -> bool:
+    return isinstance(error, LeanEbmError) and is_ours(traceback.extract_tb(error.__traceback__)[-1].filename)
+
+
+def _is_order_to_stop(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
+    """Whether ``task``, in which a part runs, was cancelled, or closed because nobody goes on with it."""
+    if isinstance(error, GeneratorExit):
+        # Closed from without; then the task itself does not run.
+        return task is None or asyncio.current_task(task.get_loop()) is not task
+    if isinstance(error, asyncio.CancelledError):
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt)
 
 
 def part_broken(what: str, error: BaseException) -> PartBroken:
     """What to raise where ``what`` raised something that no part's contract names; the log has the way there."""
     _log.info("a part raised", exc_info=error)
     return PartBroken(
-        f"{what} raised {raised(error)} ({_place(error)}; -v shows the way there). Parts may raise nothing but "
-        "leanebm's own errors; `leanebm check` tries each part alone"
+        f"{what} raised {raised(error)} ({_place(error)}; -v shows the way there). A part may raise nothing but what "
+        "its contract names; `leanebm check` tries each part alone"
     )
+
+
+def _place(error: BaseException) -> str:
+    """Where ``error`` comes from: the innermost code that is neither ours nor Python's, or any where there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if is_foreign(frame.filename)]
+    place = (theirs or frames)[-1]
+    return f"{place.filename}, line {place.lineno}"
 
 
 @attrs.define(eq=False)
@@ -74,12 +119,34 @@ class IssuingCertifier:
         return self._issued.get(certificate)
 
 
+@attrs.define(eq=False)
+class RefusingEnvironment:
+    """An environment that remembers which theorems it refused."""
+
+    environment: ProofEnvironment
+    refused: set[Theorem] = attrs.field(init=False, factory=set)
+
+    @asynccontextmanager
+    async def open(self, theorem: Theorem) -> AsyncIterator[ProofSession]:
+        """Open a proof, as :meth:`ProofEnvironment.open <leanebm.core.ProofEnvironment.open>` says."""
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(self.environment.open(theorem))
+            except StatementError:
+                self.refused.add(theorem)
+                raise
+            yield session
+
+
 @attrs.frozen
 class OverseenSearch:
     """A search whose results are believed only as far as the certifier's word goes."""
 
     search: ProofSearch
     certifier: IssuingCertifier
+    """The one that ``search`` was given."""
+
+    environment: RefusingEnvironment
     """The one that ``search`` was given."""
 
     cancellation_s: float = CANCELLATION_S
@@ -89,7 +156,7 @@ class OverseenSearch:
         """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
 
         Raises:
-            StatementError: the theorem's statement or header does not elaborate.
+            StatementError: the environment refused the theorem's statement or header.
             PartBroken: a part raised what its contract does not name, or the search claims a proof that was not
                 certified, answers another question, gives a tree that is not one, or goes on although it
                 was cancelled.
@@ -133,12 +200,14 @@ class OverseenSearch:
 
     async def _search(self, theorem: Theorem) -> SearchResult:
         """Run the search; what its contract does not name becomes an error that names the part."""
+        what = f"the search for a proof of {theorem.name!r}"
         try:
-            return await self.search.run(copy.deepcopy(theorem))
-        except (LeanEbmError, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # a part may not end the program either, as sys.exit() would
-            raise part_broken(f"the search for a proof of {theorem.name!r}", error) from error
+            with blaming(what, StatementError):
+                return await self.search.run(copy.deepcopy(theorem))
+        except StatementError as error:
+            if theorem in self.environment.refused:
+                raise
+            raise part_broken(what, error) from error  # of another statement, or made up
 
     def _certificate(self, result: object, theorem: Theorem) -> Certificate | None:
         """The certificate that ``result`` rests on.

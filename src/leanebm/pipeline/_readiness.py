@@ -7,6 +7,7 @@ from typing import Any
 
 from leanebm._shown import raised, sentence, shown
 from leanebm.errors import ConfigError
+from leanebm.pipeline._oversight import MAY_BE_RAISED
 from leanebm.pipeline._parameters import fields_of, parameters_of
 from leanebm.pipeline.parts import Part
 from leanebm.search.stacked import stack_of
@@ -63,6 +64,6 @@ def _objection(part: object, settings: Mapping[str, object]) -> str | None:
         answer = ask(**parameters_of(ask).those_named(settings)) if callable(ask) else None
     except (ConfigError, ValueError) as error:
         return sentence(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's method may raise anything
+    except MAY_BE_RAISED as error:
         return f"its check_ready raised {raised(error)}"
     return None if answer is None else f"its check_ready must raise what is wrong; it returned {shown(answer)}"

@@ -24,6 +24,7 @@ from leanebm.core import (
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend
 from leanebm.pipeline._concurrently import together
+from leanebm.pipeline._oversight import MAY_BE_RAISED
 from leanebm.pipeline._parameters import Factory
 from leanebm.pipeline.parts import FAMILIES, Family, Part, enter_part, find_factory
 from leanebm.pipeline.settings import structure_arguments
@@ -148,7 +149,7 @@ async def _found_wrong(part: Part[Any], kind: _Kind) -> tuple[str, ...]:
         return broken.problems
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's part may raise anything; that is what is wrong
+    except MAY_BE_RAISED as error:  # that is what is wrong
         _log.info("the part raised", exc_info=True)
         return (f"it raised {raised(error)} (-v shows where)",)
     return ()

@@ -15,7 +15,6 @@ settings. This module says what a name means; :mod:`leanebm.pipeline.settings` r
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import logging
 import operator
@@ -34,9 +33,9 @@ import attrs
 
 from leanebm._shown import fitting_repr, hint, raised, shown
 from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
-from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.errors import ConfigError, EnergyError, LeanEbmError, PolicyError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.pipeline._oversight import part_broken
+from leanebm.pipeline._oversight import MAY_BE_RAISED, blaming
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.search import (
@@ -262,7 +261,7 @@ class Part(Generic[T]):
         wanted = parameters_of(self.factory).those_named(supplied)
         try:
             return self.factory(**wanted, **self.fields)
-        except (Exception, SystemExit) as error:
+        except MAY_BE_RAISED as error:
             name = getattr(self.factory, "__qualname__", shown(self.factory))
             raise ConfigError(
                 f"{name} could not be made, and leanebm only called it: {raised(error)}. "
@@ -295,28 +294,17 @@ class _Guarded:
     noun: str
 
     async def __aenter__(self) -> Any:
-        try:
+        with blaming(f"the {self.noun}, when it was started,", PolicyError, EnergyError):
             return await self.part.__aenter__()
-        except BaseException as error:
-            if _is_not_the_parts(error):
-                raise
-            raise part_broken(f"the {self.noun}, when it was started,", error) from error
 
     async def __aexit__(self, *error: Any) -> None:
         """Leave the part; what it answers is not asked, for it might say that nothing had happened."""
         try:
-            await self.part.__aexit__(*error)
-        except BaseException as failure:
-            if failure is error[1] or _is_not_the_parts(failure):
-                raise
-            _log.warning("%s. What was found stays", part_broken(f"the {self.noun}, when it was ended,", failure))
-
-
-def _is_not_the_parts(error: BaseException) -> bool:
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0  # somebody told the run to stop
-    return isinstance(error, LeanEbmError | KeyboardInterrupt | GeneratorExit)
+            with blaming(f"the {self.noun}, when it was ended,"):
+                await self.part.__aexit__(*error)
+        except LeanEbmError as failure:
+            if error[1] not in (failure, failure.__cause__):
+                _log.warning("%s. What was found stays", failure)
 
 
 def part_table(text: str) -> dict[str, Any]:
@@ -404,7 +392,7 @@ def _imported(path: str) -> Factory:
         sys.path.append(here)  # last, so that it hides nothing; it stays, for what the module imports later
     try:
         found = operator.attrgetter(name)(importlib.import_module(module))
-    except (Exception, SystemExit) as error:  # a user's module may do anything while it is imported
+    except MAY_BE_RAISED as error:  # a user's module may do anything while it is imported
         raise ValueError(f"{path!r} cannot be imported: {raised(error)}") from error
     if not callable(found):
         raise ValueError(f"{path!r} is neither a class nor a function")  # noqa: TRY004 - a mistake like any other

@@ -26,7 +26,7 @@ from leanebm.lean import (
 )
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.files import LeanFiles
-from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch
+from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch, RefusingEnvironment
 from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
@@ -112,17 +112,17 @@ class Workbench:
             config: how long a theorem is searched, and how broadly.
             observer: is called before each expansion of each theorem's search.
         """
-        certifier = IssuingCertifier(self.certifier)
+        certifier, environment = IssuingCertifier(self.certifier), RefusingEnvironment(self.environment)
         search = self.make_search(
             policy=self.policy,
             scorer=self.scorer,
-            environment=self.environment,
+            environment=environment,
             certifier=certifier,
             energy=self.energy,
             config=config,
             observer=observer,
         )
-        return OverseenSearch(search, certifier)
+        return OverseenSearch(search, certifier, environment)
 
     def run_info(self, config: RunConfig, settings: Mapping[str, Any]) -> RunInfo:
         """What signs the results of a run that starts now with these parts.

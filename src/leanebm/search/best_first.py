@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Mapping, Sequence, Set
-from contextlib import aclosing, suppress
+from collections.abc import Sequence
+from contextlib import aclosing
 
 import attrs
 from attrs.validators import ge, instance_of, optional
 
 from leanebm._fields import SAME_RESULTS
-from leanebm._shown import named_repr, shown
+from leanebm._shown import named_repr
 from leanebm.core import (
     Candidate,
     Edge,
@@ -29,7 +28,8 @@ from leanebm.core import (
     TacticPolicy,
     Theorem,
 )
-from leanebm.errors import ConfigError, EnergyError, PromptTooLong
+from leanebm.errors import ConfigError, PromptTooLong
+from leanebm.search._numbers import finite_numbers, scores_of
 from leanebm.search._side_by_side import SideBySide
 from leanebm.search.budget import Clock, SearchBudget
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search, distinct
@@ -201,8 +201,9 @@ class BestFirstSearch:
 
         Raises:
             EnergyError, PolicyError: the leaves cannot be scored; the search ends and carries the error.
+            PartBroken: the scorer did not give one number per leaf, and never will; the run ends.
         """
-        return await self.scorer.score(leaves)
+        return await scores_of(self.scorer, leaves)
 
     def on_node(self, progress: SearchProgress, node: Node) -> None:
         """Called once for each new node, the root first, as soon as Lean has made it.
@@ -329,7 +330,7 @@ class BestFirstSearch:
             return ()
         with progress.timed("score"):
             scores = await self.priority(progress, leaves)
-        return finite_numbers(scores, len(leaves), self.scorer, "number per leaf")
+        return finite_numbers(scores, len(leaves), self, "number per leaf")
 
     async def _push(self, progress: SearchProgress, node: Node) -> Node | None:
         """Queue ``node``; returns the one that was dropped for it."""
@@ -353,20 +354,3 @@ def objection_to_parallel(search: object, config: SearchConfig) -> str | None:
 
 
 _STEPS_SIDE_BY_SIDE = ("_search", "_expand", "_ask", "_run_tactics", "_run_tactic")
-
-
-def finite_numbers(numbers: Sequence[float], count: int, giver: object, what: str) -> list[float]:
-    """What ``giver`` said, as plain floats: a tensor's numbers compare like those, but no column of a file takes them.
-
-    Raises:
-        EnergyError: it is not ``count`` finite numbers in an order.
-    """
-    found: list[float] = []
-    with suppress(TypeError, OverflowError):  # no numbers at all, or an integer beyond every float
-        if len(numbers) == count and not isinstance(numbers, Mapping | Set):
-            found = [float(number) for number in numbers if math.isfinite(number)]
-    if len(found) != count:
-        raise EnergyError(
-            f"{type(giver).__name__} must give one finite {what}; where {count} were due it gave {shown(numbers)}"
-        )
-    return found

@@ -11,8 +11,9 @@ from typing import Any
 import attrs
 
 from leanebm.core import Leaf, Node, StateScorer
+from leanebm.search._numbers import scores_of
 from leanebm.search._per_search import PerSearch
-from leanebm.search.best_first import BestFirstSearch, finite_numbers
+from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress
 from leanebm.search.scorers import LengthNormalisedLogProb
@@ -36,7 +37,7 @@ class PortfolioSearch(BestFirstSearch):
 
     async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         """What the run's scorer says; what the other says is noted for its turn."""
-        scores = finite_numbers(await self.other.score(leaves), len(leaves), self.other, "number per leaf")
+        scores = await scores_of(self.other, leaves)
         self._queues.of(progress).scores.update(zip(map(_place, leaves), scores, strict=True))
         return await super().priority(progress, leaves)
 

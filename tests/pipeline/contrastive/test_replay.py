@@ -8,7 +8,7 @@ import pytest
 
 from leanebm.core import Candidate, Evidence, TacticFate, Theorem
 from leanebm.data import KnownProof
-from leanebm.errors import PartBroken, PolicyError, PolicyUnavailable, PromptTooLong, WorkerDied
+from leanebm.errors import PartBroken, PolicyError, PolicyUnavailable, PromptTooLong, StatementError, WorkerDied
 from leanebm.pipeline import LogObserver, NegativesConfig, RunConfig
 from leanebm.pipeline.contrastive._replay import ReplayedProof, replay_proof
 from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToySession, ToyWorld
@@ -142,7 +142,14 @@ def leaving() -> None:
     raise SystemExit(0)
 
 
-@pytest.mark.parametrize(("answer", "said"), [([].pop, "IndexError"), (leaving, "SystemExit"), (int, "TypeErr")])
+def blaming() -> None:
+    raise StatementError("elab", "unknown identifier")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [([].pop, "IndexError"), (leaving, "SystemExit"), (int, "TypeErr"), (blaming, "StatementError")],
+)
 async def test_a_policy_that_breaks_its_contract_is_named(
     toy_bench: ToyBench, answer: Callable[[], Any], said: str
 ) -> None:

@@ -26,8 +26,8 @@ from leanebm.core import (
     TacticTimedOut,
 )
 from leanebm.data import ContrastiveRecord, KnownProof, ReplayOutcome
-from leanebm.errors import LeanEbmError, LeanError, PolicyError, PromptTooLong, StatementError
-from leanebm.pipeline._oversight import part_broken
+from leanebm.errors import LeanError, PolicyError, PromptTooLong, StatementError
+from leanebm.pipeline._oversight import blaming
 from leanebm.pipeline.contrastive._judge import KnownStates, MeteredPolicy, MeteredSession, NegativeJudge, ReplayMeter
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.workbench import Workbench
@@ -197,13 +197,10 @@ class _Decision:
 
     async def _candidates(self, parent: ProofState) -> list[Candidate]:
         try:
-            return distinct(await self.policy.propose(parent, self.config.candidates_per_step))
+            with blaming(f"the policy, asked about a proof of {self.proof.theorem.name!r},", PolicyError):
+                return distinct(await self.policy.propose(parent, self.config.candidates_per_step))
         except PromptTooLong:
             return []
-        except LeanEbmError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise part_broken(f"the policy, asked about a proof of {self.proof.theorem.name!r},", error) from error
 
     async def _negatives(self, parent: ProofState, candidates: Sequence[Candidate]) -> tuple[NegativeState, ...]:
         negatives: list[NegativeState] = []

@@ -10,7 +10,7 @@ from attrs.validators import ge, gt, instance_of, lt
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
-from leanebm.search.scorers.weighted_sum import scores_of
+from leanebm.search._numbers import scores_of
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +39,8 @@ class DepthRamp:
         """The scorer's number for each leaf, less its centre, and less of it near the root.
 
         Raises:
-            EnergyError: the scorer did not score each leaf, or could not.
+            EnergyError: the scorer could not score a leaf.
+            PartBroken: the scorer did not give one number per leaf.
         """
         scores = await scores_of(self.scorer, leaves)
         return [

@@ -10,7 +10,7 @@ from attrs.validators import deep_iterable, gt, instance_of, lt, min_len
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
-from leanebm.errors import EnergyError
+from leanebm.search._numbers import scores_of
 
 
 @attrs.frozen(kw_only=True)
@@ -61,22 +61,11 @@ class WeightedSum:
         """The weighted sum for each leaf, in standard units.
 
         Raises:
-            EnergyError: a term did not score each leaf, or could not.
+            EnergyError: a term could not score a leaf.
+            PartBroken: a term did not give one number per leaf.
         """
         totals = [0.0] * len(leaves)
         for term in self.terms:
             for i, score in enumerate(await scores_of(term.scorer, leaves)):
                 totals[i] += term.weight * (score - term.centre) / term.scale
         return totals
-
-
-async def scores_of(scorer: StateScorer, leaves: Sequence[Leaf]) -> Sequence[float]:
-    """What a scorer within a scorer gives.
-
-    Raises:
-        EnergyError: it did not score each leaf.
-    """
-    scores = await scorer.score(leaves)
-    if len(scores) != len(leaves):
-        raise EnergyError(f"{type(scorer).__name__} gave {len(scores)} scores for {len(leaves)} leaves")
-    return scores
