@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +104,22 @@ class Rich:
     others: list[Settings] = field(default_factory=list)
     beside: StateScorer | None = None
     members: list[StateScorer] = field(default_factory=list)
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+@attrs.frozen
+class Holding:
+    """With parts inside lists, pairs and tables."""
+
+    pair: tuple[StateScorer, float] | None = None
+    by_name: dict[str, StateScorer] | None = None
+    pairs: list[tuple[StateScorer, float]] = attrs.field(factory=list)
+    either: StateScorer | float = 1.0
+    lists: Mapping[str, Sequence[StateScorer | None]] = attrs.field(factory=dict)
+    several: tuple[StateScorer, ...] | StateScorer = ()
+    numbers: dict[str, float] = attrs.field(factory=dict)
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         return [0.0 for _ in leaves]

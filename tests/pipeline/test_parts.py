@@ -184,6 +184,47 @@ def test_settings_within_settings_are_read_back(plugged: Any) -> None:
         read({"scorer": {"kind": "plugged_parts:Rich", "inner": {"wdth": 2}}})
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pair": ["cumulative", 2.0]},
+        {"by_name": {"x": "cumulative", "y": {"kind": "random", "seed": 2}}},
+        {"pairs": [["cumulative", 2.0], [{"kind": "plugged_parts:Fancy", "weight": 0.5}, 1.0]]},
+        {"either": "random"},
+        {"either": 2.5},
+        {"lists": {"x": ["random", "none"], "y": []}},
+        {"several": ["random", "cumulative"]},
+        {"several": "random"},
+        {"numbers": {"x": 1.5}},
+    ],
+)
+def test_parts_inside_lists_and_tables_are_written_and_read_back(plugged: Any, settings: dict[str, Any]) -> None:
+    config = read({"scorer": {"kind": "plugged_parts:Holding", **settings}})
+    assert config.scorer != plugged.Holding()
+    assert read_again(config) == config
+    foreign = {"scorer", "scorer.pairs[1][0]"} if "pairs" in settings else {"scorer"}
+    assert settings_that_matter(config)["part_origins"].keys() == foreign
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"pair": ["cumulative"]}, "expected a list of 2, got ['cumulative'] @ $.scorer.pair"),
+        ({"pair": "cumulative"}, "expected a list, got 'cumulative' @ $.scorer.pair"),
+        ({"pairs": [["cumulative", "x"]]}, "expected a number, got 'x' @ $.scorer.pairs[0][1]"),
+        ({"by_name": "x"}, "expected a table, got 'x' @ $.scorer.by_name"),
+        ({"numbers": {"x": "y"}}, "expected a number, got 'y' @ $.scorer.numbers['x']"),
+        ({"lists": {"x": "random"}}, "expected a list, got 'random' @ $.scorer.lists['x']"),
+    ],
+)
+def test_mistakes_inside_lists_and_tables_are_told_with_their_place(
+    plugged: Any, settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read({"scorer": {"kind": f"{plugged.__name__}:Holding", **settings}})
+    assert caught.value.problems == (problem,)
+
+
 def test_a_check_may_look_at_other_fields(plugged: Any) -> None:
     scorer = plugged.Ordered(low=2.0, high=3.0)
     assert read_again(RunConfig(scorer=scorer)).scorer == scorer
@@ -230,12 +271,21 @@ def test_a_secret_of_a_part_is_not_shown(plugged: Any) -> None:
     assert "hunter2" not in repr(Part(type.__call__, {"key": "hunter2"}))
 
 
-def test_code_in_an_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
-        archive.writestr("packed_parts.py", "class Mine:\n    async def score(self, leaves):\n        return []\n")
-    monkeypatch.syspath_prepend(str(tmp_path / "packed.zip"))
-    with pytest.raises(ConfigError, match="packed_parts:Mine comes from no file"):
-        to_toml(read({"scorer": "packed_parts:Mine"}))
+def test_code_in_an_archive_is_known_by_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("packed/__init__.py", "")
+        archive.writestr("packed/parts.py", "class Mine:\n    async def score(self, leaves):\n        return []\n")
+    monkeypatch.syspath_prepend(str(path))
+    config = read({"scorer": "packed.parts:Mine"})
+    assert read_again(config).scorer is not config.scorer
+    [origin] = settings_that_matter(config)["part_origins"].values()
+    assert origin["sources"] == {"packed.zip": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_code_from_no_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match="builtins:dict comes from no file"):
+        to_toml(RunConfig(parts=Parts(policy=Part(dict))))
 
 
 def test_a_dataclass_has_secrets_and_fields_that_do_not_matter_too(plugged: Any) -> None:

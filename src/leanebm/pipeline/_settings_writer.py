@@ -6,6 +6,7 @@ import enum
 import functools
 import hashlib
 import inspect
+import itertools
 import math
 import operator
 import sys
@@ -13,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import attrs
 import tomli_w
@@ -21,7 +22,7 @@ import tomli_w
 from leanebm._shown import sentence, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline._parameters import Parameter, fields_of, has_fields, parameters_of
-from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of, takes_only_parts
+from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of, kinds_within, takes_only_parts
 from leanebm.search.stacked import stack_of
 
 
@@ -74,7 +75,7 @@ class Origin:
 
     sources: Mapping[str, str]
     """SHA-256, in hexadecimal, of each source file of its top-level package, by its path there; of the one file where
-    it is a module by itself."""
+    it is a module by itself, or is in an archive."""
 
 
 @functools.cache
@@ -94,8 +95,9 @@ def origin_of(factory: object) -> Origin | None:
         return None
     kind = import_path(factory)
     package = _top(kind.partition(":")[0])  # of the program that runs, too, which is called __main__
-    file = getattr(sys.modules[module], "__file__", None)
-    if file is None or not Path(file).is_file():  # built in, or packed into an archive
+    named = Path(getattr(sys.modules[module], "__file__", None) or "")
+    file = next(filter(Path.is_file, [named, *named.parents]), None)  # the archive that a module is packed into
+    if file is None:
         raise ValueError(
             f"{kind} comes from no file, so nothing can tell whether it has changed: define it in a module"
         )
@@ -103,7 +105,7 @@ def origin_of(factory: object) -> Origin | None:
     return Origin(
         kind=kind,
         package=f"{distributions[0]} {version(distributions[0])}" if distributions else "none",
-        sources=_sources(package, Path(file)),
+        sources=_sources(package, file),
     )
 
 
@@ -184,7 +186,7 @@ class SettingsWriter:
 
     def plain(self, value: Any, declared: Any, path: str) -> Any:
         """``value`` in TOML's types; ``declared`` is its annotation."""
-        interface, member = interface_of(declared), (get_args(declared) or (Any,))[0]
+        interface = interface_of(declared)
         match value:
             case None:
                 return NONE_WORD
@@ -200,9 +202,11 @@ class SettingsWriter:
             case bool() | int() | float() | str():
                 return value
             case Mapping():
-                return {str(key): self.plain(each, Any, f"{path}.{key}") for key, each in value.items()}
+                kinds = kinds_within(declared, value)
+                return {str(key): self.plain(each, next(kinds), f"{path}.{key}") for key, each in value.items()}
             case tuple() | list():
-                return [self.plain(each, member, f"{path}[{number}]") for number, each in enumerate(value)]
+                kinds = itertools.chain(kinds_within(declared, value), itertools.repeat(Any))
+                return [self.plain(each, next(kinds), f"{path}[{number}]") for number, each in enumerate(value)]
             case Part():
                 family = FAMILIES[interface]
                 return self.part(value.factory, lambda: self._part_fields(value, family), family, path)

@@ -16,6 +16,7 @@ settings. This module says what a name means; :mod:`leanebm.pipeline.settings` r
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import operator
 import re
@@ -23,7 +24,7 @@ import sys
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -426,3 +427,29 @@ def interface_of(declared: Any) -> Any:
     """The interface that a setting is annotated with, be it alone, in a union, or as a part still to be built."""
     members = members_of(declared) if is_union(declared) else [declared]
     return next((get_args(each)[0] if get_origin(each) is Part else each for each in members if is_part(each)), None)
+
+
+def is_list(kind: object) -> bool:
+    """Whether an annotation is a list or a tuple, be it of one length or of any."""
+    return kind in (list, tuple) or get_origin(kind) in (list, tuple, Sequence)
+
+
+def is_table(kind: object) -> bool:
+    """Whether an annotation is a table, such as ``dict[str, float]``."""
+    return kind in (dict, Mapping) or get_origin(kind) in (dict, Mapping)
+
+
+def length_of(kind: Any) -> int | None:
+    """How many members a tuple's annotation names; ``None`` where there may be any number."""
+    members = get_args(kind)
+    return None if get_origin(kind) is not tuple or members[-1:] == (...,) else len(members)
+
+
+def kinds_within(declared: Any, value: object) -> Iterator[Any]:
+    """What the members of ``value``, a list or a table, are annotated with, one after the other."""
+    fits = is_table if isinstance(value, Mapping) else is_list
+    kind = next(filter(fits, members_of(declared) if is_union(declared) else [declared]), None)
+    members = get_args(kind)
+    if length_of(kind) is not None:
+        return iter(members)
+    return itertools.repeat(members[-1 if is_table(kind) else 0] if members else Any)

@@ -10,7 +10,7 @@ has no word for "nothing", so ``"none"`` stands for it where a setting may be ab
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -25,7 +25,19 @@ from leanebm._shown import hint, raised, sentence, shown
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.pipeline._parameters import Factory, Parameter, Parameters, has_fields, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
-from leanebm.pipeline.parts import FAMILIES, Part, find_factory, interface_of, is_part, is_union, members_of
+from leanebm.pipeline.parts import (
+    FAMILIES,
+    Part,
+    find_factory,
+    interface_of,
+    is_list,
+    is_part,
+    is_table,
+    is_union,
+    kinds_within,
+    length_of,
+    members_of,
+)
 from leanebm.search.stacked import stack_of
 
 T = TypeVar("T")
@@ -162,23 +174,41 @@ def _structure_choice(value: object, kind: type[enum.Enum]) -> enum.Enum:
 
 
 def _structure_list(kind: Any) -> Callable[[object, object], object]:
-    member, make = (get_args(kind) or (Any,))[0], tuple if tuple in (kind, get_origin(kind)) else list
+    make = tuple if tuple in (kind, get_origin(kind)) else list
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, list | tuple):
             raise TypeError(f"expected a list, got {shown(value)}")
-        structured, mistakes = [], []
-        for number, each in enumerate(value):
-            try:
-                structured.append(_CONVERTER.structure(each, member))
-            except _MISTAKES as error:
-                error.add_note(cattrs.IterableValidationNote(f"Structuring {kind} @ index {number}", number, member))
-                mistakes.append(error)
-        if mistakes:
-            raise IterableValidationError(f"While structuring {kind}", mistakes, kind)
-        return make(structured)
+        if (due := length_of(kind)) not in (None, len(value)):
+            raise ValueError(f"expected a list of {due}, got {shown(value)}")
+        return make(_structure_members(enumerate(value), kind, value).values())
 
     return structure
+
+
+def _structure_table(kind: Any) -> Callable[[object, object], object]:
+    def structure(value: object, _: object) -> object:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected a table, got {shown(value)}")
+        key = (get_args(kind) or (Any,))[0]
+        members = _structure_members(value.items(), kind, value)
+        return {_CONVERTER.structure(name, key): each for name, each in members.items()}
+
+    return structure
+
+
+def _structure_members(members: Iterable[tuple[Any, object]], kind: Any, whole: object) -> dict[Any, Any]:
+    """What ``members``, by their places in ``whole``, stand for; every mistake in them is raised at once."""
+    structured, mistakes = dict[Any, Any](), list[Exception]()
+    for (place, each), member in zip(members, kinds_within(kind, whole), strict=False):
+        try:
+            structured[place] = _CONVERTER.structure(each, member)
+        except _MISTAKES as error:
+            error.add_note(cattrs.IterableValidationNote(f"Structuring {kind} @ index {place}", place, member))
+            mistakes.append(error)
+    if mistakes:
+        raise IterableValidationError(f"While structuring {kind}", mistakes, kind)
+    return structured
 
 
 def _structure_union(kind: Any) -> Callable[[object, object], object]:
@@ -328,7 +358,8 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook_factory(has_fields, _structure_config)
     converter.register_structure_hook_factory(is_union, _structure_union)
-    converter.register_structure_hook_factory(_is_list, _structure_list)
+    converter.register_structure_hook_factory(is_list, _structure_list)
+    converter.register_structure_hook_factory(is_table, _structure_table)
     converter.register_structure_hook_factory(is_part, _structure_part)
     converter.register_structure_hook_func(lambda kind: kind is Any, _structure_plain)
     for kind, accepted, wanted in _SCALARS:
@@ -339,12 +370,6 @@ def _converter() -> cattrs.Converter:
         lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _structure_choice
     )
     return converter
-
-
-def _is_list(kind: object) -> bool:
-    if get_origin(kind) is tuple:
-        return get_args(kind)[-1:] == (Ellipsis,)
-    return kind in (list, tuple) or get_origin(kind) in (list, Sequence)
 
 
 _CONVERTER = _converter()
