@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import gc
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import attrs
 import pytest
 
 from leanebm.core import (
+    Candidate,
     Leaf,
     Node,
     NodeStatus,
@@ -33,6 +35,7 @@ from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch, Refusi
 from leanebm.search import (
     BestFirstSearch,
     DepthRamp,
+    DistinctHeadsSearch,
     NegativeEnergy,
     PortfolioSearch,
     WeightedSum,
@@ -351,6 +354,63 @@ async def test_answers_of_another_shape_end_the_run_at_the_first(part: str, numb
     }
     with pytest.raises(PartBroken, match=r"Odd\w* must give one finite (number per leaf|energy per state)"):
         await overseen(searches[part](), certifier).run(FIVE)
+
+
+class Unawaitable:
+    """Has the methods of every part, as plain functions or as generators, which are what people write first."""
+
+    def score(self, leaves: Sequence[Leaf]) -> Any:
+        return [0.0 for _ in leaves]
+
+    async def energies(self, states: Sequence[Any]) -> Any:
+        for _ in states:
+            yield 0.0
+
+    def propose(self, *_: object) -> Any:
+        return [Candidate("decrement", -1.0)]
+
+    def run(self, _: Theorem) -> Any:
+        return None
+
+
+class Texts:
+    async def propose(self, *_: object) -> Any:
+        return ["decrement"]
+
+
+class NoProposal:
+    async def propose(self, *_: object) -> Any:
+        return None
+
+
+class OddExpansion(BestFirstSearch):
+    async def expand(self, *_: object) -> Any:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"scorer": Unawaitable()}, r"Unawaitable\.score must be an `async def` that returns its answer"),
+        ({"energy": Unawaitable()}, r"Unawaitable\.energies must be an `async def` that returns its answer"),
+        ({"policy": Unawaitable()}, r"Unawaitable\.propose must be an `async def` that returns its answer"),
+        ({"policy": Texts()}, r"Texts must give a list of Candidate; it gave \['decrement'\]"),
+        ({"policy": NoProposal()}, "NoProposal must give a list of Candidate; it gave None"),
+        ({"search": OddExpansion}, "OddExpansion must give a list of Candidate; it gave None"),
+        (
+            {"search": functools.partial(DistinctHeadsSearch, oversampling=2), "policy": Texts()},
+            "Texts must give a list",
+        ),
+        ({"search": lambda **_: Unawaitable()}, r"Unawaitable\.run must be an `async def` that returns its answer"),
+    ],
+)
+async def test_an_answer_that_is_none_names_the_part_and_not_who_asked_it(changed: dict[str, Any], said: str) -> None:
+    certifier = IssuingCertifier(ToyCertifier(WORLD))
+    parts: dict[str, Any] = {"policy": ScriptedPolicy.over(WORLD), "environment": WORLD, "certifier": certifier}
+    parts |= changed
+    search = parts.pop("search", BestFirstSearch)(**parts)
+    with pytest.raises(PartBroken, match=said):
+        await overseen(search, certifier).run(FIVE)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400])

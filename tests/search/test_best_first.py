@@ -14,6 +14,7 @@ import pytest
 
 from leanebm.core import Candidate, Leaf, Node, NodeStatus, ProofState, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import (
+    ConfigError,
     EnergyError,
     PartBroken,
     PolicyError,
@@ -498,3 +499,13 @@ async def test_states_are_freed_once_nothing_will_be_run_on_them(max_frontier: i
     result = await search.run(Theorem(name="t", statement="29"))
     assert getattr(result.statistics, freed_because) > 0
     assert live == [0]
+
+
+@pytest.mark.parametrize("hook", ["select", "on_node"])
+def test_a_hook_that_nobody_would_await_is_refused(hook: str) -> None:
+    async def later(*_: object) -> None:
+        """Looks right, and would never run."""
+
+    odd = type("Odd", (BestFirstSearch,), {hook: later})
+    with pytest.raises(ConfigError, match="must be a plain `def`"):
+        odd(policy=ScriptedPolicy.over(LINE), environment=LINE, certifier=ToyCertifier(LINE))

@@ -35,6 +35,7 @@ from leanebm.core import (
     Theorem,
 )
 from leanebm.errors import LeanEbmError, PartBroken, StatementError
+from leanebm.search.answers import answer_of
 
 CANCELLATION_S: Final = 20.0
 """What a search may take to end once it is cancelled: its proof is closed, and Lean is asked for that."""
@@ -203,7 +204,8 @@ class OverseenSearch:
         what = f"the search for a proof of {theorem.name!r}"
         try:
             with blaming(what, StatementError):
-                return await self.search.run(copy.deepcopy(theorem))
+                found: SearchResult = await answer_of(self.search, "run", copy.deepcopy(theorem))
+                return found
         except StatementError as error:
             if theorem in self.environment.refused:
                 raise

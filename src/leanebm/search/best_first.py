@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Sequence
@@ -29,8 +30,8 @@ from leanebm.core import (
     Theorem,
 )
 from leanebm.errors import ConfigError, PromptTooLong
-from leanebm.search._numbers import finite_numbers, scores_of
 from leanebm.search._side_by_side import SideBySide
+from leanebm.search.answers import candidates_from, energies_of, finite_numbers, proposals_of, scores_of
 from leanebm.search.budget import Clock, SearchBudget
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search, distinct
 from leanebm.search.scorers import LengthNormalisedLogProb
@@ -117,6 +118,7 @@ class BestFirstSearch:
             )
         self.config = SearchConfig() if config is None else config
         self._check_parallel()
+        self._check_hooks()
         self.observer = observer
         self._clock = clock
 
@@ -126,6 +128,11 @@ class BestFirstSearch:
         """Refuse to expand side by side where a subclass does more than the hooks say."""
         if (objection := objection_to_parallel(type(self), self.config)) is not None:
             raise ConfigError(objection)
+
+    def _check_hooks(self) -> None:
+        for hook in (self.select, self.on_node):
+            if inspect.iscoroutinefunction(hook):
+                raise ConfigError(f"{hook.__qualname__} must be a plain `def`: it is called, and nobody awaits it")
 
     async def run(self, theorem: Theorem | str) -> SearchResult:
         """Search for a proof of ``theorem``, a theorem or a statement such as ``"1 + 1 = 2"``.
@@ -190,7 +197,7 @@ class BestFirstSearch:
             PromptTooLong: the policy cannot be asked about this node; the search goes on without it.
             PolicyError: the policy failed; the search ends and carries the error.
         """
-        return await self.policy.propose(node.state, self.config.candidates_per_state)
+        return await proposals_of(self.policy, node.state, self.config.candidates_per_state)
 
     async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:  # noqa: ARG002
         """One finite number per leaf, in the same order; **higher is expanded sooner**.
@@ -249,7 +256,7 @@ class BestFirstSearch:
         except PromptTooLong:
             expansion.node.status = NodeStatus.UNEXPANDABLE
             return None
-        return distinct(candidates)[: self.config.candidates_per_state]
+        return distinct(candidates_from(self, candidates))[: self.config.candidates_per_state]
 
     async def _run_tactics(
         self, progress: SearchProgress, expansion: Expansion, candidates: Sequence[Candidate]
@@ -321,9 +328,9 @@ class BestFirstSearch:
         if self.energy is None or not states:
             return [None] * len(states)
         with progress.timed("score"):
-            energies = await self.energy.energies(states)
+            energies = await energies_of(self.energy, states)
         progress.meter.energy_calls += len(states)
-        return finite_numbers(energies, len(states), self.energy, "energy per state")
+        return energies
 
     async def _score(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         if not leaves:

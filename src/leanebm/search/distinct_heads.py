@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leanebm.core import Candidate, Node
+from leanebm.search.answers import proposals_of
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.progress import SearchProgress
 
@@ -40,7 +41,7 @@ class DistinctHeadsSearch(BestFirstSearch):
 
     async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:  # noqa: ARG002
         """The policy's candidates, those beyond ``most`` of one head behind all others."""
-        candidates = await self.policy.propose(node.state, self.oversampling * self.config.candidates_per_state)
+        candidates = await proposals_of(self.policy, node.state, self.oversampling * self.config.candidates_per_state)
         seen = Counter[str]()
         first, later = list[Candidate](), list[Candidate]()
         for candidate in candidates:

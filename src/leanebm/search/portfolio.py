@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from leanebm.core import Leaf, Node, StateScorer
-from leanebm.search._numbers import scores_of
 from leanebm.search._per_search import PerSearch
+from leanebm.search.answers import scores_of
 from leanebm.search.best_first import BestFirstSearch
 from leanebm.search.frontier import Frontier
 from leanebm.search.progress import SearchProgress

@@ -10,7 +10,7 @@ from attrs.validators import ge, gt, instance_of, lt
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Leaf, StateScorer
-from leanebm.search._numbers import scores_of
+from leanebm.search.answers import scores_of
 
 
 @attrs.frozen(kw_only=True)
