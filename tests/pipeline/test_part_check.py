@@ -122,6 +122,46 @@ class Cancelling(Scorer):
 class CancellingSearch(Search):
     async def run(self, theorem):
         raise asyncio.CancelledError
+
+
+class Closing(Scorer):
+    async def score(self, leaves):
+        raise GeneratorExit
+
+
+class ClosingSearch(Search):
+    async def run(self, theorem):
+        raise GeneratorExit
+
+
+class Plain:
+    def score(self, leaves):
+        return [0.0 for _ in leaves]
+
+
+class PlainModel:
+    def energies(self, states):
+        return [0.0 for _ in states]
+
+
+class PlainPolicy:
+    def propose(self, state, n):
+        return [Candidate("rfl", -1.0)]
+
+
+class TextPolicy:
+    async def propose(self, state, n):
+        return ["rfl"]
+
+
+class PlainSearch(Search):
+    def run(self, theorem):
+        return None
+
+
+class FewScores(Search):
+    async def priority(self, progress, leaves):
+        return []
 '''
 
 
@@ -168,6 +208,14 @@ def test_every_kind_of_part_can_be_checked() -> None:
         ("LeavingSearch", "it raised SystemExit: 0"),
         ("Cancelling", "it raised CancelledError"),
         ("CancellingSearch", "it raised CancelledError"),
+        ("Closing", "it raised GeneratorExit"),
+        ("ClosingSearch", "it raised GeneratorExit"),
+        ("Plain", "Plain.score must be an `async def`"),
+        ("PlainModel", "PlainModel.energies must be an `async def`"),
+        ("PlainPolicy", "PlainPolicy.propose must be an `async def`"),
+        ("TextPolicy", "TextPolicy must give a list of Candidate; it gave ['rfl']"),
+        ("PlainSearch", "PlainSearch.run must be an `async def`"),
+        ("FewScores", "it gave [] (one tactic proves it)"),
     ],
 )
 async def test_a_broken_part_is_reported_with_what_is_wrong(name: str, problem: str) -> None:

@@ -545,6 +545,15 @@ async def test_a_part_that_cannot_be_made_says_whose_fault_it_is(plugged: Any) -
             await enter_part(stack, FAMILIES[TacticPolicy], Part(plugged.Broken))
 
 
+def test_what_our_code_refuses_about_a_part_is_told_as_it_is() -> None:
+    class Idle(BestFirstSearch):
+        async def on_node(self, *_: Any) -> None:  # type: ignore[override]
+            """Nobody would await it."""
+
+    with pytest.raises(ConfigError, match=r"^\S+Idle\.on_node must be a plain `def`"):
+        Part(Idle).build(policy=None, environment=None, certifier=None)
+
+
 def test_a_search_with_settings_is_written_and_read_back(plugged: Any) -> None:
     assert read({}).parts.search == Part(BestFirstSearch)
     for search in (plugged.Patient, Part(plugged.Patient, {"patience": 3}), plugged.OneTactic):

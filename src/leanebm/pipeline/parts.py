@@ -262,6 +262,8 @@ class Part(Generic[T]):
         wanted = parameters_of(self.factory).those_named(supplied)
         try:
             return self.factory(**wanted, **self.fields)
+        except ConfigError:
+            raise
         except MAY_BE_RAISED as error:
             name = getattr(self.factory, "__qualname__", shown(self.factory))
             raise ConfigError(

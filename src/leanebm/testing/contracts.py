@@ -8,9 +8,9 @@ alone for *all* leaves, that a certifier accepts no false proof) it does not vou
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from numbers import Real
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from leanebm.core import (
     ACCEPTED_AXIOMS,
@@ -35,7 +35,10 @@ from leanebm.core import (
     TacticRejected,
     Theorem,
 )
-from leanebm.errors import LeanEbmError, StaleState
+from leanebm.errors import LeanEbmError, PartBroken, StaleState
+from leanebm.search.answers import answer_of, proposals_of
+
+T = TypeVar("T")
 
 
 class ContractBroken(LeanEbmError, AssertionError):
@@ -92,7 +95,7 @@ async def check_scorer(scorer: StateScorer, leaves: Sequence[Leaf] = SAMPLE_LEAV
     Raises:
         ContractBroken: it does not.
     """
-    report(scorer, await _number_problems(scorer.score, leaves, "leaf", tolerance))
+    report(scorer, await _number_problems(scorer, "score", leaves, "leaf", tolerance))
 
 
 async def check_energy_model(
@@ -113,7 +116,7 @@ async def check_energy_model(
     Raises:
         ContractBroken: it does not.
     """
-    report(model, await _number_problems(model.energies, states, "state", tolerance))
+    report(model, await _number_problems(model, "energies", states, "state", tolerance))
 
 
 async def check_encoder(
@@ -176,7 +179,7 @@ async def check_policy(policy: TacticPolicy, states: Sequence[ProofState] = _SAM
     for state in states:
         where = f"for {state.text!r}"
         for asked in (n, 1):
-            candidates = list(await policy.propose(state, asked))
+            candidates = await _kept(policy, proposals_of(policy, state, asked))
             if len(candidates) > asked:
                 problems.append(f"asked for {asked}, it proposed {len(candidates)} {where}")
             problems += [f"{problem} {where}" for problem in _candidate_problems(candidates)]
@@ -309,10 +312,24 @@ def _candidate_problems(candidates: Sequence[Candidate]) -> list[str]:
     return problems
 
 
-async def _number_problems(
-    ask: Callable[[Sequence[Any]], Awaitable[Sequence[float]]], items: Sequence[Any], what: str, tolerance: float
-) -> list[str]:
-    """What is wrong with the numbers that ``ask`` gives: alone, together, in another order and among many."""
+async def _kept(part: object, answer: Awaitable[T]) -> T:
+    """What ``part`` answers.
+
+    Raises:
+        ContractBroken: that is of a kind with which no run could go on.
+    """
+    try:
+        return await answer
+    except PartBroken as broken:
+        raise ContractBroken(part, [str(broken)]) from None
+
+
+async def _number_problems(part: object, method: str, items: Sequence[Any], what: str, tolerance: float) -> list[str]:
+    """What is wrong with the numbers that ``part`` gives: alone, together, in another order and among many."""
+
+    async def ask(some: Sequence[Any]) -> Any:
+        return await _kept(part, answer_of(part, method, some))
+
     together = list(await ask(items))
     problems = []
     if len(together) != len(items):

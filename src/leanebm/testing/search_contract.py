@@ -23,8 +23,9 @@ from leanebm.core import (
     TacticOutcome,
     Theorem,
 )
-from leanebm.errors import LeanEbmError, PolicyUnavailable, StatementError
+from leanebm.errors import LeanEbmError, PartBroken, PolicyUnavailable, StatementError
 from leanebm.search import SearchBudget, SearchConfig, SearchFactory
+from leanebm.search.answers import answer_of
 from leanebm.testing.contracts import report
 from leanebm.testing.scripted_policy import ScriptedPolicy
 from leanebm.testing.toy_world import LOST, QED, ToyCertifier, ToySession, ToyWorld
@@ -171,6 +172,8 @@ async def _problems_in(case: _Case, make: SearchFactory, patience_s: float) -> l
     for theorem, result in zip(theorems, results, strict=True):
         if isinstance(result, TimeoutError):
             problems.append(f"{_ENDLESS} within {patience_s:g} s")
+        elif isinstance(result, PartBroken):
+            problems.append(str(result))
         elif isinstance(result, BaseException):
             advice = ": a failure belongs in the result's error" if isinstance(result, LeanEbmError) else ""
             problems.append(f"it raised {raised(result)}{advice}")
@@ -193,7 +196,7 @@ async def _run(search: ProofSearch, theorem: Theorem, patience_s: float) -> obje
 
 async def _result_or_exit(search: ProofSearch, theorem: Theorem) -> object:
     try:
-        return await search.run(theorem)
+        return await answer_of(search, "run", theorem)
     except SystemExit as error:  # out of a task, it would end the program
         return error
 
