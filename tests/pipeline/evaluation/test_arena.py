@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from leanebm.core import (
     TacticTimedOut,
     Theorem,
 )
-from leanebm.errors import ConfigError, StaleState, StatementError, TrajectoryError, WorkerLost
+from leanebm.errors import ConfigError, PartBroken, StaleState, StatementError, TrajectoryError, WorkerLost
 from leanebm.pipeline import Arena
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig
 from leanebm.testing import (
@@ -238,3 +239,15 @@ def test_what_a_killed_worker_was_writing_is_swept_up_once_nobody_can_be_writing
     os.utime(old, (long_ago_s, long_ago_s))
     arena.sweep()
     assert [path.name for path in (tmp_path / "answers").rglob("*") if path.is_file()] == ["about.json", new.name]
+
+
+async def test_what_is_no_candidate_is_named_as_the_policys_and_not_kept(arena: Arena, world: ToyWorld) -> None:
+    class Texts:
+        async def propose(self, *_: object) -> Any:
+            return ["halve"]
+
+    async with arena.environment(world).open(theorem("8")) as proof:
+        for _ in range(2):
+            with pytest.raises(PartBroken, match=r"^Texts must give a list of Candidate"):
+                await arena.policy(Texts()).propose(proof.root, 2)
+        assert len(await arena.policy(ScriptedPolicy.over(world)).propose(proof.root, 2)) == 2

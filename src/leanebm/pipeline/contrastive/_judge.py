@@ -31,6 +31,7 @@ from leanebm.core import (
 from leanebm.pipeline.contrastive._rerooted import SessionEnvironment
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.search import BestFirstSearch, SearchBudget, SearchConfig, SearchProgress
+from leanebm.search.answers import proposals_of
 
 Verdict = Literal[TacticFate.CLOSED, TacticFate.PROVABLE] | Evidence
 """What is known of a state that is not on the proof's path: how it was proved, or the evidence that it cannot be."""
@@ -232,4 +233,4 @@ class MeteredPolicy:
     async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
         """What the policy proposes."""
         with self.meter.timed("policy"):
-            return await self.policy.propose(state, n)
+            return await proposals_of(self.policy, state, n)

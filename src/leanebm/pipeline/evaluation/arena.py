@@ -44,6 +44,7 @@ from leanebm.core import (
 from leanebm.errors import ConfigError, StaleState, TrajectoryError
 from leanebm.pipeline.evaluation.answer_file import AnswerFile, with_ref
 from leanebm.pipeline.run_folder import write_text
+from leanebm.search.answers import proposals_of
 from leanebm.storage import remove_scratch_below
 
 _MAX_VERDICTS: Final = 4096
@@ -184,11 +185,11 @@ class _RememberedPolicy:
     async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
         answers = self.arena.answers_at(state)
         if answers is None:
-            return await self.policy.propose(state, n)
+            return await proposals_of(self.policy, state, n)
         key = f"{self.prefix}{state.key}"
         found = answers.proposal(key, n)
         if found is None:
-            found = tuple(await self.policy.propose(state, n))
+            found = tuple(await proposals_of(self.policy, state, n))
             answers.keep_proposal(key, n, found)
         return found
 
