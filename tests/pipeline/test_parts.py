@@ -18,7 +18,7 @@ import pytest
 from fake_worker import fake_worker_argv
 
 from leanebm.core import EnergyModel, Leaf, SearchOutcome, TacticPolicy, Theorem
-from leanebm.errors import ConfigError, PartBroken, WorkerDied
+from leanebm.errors import ConfigError, EnergyError, PartBroken, PolicyUnavailable, WorkerDied
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import Part, Parts, RunConfig, SearchRun, open_workbench, part_table, structure_settings, to_toml
 from leanebm.pipeline.parts import FAMILIES, enter_part
@@ -517,6 +517,17 @@ async def test_a_part_that_breaks_off_when_it_is_entered_is_named(plugged: Any, 
 
     async with AsyncExitStack() as stack:
         with pytest.raises(PartBroken, match=f"the policy, when it was started, raised {said}"):
+            await enter_part(stack, FAMILIES[TacticPolicy], Part(Failing), seed=0)
+
+
+@pytest.mark.parametrize("error", [ConfigError("no key"), PolicyUnavailable("down"), EnergyError("no head")])
+async def test_a_part_may_say_that_it_cannot_start(plugged: Any, error: Exception) -> None:
+    class Failing(plugged.Steps):  # type: ignore[misc]
+        async def __aenter__(self) -> Any:
+            raise error
+
+    async with AsyncExitStack() as stack:
+        with pytest.raises(type(error), match=str(error)):
             await enter_part(stack, FAMILIES[TacticPolicy], Part(Failing), seed=0)
 
 

@@ -276,8 +276,9 @@ async def enter_part(stack: AsyncExitStack, family: Family, plugged: T | Part[T]
     """Build ``plugged`` if it is to be built, and enter it if it is an async context manager.
 
     Raises:
-        ConfigError: it could not be built, or is not one of the family.
-        PartBroken: it raised when it was entered.
+        ConfigError: it could not be built, or is not one of the family; or it said so when it was entered.
+        EnergyError, PolicyError: it said so when it was entered.
+        PartBroken: it raised anything else then.
     """
     part: Any = plugged.build(**supplied) if isinstance(plugged, Part) else plugged
     if isinstance(part, AbstractAsyncContextManager):
@@ -297,7 +298,7 @@ class _Guarded:
     noun: str
 
     async def __aenter__(self) -> Any:
-        with blaming(f"the {self.noun}, when it was started,", PolicyError, EnergyError):
+        with blaming(f"the {self.noun}, when it was started,", ConfigError, EnergyError, PolicyError):
             return await self.part.__aenter__()
 
     async def __aexit__(self, *error: Any) -> None:
