@@ -42,6 +42,9 @@ def test_too_few_theorems_are_no_figure() -> None:
         embeddings=STATES[:6], is_on_path=np.array([True, False] * 3), theorem=["a", "a", "b", "b", "c", "c"]
     )
     assert measure_embeddings(STATES, labelled).separability is None
+    of_one_kind = ["a", "a", "b", "b", "c", "d"]
+    labelled = LabelledStates(embeddings=STATES[:6], is_on_path=labelled.is_on_path, theorem=of_one_kind)
+    assert measure_embeddings(STATES, labelled).separability is None
 
 
 def test_a_planted_collapse_is_found_by_each_of_its_signs() -> None:

@@ -15,7 +15,12 @@ async def test_a_merged_model_answers_as_the_adapter_does(
     tuned: tuple[Path, FinetuneReport], tiny: Path, tmp_path: Path, proof_state: ProofState
 ) -> None:
     folder, _ = tuned
-    merged = merge_adapter(tiny, folder / "adapter", tmp_path / "merged")
+    killed = tmp_path / "in/.merged.merging"
+    killed.mkdir(parents=True)
+    (killed / "model-00001-of-00002.safetensors").touch()
+    merged = merge_adapter(tiny, folder / "adapter", tmp_path / "in/merged")
+    assert {path.name for path in merged.parent.iterdir()} == {"merged"}
+    assert not list(merged.glob("model-*"))
     candidates: list[Candidate] = []
     for config, name in (
         (HfConfig(model=str(tiny), adapters={"a": str(folder / "adapter")}), "a"),

@@ -27,6 +27,11 @@ async def test_patience_ends_it_early(tiny: Path, write_pairs: Any, tmp_path: Pa
     assert len(report.looks) - sum(look.step <= report.best_step for look in report.looks) == 2
 
 
+async def test_there_are_as_many_looks_as_were_asked_for(tiny: Path, pairs: Path, tmp_path: Path, run_of: Any) -> None:
+    report = await run_of(tiny, pairs, tmp_path / "looks", max_steps=7, evaluations=4).run()
+    assert [look.step for look in report.looks] == [2, 4, 6, 7]
+
+
 async def test_refused_tactics_become_less_likely(
     tuned: tuple[Path, FinetuneReport], tiny: Path, tmp_path: Path, toy_bench: Callable[..., Any], run_of: Any
 ) -> None:

@@ -11,7 +11,8 @@ import attrs
 
 from leanebm.pipeline.finetune.lessons import Lesson
 
-_NAME: Final = re.compile(r"[^\W\d][\w'✝¹²³⁴⁵⁶⁷⁸⁹⁰]*")
+_INACCESSIBLE: Final = "✝"
+_NAME: Final = re.compile(rf"[^\W\d][\w'{_INACCESSIBLE}¹²³⁴⁵⁶⁷⁸⁹⁰]*")
 _DECLARATION: Final = re.compile(r"([^\s:⊢|]+(?: [^\s:⊢|]+)+) :")
 """The line of a goal that declares several variables of one type."""
 
@@ -37,7 +38,9 @@ def renamed_copies(lessons: Sequence[Lesson], number: int, *, seed: int) -> Iter
 def _groups(state: str) -> list[list[str]]:
     """Names that may be exchanged; none where one name means different things in different goals."""
     declared = [match[1].split() for line in state.split("\n") if (match := _DECLARATION.match(line))]
-    groups = [list(names) for names in dict.fromkeys(map(tuple, declared))]
+    # A tactic that named an inaccessible one would be no Lean.
+    accessible = [tuple(name for name in names if _INACCESSIBLE not in name) for names in declared]
+    groups = [list(names) for names in dict.fromkeys(accessible) if len(names) > 1]
     together = [name for names in groups for name in names]
     return groups if len(set(together)) == len(together) else []
 
@@ -50,5 +53,11 @@ def _exchanged(lesson: Lesson, groups: Sequence[Sequence[str]], rng: random.Rand
     def exchange(text: str) -> str:
         return _NAME.sub(lambda match: new.get(match[0], match[0]), text)
 
-    lines = (line if _DECLARATION.match(line) else exchange(line) for line in lesson.state.split("\n"))
+    def exchange_in(line: str) -> str:
+        """Of variables declared together the type alone: their names stand in the order that they had."""
+        match = _DECLARATION.match(line)
+        start = match.end() if match else 0
+        return line[:start] + exchange(line[start:])
+
+    lines = map(exchange_in, lesson.state.split("\n"))
     return attrs.evolve(lesson, state="\n".join(lines), tactic=exchange(lesson.tactic))

@@ -206,14 +206,14 @@ class Tuner:
         Raises:
             ConfigError: too many steps were not finite.
         """
-        every = max(1, self.steps // self._config.evaluations)
+        looks = min(self._config.evaluations, self.steps)
         progress, saved_s = self.progress, time.monotonic()
         with self._drawing(1):
             while not progress.is_finished:
                 started_s = time.monotonic()
                 self._step(progress)
                 is_last = progress.step >= self.steps
-                is_look = progress.step % every == 0 or is_last
+                is_look = progress.step * looks // self.steps > (progress.step - 1) * looks // self.steps
                 if is_look:
                     self._look(progress)
                     progress.is_finished |= is_last

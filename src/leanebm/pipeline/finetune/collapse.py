@@ -21,7 +21,7 @@ _Table = NDArray[np.floating[Any]]
 _FOLDS: Final = 5
 
 _LEAST_THEOREMS: Final = 4
-"""With fewer, where a line separates says nothing."""
+"""With fewer that have states of both kinds, where a line separates says nothing."""
 
 _KEPT: Final = 0.5
 """Share of its spread, and of its directions, that a table of embeddings must keep."""
@@ -119,11 +119,12 @@ def _effective_rank(table: _Table) -> float:
 
 def _separability(labelled: LabelledStates) -> float | None:
     """Over folds of theorems: the share of pairs in the right order, weighted by the number of pairs."""
-    names = sorted(set(labelled.theorem))
+    kinds = set(zip(labelled.theorem, labelled.is_on_path.tolist(), strict=True))
+    names = sorted(name for name, is_on_path in kinds if is_on_path and (name, False) in kinds)
     if len(names) < _LEAST_THEOREMS:
         return None
     fold = {name: number % _FOLDS for number, name in enumerate(names)}
-    folds = np.array([fold[name] for name in labelled.theorem])
+    folds = np.array([fold.get(name, -1) for name in labelled.theorem])  # those of one kind are only learnt from
     right = pairs = 0.0
     for number in range(_FOLDS):
         held = folds == number

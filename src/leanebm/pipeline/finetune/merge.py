@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +44,9 @@ def merge_adapter(
     require_vacant(output)
     base = load_checkpoint(model, dtype=torch.float32, attention=None, trust_remote_code=trust_remote_code)
     merged: Any = on_model(base, adapter).merge_and_unload(safe_merge=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
-        made = Path(scratch) / output.name
+    made = output.with_name(f".{output.name}.merging")
+    shutil.rmtree(made, ignore_errors=True)  # of one that was killed
+    try:
         with no_progress_bars():
             merged.to(_own_dtype(model)).save_pretrained(made)
         for pattern in BESIDE:
@@ -57,6 +56,8 @@ def merge_adapter(
         if shown_as is not None:
             write_note(made, prompt_format=shown_as, base=base_hash(model))
         made.replace(output)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     return output
 
 
