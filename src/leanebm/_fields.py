@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from attrs.validators import lt
 
 from leanebm.errors import ConfigError
 
@@ -23,6 +24,10 @@ def check_api_key(_: object, attribute: attrs.Attribute[Any], value: str | None)
     """
     if value is not None and not _KEY.fullmatch(value):
         raise ValueError(f"{attribute.name!r} must be visible ASCII characters without spaces, at least one")
+
+
+FINITE: Final[Any] = lt(float("inf"))
+"""A validator of numbers that are reckoned with; ``nan`` passes no comparison at all."""
 
 
 SAME_RESULTS: Final = {"affects_results": False}

@@ -69,6 +69,11 @@ def test_a_whole_model_is_no_adapter_to_merge_or_load(
     assert (result.exit_code, "there is no adapter to merge or to load" in result.stderr) == (2, True)
 
 
+def test_a_name_for_no_server_is_refused(leanebm_command: Leanebm, tiny: str) -> None:
+    result = leanebm_command("finetune", "--model", tiny, "--output", "runs/ft", "--adapter-name", "mine")
+    assert (result.exit_code, "--load-into" in result.stderr) == (2, True)
+
+
 def test_hindsight_without_a_search_is_refused(leanebm_command: Leanebm, tiny: str) -> None:
     Path("pairs.jsonl").touch()
     result = leanebm_command(

@@ -23,6 +23,7 @@ from leanebm.policy import EncoderBackend, EncoderConfig, PolicyClientConfig
         {"url": "file:"},
         {"temperature": -0.1},
         {"temperature": float("nan")},
+        {"temperature": float("inf")},
         {"top_p": 0.0},
         {"max_tactic_tokens": 0},
         {"prompt_format": "haiku"},

@@ -118,6 +118,8 @@ def finetune(
 
     if settings["whole"] and (merge is not None or load_into is not None):
         raise ConfigError("with --whole there is no adapter to merge or to load: serve the model that is made")
+    if adapter_name is not None and load_into is None:
+        raise click.UsageError("--adapter-name is for the server of --load-into: name that, or leave it out")
     if merge is not None:
         require_vacant(merge)
     sources = FinetuneSources(trajectories=runs, pairs=pairs)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 from attrs.validators import ge, gt, in_, instance_of, le, min_len, optional
 
-from leanebm._fields import SAME_RESULTS, check_api_key
+from leanebm._fields import FINITE, SAME_RESULTS, check_api_key
 from leanebm._shown import fitting_repr
 from leanebm.policy.prompt import PROMPT_FORMATS, TemplateFormat, prompt_format_of
 
@@ -204,7 +204,7 @@ class PolicyClientConfig:
 
     # --- sampling ---
 
-    temperature: float = attrs.field(default=1.0, validator=ge(0.0))
+    temperature: float = attrs.field(default=1.0, validator=[ge(0.0), FINITE])
     """0 asks for the likeliest tactic only.
 
     Log-probabilities are those at this temperature where the server has it so: SGLang and ours do, vLLM with

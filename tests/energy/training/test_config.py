@@ -42,6 +42,8 @@ def test_validation_is_looked_at_forty_times_unless_that_is_too_often() -> None:
     [
         {"max_steps": 0},
         {"learning_rate": 0.0},
+        {"learning_rate": float("inf")},
+        {"weight_decay": float("inf")},
         {"warmup_fraction": 1.0},
         {"grad_clip": 0.0},
         {"eval_every": 0},
@@ -55,7 +57,9 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
         EnergyTrainerConfig(**settings)
 
 
-@pytest.mark.parametrize("settings", [{"label_smoothing": 0.5}, {"margin": 2.0}, {"temperature": 0.0}])
+@pytest.mark.parametrize(
+    "settings", [{"label_smoothing": 0.5}, {"margin": 2.0}, {"temperature": 0.0}, {"path_weight": float("inf")}]
+)
 def test_terms_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         ObjectiveConfig(**settings)

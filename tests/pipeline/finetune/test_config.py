@@ -14,6 +14,11 @@ from leanebm.pipeline import FinetuneConfig
         ({"prompt_format": "nonsense"}, "prompt_format"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"unlikelihood": -1.0}, "unlikelihood"),
+        ({"epochs": float("inf")}, "epochs"),
+        ({"learning_rate": float("inf")}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"batch_size": 2.5}, "batch_size"),
+        ({"max_steps": 1.5}, "max_steps"),
         ({"validation_fraction": 1.0}, "validation_fraction"),
         ({"max_tokens": 8}, "max_tokens"),
         ({"target_modules": []}, "target_modules"),
@@ -25,5 +30,5 @@ from leanebm.pipeline import FinetuneConfig
     ],
 )
 def test_settings_that_make_no_sense_are_refused_by_name(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((TypeError, ValueError), match=said):
         FinetuneConfig(model="m", **settings)

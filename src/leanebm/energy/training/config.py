@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 from attrs.validators import ge, gt, instance_of, lt, matches_re, optional
 
-from leanebm._fields import DEVICE
+from leanebm._fields import DEVICE, FINITE
 from leanebm._shown import fitting_repr
 from leanebm.energy.training.sampler import SamplerConfig
 
@@ -47,19 +47,19 @@ class ObjectiveConfig:
     """Chance, in [0, 0.5), that a label is wrong, for ``bradley_terry`` and the path term: some
     negatives are provable after all."""
 
-    temperature: float = attrs.field(default=1.0, validator=gt(0.0))
+    temperature: float = attrs.field(default=1.0, validator=[gt(0.0), FINITE])
     """Energy difference that counts as one unit of log-odds, for ``info_nce`` and ``listwise``; above 0."""
 
     margin: float = attrs.field(default=1.0, validator=[gt(0.0), lt(2.0)])
     """Gap wanted by ``margin``, in standard deviations of the batch's energies, in (0, 2)."""
 
-    path_weight: float = attrs.field(default=0.3, validator=ge(0.0))
+    path_weight: float = attrs.field(default=0.3, validator=[ge(0.0), FINITE])
     """Of the path term (nearer to the end of the proof = lower), at least 0."""
 
-    depth_weight: float = attrs.field(default=0.1, validator=ge(0.0))
+    depth_weight: float = attrs.field(default=0.1, validator=[ge(0.0), FINITE])
     """Of the remaining-depth term, at least 0."""
 
-    center_weight: float = attrs.field(default=1e-3, validator=ge(0.0))
+    center_weight: float = attrs.field(default=1e-3, validator=[ge(0.0), FINITE])
     """Of the squared mean energy, which keeps energies from drifting off together; at least 0."""
 
 
@@ -77,13 +77,13 @@ class EnergyTrainerConfig:
     """Steps at most, at least 1; the learning rate falls to 0 over them. ``None`` for as many as see each training
     group a hundred times, but no fewer than 500 and no more than 20 000."""
 
-    learning_rate: float = attrs.field(default=3e-4, validator=gt(0.0))
+    learning_rate: float = attrs.field(default=3e-4, validator=[gt(0.0), FINITE])
     """Of AdamW, at its height, above 0. 1e-4 suits the 11-million-parameter head."""
 
     warmup_fraction: float = attrs.field(default=0.05, validator=[ge(0.0), lt(1.0)])
     """Share of the steps over which the learning rate rises, in [0, 1)."""
 
-    weight_decay: float = attrs.field(default=0.01, validator=ge(0.0))
+    weight_decay: float = attrs.field(default=0.01, validator=[ge(0.0), FINITE])
     """Of the weight matrices, at least 0; biases and the scale have none."""
 
     grad_clip: float = attrs.field(default=1.0, validator=gt(0.0))

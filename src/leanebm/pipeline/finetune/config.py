@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from attrs.validators import ge, gt, in_, instance_of, lt, matches_re, min_len, optional
+from attrs.validators import and_, ge, gt, in_, instance_of, lt, matches_re, min_len, optional
 
-from leanebm._fields import DEVICE, SAME_RESULTS
+from leanebm._fields import DEVICE, FINITE, SAME_RESULTS
 from leanebm._shown import fitting_repr
 from leanebm.policy import PROMPT_FORMATS, prompt_format_of
 
 _SERVER_WRAPPED: Final = "chat"
 """The one format that a server puts into a chat template, so that nobody here sees the whole prompt."""
+
+_COUNT: Final[Any] = and_(instance_of(int), ge(1))
 
 DTYPES: Final[tuple[Any, ...]] = ("auto", "float32", "bfloat16", "float16")
 
@@ -55,10 +57,10 @@ class FinetuneConfig:
 
     # --- the adapter ---
 
-    rank: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    rank: int | None = attrs.field(default=None, validator=optional(_COUNT))
     """Of the matrices that are added to each layer; ``None`` is 16, or that of the adapter that is gone on from."""
 
-    alpha: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    alpha: int | None = attrs.field(default=None, validator=optional(_COUNT))
     """What is added is scaled by ``alpha / rank``; ``None`` is twice the rank, or that of the earlier adapter."""
 
     target_modules: tuple[str, ...] | None = attrs.field(default=None, converter=_as_names, validator=_are_names)
@@ -72,10 +74,10 @@ class FinetuneConfig:
 
     # --- what it sees ---
 
-    max_tokens: int = attrs.field(default=1024, validator=ge(16))
+    max_tokens: int = attrs.field(default=1024, validator=[instance_of(int), ge(16)])
     """Longest prompt with its tactic; a longer prompt loses its beginning, a tactic never loses anything."""
 
-    max_state_chars: int = attrs.field(default=16_000, validator=ge(256))
+    max_state_chars: int = attrs.field(default=16_000, validator=[instance_of(int), ge(256)])
     """Longest state shown, in characters, as :class:`~leanebm.policy.PolicyClientConfig` has it."""
 
     hindsight: bool = attrs.field(default=False, validator=instance_of(bool))
@@ -85,43 +87,43 @@ class FinetuneConfig:
     whole_proofs: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether each of these goals is learnt with its proof to the end, and nothing else is; it needs ``hindsight``."""
 
-    renamed_copies: int = attrs.field(default=0, validator=ge(0))
+    renamed_copies: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Copies of each training lesson in which variables of one type bear one another's names."""
 
     validation_fraction: float = attrs.field(default=0.1, validator=[gt(0.0), lt(1.0)])
     """Expected share of theorems held out, in (0, 1)."""
 
-    max_rejected_per_state: int = attrs.field(default=4, validator=ge(1))
+    max_rejected_per_state: int = attrs.field(default=4, validator=_COUNT)
     """Tactics that Lean refused in one state, the likeliest first, that unlikelihood looks at."""
 
-    probe_states: int = attrs.field(default=256, validator=ge(8))
+    probe_states: int = attrs.field(default=256, validator=[instance_of(int), ge(8)])
     """Held-out states whose embeddings are looked at before and after."""
 
     # --- how it learns ---
 
-    unlikelihood: float = attrs.field(default=0.0, validator=ge(0.0))
+    unlikelihood: float = attrs.field(default=0.0, validator=[ge(0.0), FINITE])
     """Weight of the loss on tactics that Lean refused; 0 leaves them out. It needs trajectories."""
 
-    epochs: float = attrs.field(default=3.0, validator=gt(0.0))
+    epochs: float = attrs.field(default=3.0, validator=[gt(0.0), FINITE])
     """How often each pair is seen, on average."""
 
-    max_steps: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    max_steps: int | None = attrs.field(default=None, validator=optional(_COUNT))
     """Steps, whatever ``epochs`` says."""
 
-    batch_size: int = attrs.field(default=16, validator=ge(1))
+    batch_size: int = attrs.field(default=16, validator=_COUNT)
     """Pairs of one step."""
 
-    learning_rate: float = attrs.field(default=2e-4, validator=gt(0.0))
+    learning_rate: float = attrs.field(default=2e-4, validator=[gt(0.0), FINITE])
     """At its height; it rises over the first twentieth of the steps and falls to 0 as a cosine does."""
 
-    weight_decay: float = attrs.field(default=0.0, validator=ge(0.0))
+    weight_decay: float = attrs.field(default=0.0, validator=[ge(0.0), FINITE])
     grad_clip: float = attrs.field(default=1.0, validator=gt(0.0))
     """Longest gradient of a step."""
 
-    evaluations: int = attrs.field(default=10, validator=ge(1))
+    evaluations: int = attrs.field(default=10, validator=_COUNT)
     """Looks at held-out theorems, spread evenly; the adapter is the one that did best at one of them."""
 
-    patience: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    patience: int | None = attrs.field(default=None, validator=optional(_COUNT))
     """Looks without improvement after which it ends; ``None`` goes on to the last step."""
 
     seed: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
@@ -129,7 +131,7 @@ class FinetuneConfig:
 
     # --- with what ---
 
-    max_batch_tokens: int = attrs.field(default=2048, validator=ge(1))
+    max_batch_tokens: int = attrs.field(default=2048, validator=_COUNT)
     """Tokens of one pass, padding included; a step of more makes several passes, and one long sequence a pass of its
     own. What a pass keeps for its gradient takes most of the memory."""
 
