@@ -208,6 +208,24 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         read_trajectory(tmp_path)
 
 
+def test_runs_in_a_folder_that_is_none_are_named(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("arms/plain", "arms/guided", "rounds/0/search/energy"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "trajectory").symlink_to(directory)
+    (folder / "arms/empty/trajectory").mkdir(parents=True)
+    for below, names in (
+        (folder, ["arms/guided", "arms/plain", "rounds/0/search/energy"]),
+        (folder / "arms", ["guided", "plain"]),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read_trajectory(below)
+        runs = [f"\n  - {below / name}" for name in names]
+        assert str(caught.value) == f"{below} is no run, but holds {len(runs)} runs: name one{''.join(runs)}"
+    with pytest.raises(ConfigError, match="holds no trajectory yet"):
+        read_trajectory(folder / "arms/empty")
+
+
 def test_one_damaged_shard_is_named(directory: Path) -> None:
     (directory / "part-000001.parquet").write_bytes(b"PAR1")
     with pytest.raises(TrajectoryError, match=r"part-000001\.parquet"):

@@ -10,6 +10,7 @@ from leanebm.trajectory.schema import (
     TRAJECTORY_FORMAT,
     Trajectory,
     read_trajectory,
+    runs_in,
     trajectory_path,
 )
 from leanebm.trajectory.summary import TrajectorySummary, summary_of
@@ -32,6 +33,7 @@ __all__ = [
     "doublings",
     "read_attempts",
     "read_trajectory",
+    "runs_in",
     "summary_of",
     "trajectory_path",
 ]

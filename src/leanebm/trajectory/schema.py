@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import pyarrow as pa
 
+from leanebm._shown import counted
 from leanebm.core import NodeStatus, SearchOutcome, TacticFate
-from leanebm.storage import ShardFormat, ShardSet, read_shards
+from leanebm.errors import ConfigError
+from leanebm.storage import ShardFormat, ShardSet, read_shards, shard_paths
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
 SCHEMA_VERSION: Final = 2
 
 TRAJECTORY_FOLDER: Final = "trajectory"
 """Where a run's folder holds its trajectory."""
+
+_MOST_LISTED: Final = 10
 
 
 def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
@@ -110,10 +114,28 @@ def read_trajectory(path: str | os.PathLike[str]) -> Trajectory:
     """Open a trajectory: a run's folder, the directory of shards in it, or a single shard. Only footers are read.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none; runs in the folder are named.
         TrajectoryError: a shard is damaged or of another version.
     """
-    return read_shards(trajectory_path(path), TRAJECTORY_FORMAT)
+    try:
+        return read_shards(trajectory_path(path), TRAJECTORY_FORMAT)
+    except ConfigError as error:
+        if not (runs := runs_in(path)):
+            raise
+        raise ConfigError(
+            f"{path} is no run, but holds {counted(len(runs), 'run')}: name one", _listed(runs)
+        ) from error
+
+
+def runs_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """The folders of runs that have shards, ``folder`` itself or at most four levels below it, in order."""
+    patterns = (f"{depth}{TRAJECTORY_FOLDER}" for depth in ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/"))
+    found = sorted(place for pattern in patterns for place in Path(folder).glob(pattern))
+    return [place.parent for place in found if shard_paths(place)]
+
+
+def _listed(runs: Sequence[Path]) -> list[str]:
+    return [*map(str, runs[:_MOST_LISTED]), *(["and others"] if len(runs) > _MOST_LISTED else [])]
 
 
 def trajectory_path(path: str | os.PathLike[str]) -> Path:

@@ -12,8 +12,7 @@ import attrs
 from leanebm.core import Leaf
 from leanebm.errors import ConfigError
 from leanebm.search import LengthNormalisedLogProb
-from leanebm.storage import shard_paths
-from leanebm.trajectory import TRAJECTORY_FOLDER, read_trajectory
+from leanebm.trajectory import read_trajectory, runs_in
 
 
 @attrs.frozen(slots=False)
@@ -62,9 +61,6 @@ class Oracle:
         self._folders()
 
     def _folders(self) -> Sequence[Path]:
-        patterns = (f"{depth}{TRAJECTORY_FOLDER}" for depth in ("", "*/", "*/*/", "*/*/*/"))
-        folders = sorted(folder for pattern in patterns for folder in self.runs.glob(pattern))
-        folders = [folder for folder in folders if shard_paths(folder)]
-        if not folders:
+        if not (folders := runs_in(self.runs)):
             raise ConfigError(f"the oracle knows no proof: there is no run in {self.runs} yet")
         return folders
