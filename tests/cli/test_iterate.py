@@ -66,7 +66,7 @@ def test_an_iteration_prints_its_table_and_writes_its_page(leanebm_command: Lean
 def test_a_dry_run_starts_nothing_and_prints_settings_that_can_be_given(leanebm_command: Leanebm) -> None:
     result = leanebm_command("iterate", "iterate.toml", "--output", "out", "--dry-run")
     assert result.exit_code == 0
-    assert "1 rounds with 12 train, 6 validation, 0 test theorems into out" in result.stderr
+    assert "would go through 1 round with 12 train, 6 validation, 0 test theorems into out" in result.stderr
     assert tomllib.loads(result.stdout)["theorems"]["train"] == "train.jsonl"
     Path("again.toml").write_text(result.stdout)
     assert leanebm_command("iterate", "again.toml", "--output", "out", "--dry-run").stdout == result.stdout
@@ -91,6 +91,23 @@ def test_options_that_make_no_sense_are_refused_before_any_work(
     result = leanebm_command("iterate", "iterate.toml", "--output", "out", *options)
     assert result.exit_code in (2, 3)
     assert says in result.stderr
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('device = "cuda:99"\n', "cuda:99"),
+        ('[finetune]\nmodel = "nowhere"\n[run.policy]\nurl = "http://127.0.0.1:9"\n', "nowhere"),
+    ],
+)
+def test_what_is_not_there_is_missed_before_any_work(
+    leanebm_command: Leanebm, lines: str, says: str, options: list[str]
+) -> None:
+    Path("iterate.toml").write_text(SETTINGS + lines)
+    result = leanebm_command("iterate", "iterate.toml", "--output", "out", *options)
+    assert (result.exit_code, says in result.stderr) == (2, True)
     assert not Path("out").exists()
 
 

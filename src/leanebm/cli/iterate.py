@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm._extras import extra_needed
+from leanebm._shown import counted
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._engine_options import engine_options
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
@@ -68,6 +69,7 @@ def iterate(
     settings = IterationSettings.read(config)
     theorems = settings.theorems.load(settings.run.lean.imports)
     if dry_run:
+        IterationRun(settings, theorems, output, resume=resume, engine=engine, joins=join).check()
         echo(f"{_plan(theorems, settings.rounds)} into {output}, with these settings:", err=True)
         echo(to_toml(settings), nl=False)
         return
@@ -85,7 +87,7 @@ def iterate(
 
 def _plan(theorems: IterationTheorems, rounds: int) -> str:
     sizes = ", ".join(f"{len(getattr(theorems, name))} {name}" for name in ("train", "validation", "test"))
-    return f"would go through {rounds} rounds with {sizes} theorems"
+    return f"would go through {counted(rounds, 'round')} with {sizes} theorems"
 
 
 def print_iteration(console: Console, summary: IterationSummary) -> None:

@@ -6,8 +6,10 @@ import attrs
 import pytest
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline import EMBEDDED_SERVER_URL, LIBRARY_MODULES, structure_settings, to_toml
+from leanebm.pipeline import EMBEDDED_SERVER_URL, LIBRARY_MODULES, RunConfig, structure_settings, to_toml
+from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 from leanebm.pipeline.iteration.config import IterationConfig, IterationSettings, TheoremSources
+from leanebm.policy import PolicyClientConfig
 
 THEOREMS = '[theorems]\ntrain = "bundled"\nvalidation = "conjectures:val"\n'
 
@@ -59,6 +61,13 @@ def test_what_the_iteration_chooses_cannot_be_given(tmp_path: Path, lines: str, 
 def test_theorems_of_the_library_get_its_modules(tmp_path: Path) -> None:
     settings = read(tmp_path, '[theorems]\ntrain = "library:train"\nvalidation = "library:val"\n')
     assert settings.run.lean.imports == LIBRARY_MODULES
+
+
+def test_a_head_has_the_encoder_of_the_searches_unless_it_sees_counts() -> None:
+    run = RunConfig(policy=PolicyClientConfig(url="http://127.0.0.1:9"))
+    assert IterationConfig(run=run).head_training.policy == run.policy
+    counting = EnergyTrainingConfig(counts=True)
+    assert IterationConfig(run=run, head=counting).head_training == counting
 
 
 def test_the_budget_grows_up_to_a_limit() -> None:

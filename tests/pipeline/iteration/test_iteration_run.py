@@ -285,8 +285,16 @@ async def test_a_stage_that_was_changed_afterwards_is_noticed(iterated: Path, tm
     record = StageRecord.read(folder / "rounds/0/negatives")
     assert record is not None
     attrs.evolve(record, output="0" * 64).write(folder / "rounds/0/negatives")
-    with pytest.raises(ConfigError, match=r"rounds/0/aggregate was made from other rounds/0/negatives"):
+    said = r"rounds/0/aggregate was made from other rounds/0/negatives.*\n.*delete it, validation and test beside it"
+    with pytest.raises(ConfigError, match=said):
         await toy_iteration(folder, resume=True).run()
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"delete this file and go on with --resume"):
+        await toy_iteration(folder, resume=True).run()
+    for name in ("manifest.json", "rounds/0/negatives/stage.json"):
+        (folder / name).unlink()
+    await toy_iteration(folder, resume=True).run()
+    assert lasting(folder) == lasting(iterated)
 
 
 def test_theorems_are_in_one_set_only() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -31,6 +32,25 @@ async def test_a_stage_costs_what_a_worker_took_that_goes_on_after_it(tmp_path: 
     await worker.communicate(b"\n")
     assert first.cost["cpu_s"] > 0.2
     assert second.cost["cpu_s"] < first.cost["cpu_s"]
+
+
+async def test_who_goes_on_forgets_nothing_that_is_done(tmp_path: Path) -> None:
+    manifest = IterationManifest(settings={}, theorems={})
+
+    async def work(_: Path) -> Found:
+        return "", {"figures": (1, 2)}
+
+    async def do(*names: str) -> list[str]:
+        ledger = Ledger(tmp_path, manifest, LogObserver())
+        for name in names:
+            await ledger.stage(name, 0, {}, work)
+        now = IterationManifest.read(tmp_path)
+        return [] if now is None else [record.stage for record in now.stages]
+
+    await do("first", "second")
+    assert await do("first") == ["first", "second"], "the second may be stopped before it is looked at"
+    shutil.rmtree(tmp_path / "first")
+    assert await do("first", "second", "third") == ["first", "second", "third"]
 
 
 async def test_who_joined_does_not_write_beside_a_process_that_shares_nothing(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     (tmp_path / "stage.json").write_text(text)
     for kind in (IterationManifest, StageRecord):
-        with pytest.raises(ConfigError, match=r"cannot be read.*restore it, or delete its folder"):
+        with pytest.raises(ConfigError, match=r"cannot be read.*delete this file and go on with --resume"):
             kind.read(tmp_path)
 
 

@@ -12,6 +12,7 @@ from leanebm._shown import named_repr
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, RunConfig
 from leanebm.pipeline.events import Observer
+from leanebm.pipeline.finetune._adapter import check_files, device_of
 from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.lessons import FinetuneSources
@@ -33,15 +34,19 @@ class FinetuneStep:
         observer: receives what happens.
 
     Raises:
-        ConfigError: the config asks for what no round can give: a whole model, or hindsight, which needs searches.
+        ConfigError: the config asks for what no round can give: a whole model; or hindsight or unlikelihood, which need
+            searches. Or the model, an adapter or the device is not there.
     """
 
     def __init__(self, config: FinetuneConfig, *, observer: Observer | None = None) -> None:
-        if config.whole or config.hindsight:
+        asked = [name for name in ("whole", "hindsight", "unlikelihood") if getattr(config, name)]
+        if asked:
             raise ConfigError(
-                "each round makes an adapter out of proofs:",
-                ["leave it out @ " + ("finetune.whole" if config.whole else "finetune.hindsight")],
+                "each round makes an adapter out of proofs alone:",
+                [f"leave it out @ finetune.{name}" for name in asked],
             )
+        device_of(config)
+        check_files(config)
         self._config = config
         self._observer = observer
 

@@ -140,12 +140,21 @@ class Ledger:
             changed = sorted(key for key in {*inputs, *record.inputs} if inputs.get(key) != record.inputs.get(key))
             raise ConfigError(
                 f"{folder} was made from other {' and '.join(changed)} than are there now",
-                ["delete it and what came after it to have it made again, or choose another folder @ --output"],
+                [
+                    "delete it, validation and test beside it, and what came after it to have it made again",
+                    "or choose another folder @ --output",
+                ],
             )
         self.done.append(record)
         if self.gives_up_s is None:
-            attrs.evolve(self.manifest, stages=tuple(self.done)).write(self.folder)
+            self._gather()
         return record
+
+    def _gather(self) -> None:
+        """Let the manifest on the disk have all that is done; what it says of later stages stays while it is true."""
+        before = IterationManifest.read(self.folder)
+        if before is None or list(before.stages[: len(self.done)]) != self.done:
+            attrs.evolve(self.manifest, stages=tuple(self.done)).write(self.folder)
 
     async def _awaited(self, look: Callable[[], T | None]) -> T:
         """What ``look`` sees, once that is there."""

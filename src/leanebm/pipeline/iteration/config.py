@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 import attrs
-from attrs.validators import and_, deep_iterable, ge, gt, instance_of, le, lt, min_len, optional
+from attrs.validators import and_, deep_iterable, ge, gt, instance_of, le, min_len, optional
 
-from leanebm._fields import SAME_RESULTS
+from leanebm._fields import FINITE, SAME_RESULTS
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError
@@ -21,7 +21,7 @@ from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.theorem_sets import fit_imports, load_theorems
 from leanebm.search import LengthNormalisedLogProb
 
-_WEIGHTS = deep_iterable(and_(instance_of(float), ge(0.0), lt(float("inf"))), and_(instance_of(tuple), min_len(1)))
+_WEIGHTS = deep_iterable(and_(instance_of(float), ge(0.0), FINITE), and_(instance_of(tuple), min_len(1)))
 _COUNT = optional(and_(instance_of(int), ge(1)))
 
 
@@ -37,7 +37,7 @@ class IterationConfig:
     exponent and the head are chosen by the iteration."""
 
     head: EnergyTrainingConfig = attrs.field(factory=EnergyTrainingConfig)
-    """How an energy head is trained; its encoder is that of ``run.policy``."""
+    """How an energy head is trained; its encoder, unless it sees counts, is that of ``run.policy``."""
 
     finetune: FinetuneConfig | None = None
     """How the policy's language model is fine-tuned in each round, from the base anew; ``None`` leaves it as it is. Its
@@ -59,7 +59,7 @@ class IterationConfig:
     """A new head is refused if it proves fewer validation theorems than what is in use, and the exact McNemar test's p
     is at most this, in (0, 1]. With 1, a single theorem fewer is enough."""
 
-    budget_growth: float = attrs.field(default=2.0, validator=[ge(1.0), lt(float("inf"))])
+    budget_growth: float = attrs.field(default=2.0, validator=[ge(1.0), FINITE])
     """By how much the expansions of each round exceed those of the round before, at least 1: who is still waiting was
     not proved with less. Validation always has the budget of ``run``."""
 
@@ -84,6 +84,11 @@ class IterationConfig:
             raise ValueError("the head's encoder is the one of run.policy: leave policy out of head")
         if self.finetune is not None and self.run.uses_embedded_server:
             raise ValueError("the embedded policy is no language model to fine-tune: name a server as run.policy.url")
+
+    @property
+    def head_training(self) -> EnergyTrainingConfig:
+        """``head``, with its encoder; a head that sees counts asks none."""
+        return self.head if self.head.counts else attrs.evolve(self.head, policy=self.run.policy)
 
     def budget(self, number: int) -> int:
         """Expansions per theorem of a round's searches, the first round being 0."""

@@ -14,6 +14,7 @@ import attrs
 from filelock import FileLock, Timeout
 
 from leanebm._extras import extra_needed
+from leanebm._fields import torch_device
 from leanebm._shown import named_repr
 from leanebm.core import Theorem
 from leanebm.data import read_contrastive_set
@@ -53,7 +54,7 @@ from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener, sharing_lean
 from leanebm.search import LengthNormalisedLogProb
-from leanebm.storage import remove_scratch_below
+from leanebm.storage import refuse_unwritable, remove_scratch_below
 from leanebm.trajectory import TheoremRecord, read_trajectory
 
 _ALONE: Final = "alone"
@@ -155,6 +156,21 @@ class IterationRun:
 
     __repr__ = named_repr("_folder")
 
+    def check(self) -> None:
+        """Refuse all that can be known to be wrong before anything is started.
+
+        Raises:
+            ConfigError: as :meth:`run`, or the settings cannot be written down, torch does not see a head's device, or
+                the folder cannot be written to.
+        """
+        to_toml(self._config)
+        torch_device(self._config.head.trainer.device)
+        refuse_engine(self._engine, joins=self._joins)
+        if not self._joins:
+            self._ledger.open(resume=self._resume)
+            refuse_others_results(self._folder, "iterate")
+            refuse_unwritable(self._folder)
+
     async def run(self) -> IterationSummary:
         """Go through all rounds; what is done stays done.
 
@@ -164,21 +180,18 @@ class IterationRun:
             LeanEbmError: there is no process to join, or it is gone.
             LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
         """
-        toml = to_toml(self._config)  # before anything is started: what cannot be written down is refused here
-        refuse_engine(self._engine, joins=self._joins)
+        self.check()
         if self._joins:
             await self._ledger.join()
             await self._all_rounds()
             await self._ledger.caught_up()
             return summarise_iteration(self._folder)
-        self._ledger.open(resume=self._resume)
-        refuse_others_results(self._folder, "iterate")
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")
         try:
             with lock.acquire(timeout=0):
                 remove_scratch_below(self._folder, is_shared=self._engine.shares_folder)
-                write_text(self._folder / "config.toml", toml)
+                write_text(self._folder / "config.toml", to_toml(self._config))
                 self._ledger.begin()
                 if isinstance(self._engine, ShardsEngine):
                     with self._ledger.showing_life(self._engine.expires_s):
@@ -333,7 +346,7 @@ class IterationRun:
 
     async def _head(self, number: int, aggregate: StageRecord) -> Path:
         """Train a head from scratch."""
-        config = attrs.evolve(self._config.head, policy=self._config.run.policy)
+        config = self._config.head_training
         sources = EnergySources(negatives=(self._folder / aggregate.stage,), val_trajectories=(self._held_out(),))
         name = f"{_of(number)}/head"
 

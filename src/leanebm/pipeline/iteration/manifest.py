@@ -127,7 +127,9 @@ def _read(path: Path, kind: type[T]) -> T | None:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         told = reason(error)
-        raise ConfigError(f"{path} cannot be read: {told}; restore it, or delete its folder") from error
+        raise ConfigError(
+            f"{path} cannot be read: {told}; restore it, or delete this file and go on with --resume"
+        ) from error
 
 
 def _write_json(path: Path, value: object) -> None:
