@@ -67,10 +67,13 @@ def test_what_goes_wrong_is_one_message_and_a_status(
     ("number", "status"),
     [(errno.EACCES, 2), (errno.ENOTDIR, 2), (errno.EROFS, 2), (errno.ENOSPC, 3), (errno.EIO, 3), (errno.EMFILE, 3)],
 )
-def test_a_wrong_place_is_the_users_and_a_full_disk_is_nobodys(number: int, status: int) -> None:
+def test_a_wrong_place_is_the_users_and_a_full_disk_is_nobodys(
+    number: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(click.exceptions.Exit) as caught, failing_clearly():
         raise OSError(number, os.strerror(number), "place")
     assert caught.value.exit_code == status
+    assert ("make room" in capsys.readouterr().err) is (number == errno.ENOSPC)
 
 
 def test_settings_are_named_by_the_options_that_stand_for_them() -> None:

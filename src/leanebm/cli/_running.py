@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -191,7 +192,9 @@ def failing_clearly() -> Iterator[None]:
     except OSError as error:
         from leanebm.storage import is_wrong_place
 
-        raise _exit(f"the operating system refused: {error}", BAD_INPUT if is_wrong_place(error) else BROKEN) from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        told = f"the operating system refused: {error}{'; make room, and call it again' if is_full else ''}"
+        raise _exit(told, BAD_INPUT if is_wrong_place(error) else BROKEN) from error
 
 
 _BY_PATH = "leanebm.options"

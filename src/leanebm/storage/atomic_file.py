@@ -120,6 +120,10 @@ def _write_once(folder: Path, name: str, data: bytes, put: Callable[[Path], obje
             os.fsync(file.fileno())
         Path(scratch).chmod(0o644)  # mkstemp makes it private
         put(Path(scratch))
+    except OSError as error:
+        if error.filename is None:  # of a full disk
+            error.filename = str(folder / name)
+        raise
     finally:
         Path(scratch).unlink(missing_ok=True)
 

@@ -102,6 +102,19 @@ async def test_a_finished_training_is_only_reported_again(
     assert (folder / "training_state.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+async def test_an_adapter_that_is_gone_or_damaged_is_missed_before_any_step(
+    short: tuple[Path, FinetuneReport], tiny: Path, pairs: Path, tmp_path: Path, run_of: Any, how: str
+) -> None:
+    folder = shutil.copytree(short[0], tmp_path / "out")
+    weights = folder / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(b"no tensors")
+    if how == "gone":
+        weights.unlink()
+    with pytest.raises(ConfigError, match=f"restore it, or delete {folder} to train again"):
+        await run_of(tiny, pairs, folder).run()
+
+
 async def test_a_folder_of_another_training_is_refused_with_what_differs(
     short: tuple[Path, FinetuneReport], tiny: Path, pairs: Path, write_pairs: Any, tmp_path: Path, run_of: Any
 ) -> None:

@@ -43,11 +43,11 @@ async def test_the_embedded_policy_cannot_learn(step: PolicyStep, tmp_path: Path
 
 @pytest.mark.parametrize("setting", [{"whole": True}, {"hindsight": True}, {"unlikelihood": 0.5}])
 def test_what_no_round_can_give_is_refused_before_the_first(tiny: Path, setting: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"@ finetune.{next(iter(setting))}"):
+    with pytest.raises(ConfigError, match=rf"@ \$.finetune.{next(iter(setting))}"):
         FinetuneStep(FinetuneConfig(model=str(tiny), **setting))
 
 
 @pytest.mark.parametrize(("setting", "said"), [({"model": "nowhere"}, "nowhere"), ({"device": "cuda:99"}, "cuda:99")])
-def test_what_is_not_there_is_missed_before_the_first_round(tiny: Path, setting: dict[str, str], said: str) -> None:
+def test_what_is_not_there_is_missed_before_the_first_round(tiny: Path, setting: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         FinetuneStep(FinetuneConfig(**{"model": str(tiny), **setting}))

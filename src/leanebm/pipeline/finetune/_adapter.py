@@ -50,12 +50,12 @@ def check_files(config: FinetuneConfig) -> None:
     """
     problems = problems_of_files(Path(config.model), config.attention)
     if config.continue_from is not None:
-        problems += [f"{problem} @ continue_from" for problem in problems_of_adapter(config.continue_from)]
+        problems += [f"{problem} @ $.continue_from" for problem in problems_of_adapter(config.continue_from)]
         shown_as = prompt_format_of(config.continue_from) or config.prompt_format
         if shown_as != config.prompt_format:
-            problems.append(f"{config.continue_from} was trained on states shown as {shown_as} @ prompt_format")
+            problems.append(f"{config.continue_from} was trained on states shown as {shown_as} @ $.prompt_format")
     if config.qlora:
-        problems += [f"{problem} @ qlora" for problem in _problems_of_qlora(config)]
+        problems += [f"{problem} @ $.qlora" for problem in _problems_of_qlora(config)]
     if problems:
         raise ConfigError(f"cannot fine-tune {config.model}", problems)
     if config.continue_from is not None:
@@ -96,7 +96,7 @@ def _require_base(adapter: Path, base: str) -> None:
     if named != base:
         raise ConfigError(
             f"the adapter in {adapter} was made for another model:",
-            [f"its base has the hash {named}, this model {base} @ continue_from"],
+            [f"its base has the hash {named}, this model {base} @ $.continue_from"],
         )
 
 
@@ -123,7 +123,10 @@ def with_adapter(config: FinetuneConfig) -> LoraModel:
     try:
         return _put_on(model, lora)
     except ValueError as error:
-        raise ConfigError(f"no adapter can be put on {config.model}: {error}", ["@ target_modules"]) from error
+        raise ConfigError(
+            f"no adapter can be put on {config.model}: {error}",
+            ["name other layers, or none for all linear ones @ $.target_modules"],
+        ) from error
 
 
 def on_model(model: PreTrainedModel, folder: Path) -> LoraModel:
@@ -207,7 +210,7 @@ def _linear_layers(model: Any) -> list[str]:
     if not found:
         raise ConfigError(
             f"{model.config.model_type} has no linear layers as torch knows them, so it is not known where to add:",
-            ["name its layers, such as c_attn @ target_modules"],
+            ["name its layers, such as c_attn @ $.target_modules"],
         )
     return sorted(found)
 

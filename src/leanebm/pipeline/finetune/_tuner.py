@@ -185,6 +185,7 @@ class Tuner:
         except Exception as error:
             raise ConfigError(f"{path} cannot be read ({error}); restore it, or train into another folder") from error
         progress.require_same(self._settings, self._folder)
+        self.use_best()  # those of ``tensors`` take their place; were they gone, it would show when all is done
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 parameter.copy_(tensors[f"adapter.{name}"])
@@ -246,7 +247,7 @@ class Tuner:
             if progress.skipped > _MAX_SKIPPED:
                 raise ConfigError(
                     f"in {progress.skipped} steps loss or gradient was not finite:",
-                    [f"try a third of {config.learning_rate:g} @ learning_rate"],
+                    [f"try a third of {config.learning_rate:g} @ $.learning_rate"],
                 )
         progress.step += 1
 
@@ -297,8 +298,18 @@ class Tuner:
     # --- measuring ---
 
     def use_best(self) -> None:
-        """Put the weights that were kept in the place of the last ones."""
-        self._learner.read_weights(self.adapter)
+        """Put the weights that were kept in the place of the last ones.
+
+        Raises:
+            ConfigError: they are gone, or damaged.
+        """
+        try:
+            self._learner.read_weights(self.adapter)
+        except Exception as error:
+            raise ConfigError(
+                f"what was trained cannot be read in {self.adapter} ({error}); restore it, or delete {self._folder} to "
+                "train again"
+            ) from error
 
     def measured(self) -> tuple[Measured, EmbeddingFigures | None]:
         """What held-out theorems say of the model as it is, and what their states' embeddings look like."""

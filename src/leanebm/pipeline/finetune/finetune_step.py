@@ -43,7 +43,7 @@ class FinetuneStep:
         if asked:
             raise ConfigError(
                 "each round makes an adapter out of proofs alone:",
-                [f"leave it out @ finetune.{name}" for name in asked],
+                [f"leave it out @ $.finetune.{name}" for name in asked],
             )
         device_of(config)
         check_files(config)
