@@ -82,7 +82,7 @@ benchmark() {
 }
 
 finetune() { # a new policy: everything after it begins anew, as a head belongs to its model
-  run leanebm finetune "$WORK/iterated/rounds/0/search" --model "$MODEL" --output "$WORK/adapter" --merge "$WORK/model-1"
+  run leanebm finetune "$WORK/iterated/rounds/0/search/frozen" --model "$MODEL" --output "$WORK/adapter" --merge "$WORK/model-1"
 }
 
 if [ $# -eq 0 ]; then sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2; fi

@@ -94,13 +94,13 @@ def test_options_that_make_no_sense_are_refused_before_any_work(
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+CUDA = 'device = "cuda:99"\n'
+NO_MODEL = '[finetune]\nmodel = "nowhere"\n[run.policy]\nurl = "http://127.0.0.1:9"\n'
+
+
 @pytest.mark.parametrize(
-    ("lines", "says"),
-    [
-        ('device = "cuda:99"\n', "cuda:99"),
-        ('[finetune]\nmodel = "nowhere"\n[run.policy]\nurl = "http://127.0.0.1:9"\n', "nowhere"),
-    ],
+    ("lines", "says", "options"),
+    [(CUDA, "cuda:99", []), (NO_MODEL, "nowhere", []), (NO_MODEL, "nowhere", ["--dry-run"])],
 )
 def test_what_is_not_there_is_missed_before_any_work(
     leanebm_command: Leanebm, lines: str, says: str, options: list[str]
@@ -109,6 +109,11 @@ def test_what_is_not_there_is_missed_before_any_work(
     result = leanebm_command("iterate", "iterate.toml", "--output", "out", *options)
     assert (result.exit_code, says in result.stderr) == (2, True)
     assert not Path("out").exists()
+
+
+def test_a_dry_run_is_for_any_machine(leanebm_command: Leanebm) -> None:
+    Path("iterate.toml").write_text(SETTINGS + CUDA)
+    assert leanebm_command("iterate", "iterate.toml", "--output", "out", "--dry-run").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ def test_what_no_round_can_give_is_refused_before_the_first(tiny: Path, setting:
         FinetuneStep(FinetuneConfig(model=str(tiny), **setting))
 
 
-@pytest.mark.parametrize(("setting", "said"), [({"model": "nowhere"}, "nowhere"), ({"device": "cuda:99"}, "cuda:99")])
-def test_what_is_not_there_is_missed_before_the_first_round(tiny: Path, setting: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        FinetuneStep(FinetuneConfig(**{"model": str(tiny), **setting}))
+def test_a_model_that_is_not_there_is_missed_before_the_first_round() -> None:
+    with pytest.raises(ConfigError, match="nowhere is not the folder of a model"):
+        FinetuneStep(FinetuneConfig(model="nowhere"))

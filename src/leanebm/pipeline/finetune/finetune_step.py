@@ -12,7 +12,7 @@ from leanebm._shown import named_repr
 from leanebm.errors import ConfigError
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, RunConfig
 from leanebm.pipeline.events import Observer
-from leanebm.pipeline.finetune._adapter import check_files, device_of
+from leanebm.pipeline.finetune._adapter import check_files
 from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.lessons import FinetuneSources
@@ -35,7 +35,7 @@ class FinetuneStep:
 
     Raises:
         ConfigError: the config asks for what no round can give: a whole model; or hindsight or unlikelihood, which need
-            searches. Or the model, an adapter or the device is not there.
+            searches. Or the model, or an adapter, is not there.
     """
 
     def __init__(self, config: FinetuneConfig, *, observer: Observer | None = None) -> None:
@@ -45,7 +45,6 @@ class FinetuneStep:
                 "each round makes an adapter out of proofs alone:",
                 [f"leave it out @ $.finetune.{name}" for name in asked],
             )
-        device_of(config)
         check_files(config)
         self._config = config
         self._observer = observer

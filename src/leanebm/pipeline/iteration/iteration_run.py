@@ -157,14 +157,12 @@ class IterationRun:
     __repr__ = named_repr("_folder")
 
     def check(self) -> None:
-        """Refuse all that can be known to be wrong before anything is started.
+        """Refuse all that is wrong before anything is started; another machine's devices are not.
 
         Raises:
-            ConfigError: as :meth:`run`, or the settings cannot be written down, torch does not see a head's device, or
-                the folder cannot be written to.
+            ConfigError: as :meth:`run`, or the settings cannot be written down, or the folder cannot be written to.
         """
         to_toml(self._config)
-        torch_device(self._config.head.trainer.device)
         refuse_engine(self._engine, joins=self._joins)
         if not self._joins:
             self._ledger.open(resume=self._resume)
@@ -175,8 +173,8 @@ class IterationRun:
         """Go through all rounds; what is done stays done.
 
         Raises:
-            ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration; or the engine does
-                not see all of a round.
+            ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration; the engine does
+                not see all of a round; or torch does not see a device.
             LeanEbmError: there is no process to join, or it is gone.
             LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
         """
@@ -186,6 +184,7 @@ class IterationRun:
             await self._all_rounds()
             await self._ledger.caught_up()
             return summarise_iteration(self._folder)
+        self._require_devices()
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")
         try:
@@ -201,6 +200,12 @@ class IterationRun:
         except Timeout as error:
             raise TrajectoryError(f"another process iterates in {self._folder}; wait for it, or stop it") from error
         return summarise_iteration(self._folder)
+
+    def _require_devices(self) -> None:
+        finetune = self._config.finetune
+        for device in (self._config.head.trainer.device, "auto" if finetune is None else finetune.device):
+            if device != "auto":
+                torch_device(device)
 
     async def _all_rounds(self) -> None:
         async with AsyncExitStack() as stack:
