@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -43,8 +44,8 @@ tactic_timeout_s = 2.0
 
 SEED = 0
 
-GUIDED = {"guided": (), "weight-1": ("--beta", "1", "--freeze-spectral")}
-"""Searches with the head: as it was judged; and with a weight whatever the verdict, and exact spectral norms."""
+GUIDED = {"guided": "", "weight-1": "--beta 1 --freeze-spectral"}
+"""Arms with the head: as it was judged; and with a weight whatever the verdict, and exact spectral norms."""
 
 
 def main() -> None:
@@ -74,21 +75,24 @@ class EndToEnd:
         (self.folder / "settings.toml").write_text(SETTINGS)
         for split, size in SIZES.items():
             write_theorems(self.folder / f"{split}.jsonl", [item.theorem for item in sample(split, size)])
-            self.search(split, split)
+        for split in ("train", "val"):
+            self.search(split)
         if until == "search":
             return
         self.train()
         if until == "train":
             return
-        for name, options in GUIDED.items():
-            self.search("test", name, "--ebm-path", str(self.folder / "head"), *options)
+        head = shlex.quote(str(self.folder / "head"))
+        guided = (f"{name}=--ebm-path {head} {options}" for name, options in GUIDED.items())
+        arms = (word for arm in ("plain=", *guided) for word in ("--arm", arm))
+        self.search("test", "eval", "--headroom", "1", *arms)
         self.report()
 
-    def search(self, split: str, name: str, *options: str) -> None:
-        """Search a split's theorems into the folder ``name``."""
-        theorems, output = self.folder / f"{split}.jsonl", self.folder / name
+    def search(self, split: str, command: str = "search", *options: str) -> None:
+        """Search a split's theorems into a folder of its name."""
+        theorems, output = self.folder / f"{split}.jsonl", self.folder / split
         resume = ["--resume"] if output.exists() else []
-        self.step(name, "search", "--theorems", theorems, "--output", output, *self.search_options, *options, *resume)
+        self.step(split, command, "--theorems", theorems, "--output", output, *self.search_options, *options, *resume)
 
     def train(self) -> None:
         """Turn the proofs of the training and validation splits into groups, and the groups into a head."""
@@ -132,12 +136,12 @@ class EndToEnd:
             interval = "" if found.low is None else f"  [{found.low:.3f}, {found.high:.3f}]"
             print(f"  {name:28} {'-' if found.value is None else format(found.value, '.3f'):>8}{interval}")
         print(f"  fitted weight {diagnosis.fit.calibration.beta:g}, weight in use {diagnosis.calibration.beta:g}")
-        for name in ("test", *GUIDED):
-            totals = summarise_run(self.folder / name).totals
-            share = totals.score_s / totals.wall_s if totals.wall_s else 0.0
+        for name in ("plain", *GUIDED):
+            totals = summarise_run(self.folder / "test" / "arms" / name).totals
+            each_ms = 1000 * totals.score_s / max(1, totals.expansions)
             print(
                 f"{name:12} {totals.proved:4} of {totals.attempted} proved, {totals.expansions} expansions, "
-                f"{totals.tactic_calls} tactic calls, {share:.1%} of the time spent on energies and scores"
+                f"{totals.tactic_calls} tactic calls, {each_ms:.1f} ms per expansion for energies and scores"
             )
         for done in sorted(self.folder.glob(".*.done")):
             print(f"{done.name[1:-5]:14} {done.read_text().strip():>8} s (of the invocation that ended it)")
