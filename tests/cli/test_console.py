@@ -52,6 +52,19 @@ def test_nothing_shown_steers_the_terminal(show: Callable[[ClearConsole], None],
     assert not re.search("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", shown)
 
 
+def test_a_table_that_may_not_be_wrapped_is_whole_on_a_narrow_terminal() -> None:
+    rows = Table(box=None, padding=(0, 1, 0, 0))
+    for number in range(9):
+        rows.add_column(f"heading {number}", justify="right", no_wrap=True)
+    rows.add_row(*(f"{number}79/300" for number in range(9)))
+    console = ClearConsole(file=io.StringIO(), width=40)
+    console.print(rows)
+    assert isinstance(console.file, io.StringIO)
+    headings, numbers = console.file.getvalue().splitlines()
+    assert headings.split("heading ")[1:] == [*(f"{number} " for number in range(8)), "8"]
+    assert numbers.split() == [f"{number}79/300" for number in range(9)]
+
+
 def test_lines_of_a_table_end_with_their_last_word() -> None:
     rows = Table(box=None, padding=(0, 2, 0, 0))
     rows.add_column("word")

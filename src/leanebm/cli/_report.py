@@ -118,9 +118,10 @@ def _print_families(console: Console, families: Mapping[str, tuple[int, Curve]])
     if not families:
         return
     _, first = next(iter(families.values()))
-    table = Table("family", box=None)
+    table = Table(box=None)
+    table.add_column("family", no_wrap=True)
     for heading in ("of", *(f"at {budget:g}" for budget, _ in first)):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for family, (attempted, curve) in families.items():
         table.add_row(family, str(attempted), *(str(proved) for _, proved in curve))
     console.print(table)

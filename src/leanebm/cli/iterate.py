@@ -100,7 +100,7 @@ def print_iteration(console: Console, summary: IterationSummary) -> None:
     headings, rows = iteration_table(summary)
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=heading == "arm")
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
     for cells in rows:
         table.add_row(*cells)
     console.print(table)

@@ -77,8 +77,11 @@ def test_the_budget_grows_up_to_a_limit() -> None:
         source="a test",
     )
     assert [config.budget(number) for number in range(5)] == [10, 15, 22, 30, 30]
-    assert attrs.evolve(config, max_expansions=5).budget(3) == 10
     assert attrs.evolve(config, budget_growth=1.0).budget(3) == 10
+    assert attrs.evolve(config, budget_growth=1e300).budget(3) == 30
+    assert attrs.evolve(config, budget_growth=1e300, max_expansions=None).budget(9) == 2**31
+    with pytest.raises(ValueError, match="begins with 10 expansions and would stop growing at 5"):
+        attrs.evolve(config, max_expansions=5)
 
 
 def test_so_many_are_taken_from_all_over_a_set() -> None:

@@ -24,6 +24,9 @@ from leanebm.search import LengthNormalisedLogProb
 _WEIGHTS = deep_iterable(and_(instance_of(float), ge(0.0), FINITE), and_(instance_of(tuple), min_len(1)))
 _COUNT = optional(and_(instance_of(int), ge(1)))
 
+_MOST_EXPANSIONS = 2**31
+"""Where a budget stops growing if nothing else says so."""
+
 
 @attrs.frozen(kw_only=True)
 class IterationConfig:
@@ -64,7 +67,7 @@ class IterationConfig:
     not proved with less. Validation always has the budget of ``run``."""
 
     max_expansions: int | None = attrs.field(default=None, validator=_COUNT)
-    """Where the budget stops growing; ``None`` for nowhere."""
+    """Where the budget stops growing, at least what it begins with; ``None`` for nowhere."""
 
     search_proved_again: bool = attrs.field(default=False, validator=instance_of(bool))
     """Whether theorems that are proved are searched again, for shorter proofs."""
@@ -82,6 +85,12 @@ class IterationConfig:
             raise ValueError("an iteration chooses its scorer among alphas: leave scorer out of run")  # noqa: TRY004
         if self.head.policy != EnergyTrainingConfig().policy:
             raise ValueError("the head's encoder is the one of run.policy: leave policy out of head")
+        first = self.run.search.budget.max_expansions
+        if self.max_expansions is not None and self.max_expansions < first:
+            raise ValueError(
+                f"the budget begins with {first} expansions and would stop growing at {self.max_expansions}: raise "
+                "max_expansions, or lower run.search.budget.max_expansions"
+            )
         if self.finetune is not None and self.run.uses_embedded_server:
             raise ValueError("the embedded policy is no language model to fine-tune: name a server as run.policy.url")
 
@@ -92,9 +101,10 @@ class IterationConfig:
 
     def budget(self, number: int) -> int:
         """Expansions per theorem of a round's searches, the first round being 0."""
-        first = self.run.search.budget.max_expansions
-        grown = min(first * self.budget_growth**number, float(self.max_expansions or 2**31))
-        return max(first, int(grown))
+        grown = float(self.run.search.budget.max_expansions)
+        for _ in range(number):
+            grown = min(grown * self.budget_growth, float(self.max_expansions or _MOST_EXPANSIONS))
+        return int(grown)
 
 
 def _as_theorems(theorems: Iterable[Theorem]) -> tuple[Theorem, ...]:
