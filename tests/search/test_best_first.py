@@ -348,6 +348,33 @@ async def test_select_decides_what_is_expanded_next(run_search: RunSearch) -> No
     assert [named(worst)[key].expansion for key in "bc"] == [2, 1]
 
 
+@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda _: None,
+        lambda progress: progress.frontier.pop().state,
+        lambda progress: next(iter(progress.frontier)),  # it stays in the frontier
+        lambda progress: (progress.frontier.pop(), progress.tree.root)[progress.meter.expansions > 0],  # expanded again
+    ],
+)
+async def test_a_selection_that_cannot_be_expanded_is_named(
+    select: Callable[[SearchProgress], Any], parallel: int
+) -> None:
+    class Odd(BestFirstSearch):
+        def select(self, progress: SearchProgress) -> Any:
+            return select(progress)
+
+    search = Odd(
+        policy=ScriptedPolicy.over(LINE),
+        environment=LINE,
+        certifier=ToyCertifier(LINE),
+        config=SearchConfig(parallel_expansions=parallel),
+    )
+    with pytest.raises(PartBroken, match=r"Odd\.select must take an open node out of"):
+        await search.run("a")
+
+
 async def test_priority_may_change_every_score(run_search: RunSearch) -> None:
     class Negated(BestFirstSearch):
         async def priority(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:

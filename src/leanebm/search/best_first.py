@@ -12,7 +12,7 @@ import attrs
 from attrs.validators import ge, instance_of, optional
 
 from leanebm._fields import SAME_RESULTS
-from leanebm._shown import named_repr
+from leanebm._shown import named_repr, shown
 from leanebm.core import (
     Candidate,
     Edge,
@@ -29,7 +29,7 @@ from leanebm.core import (
     TacticPolicy,
     Theorem,
 )
-from leanebm.errors import ConfigError, PromptTooLong
+from leanebm.errors import ConfigError, PartBroken, PromptTooLong
 from leanebm.search._side_by_side import SideBySide
 from leanebm.search.answers import candidates_from, energies_of, finite_numbers, proposals_of, scores_of
 from leanebm.search.budget import Clock, SearchBudget
@@ -162,7 +162,7 @@ class BestFirstSearch:
             await self._side_by_side().run(progress)
             return
         while progress.may_expand:
-            node = self.select(progress)
+            node = self._select(progress)
             expansion = await self._expand(progress, node)
             if node.status is NodeStatus.PARTIAL:  # a proof was found, or the budget ended within
                 break
@@ -174,7 +174,7 @@ class BestFirstSearch:
             most=self.config.parallel_expansions,
             candidates_per_state=self.config.candidates_per_state,
             tactics_per_request=self.config.tactics_per_request,
-            select=self.select,
+            select=self._select,
             begin=self._begin,
             ask=self._ask,
             take=self._take,
@@ -185,7 +185,7 @@ class BestFirstSearch:
     # --- hooks ----------------------------------------------------------------------------------
 
     def select(self, progress: SearchProgress) -> Node:
-        """Remove a node from ``progress.frontier``, which is not empty, and return it to be expanded."""
+        """Remove an open node from ``progress.frontier``, which is not empty, and return it to be expanded."""
         return progress.frontier.pop()
 
     async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:  # noqa: ARG002 - overriders use it
@@ -230,6 +230,16 @@ class BestFirstSearch:
             await self._weigh(progress, [root])
             [root.priority] = await self._score(progress, [root.leaf(progress.theorem)])
             await self._push(progress, root)
+
+    def _select(self, progress: SearchProgress) -> Node:
+        """What :meth:`select` answers, if it can be expanded."""
+        node: object = self.select(progress)
+        if not isinstance(node, Node) or node.status is not NodeStatus.OPEN or node in progress.frontier:
+            raise PartBroken(
+                f"{type(self).__name__}.select must take an open node out of progress.frontier and return it, as "
+                f"progress.frontier.pop() and .take(node) do; it returned {shown(node)}"
+            )
+        return node
 
     async def _expand(self, progress: SearchProgress, node: Node) -> Expansion:
         """Ask the policy about ``node`` and run what it proposes."""

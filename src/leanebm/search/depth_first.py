@@ -42,7 +42,7 @@ class DepthFirstSearch(BestFirstSearch):
 
     async def _search(self, progress: SearchProgress) -> None:
         await self._plant(progress)
-        trail = [await self._enter(progress, self.select(progress))] if progress.may_expand else []
+        trail = [await self._enter(progress, self._select(progress))] if progress.may_expand else []
         while trail and progress.certificate is None and progress.meter.allows_tactic:
             visit = trail[-1]
             candidate = next(visit.untried, None) if len(visit.expansion.children) < self.max_children else None
