@@ -121,7 +121,7 @@ def _write_once(folder: Path, name: str, data: bytes, put: Callable[[Path], obje
         Path(scratch).chmod(0o644)  # mkstemp makes it private
         put(Path(scratch))
     except OSError as error:
-        if error.filename is None:  # of a full disk
+        if error.errno is not None and error.filename is None:  # of a full disk
             error.filename = str(folder / name)
         raise
     finally:
