@@ -19,6 +19,14 @@ ToyBench = Callable[..., WorkbenchOpener]
 
 
 @pytest.fixture
+def theorems(tmp_path: Path) -> str:
+    """A file of three theorems of the toy world."""
+    path = tmp_path / "theorems.txt"
+    path.write_text("3\n8\n31\n")
+    return str(path)
+
+
+@pytest.fixture
 def leanebm_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leanebm:
     """``leanebm_command("summary", "--json")``, run in an empty folder."""
     monkeypatch.chdir(tmp_path)

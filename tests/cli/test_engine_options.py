@@ -9,13 +9,6 @@ from click.testing import Result
 Leanebm = Callable[..., Result]
 
 
-@pytest.fixture
-def theorems(tmp_path: Path) -> str:
-    path = tmp_path / "theorems.txt"
-    path.write_text("3\n8\n31\n")
-    return str(path)
-
-
 @pytest.mark.parametrize(
     ("given", "why"),
     [

@@ -21,13 +21,6 @@ from leanebm.testing import LOST, ToyWorld
 Leanebm = Callable[..., Result]
 
 
-@pytest.fixture
-def theorems(tmp_path: Path) -> str:
-    path = tmp_path / "theorems.txt"
-    path.write_text("3\n8\n31\n")
-    return str(path)
-
-
 @pytest.mark.usefixtures("toy_lean")
 def test_a_run_is_told_line_by_line_and_summed_up(leanebm_command: Leanebm, theorems: str) -> None:
     result = leanebm_command("search", "--theorems", theorems, "--output", "runs/a", "--concurrency", "1")
