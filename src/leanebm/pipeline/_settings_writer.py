@@ -6,7 +6,6 @@ import enum
 import functools
 import hashlib
 import inspect
-import itertools
 import math
 import operator
 import sys
@@ -205,7 +204,7 @@ class SettingsWriter:
                 kinds = kinds_within(declared, value)
                 return {str(key): self.plain(each, next(kinds), f"{path}.{key}") for key, each in value.items()}
             case tuple() | list():
-                kinds = itertools.chain(kinds_within(declared, value), itertools.repeat(Any))
+                kinds = kinds_within(declared, value)
                 return [self.plain(each, next(kinds), f"{path}[{number}]") for number, each in enumerate(value)]
             case Part():
                 family = FAMILIES[interface]

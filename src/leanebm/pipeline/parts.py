@@ -449,10 +449,10 @@ def length_of(kind: Any) -> int | None:
 
 
 def kinds_within(declared: Any, value: object) -> Iterator[Any]:
-    """What the members of ``value``, a list or a table, are annotated with, one after the other."""
+    """What the members of ``value``, a list or a table, are annotated with, one after the other; without an end."""
     fits = is_table if isinstance(value, Mapping) else is_list
     kind = next(filter(fits, members_of(declared) if is_union(declared) else [declared]), None)
     members = get_args(kind)
     if length_of(kind) is not None:
-        return iter(members)
+        return itertools.chain(members, itertools.repeat(Any))
     return itertools.repeat(members[-1 if is_table(kind) else 0] if members else Any)

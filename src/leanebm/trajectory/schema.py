@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,6 @@ SCHEMA_VERSION: Final = 2
 
 TRAJECTORY_FOLDER: Final = "trajectory"
 """Where a run's folder holds its trajectory."""
-
-_MOST_LISTED: Final = 10
 
 
 def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
@@ -123,7 +121,7 @@ def read_trajectory(path: str | os.PathLike[str]) -> Trajectory:
         if not (runs := runs_in(path)):
             raise
         raise ConfigError(
-            f"{path} is no run, but holds {counted(len(runs), 'run')}: name one", _listed(runs)
+            f"{path} is no run, but holds {counted(len(runs), 'run')}: name one", [*map(str, runs)]
         ) from error
 
 
@@ -132,10 +130,6 @@ def runs_in(folder: str | os.PathLike[str]) -> list[Path]:
     patterns = (f"{depth}{TRAJECTORY_FOLDER}" for depth in ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/"))
     found = sorted(place for pattern in patterns for place in Path(folder).glob(pattern))
     return [place.parent for place in found if shard_paths(place)]
-
-
-def _listed(runs: Sequence[Path]) -> list[str]:
-    return [*map(str, runs[:_MOST_LISTED]), *(["and others"] if len(runs) > _MOST_LISTED else [])]
 
 
 def trajectory_path(path: str | os.PathLike[str]) -> Path:
