@@ -49,7 +49,7 @@ def iterate(
     """Learn from proofs, round by round, as the TOML file CONFIG says.
 
     Each round searches the training theorems that are left, trains an energy head from scratch on what all rounds
-    found, and keeps it unless it proves fewer validation theorems. A second arm, the control, makes as many attempts
+    found, and keeps it unless it is worse on validation theorems. A second arm, the control, makes as many attempts
     and learns nothing. OUTPUT gets manifest.json, a page of curves, and a folder per stage. Stop it at any time, also
     by force; with --resume it goes on and ends the same.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -40,11 +41,11 @@ from leanebm.pipeline import (
 )
 from leanebm.pipeline.iteration.aggregate import shortest_proofs
 from leanebm.pipeline.iteration.config import IterationTheorems
-from leanebm.pipeline.iteration.iteration_run import IterationRun
+from leanebm.pipeline.iteration.iteration_run import IterationRun, passes
 from leanebm.policy import PolicyClientConfig
 from leanebm.search import BreadthFirst, SearchBudget, SearchConfig
 from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
-from leanebm.trajectory import read_trajectory
+from leanebm.trajectory import AnytimeCurve, Cost, read_trajectory
 
 
 def lasting(folder: Path) -> dict[str, Any]:
@@ -328,9 +329,43 @@ async def test_a_head_that_proves_fewer_is_refused(tmp_path: Path) -> None:
     summary = await IterationRun(EASY, THEOREMS, tmp_path, opening=open_with_planted_head).run()
     gate = stages_of(tmp_path)["rounds/0/gate"].result
     assert gate["proved"]["challenger"] < gate["proved"]["incumbent"]
+    assert gate["areas"]["challenger"] < gate["areas"]["incumbent"]
     assert gate["adopted"] == "incumbent"
     assert [row.beta for row in summary.rows] == [None, None]
     assert any("the new head was refused" in note for note in summary.notes)
+
+
+def curve(*spent: float) -> AnytimeCurve:
+    return AnytimeCurve(cost=Cost.EXPANSIONS, spent={f"n{number}": each for number, each in enumerate(spent)})
+
+
+NEVER = math.inf
+
+
+@pytest.mark.parametrize(
+    ("challenger", "incumbent", "gate_p", "expected"),
+    [
+        # As much, by other theorems; and what is proved before a quarter of the budget is not told apart.
+        (curve(4, NEVER), curve(NEVER, 4), 1.0, True),
+        (curve(1, 4), curve(4, 1), 1.0, True),
+        # As many with the whole budget, but later; one more with the whole budget, but the others later.
+        (curve(16, 15), curve(8, 8), 1.0, False),
+        (curve(15, 15, 15), curve(4, 4, NEVER), 1.0, False),
+        # Fewer with the whole budget, but sooner.
+        (curve(4, 4, NEVER), curve(15, 15, 15), 1.0, True),
+        # One later proves little, six of six do: p is 1, and 2 / 64.
+        (curve(8, 5), curve(7, 5), 0.05, True),
+        (curve(*[8] * 6), curve(*[7] * 6), 0.05, False),
+        (curve(*[8] * 6), curve(*[7] * 6), 0.01, True),
+        # Nothing was proved.
+        (curve(NEVER), curve(NEVER), 1.0, True),
+        (curve(), curve(), 1.0, True),
+    ],
+)
+def test_a_head_passes_unless_it_proves_later(
+    challenger: AnytimeCurve, incumbent: AnytimeCurve, gate_p: float, expected: bool
+) -> None:
+    assert passes(challenger, incumbent, 16, gate_p) is expected
 
 
 async def test_where_there_is_nothing_to_learn_from_no_head_is_trained(tmp_path: Path) -> None:

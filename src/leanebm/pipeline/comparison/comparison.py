@@ -76,10 +76,7 @@ class BudgetComparison:
 
         McNemar (1947), with the binomial distribution itself in place of its approximation.
         """
-        fewer = min(self.only_baseline, self.only_experiment)
-        discordant = self.only_baseline + self.only_experiment
-        tail = sum(math.comb(discordant, k) for k in range(fewer + 1))
-        return min(1.0, float(2 * tail / 2**discordant))  # whole numbers, so exact until the division
+        return exact_sign_test(self.only_baseline, self.only_experiment)
 
 
 @attrs.frozen(kw_only=True)
@@ -142,6 +139,13 @@ class RunComparison:
         for row, budget in zip(values["budgets"], self.budgets, strict=True):
             row["p"] = budget.p
         return values
+
+
+def exact_sign_test(one: int, other: int) -> float:
+    """How probable it is that ``one + other`` tosses of a coin fall at least as unevenly; two-sided, in (0, 1]."""
+    tosses = one + other
+    tail = sum(math.comb(tosses, k) for k in range(min(one, other) + 1))
+    return min(1.0, float(2 * tail / 2**tosses))  # whole numbers, so exact until the division
 
 
 def compare_runs(

@@ -209,16 +209,22 @@ class TuningRun:
 
 
 def judged_area(curve: AnytimeCurve, max_expansions: int) -> float:
-    """The area by which weights are chosen: under the curve of the share proved, over the logarithm of the budget.
+    """The area by which weights are chosen and heads adopted, between 0 and 1: the mean of :func:`judged_areas`.
+
+    Returns:
+        0 if there is no theorem.
+    """
+    areas = judged_areas(curve, max_expansions)
+    return math.fsum(areas.values()) / len(areas) if areas else 0.0
+
+
+def judged_areas(curve: AnytimeCurve, max_expansions: int) -> dict[str, float]:
+    """Each theorem's part of the area under the curve of the share proved, over the logarithm of the budget.
 
     From a quarter of the budget to all of it. What is proved sooner is much the same with all weights, so that an area
     that begins at 1 hardly differs between them.
-
-    Returns:
-        between 0 and 1; 0 if there is no theorem.
     """
-    areas = curve.areas(max_expansions / _JUDGED_FROM, float(max_expansions))
-    return math.fsum(areas.values()) / len(areas) if areas else 0.0
+    return curve.areas(max_expansions / _JUDGED_FROM, float(max_expansions))
 
 
 def _units_of(head: Path) -> Calibration:

@@ -59,8 +59,9 @@ class IterationConfig:
     """Weights of the energy to choose from, in standard units, at least 0."""
 
     gate_p: float = attrs.field(default=1.0, validator=[gt(0.0), le(1.0)])
-    """A new head is refused if it proves fewer validation theorems than what is in use, and the exact McNemar test's p
-    is at most this, in (0, 1]. With 1, a single theorem fewer is enough."""
+    """A new head is refused if the area under its curve of validation theorems proved, from a quarter of the budget on,
+    is smaller than that of what is in use, and an exact sign test of the theorems that it proves sooner and later gives
+    at most this p, in (0, 1]. With 1, any smaller area is enough."""
 
     budget_growth: float = attrs.field(default=2.0, validator=[ge(1.0), FINITE])
     """By how much the expansions of each round exceed those of the round before, at least 1: who is still waiting was

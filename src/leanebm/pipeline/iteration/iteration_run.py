@@ -20,7 +20,7 @@ from leanebm.core import Theorem
 from leanebm.data import read_contrastive_set
 from leanebm.energy.training import hold_apart
 from leanebm.errors import ConfigError, EnergyError, TrajectoryError
-from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs
+from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs, exact_sign_test
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive.contrastive_run import ContrastiveConfig, ContrastiveRun
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
@@ -32,7 +32,7 @@ from leanebm.pipeline.engines.engine import Engine
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import ShardsEngine, share_of
 from leanebm.pipeline.evaluation.evaluation_run import EvaluationRun
-from leanebm.pipeline.evaluation.tuning_run import TuningRun
+from leanebm.pipeline.evaluation.tuning_run import TuningRun, judged_area, judged_areas
 from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.iteration._ledger import Found, Ledger
 from leanebm.pipeline.iteration.aggregate import Aggregate, digest_of_groups, shortest_proofs
@@ -55,7 +55,7 @@ from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener, sharing_lean
 from leanebm.search import LengthNormalisedLogProb
 from leanebm.storage import refuse_unwritable, remove_scratch_below
-from leanebm.trajectory import TheoremRecord, read_trajectory
+from leanebm.trajectory import AnytimeCurve, TheoremRecord, read_trajectory
 
 _ALONE: Final = "alone"
 _INCUMBENT: Final = "incumbent"
@@ -414,21 +414,29 @@ class IterationRun:
         return attrs.evolve(guide, alpha=found.result["alpha"], beta=found.result["beta"])
 
     async def _gate(self, number: int, guides: Mapping[str, _Guide]) -> _Guide:
-        """The last of ``guides`` that proves no fewer validation theorems than the one that would guide without it."""
+        """The last of ``guides`` whose validation searches are no worse than those that would guide without it."""
+        budget = self._config.run.search.budget.max_expansions
 
         async def search(_: Path) -> dict[str, Path]:
             return await self._evaluate(f"{_of(number)}/validation", guides, self._theorems.validation, number)
 
         async def work(folder: Path) -> Found:
             folders = await search(folder)
-            adopted, *others = folders
+            curves = AnytimeCurve.on_shared_theorems(
+                {name: AnytimeCurve.of(_records(folder)) for name, folder in folders.items()}
+            )
+            adopted, *others = curves
             for name in others:
-                if passes(compare_runs(folders[adopted], folders[name]), self._config.gate_p):
+                if passes(curves[name], curves[adopted], budget, self._config.gate_p):
                     adopted = name
-            proved = {name: len(_lengths([folder])) for name, folder in folders.items()}
-            result = {"adopted": adopted, "is_adopted": adopted == _CHALLENGER, "proved": proved}
-            output = digest_of([result, *map(_lasting, folders.values())])
-            return output, {**result, "broken": _broken(folders.values())}
+            found = {
+                "adopted": adopted,
+                "is_adopted": adopted == _CHALLENGER,
+                "proved": {name: curve.proved_within(budget) for name, curve in curves.items()},
+                "areas": {name: judged_area(curve, budget) for name, curve in curves.items()},
+            }
+            output = digest_of([found, *map(_lasting, folders.values())])
+            return output, {**found, "broken": _broken(folders.values())}
 
         inputs = {name: guide.digest for name, guide in guides.items()}
         found = await self._ledger.stage(f"{_of(number)}/gate", self._seed(number), inputs, work, shared=search)
@@ -517,10 +525,19 @@ def refuse_engine(engine: Engine, *, joins: bool) -> None:
         )
 
 
-def passes(comparison: RunComparison, gate_p: float) -> bool:
-    """Whether a challenger may take the incumbent's place: unless it proves fewer theorems, at p ≤ ``gate_p``."""
-    row = comparison.budgets[-1]
-    return row.experiment >= row.baseline or row.p > gate_p
+def passes(challenger: AnytimeCurve, incumbent: AnytimeCurve, max_expansions: int, gate_p: float) -> bool:
+    """Whether a challenger may take the incumbent's place; both curves are of the same theorems.
+
+    Unless its area is smaller, as :func:`~leanebm.pipeline.judged_area` counts it, and a sign test of what it proves
+    sooner and what later gives p ≤ ``gate_p``.
+    """
+    if judged_area(challenger, max_expansions) >= judged_area(incumbent, max_expansions):
+        return True
+    if gate_p == 1.0:
+        return False
+    areas, others = (judged_areas(curve, max_expansions) for curve in (challenger, incumbent))
+    sooner, later = (sum(sign * (areas[name] - others[name]) > 0 for name in areas) for sign in (1, -1))
+    return exact_sign_test(sooner, later) > gate_p
 
 
 def _paired(comparison: RunComparison) -> dict[str, Any]:

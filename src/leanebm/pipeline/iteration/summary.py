@@ -194,8 +194,9 @@ def _notes(stages: Mapping[str, StageRecord], number: int) -> Iterator[str]:
         yield f"round {number}: no head was trained: {objection}"
     gate = stages.get(f"rounds/{number}/gate")
     if gate is not None and not gate.result["is_adopted"]:
-        proved = ", ".join(f"{name} {count}" for name, count in gate.result["proved"].items())
-        yield f"round {number}: the new head was refused; validation theorems proved: {proved}"
+        areas = gate.result["areas"]
+        proved = ", ".join(f"{name} {count} ({areas[name]:.3f})" for name, count in gate.result["proved"].items())
+        yield f"round {number}: the new head was refused; validation theorems proved, and the area judged by: {proved}"
 
 
 def _gains(stages: Mapping[str, StageRecord], number: int) -> Iterator[str]:
