@@ -25,7 +25,7 @@ _WALL_CLOCK = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("dat
 _MAY_READ_IT = {
     "search_run.py": "when a search began, for the record",
     "contrastive_run.py": "when a run began, for the record",
-    "_given_up.py": "when a run began, for the record",
+    "engine.py": "when a run began, for the record",
     "workbench.py": "when a search began, for the record",
     "live_trees.py": "how old a file is that another process wrote, perhaps long ago",
     "aggregate.py": "when an aggregate was made, for the record",

@@ -30,8 +30,7 @@ from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEn
 from leanebm.pipeline.contrastive.audit import AuditedNegative, ChosenNegative, NegativeAudit, sample_negatives
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport
-from leanebm.pipeline.engines._given_up import record_given_up
-from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
+from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station, record_given_up
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import items_of
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage

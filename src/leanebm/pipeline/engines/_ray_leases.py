@@ -10,8 +10,7 @@ from typing import Final, Generic, TypeVar, final
 import attrs
 
 from leanebm._shown import named_repr
-from leanebm.pipeline.engines._order import longest_first
-from leanebm.pipeline.engines.engine import Ended, Job, given_up_item
+from leanebm.pipeline.engines.engine import Ended, Job, given_up_item, longest_first
 
 T = TypeVar("T")
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanEbmError
 from leanebm.pipeline.events import Observer
+from leanebm.storage import RunInfo, ShardFormat, ShardWriter, read_shards
 
 T = TypeVar("T")
 
@@ -50,6 +54,38 @@ class Ended:
 def given_up_item(name: str, why: str) -> Ended:
     """What an engine says of an item that it gives up."""
     return Ended(name=name, line=f"given up       {name}: {why}", is_final=False)
+
+
+async def record_given_up(
+    folder: Path,
+    shard_format: ShardFormat[Any, Any],
+    records_of: Callable[[RunInfo], Iterable[Any]],
+    *,
+    part: str,
+    pool_unlike_runs: bool,
+) -> None:
+    """Write records of items that nobody works on any more, unless there is any record of them, and let them be lost.
+
+    A worker that was taken for dead may end one of them later. What was told of the run, and learnt from it, stays as
+    it is: that result does not count before the folder is merged. No Lean is needed here: what the workers were, those
+    say who have written there.
+
+    Args:
+        folder: of the shards, in which every worker that was at an item has one.
+        shard_format: what they hold.
+        records_of: the items' records, given the run that they are of.
+        part: a part of the folder for them, which nobody has.
+        pool_unlike_runs: as :class:`ShardWriter`.
+    """
+    found = await asyncio.to_thread(read_shards, folder, shard_format)
+    run = attrs.evolve(found.runs[-1], run_id=uuid.uuid4().hex, started_unix_s=time.time())
+    known = {record.theorem.name for record in found.records}
+    items = list(records_of(run))
+    if new := [record for record in items if record.theorem.name not in known]:
+        async with ShardWriter(folder, shard_format, run=run, part=part, pool_unlike_runs=pool_unlike_runs) as writer:
+            await asyncio.gather(*(writer.write(record, []) for record in new))
+        found = await asyncio.to_thread(read_shards, folder, shard_format)
+    await asyncio.to_thread(found.give_up, {record.theorem.name for record in items})
 
 
 @attrs.define
@@ -172,3 +208,14 @@ class Engine(Protocol):
             LeanEbmError: as :meth:`Job.open` and :meth:`Station.work`.
         """
         ...
+
+
+def longest_first(names: Iterable[str], expected_s: Mapping[str, float]) -> list[str]:
+    """The items' names, those that take longest first, so that nobody waits for one at the end.
+
+    Args:
+        names: in their own order, which is kept among equals.
+        expected_s: seconds, where they are known; an item of which nothing is known is as usual.
+    """
+    usual_s = statistics.median(expected_s.values()) if expected_s else 0.0
+    return sorted(names, key=lambda name: expected_s.get(name, usual_s), reverse=True)

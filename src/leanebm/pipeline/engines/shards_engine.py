@@ -19,8 +19,7 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline._pulse import BEATS_TO_EXPIRE
 from leanebm.pipeline.engines._leases import MAX_CLAIMS, Leases
-from leanebm.pipeline.engines._order import longest_first
-from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station, given_up_item
+from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station, given_up_item, longest_first
 from leanebm.pipeline.engines.local_engine import work_on_all
 from leanebm.pipeline.events import Observer
 

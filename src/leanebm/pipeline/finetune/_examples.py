@@ -1,8 +1,9 @@
-"""Lessons as token ids, and batches of them in which little is padding."""
+"""Lessons under other names, as token ids, and in batches in which little is padding."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -17,8 +18,12 @@ from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 _POOLED_BATCHES: Final = 32
 """Batches that are cut out of one stretch sorted by length; more saves padding, and mixes less."""
 
-
 _ON_BOTH_SIDES: Final = "prompt_also_on_the_other_side"
+
+_INACCESSIBLE: Final = "✝"
+_NAME: Final = re.compile(rf"[^\W\d][\w'{_INACCESSIBLE}¹²³⁴⁵⁶⁷⁸⁹⁰]*")
+_DECLARATION: Final = re.compile(r"([^\s:⊢|]+(?: [^\s:⊢|]+)+) :")
+"""The line of a goal that declares several variables of one type."""
 
 
 class Example(NamedTuple):
@@ -111,6 +116,52 @@ def _shortened(prompt: tuple[int, ...], room: int, *, has_bos: bool) -> tuple[in
     if room < len(first) + 1:
         return None
     return (*first, *prompt[len(prompt) - room + len(first) :])
+
+
+def renamed_copies(lessons: Sequence[Lesson], number: int, *, seed: int) -> Iterator[Lesson]:
+    """Each lesson, then up to ``number`` others that differ from it in which variable bears which name.
+
+    Names are exchanged among variables of one type that Lean declares together, ``p q r : Prop``, in all else that is
+    said of them; so a copy is a goal that Lean would print, and its tactic the one that works there.
+    """
+    for lesson in lessons:
+        yield lesson
+        groups = _exchangeable(lesson.state)
+        rng = random.Random(f"{seed}\0{lesson.state}\0{lesson.tactic}")  # noqa: S311 - names, not secrets
+        copies = {lesson}
+        for _ in range(number if groups else 0):
+            copy = _exchanged(lesson, groups, rng)
+            if copy not in copies:
+                copies.add(copy)
+                yield copy
+
+
+def _exchangeable(state: str) -> list[list[str]]:
+    """Names that may be exchanged; none where one name means different things in different goals."""
+    declared = [match[1].split() for line in state.split("\n") if (match := _DECLARATION.match(line))]
+    # A tactic that named an inaccessible one would be no Lean.
+    accessible = [tuple(name for name in names if _INACCESSIBLE not in name) for names in declared]
+    groups = [list(names) for names in dict.fromkeys(accessible) if len(names) > 1]
+    together = [name for names in groups for name in names]
+    return groups if len(set(together)) == len(together) else []
+
+
+def _exchanged(lesson: Lesson, groups: Sequence[Sequence[str]], rng: random.Random) -> Lesson:
+    new: dict[str, str] = {}
+    for names in groups:
+        new |= zip(names, rng.sample(names, len(names)), strict=True)
+
+    def exchange(text: str) -> str:
+        return _NAME.sub(lambda match: new.get(match[0], match[0]), text)
+
+    def exchange_in(line: str) -> str:
+        """Of variables declared together the type alone: their names stand in the order that they had."""
+        match = _DECLARATION.match(line)
+        start = match.end() if match else 0
+        return line[:start] + exchange(line[start:])
+
+    lines = map(exchange_in, lesson.state.split("\n"))
+    return attrs.evolve(lesson, state="\n".join(lines), tactic=exchange(lesson.tactic))
 
 
 def epoch_batches(lengths: Sequence[int], size: int, *, seed: int, epoch: int) -> list[tuple[int, ...]]:

@@ -22,9 +22,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from leanebm.errors import ConfigError
 from leanebm.pipeline.finetune._adapter import AdaptedModel, device_of
-from leanebm.pipeline.finetune._examples import Example, Tokenised, epoch_batches, passes, tokenised
+from leanebm.pipeline.finetune._examples import Example, Tokenised, epoch_batches, passes, renamed_copies, tokenised
 from leanebm.pipeline.finetune._objective import Batch, completion_log_probs, unlikelihood
-from leanebm.pipeline.finetune._renaming import renamed_copies
 from leanebm.pipeline.finetune._whole import WholeModel
 from leanebm.pipeline.finetune.collapse import EmbeddingFigures, LabelledStates, measure_embeddings
 from leanebm.pipeline.finetune.config import FinetuneConfig

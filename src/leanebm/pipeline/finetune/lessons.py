@@ -7,10 +7,11 @@ limit of time or memory was not refused.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
@@ -20,10 +21,11 @@ from leanebm.core.proof_script import is_turned
 from leanebm.data import read_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
-from leanebm.pipeline.contrastive.hindsight import closed_goals
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
 from leanebm.pipeline.run_folder import as_paths
 from leanebm.trajectory import TrajectoryRow, read_trajectory
+
+_GOAL_BREAK: Final = "\n\n"
 
 
 @attrs.frozen(kw_only=True)
@@ -139,10 +141,55 @@ def _closed(paths: Iterable[Path], whole_proofs: bool) -> Iterator[Lesson]:
     for path in paths:
         trajectory = read_trajectory(path)
         claims = {record.theorem.name: _claim(record.theorem) for record in trajectory.records}
-        for _, rows in groupby(trajectory.rows(), key=lambda row: row.theorem):
-            for closed in closed_goals(rows):
-                tactics = closed.tactics if whole_proofs else closed.tactics[:1]
-                yield Lesson(claims[closed.theorem], closed.goal, "\n".join(tactics))
+        for name, rows in groupby(trajectory.rows(), key=lambda row: row.theorem):
+            for goal, tactics in closed_goals(list(rows)):
+                yield Lesson(claims[name], goal, "\n".join(tactics if whole_proofs else tactics[:1]))
+
+
+def closed_goals(search: Sequence[TrajectoryRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The goals that a search closed, each alone, as Lean prints it, with a shortest line of tactics that proves it.
+
+    Whether or not the theorem was proved, each is a theorem of its own: a search that proves half of a conjunction has
+    proved one. A state's first goal is closed where some line of tactics leads to the state's other goals, unchanged,
+    and nothing else; so one that shares metavariables with others is left out where its proof changed them. Lean
+    accepted each step, but nobody has certified the goal. It is given once for every first tactic of a shortest line,
+    and once for each state that begins with it. A search that infrastructure broke gives nothing.
+    """
+    nodes = {row.node: row for row in search if row.outcome is not SearchOutcome.INFRASTRUCTURE}
+    for row in nodes.values():
+        if row.num_goals:
+            yield from _closed_first(row, nodes)
+
+
+def _closed_first(row: TrajectoryRow, nodes: dict[int, TrajectoryRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    goal, _, others = row.state_text.partition(_GOAL_BREAK)
+    lines = {
+        attempt.tactic: _shortest_line(nodes[attempt.target], others, nodes)
+        for attempt in row.attempts
+        if attempt.target in nodes and not is_turned(attempt.tactic)
+    }
+    known = {tactic: line for tactic, line in lines.items() if line is not None}
+    shortest = min(map(len, known.values()), default=0)
+    for tactic, line in known.items():
+        if len(line) == shortest:
+            yield goal, (tactic, *line)
+
+
+def _shortest_line(start: TrajectoryRow, others: str, nodes: dict[int, TrajectoryRow]) -> tuple[str, ...] | None:
+    """Fewest tactics from ``start`` to the goals ``others`` and nothing else; ``None`` if no known line leads there."""
+    waiting, seen = deque([(start, tuple[str, ...]())]), {start.node}
+    while waiting:
+        row, line = waiting.popleft()
+        if row.state_text == others:
+            return line
+        if not row.state_text.endswith(f"{_GOAL_BREAK}{others}" if others else ""):
+            continue  # the other goals were changed, or are gone
+        for attempt in row.attempts:
+            child = nodes.get(attempt.target)
+            if child is not None and child.node not in seen and not is_turned(attempt.tactic):
+                seen.add(child.node)
+                waiting.append((child, (*line, attempt.tactic)))
+    return None
 
 
 def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[str], bool]:

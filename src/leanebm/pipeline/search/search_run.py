@@ -18,8 +18,7 @@ from leanebm.core import ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError, WorkerLost
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.config import RunConfig
-from leanebm.pipeline.engines._given_up import record_given_up
-from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station
+from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station, record_given_up
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import items_of
 from leanebm.pipeline.events import LogObserver, Observer, stage
