@@ -52,8 +52,8 @@ from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
 from leanebm.pipeline.proof_file_report import ProofFileReport
 from leanebm.pipeline.proof_service import ProofService, ServiceLimits, serve_mcp
-from leanebm.pipeline.results.result_table import ResultTable, columns_of
-from leanebm.pipeline.results.results import Results
+from leanebm.pipeline.result_table import ResultTable, columns_of
+from leanebm.pipeline.results import Results
 from leanebm.pipeline.reward import ProofReward
 from leanebm.pipeline.run_folder import CertificateRecord, RunFolder, proof_files, record_path, write_proof
 from leanebm.pipeline.search.probe_run import AUTOMATION, ProbeResult, ProbeRun, probe

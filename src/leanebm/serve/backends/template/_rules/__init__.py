@@ -1,21 +1,11 @@
-"""The rules, one family per module; a new family is a new module and a line here."""
+"""The rules; a new family is a new module, or part of a kindred one, and a line here."""
 
 import ast
 import functools
 import inspect
 from typing import Final
 
-from leanebm.serve.backends.template._rules import (
-    apply,
-    automation,
-    cases,
-    induction,
-    introduction,
-    logic,
-    rewriting,
-    simplification,
-    witnesses,
-)
+from leanebm.serve.backends.template._rules import apply, automation, cases, introduction, logic, rewriting
 from leanebm.serve.backends.template._rules.base import WORD, Proposal, Rule, propose_all
 
 __all__ = ["RULES", "Proposal", "Rule", "propose_all", "words_of_rules"]
@@ -25,16 +15,13 @@ RULES: Final[tuple[Rule, ...]] = (
     *automation.RULES,
     *apply.RULES,
     *logic.RULES,
-    *witnesses.RULES,
     *cases.RULES,
-    *induction.RULES,
     *rewriting.RULES,
-    *simplification.RULES,
     *introduction.EXTENSIONAL,
 )
 """In a fixed order: a rule's place is its token id."""
 
-_MODULES: Final = (introduction, automation, apply, logic, witnesses, cases, induction, rewriting, simplification)
+_MODULES: Final = (introduction, automation, apply, logic, cases, rewriting)
 
 
 @functools.cache

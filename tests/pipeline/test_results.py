@@ -13,9 +13,8 @@ import pytest
 from leanebm.core import Candidate, Theorem
 from leanebm.data import proofs_of, read_tactic_pairs
 from leanebm.errors import ConfigError
-from leanebm.pipeline import Results, ResultTable, RunConfig, SearchRun, certified_proofs, columns_of
-from leanebm.pipeline.results import results
-from leanebm.pipeline.results.result_table import schema_of
+from leanebm.pipeline import Results, ResultTable, RunConfig, SearchRun, certified_proofs, columns_of, results
+from leanebm.pipeline.result_table import schema_of
 from leanebm.policy import PROMPT_FORMATS
 from leanebm.testing import LOST, TIMEOUT, ScriptedPolicy, ToyWorld
 from leanebm.trajectory import read_trajectory

@@ -25,7 +25,7 @@ from leanebm.data import KnownProof, write_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline._rendering import fenced, rendered, written
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
-from leanebm.pipeline.results.result_table import ResultTable, schema_of
+from leanebm.pipeline.result_table import ResultTable, schema_of
 from leanebm.pipeline.run_folder import as_paths
 from leanebm.policy import PROMPT_FORMATS, PromptFormat
 from leanebm.storage import remove_scratch, write_atomically

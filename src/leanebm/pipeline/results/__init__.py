@@ -1,1 +1,0 @@
-"""What runs found, as tables and as training sets."""
