@@ -14,6 +14,7 @@ from attrs.validators import ge, instance_of
 from leanebm._shown import fitting_repr
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState, TacticFate, Theorem
 from leanebm.storage import ShardFormat, ShardSet, read_shards
+from leanebm.storage.parquet import column
 
 
 class ReplayOutcome(enum.StrEnum):
@@ -92,36 +93,31 @@ class ContrastiveRecord:
 
 CONTRASTIVE_SCHEMA_VERSION: Final = 1
 
-
-def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
-    return pa.field(name, type_, nullable=nullable, metadata={"unit": unit} if unit else None)
-
-
 _NEGATIVE: Final = pa.struct(
     [
-        _column("text", pa.string()),
-        _column("key", pa.string()),
-        _column("tactic", pa.string()),
-        _column("log_prob", pa.float64(), unit="nat"),
-        _column("evidence", pa.string()),
+        column("text", pa.string()),
+        column("key", pa.string()),
+        column("tactic", pa.string()),
+        column("log_prob", pa.float64(), unit="nat"),
+        column("evidence", pa.string()),
     ]
 )
 
 CONTRASTIVE_SCHEMA: Final = pa.schema(
     [
-        _column("theorem", pa.string()),
-        _column("module", pa.string()),
-        _column("parent_text", pa.string()),
-        _column("parent_key", pa.string()),
-        _column("positive_text", pa.string()),
-        _column("positive_key", pa.string()),
-        _column("positive_tactic", pa.string()),
-        _column("positive_log_prob", pa.float64(), unit="nat", nullable=True),
-        _column("negatives", pa.list_(pa.field("element", _NEGATIVE, nullable=False))),
-        _column("depth", pa.int32(), unit="tactics"),
-        _column("remaining_depth", pa.int32(), unit="tactics"),
-        _column("source", pa.string()),
-        _column("round", pa.int32()),
+        column("theorem", pa.string()),
+        column("module", pa.string()),
+        column("parent_text", pa.string()),
+        column("parent_key", pa.string()),
+        column("positive_text", pa.string()),
+        column("positive_key", pa.string()),
+        column("positive_tactic", pa.string()),
+        column("positive_log_prob", pa.float64(), unit="nat", nullable=True),
+        column("negatives", pa.list_(pa.field("element", _NEGATIVE, nullable=False))),
+        column("depth", pa.int32(), unit="tactics"),
+        column("remaining_depth", pa.int32(), unit="tactics"),
+        column("source", pa.string()),
+        column("round", pa.int32()),
     ]
 )
 """One column for each field of :class:`~leanebm.core.ContrastiveGroup`, in its order."""

@@ -17,6 +17,11 @@ _CATEGORICAL_ROWS: Final = 64 * _ROWS
 """Read at a time of categorical columns: each batch brings all the categories, and else only a number for each row."""
 
 
+def column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
+    """A column of a schema, with the unit of its numbers."""
+    return pa.field(name, type_, nullable=nullable, metadata={"unit": unit} if unit else None)
+
+
 def read_parquet(file: BinaryIO, columns: list[str] | None = None, *, max_bytes: int = MAX_DATA_BYTES) -> pa.Table:
     """The rows of an open Parquet file, its checksums verified. What is categorical comes as the values themselves.
 

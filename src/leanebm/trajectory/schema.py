@@ -14,6 +14,7 @@ from leanebm._shown import counted
 from leanebm.core import NodeStatus, SearchOutcome, TacticFate
 from leanebm.errors import ConfigError
 from leanebm.storage import ShardFormat, ShardSet, read_shards, shard_paths
+from leanebm.storage.parquet import column
 from leanebm.trajectory.record import Attempt, TheoremRecord, TrajectoryRow
 
 SCHEMA_VERSION: Final = 2
@@ -21,51 +22,46 @@ SCHEMA_VERSION: Final = 2
 TRAJECTORY_FOLDER: Final = "trajectory"
 """Where a run's folder holds its trajectory."""
 
-
-def _column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
-    return pa.field(name, type_, nullable=nullable, metadata={"unit": unit} if unit else None)
-
-
 _ATTEMPT: Final = pa.struct(
     [
-        _column("tactic", pa.string()),
-        _column("log_prob", pa.float64(), unit="nat"),
-        _column("kind", pa.string()),
-        _column("target", pa.int32()),
-        _column("message", pa.string()),
-        _column("elapsed_s", pa.float64(), unit="s"),
+        column("tactic", pa.string()),
+        column("log_prob", pa.float64(), unit="nat"),
+        column("kind", pa.string()),
+        column("target", pa.int32()),
+        column("message", pa.string()),
+        column("elapsed_s", pa.float64(), unit="s"),
     ]
 )
 
 SCHEMA: Final = pa.schema(
     [
-        _column("run_id", pa.string()),
-        _column("theorem", pa.string()),
-        _column("statement", pa.string()),
-        _column("outcome", pa.string()),
-        _column("node", pa.int32()),
-        _column("parent", pa.int32()),
-        _column("state_key", pa.string()),
-        _column("state_text", pa.string()),
-        _column("num_goals", pa.int32()),
-        _column("tactic", pa.string(), nullable=True),
-        _column("log_prob", pa.float64(), unit="nat"),
-        _column("path_log_prob", pa.float64(), unit="nat"),
-        _column("policy_weights", pa.string(), nullable=True),
-        _column("priority", pa.float64(), unit="the scorer's own; higher is expanded sooner", nullable=True),
-        _column("energy", pa.float64(), unit="1; lower is more provable", nullable=True),
-        _column("depth", pa.int32(), unit="tactics"),
-        _column("remaining_depth", pa.int32(), unit="tactics; -1 is unknown"),
-        _column("on_proof_path", pa.bool_()),
-        _column("status", pa.string()),
-        _column("expansion", pa.int32()),
-        _column("attempts", pa.list_(pa.field("element", _ATTEMPT, nullable=False))),
-        _column("started_unix_s", pa.float64(), unit="s since 1970-01-01 UTC"),
-        _column("found_s", pa.float64(), unit="s"),
-        _column("tactic_s", pa.float64(), unit="s"),
-        _column("worker_epoch", pa.int64()),
-        _column("backend", pa.string()),
-        _column("seed", pa.int64()),
+        column("run_id", pa.string()),
+        column("theorem", pa.string()),
+        column("statement", pa.string()),
+        column("outcome", pa.string()),
+        column("node", pa.int32()),
+        column("parent", pa.int32()),
+        column("state_key", pa.string()),
+        column("state_text", pa.string()),
+        column("num_goals", pa.int32()),
+        column("tactic", pa.string(), nullable=True),
+        column("log_prob", pa.float64(), unit="nat"),
+        column("path_log_prob", pa.float64(), unit="nat"),
+        column("policy_weights", pa.string(), nullable=True),
+        column("priority", pa.float64(), unit="the scorer's own; higher is expanded sooner", nullable=True),
+        column("energy", pa.float64(), unit="1; lower is more provable", nullable=True),
+        column("depth", pa.int32(), unit="tactics"),
+        column("remaining_depth", pa.int32(), unit="tactics; -1 is unknown"),
+        column("on_proof_path", pa.bool_()),
+        column("status", pa.string()),
+        column("expansion", pa.int32()),
+        column("attempts", pa.list_(pa.field("element", _ATTEMPT, nullable=False))),
+        column("started_unix_s", pa.float64(), unit="s since 1970-01-01 UTC"),
+        column("found_s", pa.float64(), unit="s"),
+        column("tactic_s", pa.float64(), unit="s"),
+        column("worker_epoch", pa.int64()),
+        column("backend", pa.string()),
+        column("seed", pa.int64()),
     ]
 )
 """One column for each field of :class:`~leanebm.trajectory.TrajectoryRow`, in its order."""

@@ -124,13 +124,9 @@ def hold_apart(training: Iterable[ContrastiveGroup], validation: Iterable[Contra
             merged_groups=tidy.merged + held_out.merged,
             dual_labels=tidy.dual_labels + held_out.dual_labels,
             leaked_groups=len(tidy.groups) - len(kept),
-            leaked_negatives=_count_negatives(kept) - _count_negatives(apart),
+            leaked_negatives=SideSummary.of(kept).negatives - SideSummary.of(apart).negatives,
         ),
     )
-
-
-def _count_negatives(groups: Iterable[ContrastiveGroup]) -> int:
-    return sum(len(group.negatives) for group in groups)
 
 
 def _held_out_families(groups: Iterable[ContrastiveGroup], fraction: float, seed: int) -> set[str]:

@@ -37,9 +37,8 @@ class BatchEncoder(abc.ABC):
             PolicyError: the server could not answer.
         """
 
-    @abc.abstractmethod
     async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
-        """One vector per text, in order, in one request where the server allows it.
+        """One vector per text, in order; in one ``/encode`` request, which our contract and a stock SGLang word alike.
 
         Args:
             texts: at most ``max_batch``.
@@ -49,13 +48,6 @@ class BatchEncoder(abc.ABC):
             EncoderError: a vector is missing, of another width, zero or not finite.
             PolicyError: the server could not answer.
         """
-
-    async def max_batch(self) -> int:
-        """Most texts per request: what is configured, unless the server takes fewer."""
-        return self.config.batch_size
-
-    async def _post_encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
-        """One ``/encode`` request, which our contract and a stock SGLang word alike."""
         return await self.endpoint.post(
             "/encode",
             encode_body(texts, self.config.adapter),
@@ -63,6 +55,10 @@ class BatchEncoder(abc.ABC):
             decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
             decode_in_thread=len(texts) > 1,
         )
+
+    async def max_batch(self) -> int:
+        """Most texts per request: what is configured, unless the server takes fewer."""
+        return self.config.batch_size
 
     def _must_not_be_ours(self, info: ModelInfo) -> None:
         if info.contract is not None:
@@ -93,10 +89,6 @@ class EncodePooled(BatchEncoder):
             weights=info.encoder.weights or self.config.weights,
             adapter=info.encoder.adapter or self._adapter(info),
         )
-
-    async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
-        """One ``/encode`` request."""
-        return await self._post_encode(texts, dim=dim)
 
     async def max_batch(self) -> int:
         """As many as the server says it takes, and no more than configured."""

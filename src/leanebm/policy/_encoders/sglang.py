@@ -200,7 +200,3 @@ class SglangEncode(BatchEncoder):
             layer="last",
             is_normalized=True,
         )
-
-    async def encode(self, texts: Sequence[str], *, dim: int | None) -> EmbeddingBatch:
-        """One ``/encode`` request."""
-        return await self._post_encode(texts, dim=dim)
