@@ -12,15 +12,6 @@ from typing import Final
 
 from leanebm.core.theorem import Theorem
 
-__all__ = [
-    "MAX_CONTEXT_CHARACTERS",
-    "MAX_FILE_CHARACTERS",
-    "MAX_HEADER_CHARACTERS",
-    "MAX_TEXT_CHARACTERS",
-    "objection_to_length",
-    "objection_to_theorem",
-]
-
 MAX_TEXT_CHARACTERS: Final = 2**14
 """Longest tactic, term, statement or library name."""
 

@@ -19,37 +19,6 @@ from leanebm.core.theorem_text import ERASURE_LINE
 from leanebm.errors import CommandRefused
 from leanebm.lean._goal_text import parse_goal_text, render_goal, text_key, without_macro_scopes
 
-__all__ = [
-    "INTERRUPTED",
-    "MISUSE",
-    "USES_SORRY",
-    "CertifiedReply",
-    "CertifyRejectedReply",
-    "JsonObject",
-    "LibraryPage",
-    "LibraryTheoremReply",
-    "LimitReached",
-    "MalformedReplyError",
-    "TacticFailed",
-    "UnitMessages",
-    "UnusableState",
-    "apart_reply",
-    "certify_reply",
-    "expect",
-    "library_reply",
-    "module_reply",
-    "modules_reply",
-    "names_in",
-    "optional",
-    "print_reply",
-    "ref_in",
-    "refuse_if_error",
-    "start_reply",
-    "tactic_reply",
-    "text_reply",
-    "units_reply",
-]
-
 JsonObject = Mapping[str, object]
 
 T = TypeVar("T")

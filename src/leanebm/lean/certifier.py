@@ -32,14 +32,13 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean._file_replies import FileRefused, TheoremVerdict
+from leanebm.lean._file_replies import CertifiedFile, FileRefused, FileVerdict, TheoremVerdict
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._library_proof import LibraryProof
 from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply, UnitMessages
 from leanebm.lean._tasks import Servants, serving
 from leanebm.lean._worker import LeanWorker
 from leanebm.lean.backends.base import Dialect, WorkerCommand
-from leanebm.lean.certified_file import CertifiedFile, FileVerdict
 from leanebm.lean.config import LeanPoolConfig
 from leanebm.lean.requests import (
     CERTIFIER_LIMIT,

@@ -5,8 +5,16 @@ from __future__ import annotations
 from leanebm._shown import named_repr
 from leanebm.core.interfaces import ProofEnvironment
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length
-from leanebm.lean._file_replies import FileRefused, FileSorries, FileVerdicts, SorryPlace, StatedTheorem, TheoremVerdict
-from leanebm.lean.certified_file import CertifiedFile, FileVerdict
+from leanebm.lean._file_replies import (
+    CertifiedFile,
+    FileRefused,
+    FileSorries,
+    FileVerdict,
+    FileVerdicts,
+    SorryPlace,
+    StatedTheorem,
+    TheoremVerdict,
+)
 from leanebm.lean.certifier import Certifier
 from leanebm.lean.pool import LeanPool
 from leanebm.lean.replay import ReplayingEnvironment

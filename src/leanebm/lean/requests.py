@@ -40,36 +40,6 @@ from leanebm.lean._replies import (
 )
 from leanebm.lean.backends.base import Dialect
 
-__all__ = [
-    "CERTIFIER_LIMIT",
-    "LibraryIndex",
-    "Request",
-    "StartRequest",
-    "declarations",
-    "env_apart",
-    "env_theorems",
-    "expr_echo",
-    "file_certify",
-    "file_sorries",
-    "file_start",
-    "frontend_process",
-    "goal_delete",
-    "goal_print",
-    "goal_start",
-    "goal_tactic",
-    "goal_tactics",
-    "indexes_for",
-    "lean_version",
-    "loaded_modules",
-    "module_of",
-    "printed_type",
-    "proof_certify",
-    "scope_lines",
-    "stat",
-    "statement_fingerprint",
-    "warm",
-]
-
 R = TypeVar("R")
 
 TacticReply = ProofState | UnusableState | TacticFailed | LimitReached
