@@ -68,50 +68,15 @@ class Findings:
 _Sign = Callable[[Findings], str | None]
 """What is wrong, in one clause with the figure in it; ``None`` if nothing is."""
 
-_RULES: Final[list[Callable[[Findings], Alarm | None]]] = []
 
-ALARMS: Final[dict[str, Severity]] = {}
-"""The name of every alarm, in the order in which it pays to look, and how bad it is."""
-
-
-def raise_alarms(findings: Findings) -> tuple[Alarm, ...]:
-    """Every alarm of :data:`ALARMS` whose sign is there, the fatal ones first."""
-    alarms = [alarm for rule in _RULES if (alarm := rule(findings)) is not None]
-    return tuple(sorted(alarms, key=lambda alarm: alarm.severity is not Severity.FATAL))
+def _below(name: str, limit: float, said: str) -> _Sign:
+    return lambda found: said.format(value) if (value := found.value(name)) < limit else None
 
 
-def _rule(name: str, *, cause: str, remedy: str, severity: Severity = Severity.WARNING) -> Callable[[_Sign], _Sign]:
-    def register(sign: _Sign) -> _Sign:
-        def rule(findings: Findings) -> Alarm | None:
-            finding = sign(findings)
-            if finding is None:
-                return None
-            return Alarm(name=name, severity=severity, finding=finding, cause=cause, remedy=remedy)
-
-        ALARMS[name] = severity
-        _RULES.append(rule)
-        return sign
-
-    return register
+def _above(name: str, limit: float, said: str) -> _Sign:
+    return lambda found: said.format(value) if (value := found.value(name)) > limit else None
 
 
-@_rule(
-    "encoder drift",
-    severity=Severity.FATAL,
-    cause="the encoder that serves is not quite the one trained with: number format, template, pooling or weights",
-    remedy="serve with the training's number format and weights, or encode all data again and train anew",
-)
-def _encoder_drift(found: Findings) -> str | None:
-    cosine = found.value("emb_cosine_probe")
-    return f"a state encoded again has cosine {cosine:.4f} with its stored embedding" if cosine < 0.999 else None
-
-
-@_rule(
-    "polarity flip",
-    severity=Severity.FATAL,
-    cause="a sign is the wrong way round (lower must mean more provable), or labels of a slice are swapped",
-    remedy="check the loss's sign on planted data, and that slice's labels; never turn the energy round to fit",
-)
 def _polarity_flip(found: Findings) -> str | None:
     whole = found.metrics.get("pairwise_sibling")
     if whole is not None and whole.count >= _TELLING_THEOREMS and whole.is_below(0.5):
@@ -131,12 +96,6 @@ def _is_turned(pairwise: Estimate) -> bool:
     return pairwise.value < 0.45 and pairwise.value + _SURE * pairwise.standard_error < 0.5
 
 
-@_rule(
-    "leaking twin",
-    severity=Severity.FATAL,
-    cause="something other than labels tells on-path from off-path states, or training and validation share states",
-    remedy="split by module, drop states that both sides have, and look for how positives are made differently",
-)
 def _leaking_twin(found: Findings) -> str | None:
     twin = found.metrics.get("twin_pairwise")
     if twin is None or twin.count < _TELLING_THEOREMS or not twin.is_above(0.53):
@@ -144,42 +103,6 @@ def _leaking_twin(found: Findings) -> str | None:
     return f"the twin trained on shuffled labels reaches {twin.value:.3f} on held-out theorems"
 
 
-@_rule(
-    "collapse",
-    cause="it says nearly the same of every state: dead inputs, too small a learning rate, too large a temperature",
-    remedy="look at the embeddings first (duplicates, few directions), then raise --learning-rate",
-)
-def _collapse(found: Findings) -> str | None:
-    spread = found.value("e_std")
-    return f"energies differ by {spread:.3g} only (standard deviation; a fresh head's is 1)" if spread < 0.1 else None
-
-
-@_rule(
-    "duplicate embeddings",
-    cause="texts are cut off before they differ, the encoder does not see in what they differ, or a cache mixes "
-    "states up",
-    remedy="raise the encoder's length limit; delete the file given as --embedding-cache",
-)
-def _duplicate_embeddings(found: Findings) -> str | None:
-    same = found.value("duplicate_emb")
-    return f"{same:.1%} of embeddings equal another text's" if same > 0.01 else None
-
-
-@_rule(
-    "collapsed embeddings",
-    cause="the encoder maps all states to nearly one place; fine-tuning the policy alone can do that",
-    remedy="compare with the base model's embeddings; encode with the base weights if they are spread wider",
-)
-def _collapsed_embeddings(found: Findings) -> str | None:
-    rank = found.value("effective_rank")
-    return f"embeddings vary along {rank:.1f} directions only" if rank < 4 else None
-
-
-@_rule(
-    "easy-negative inflation",
-    cause="most training pairs are told apart by their theorem alone, so the hard ones get no gradient",
-    remedy="judge by siblings only; from Python, raise the sampler's hard_fraction",
-)
 def _easy_negatives(found: Findings) -> str | None:
     easy, hard = found.value("pairwise_cross_theorem"), found.value("pairwise_sibling")
     if not (easy - hard > 0.15 and hard < 0.72):
@@ -187,11 +110,6 @@ def _easy_negatives(found: Findings) -> str | None:
     return f"{easy:.3f} against other theorems' negatives, {hard:.3f} among siblings"
 
 
-@_rule(
-    "length leakage",
-    cause="off-path states differ in size, and the head tells them apart hardly better than a ruler, or worse",
-    remedy="collect negatives of the positives' length, and watch the figure at equal length",
-)
 def _length_leakage(found: Findings) -> str | None:
     length, head = found.value("auc_length_only"), found.value("pairwise_sibling")
     if not (length >= head - 0.05 and length > 0.55):
@@ -201,41 +119,6 @@ def _length_leakage(found: Findings) -> str | None:
     return f"length alone reaches {length:.3f}, the head {head:.3f} ({matched})"
 
 
-@_rule(
-    "false negatives",
-    cause="negatives that nobody has proved are counted as unprovable",
-    remedy="generate negatives with more --closers and --probe-expansions, so that fewer false ones are kept",
-)
-def _false_negatives(found: Findings) -> str | None:
-    rate = found.value("fn_audit_rate")
-    return f"{rate:.1%} of audited negatives turned out provable" if rate > 0.15 else None
-
-
-@_rule(
-    "no sense of progress",
-    cause="energies order siblings but not the states along a proof, which a best-first search compares as well",
-    remedy="from Python, raise the objective's path_weight and depth_weight",
-)
-def _no_progress(found: Findings) -> str | None:
-    spearman = found.value("spearman_remaining")
-    return f"Spearman's correlation with the steps that remain is {spearman:.2f}" if spearman < 0.1 else None
-
-
-@_rule(
-    "spectral shortfall",
-    cause="a layer has two singular values of nearly equal size, so few iterations miss the larger",
-    remedy="search with --freeze-spectral, which computes the exact norms",
-)
-def _shortfall(found: Findings) -> str | None:
-    short = found.value("sn_shortfall_max")
-    return f"training's estimate of a layer's norm falls {short:.0%} short" if short > 0.15 else None
-
-
-@_rule(
-    "scale at its limit",
-    cause="the loss wants energies larger or smaller than the head may make them",
-    remedy="another --loss, or, from Python, another temperature or margin of the objective",
-)
 def _scale_at_limit(found: Findings) -> str | None:
     scale = found.value("log_scale")
     if -2.99 < scale < 4.99 or math.isnan(scale):
@@ -243,11 +126,6 @@ def _scale_at_limit(found: Findings) -> str | None:
     return f"the logarithm of its scale is {scale:.2f}, at the end of [−3, 5]"
 
 
-@_rule(
-    "skipped steps",
-    cause="infinite or missing numbers in the data, or too large a learning rate",
-    remedy="lower --learning-rate; if that does not help, look for embeddings of unusual length",
-)
 def _skipped_steps(found: Findings) -> str | None:
     skipped = found.value("skipped_steps")
     if not skipped > 0:
@@ -255,11 +133,120 @@ def _skipped_steps(found: Findings) -> str | None:
     return f"{skipped:.0f} of {found.metrics['skipped_steps'].count} steps had a loss or gradient that was not finite"
 
 
-@_rule(
-    "memorised",
-    cause="too few theorems for the head's size",
-    remedy="more theorems, a smaller head (--hidden), more --dropout, or fewer --steps",
-)
 def _memorised(found: Findings) -> str | None:
     seen, held_out = found.value("train_pairwise"), found.value("pairwise_sibling")
     return f"{seen:.3f} on theorems trained on, {held_out:.3f} on others" if seen - held_out > 0.2 else None
+
+
+@attrs.frozen(kw_only=True)
+class _Rule:
+    name: str
+    severity: Severity = Severity.WARNING
+    cause: str
+    remedy: str
+    sign: _Sign
+
+
+_RULES: Final = (
+    _Rule(
+        name="encoder drift",
+        severity=Severity.FATAL,
+        cause="the encoder that serves is not quite the one trained with: number format, template, pooling or weights",
+        remedy="serve with the training's number format and weights, or encode all data again and train anew",
+        sign=_below("emb_cosine_probe", 0.999, "a state encoded again has cosine {:.4f} with its stored embedding"),
+    ),
+    _Rule(
+        name="polarity flip",
+        severity=Severity.FATAL,
+        cause="a sign is the wrong way round (lower must mean more provable), or labels of a slice are swapped",
+        remedy="check the loss's sign on planted data, and that slice's labels; never turn the energy round to fit",
+        sign=_polarity_flip,
+    ),
+    _Rule(
+        name="leaking twin",
+        severity=Severity.FATAL,
+        cause="something other than labels tells on-path from off-path states, or training and validation share states",
+        remedy="split by module, drop states that both sides have, and look for how positives are made differently",
+        sign=_leaking_twin,
+    ),
+    _Rule(
+        name="collapse",
+        cause="it says nearly the same of every state: dead inputs, too small a learning rate, too large a temperature",
+        remedy="look at the embeddings first (duplicates, few directions), then raise --learning-rate",
+        sign=_below("e_std", 0.1, "energies differ by {:.3g} only (standard deviation; a fresh head's is 1)"),
+    ),
+    _Rule(
+        name="duplicate embeddings",
+        cause="texts are cut off before they differ, the encoder does not see in what they differ, or a cache mixes "
+        "states up",
+        remedy="raise the encoder's length limit; delete the file given as --embedding-cache",
+        sign=_above("duplicate_emb", 0.01, "{:.1%} of embeddings equal another text's"),
+    ),
+    _Rule(
+        name="collapsed embeddings",
+        cause="the encoder maps all states to nearly one place; fine-tuning the policy alone can do that",
+        remedy="compare with the base model's embeddings; encode with the base weights if they are spread wider",
+        sign=_below("effective_rank", 4, "embeddings vary along {:.1f} directions only"),
+    ),
+    _Rule(
+        name="easy-negative inflation",
+        cause="most training pairs are told apart by their theorem alone, so the hard ones get no gradient",
+        remedy="judge by siblings only; from Python, raise the sampler's hard_fraction",
+        sign=_easy_negatives,
+    ),
+    _Rule(
+        name="length leakage",
+        cause="off-path states differ in size, and the head tells them apart hardly better than a ruler, or worse",
+        remedy="collect negatives of the positives' length, and watch the figure at equal length",
+        sign=_length_leakage,
+    ),
+    _Rule(
+        name="false negatives",
+        cause="negatives that nobody has proved are counted as unprovable",
+        remedy="generate negatives with more --closers and --probe-expansions, so that fewer false ones are kept",
+        sign=_above("fn_audit_rate", 0.15, "{:.1%} of audited negatives turned out provable"),
+    ),
+    _Rule(
+        name="no sense of progress",
+        cause="energies order siblings but not the states along a proof, which a best-first search compares as well",
+        remedy="from Python, raise the objective's path_weight and depth_weight",
+        sign=_below("spearman_remaining", 0.1, "Spearman's correlation with the steps that remain is {:.2f}"),
+    ),
+    _Rule(
+        name="spectral shortfall",
+        cause="a layer has two singular values of nearly equal size, so few iterations miss the larger",
+        remedy="search with --freeze-spectral, which computes the exact norms",
+        sign=_above("sn_shortfall_max", 0.15, "training's estimate of a layer's norm falls {:.0%} short"),
+    ),
+    _Rule(
+        name="scale at its limit",
+        cause="the loss wants energies larger or smaller than the head may make them",
+        remedy="another --loss, or, from Python, another temperature or margin of the objective",
+        sign=_scale_at_limit,
+    ),
+    _Rule(
+        name="skipped steps",
+        cause="infinite or missing numbers in the data, or too large a learning rate",
+        remedy="lower --learning-rate; if that does not help, look for embeddings of unusual length",
+        sign=_skipped_steps,
+    ),
+    _Rule(
+        name="memorised",
+        cause="too few theorems for the head's size",
+        remedy="more theorems, a smaller head (--hidden), more --dropout, or fewer --steps",
+        sign=_memorised,
+    ),
+)
+
+ALARMS: Final[Mapping[str, Severity]] = {rule.name: rule.severity for rule in _RULES}
+"""The name of every alarm, in the order in which it pays to look, and how bad it is."""
+
+
+def raise_alarms(findings: Findings) -> tuple[Alarm, ...]:
+    """Every alarm of :data:`ALARMS` whose sign is there, the fatal ones first."""
+    alarms = [
+        Alarm(name=rule.name, severity=rule.severity, finding=finding, cause=rule.cause, remedy=rule.remedy)
+        for rule in _RULES
+        if (finding := rule.sign(findings)) is not None
+    ]
+    return tuple(sorted(alarms, key=lambda alarm: alarm.severity is not Severity.FATAL))
