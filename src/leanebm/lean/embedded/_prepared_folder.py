@@ -11,89 +11,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-import attrs
 import filelock
 
 from leanebm._in_thread import check_wanted
-from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean._child import run_child
 from leanebm.lean.embedded.download import InstallProgress, InstallStage
 from leanebm.lean.embedded.embedded_lean import node_flags, worker_environment
 
 MANIFEST_NAME: Final = "complete.json"
-
-
-@attrs.frozen
-class FileRecord:
-    """What a file was when the folder was prepared."""
-
-    size: int
-    """Bytes."""
-
-    sha256: str
-    """Hash of its content, in hexadecimal."""
-
-
-@attrs.frozen
-class Manifest:
-    """Every file of a prepared folder. It is written last, so a folder without one is not complete."""
-
-    files: dict[str, FileRecord]
-    """By path relative to the folder."""
-
-    __repr__ = fitting_repr
-
-    @classmethod
-    def of(cls, folder: Path) -> Self:
-        """Record what is in ``folder`` now."""
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
-        return cls({path.relative_to(folder).as_posix(): _record(path) for path in paths})
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """The manifest of ``folder``; ``None`` where there is none or it cannot be read."""
-        try:
-            records = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
-            return cls({path: FileRecord(**record) for path, record in records["files"].items()})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def write(self, folder: Path) -> None:
-        """Write it to the disk for good: from here on the folder counts as complete."""
-        with (folder / MANIFEST_NAME).open("w", encoding="utf-8") as file:
-            json.dump(attrs.asdict(self), file, indent=0)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def damage(self, folder: Path, *, compare_hashes: bool = False) -> list[str]:
-        """What is missing or changed in ``folder``, a sentence each; sizes only, unless ``compare_hashes``."""
-        return [
-            problem
-            for path, expected in self.files.items()
-            if (problem := _difference(folder / path, path, expected, compare_hashes)) is not None
-        ]
-
-
-def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileRecord(size=path.stat().st_size, sha256=digest)
-
-
-def _difference(path: Path, name: str, expected: FileRecord, compare_hashes: bool) -> str | None:
-    try:
-        size = path.stat().st_size
-        if size != expected.size:
-            return f"{name} has {size} bytes, not {expected.size}"
-        if compare_hashes and _record(path) != expected:
-            return f"{name} has another content"
-    except OSError:
-        return f"{name} is missing"
-    return None
-
+"""Says which files a prepared folder has. It is written last, so a folder without one is not complete."""
 
 logger = logging.getLogger(__name__)
 
@@ -104,15 +33,35 @@ _LOCK_POLL_S = 0.5
 _TEMPORARY_PREFIX: Final = "preparing-"
 
 
+def record_content(folder: Path) -> None:
+    """Write down, for good, which files are in ``folder``: from here on it counts as complete."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
+    files = {path.relative_to(folder).as_posix(): {"size": path.stat().st_size} for path in paths}
+    with (folder / MANIFEST_NAME).open("w", encoding="utf-8") as file:
+        json.dump({"files": files}, file, indent=0)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def is_complete(folder: Path) -> bool:
     """Whether ``folder`` was prepared to the end and its files are still as they were, by name and size."""
-    manifest = Manifest.read(folder)
-    if manifest is None:
+    try:
+        files = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))["files"]
+        found = (_difference(folder / name, name, record["size"]) for name, record in files.items())
+        damage = [difference for difference in found if difference is not None]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return False
-    damage = manifest.damage(folder)
     if damage:
         logger.warning("%s is damaged: %s", folder, "; ".join(damage[:3]))
     return not damage
+
+
+def _difference(path: Path, name: str, expected: int) -> str | None:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return f"{name} is missing"
+    return None if size == expected else f"{name} has {size} bytes, not {expected}"
 
 
 def locked(root: Path, progress: InstallProgress) -> filelock.BaseFileLock:
@@ -159,7 +108,7 @@ def prepare_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         content = Path(temporary, "content")
         content.mkdir()
         fill(content)
-        Manifest.of(content).write(content)
+        record_content(content)
         if folder.exists():
             folder.rename(Path(temporary, "broken"))  # removed together with the rest
         content.rename(folder)
