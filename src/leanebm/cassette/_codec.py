@@ -8,6 +8,7 @@ import json
 import sys
 from array import array
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, Protocol
 
 import attrs
@@ -107,13 +108,9 @@ def json_of(shelf: Shelf) -> Converter:
     json.register_structure_hook(ProofState, lambda answer, _: _state_from(answer, shelf))
     json.register_unstructure_hook(array, _vector_answer)
     json.register_structure_hook(array, lambda answer, _: _vector_from(answer))
-    configure_tagged_union(TacticOutcome, json, tag_name="fate", tag_generator=_fate_of)
+    configure_tagged_union(TacticOutcome, json, tag_name="fate", tag_generator=attrgetter("fate.value"))
     configure_tagged_union(CertificationResult, json)
     return json
-
-
-def _fate_of(outcome: Any) -> str:
-    return str(outcome.fate)
 
 
 def _state_from(answer: Any, shelf: Shelf) -> ProofState:

@@ -69,32 +69,21 @@ class LabelConflicts:
     @classmethod
     def of(cls, groups: Iterable[ContrastiveGroup]) -> Self:
         """Compare the labels of ``groups``, across theorems."""
-        positives, negatives = _Seen(), _Seen()
-        for group in groups:
-            positives.add(group.positive_key, group.positive_text)
-            for negative in group.negatives:
-                negatives.add(negative.key, negative.text)
+        groups = tuple(groups)
+        negatives = [negative for group in groups for negative in group.negatives]
+        keys = {group.positive_key for group in groups}, {negative.key for negative in negatives}
+        texts = {group.positive_text for group in groups}, {negative.text for negative in negatives}
         return cls(
-            states=len(positives.keys | negatives.keys),
-            conflicting=len(positives.keys & negatives.keys),
-            texts=len(positives.texts | negatives.texts),
-            conflicting_texts=len(positives.texts & negatives.texts),
+            states=len(set.union(*keys)),
+            conflicting=len(set.intersection(*keys)),
+            texts=len(set.union(*texts)),
+            conflicting_texts=len(set.intersection(*texts)),
         )
 
     @property
     def rate(self) -> float:
         """Share of distinct texts with both labels; 0 where there is no text."""
         return self.conflicting_texts / self.texts if self.texts else 0.0
-
-
-@attrs.define
-class _Seen:
-    keys: set[str] = attrs.field(factory=set)
-    texts: set[str] = attrs.field(factory=set)
-
-    def add(self, key: str, text: str) -> None:
-        self.keys.add(key)
-        self.texts.add(text)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import zlib
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -34,12 +35,8 @@ _log = logging.getLogger(__name__)
 _NOWHERE: Final = StateRef(-1, -1)
 
 
-def _fate_of(outcome: Any) -> str:
-    return str(outcome.fate)
-
-
 _json = make_converter()
-configure_tagged_union(TacticOutcome, _json, tag_name="fate", tag_generator=_fate_of)
+configure_tagged_union(TacticOutcome, _json, tag_name="fate", tag_generator=attrgetter("fate.value"))
 
 
 @final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial, reduce
 from itertools import pairwise
 from typing import Final, final
 
@@ -58,35 +59,20 @@ class OrderFamily:
 
 
 def _wrapped(functions: list[str], element: str) -> Expression:
-    term = local(element)
-    for function in reversed(functions):
-        term = local(function, term)
-    return term
+    return reduce(lambda term, function: local(function, term), reversed(functions), local(element))
 
 
-def _related(a: Expression, b: Expression) -> Expression:
-    return local("R", a, b)
+def _for_all(names: str, law: Expression) -> Expression:
+    return reduce(lambda body, name: forall(name, "α", body), reversed(names), law)
+
+
+_related: Final = partial(local, "R")
+
+_X, _Y, _Z = (local(name) for name in "xyz")
 
 
 def _monotone(function: str) -> Expression:
-    x, y = local("x"), local("y")
-    law = implies([_related(x, y)], _related(local(function, x), local(function, y)))
-    return forall("x", "α", forall("y", "α", law))
+    return _for_all("xy", implies([_related(_X, _Y)], _related(local(function, _X), local(function, _Y))))
 
 
-_TRANSITIVE: Final = forall(
-    "x",
-    "α",
-    forall(
-        "y",
-        "α",
-        forall(
-            "z",
-            "α",
-            implies(
-                [_related(local("x"), local("y")), _related(local("y"), local("z"))],
-                _related(local("x"), local("z")),
-            ),
-        ),
-    ),
-)
+_TRANSITIVE: Final = _for_all("xyz", implies([_related(_X, _Y), _related(_Y, _Z)], _related(_X, _Z)))

@@ -19,30 +19,22 @@ _LARGEST: Final = 16
 """Nodes that a side may have."""
 
 
-def _m(left: Expression, right: Expression) -> Expression:
-    return local("m", left, right)
+_m, _r, _f, _g = (partial(local, name) for name in "mrfg")
 
 
 def _laws() -> tuple[tuple[Expression, Expression], ...]:
     x, y, z, e = (local(name) for name in "xyze")
-
-    def r(term: Expression) -> Expression:
-        return local("r", term)
-
-    def f(term: Expression) -> Expression:
-        return local("f", term)
-
     return (
         (_m(_m(x, y), z), _m(x, _m(y, z))),
-        (r(_m(x, y)), _m(r(y), r(x))),
-        (f(_m(x, y)), _m(f(x), f(y))),
-        (f(r(x)), r(f(x))),
+        (_r(_m(x, y)), _m(_r(y), _r(x))),
+        (_f(_m(x, y)), _m(_f(x), _f(y))),
+        (_f(_r(x)), _r(_f(x))),
         (_m(e, x), x),
         (_m(x, e), x),
-        (r(r(x)), x),
-        (r(e), e),
-        (f(f(x)), f(x)),
-        (f(e), e),
+        (_r(_r(x)), x),
+        (_r(e), e),
+        (_f(_f(x)), _f(x)),
+        (_f(e), e),
     )
 
 
@@ -57,20 +49,13 @@ _SHORTENING: Final = range(4, len(_LAWS))
 
 def _sizeless_laws() -> tuple[tuple[Expression, Expression], ...]:
     x, y, z = (local(name) for name in _VARIABLES)
-
-    def f(term: Expression) -> Expression:
-        return local("f", term)
-
-    def g(term: Expression) -> Expression:
-        return local("g", term)
-
     return (
         (_m(_m(x, y), z), _m(x, _m(y, z))),
-        (f(g(x)), g(f(x))),
-        (f(_m(x, y)), _m(f(x), y)),
-        (_m(x, f(y)), _m(f(x), y)),
-        (g(_m(x, y)), _m(x, g(y))),
-        (_m(g(x), y), _m(x, g(y))),
+        (_f(_g(x)), _g(_f(x))),
+        (_f(_m(x, y)), _m(_f(x), y)),
+        (_m(x, _f(y)), _m(_f(x), y)),
+        (_g(_m(x, y)), _m(x, _g(y))),
+        (_m(_g(x), y), _m(x, _g(y))),
     )
 
 
