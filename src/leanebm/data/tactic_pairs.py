@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import attrs
 from attrs.validators import ge, min_len
@@ -209,19 +209,23 @@ def _step_problems(name: str, steps: Sequence[_Numbered]) -> Iterator[tuple[int,
         yield number, f"the proof of {name!r} lacks step {', '.join(map(str, missing))}"
 
 
-def _json_line(pair: TacticPair) -> bytes:
+def row_of(pair: TacticPair) -> dict[str, Any]:
+    """The pair's values by name, as files and tables hold them."""
     theorem = pair.theorem
-    values = {
+    return {
         "theorem": theorem.name,
         "statement": theorem.statement,
         "copy_from": theorem.copy_from,
-        "header": theorem.header or None,
-        "context": theorem.context or None,
-        "module": pair.module or None,
+        "header": theorem.header,
+        "context": theorem.context,
+        "module": pair.module,
         "step": pair.step,
         "num_steps": pair.num_steps,
         "state": pair.state,
         "tactic": pair.tactic,
     }
-    given = {key: value for key, value in values.items() if value is not None}
+
+
+def _json_line(pair: TacticPair) -> bytes:
+    given = {key: value for key, value in row_of(pair).items() if value not in (None, "")}
     return json.dumps(given, ensure_ascii=False).encode(errors="replace") + b"\n"

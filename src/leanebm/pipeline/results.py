@@ -22,6 +22,7 @@ from leanebm._shown import fitting_repr, hint, printable
 from leanebm.core import TacticFate
 from leanebm.core.proof_script import is_turned
 from leanebm.data import KnownProof, write_tactic_pairs
+from leanebm.data.tactic_pairs import row_of
 from leanebm.errors import ConfigError
 from leanebm.pipeline._rendering import fenced, rendered, written
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
@@ -154,7 +155,7 @@ class Results:
             case ResultTable.TACTICS:
                 return self._tactics()
             case ResultTable.PAIRS:
-                return (_pair(proof, step) for proof in certified_proofs(self.paths) for step in range(proof.num_steps))
+                return (row_of(pair) for proof in certified_proofs(self.paths) for pair in proof.pairs)
             case ResultTable.LEANDOJO:
                 return map(_traced, certified_proofs(self.paths))
             case ResultTable.COMPLETION | ResultTable.CHAT:
@@ -287,22 +288,6 @@ class _Shape:
 
 def _message(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
-
-
-def _pair(proof: KnownProof, step: int) -> dict[str, Any]:
-    theorem = proof.theorem
-    return {
-        "theorem": theorem.name,
-        "statement": theorem.statement,
-        "copy_from": theorem.copy_from,
-        "header": theorem.header,
-        "context": theorem.context,
-        "module": proof.module,
-        "step": step,
-        "num_steps": proof.num_steps,
-        "state": proof.states[step],
-        "tactic": proof.tactics[step],
-    }
 
 
 def _traced(proof: KnownProof) -> dict[str, Any]:

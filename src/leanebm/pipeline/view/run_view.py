@@ -44,7 +44,7 @@ class RunView:
 
         Raises:
             ConfigError: there is none.
-        TrajectoryError: a shard is damaged or of another version.
+            TrajectoryError: a shard is damaged or of another version.
         """
         paths = self._shard_paths()
         if not paths and not self.goes_on:
