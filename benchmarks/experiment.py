@@ -4,7 +4,8 @@
                                     [--rounds 3] [--small]
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
-*rulers*, which see eight counts of a state in place of its embedding. The exponent of the length and the weight of the
+*rulers*, which see eight counts of a state in place of its embedding, and heads on an encoder of the kind's own, if it
+has one. The exponent of the length and the weight of the
 energy are chosen together by what is proved of the validation statements, with the first seed of each sort of head.
 Then the tuned search without a head is compared with those that have one, and with one in which each goal costs
 something, on statements that no choice was made on. Before a head is trained, what four times the budget proves says
@@ -33,7 +34,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import numpy as np
@@ -69,8 +70,14 @@ GOAL_PRICES = (0.1, 0.3, 1.0)
 DEFAULT_ALPHA = 0.5
 TRAINING_ALPHA = 1.0
 HIDDEN = (256, 128)
-HEADS: Mapping[str, tuple[str, ...]] = {"head": ("--hidden", ",".join(map(str, HIDDEN))), "ruler": ("--counts",)}
+HEADS: Mapping[str, tuple[str, ...]] = {
+    "head": ("--hidden", ",".join(map(str, HIDDEN))),
+    "ruler": ("--state-encoder", "counts"),
+}
 """What is trained: on embeddings, and on eight counts of a state, which the first one has to beat."""
+
+OWN: Final = "own"
+"""A sort of heads beside these, where a kind has an encoder of its own."""
 
 HEADROOM = 4
 """Times the budget with which is measured what there is to gain."""
@@ -111,6 +118,12 @@ class Kind:
 
     iterated: Mapping[str, int] = {"train": 300, "validation": 140, "test": 320}
     """Statements, at most, of the rounds of search and learning."""
+
+    betas: tuple[float, ...] = BETAS
+    """Weights of the energy to choose from."""
+
+    encoder: str | None = None
+    """An encoder of its own, ``module:Name`` in this folder: heads are trained on it, too."""
 
     max_steps: int | None = None
     """Steps of a head's training, where it is to be short."""
@@ -167,6 +180,8 @@ WORDS = attrs.evolve(
     samples={"val": 150, "test": 300},
     headroom=30,
     fresh=4000,
+    betas=(*BETAS, 8.0),
+    encoder="law_encoder:LawEncoder",
 )
 KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "words": WORDS}
 
@@ -222,8 +237,11 @@ class Experiment:
         self.folder = folder
         self.rounds = rounds
         self.seed = seeds[0]
-        self.heads = {f"{sort}{seed}": (seed, sort) for sort in HEADS for seed in seeds}
-        self.first_seeds = [self._seeds(sort)[0] for sort in HEADS]
+        self.sorts = dict(HEADS)
+        if kind.encoder:
+            self.sorts[OWN] = ("--hidden", "128,64", "--state-encoder", kind.encoder)
+        self.heads = {f"{sort}{seed}": (seed, sort) for sort in self.sorts for seed in seeds}
+        self.first_seeds = [self._seeds(sort)[0] for sort in self.sorts]
         self.statements = folder / "statements.parquet"
         self.judged_by = folder / "fresh.parquet" if kind.fresh else self.statements
         self.settings = folder / "settings.toml"
@@ -246,7 +264,7 @@ class Experiment:
         policy = self.choose("policy", alone)
         self.measure_headroom(policy)
         for name, (seed, sort) in self.heads.items():
-            self.train(name, seed, HEADS[sort])
+            self.train(name, seed, self.sorts[sort])
         chosen = self.choose_weights(policy, alone)
         arms = self.arms(chosen)
         self.evaluating("test", arms, stage="test")
@@ -289,9 +307,9 @@ class Experiment:
     def choose_weights(self, policy: Weights, alone: Mapping[str, Sequence[str]]) -> dict[str, Weights]:
         """What each arm is weighed with, by what the validation searches prove; written into the heads, too."""
         guided = {
-            f"{name}-{alpha:g}-{beta:g}": with_head(self.folder / name, alpha, beta)
+            f"{name}-{alpha:g}-{beta:g}": self.with_head(name, alpha, beta)
             for name in self.first_seeds
-            for alpha, beta in product(GUIDED_ALPHAS, BETAS)
+            for alpha, beta in product(GUIDED_ALPHAS, self.kind.betas)
         }
         priced = {
             f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price)
@@ -332,7 +350,7 @@ class Experiment:
             fitted_beta=units.beta,
             theorems=best.theorems,
             max_expansions=self.kind.budget,
-            choices=len(GUIDED_ALPHAS) * len(BETAS),
+            choices=len(GUIDED_ALPHAS) * len(self.kind.betas),
             proved=best.proved,
             proved_without=policy.proved,
         )
@@ -344,11 +362,17 @@ class Experiment:
         arms["goals"] = with_goal_price(chosen["goals"].alpha, chosen["goals"].beta or 0.0)
         for name in self.heads:
             weights = chosen[name]
-            arms[name] = with_head(self.folder / name, weights.alpha, weights.beta or 0.0)
+            arms[name] = self.with_head(name, weights.alpha, weights.beta or 0.0)
         first = next(iter(self.heads))
         twin = chosen[first]
         arms |= {"default": policy_alone(DEFAULT_ALPHA), "shortest": ("--scorer", "shortest_state")}
         return arms | {"twin": with_head(self.folder / first / "twin", twin.alpha, twin.beta or 0.0)}
+
+    def with_head(self, name: str, alpha: float, beta: float) -> tuple[str, ...]:
+        """Options of a search with one of the heads, and with its encoder."""
+        _, sort = self.heads[name]
+        encoder = ("--state-encoder", self.kind.encoder) if sort == OWN and self.kind.encoder else ()
+        return (*with_head(self.folder / name, alpha, beta), *encoder)
 
     def measure_headroom(self, policy: Weights) -> None:
         """What four times the budget proves, on some of the test statements; said before anything is trained."""
@@ -433,7 +457,9 @@ class Experiment:
             Path(typed[typed.index("--output") + 1]).unlink(missing_ok=True)
         print(f"\n$ leanebm {shlex.join(typed)}", flush=True)
         began, cpu_s = time.monotonic(), _cpu_s()
-        status = subprocess.run([sys.executable, "-m", "leanebm", *typed], check=False).returncode
+        here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])  # the encoders are there
+        argv = [sys.executable, "-m", "leanebm", *typed]
+        status = subprocess.run(argv, env=os.environ | {"PYTHONPATH": here}, check=False).returncode
         if status:
             sys.exit(f"leanebm {command} ended with {status}; started again, the experiment goes on there")
         spent = {"cpu_s": _cpu_s() - cpu_s, "wall_s": time.monotonic() - began}
@@ -459,8 +485,7 @@ class Experiment:
             found = compare_runs(tested / before, tested / after)
             broken |= set(found.left_out)
             yield _row(f"{after} against {before}", [*map(_compared, found.budgets[2:]), _deep(found), _lost(found)])
-        heads = self._seeds("head")
-        for rivals in (["policy"], ["training"], ["goals"], self._seeds("ruler")):
+        for heads, rivals in self._sides():
             theirs, ours = ([curves[name] for name in side] for side in (rivals, heads))
             cells = [_together(theirs, ours, budget) for budget in budgets[2:]]
             yield _row(f"{', '.join(heads)} together against {', '.join(rivals)}", [*cells, "", ""])
@@ -480,6 +505,14 @@ class Experiment:
             *(("policy", "goals"), ("goals", heads[0])),
             *(("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", heads[0])),
         ]
+
+    def _sides(self) -> Iterator[tuple[list[str], list[str]]]:
+        """Heads, all seeds together, and what they are set against."""
+        heads, rulers = self._seeds("head"), self._seeds("ruler")
+        for rivals in (["policy"], ["training"], ["goals"], rulers):
+            yield heads, rivals
+        if own := self._seeds(OWN):
+            yield from ((own, rivals) for rivals in (["policy"], rulers, heads))
 
     def _seeds(self, sort: str) -> list[str]:
         return [name for name, (_, each) in self.heads.items() if each == sort]

@@ -47,8 +47,9 @@ def test_heads_are_trained_again_where_more_was_searched(
 ) -> None:
     commands: list[str] = []
 
-    def run(typed: list[str], *, check: bool) -> SimpleNamespace:
+    def run(typed: list[str], *, check: bool, env: dict[str, str]) -> SimpleNamespace:
         assert not check
+        assert env["PYTHONPATH"].startswith(str(Path(experiment.__file__).parent))
         commands.append(typed[3])
         return SimpleNamespace(returncode=0)
 

@@ -113,7 +113,8 @@ def test_the_help_of_a_search_has_sections_and_lists_the_parts(leanebm_command: 
     assert [title for title in titles if title in sections] == [
         section for section in sections if section != "Theorems" or name != "prove"
     ]
-    assert [title.partition(",")[0] for title in titles if "leanebm parts" in title] == ["Scorers", "Searches", "Leans"]
+    kinds = [title.partition(",")[0] for title in titles if "leanebm parts" in title]
+    assert kinds == ["Scorers", "Searches", "Encoders", "Leans"]
     assert all(f"\n  {word} " in said for words in PART_WORDS.values() for word in words.ours)
 
 

@@ -79,7 +79,7 @@ def test_each_option_reaches_its_setting(arguments: list[str], reach: Any, expec
     ("arguments", "noted"),
     [
         (["--whole-proofs"], "note: --whole-proofs changes nothing: the policy is the symbolic one"),
-        (["--encoder", "sglang_encode"], "note: --encoder changes nothing: nothing asks for embeddings"),
+        (["--encoder", "sglang_encode"], "note: --encoder changes nothing: nothing asks the server for embeddings"),
         (["--whole-proofs", "--server-url", "http://h:1"], ""),
         ([], ""),
     ],

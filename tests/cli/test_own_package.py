@@ -169,7 +169,7 @@ def test_a_mistake_is_told_with_its_option(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("part", ["LadderScorer", "LadderPolicy", "LadderSearch", "LadderEnergy"])
+@pytest.mark.parametrize("part", ["LadderScorer", "LadderPolicy", "LadderSearch", "LadderEnergy", "LadderEncoder"])
 def test_each_part_keeps_its_contract(installed: Installed, part: str) -> None:
     checked = installed.leanebm("check", f"ladder_search.parts:{part}")
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -53,6 +53,8 @@ def test_each_example_can_be_typed(tmp_path: Path) -> None:
             elif words.option == "--search":
                 policy = {"url": EMBEDDED_SERVER_URL, "whole_proofs": word == "whole_proofs"}
                 structure_settings({"parts": {"search": table}, "policy": policy}, RunConfig, source=str(tmp_path))
+            elif words.option == "--state-encoder":
+                structure_settings({"parts": {"encoder": table}}, RunConfig, source=str(tmp_path))
             else:
                 structure_settings({"lean": {"backend": table}}, RunConfig, source=str(tmp_path))
 

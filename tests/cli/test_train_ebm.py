@@ -10,6 +10,7 @@ from click.testing import Result
 
 from leanebm.energy import SpectralNormMode, load_checkpoint
 from leanebm.energy.training import RankingLoss
+from leanebm.trajectory import read_trajectory
 
 Leanebm = Callable[..., Result]
 
@@ -50,13 +51,47 @@ def test_what_the_report_advises_are_options(leanebm_command: Leanebm, run: str)
 @pytest.mark.usefixtures("toy_lean")
 def test_heads_to_compare_with_are_options(leanebm_command: Leanebm, run: str) -> None:
     made = ("train-ebm", run, "--steps", "20")
-    plain = ("--hidden", "none", "--spectral-norm", "none", "--counts")
+    plain = ("--hidden", "none", "--spectral-norm", "none", "--state-encoder", "counts")
     assert leanebm_command(*made, "--output-dir", "ruler", *plain).exit_code == 0
     config = load_checkpoint("ruler").header.config
     assert (config.d_in, config.hidden, config.spectral_norm.value) == (8, (), "none")
-    refused = leanebm_command(*made, "--output-dir", "h", "--counts", "--server-url", "http://127.0.0.1:1")
+    refused = leanebm_command(
+        *made, "--output-dir", "h", "--state-encoder", "counts", "--server-url", "http://127.0.0.1:1"
+    )
     assert refused.exit_code == 2
     assert "leave out --server-url" in refused.stderr
+
+
+OWN = """
+from leanebm.core import EncoderIdentity
+
+class Sizes:
+    def __init__(self, unit: float = 1.0) -> None:
+        self.unit = unit
+
+    async def identity(self):
+        return EncoderIdentity(model=f"sizes in {self.unit}", pooling="none", is_normalized=False, dim=2)
+
+    async def encode(self, texts):
+        return [(len(text) / self.unit, float(text.count("1"))) for text in texts]
+"""
+
+
+@pytest.mark.usefixtures("toy_lean")
+def test_a_head_on_ones_own_encoder_is_searched_with_the_same_code(leanebm_command: Leanebm, run: str) -> None:
+    Path("my_sizes.py").write_text(OWN)
+    encoder = ("--state-encoder", "my_sizes:Sizes:unit=2.0")
+    assert leanebm_command("train-ebm", run, "--output-dir", "head", "--steps", "20", *encoder).exit_code == 0
+    assert load_checkpoint("head").header.encoder.model == "sizes in 2.0"
+    guided = ("search", "--theorems", "numbers.txt", "--output", "guided", "--ebm-path", "head")
+    searched = leanebm_command(*guided, *encoder)
+    assert searched.exit_code == 0, searched.stderr
+    [record] = read_trajectory("guided/trajectory").runs
+    assert record.config["parts"]["encoder"] == {"kind": "my_sizes:Sizes", "unit": 2.0}
+    Path("my_sizes.py").write_text(OWN + "# other code\n")
+    refused = leanebm_command(*guided, *encoder, "--resume")
+    assert refused.exit_code == 2
+    assert "my_sizes.py" in refused.stderr
 
 
 def test_every_loss_and_normalisation_can_be_asked_for(leanebm_command: Leanebm) -> None:

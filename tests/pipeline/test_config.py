@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leanebm.core import ProofState, StateScorer
+from leanebm.core import EncoderIdentity, ProofState, StateEncoder, StateScorer
 from leanebm.core.certificate import OUR_BACKENDS
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend
@@ -25,6 +26,7 @@ from leanebm.pipeline import (
     structure_settings,
     to_toml,
 )
+from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 from leanebm.pipeline.parts import FAMILIES
 from leanebm.policy import EncoderConfig, PolicyClientConfig
 from leanebm.search import WholeProofSearch
@@ -264,3 +266,32 @@ def test_a_scorer_that_reads_energies_needs_something_that_gives_them(scorer: St
     RunConfig(scorer=scorer, energy=EnergyConfig(path=SHIPPED_HEAD)).check_energies()
     RunConfig(scorer=scorer, parts=Parts(energy_model=NoEnergy)).check_energies()
     RunConfig().check_energies()
+
+
+class OwnEncoder:
+    async def identity(self) -> EncoderIdentity:
+        return EncoderIdentity(pooling="none", is_normalized=False, dim=1)
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        return [array("f", [len(text)]) for text in texts]
+
+
+class Wrapping(OwnEncoder):
+    def __init__(self, encoder: StateEncoder) -> None:
+        self.encoder = encoder
+
+
+@pytest.mark.parametrize(
+    ("encoder", "asks"), [(None, True), (OwnEncoder, False), (OwnEncoder(), False), (Wrapping, True)]
+)
+def test_an_encoder_of_ones_own_asks_the_server_only_if_it_names_it(encoder: Any, asks: bool, tmp_path: Path) -> None:
+    run = RunConfig(energy=EnergyConfig(path=tmp_path), parts=Parts(encoder=encoder))
+    assert run.asks_server_for_embeddings is asks
+    assert EnergyTrainingConfig(encoder=encoder).asks_server is asks
+    assert not RunConfig(parts=Parts(encoder=encoder)).asks_server_for_embeddings, "there is no head"
+
+
+def test_an_encoder_without_a_head_changes_nothing_and_that_is_said() -> None:
+    assert "$.parts.encoder changes nothing" in "\n".join(RunConfig(parts=Parts(encoder=OwnEncoder)).without_effect)
+    with pytest.raises(TypeError, match="is not an encoder: it has no identity and no encode"):
+        Parts(encoder=object())

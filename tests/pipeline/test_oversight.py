@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 
 from leanebm.core import (
+    EncoderIdentity,
     Leaf,
     Node,
     NodeStatus,
@@ -29,7 +31,7 @@ from leanebm.errors import (
     TrajectoryError,
     WorkerDied,
 )
-from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch, RefusingEnvironment
+from leanebm.pipeline._oversight import IssuingCertifier, OverseenEncoder, OverseenSearch, RefusingEnvironment
 from leanebm.search import BestFirstSearch
 from leanebm.testing import LOST, ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -433,3 +435,69 @@ async def test_what_a_cancelled_search_raises_on_its_way_out_is_not_logged_as_if
         assert logged == []
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
+
+
+# --- an encoder ---
+
+TWO = EncoderIdentity(model="two numbers", pooling="none", is_normalized=False, dim=2)
+
+
+@attrs.frozen
+class Encoder:
+    """Gives one answer, whatever it is asked."""
+
+    vectors: Any
+    who: Any = TWO
+
+    async def identity(self) -> EncoderIdentity:
+        if isinstance(self.who, Exception):
+            raise self.who
+        found: EncoderIdentity = self.who
+        return found
+
+    async def encode(self, texts: Sequence[str]) -> Any:
+        assert texts
+        if isinstance(self.vectors, Exception):
+            raise self.vectors
+        return self.vectors
+
+
+@pytest.mark.parametrize("vectors", [[[1, 2.5], (3.0, 4.0)], np.array([[1.0, 2.5], [3.0, 4.0]]), ([1, 2.5], [3, 4])])
+async def test_vectors_of_any_kind_become_plain_ones(vectors: Any) -> None:
+    encoder = OverseenEncoder(Encoder(vectors))
+    assert await encoder.identity() == TWO
+    assert [list(vector) for vector in await encoder.encode(["a", "b"])] == [[1.0, 2.5], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ([[1.0, 2.0]], "for 2 texts it gave 1, of 2 numbers"),
+        ([], "for 2 texts it gave 0, of no width"),
+        ([[1.0, 2.0], [1.0]], "for 2 texts it gave 2, of 1 and 2 numbers"),
+        ([[1.0, 2.0], [1.0, float("nan")]], "must give one vector per text, all of one width and finite"),
+        ([[1.0, 2.0], [1.0, 1e40]], "and finite"),
+        (None, "Encoder, asked for vectors, raised TypeError"),
+        ([1.0, 2.0], "Encoder, asked for vectors, raised TypeError"),
+        (["ab", "cd"], "Encoder, asked for vectors, raised TypeError"),
+        (ZeroDivisionError("by nothing"), "Encoder, asked for vectors, raised ZeroDivisionError: by nothing"),
+        (WorkerDied("made up"), "Encoder, asked for vectors, raised"),
+    ],
+)
+async def test_an_encoder_whose_vectors_are_none_is_named(vectors: Any, said: str) -> None:
+    with pytest.raises(PartBroken, match=said):
+        await OverseenEncoder(Encoder(vectors)).encode(["a", "b"])
+
+
+@pytest.mark.parametrize("who", [None, "me", KeyError("who")])
+async def test_an_encoder_that_does_not_say_which_it_is_is_named(who: Any) -> None:
+    with pytest.raises(PartBroken, match=r"Encoder(\.identity|, asked which encoder it is)"):
+        await OverseenEncoder(Encoder([], who)).identity()
+
+
+async def test_what_a_server_behind_an_encoder_says_goes_on() -> None:
+    gone = PolicyUnavailable("nobody there")
+    encoder = OverseenEncoder(Encoder(gone, gone))
+    for asked in (encoder.encode(["a"]), encoder.identity()):
+        with pytest.raises(PolicyUnavailable):
+            await asked

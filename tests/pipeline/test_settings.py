@@ -15,6 +15,7 @@ from leanebm.core import ProofState, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError
 from leanebm.lean import CommandBackend, EmbeddedBackend, NativeBackend
 from leanebm.pipeline import ContrastiveConfig, EnergyConfig, Part, Parts, RunConfig
+from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.settings import settings_that_matter, structure_settings, to_toml, unstructure_settings
 from leanebm.policy import EncoderBackend, PolicyApi
 from leanebm.search import BestFirstSearch, SearchConfig
@@ -223,6 +224,7 @@ SPECIAL: dict[str, Any] = {
     "policy": Part(ScriptedPolicy, {"script": {}}),
     "search": Part(OtherSearch),
     "energy_model": Part(OtherEnergies),
+    "encoder": Part(CountingEncoder),
     "without": ("grind",),
     "scorer": WeightedSum((WeightedTerm(scorer=BreadthFirst()),)),
 }

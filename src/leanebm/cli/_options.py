@@ -47,7 +47,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 _SECTIONS = (
     ("lean", "Lean"),
-    *((start, "Energy") for start in ("energy", "parts.energy_model", "policy.encoder")),
+    *((start, "Energy") for start in ("energy", "parts.energy_model", "parts.encoder", "policy.encoder")),
     *((start, "Policy and its server") for start in ("policy", "parts.policy", "without")),
     ("", "Search"),
 )
@@ -115,7 +115,8 @@ resume_anyway_option = click.option(
 )
 
 
-def _part(text: str) -> dict[str, Any]:
+def part(text: str) -> dict[str, Any]:
+    """The table that a part's word and its settings stand for."""
     from leanebm.pipeline import part_table
 
     return part_table(text)
@@ -135,7 +136,8 @@ class _HeadFolder(click.Path):
         return super().convert(SHIPPED_HEAD if value == "logic" else value, param, ctx)
 
 
-_KIND = "KIND[:key=value,…]"
+PART = "KIND[:key=value,…]"
+"""How an option is shown that takes a part."""
 
 _BACKEND = (
     Setting(
@@ -143,8 +145,8 @@ _BACKEND = (
         "lean.backend",
         str,
         "Which Lean: embedded, native, pantograph, auto for the best that is here, or your own.  [default: auto]",
-        _KIND,
-        read=_part,
+        PART,
+        read=part,
     ),
     Setting(
         "--project",
@@ -175,14 +177,15 @@ _PARTS = tuple(
         path,
         str,
         f"{what}: a word, or package.module:Name for your own.  [default: {default}]",
-        _KIND,
-        read=_part,
+        PART,
+        read=part,
     )
     for option, path, what, default in (
         ("--scorer", "scorer", "What chooses the next state", "length_normalised"),
         ("--policy", "parts.policy", "What proposes tactics", "the policy server"),
         ("--search", "parts.search", "The search's algorithm", "best_first"),
         ("--energy-model", "parts.energy_model", "What gives states energies", "the head of --ebm-path"),
+        ("--state-encoder", "parts.encoder", "What makes vectors for that head", "the policy server"),
     )
 )
 

@@ -72,6 +72,12 @@ PART_WORDS: Final = {
         },
     ),
     "energy-model": PartWords("--energy-model", "Energy models", "leanebm.energy_models", {}),
+    "encoder": PartWords(
+        "--state-encoder",
+        "Encoders",
+        "leanebm.encoders",
+        {"counts": "Eight counts of a state: sizes, goals, hypotheses, symbols. What an embedding has to beat."},
+    ),
     "backend": PartWords(
         "--lean",
         "Leans",

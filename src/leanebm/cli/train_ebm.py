@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leanebm._extras import extra_needed
-from leanebm.cli._options import ENCODERS, RUN, Setting, overrides, shared_addresses
+from leanebm.cli._options import ENCODERS, PART, RUN, Setting, overrides, part, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
 from leanebm.cli._sections import Choice, decorated, writable_before_any_work
 
@@ -53,8 +53,9 @@ _SETTINGS = (
             "[default: by the embeddings' width]", "N,N,…", read=_widths),
     Setting("--spectral-norm", "spectral_norm", Choice(_SPECTRAL_NORMS),
             "How layers are normalised; 'none' for a plain perceptron.  [default: random]"),
-    Setting("--counts", "counts", bool, "Let the head see eight counts of a state (sizes, goals, hypotheses, symbols) "
-            "in place of its embedding: the baseline that a head on embeddings has to beat.", is_flag=True),
+    Setting("--state-encoder", "encoder", str, "What makes vectors of states: package.module:Name for your own, or "
+            "counts, which sees sizes alone: the baseline that a head on embeddings has to beat.  "
+            "[default: the server]", PART, read=part),
     Setting("--dropout", "dropout", float, "Share of hidden units left out per step.  [default: 0.1]", "P"),
     Setting("--seed", "trainer.seed", click.IntRange(min=0), "Seed of the head and its training.  [default: 0]", "N"),
     Setting("--device", "trainer.device", str, "Where to compute, such as cpu or cuda.  [default: cpu]", "NAME"),

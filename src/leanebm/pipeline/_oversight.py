@@ -11,19 +11,23 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import math
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from array import array
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from itertools import chain
 from typing import Any, Final
 
 import attrs
 
-from leanebm._shown import raised
+from leanebm._shown import raised, shown
 from leanebm._uninterrupted import uninterrupted
 from leanebm._whereabouts import is_foreign, is_ours, where_task_is
 from leanebm.core import (
     Certificate,
     CertificationResult,
+    EncoderIdentity,
     NodeStatus,
     Proof,
     ProofCertifier,
@@ -32,9 +36,10 @@ from leanebm.core import (
     ProofSession,
     SearchOutcome,
     SearchResult,
+    StateEncoder,
     Theorem,
 )
-from leanebm.errors import LeanEbmError, PartBroken, StatementError
+from leanebm.errors import LeanEbmError, PartBroken, PolicyError, StatementError
 from leanebm.search.answers import answer_of
 
 CANCELLATION_S: Final = 20.0
@@ -98,6 +103,51 @@ def _place(error: BaseException) -> str:
     theirs = [frame for frame in frames if is_foreign(frame.filename)]
     place = (theirs or frames)[-1]
     return f"{place.filename}, line {place.lineno}"
+
+
+@attrs.frozen
+class OverseenEncoder:
+    """An encoder that is named where it raises what it may not, or gives what are no vectors."""
+
+    encoder: StateEncoder
+
+    async def identity(self) -> EncoderIdentity:
+        """Which encoder it is.
+
+        Raises:
+            PartBroken: it does not say.
+            PolicyError: it asks a server, which could not answer.
+        """
+        with blaming(f"{self._name}, asked which encoder it is,", PolicyError):
+            found = await answer_of(self.encoder, "identity")
+        if not isinstance(found, EncoderIdentity):
+            raise PartBroken(f"{self._name}.identity must return an EncoderIdentity; it gave {shown(found)}")
+        return found
+
+    async def encode(self, texts: Sequence[str]) -> list[array[float]]:
+        """One vector per text.
+
+        Raises:
+            PartBroken: it raised, or its vectors are not as many as the texts, of one width and finite.
+            PolicyError: it asks a server, which could not answer.
+        """
+        with blaming(f"{self._name}, asked for vectors,", PolicyError):
+            vectors = [array("f", vector) for vector in await answer_of(self.encoder, "encode", texts)]
+        widths = {len(vector) for vector in vectors}
+        if len(vectors) != len(texts) or len(widths) > 1 or not all(map(math.isfinite, chain.from_iterable(vectors))):
+            raise PartBroken(
+                f"{self._name} must give one vector per text, all of one width and finite; for {len(texts)} texts it "
+                f"gave {len(vectors)}, {_widths(widths)}"
+            )
+        return vectors
+
+    @property
+    def _name(self) -> str:
+        return type(self.encoder).__name__
+
+
+def _widths(widths: Collection[int]) -> str:
+    return "of no width" if not widths else f"of {' and '.join(map(str, sorted(widths)))} numbers"
 
 
 @attrs.define(eq=False)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +14,11 @@ from attrs.validators import ge, instance_of
 
 from leanebm._fields import SAME_RESULTS
 from leanebm._shown import fitting_repr, reason, shown
-from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
+from leanebm.core import EnergyModel, ProofSearch, StateEncoder, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError
 from leanebm.lean import LeanBackend, LeanPoolConfig
 from leanebm.pipeline.energy.guidance import EnergyConfig
-from leanebm.pipeline.parts import FAMILIES, Part
+from leanebm.pipeline.parts import FAMILIES, Part, as_part, is_part_of
 from leanebm.pipeline.run_folder import RunFolder
 from leanebm.pipeline.settings import structure_settings
 from leanebm.policy import PolicyClientConfig
@@ -33,19 +32,6 @@ T = TypeVar("T")
 
 EMBEDDED_SERVER_URL = "http://127.0.0.1:0"
 """Stands for the policy server that a run starts for itself; port 0, as ever, is one yet to be picked."""
-
-
-def _as_part(value: Any) -> Any:
-    """A class or function stands for the part that it makes; an object is the part itself."""
-    return Part(value) if isinstance(value, type) or inspect.isroutine(value) else value
-
-
-def _is_part(interface: Any) -> Callable[[object, attrs.Attribute[Any], Any], None]:
-    def check(_: object, __: attrs.Attribute[Any], value: Any) -> None:
-        if value is not None and not isinstance(value, Part):
-            FAMILIES[interface].check(value)
-
-    return check
 
 
 def _is_scorer(_: object, __: attrs.Attribute[Any], value: Any) -> None:
@@ -74,7 +60,7 @@ def _is_still_to_be_made(_: object, __: attrs.Attribute[Any], value: Any) -> Non
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """What takes the place of leanebm's own policy, search and energy model.
+    """What takes the place of leanebm's own policy, search, energy model and encoder.
 
     Each is an object, a class, or a :class:`Part`: a class with settings of its own. A class or a part is made when
     the run starts and gets, of what the run has, the arguments that it names. Whatever is an async context manager
@@ -82,27 +68,33 @@ class Parts:
     """
 
     policy: TacticPolicy | Part[TacticPolicy] | None = attrs.field(
-        default=None, converter=_as_part, validator=_is_part(TacticPolicy)
+        default=None, converter=as_part, validator=is_part_of(TacticPolicy)
     )
     """What proposes tactics; ``None`` asks the policy server. It may name ``policy`` and ``encoder``, which are that
     server, and ``seed``."""
 
     search: Part[ProofSearch] = attrs.field(
-        default=Part(BestFirstSearch), converter=_as_part, validator=_is_still_to_be_made
+        default=Part(BestFirstSearch), converter=as_part, validator=_is_still_to_be_made
     )
     """The algorithm: a class or a function that is called as :class:`~leanebm.search.SearchFactory` says, of which it
     may leave out what it does not need."""
 
     energy_model: EnergyModel | Part[EnergyModel] | None = attrs.field(
-        default=None, converter=_as_part, validator=_is_part(EnergyModel)
+        default=None, converter=as_part, validator=is_part_of(EnergyModel)
     )
     """What gives states their energies; ``None`` is the head of ``energy.path``, if there is one. It may name
     ``policy``, which is the run's, ``encoder``, which is the policy server, and ``seed``."""
 
+    encoder: StateEncoder | Part[StateEncoder] | None = attrs.field(
+        default=None, converter=as_part, validator=is_part_of(StateEncoder)
+    )
+    """What makes vectors of states for the head of ``energy.path``, which must have been trained with it; ``None`` asks
+    the policy server. It may name ``encoder``, which is that server, to say more than it does."""
+
     __repr__ = fitting_repr
 
     def want(self, name: str) -> bool:
-        """Whether one of them asks for ``name``."""
+        """Whether the policy or the energy model asks for ``name``."""
         parts = (self.policy, self.energy_model)
         return any(isinstance(part, Part) and part.wants(name) for part in parts)
 
@@ -184,10 +176,14 @@ class RunConfig:
             names = ["model", "whole_proofs"]
             why = "the policy is the symbolic one, which proposes single tactics by rule; --server-url names another"
         said = [f"$.policy.{name} changes nothing: {why}" for name in names if _differ(self.policy, usual, name)]
+        if self.parts.encoder is not None and self.energy.path is None:
+            said.append(
+                "$.parts.encoder changes nothing: there is no energy head to make vectors for; --ebm-path names one"
+            )
         if not self.asks_server_for_embeddings:
             own, usual_own = self.policy.encoder, usual.encoder
             idle = [field.name for field in attrs.fields(type(own)) if _differ(own, usual_own, field.name)]
-            why = "nothing asks for embeddings; --ebm-path names an energy head that does"
+            why = "nothing asks the server for embeddings; --ebm-path names an energy head that does"
             said += [f"$.policy.encoder.{name} changes nothing: {why}" for name in idle]
         return tuple(said)
 
@@ -205,7 +201,10 @@ class RunConfig:
     @property
     def asks_server_for_embeddings(self) -> bool:
         """Whether an energy head, or a part of the user's own, takes embeddings from a server."""
-        return self.energy.needs_encoder or self.parts.want("encoder")
+        if self.parts.want("encoder") or self.energy.path is None:
+            return self.parts.want("encoder")
+        encoder = self.parts.encoder
+        return self.energy.needs_encoder if encoder is None else isinstance(encoder, Part) and encoder.wants("encoder")
 
     @property
     def uses_embedded_server(self) -> bool:

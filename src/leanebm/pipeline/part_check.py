@@ -18,6 +18,7 @@ from leanebm.core import (
     EncoderIdentity,
     EnergyModel,
     ProofSearch,
+    StateEncoder,
     StateScorer,
     TacticPolicy,
 )
@@ -71,7 +72,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "search": _Kind(family=FAMILIES[ProofSearch], check=check_search),
     "energy-model": _Kind(family=FAMILIES[EnergyModel], check=check_energy_model),
     "backend": _Kind(family=FAMILIES[LeanBackend], check=check_backend),
-    "encoder": _Kind(family=Family(noun="encoder", group="", methods=("identity", "encode")), check=check_encoder),
+    "encoder": _Kind(family=FAMILIES[StateEncoder], check=check_encoder),
     "environment": _Kind(family=Family(noun="environment", group="", methods=("open",)), check=check_environment),
     "certifier": _Kind(family=Family(noun="certifier", group="", methods=("certify",)), check=check_certifier),
 }

@@ -1,4 +1,4 @@
-"""Parts of a run that can be plugged in: scorers, policies, searches, energy models and Lean backends.
+"""Parts of a run that can be plugged in: scorers, policies, searches, energy models, encoders and Lean backends.
 
 Settings name a part by its ``kind``, which is one of three things:
 
@@ -16,6 +16,7 @@ settings. This module says what a name means; :mod:`leanebm.pipeline.settings` r
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
 import logging
 import operator
@@ -33,11 +34,12 @@ from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 import attrs
 
 from leanebm._shown import fitting_repr, hint, raised, shown
-from leanebm.core import EnergyModel, ProofSearch, StateScorer, TacticPolicy
+from leanebm.core import EnergyModel, ProofSearch, StateEncoder, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError, EnergyError, LeanEbmError, PolicyError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.pipeline._oversight import MAY_BE_RAISED, blaming
+from leanebm.pipeline._oversight import MAY_BE_RAISED, OverseenEncoder, blaming
 from leanebm.pipeline._parameters import Factory, parameters_of
+from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.search import (
     AndOrSearch,
@@ -214,6 +216,13 @@ FAMILIES: Final[Mapping[Any, Family]] = {
         methods=("energies",),
         supplied=frozenset({"policy", "encoder", "seed"}),
     ),
+    StateEncoder: Family(
+        noun="encoder",
+        group="leanebm.encoders",
+        methods=("identity", "encode"),
+        built_in={"counts": CountingEncoder},
+        supplied=frozenset({"encoder"}),
+    ),
     LeanBackend: Family(
         noun="Lean backend",
         group="leanebm.lean_backends",
@@ -272,6 +281,21 @@ class Part(Generic[T]):
             ) from error
 
 
+def as_part(value: Any) -> Any:
+    """A class or function stands for the part that it makes; an object is the part itself."""
+    return Part(value) if isinstance(value, type) or inspect.isroutine(value) else value
+
+
+def is_part_of(interface: Any) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    """A validator: the part is none, still to be made, or has the methods of ``interface``'s family."""
+
+    def check(_: object, __: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and not isinstance(value, Part):
+            FAMILIES[interface].check(value)
+
+    return check
+
+
 async def enter_part(stack: AsyncExitStack, family: Family, plugged: T | Part[T], **supplied: object) -> T:
     """Build ``plugged`` if it is to be built, and enter it if it is an async context manager.
 
@@ -288,6 +312,13 @@ async def enter_part(stack: AsyncExitStack, family: Family, plugged: T | Part[T]
     except TypeError as error:
         raise ConfigError(str(error)) from error
     return typing.cast("T", part)
+
+
+async def enter_encoder(
+    stack: AsyncExitStack, plugged: StateEncoder | Part[StateEncoder], server: StateEncoder | None
+) -> StateEncoder:
+    """An encoder that is named where it is wrong; it may wrap the one of ``server``. Raises as :func:`enter_part`."""
+    return OverseenEncoder(await enter_part(stack, FAMILIES[StateEncoder], plugged, encoder=server))
 
 
 @attrs.frozen

@@ -15,7 +15,15 @@ import attrs
 
 from leanebm._in_thread import check_wanted, in_thread
 from leanebm._shown import fitting_repr
-from leanebm.core import EnergyModel, ProofCertifier, ProofEnvironment, ProofSearch, StateScorer, TacticPolicy
+from leanebm.core import (
+    EnergyModel,
+    ProofCertifier,
+    ProofEnvironment,
+    ProofSearch,
+    StateEncoder,
+    StateScorer,
+    TacticPolicy,
+)
 from leanebm.lean import (
     Certifier,
     EmbeddedBackend,
@@ -31,7 +39,7 @@ from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
-from leanebm.pipeline.parts import FAMILIES, enter_part
+from leanebm.pipeline.parts import FAMILIES, enter_encoder, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
@@ -311,7 +319,10 @@ async def _enter_energy(
     """The scorer and the energy model, which an energy head changes together."""
     if config.energy.path is not None:
         with stage(observer, "loading the energy head"):
-            guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, server))
+            encoder: StateEncoder | None = server
+            if config.parts.encoder is not None:
+                encoder = await enter_encoder(stack, config.parts.encoder, server)
+            guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, encoder))
         return guidance.scorer, guidance.energy
     if config.parts.energy_model is None:
         return config.scorer, None

@@ -21,6 +21,9 @@ ladder = ladder_search.parts:LadderSearch
 [leanebm.energy_models]
 ladder = ladder_search.parts:LadderEnergy
 
+[leanebm.encoders]
+ladder = ladder_search.parts:LadderEncoder
+
 [leanebm.lean_backends]
 scripted = ladder_search.backend:ScriptedLean
 """

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pyarrow.parquet as pq
 import pytest
 import torch
+from fake_worker import fake_worker_argv
 
-from leanebm.core import Theorem
+from leanebm.core import EncoderIdentity, StateEncoder, Theorem
 from leanebm.energy import EnergyHeadConfig, SpectralNormMode, load_checkpoint
 from leanebm.energy.diagnostics import HeadReport
 from leanebm.energy.training import EnergyTrainerConfig
-from leanebm.errors import ConfigError, EnergyError
+from leanebm.errors import ConfigError, EnergyError, PartBroken
+from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import (
     EnergyConfig,
     EnergySources,
+    Part,
+    Parts,
     PipelineEvent,
     RunConfig,
     SearchRun,
     StageProgressed,
     WorkbenchOpener,
     guided_scorer,
+    open_workbench,
     start_embedded_server,
 )
-from leanebm.pipeline.energy.counting_encoder import COUNTS
+from leanebm.pipeline.energy.counting_encoder import COUNTS, CountingEncoder
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
 from leanebm.policy import PolicyClient, PolicyClientConfig
@@ -122,13 +129,75 @@ async def test_what_was_trained_guides_a_search_of_the_same_encoder(trained: Tra
 
 
 async def test_a_head_on_counts_brings_its_encoder_along(searched: EnergySources, tmp_path: Path) -> None:
-    await EnergyTrainingRun(attrs.evolve(QUICK, counts=True, hidden=None), searched, tmp_path).run()
+    await EnergyTrainingRun(attrs.evolve(QUICK, encoder=CountingEncoder(), hidden=None), searched, tmp_path).run()
     header = load_checkpoint(tmp_path).header
     assert (header.config.d_in, header.config.hidden, header.encoder) == (8, (32, 16), COUNTS)
     settings = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
     assert not RunConfig(energy=settings).asks_server_for_embeddings
     async with open_guidance(settings, LengthNormalisedLogProb(), None) as guidance:
         await check_energy_model(guidance.energy)
+
+
+SIGNS = EncoderIdentity(model="signs", weights="1", pooling="none", is_normalized=False, dim=3)
+
+
+class Signs:
+    """An encoder of a user's own."""
+
+    def __init__(self, least: float = 0.0) -> None:
+        self.least = least
+
+    async def identity(self) -> EncoderIdentity:
+        return SIGNS
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [[self.least, float(len(text)), float(text.count("1"))] for text in texts]
+
+
+class Longer:
+    """The server's embedding, and one number more."""
+
+    def __init__(self, encoder: StateEncoder) -> None:
+        self.encoder = encoder
+
+    async def identity(self) -> EncoderIdentity:
+        inner = await self.encoder.identity()
+        return attrs.evolve(inner, model=f"longer {inner.model}", dim=1 + (inner.dim or 0))
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        return [array("f", [*vector, 1.0]) for vector in await self.encoder.encode(texts)]
+
+
+@pytest.mark.parametrize(("encoder", "width"), [(Part(Signs, {"least": 0.5}), 3), (Signs(), 3), (Longer, 385)])
+async def test_a_head_sees_what_ones_own_encoder_makes_and_a_search_needs_the_same(
+    encoder: Any, width: int, searched: EnergySources, tmp_path: Path
+) -> None:
+    found = await EnergyTrainingRun(attrs.evolve(QUICK, encoder=encoder), searched, tmp_path).run()
+    assert load_checkpoint(tmp_path).header.config.d_in == width
+    assert found.metrics["emb_cosine_probe"].value == pytest.approx(1.0)
+    assert "effective_rank" not in found.metrics
+    assert found.calibration is not None
+    run = RunConfig(
+        lean=LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()), num_workers=1),
+        energy=EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True),
+        scorer=LengthNormalisedLogProb(alpha=found.calibration.alpha),
+    )
+    async with open_workbench(attrs.evolve(run, parts=Parts(encoder=encoder))) as bench:
+        assert bench.energy is not None
+        assert ("encoder" in bench.served) == (width == 385)
+        await check_energy_model(bench.energy)
+    with pytest.raises(EnergyError, match="encoder"):
+        async with open_workbench(run):
+            pytest.fail("the server's encoder is another one")
+
+
+async def test_an_encoder_that_fails_in_training_is_named(searched: EnergySources, tmp_path: Path) -> None:
+    class Failing(Signs):
+        async def encode(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+            raise LookupError(f"no word for {len(texts)} texts")
+
+    with pytest.raises(PartBroken, match=r"Failing, asked for vectors, raised LookupError: no word"):
+        await EnergyTrainingRun(attrs.evolve(QUICK, encoder=Failing), searched, tmp_path).run()
 
 
 async def test_a_linear_probe_and_a_plain_perceptron_are_heads_like_any_other(
@@ -230,7 +299,7 @@ def test_the_head_fits_the_width_of_the_embeddings() -> None:
 
 def test_counts_and_a_server_contradict_each_other() -> None:
     with pytest.raises(ValueError, match="leave out --server-url"):
-        EnergyTrainingConfig(counts=True, policy=PolicyClientConfig(url="http://127.0.0.1:1"))
+        EnergyTrainingConfig(encoder=CountingEncoder(), policy=PolicyClientConfig(url="http://127.0.0.1:1"))
 
 
 def test_a_small_head_is_trained_with_one_thread_unless_another_number_is_given() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from leanebm.errors import ConfigError
 from leanebm.pipeline import EMBEDDED_SERVER_URL, LIBRARY_MODULES, RunConfig, structure_settings, to_toml
+from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 from leanebm.pipeline.iteration.config import IterationConfig, IterationSettings, TheoremSources
 from leanebm.policy import PolicyClientConfig
@@ -66,7 +67,7 @@ def test_theorems_of_the_library_get_its_modules(tmp_path: Path) -> None:
 def test_a_head_has_the_encoder_of_the_searches_unless_it_sees_counts() -> None:
     run = RunConfig(policy=PolicyClientConfig(url="http://127.0.0.1:9"))
     assert IterationConfig(run=run).head_training.policy == run.policy
-    counting = EnergyTrainingConfig(counts=True)
+    counting = EnergyTrainingConfig(encoder=CountingEncoder())
     assert IterationConfig(run=run, head=counting).head_training == counting
 
 

@@ -24,12 +24,14 @@ from late_engine import LateEngine, five_died_at
 from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 
 from leanebm.data import read_contrastive_set, read_tactic_pairs
+from leanebm.energy import load_checkpoint
 from leanebm.energy.diagnostics import HeadReport
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline import (
     FinetuneConfig,
     IterationManifest,
     Observer,
+    Part,
     RunConfig,
     RunFolder,
     ShardsEngine,
@@ -39,6 +41,7 @@ from leanebm.pipeline import (
     read_run_config,
     summarise_iteration,
 )
+from leanebm.pipeline.energy.counting_encoder import COUNTS, CountingEncoder
 from leanebm.pipeline.iteration.aggregate import shortest_proofs
 from leanebm.pipeline.iteration.config import IterationTheorems
 from leanebm.pipeline.iteration.iteration_run import IterationRun, passes
@@ -366,6 +369,15 @@ def test_a_head_passes_unless_it_proves_later(
     challenger: AnytimeCurve, incumbent: AnytimeCurve, gate_p: float, expected: bool
 ) -> None:
     assert passes(challenger, incumbent, 16, gate_p) is expected
+
+
+async def test_heads_on_an_encoder_of_ones_own_are_searched_with_it(tmp_path: Path) -> None:
+    config = attrs.evolve(EASY, head=attrs.evolve(EASY.head, encoder=Part(CountingEncoder)))
+    await IterationRun(config, THEOREMS, tmp_path, opening=open_toy).run()
+    for arm, encoder in (("alone", None), ("challenger", Part(CountingEncoder))):
+        [folder] = tmp_path.glob(f"rounds/0/validation/*/arms/{arm}")
+        assert read_run_config(RunFolder(folder).config).parts.encoder == encoder
+    assert load_checkpoint(tmp_path / "rounds/0/head").header.encoder == COUNTS
 
 
 async def test_where_there_is_nothing_to_learn_from_no_head_is_trained(tmp_path: Path) -> None:

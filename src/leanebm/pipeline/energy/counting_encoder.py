@@ -19,7 +19,7 @@ COUNTS: Final = EncoderIdentity(
 
 @final
 class CountingEncoder:
-    """A :class:`~leanebm.core.StateEncoder` whose vectors are eight counts of a state, on a logarithmic scale.
+    """Eight counts of a state, on a logarithmic scale: what a head on embeddings has to beat.
 
     Sizes, goals, hypotheses and symbols (:func:`leanebm.core.state_counts.state_counts`). No server is asked.
     """

@@ -158,7 +158,7 @@ async def open_guidance(
 
     device = torch_device(config.device)
     if not config.needs_encoder:
-        encoder = CountingEncoder()
+        encoder = encoder or CountingEncoder()
     if encoder is None:
         raise ConfigError(f"the energy head in {config.path} needs an encoder, and this run has none")
     checkpoint = load_checkpoint(config.path, encoder=await encoder.identity())

@@ -8,7 +8,7 @@ import functools
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, final
@@ -61,9 +61,9 @@ from leanebm.energy.training import (
     state_texts,
 )
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
-from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.energy.sources import EnergySources, Lessons, RecordedQueue, frontier_set
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
+from leanebm.pipeline.parts import Part, as_part, enter_encoder, is_part_of
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
 
@@ -78,6 +78,7 @@ _PROBES: Final = 64
 _REPORT_EVERY_S: Final = 1.0
 """Seconds between two reports of how far the training is."""
 
+_NARROW: Final = 64
 _WIDE: Final = 1024
 """From this width of embedding on, the head is the settled one for language models."""
 
@@ -90,14 +91,17 @@ class EnergyTrainingConfig:
 
     hidden: tuple[int, ...] | None = attrs.field(default=None)
     """Widths of the head's hidden layers; ``None`` for 2048, 1024, 512 on embeddings of 1024 numbers and
-    more, 32, 16 on counts, and 512, 256, 128 on anything else. None at all makes a linear probe."""
+    more, 32, 16 on fewer than 64, and 512, 256, 128 on anything else. None at all makes a linear probe."""
 
     spectral_norm: SpectralNormMode = attrs.field(default=SpectralNormMode.RANDOM)
     """How the head's layers are normalised."""
 
-    counts: bool = attrs.field(default=False, validator=instance_of(bool))
-    """Whether the head sees eight counts of a state in place of its embedding: sizes, goals, hypotheses, symbols. What
-    a head on embeddings adds to such a *ruler* is what it has understood."""
+    encoder: StateEncoder | Part[StateEncoder] | None = attrs.field(
+        default=None, converter=as_part, validator=is_part_of(StateEncoder)
+    )
+    """What makes vectors of states; ``None`` asks the server of ``policy``. It may name ``encoder``, which is that
+    server, to say more than it does. ``counts`` sees eight counts of a state: sizes, goals, hypotheses, symbols. What a
+    head on embeddings adds to such a *ruler* is what it has understood."""
 
     dropout: float = attrs.field(default=0.1, validator=[ge(0.0), lt(1.0)])
     """Share of hidden units left out in a training step, in [0, 1)."""
@@ -127,12 +131,17 @@ class EnergyTrainingConfig:
             EnergyHeadConfig(hidden=value)
 
     def __attrs_post_init__(self) -> None:
-        if self.counts and self.policy.url != EMBEDDED_SERVER_URL:
-            raise ValueError("a head on counts asks no server: leave out --server-url (policy.url)")
+        if not self.asks_server and self.policy.url != EMBEDDED_SERVER_URL:
+            raise ValueError("the encoder asks no server: leave out --server-url (policy.url)")
+
+    @property
+    def asks_server(self) -> bool:
+        """Whether vectors come from the server of ``policy``, by themselves or through an encoder that wraps it."""
+        return self.encoder is None or (isinstance(self.encoder, Part) and self.encoder.wants("encoder"))
 
     def head_for(self, width: int) -> EnergyHeadConfig:
         """The head's configuration for embeddings of ``width`` numbers."""
-        usual = (32, 16) if self.counts else (2048, 1024, 512) if width >= _WIDE else (512, 256, 128)
+        usual = (32, 16) if width < _NARROW else (2048, 1024, 512) if width >= _WIDE else (512, 256, 128)
         return EnergyHeadConfig(
             d_in=width,
             hidden=usual if self.hidden is None else self.hidden,
@@ -214,20 +223,33 @@ class EnergyTrainingRun:
 
     async def _embed(self, texts: Sequence[str]) -> tuple[EncoderIdentity, Embeddings, dict[str, Estimate]]:
         """Which encoder it is, its vectors, and what a look at them found."""
-        if self._config.counts:
-            counting = CountingEncoder()
-            return await counting.identity(), await self._encode(counting, texts), {}
         async with self._server() as server:
-            async with PolicyClient(server) as encoder:
+            async with self._encoder(server) as encoder:
                 identity = await encoder.identity()
                 embeddings = await self._encode(encoder, texts)
-            async with PolicyClient(_past_caches(server)) as afresh:
-                return identity, embeddings, await _probe(afresh, embeddings)
+            async with self._encoder(server and _past_caches(server)) as afresh:
+                found = await _probe(afresh, embeddings)
+        if self._config.encoder is not None:  # it may have few numbers, and say the same of many states
+            found = {"emb_cosine_probe": found["emb_cosine_probe"]}
+        return identity, embeddings, found
 
     @asynccontextmanager
-    async def _server(self) -> AsyncIterator[PolicyClientConfig]:
-        """How to reach the encoder, once it is there; the embedded one is started."""
+    async def _encoder(self, server: PolicyClientConfig | None) -> AsyncIterator[StateEncoder]:
+        """The server's encoder, or the one that is configured, around the server's if it names that."""
+        async with AsyncExitStack() as stack:
+            client = None if server is None else await stack.enter_async_context(PolicyClient(server))
+            if self._config.encoder is not None:
+                yield await enter_encoder(stack, self._config.encoder, client)
+            elif client is not None:
+                yield client
+
+    @asynccontextmanager
+    async def _server(self) -> AsyncIterator[PolicyClientConfig | None]:
+        """How to reach the server, if one is asked, once it is there; the embedded one is started."""
         config = self._config.policy
+        if not self._config.asks_server:
+            yield None
+            return
         if config.url == EMBEDDED_SERVER_URL:
             async with start_embedded_server() as url:
                 yield attrs.evolve(config, url=url)
@@ -257,7 +279,7 @@ class EnergyTrainingRun:
         notes: dict[str, str | int] = {"leanebm_version": version("leanebm"), **_counts(split)}
 
         def fit() -> TrainingResult:
-            max_shared = 1.0 if self._config.counts else MAX_SHARED_FRACTION
+            max_shared = MAX_SHARED_FRACTION if self._config.encoder is None else 1.0
             training = ContrastiveData.from_groups(split.training, embeddings, max_shared=max_shared)
             validation = ContrastiveData.from_groups(split.validation, embeddings, max_shared=max_shared)
             with _torch_threads(self._config.threads_for(width)):
@@ -368,10 +390,10 @@ def _past_caches(config: PolicyClientConfig) -> PolicyClientConfig:
     return attrs.evolve(config, encoder=attrs.evolve(config.encoder, batch_size=1, cache_entries=0, cache_file=None))
 
 
-async def _probe(encoder: PolicyClient, embeddings: Embeddings) -> dict[str, Estimate]:
+async def _probe(encoder: StateEncoder, embeddings: Embeddings) -> dict[str, Estimate]:
     """Encode some states again, each alone."""
     texts = list(embeddings)[:: max(1, len(embeddings) // _PROBES)][:_PROBES]
-    again = np.stack([np.array(vector) for vector in await encoder.encode(texts)])
+    again = np.stack([np.array(vector) for text in texts for vector in await encoder.encode([text])])
     before = np.stack([embeddings[text] for text in texts])
     return probe_embeddings(np.stack(list(embeddings.values())), before=before, again=again)
 

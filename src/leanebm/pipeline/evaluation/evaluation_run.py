@@ -31,7 +31,14 @@ from leanebm.search import SearchBudget
 from leanebm.storage import settings_leaves
 from leanebm.trajectory import Cost, TheoremRecord, attempt_folder
 
-_GUIDANCE: Final = ("$.scorer", "$.energy", "$.parts.search", "$.parts.energy_model", "$.part_origins")
+_GUIDANCE: Final = (
+    "$.scorer",
+    "$.energy",
+    "$.parts.search",
+    "$.parts.energy_model",
+    "$.parts.encoder",
+    "$.part_origins",
+)
 """Settings in which arms may differ: they decide on the order, not on the answers."""
 
 _BUDGET: Final = "$.search.budget"

@@ -40,7 +40,7 @@ class IterationConfig:
     exponent and the head are chosen by the iteration."""
 
     head: EnergyTrainingConfig = attrs.field(factory=EnergyTrainingConfig)
-    """How an energy head is trained; its encoder, unless it sees counts, is that of ``run.policy``."""
+    """How an energy head is trained; its encoder, unless it has one of its own, is that of ``run.policy``."""
 
     finetune: FinetuneConfig | None = None
     """How the policy's language model is fine-tuned in each round, from the base anew; ``None`` leaves it as it is. Its
@@ -97,8 +97,8 @@ class IterationConfig:
 
     @property
     def head_training(self) -> EnergyTrainingConfig:
-        """``head``, with its encoder; a head that sees counts asks none."""
-        return self.head if self.head.counts else attrs.evolve(self.head, policy=self.run.policy)
+        """``head``, with the server that its encoder asks, if it asks one."""
+        return attrs.evolve(self.head, policy=self.run.policy) if self.head.asks_server else self.head
 
     def budget(self, number: int) -> int:
         """Expansions per theorem of a round's searches, the first round being 0."""

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from leanebm._extras import extra_needed
 from leanebm._fields import torch_device
 from leanebm._shown import named_repr
-from leanebm.core import Theorem
+from leanebm.core import StateEncoder, Theorem
 from leanebm.data import read_contrastive_set
 from leanebm.energy.training import hold_apart
 from leanebm.errors import ConfigError, EnergyError, TrajectoryError
@@ -49,6 +49,7 @@ from leanebm.pipeline.iteration.summary import (
     IterationSummary,
     summarise_iteration,
 )
+from leanebm.pipeline.parts import Part
 from leanebm.pipeline.run_folder import refuse_others_results, write_text
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
@@ -75,17 +76,20 @@ class _Guide:
     alpha: float
     beta: float | None = None
     head: Path | None = None
+    encoder: StateEncoder | Part[StateEncoder] | None = None
+    """The head's, if it has one of its own."""
 
     def config(self, seed: int, max_expansions: int | None = None) -> RunConfig:
         """The settings of a search; energies come of exact norms, so that they are the same at any time."""
-        energy = EnergyConfig()
+        energy, parts = EnergyConfig(), self.run.parts
         if self.head is not None:
             energy = EnergyConfig(path=self.head, beta=self.beta, freeze_spectral=True)
+            parts = attrs.evolve(parts, encoder=self.encoder)
         search = self.run.search
         if max_expansions is not None:
             search = attrs.evolve(search, budget=attrs.evolve(search.budget, max_expansions=max_expansions))
         scorer = LengthNormalisedLogProb(alpha=self.alpha)
-        return attrs.evolve(self.run, seed=seed, scorer=scorer, energy=energy, search=search)
+        return attrs.evolve(self.run, seed=seed, scorer=scorer, energy=energy, parts=parts, search=search)
 
     @property
     def digest(self) -> str:
@@ -229,7 +233,7 @@ class IterationRun:
         challenger = None if self._policy_step is None else attrs.evolve(base, run=policy)
         if aggregate.result["objection"] is None:
             head = await self._head(number, aggregate)
-            guided = _Guide(run=policy, alpha=0.0, beta=0.0, head=head)
+            guided = _Guide(run=policy, alpha=0.0, beta=0.0, head=head, encoder=self._config.head.encoder)
             inputs = {"head": guided.digest}
             challenger = await self._tuned(_of(number), self._seed(number), guided, inputs)
         if challenger is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from leanebm.core import Candidate, Leaf, Node, ProofState
+from leanebm.core import Candidate, EncoderIdentity, Leaf, Node, ProofState
 from leanebm.search import BestFirstSearch, SearchProgress
 
 
@@ -41,6 +41,19 @@ class LadderEnergy:
 
     async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
         return [float(len(state.text) + self.seed) for state in states]
+
+
+@attrs.frozen
+class LadderEncoder:
+    """Two numbers of a state's text."""
+
+    unit: float = 1.0
+
+    async def identity(self) -> EncoderIdentity:
+        return EncoderIdentity(model=f"ladder {self.unit}", pooling="none", is_normalized=False, dim=2)
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [(len(text) / self.unit, float(text.count("step"))) for text in texts]
 
 
 class LadderSearch(BestFirstSearch):
