@@ -319,7 +319,7 @@ async def _enter_energy(
     """The scorer and the energy model, which an energy head changes together."""
     if config.energy.path is not None:
         with stage(observer, "loading the energy head"):
-            encoder: StateEncoder | None = server
+            encoder: StateEncoder | None = server if config.energy.needs_encoder else None
             if config.parts.encoder is not None:
                 encoder = await enter_encoder(stack, config.parts.encoder, server)
             guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, encoder))

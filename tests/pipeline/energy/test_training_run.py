@@ -46,6 +46,8 @@ QUICK = EnergyTrainingConfig(
     hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=60, eval_every=20, log_every=5, learning_rate=3e-3)
 )
 
+FAKE_LEAN = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()), num_workers=1)
+
 Numbers = Callable[..., tuple[Theorem, ...]]
 
 ToyBench = Callable[..., WorkbenchOpener]
@@ -136,6 +138,10 @@ async def test_a_head_on_counts_brings_its_encoder_along(searched: EnergySources
     assert not RunConfig(energy=settings).asks_server_for_embeddings
     async with open_guidance(settings, LengthNormalisedLogProb(), None) as guidance:
         await check_energy_model(guidance.energy)
+    run = RunConfig(lean=FAKE_LEAN, energy=settings)
+    async with open_workbench(run) as bench:  # with a server, which has another encoder
+        assert bench.energy is not None
+        await check_energy_model(bench.energy)
 
 
 SIGNS = EncoderIdentity(model="signs", weights="1", pooling="none", is_normalized=False, dim=3)
@@ -176,12 +182,8 @@ async def test_a_head_sees_what_ones_own_encoder_makes_and_a_search_needs_the_sa
     assert load_checkpoint(tmp_path).header.config.d_in == width
     assert found.metrics["emb_cosine_probe"].value == pytest.approx(1.0)
     assert "effective_rank" not in found.metrics
-    assert found.calibration is not None
-    run = RunConfig(
-        lean=LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()), num_workers=1),
-        energy=EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True),
-        scorer=LengthNormalisedLogProb(alpha=found.calibration.alpha),
-    )
+    energy = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
+    run = RunConfig(lean=FAKE_LEAN, energy=energy)
     async with open_workbench(attrs.evolve(run, parts=Parts(encoder=encoder))) as bench:
         assert bench.energy is not None
         assert ("encoder" in bench.served) == (width == 385)
