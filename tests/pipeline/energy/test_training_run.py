@@ -202,6 +202,16 @@ async def test_an_encoder_that_fails_in_training_is_named(searched: EnergySource
         await EnergyTrainingRun(attrs.evolve(QUICK, encoder=Failing), searched, tmp_path).run()
 
 
+async def test_an_encoder_that_is_not_ready_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    class Unready(Signs):
+        def check_ready(self) -> None:
+            raise ValueError("there is no table")
+
+    nothing = EnergySources(trajectories=(tmp_path / "no run",))
+    with pytest.raises(ConfigError, match=r"Unready: there is no table @ \$\.encoder"):
+        await EnergyTrainingRun(attrs.evolve(QUICK, encoder=Unready()), nothing, tmp_path / "head").run()
+
+
 async def test_a_linear_probe_and_a_plain_perceptron_are_heads_like_any_other(
     searched: EnergySources, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ from leanebm.energy.training import (
     state_energies,
     state_texts,
 )
+from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
 from leanebm.pipeline.energy.sources import EnergySources, Lessons, RecordedQueue, frontier_set
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
@@ -188,13 +189,15 @@ class EnergyTrainingRun:
         """Read, encode, train, weigh and diagnose.
 
         Raises:
-            ConfigError: there is nothing to learn from, torch does not see the device, or the server makes no
-                such embeddings.
+            ConfigError: there is nothing to learn from, torch does not see the device, the encoder is not ready, or
+                the server makes no such embeddings.
+            PartBroken: an encoder of the user's own gave what are no vectors.
             TrajectoryError: a source is damaged.
             EnergyError: the sources do not suffice, or the folder belongs to another training.
             PolicyError: the encoder could not answer.
         """
         torch_device(self._config.trainer.device)  # before hours are spent on embeddings
+        refuse_unready(self._config)
         split, queues, seen = await asyncio.to_thread(self._read)
         texts = _distinct((*state_texts((*split.training, *split.validation)), *_texts(queues)))
         identity, embeddings, probe = await self._embed(texts)
