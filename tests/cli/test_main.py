@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 import leanebm.cli
 from leanebm.cli import main
 from leanebm.cli._main import _documentation, _StandardErrorHandler
-from leanebm.cli._part_words import PART_WORDS
+from leanebm.cli._sections import PART_WORDS
 
 Leanebm = Callable[..., Result]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from leanebm.cli._part_words import PART_WORDS
+from leanebm.cli._sections import PART_WORDS
 from leanebm.pipeline import EMBEDDED_SERVER_URL, RunConfig
 from leanebm.pipeline.parts import FAMILIES, part_table
 from leanebm.pipeline.settings import structure_settings

@@ -8,8 +8,10 @@ import pytest
 from click.testing import Result
 
 from leanebm.cli import main
-from leanebm.cli._sections import writable_before_any_work
+from leanebm.cli._sections import PART_WORDS, writable_before_any_work
 from leanebm.errors import ConfigError
+from leanebm.pipeline.part_check import PART_KINDS
+from leanebm.pipeline.parts import FAMILIES
 
 Leanebm = Callable[..., Result]
 
@@ -71,3 +73,22 @@ def test_prove_does_not_search_for_what_it_could_not_write(
     result = leanebm_command("prove", "6", "--output", "file/below")
     assert result.exit_code == 2
     assert "file/below cannot be written to" in result.stderr
+
+
+def test_its_kinds_and_words_are_all_there_are() -> None:
+    families = {family.group: family for family in FAMILIES.values()}
+    assert {words.group for words in PART_WORDS.values()} == families.keys()
+    assert set(PART_WORDS) <= set(PART_KINDS)
+    for words in PART_WORDS.values():
+        family = families[words.group]
+        assert list(words.ours) == sorted({*family.built_in, *family.discovered})
+        assert all(line.endswith(".") for line in words.ours.values())
+
+
+@pytest.mark.parametrize("kind", PART_WORDS)
+def test_what_a_package_registers_follows_ours(kind: str, registered: str) -> None:
+    rows = dict(PART_WORDS[kind].rows())
+    assert list(rows)[: len(PART_WORDS[kind].ours)] == list(PART_WORDS[kind].ours)
+    assert ("ladder" in rows) == (registered == PART_WORDS[kind].group)
+    if "ladder" in rows:
+        assert rows["ladder"] == "no_such_module:Ladder of ladder-parts", "listed, and not imported"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leanebm.cli._echo import echo, echo_json
-from leanebm.cli._part_words import PART_WORDS
-from leanebm.cli._sections import Choice
+from leanebm.cli._sections import PART_WORDS, Choice
 
 if TYPE_CHECKING:
     from leanebm.pipeline.part_list import ListedPart
