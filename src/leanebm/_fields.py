@@ -1,4 +1,4 @@
-"""Validators and metadata that the fields of several settings classes share."""
+"""Validators, metadata and defaults of settings that several modules share."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ SAME_RESULTS: Final = {"affects_results": False}
 
 DEVICE: Final = r"cpu|cuda(:\d+)?"
 """A name's pattern, for the settings, which are read where torch may not be installed."""
+
+
+EMBEDDED_WORKER_MIB: Final = 600
+"""To plan for an embedded worker: it has 380 when it is ready (``benchmarks/embedded_lean.py``), and grows with what it
+runs; of five that were at work on theorems of core Lean, the largest had 583."""
+
+MAX_RSS_MIB: Final = 3072
+"""At which a worker over Lean's own library is replaced when nothing else was set."""
+
+MAX_RSS_MIB_WITH_MORE: Final = 12288
+"""The same over anything else. What a project's modules hold is mapped into memory and counts as resident, although
+workers share it: of Mathlib, 6.5 GB in July 2026 (docs/mathlib.md)."""
 
 
 def torch_device(name: str) -> torch.device:

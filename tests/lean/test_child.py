@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leanebm._in_thread import in_thread
+from leanebm._cancelled import in_thread
 from leanebm.lean._child import run_child
 
 

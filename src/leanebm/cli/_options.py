@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 import attrs
 import click
 
-from leanebm._lean_memory import EMBEDDED_WORKER_MIB, MAX_RSS_MIB_WITH_MORE
+from leanebm._fields import EMBEDDED_WORKER_MIB, MAX_RSS_MIB_WITH_MORE
 from leanebm.cli._echo import echo
 from leanebm.cli._running import name_options, with_options
 from leanebm.cli._sections import Choice, SectionOption, decorated

@@ -11,8 +11,8 @@ import attrs
 import numpy as np
 import torch
 
+from leanebm._cancelled import uninterrupted
 from leanebm._shown import named_repr
-from leanebm._uninterrupted import uninterrupted
 from leanebm.core import EncoderIdentity, ProofState, StateEncoder
 from leanebm.energy.head import EnergyHead
 from leanebm.errors import EncoderError, EnergyError

@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from leanebm._in_thread import check_wanted
+from leanebm._cancelled import check_wanted
 from leanebm.lean._guard import CANNOT_RUN
 from leanebm.lean.backends.base import minimal_environment
 

@@ -14,7 +14,7 @@ from typing import cast
 
 import psutil
 
-from leanebm._uninterrupted import uninterrupted
+from leanebm._cancelled import uninterrupted
 from leanebm.lean._child import GUARD
 from leanebm.lean.backends.base import WorkerCommand
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 
-from leanebm._uninterrupted import uninterrupted
+from leanebm._cancelled import uninterrupted
 
 
 class Servants:

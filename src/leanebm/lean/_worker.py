@@ -22,7 +22,7 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from leanebm._in_thread import in_thread
+from leanebm._cancelled import in_thread
 from leanebm.errors import CommandRefused, LeanError, StaleState, WorkerLost, WorkerStartError
 from leanebm.lean._complaints import for_killed, is_lasting, what_to_do
 from leanebm.lean._exchange import BREAKAGES, Batch, Exchange, how_it_ended, loss_of, reason_of, within

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 
 import attrs
 
-from leanebm._in_thread import in_thread
+from leanebm._cancelled import in_thread
 from leanebm._shown import named_repr, shown
 from leanebm.core.certificate import ACCEPTED_AXIOMS, Certificate, CertificationRejected, CertificationResult
 from leanebm.core.limits import MAX_FILE_CHARACTERS, objection_to_length, objection_to_theorem

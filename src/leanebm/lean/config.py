@@ -11,8 +11,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from leanebm._fields import SAME_RESULTS
-from leanebm._lean_memory import MAX_RSS_MIB, MAX_RSS_MIB_WITH_MORE
+from leanebm._fields import MAX_RSS_MIB, MAX_RSS_MIB_WITH_MORE, SAME_RESULTS
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean.backends import EmbeddedBackend, NativeBackend, PantographBackend

@@ -23,8 +23,7 @@ from typing import Self, TypeVar
 
 import attrs
 
-from leanebm._in_thread import in_thread
-from leanebm._uninterrupted import uninterrupted
+from leanebm._cancelled import in_thread, uninterrupted
 from leanebm.core.theorem import Theorem
 from leanebm.errors import LeanError, PoolClosed, StaleState, WorkerStartError
 from leanebm.lean._tasks import Servants, serving

@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import attrs
 
+from leanebm._cancelled import uninterrupted
 from leanebm._shown import raised, shown
-from leanebm._uninterrupted import uninterrupted
 from leanebm._whereabouts import is_foreign, is_ours, where_task_is
 from leanebm.core import (
     Certificate,

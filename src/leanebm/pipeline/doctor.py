@@ -16,7 +16,7 @@ import attrs
 import psutil
 
 from leanebm._extras import extras, how_to_install, missing_of
-from leanebm._lean_memory import EMBEDDED_WORKER_MIB
+from leanebm._fields import EMBEDDED_WORKER_MIB
 from leanebm._shown import fitting_repr
 from leanebm.errors import LeanInstallError
 from leanebm.lean import EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend

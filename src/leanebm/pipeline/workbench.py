@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from leanebm._in_thread import check_wanted, in_thread
+from leanebm._cancelled import check_wanted, in_thread
 from leanebm._shown import fitting_repr
 from leanebm.core import (
     EnergyModel,

@@ -16,7 +16,7 @@ from contextlib import aclosing
 
 import attrs
 
-from leanebm._uninterrupted import uninterrupted
+from leanebm._cancelled import uninterrupted
 from leanebm.core import Candidate, Edge, Node, ProofFinished, TacticOutcome
 from leanebm.search.progress import Expansion, SearchProgress
 

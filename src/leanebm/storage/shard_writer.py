@@ -19,8 +19,8 @@ import attrs
 from attrs.validators import ge
 from filelock import FileLock, Timeout
 
+from leanebm._cancelled import uninterrupted
 from leanebm._shown import named_repr, reason
-from leanebm._uninterrupted import uninterrupted
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, LeanEbmError, TrajectoryError
 from leanebm.storage.atomic_file import not_written

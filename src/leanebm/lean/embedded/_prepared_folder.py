@@ -15,7 +15,7 @@ from typing import Final
 
 import filelock
 
-from leanebm._in_thread import check_wanted
+from leanebm._cancelled import check_wanted
 from leanebm.errors import LeanInstallError
 from leanebm.lean._child import run_child
 from leanebm.lean.embedded.download import InstallProgress, InstallStage

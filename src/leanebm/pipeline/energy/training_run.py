@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from attrs.validators import ge, gt, instance_of, lt, optional
 
+from leanebm._cancelled import check_wanted, in_thread
 from leanebm._fields import torch_device
-from leanebm._in_thread import check_wanted, in_thread
 from leanebm._shown import named_repr
 from leanebm.core import EncoderIdentity, StateEncoder
 from leanebm.energy import (

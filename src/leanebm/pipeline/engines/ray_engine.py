@@ -16,9 +16,9 @@ from typing import Any, Final, Generic, TypeVar, final
 import attrs
 from attrs.validators import gt
 
+from leanebm._cancelled import uninterrupted
 from leanebm._extras import extra_needed
 from leanebm._shown import counted, fitting_repr, one_line
-from leanebm._uninterrupted import uninterrupted
 from leanebm.errors import ConfigError, LeanEbmError, LeanInstallError, TrajectoryError
 from leanebm.pipeline._concurrently import together
 from leanebm.pipeline.engines._ray_leases import MAX_LOSSES, WHY_GIVEN_UP, Leases

@@ -23,8 +23,8 @@ from typing import Any, Final, Self, final
 
 import attrs
 
+from leanebm._cancelled import uninterrupted
 from leanebm._shown import named_repr, reason
-from leanebm._uninterrupted import uninterrupted
 from leanebm.core import (
     Candidate,
     CertificationResult,

@@ -13,8 +13,8 @@ from typing import Any, final
 import attrs
 from filelock import FileLock, Timeout
 
+from leanebm._cancelled import check_wanted, in_thread
 from leanebm._extras import extra_needed
-from leanebm._in_thread import check_wanted, in_thread
 from leanebm._shown import named_repr
 from leanebm.errors import ConfigError
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage

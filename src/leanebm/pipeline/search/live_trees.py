@@ -17,8 +17,8 @@ from typing import Any, Final, Self, final
 
 import attrs
 
+from leanebm._cancelled import uninterrupted
 from leanebm._shown import fitting_repr, named_repr
-from leanebm._uninterrupted import uninterrupted
 from leanebm._viewer import TREE_COLUMNS, as_json, theorem_json, tree_json
 from leanebm.search import SearchProgress
 from leanebm.storage import file_stem, open_regular

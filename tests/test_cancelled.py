@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from leanebm._in_thread import GivenUpError, check_wanted, in_thread
+from leanebm._cancelled import GivenUpError, check_wanted, in_thread, uninterrupted
 
 
 async def test_what_is_made_comes_back() -> None:
@@ -38,3 +38,31 @@ async def test_a_thread_learns_that_nobody_waits_for_it_and_the_next_one_does_no
     assert ended.is_set() or not to_its_end
     await asyncio.to_thread(ended.wait)
     await in_thread(check_wanted)
+
+
+async def test_uninterrupted_work_is_finished_before_the_cancellation_is_raised() -> None:
+    done = []
+    may_end = asyncio.Event()
+
+    async def work() -> None:
+        await may_end.wait()
+        done.append("done")
+
+    task = asyncio.ensure_future(uninterrupted(work()))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["done"]
+
+
+async def test_uninterrupted_work_may_fail() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await uninterrupted(fail())
