@@ -140,36 +140,21 @@ PART = "KIND[:key=value,…]"
 """How an option is shown that takes a part."""
 
 _BACKEND = (
-    Setting(
-        "--lean",
-        "lean.backend",
-        str,
-        "Which Lean: embedded, native, pantograph, auto for the best that is here, or your own.  [default: auto]",
-        PART,
-        read=part,
-    ),
-    Setting(
-        "--project",
-        "lean.backend.project",
-        click.Path(exists=True, file_okay=False, path_type=Path),
-        "A built Lake project whose modules theorems may use, for the native Lean or --lean pantograph.",
-        read=str,
-    ),
-)
+    Setting("--lean", "lean.backend", str,
+            "Which Lean: embedded, native, pantograph, auto for the best that is here, or your own.  [default: auto]",
+            PART, read=part),
+    Setting("--project", "lean.backend.project", click.Path(exists=True, file_okay=False, path_type=Path),
+            "A built Lake project whose modules theorems may use, for the native Lean or --lean pantograph.", read=str),
+)  # fmt: skip
 
 _LEAN = (
     *_BACKEND,
     Setting("--imports", "lean.imports", str, "Modules the theorems may use.  [default: Init]", "A,B", read=_names),
-    Setting(
-        "--num-workers",
-        "lean.num_workers",
-        int,
-        f"Lean processes, up to {EMBEDDED_WORKER_MIB} MiB each if embedded. Over Mathlib each shows up to 7 GB, most "
-        f"of it shared, and may grow to {MAX_RSS_MIB_WITH_MORE} MiB; 2 start at a time, a start may take 600 s, and a "
-        "tactic 20 s instead of 5.  [default: 2]",
-        "N",
-    ),
-)
+    Setting("--num-workers", "lean.num_workers", int,
+            f"Lean processes, up to {EMBEDDED_WORKER_MIB} MiB each if embedded. Over Mathlib each shows up to 7 GB, "
+            f"most of it shared, and may grow to {MAX_RSS_MIB_WITH_MORE} MiB; 2 start at a time, a start may take "
+            "600 s, and a tactic 20 s instead of 5.  [default: 2]", "N"),
+)  # fmt: skip
 
 _PARTS = tuple(
     Setting(
@@ -190,101 +175,47 @@ _PARTS = tuple(
 )
 
 _RUN = (
-    Setting(
-        "--budget",
-        "search.budget.max_expansions",
-        int,
-        "Expansions per theorem: states the policy is asked about.  [default: 100]",
-        "N",
-    ),
+    Setting("--budget", "search.budget.max_expansions", int,
+            "Expansions per theorem: states the policy is asked about.  [default: 100]", "N"),
     Setting("--wall-s", "search.budget.max_wall_s", float, "Seconds per theorem.  [default: no limit]", "S"),
-    Setting(
-        "--candidates", "search.candidates_per_state", int, "Tactics to ask for per expansion.  [default: 16]", "N"
-    ),
-    Setting(
-        "--parallel-expansions",
-        "search.parallel_expansions",
-        int,
-        "Expansions of one theorem under way at once, for a slow policy and several workers.  [default: 1]",
-        "K",
-    ),
-    Setting(
-        "--server-url",
-        "policy.url",
-        str,
-        f"The policy server; without it, a symbolic one is started here. {SERVERS_HELP}",
-        "URL",
-        gather=shared_addresses,
-    ),
-    Setting(
-        "--api",
-        "policy.api",
-        Choice(_APIS),
-        "What the policy server speaks: SGLang's API, or OpenAI's completions or chat, as vLLM and llama.cpp do.  "
-        "[default: auto]",
-    ),
+    Setting("--candidates", "search.candidates_per_state", int,
+            "Tactics to ask for per expansion.  [default: 16]", "N"),
+    Setting("--parallel-expansions", "search.parallel_expansions", int,
+            "Expansions of one theorem under way at once, for a slow policy and several workers.  [default: 1]", "K"),
+    Setting("--server-url", "policy.url", str,
+            f"The policy server; without it, a symbolic one is started here. {SERVERS_HELP}",
+            "URL", gather=shared_addresses),
+    Setting("--api", "policy.api", Choice(_APIS),
+            "What the policy server speaks: SGLang's API, or OpenAI's completions or chat, as vLLM and llama.cpp do.  "
+            "[default: auto]"),
     Setting("--model", "policy.model", str, "Which model of an OpenAI-compatible server.", "NAME"),
-    Setting(
-        "--encode-url",
-        "policy.encoder.url",
-        str,
-        "The server that makes embeddings, if it is not the policy's. May be repeated, too.",
-        "URL",
-        gather=shared_addresses,
-    ),
-    Setting(
-        "--encoder",
-        "policy.encoder.backend",
-        Choice(ENCODERS),
-        "How that server is asked for embeddings.  [default: encode_pooled]",
-    ),
+    Setting("--encode-url", "policy.encoder.url", str,
+            "The server that makes embeddings, if it is not the policy's. May be repeated, too.",
+            "URL", gather=shared_addresses),
+    Setting("--encoder", "policy.encoder.backend", Choice(ENCODERS),
+            "How that server is asked for embeddings.  [default: encode_pooled]"),
     Setting("--api-key", "policy.api_key", str, "The key that the servers ask for.", "KEY", envvar="LEANEBM_API_KEY"),
-    Setting(
-        "--patience",
-        "policy.connect_patience_s",
-        float,
-        "Seconds to go on trying a policy server that is not there yet.  [default: 10]",
-        "S",
-    ),
+    Setting("--patience", "policy.connect_patience_s", float,
+            "Seconds to go on trying a policy server that is not there yet.  [default: 10]", "S"),
     Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
     Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
     Setting("--adapter", "policy.adapter", str, "The LoRA adapter that the policy server is to sample with.", "NAME"),
-    Setting(
-        "--prompt-format",
-        "policy.prompt_format",
-        Choice(PROMPT_FORMAT_WORDS),
-        "How a state is shown to the policy.  [default: state_comment]",
-    ),
-    Setting(
-        "--whole-proofs",
-        "policy.whole_proofs",
-        bool,
-        "Ask for proofs to their end, and keep them, for --search whole_proofs.",
-        is_flag=True,
-    ),
+    Setting("--prompt-format", "policy.prompt_format", Choice(PROMPT_FORMAT_WORDS),
+            "How a state is shown to the policy.  [default: state_comment]"),
+    Setting("--whole-proofs", "policy.whole_proofs", bool,
+            "Ask for proofs to their end, and keep them, for --search whole_proofs.", is_flag=True),
     Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for, or proof.", "N"),
-    Setting(
-        "--ebm-path",
-        "energy.path",
-        _HeadFolder(exists=True, file_okay=False, path_type=Path),
-        "An energy head to guide the search: what train-ebm made, or 'logic', which comes with leanebm.",
-        "DIR",
-        read=str,
-    ),
+    Setting("--ebm-path", "energy.path", _HeadFolder(exists=True, file_okay=False, path_type=Path),
+            "An energy head to guide the search: what train-ebm made, or 'logic', which comes with leanebm.",
+            "DIR", read=str),
     Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
-    Setting(
-        "--beta", "energy.beta", float, "Weight of the energy.  [default: as tuned, or else as fitted in training]", "B"
-    ),
-    Setting(
-        "--freeze-spectral",
-        "energy.freeze_spectral",
-        bool,
-        "Score with exact spectral norms, computed once: faster, and the same at every forward.",
-        is_flag=True,
-    ),
+    Setting("--beta", "energy.beta", float,
+            "Weight of the energy.  [default: as tuned, or else as fitted in training]", "B"),
+    Setting("--freeze-spectral", "energy.freeze_spectral", bool,
+            "Score with exact spectral norms, computed once: faster, and the same at every forward.", is_flag=True),
     *_PARTS,
     *_LEAN,
-)
+)  # fmt: skip
 
 _PLACES = ("config.", "config.run.")
 """Where a run's record and that of ``generate-negatives`` hold the settings."""
