@@ -5,9 +5,9 @@
 
 The symbolic policy, without its automation, searches training statements; heads learn from the search trees, and so do
 *rulers*, which see eight counts of a state in place of its embedding, and heads on an encoder of the kind's own, if it
-has one. The exponent of the length and the weight of the
-energy are chosen together by what is proved of the validation statements, with the first seed of each sort of head.
-Then the tuned search without a head is compared with those that have one, and with one in which each goal costs
+has one; beside these stands what that encoder sees, weighed without learning. The exponent of the length and the weight
+of the energy are chosen together by what is proved of the validation statements, with the first seed of each sort of
+head. Then the tuned search without a head is compared with those that have one, and with one in which each goal costs
 something, on statements that no choice was made on. Before a head is trained, what four times the budget proves says
 how much there is to gain. At the end, ``leanebm iterate`` goes through rounds of search and learning.
 Every stage is a command that a user would type, all arms share their answers, and a stage that was run to its end is
@@ -67,6 +67,9 @@ BETAS = (0.75, 1.5, 4.0)
 GOAL_PRICES = (0.1, 0.3, 1.0)
 """Off the score for each goal of a state: what a search can know of it without learning."""
 
+MODEL_WEIGHTS = (0.1, 0.3, 1.0, 3.0)
+"""Off the score per unit of an energy that has learnt nothing."""
+
 DEFAULT_ALPHA = 0.5
 TRAINING_ALPHA = 1.0
 HIDDEN = (256, 128)
@@ -78,6 +81,9 @@ HEADS: Mapping[str, tuple[str, ...]] = {
 
 OWN: Final = "own"
 """A sort of heads beside these, where a kind has an encoder of its own."""
+
+UNLEARNT: Final = "unlearnt"
+"""The arm with an energy model that has learnt nothing, where a kind has one."""
 
 HEADROOM = 4
 """Times the budget with which is measured what there is to gain."""
@@ -124,6 +130,9 @@ class Kind:
 
     encoder: str | None = None
     """An encoder of its own, ``module:Name`` in this folder: heads are trained on it, too."""
+
+    unlearnt: str | None = None
+    """An energy model, ``module:Name`` in this folder, that has learnt nothing: what the encoder sees by itself."""
 
     max_steps: int | None = None
     """Steps of a head's training, where it is to be short."""
@@ -182,6 +191,7 @@ WORDS = attrs.evolve(
     fresh=4000,
     betas=(*BETAS, 8.0),
     encoder="law_encoder:LawEncoder",
+    unlearnt="law_encoder:Nearness",
 )
 KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "words": WORDS}
 
@@ -221,6 +231,13 @@ def policy_alone(alpha: float) -> tuple[str, ...]:
 def with_head(folder: Path, alpha: float, beta: float) -> tuple[str, ...]:
     """Options of a search with one, by exact norms: energies that move with each forward would end otherwise."""
     return "--ebm-path", str(folder), *policy_alone(alpha), "--beta", f"{beta:g}", "--freeze-spectral"
+
+
+def with_model(model: str, alpha: float, weight: float) -> tuple[str, ...]:
+    """Options of a search with an energy model that knows no units."""
+    policy = f'{{scorer={{kind="length_normalised",alpha={alpha!r}}}}}'
+    scorer = f'weighted_sum:terms=[{policy},{{scorer="negative_energy",weight={weight!r}}}]'
+    return "--energy-model", model, "--scorer", scorer
 
 
 def with_goal_price(alpha: float, price: float) -> tuple[str, ...]:
@@ -315,9 +332,15 @@ class Experiment:
             f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price)
             for alpha, price in product(GUIDED_ALPHAS, GOAL_PRICES)
         }
-        tried = {**alone, **guided, **priced}
+        modelled = {
+            f"{UNLEARNT}-{alpha:g}-{weight:g}": with_model(self.kind.unlearnt, alpha, weight)
+            for alpha, weight in product(GUIDED_ALPHAS, MODEL_WEIGHTS)
+            if self.kind.unlearnt
+        }
+        tried = {**alone, **guided, **priced, **modelled}
         self.evaluating("val", tried, stage="weights")
-        chosen = {"policy": policy} | {name: self.choose(name, tried) for name in ("goals", *self.first_seeds)}
+        names = ["goals", *([UNLEARNT] if self.kind.unlearnt else []), *self.first_seeds]
+        chosen = {"policy": policy} | {name: self.choose(name, tried) for name in names}
         for name, (_, sort) in self.heads.items():
             chosen[name] = chosen[self._seeds(sort)[0]]
             self.write_weights(self.folder / name, chosen[name], policy)
@@ -360,6 +383,9 @@ class Experiment:
         """What is compared on test statements; the first is the baseline. *training* made the training trees."""
         arms = {"policy": policy_alone(chosen["policy"].alpha), "training": policy_alone(TRAINING_ALPHA)}
         arms["goals"] = with_goal_price(chosen["goals"].alpha, chosen["goals"].beta or 0.0)
+        if self.kind.unlearnt:
+            weights = chosen[UNLEARNT]
+            arms[UNLEARNT] = with_model(self.kind.unlearnt, weights.alpha, weights.beta or 0.0)
         for name in self.heads:
             weights = chosen[name]
             arms[name] = self.with_head(name, weights.alpha, weights.beta or 0.0)
@@ -512,7 +538,8 @@ class Experiment:
         for rivals in (["policy"], ["training"], ["goals"], rulers):
             yield heads, rivals
         if own := self._seeds(OWN):
-            yield from ((own, rivals) for rivals in (["policy"], rulers, heads))
+            others = [[UNLEARNT]] if self.kind.unlearnt else []
+            yield from ((own, rivals) for rivals in (["policy"], rulers, heads, *others))
 
     def _seeds(self, sort: str) -> list[str]:
         return [name for name, (_, each) in self.heads.items() if each == sort]

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from leanebm.core import EncoderIdentity
+from leanebm.core import EncoderIdentity, ProofState
 from leanebm.core.state_counts import NUM_STATE_COUNTS, state_counts
 
 Term = tuple[Any, ...]
@@ -57,6 +57,17 @@ class LawEncoder:
     async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
         """``log(1 + count)`` for each count."""
         return [array("f", map(math.log1p, (*state_counts(text), *_ahead(text)))) for text in texts]
+
+
+class Nearness:
+    """A :class:`~leanebm.core.EnergyModel` that has learnt nothing: how far apart one use of a law leaves the sides."""
+
+    def __repr__(self) -> str:
+        return "Nearness()"
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        """The logarithms of the least distance's three numbers, each plus one, together."""
+        return [sum(map(math.log1p, _ahead(state.text)[3:6])) for state in states]
 
 
 def _ahead(text: str) -> Sequence[int]:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from law_encoder import LawEncoder
+from law_encoder import LawEncoder, Nearness
 
+from leanebm.core import Goal, ProofState, StateRef
 from leanebm.core.state_counts import NUM_STATE_COUNTS
-from leanebm.testing import check_encoder
+from leanebm.testing import check_encoder, check_energy_model
 
 SWAP = "h : ∀ (w : α), f (g w) = g (f w)"
 MOVE = "h1 : ∀ (w u : α), m (f w) u = f (m w u)"
@@ -29,8 +30,9 @@ async def ahead(text: str) -> dict[str, Sequence[int]]:
     return {"now": now, "least": least, "lower": lower, "uses": [uses], "gained": gained}
 
 
-async def test_it_keeps_its_contract() -> None:
+async def test_both_keep_their_contracts() -> None:
     await check_encoder(LawEncoder())
+    await check_energy_model(Nearness())
 
 
 async def test_one_use_that_makes_the_sides_equal_is_seen() -> None:
@@ -65,3 +67,13 @@ async def test_of_what_it_cannot_read_there_are_the_sizes_alone(text: str) -> No
 async def test_a_law_that_would_make_up_terms_is_not_used() -> None:
     found = await ahead(state("f x = f y", "h : ∀ (w u : α), f w = m w u"))
     assert found["uses"] == [0]
+
+
+async def test_without_learning_the_nearer_problem_has_the_lower_energy() -> None:
+    texts = [state("m (f (g x)) y = m (g (f x)) y", SWAP, MOVE), state("f x = g (f (m x y))", SWAP, MOVE)]
+    states = [
+        ProofState(goals=(Goal(text=text, target=text.partition("⊢ ")[2]),), key=text, ref=StateRef(0, 0))
+        for text in texts
+    ]
+    near, far = await Nearness().energies(states)
+    assert near == 0.0 < far
