@@ -74,7 +74,7 @@ def test_what_an_arm_sets_and_changes_nothing_is_told_once(leanebm_command: Lean
     idle = ("--arm", f"{PLAIN} --encoder sglang_encode", "--arm", f"{BROAD} --encoder sglang_encode")
     result = evaluate(leanebm_command, *idle, "--headroom", "1")
     assert result.exit_code == 0
-    assert result.stderr.count("note: --encoder changes nothing: nothing asks for embeddings") == 1
+    assert result.stderr.count("note: --encoder changes nothing: nothing asks the server for embeddings") == 1
 
 
 def test_each_theorem_is_searched_as_often_as_asked(leanebm_command: Leanebm) -> None:
