@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import math
-import traceback
 from array import array
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from leanebm._cancelled import uninterrupted
-from leanebm._shown import raised, shown
-from leanebm._whereabouts import is_foreign, is_ours, where_task_is
+from leanebm._shown import shown
+from leanebm._whereabouts import where_task_is
 from leanebm.core import (
     Certificate,
     CertificationResult,
@@ -39,70 +37,14 @@ from leanebm.core import (
     StateEncoder,
     Theorem,
 )
-from leanebm.errors import LeanEbmError, PartBroken, PolicyError, StatementError
-from leanebm.search.answers import answer_of
+from leanebm.errors import PartBroken, PolicyError, StatementError
+from leanebm.search.answers import answer_of, blaming, part_broken
 
 CANCELLATION_S: Final = 20.0
 """What a search may take to end once it is cancelled: its proof is closed, and Lean is asked for that."""
 
-_log = logging.getLogger(__name__)
-
-
 MAY_BE_RAISED: Final = (Exception, SystemExit, GeneratorExit)
 """What code that is not ours may raise; an interrupt is a person's."""
-
-
-@contextmanager
-def blaming(what: str, *allowed: type[LeanEbmError]) -> Iterator[None]:
-    """Make of what a part raises, and may not, an error that names it.
-
-    All else goes on: what our own code has raised within the part, and somebody's order to stop.
-
-    Args:
-        what: the part, and when: ``the policy, when it was started,``.
-        allowed: errors of ours that the part may raise itself.
-
-    Raises:
-        PartBroken: the part raised what is none of these.
-    """
-    task = asyncio.current_task()
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, (*allowed, PartBroken)) or _is_raised_by_us(error) or _is_order_to_stop(error, task):
-            raise
-        raise part_broken(what, error) from error
-
-
-def _is_raised_by_us(error: BaseException) -> bool:
-    return isinstance(error, LeanEbmError) and is_ours(traceback.extract_tb(error.__traceback__)[-1].filename)
-
-
-def _is_order_to_stop(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
-    """Whether ``task``, in which a part runs, was cancelled, or closed because nobody goes on with it."""
-    if isinstance(error, GeneratorExit):
-        # Closed from without; then the task itself does not run.
-        return task is None or asyncio.current_task(task.get_loop()) is not task
-    if isinstance(error, asyncio.CancelledError):
-        return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt)
-
-
-def part_broken(what: str, error: BaseException) -> PartBroken:
-    """What to raise where ``what`` raised something that no part's contract names; the log has the way there."""
-    _log.info("a part raised", exc_info=error)
-    return PartBroken(
-        f"{what} raised {raised(error)} ({_place(error)}; -v shows the way there). A part may raise nothing but what "
-        "its contract names; `leanebm check` tries each part alone"
-    )
-
-
-def _place(error: BaseException) -> str:
-    """Where ``error`` comes from: the innermost code that is neither ours nor Python's, or any where there is none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if is_foreign(frame.filename)]
-    place = (theirs or frames)[-1]
-    return f"{place.filename}, line {place.lineno}"
 
 
 @attrs.frozen

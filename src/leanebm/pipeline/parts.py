@@ -37,7 +37,7 @@ from leanebm._shown import fitting_repr, hint, raised, shown
 from leanebm.core import EnergyModel, ProofSearch, StateEncoder, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError, EnergyError, LeanEbmError, PolicyError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.pipeline._oversight import MAY_BE_RAISED, OverseenEncoder, blaming
+from leanebm.pipeline._oversight import MAY_BE_RAISED, OverseenEncoder
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.evaluation.oracle import Oracle
@@ -55,6 +55,7 @@ from leanebm.search import (
     WholeProofSearch,
     stacked,
 )
+from leanebm.search.answers import blaming
 from leanebm.search.scorers import (
     BreadthFirst,
     CumulativeLogProb,

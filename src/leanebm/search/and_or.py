@@ -41,7 +41,7 @@ class AndOrSearch(BestFirstSearch):
 
     async def _search(self, progress: SearchProgress) -> None:
         root = progress.tree.root
-        self.on_node(progress, root)
+        self._tell(progress, root)
         if root.is_terminal:
             await progress.certify(root, self.certifier)
             return

@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 
 import attrs
 from attrs.validators import ge, instance_of, optional
@@ -29,9 +29,9 @@ from leanebm.core import (
     TacticPolicy,
     Theorem,
 )
-from leanebm.errors import ConfigError, PartBroken, PromptTooLong
+from leanebm.errors import ConfigError, EnergyError, LeanEbmError, PartBroken, PolicyError, PromptTooLong
 from leanebm.search._side_by_side import SideBySide
-from leanebm.search.answers import candidates_from, energies_of, finite_numbers, proposals_of, scores_of
+from leanebm.search.answers import blaming, candidates_from, energies_of, finite_numbers, proposals_of, scores_of
 from leanebm.search.budget import Clock, SearchBudget
 from leanebm.search.progress import Expansion, SearchObserver, SearchProgress, conduct_search, distinct
 from leanebm.search.scorers import LengthNormalisedLogProb
@@ -143,6 +143,7 @@ class BestFirstSearch:
 
         Raises:
             StatementError: the theorem's statement or header does not elaborate.
+            PartBroken: a part or a hook did not keep its contract, or raised an error of ours that this does not name.
         """
         return await conduct_search(
             Theorem.read(theorem),
@@ -223,7 +224,7 @@ class BestFirstSearch:
 
     async def _plant(self, progress: SearchProgress) -> None:
         root = progress.tree.root
-        self.on_node(progress, root)
+        self._tell(progress, root)
         if root.is_terminal:
             await progress.certify(root, self.certifier)
         else:
@@ -231,9 +232,18 @@ class BestFirstSearch:
             [root.priority] = await self._score(progress, [root.leaf(progress.theorem)])
             await self._push(progress, root)
 
+    def _blaming(self, hook: str, *allowed: type[LeanEbmError]) -> AbstractContextManager[None]:
+        """An error of ours that a hook raises by itself is its mistake, and no failure of Lean or a server."""
+        return blaming(f"{type(self).__name__}.{hook}", *allowed, among=LeanEbmError)
+
+    def _tell(self, progress: SearchProgress, node: Node) -> None:
+        with self._blaming("on_node"):
+            self.on_node(progress, node)
+
     def _select(self, progress: SearchProgress) -> Node:
         """What :meth:`select` answers, if it can be expanded."""
-        node: object = self.select(progress)
+        with self._blaming("select"):
+            node: object = self.select(progress)
         if not isinstance(node, Node) or node.status is not NodeStatus.OPEN or node in progress.frontier:
             raise PartBroken(
                 f"{type(self).__name__}.select must take an open node out of progress.frontier and return it, as "
@@ -261,7 +271,7 @@ class BestFirstSearch:
         ``view`` is what is shown to the policy: the expansion's node, or a part of it.
         """
         try:
-            with progress.timed("policy"):
+            with progress.timed("policy"), self._blaming("expand", PolicyError):
                 candidates = await self.expand(progress, view)
         except PromptTooLong:
             expansion.node.status = NodeStatus.UNEXPANDABLE
@@ -293,7 +303,7 @@ class BestFirstSearch:
     async def _take(self, progress: SearchProgress, edge: Edge) -> None:
         """Tell of a new node, and have the proof certified if that is the end of one."""
         if edge.kind in (TacticFate.ADVANCED, TacticFate.FINISHED):
-            self.on_node(progress, progress.tree.nodes[-1])
+            self._tell(progress, progress.tree.nodes[-1])
         if edge.kind is TacticFate.FINISHED:
             await progress.certify(progress.tree.nodes[-1], self.certifier)
 
@@ -345,7 +355,7 @@ class BestFirstSearch:
     async def _score(self, progress: SearchProgress, leaves: Sequence[Leaf]) -> Sequence[float]:
         if not leaves:
             return ()
-        with progress.timed("score"):
+        with progress.timed("score"), self._blaming("priority", EnergyError, PolicyError):
             scores = await self.priority(progress, leaves)
         return finite_numbers(scores, len(leaves), self, "number per leaf")
 

@@ -27,10 +27,10 @@ from leanebm.core import (
 )
 from leanebm.data import ContrastiveRecord, KnownProof, ReplayOutcome
 from leanebm.errors import LeanError, PolicyError, PromptTooLong, StatementError
-from leanebm.pipeline._oversight import blaming
 from leanebm.pipeline.contrastive._judge import KnownStates, MeteredPolicy, MeteredSession, NegativeJudge, ReplayMeter
 from leanebm.pipeline.contrastive.config import NegativesConfig
 from leanebm.pipeline.workbench import Workbench
+from leanebm.search.answers import blaming
 from leanebm.search.progress import distinct
 
 
