@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from leanebm.storage import RunInfo, differences_from_folder
+from leanebm.storage import RunInfo, differences_from_folder, one_line_per_change
 
 
 def test_runs_of_the_same_settings_may_share_a_trajectory(make_run: Callable[..., RunInfo]) -> None:
@@ -43,4 +43,26 @@ def test_what_a_folder_keeps_is_named_with_both_values() -> None:
     assert differences_from_folder(kept, now) == [
         "$.trainer.new: None in the folder, True now",
         "$.trainer.seed: 0 in the folder, 1 now",
+    ]
+
+
+def test_a_change_of_code_is_told_once_whoever_comes_from_there(make_run: Callable[..., RunInfo]) -> None:
+    def of(package: str, digest: str, other: str) -> RunInfo:
+        sources = {"mine/parts.py": digest * 64, "mine/__init__.py": "0" * 64}
+        parts: dict[str, object] = {
+            part: {"kind": f"mine.parts:{number}", "package": package, "sources": sources}
+            for number, part in enumerate(("scorer", "parts.search[1]", "parts.policy"))
+        }
+        parts["lean.backend"] = {"kind": other, "package": "none", "sources": {"other.py": digest * 64}}
+        return attrs.evolve(make_run(), config={"part_origins": parts, "width": digest})
+
+    differences = of("mine 2", "a", "other:New").differences(of("mine 1", "b", "other:Old"))
+    assert len(differences) == 9
+    hashes = "aaaaaaaa…, not bbbbbbbb…"
+    assert one_line_per_change(differences) == [
+        "$.config.part_origins.lean.backend.kind: 'other:New', not 'other:Old'",
+        "$.config.part_origins.lean.backend.sources.other.py: " + hashes,
+        "$.config.part_origins.parts.policy.package: 'mine 2', not 'mine 1' (and of parts.search[1], scorer)",
+        f"$.config.part_origins.parts.policy.sources.mine/parts.py: {hashes} (and of parts.search[1], scorer)",
+        "$.config.width: 'a', not 'b'",
     ]

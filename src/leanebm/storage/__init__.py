@@ -14,7 +14,13 @@ from leanebm.storage.file_stem import file_stem
 from leanebm.storage.merge import merge_shards
 from leanebm.storage.parquet import read_parquet
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
-from leanebm.storage.run_info import RunInfo, differences_from_folder, settings_differences, settings_leaves
+from leanebm.storage.run_info import (
+    RunInfo,
+    differences_from_folder,
+    one_line_per_change,
+    settings_differences,
+    settings_leaves,
+)
 from leanebm.storage.shard import Shard, ShardFormat, ShardSet, StoredRecord, read_shards, shard_paths
 from leanebm.storage.shard_writer import ShardWriter, ShardWriterConfig, refuse_unlike
 
@@ -34,6 +40,7 @@ __all__ = [
     "is_wrong_place",
     "merge_shards",
     "not_written",
+    "one_line_per_change",
     "open_regular",
     "read_parquet",
     "read_regular",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -48,6 +48,23 @@ def settings_differences(ours: Mapping[str, object], theirs: Mapping[str, object
         f"{path}: {_told(ours.get(path, _ABSENT))}, not {_told(theirs.get(path, _ABSENT))}"
         for path in sorted({*ours, *theirs})
         if ours.get(path, _ABSENT) != theirs.get(path, _ABSENT)
+    ]
+
+
+_CODE: Final = re.compile(r"(\$.*?part_origins\.)(.+?)(\.(?:package|sources\..+?): .*)")
+"""What says of a part that its package or a source file is another, in a line of :func:`settings_differences`."""
+
+
+def one_line_per_change(differences: Iterable[str]) -> list[str]:
+    """``differences`` with each change of code told once, and not for every part that comes from there."""
+    changes = dict[tuple[str, str], list[str]]()
+    for line in differences:
+        found = _CODE.fullmatch(line)
+        before, part, change = (line, "", "") if found is None else found.groups()
+        changes.setdefault((before, change), []).append(part)
+    return [
+        f"{before}{first}{change}" + (f" (and of {', '.join(others)})" if others else "")
+        for (before, change), (first, *others) in changes.items()
     ]
 
 

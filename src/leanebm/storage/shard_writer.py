@@ -26,7 +26,7 @@ from leanebm.errors import ConfigError, LeanEbmError, TrajectoryError
 from leanebm.storage.atomic_file import not_written
 from leanebm.storage.file_stem import file_stem
 from leanebm.storage.firsts import Firsts
-from leanebm.storage.run_info import RunInfo
+from leanebm.storage.run_info import RunInfo, one_line_per_change
 from leanebm.storage.shard import (
     TEMPORARY_PATTERN,
     R,
@@ -94,7 +94,7 @@ def _differences(run: RunInfo, runs: Sequence[RunInfo]) -> list[str]:
         differences |= dict.fromkeys(run.differences(earlier))
         if earlier.resumed_despite:
             break  # its user has already accepted how it differs from the runs before it
-    return list(differences)
+    return one_line_per_change(differences)
 
 
 class ShardWriter(Generic[R, T]):

@@ -15,7 +15,7 @@ from attrs.validators import in_, instance_of
 from leanebm._shown import fitting_repr, reason
 from leanebm.errors import ConfigError
 from leanebm.pipeline.run_folder import write_text
-from leanebm.storage import read_regular, settings_differences, settings_leaves
+from leanebm.storage import one_line_per_change, read_regular, settings_differences, settings_leaves
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class IterationManifest:
 
     def differences(self, other: IterationManifest) -> list[str]:
         """In which settings and theorems the two differ, each as ``$.path: ours, not theirs``."""
-        return settings_differences(_given(self), _given(other))
+        return one_line_per_change(settings_differences(_given(self), _given(other)))
 
 
 def _given(manifest: IterationManifest) -> dict[str, Any]:
