@@ -46,7 +46,7 @@ from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.finetune.lessons import FinetuneSources
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord
 from leanebm.pipeline.iteration.page import iteration_table, write_iteration_page
-from leanebm.pipeline.iteration.policy_step import PolicyStep
+from leanebm.pipeline.iteration.policy_step import NothingToLearn, PolicyStep
 from leanebm.pipeline.iteration.summary import IterationRow, IterationSummary, is_iteration, summarise_iteration
 from leanebm.pipeline.library_run import LIBRARY_MODULES, LibraryRun
 from leanebm.pipeline.parts import Part, part_table
@@ -128,6 +128,7 @@ __all__ = [
     "LogObserver",
     "NegativeAudit",
     "NegativesConfig",
+    "NothingToLearn",
     "Observer",
     "Override",
     "Part",

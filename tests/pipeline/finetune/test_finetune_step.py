@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from leanebm.core import ProofState
 from leanebm.errors import ConfigError
-from leanebm.pipeline import FinetuneConfig, PolicyStep, RunConfig
+from leanebm.pipeline import FinetuneConfig, NothingToLearn, PolicyStep, RunConfig
 from leanebm.pipeline.finetune.finetune_step import FinetuneStep
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
@@ -34,6 +35,16 @@ async def test_searches_ask_the_rounds_adapter_which_the_server_was_told_to_load
     assert str(learnt.policy.adapter).startswith("round-1-")
     assert learnt.policy.prompt_format == "bfs_prover"
     assert learnt.policy.encoder == base.policy.encoder
+
+
+async def test_proofs_that_share_all_states_are_nothing_to_learn_from(
+    step: PolicyStep, pairs: Path, tmp_path: Path
+) -> None:
+    steps = [json.loads(line) | {"state": "⊢ the same"} for line in pairs.read_text().splitlines()]
+    (tmp_path / "proofs.jsonl").write_text("".join(json.dumps(each) + "\n" for each in steps))
+    run = RunConfig(policy=PolicyClientConfig(url="http://h:1"))
+    with pytest.raises(NothingToLearn, match="each theorem shares all of its states"):
+        await step.learn(tmp_path, tmp_path / "round-1", run)
 
 
 async def test_the_embedded_policy_cannot_learn(step: PolicyStep, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline import (
     FinetuneConfig,
     IterationManifest,
+    NothingToLearn,
     Observer,
     Part,
     RunConfig,
@@ -283,6 +284,38 @@ async def test_another_iteration_is_not_gone_on_with(iterated: Path) -> None:
         await IterationRun(CONFIG, fewer, iterated, resume=True, opening=open_toy).run()
 
 
+@pytest.mark.parametrize(
+    ("file", "stage"),
+    [
+        ("baseline/validation/*/arms/alpha*/trajectory", "baseline, tuning"),
+        ("rounds/0/search/frozen/trajectory", "round 0, search, frozen"),
+        ("rounds/0/search/frozen/trajectory/*.parquet", "round 0, search, frozen"),
+        ("rounds/0/negatives/groups", "round 0, negatives"),
+        ("rounds/0/aggregate/groups/*.parquet", "round 0, aggregate"),
+        ("rounds/0/aggregate/proofs.jsonl", "round 0, aggregate"),
+        ("rounds/0/head/*.safetensors", "round 0, head"),
+        ("rounds/0/validation/*/arms/*beta*/trajectory", "round 0, tuning"),
+        ("rounds/0/validation/*/arms/challenger/trajectory", "round 0, gate"),
+        ("rounds/0/test/*/arms/energy/trajectory", "round 0, evaluation"),
+    ],
+)
+async def test_what_a_done_stage_found_and_is_gone_or_was_edited_is_named(
+    iterated: Path, tmp_path: Path, file: str, stage: str
+) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(iterated, folder)
+    found = next(folder.glob(file))
+    if found.is_dir():
+        shutil.rmtree(found)
+    elif found.suffix == ".jsonl":
+        found.write_text(found.read_text().replace("t", "T", 1))
+    else:
+        found.unlink()
+    said = rf"^{stage} is done, and .*changed does not hold what it found: (.|\n)*restore the files of .*, or delete it"
+    with pytest.raises(ConfigError, match=said):
+        await toy_iteration(folder, resume=True).run()
+
+
 async def test_a_stage_that_was_changed_afterwards_is_noticed(iterated: Path, tmp_path: Path) -> None:
     folder = tmp_path / "changed"
     shutil.copytree(iterated, folder)
@@ -421,6 +454,33 @@ async def test_a_policy_that_learns_has_arms_of_its_own(tmp_path: Path) -> None:
             arm: read_run_config(RunFolder(tmp_path / arms[arm]["folder"]).config).policy.temperature for arm in arms
         }
         assert temperatures == {"frozen": 1.0, "policy": 0.5, "policy+energy": 0.5}
+
+
+@attrs.frozen
+class Lost:
+    """A policy that can learn nothing from what it is shown."""
+
+    async def learn(self, aggregate: object, folder: object, run: RunConfig) -> RunConfig:  # noqa: ARG002
+        raise NothingToLearn("all states are the same:", ["one", "two"])
+
+
+async def test_a_policy_that_can_learn_nothing_is_a_note_and_the_round_goes_on(tmp_path: Path) -> None:
+    note = "round 0: the policy did not learn: all states are the same: one; two"
+    for resume in (False, True):
+        run = IterationRun(EASY, THEOREMS, tmp_path, policy_step=Lost(), opening=open_toy, resume=resume)
+        summary = await run.run()
+        assert note in summary.notes
+        assert [row.arm for row in summary.rows] == ["frozen", "policy", "policy+energy"]
+
+
+async def test_proofs_of_too_few_theorems_for_a_policy_are_a_note(tmp_path: Path) -> None:
+    budget = SearchConfig(budget=SearchBudget(max_expansions=1))
+    config = attrs.evolve(EASY, run=attrs.evolve(EASY.run, search=budget), max_expansions=1, one_tactic_share=0.0)
+    summary = await IterationRun(config, THEOREMS, tmp_path, policy_step=Hotter(), opening=open_toy).run()
+    assert any(
+        note.startswith("round 0: the policy did not learn: it takes proofs of 2 theorems or more; there were")
+        for note in summary.notes
+    )
 
 
 async def test_with_settings_of_a_fine_tuning_the_policy_learns_beside_the_head(tmp_path: Path) -> None:

@@ -157,6 +157,11 @@ class TuningRun:
             engine=self._engine,
         ).run()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the arms, in their order."""
+        return tuple(self._choices())
+
     def _write_into(
         self, head: Path, units: Calibration, arms: Sequence[TunedArm], best: TunedArm, *, theorems: int
     ) -> None:

@@ -29,6 +29,7 @@ from leanebm.pipeline.finetune.collapse import EmbeddingFigures, LabelledStates,
 from leanebm.pipeline.finetune.config import FinetuneConfig
 from leanebm.pipeline.finetune.lessons import Lessons, Side
 from leanebm.pipeline.finetune.report import Look, Measured
+from leanebm.pipeline.iteration.policy_step import NothingToLearn
 from leanebm.policy import prompt_format_of, truncate_text
 from leanebm.serve.backends.hf.pooling import pooled_states
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
@@ -125,7 +126,7 @@ class Tuner:
             training = read(lessons.training, copies=config.renamed_copies)
         self.training = training.apart_from(self.validation)  # a renamed copy may read like what is held out
         if not self.training.proofs.examples or not self.validation.proofs.examples:
-            raise ConfigError("no pair is left to learn from, or to be judged on:", self._reasons())
+            raise NothingToLearn("no pair is left to learn from, or to be judged on:", self._reasons())
         self._parameters = self._learner.trainable
         self._optimizer = torch.optim.AdamW(
             self._parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay

@@ -22,6 +22,7 @@ from leanebm.data import read_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
+from leanebm.pipeline.iteration.policy_step import NothingToLearn
 from leanebm.pipeline.run_folder import as_paths
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
@@ -107,7 +108,8 @@ class Lessons:
         With ``whole_proofs`` such goals are all that is read, and the tactic of each lesson is the proof to its end.
 
         Raises:
-            ConfigError: there is nothing to read, or not enough to hold anything out.
+            ConfigError: there is nothing to read.
+            NothingToLearn: there is not enough to hold anything out.
             TrajectoryError: a trajectory is damaged.
         """
         steps = set() if whole_proofs else set(_proof_steps(sources))
@@ -196,7 +198,7 @@ def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[s
     """Which theorems are held out."""
     claims = sorted({lesson.claim for lesson in proofs}, key=lambda claim: _position(claim, seed))
     if len(claims) < 2:
-        raise ConfigError(
+        raise NothingToLearn(
             f"there are certified proofs of {len(claims)} theorems, and at least 2 are needed: one is held out.",
             ["give more runs with proofs @ RUN, or more pairs @ --pairs"],
         )
@@ -206,7 +208,7 @@ def _chosen(proofs: Sequence[Lesson], fraction: float, seed: int) -> Callable[[s
     alone = set().union(*(owner for owner in owners.values() if len(owner) == 1))
     lowest = next((claim for claim in claims[:-1] if claim in alone), None)
     if lowest is None:
-        raise ConfigError("each theorem shares all of its states with others, so none can be held out: give more")
+        raise NothingToLearn("each theorem shares all of its states with others, so none can be held out: give more")
     return lambda claim: claim == lowest or (claim != claims[-1] and _position(claim, seed) < fraction)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import attrs
 import psutil
 
+from leanebm._shown import sentence
 from leanebm.errors import ConfigError, LeanEbmError
 from leanebm.pipeline._pulse import BEATS_TO_EXPIRE, lease_in, pulse
 from leanebm.pipeline.events import Observer, stage
@@ -29,6 +30,9 @@ Found = tuple[str, dict[str, Any]]
 
 _ALIVE: Final = "alive"
 """A file that changes as long as the process lives that iterates."""
+
+
+_AGAIN: Final = "delete it, validation and test beside it, and what came after it to have it made again"
 
 
 @attrs.define
@@ -104,6 +108,7 @@ class Ledger:
         work: Callable[[Path], Awaitable[Found]],
         *,
         shared: Callable[[Path], Awaitable[object]] | None = None,
+        holds: Callable[[StageRecord], bool] | None = None,
     ) -> StageRecord:
         """Do ``work`` in the stage's folder, unless that says that it is done.
 
@@ -113,9 +118,10 @@ class Ledger:
             inputs: SHA-256 of what it is given, by name.
             work: does all of it.
             shared: does as much of it as several processes can share; ``work`` begins with it.
+            holds: whether what was found is still there, as far as later stages read it; asked of a stage that is done.
 
         Raises:
-            ConfigError: it was done with other inputs.
+            ConfigError: it was done with other inputs, or what it found is not there any more.
             LeanEbmError: the process that this one joined is gone.
         """
         folder, inputs = self.folder / name, {"settings": digest_of(self.manifest.settings), **inputs}
@@ -140,15 +146,30 @@ class Ledger:
             changed = sorted(key for key in {*inputs, *record.inputs} if inputs.get(key) != record.inputs.get(key))
             raise ConfigError(
                 f"{folder} was made from other {' and '.join(changed)} than are there now",
-                [
-                    "delete it, validation and test beside it, and what came after it to have it made again",
-                    "or choose another folder @ --output",
-                ],
+                [_AGAIN, "or choose another folder @ --output"],
             )
+        elif holds is not None and self.gives_up_s is None:
+            self.require(record, holds)
         self.done.append(record)
         if self.gives_up_s is None:
             self._gather()
         return record
+
+    def require(self, record: StageRecord, holds: Callable[[StageRecord], bool]) -> None:
+        """See that what a stage found is still there.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        try:
+            why = "" if holds(record) else ": some of it is another now, or is gone"
+        except (LeanEbmError, OSError, ValueError) as error:
+            why = f": {sentence(error)}"
+        if why:
+            raise ConfigError(
+                f"{_spoken(record.stage)} is done, and {self.folder} does not hold what it found{why}",
+                [f"restore the files of {self.folder / record.stage}, or {_AGAIN}"],
+            )
 
     def _gather(self) -> None:
         """Let the manifest on the disk have all that is done; what it says of later stages stays while it is true."""

@@ -153,6 +153,12 @@ def digest_of_groups(groups: Iterable[ContrastiveGroup]) -> str:
     return digest_of([attrs.asdict(group) for group in sorted(groups, key=_order)])
 
 
+def digest_of_proofs(folder: str | os.PathLike[str]) -> str:
+    """SHA-256, in hexadecimal, of the file of proofs that an aggregate wrote; a word where it wrote none."""
+    path = Path(folder) / PROOFS_NAME
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "none"
+
+
 def settle(kept: Iterable[ContrastiveGroup], others: Iterable[ContrastiveGroup] = ()) -> tuple[ContrastiveGroup, ...]:
     """``kept`` without repetitions, in one order whatever order they came in, and with one label per state.
 

@@ -18,6 +18,7 @@ from leanebm._fields import torch_device
 from leanebm._shown import named_repr
 from leanebm.core import StateEncoder, Theorem
 from leanebm.data import read_contrastive_set
+from leanebm.energy import load_checkpoint
 from leanebm.energy.training import hold_apart
 from leanebm.errors import ConfigError, EnergyError, TrajectoryError
 from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs, exact_sign_test
@@ -35,11 +36,11 @@ from leanebm.pipeline.evaluation.evaluation_run import EvaluationRun
 from leanebm.pipeline.evaluation.tuning_run import TuningRun, judged_area, judged_areas
 from leanebm.pipeline.events import LogObserver, Observer
 from leanebm.pipeline.iteration._ledger import Found, Ledger
-from leanebm.pipeline.iteration.aggregate import Aggregate, digest_of_groups, shortest_proofs
+from leanebm.pipeline.iteration.aggregate import Aggregate, digest_of_groups, digest_of_proofs, shortest_proofs
 from leanebm.pipeline.iteration.config import IterationConfig, IterationTheorems
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord, digest_of
 from leanebm.pipeline.iteration.page import PAGE_NAME, write_iteration_page
-from leanebm.pipeline.iteration.policy_step import PolicyStep
+from leanebm.pipeline.iteration.policy_step import NothingToLearn, PolicyStep
 from leanebm.pipeline.iteration.summary import (
     ENERGY,
     FROZEN,
@@ -259,6 +260,9 @@ class IterationRun:
             if waiting:
                 await SearchRun(guide.config(seed, budget), waiting, folder, **self._how()).run()
 
+        def output() -> str:
+            return digest_of(_lasting(self._folder / name) if waiting else [])
+
         async def work(folder: Path) -> Found:
             await search(folder)
             now = _lengths([*before, *([folder] if waiting else [])])
@@ -274,14 +278,16 @@ class IterationRun:
                 "p90_length": lengths[math.ceil(0.9 * len(lengths)) - 1] if lengths else None,
                 "lean": read_trajectory(folder).runs[-1].lean_version if waiting else None,
             }
-            return digest_of(_lasting(folder) if waiting else []), result
+            return output(), result
 
         inputs = {
             "guide": guide.digest,
             "theorems": _digest_of_theorems(waiting),
             "searches": digest_of([self._ledger.output(str(path.relative_to(self._folder))) for path in before]),
         }
-        await self._ledger.stage(name, seed, inputs, work, shared=search)
+        await self._ledger.stage(
+            name, seed, inputs, work, shared=search, holds=lambda record: record.output == output()
+        )
 
     def _how(self) -> dict[str, Any]:
         """What all searches and replays have in common."""
@@ -318,7 +324,15 @@ class IterationRun:
             return digest_of_groups(read_contrastive_set(ContrastiveFolder(folder).groups).rows()), result
 
         inputs = {"proofs": digest_of([attrs.asdict(proof) for proof in new])}
-        await self._ledger.stage(f"{_of(number)}/negatives", seed, inputs, work, shared=replay)
+        await self._ledger.stage(
+            f"{_of(number)}/negatives", seed, inputs, work, shared=replay, holds=self._holds_groups
+        )
+
+    def _holds_groups(self, record: StageRecord) -> bool:
+        """Whether the stage's folder has as many groups as were found; cheaper than to read them all."""
+        shards = ContrastiveFolder(self._folder / record.stage).groups
+        found = read_contrastive_set(shards).records if shards.exists() else ()
+        return bool(sum(each.num_groups for each in found) == record.result["groups"])
 
     async def _aggregate(self, number: int) -> StageRecord:
         """Gather what all rounds found."""
@@ -331,11 +345,16 @@ class IterationRun:
             await aggregate.write(folder, one_tactic_share=self._config.one_tactic_share)
             shown = len(aggregate.for_policy(self._config.one_tactic_share))
             result = {**aggregate.counts(), "policy_proofs": shown, "objection": self._objection(aggregate)}
-            return aggregate.digest, result
+            return aggregate.digest, {**result, "proofs_sha256": digest_of_proofs(folder)}
+
+        def holds(record: StageRecord) -> bool:
+            known = record.result.get("proofs_sha256")  # an iteration that is older did not write it down
+            has_proofs = known is None or known == digest_of_proofs(self._folder / record.stage)
+            return has_proofs and self._holds_groups(record)
 
         names = [f"{_of(each)}/{what}" for each in range(number + 1) for what in ("negatives", *_SEARCHES)]
         inputs = {name: self._ledger.output(name) for name in names if self._ledger.output(name) != "none"}
-        return await self._ledger.stage(f"{_of(number)}/aggregate", self._seed(number), inputs, work)
+        return await self._ledger.stage(f"{_of(number)}/aggregate", self._seed(number), inputs, work, holds=holds)
 
     def _held_out(self) -> Path:
         """The searches of validation theorems that heads are judged on."""
@@ -359,6 +378,10 @@ class IterationRun:
         sources = EnergySources(negatives=(self._folder / aggregate.stage,), val_trajectories=(self._held_out(),))
         name = f"{_of(number)}/head"
 
+        def output() -> str:
+            load_checkpoint(self._folder / name)  # raises if the weights are not those of the header
+            return str(EnergyConfig(path=self._folder / name, beta=0.0).digest)
+
         async def work(folder: Path) -> Found:
             report = await EnergyTrainingRun(config, sources, folder, observer=self._observer).run()
             accuracy = report.metrics["pairwise_sibling"].value
@@ -367,10 +390,12 @@ class IterationRun:
                 "fitted_beta": report.fit.calibration.beta,
                 "verdict": report.verdict.grade.value,
             }
-            return str(EnergyConfig(path=folder, beta=0.0).digest), result
+            return output(), result
 
         inputs = {"aggregate": aggregate.output, "held_out": self._ledger.output("baseline/tuning")}
-        await self._ledger.stage(name, config.trainer.seed, inputs, work)
+        await self._ledger.stage(
+            name, config.trainer.seed, inputs, work, holds=lambda record: record.output == output()
+        )
         return self._folder / name
 
     async def _policy(self, number: int, aggregate: StageRecord) -> RunConfig:
@@ -382,11 +407,21 @@ class IterationRun:
         learnt: list[RunConfig] = []
 
         async def work(_: Path) -> Found:
-            learnt.append(await learn())
+            try:
+                learnt.append(await learn())
+            except NothingToLearn as error:
+                return digest_of(settings_that_matter(run)), {
+                    "objection": " ".join([error.summary, "; ".join(error.problems)]).rstrip()
+                }
             return digest_of(settings_that_matter(learnt[0])), {}
 
-        await self._ledger.stage(name, self._seed(number), {"aggregate": aggregate.output}, work)
-        return learnt[0] if learnt else await learn()  # it is done: the server may have to be told again
+        record = await self._ledger.stage(name, self._seed(number), {"aggregate": aggregate.output}, work)
+        if "objection" in record.result:
+            return run
+        if not learnt:  # it is done: the server may have to be told again
+            learnt.append(await learn())
+            self._ledger.require(record, lambda record: record.output == digest_of(settings_that_matter(learnt[0])))
+        return learnt[0]
 
     # --- judging ---
 
@@ -412,17 +447,22 @@ class IterationRun:
             folder = _name_of(shelf / "arms" / best.name, self._folder)
             result = {**weights, "proved": best.proved, "area": best.area, "folder": folder}
             folders = [shelf / "arms" / arm.name for arm in tuning.arms]
-            return digest_of([result, *map(_lasting, folders)]), {**result, "broken": _broken(folders)}
+            return _output(result, folders), {**result, "broken": _broken(folders)}
 
-        found = await self._ledger.stage(f"{where}/tuning", seed, inputs, work, shared=lambda _: tuning_run().search())
+        def holds(record: StageRecord) -> bool:
+            return record.output == _output(record.result, [shelf / "arms" / name for name in tuning_run().names])
+
+        found = await self._ledger.stage(
+            f"{where}/tuning", seed, inputs, work, shared=lambda _: tuning_run().search(), holds=holds
+        )
         return attrs.evolve(guide, alpha=found.result["alpha"], beta=found.result["beta"])
 
     async def _gate(self, number: int, guides: Mapping[str, _Guide]) -> _Guide:
         """The last of ``guides`` whose validation searches are no worse than those that would guide without it."""
-        budget = self._config.run.search.budget.max_expansions
+        budget, where = self._config.run.search.budget.max_expansions, f"{_of(number)}/validation"
 
         async def search(_: Path) -> dict[str, Path]:
-            return await self._evaluate(f"{_of(number)}/validation", guides, self._theorems.validation, number)
+            return await self._evaluate(where, guides, self._theorems.validation, number)
 
         async def work(folder: Path) -> Found:
             folders = await search(folder)
@@ -439,11 +479,15 @@ class IterationRun:
                 "proved": {name: curve.proved_within(budget) for name, curve in curves.items()},
                 "areas": {name: judged_area(curve, budget) for name, curve in curves.items()},
             }
-            output = digest_of([found, *map(_lasting, folders.values())])
-            return output, {**found, "broken": _broken(folders.values())}
+            return _output(found, folders.values()), {**found, "broken": _broken(folders.values())}
+
+        def holds(record: StageRecord) -> bool:
+            return record.output == _output(record.result, self._folders_of(where, guides, number).values())
 
         inputs = {name: guide.digest for name, guide in guides.items()}
-        found = await self._ledger.stage(f"{_of(number)}/gate", self._seed(number), inputs, work, shared=search)
+        found = await self._ledger.stage(
+            f"{_of(number)}/gate", self._seed(number), inputs, work, shared=search, holds=holds
+        )
         return guides[found.result["adopted"]]
 
     async def _evaluation(self, number: int, base: _Guide, guide: _Guide) -> None:
@@ -469,11 +513,17 @@ class IterationRun:
                 "beside": self._beside(folders, control),
                 "guide": {"alpha": guide.alpha, "beta": guide.beta, "head": _name_of(guide.head, self._folder)},
             }
-            output = digest_of([result, *map(_lasting, folders.values())])
-            return output, {**result, "broken": _broken(folders.values())}
+            return _output(result, folders.values()), {**result, "broken": _broken(folders.values())}
+
+        def holds(record: StageRecord) -> bool:
+            return record.output == _output(
+                record.result, self._folders_of(f"{_of(number)}/{on}", arms, number).values()
+            )
 
         inputs = {"base": base.digest, "guide": guide.digest, "theorems": self._ledger.manifest.theorems[on]}
-        await self._ledger.stage(f"{_of(number)}/evaluation", self._seed(number), inputs, work, shared=search)
+        await self._ledger.stage(
+            f"{_of(number)}/evaluation", self._seed(number), inputs, work, shared=search, holds=holds
+        )
 
     def _beside(self, folders: Mapping[str, Path], control: str) -> dict[str, dict[str, Any]]:
         """Each arm that learns, beside the one that does not and beside what everything began with."""
@@ -503,7 +553,12 @@ class IterationRun:
         for shelf in dict.fromkeys(shelves.values()):
             together = {arm: config for arm, config in configs.items() if shelves[arm] == shelf}
             await EvaluationRun(together, theorems, shelf, headroom=1, **self._how()).run()
-        return {arm: shelf / "arms" / arm for arm, shelf in shelves.items()}
+        return self._folders_of(name, arms, number)
+
+    def _folders_of(self, name: str, arms: Mapping[str, _Guide], number: int) -> dict[str, Path]:
+        """Where the search of each arm is."""
+        seed = self._seed(number)
+        return {arm: self._shelf(name, guide.config(seed)) / "arms" / arm for arm, guide in arms.items()}
 
     def _shelf(self, name: str, run: RunConfig) -> Path:
         """Where searches that ask the policy of ``run`` keep their answers."""
@@ -580,6 +635,12 @@ def _lengths(folders: Sequence[Path]) -> dict[str, int]:
 def _broken(folders: Iterable[Path]) -> int:
     """How many searches broke, so that nothing is known of their theorems."""
     return sum(not record.is_final for folder in folders for record in _records(folder))
+
+
+def _output(result: Mapping[str, Any], folders: Iterable[Path]) -> str:
+    """Of a comparison: what came of it, and what was found in the folders of its arms."""
+    lasting = {name: value for name, value in result.items() if name != "broken"}
+    return digest_of([lasting, *map(_lasting, folders)])
 
 
 def _lasting(folder: Path) -> list[object]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+from leanebm.errors import ConfigError
 from leanebm.pipeline.config import RunConfig
+
+
+class NothingToLearn(ConfigError):
+    """What was found so far is too little for a policy to learn from; the message says why."""
 
 
 class PolicyStep(Protocol):
@@ -26,5 +31,9 @@ class PolicyStep(Protocol):
 
         Returns:
             ``run`` with other settings of ``policy`` or ``parts.policy``. The encoder must stay the one that it is.
+
+        Raises:
+            NothingToLearn: the proofs so far are too few or too much alike. The round goes on with the policy that
+                everything began with, and its summary says why.
         """
         ...

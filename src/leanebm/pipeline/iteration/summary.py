@@ -192,6 +192,12 @@ def _broken(stages: Iterable[StageRecord]) -> Iterator[str]:
 def _notes(stages: Mapping[str, StageRecord], number: int) -> Iterator[str]:
     if objection := stages[f"rounds/{number}/aggregate"].result["objection"]:
         yield f"round {number}: no head was trained: {objection}"
+    policy, evaluation = (stages.get(f"rounds/{number}/{name}") for name in ("policy", "evaluation"))
+    if policy is not None and "objection" in policy.result:
+        yield f"round {number}: the policy did not learn: {policy.result['objection']}"
+    elif policy is None and evaluation is not None and POLICY in evaluation.result["arms"]:
+        shown = stages[f"rounds/{number}/aggregate"].result["policy_proofs"]
+        yield f"round {number}: the policy did not learn: it takes proofs of 2 theorems or more; there were {shown}"
     gate = stages.get(f"rounds/{number}/gate")
     if gate is not None and not gate.result["is_adopted"]:
         areas = gate.result["areas"]
