@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import Result
 
 from leanebm.cli._sections import PART_WORDS
+from leanebm.cli.parts import _as_text
+from leanebm.core import Leaf, StateScorer
 from leanebm.pipeline import EMBEDDED_SERVER_URL, RunConfig
+from leanebm.pipeline.part_list import _listed
 from leanebm.pipeline.parts import FAMILIES, part_table
 from leanebm.pipeline.settings import structure_settings
 
@@ -41,6 +47,28 @@ def test_a_part_that_cannot_be_imported_says_why(leanebm_command: Leanebm, regis
     assert registered
     said = leanebm_command("parts", "scorer").stdout
     assert "  ladder (from ladder-parts 1.0)\n      'no_such_module:Ladder' cannot be imported: ModuleNotFound" in said
+
+
+def test_parts_of_classes_that_say_nothing_show_no_more_than_their_settings() -> None:
+    @dataclass
+    class Silent:
+        names: list[str] = field(default_factory=list)
+
+        async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+            return [0.0 for _ in leaves]
+
+    @attrs.frozen
+    class Told:
+        """Says what it is."""
+
+        alpha: float = 1.0
+
+    family = FAMILIES[StateScorer]
+    silent = _listed("silent", Silent, family, "mine 1")
+    assert (silent.line, silent.settings) == ("", ("names: list[str] = …",))
+    told = _listed("told", functools.partial(Told, alpha=2.0), family, "mine 1")
+    assert (told.line, told.settings) == ("Says what it is.", ("alpha: float = 2.0",))
+    assert _as_text(silent) == "  silent (from mine 1)\n      - names: list[str] = …"
 
 
 def test_each_example_can_be_typed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -141,6 +142,51 @@ class Ordered:
         return [self.high for _ in leaves]
 
 
+@dataclass
+class Doubling:
+    """Makes something else of what it is given, each time."""
+
+    weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.weight *= 2
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [self.weight for _ in leaves]
+
+
+def _stripped(word: str) -> str:
+    return word.strip()
+
+
+@attrs.frozen
+class Tidying:
+    """Brings what it is given into one form."""
+
+    word: str = attrs.field(default=" a ", converter=_stripped)
+    words: Sequence[str] = ("x",)
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+class Avowed(StateScorer):
+    """Says that it is a scorer, and needs no constructor for that."""
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
+class Starred:
+    """Takes any number of things."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+
 class Kinded:
     """Has a setting by the name that names the part."""
 
@@ -270,6 +316,11 @@ class Patient(BestFirstSearch):
 
     async def expand(self, progress: SearchProgress, node: Node) -> Sequence[Candidate]:
         return [*await super().expand(progress, node)] * self.patience
+
+
+HalfFancy = functools.partial(Fancy, weight=0.5)
+HalfOfHalf = functools.partial(functools.partial(Fancy, weight=0.25), weight=0.5)
+PatientByFive = functools.partial(Patient, patience=5)
 
 
 class OneTactic:

@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 import zipfile
+from array import array
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -146,8 +147,16 @@ def test_what_cannot_be_found_again_is_refused_with_the_remedy(plugged: Any) -> 
     for scorer, remedy in [
         (plugged.local_scorer(), "define it in a module"),
         (plugged.Forgetful(2.0), "set self.alpha"),
-        (plugged.Greedy(x=1), "spell its arguments out"),
+        (plugged.Greedy(x=1), "Greedy takes any keyword (**), so what it was made with cannot be read"),
+        (plugged.Starred("a"), "Starred takes any arguments (*), so what it was made with cannot be read"),
+        (plugged.Holding(numbers={"x": "y"}), "could not read {'x': 'y'}: expected a number, got 'y'"),
         (plugged.Plain(object()), "no setting can be a object: use numbers, texts, lists"),
+        (plugged.Plain(array("f", [2.0])), "no setting can be a array.array: use what its .tolist() gives"),
+        (plugged.Plain("1"), "could not read '1': expected a number"),
+        (plugged.Plain(1.0, words=["a"]), "read ('a',) instead of ['a']: give that, or annotate it with its type"),
+        (plugged.Fancy(table="x"), "instead of 'x': give that, or annotate it with its type"),
+        (plugged.Unannotated(("a",)), "read ['a'] instead of ('a',): annotate it with its type"),
+        (plugged.Nested(lambda _: [0.0]), "function is not a scorer: it has no score @ $.scorer.inner"),
     ]:
         with pytest.raises(ConfigError, match="cannot be written down") as caught:
             to_toml(RunConfig(scorer=scorer))
@@ -173,6 +182,44 @@ def test_what_needs_no_annotation_is_read_back(plugged: Any, value: object) -> N
 def test_what_no_later_run_could_read_is_refused(plugged: Any, weight: Any, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         to_toml(RunConfig(scorer=plugged.Confided(weight)))
+
+
+@pytest.mark.parametrize("settings", [{"weight": 1.0}, {"weight": 0.5}])
+def test_a_part_that_would_be_another_one_if_it_was_made_of_what_it_keeps_is_refused(
+    plugged: Any, settings: dict[str, Any]
+) -> None:
+    told = r"Doubling makes [12]\.0 of weight = .*, and of that [24]\.0, so that no later run .*@ \$\.scorer"
+    with pytest.raises(ConfigError, match=told):
+        read({"scorer": {"kind": "plugged_parts:Doubling", **settings}})
+    assert read({"scorer": "plugged_parts:Doubling"}).scorer == plugged.Doubling(), "what is 0 stays so"
+
+
+def test_what_comes_into_one_form_and_what_has_no_constructor_are_read_back(plugged: Any) -> None:
+    for table in ({}, {"word": "  b", "words": ["x", "y"]}):
+        config = read({"scorer": {"kind": "plugged_parts:Tidying", **table}})
+        scorer: Any = config.scorer
+        assert read_again(config).scorer == attrs.evolve(scorer, words=list(scorer.words))
+    config = read({"scorer": "plugged_parts:Avowed"})
+    assert type(read_again(config).scorer) is plugged.Avowed
+    with pytest.raises(ConfigError, match=r"unknown setting x \(known here: none\)"):
+        read({"scorer": {"kind": "plugged_parts:Avowed", "x": 1}})
+
+
+@pytest.mark.parametrize("name", ["HalfFancy", "HalfOfHalf"])
+def test_a_partial_is_what_it_is_made_of_and_its_settings(plugged: Any, name: str) -> None:
+    scorer = read({"scorer": {"kind": f"plugged_parts:{name}", "table": "t"}}).scorer
+    assert scorer == plugged.Fancy(weight=0.5, table=Path("t"))
+    with pytest.raises(ConfigError, match=r"unknown setting wait .*did you mean 'weight'"):
+        read({"scorer": {"kind": f"plugged_parts:{name}", "wait": 1}})
+    search = Part(plugged.Patient, {"patience": 5})
+    for given in (
+        Part(functools.partial(plugged.Patient, patience=5)),
+        Part(functools.partial(plugged.Patient, patience=4), {"patience": 5}),
+    ):
+        config = RunConfig(parts=Parts(search=given))
+        assert config.parts.search == search
+        assert read_again(config).parts.search == search
+    assert read({"parts": {"search": {"kind": "plugged_parts:PatientByFive"}}}).parts.search == search
 
 
 def test_settings_within_settings_are_read_back(plugged: Any) -> None:

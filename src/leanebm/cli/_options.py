@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
@@ -330,16 +331,30 @@ def arm_options(command: C) -> C:
         own = dict(map(_named_arm, arm))
         if len(own) < len(arm):
             raise click.BadParameter("two arms have one name", param_hint="--arm")
-        arms = {
-            name: read_run_config(config_file, [*shared, *overrides(_parsed(name, options, settings))])
-            for name, options in own.items()
-        }
+        arms: dict[str, RunConfig] = {}
+        for name, options in own.items():
+            typed = overrides(_parsed(name, options, settings))
+            with _naming_arm(name, typed):
+                arms[name] = read_run_config(config_file, [*shared, *typed])
         _tell_idle(arms.values())
         return command(arms=arms, **parameters)
 
     help_ = "An arm: its name, and the options of `search` that are its own, in quotes. May be repeated."
     option = click.option("--arm", required=True, multiple=True, metavar="NAME=OPTIONS", help=help_)
     return cast("C", option(_with_settings(with_arms, settings)))
+
+
+@contextmanager
+def _naming_arm(name: str, typed: Sequence[Override]) -> Iterator[None]:
+    """Say of a mistake in an option that an arm has of its own whose it is."""
+    try:
+        yield
+    except ConfigError as error:
+        places = tuple(f" @ {override.option}" for override in typed)
+        problems = [
+            f"{each}, of --arm {name}" if any(map(each.__contains__, places)) else each for each in error.problems
+        ]
+        raise ConfigError(error.summary, problems) from None
 
 
 def _name_settings(config_file: Path | None) -> None:

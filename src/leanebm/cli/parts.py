@@ -39,7 +39,8 @@ def parts(*, kind: str | None, as_json: bool) -> None:
 
 def _as_text(part: ListedPart) -> str:
     source = "" if part.source == "leanebm" else f" (from {part.source})"
-    lines = [f"  {part.word}{source}", f"      {part.line}", *(f"      - {setting}" for setting in part.settings)]
+    said = [part.line] if part.line else []
+    lines = [f"  {part.word}{source}", *(f"      {line}" for line in (*said, *(f"- {each}" for each in part.settings)))]
     if part.example != part.word:
         lines.append(f"      such as  {part.example}")
     return "\n".join(lines)

@@ -83,6 +83,10 @@ def parameters_of(factory: Factory) -> Parameters:
     Raises:
         ValueError: they cannot be found out, or some can be given by position only.
     """
+    if isinstance(factory, functools.partial) and not factory.args:
+        whole = parameters_of(factory.func)
+        given = [attrs.evolve(each, default=factory.keywords.get(each.name, each.default)) for each in whole.parameters]
+        return attrs.evolve(whole, parameters=tuple(given))
     return _of_class(factory) if isinstance(factory, type) else _own_parameters(factory)
 
 
@@ -110,10 +114,7 @@ def _own_parameters(factory: Factory) -> Parameters:
     elif isinstance(factory, type) and dataclasses.is_dataclass(factory):
         fields = {field.name: field for field in dataclasses.fields(factory)}
     metadata = {name: field.metadata for name, field in fields.items()}
-    try:
-        signature = inspect.signature(factory)
-    except TypeError as error:
-        raise ValueError(f"{shown(factory)} does not say which arguments it takes: {error}") from error
+    signature = _signature(factory)
     return Parameters(
         parameters=tuple(
             Parameter(
@@ -129,6 +130,15 @@ def _own_parameters(factory: Factory) -> Parameters:
         ),
         takes_more=any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()),
     )
+
+
+def _signature(factory: Factory) -> inspect.Signature:
+    if isinstance(factory, type) and getattr(inspect.getattr_static(factory, "__init__"), "__module__", "") == "typing":
+        return inspect.Signature()  # what a protocol hands down in the place of no constructor at all
+    try:
+        return inspect.signature(factory)
+    except TypeError as error:
+        raise ValueError(f"{shown(factory)} does not say which arguments it takes: {error}") from error
 
 
 def _by_keyword(factory: Factory, signature: inspect.Signature) -> Iterator[inspect.Parameter]:
@@ -183,9 +193,11 @@ def fields_of(part: object) -> dict[str, tuple[Parameter, Any]]:
             ) from None
         except Exception as error:  # a property may raise anything
             raise ValueError(f"{name!r} cannot be read from {type(part).__qualname__}: {raised(error)}") from error
-    if signature.takes_more:
+    is_starred = any(each.kind is each.VAR_POSITIONAL for each in _signature(type(part)).parameters.values())
+    if signature.takes_more or is_starred:
+        more = "keyword (**)" if signature.takes_more else "arguments (*)"
         raise ValueError(
-            f"{type(part).__qualname__} takes any keyword (**), so what it was made with cannot be read from it: "
+            f"{type(part).__qualname__} takes any {more}, so what it was made with cannot be read from it: "
             "spell its arguments out"
         )
     return fields

@@ -21,7 +21,15 @@ import tomli_w
 from leanebm._shown import sentence, shown
 from leanebm.errors import ConfigError
 from leanebm.pipeline._parameters import Parameter, fields_of, has_fields, parameters_of
-from leanebm.pipeline.parts import FAMILIES, Family, Part, interface_of, kinds_within, takes_only_parts
+from leanebm.pipeline.parts import (
+    FAMILIES,
+    Family,
+    Part,
+    interface_of,
+    is_sequence,
+    kinds_within,
+    takes_only_parts,
+)
 from leanebm.search.stacked import stack_of
 
 
@@ -174,14 +182,17 @@ class SettingsWriter:
             file = tomli_w.dumps({"value": written}).encode()
             read = self.read(parameter, tomllib.loads(file.decode())["value"])
         except Exception as error:  # noqa: BLE001 - whatever it is, a later run meets it, too
+            while isinstance(error, ExceptionGroup):  # what is wrong with a member of a list says more than the list
+                error = error.exceptions[0]
             self.problems.append(f"a later run could not read {shown(written)}: {sentence(error)} @ {path}")
             return
         # Classes of fields may have no ==, or secrets: they are compared by what is written of them.
         is_same = self.plain(read, parameter.type, path) == written if has_fields(type(value)) else read == value
+        if isinstance(value, tuple) and is_sequence(parameter.type):  # which does not promise more
+            is_same = read == list(value)
         if not is_same or (isinstance(value, enum.Enum) and type(read) is not type(value)):
-            self.problems.append(
-                f"a later run would read {shown(read)} instead of {shown(value)}: annotate it with its type @ {path}"
-            )
+            remedy = "annotate it with its type" if parameter.type is Any else "give that, or annotate it with its type"
+            self.problems.append(f"a later run would read {shown(read)} instead of {shown(value)}: {remedy} @ {path}")
 
     def plain(self, value: Any, declared: Any, path: str) -> Any:
         """``value`` in TOML's types; ``declared`` is its annotation."""
@@ -216,10 +227,12 @@ class SettingsWriter:
             case _ if has_fields(type(value)):
                 return self._nested(value, path)
             case _:
-                self.problems.append(
-                    f"no setting can be a {type(value).__qualname__}: use numbers, texts, lists, tables with texts for "
-                    f"keys, or classes of fields @ {path}"
-                )
+                kind = type(value)
+                name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+                use = "numbers, texts, lists, tables with texts for keys, or classes of fields"
+                if callable(getattr(value, "tolist", None)):  # of NumPy or torch, whose numbers are not Python's
+                    use = "what its .tolist() gives"
+                self.problems.append(f"no setting can be a {name}: use {use} @ {path}")
                 return None
 
     def _nested(self, value: object, path: str) -> Any:
@@ -231,12 +244,12 @@ class SettingsWriter:
 
     def _object(self, value: object, family: Family, path: str) -> Any:
         """A part that is an object."""
-
-        def fields() -> Iterable[tuple[Parameter, Any]]:
+        try:
             family.check(value)
-            return fields_of(value).values()
-
-        return self.part(type(value), fields, family, path)
+        except TypeError as error:
+            self.problems.append(f"{error} @ {path}")
+            return None
+        return self.part(type(value), lambda: fields_of(value).values(), family, path)
 
     def part(
         self, factory: object, fields: Callable[[], Iterable[tuple[Parameter, Any]]], family: Family, path: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -67,7 +68,12 @@ def _listed(word: str, factory: Factory, family: Family, source: str) -> ListedP
 
 
 def _first_line(factory: Factory) -> str:
-    paragraph = (inspect.getdoc(factory) or "").partition("\n\n")[0]
+    if isinstance(factory, functools.partial):
+        return _first_line(factory.func)
+    doc = inspect.getdoc(factory) or ""
+    if doc.startswith(f"{getattr(factory, '__name__', '')}("):  # what dataclasses write where nobody has
+        doc = ""
+    paragraph = doc.partition("\n\n")[0]
     return _ROLE.sub(r"\1", " ".join(paragraph.split())).replace("``", "")
 
 
@@ -76,4 +82,5 @@ def _as_text(parameter: Parameter) -> str:
     if parameter.is_required:
         return f"{parameter.name}{kind}"
     default = parameter.default.value if isinstance(parameter.default, enum.Enum) else parameter.default
-    return f"{parameter.name}{kind} = {'…' if parameter.default is attrs.NOTHING else shown(default)}"
+    is_made = parameter.default is attrs.NOTHING or repr(parameter.default) == "<factory>"  # of a dataclass
+    return f"{parameter.name}{kind} = {'…' if is_made else shown(default)}"

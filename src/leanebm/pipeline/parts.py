@@ -15,6 +15,7 @@ settings. This module says what a name means; :mod:`leanebm.pipeline.settings` r
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import itertools
@@ -250,7 +251,13 @@ class Part(Generic[T]):
     """The class, or a function that makes one."""
 
     fields: Mapping[str, Any] = attrs.field(factory=dict)
-    """Its own keyword arguments."""
+    """Its own keyword arguments. Those of a :class:`functools.partial` become some of them."""
+
+    def __attrs_post_init__(self) -> None:
+        factory: Any = self.factory
+        if isinstance(factory, functools.partial) and not factory.args:
+            object.__setattr__(self, "fields", {**factory.keywords, **self.fields})
+            object.__setattr__(self, "factory", factory.func)
 
     def __repr__(self) -> str:
         try:
@@ -262,6 +269,10 @@ class Part(Generic[T]):
     def wants(self, *names: str) -> bool:
         """Whether it asks a run for one of these."""
         return any(parameter.name in names for parameter in parameters_of(self.factory).parameters)
+
+    def takes(self, names: Collection[str]) -> bool:
+        """Whether it can be given one of these, be it among any keywords (``**``)."""
+        return bool(parameters_of(self.factory).those_named(dict.fromkeys(names)))
 
     def build(self, **supplied: object) -> T:
         """Call the factory with the part's own fields and with those of ``supplied`` that it names.
@@ -467,6 +478,11 @@ def interface_of(declared: Any) -> Any:
 def is_list(kind: object) -> bool:
     """Whether an annotation is a list or a tuple, be it of one length or of any."""
     return kind in (list, tuple) or get_origin(kind) in (list, tuple, Sequence)
+
+
+def is_sequence(declared: Any) -> bool:
+    """Whether a setting is annotated with nothing closer than a sequence, which a list is as well as a tuple."""
+    return any(get_origin(each) is Sequence for each in (members_of(declared) if is_union(declared) else [declared]))
 
 
 def is_table(kind: object) -> bool:

@@ -23,7 +23,7 @@ from cattrs.v import transform_error
 
 from leanebm._shown import hint, raised, sentence, shown
 from leanebm.errors import ConfigError, LeanInstallError
-from leanebm.pipeline._parameters import Factory, Parameter, Parameters, has_fields, parameters_of
+from leanebm.pipeline._parameters import Factory, Parameter, Parameters, fields_of, has_fields, parameters_of
 from leanebm.pipeline._settings_writer import NONE_WORD, SettingsWriter
 from leanebm.pipeline.parts import (
     FAMILIES,
@@ -57,6 +57,8 @@ _MISTAKES = (
     ValueError,
 )
 """What a wrong setting raises while it is looked at."""
+
+_PLAIN = (bool, int, float, str, Path)
 
 _SCALARS: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (bool, (bool,), "true or false"),
@@ -253,11 +255,33 @@ def _structure_part(declared: Any) -> Callable[[object, object], object]:
             if family.makes_bare and {*(stack_of(factory) or [factory])} <= {*family.built_in.values()}:
                 _made(factory, dict.fromkeys(family.supplied) | given)
             return Part(factory, given)
-        part = _made(factory, _structured(own, factory, parameters_of(factory), example=example))
+        given = _structured(own, factory, parameters_of(factory), example=example)
+        part = _made(factory, given)
         family.check(part)
+        _refuse_drift(part, given)
         return part
 
     return structure
+
+
+def _refuse_drift(part: object, given: Mapping[str, Any]) -> None:
+    """Refuse an object that would be another one if it was made of what it keeps, which is all that a later run has."""
+    try:
+        fields = fields_of(part)
+    except ValueError:
+        return  # it is told when the settings are written down
+    kept = {name: value for name, (_, value) in fields.items()}
+    meant = {name: parameter.default for name, (parameter, _) in fields.items()} | dict(given)
+    changed = [name for name in kept if isinstance(meant[name], _PLAIN) and kept[name] != meant[name]]
+    if not changed:
+        return
+    again = fields_of(_made(type(part), parameters_of(type(part)).those_named(given) | kept))
+    for name in changed:
+        if again[name][1] != kept[name]:
+            raise ValueError(
+                f"{type(part).__qualname__} makes {shown(kept[name])} of {name} = {shown(meant[name])}, and of that "
+                f"{shown(again[name][1])}, so that no later run could make it again: let it keep what it is given"
+            )
 
 
 def _structure_config(kind: Any) -> Callable[[object, object], object]:

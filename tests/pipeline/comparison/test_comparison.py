@@ -248,6 +248,13 @@ def test_what_one_run_lacks_in_one_place_is_one_line() -> None:
     assert list(_gathered(lines)) == [lines[0], "$.config.served.encoder: several settings, not nothing", lines[3]]
 
 
+def test_what_one_run_lacks_is_one_line_also_where_something_else_stands_between() -> None:
+    scorer = "$.config.scorer"
+    lines = [f"{scorer}.alpha: nothing, not 0.5", f"{scorer}.inner: 1, not nothing"]
+    lines += [f"{scorer}.kind: 'mine', not 'ours'", f"{scorer}.level: 2, not nothing"]
+    assert list(_gathered(lines)) == [lines[0], f"{scorer}: several settings, not nothing", lines[2]]
+
+
 def test_a_part_whose_code_differs_is_told_without_hashes() -> None:
     origin = "$.config.part_origins"
     another_kind = [

@@ -8,7 +8,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, chain, groupby
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -214,8 +214,10 @@ _Pair = tuple[Sequence[TheoremRecord], Sequence[TheoremRecord]]
 
 def _gathered(differences: Sequence[str]) -> Iterator[str]:
     known = [*_code_told(differences), *(line for line in differences if not _ORIGIN.match(line))]
-    for key, lines in groupby(known, lambda line: _place_of_missing(line) or line):
-        first, *more = lines
+    places = dict[str, list[str]]()
+    for line in known:
+        places.setdefault(_place_of_missing(line) or line, []).append(line)
+    for key, (first, *more) in places.items():
         yield key if more else first
 
 
