@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +18,8 @@ from leanebm.testing import ToyCertifier, ToyWorld
 pytest.importorskip("torch")
 
 Leanebm = Callable[..., Result]
+
+StartsLean = Callable[[AsyncExitStack], Awaitable[LeanParts]]
 
 WORLD = ToyWorld.countdown(32)
 
@@ -41,7 +43,8 @@ def opened(monkeypatch: pytest.MonkeyPatch, toy_bench: Callable[..., WorkbenchOp
         yield LeanParts(environment=WORLD, certifier=ToyCertifier(WORLD), lean_version="toy")
 
     @asynccontextmanager
-    async def open_workbench(config: RunConfig, observer: Observer, *, lean: LeanParts) -> AsyncIterator[Workbench]:
+    async def opened(config: RunConfig, observer: Observer, start_lean: StartsLean) -> AsyncIterator[Workbench]:
+        lean = await start_lean(AsyncExitStack())
         assert lean.lean_version == "toy"
         configs.append(config)
         async with toy_bench(WORLD)(config, observer) as bench:
@@ -52,7 +55,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, toy_bench: Callable[..., WorkbenchOp
         return [Theorem(name=f"n{number}", statement=str(number)) for number in range(5, 5 + sample)]
 
     monkeypatch.setattr("leanebm.pipeline.workbench.open_lean_parts", open_lean_parts)
-    monkeypatch.setattr("leanebm.pipeline.workbench.open_workbench", open_workbench)
+    monkeypatch.setattr("leanebm.pipeline.workbench._opened", opened)
     monkeypatch.setattr("leanebm.pipeline.load_theorems", load)
     return configs
 

@@ -14,11 +14,23 @@ import pytest
 from fake_worker import fake_worker_argv
 
 import leanebm.pipeline.workbench
-from leanebm.core import Candidate, Goal, Leaf, Node, ProofState, SearchOutcome, StateEncoder, StateRef, Theorem
+from leanebm.core import (
+    Candidate,
+    Goal,
+    Leaf,
+    Node,
+    ProofState,
+    SearchOutcome,
+    SearchResult,
+    StateEncoder,
+    StateRef,
+    Theorem,
+)
 from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
+    Part,
     Parts,
     ProofRun,
     RunConfig,
@@ -36,7 +48,7 @@ from leanebm.pipeline import (
 from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.pipeline.workbench import prepare_lean, sharing_lean
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.search import NegativeEnergy, SearchProgress
+from leanebm.search import BestFirstSearch, NegativeEnergy, SearchProgress
 from leanebm.testing import Answer, FakePolicyServer, sample_object
 
 
@@ -281,3 +293,88 @@ async def test_a_part_that_is_not_ready_is_refused_before_anything_is_started(
                 async with opening(config, observer):
                     pytest.fail("it was opened")
     assert not observer.events
+
+
+class Unmakeable:
+    """A policy, an energy model and a search; its constructor raises when it is given 0."""
+
+    def __init__(self, size: int = 1) -> None:
+        if not size:
+            raise RuntimeError("no room")
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        raise AssertionError(f"{state}, {n}")
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        raise AssertionError(f"{states}")
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        raise AssertionError(f"{theorem}")
+
+
+class AsksEncoder(Unmakeable):
+    def __init__(self, encoder: object, size: int = 1) -> None:
+        super().__init__(size)
+        assert encoder is not None
+
+
+class Needy(BestFirstSearch):
+    """Looks at what it is made of."""
+
+    def __init__(self, *, room: bool = True, **parts: Any) -> None:
+        super().__init__(**parts)
+        if not room:
+            raise RuntimeError("no room")
+        assert hasattr(self.policy, "propose")
+        assert self.energy is None or hasattr(self.energy, "energies")
+        assert hasattr(self.environment, "open")
+        assert hasattr(self.certifier, "certify")
+        assert self.config.candidates_per_state == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "needs_server"),
+    [
+        (Parts(policy=Part(Unmakeable, {"size": 0})), False),
+        (Parts(energy_model=Part(Unmakeable, {"size": 0})), False),
+        (Parts(energy_model=Part(AsksEncoder, {"size": 0})), True),
+        (Parts(search=Part(Unmakeable, {"size": 0})), False),
+        (Parts(search=Part(Needy, {"room": False})), False),
+        (Parts(search=Part(Needy, {"room": False}), energy_model=Part(Unmakeable), policy=Part(Unmakeable)), False),
+    ],
+)
+async def test_a_part_that_cannot_be_made_costs_no_start_of_lean_nor_of_a_server_that_it_does_not_ask(
+    fake_lean: RunConfig, observer: Any, parts: Parts, needs_server: bool
+) -> None:
+    async with FakePolicyServer() as server:
+        server.offer_encoder(weight_version="w2", dim=4)
+        config = attrs.evolve(fake_lean, parts=parts, policy=PolicyClientConfig(url=server.url))
+        async with sharing_lean() as sharing:
+            for opening in (open_workbench, sharing):
+                with pytest.raises(ConfigError, match=r"could not be made.*RuntimeError: no room"):
+                    async with opening(config, observer):
+                        pytest.fail("it was opened")
+    stages = {event.stage for event in observer.events if isinstance(event, StageStarted)}
+    assert not any("Lean" in each for each in stages)
+    assert ("reaching the policy server" in stages) == needs_server
+
+
+def makes_nothing() -> Any:
+    return None
+
+
+async def test_what_makes_no_search_is_refused_before_anything_is_started(fake_lean: RunConfig, observer: Any) -> None:
+    with pytest.raises(ConfigError, match=r"NoneType is not a search: it has no run @ \$\.parts\.search"):
+        async with open_workbench(attrs.evolve(fake_lean, parts=Parts(search=Part(makes_nothing))), observer):
+            pytest.fail("it was opened")
+    assert not observer.events
+
+
+@pytest.mark.parametrize("energy_model", [None, Part(Unmakeable)])
+async def test_a_search_is_tried_with_parts_of_the_kinds_that_it_will_have(
+    fake_lean: RunConfig, energy_model: Part[Any] | None
+) -> None:
+    search = attrs.evolve(fake_lean.search, candidates_per_state=3)
+    parts = Parts(search=Part(Needy), policy=Part(Unmakeable), energy_model=energy_model)
+    async with open_workbench(attrs.evolve(fake_lean, search=search, parts=parts)) as bench:
+        bench.start_search(search)

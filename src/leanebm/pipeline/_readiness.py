@@ -13,7 +13,7 @@ from leanebm.pipeline.parts import Part
 from leanebm.search.stacked import stack_of
 
 
-def refuse_unready(config: object) -> None:
+def refuse_unready(config: object, *, leaving_out: type | tuple[()] = ()) -> None:
     """Ask every part in ``config`` that has a ``check_ready``, be it inside another part.
 
     An object is asked ``check_ready()``. A part that is still to be built has no object yet: its class's static or
@@ -22,7 +22,8 @@ def refuse_unready(config: object) -> None:
     Raises:
         ConfigError: some are not ready; what each says is listed.
     """
-    problems = [f"{objection} @ {path}" for value, path in _held(config, "$", {}) for objection in _objections(value)]
+    asked = [(value, path) for value, path in _held(config, "$", {}) if not isinstance(value, leaving_out)]
+    problems = [f"{objection} @ {path}" for value, path in asked for objection in _objections(value)]
     if problems:
         raise ConfigError("a part is not ready, so nothing was started:", problems)
 

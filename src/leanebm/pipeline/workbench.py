@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -16,14 +16,17 @@ import attrs
 from leanebm._cancelled import check_wanted, in_thread
 from leanebm._shown import fitting_repr
 from leanebm.core import (
+    Candidate,
     EnergyModel,
     ProofCertifier,
     ProofEnvironment,
     ProofSearch,
+    ProofState,
     StateEncoder,
     StateScorer,
     TacticPolicy,
 )
+from leanebm.errors import ConfigError
 from leanebm.lean import (
     Certifier,
     EmbeddedBackend,
@@ -39,7 +42,7 @@ from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
-from leanebm.pipeline.parts import FAMILIES, enter_encoder, enter_part
+from leanebm.pipeline.parts import FAMILIES, Part, enter_encoder, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
@@ -199,15 +202,46 @@ async def open_workbench(
         PolicyError: the policy server is not there.
         EnergyError: the energy head cannot be read, or does not belong to the server's encoder.
     """
-    _check(config)
     observer = LogObserver() if observer is None else observer
+
+    async def start(stack: AsyncExitStack) -> LeanParts:
+        return await stack.enter_async_context(open_lean_parts(config.lean, observer)) if lean is None else lean
+
+    async with _opened(config, observer, start) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def _opened(
+    config: RunConfig, observer: Observer, start_lean: Callable[[AsyncExitStack], Awaitable[LeanParts]]
+) -> AsyncIterator[Workbench]:
+    """Start everything, Lean last: what is wrong with a part is to cost no start of Lean."""
+    refuse_parts(config)  # again: what an oracle reads is made by the arms of an evaluation before this one
+    parts, scorer = config.parts, config.scorer
     async with AsyncExitStack() as stack:
+        enter = partial(_enter, config, observer, stack)
+        policy: TacticPolicy | None = await enter(TacticPolicy, parts.policy)
+        energy: EnergyModel | None = await enter(EnergyModel, parts.energy_model)
         server = await _reach_server(config, observer, stack) if config.needs_server else None
         served = {} if server is None else await _served_by(server, config)
-        policy = await _enter_policy(config, observer, stack, server)
-        scorer, energy = await _enter_energy(config, observer, stack, server=server, policy=policy)
-        if lean is None:
-            lean = await stack.enter_async_context(open_lean_parts(config.lean, observer))
+        if policy is None:
+            policy = (
+                server
+                if parts.policy is None
+                else await enter(TacticPolicy, parts.policy, policy=server, encoder=server)
+            )
+        if energy is None:
+            energy = await enter(EnergyModel, parts.energy_model, policy=policy, encoder=server)
+        if config.energy.path is not None:
+            with stage(observer, "loading the energy head"):
+                encoder: StateEncoder | None = server if config.energy.needs_encoder else None
+                if parts.encoder is not None:
+                    encoder = await enter_encoder(stack, parts.encoder, server)
+                guidance = await stack.enter_async_context(open_guidance(config.energy, scorer, encoder))
+            scorer, energy = guidance.scorer, guidance.energy
+        if policy is None:
+            raise AssertionError("a run whose tactics come from the server needs it")
+        lean = await start_lean(stack)
         yield Workbench(
             policy=policy,
             scorer=scorer,
@@ -219,6 +253,63 @@ async def open_workbench(
             make_search=config.parts.search.build,
             files=lean.files,
         )
+
+
+async def _enter(
+    config: RunConfig, observer: Observer, stack: AsyncExitStack, interface: Any, plugged: Any, **supplied: object
+) -> Any:
+    """Start a part, with what it asks for; ``None`` if it is to ask for some of what is not ``supplied`` yet.
+
+    So what asks for nothing is started first, and a mistake in it costs no start of a server.
+    """
+    family = FAMILIES[interface]
+    if plugged is None or (not supplied and isinstance(plugged, Part) and plugged.takes(family.supplied - {"seed"})):
+        return None
+    with stage(observer, f"starting the {family.noun}"):
+        return await enter_part(stack, family, plugged, seed=config.seed, **supplied)
+
+
+def refuse_parts(config: RunConfig, *, leaving_out: type | tuple[()] = ()) -> None:
+    """Refuse parts that cannot work, before anything is started.
+
+    The search is made once on trial, of parts that are not started either, and thrown away: the one that searches is
+    made of what runs, and that is when Lean has been started.
+
+    Args:
+        config: whose parts.
+        leaving_out: those that may still become ready.
+
+    Raises:
+        ConfigError: a part is not ready, the search cannot be made, or the scorer reads energies that nothing gives.
+    """
+    config.check_energies()
+    refuse_unready(config, leaving_out=leaving_out)
+    parts, pool = config.parts, LeanPool(config.lean)
+    has_energy = config.energy.path is not None or parts.energy_model is not None
+    search = parts.search.build(
+        policy=parts.policy if parts.policy is not None and not isinstance(parts.policy, Part) else _NotStarted(),
+        scorer=config.scorer,
+        environment=RefusingEnvironment(ReplayingEnvironment(pool)),
+        certifier=IssuingCertifier(Certifier(config.lean)),
+        energy=_NotStarted() if has_energy else None,
+        config=config.search,
+        observer=None,
+    )
+    try:
+        FAMILIES[ProofSearch].check(search)
+    except TypeError as error:
+        raise ConfigError(f"{error} @ $.parts.search") from error
+
+
+@attrs.frozen
+class _NotStarted:
+    """Stands where a policy or an energy model will be: a search may be made of it, and not ask it yet."""
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        raise AssertionError(f"a search that is made on trial asks no policy for {n} tactics on {state}")
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        raise AssertionError(f"a search that is made on trial asks for no energies of {len(states)} states")
 
 
 @asynccontextmanager
@@ -238,23 +329,16 @@ class _SharingLean:
 
     @asynccontextmanager
     async def __call__(self, config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
-        if self._lean is None:
-            _check(config)
-            self._lean = await self._stack.enter_async_context(open_lean_parts(config.lean, observer))
-        async with open_workbench(config, observer, lean=self._lean) as bench:
+        async def start(_: AsyncExitStack) -> LeanParts:
+            if self._lean is None:
+                self._lean = await self._stack.enter_async_context(open_lean_parts(config.lean, observer))
+            return self._lean
+
+        async with _opened(config, observer, start) as bench:
             yield bench
 
     def __reduce__(self) -> tuple[object, ...]:
         return partial, (open_workbench,)
-
-
-def _check(config: RunConfig) -> None:
-    """Refuse parts that cannot work, before anything is started.
-
-    It is not known earlier: in an evaluation, the arms before this one make the runs that an oracle reads.
-    """
-    config.check_energies()
-    refuse_unready(config)
 
 
 def _spread(environment: ProofEnvironment, most: int) -> ProofEnvironment:
@@ -298,39 +382,6 @@ async def _served_by(server: PolicyClient, config: RunConfig) -> dict[str, Any]:
     if config.asks_server_for_embeddings:
         served["encoder"] = attrs.asdict(await server.identity())
     return served
-
-
-async def _enter_policy(
-    config: RunConfig, observer: Observer, stack: AsyncExitStack, server: PolicyClient | None
-) -> TacticPolicy:
-    if config.parts.policy is None:
-        if server is None:
-            raise AssertionError("a run whose tactics come from the server needs it")
-        return server
-    with stage(observer, "starting the policy"):
-        return await enter_part(
-            stack, FAMILIES[TacticPolicy], config.parts.policy, policy=server, encoder=server, seed=config.seed
-        )
-
-
-async def _enter_energy(
-    config: RunConfig, observer: Observer, stack: AsyncExitStack, *, server: PolicyClient | None, policy: TacticPolicy
-) -> tuple[StateScorer, EnergyModel | None]:
-    """The scorer and the energy model, which an energy head changes together."""
-    if config.energy.path is not None:
-        with stage(observer, "loading the energy head"):
-            encoder: StateEncoder | None = server if config.energy.needs_encoder else None
-            if config.parts.encoder is not None:
-                encoder = await enter_encoder(stack, config.parts.encoder, server)
-            guidance = await stack.enter_async_context(open_guidance(config.energy, config.scorer, encoder))
-        return guidance.scorer, guidance.energy
-    if config.parts.energy_model is None:
-        return config.scorer, None
-    with stage(observer, "starting the energy model"):
-        energy = await enter_part(
-            stack, FAMILIES[EnergyModel], config.parts.energy_model, policy=policy, encoder=server, seed=config.seed
-        )
-    return config.scorer, energy
 
 
 @asynccontextmanager

@@ -110,17 +110,12 @@ class BestFirstSearch:
         self.certifier = certifier
         self.scorer = LengthNormalisedLogProb() if scorer is None else scorer
         self.energy = energy
-        if energy is not None and getattr(self.scorer, "reads_energy", None) is False:
-            _log.warning(
-                "the search has an energy model, but its scorer, %s, looks at no energy: every state is scored by the "
-                "model, to no effect. Make NegativeEnergy() a term of a WeightedSum, or give no energy model",
-                type(self.scorer).__name__,
-            )
         self.config = SearchConfig() if config is None else config
         self._check_parallel()
         self._check_hooks()
         self.observer = observer
         self._clock = clock
+        self._is_warned = False
 
     __repr__ = named_repr("config")
 
@@ -145,6 +140,7 @@ class BestFirstSearch:
             StatementError: the theorem's statement or header does not elaborate.
             PartBroken: a part or a hook did not keep its contract, or raised an error of ours that this does not name.
         """
+        self._warn_of_unread_energies()
         return await conduct_search(
             Theorem.read(theorem),
             self.environment,
@@ -153,6 +149,17 @@ class BestFirstSearch:
             max_frontier=self.config.max_frontier,
             clock=self._clock,
         )
+
+    def _warn_of_unread_energies(self) -> None:
+        """At the first theorem, for not every search that is made is run."""
+        is_unread = self.energy is not None and getattr(self.scorer, "reads_energy", None) is False
+        if is_unread and not self._is_warned:
+            self._is_warned = True
+            _log.warning(
+                "the search has an energy model, but its scorer, %s, looks at no energy: every state is scored by the "
+                "model, to no effect. Make NegativeEnergy() a term of a WeightedSum, or give no energy model",
+                type(self.scorer).__name__,
+            )
 
     # --- the algorithm --------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import toy_workers as toy
 from late_engine import LateEngine
 from toy_workers import THEOREMS, toy_evaluation
 
-from leanebm.core import Candidate, ProofState, StateScorer, Theorem
+from leanebm.core import Candidate, Leaf, ProofState, StateScorer, Theorem
 from leanebm.errors import ConfigError
 from leanebm.pipeline import (
     SHIPPED_HEAD,
@@ -27,6 +27,8 @@ from leanebm.pipeline import (
     EvaluationRun,
     LocalEngine,
     Observer,
+    Part,
+    Parts,
     PipelineEvent,
     RunConfig,
     SearchRun,
@@ -42,6 +44,7 @@ from leanebm.pipeline import (
 from leanebm.pipeline.evaluation.evaluation_run import _Remembering, _sampling_anew
 from leanebm.pipeline.workbench import sharing_lean
 from leanebm.search import (
+    BestFirstSearch,
     BreadthFirst,
     CumulativeLogProb,
     LengthNormalisedLogProb,
@@ -88,6 +91,44 @@ async def test_a_head_that_fits_no_scorer_is_found_before_anything_is_started(
     fitted = attrs.evolve(arms["plain"], energy=head, scorer=LengthNormalisedLogProb(alpha=0.25))
     with pytest.raises(ConfigError, match="tuned beside another exponent"):
         await EvaluationRun({**arms, "fitted": fitted}, numbers(1, 2), tmp_path / "out", opening=never).run()
+    assert not (tmp_path / "out").exists()
+
+
+class Roomy(BestFirstSearch):
+    def __init__(self, *, room: int = 1, **parts: Any) -> None:
+        super().__init__(**parts)
+        if not room:
+            raise RuntimeError("no room")
+        self.room = room
+
+
+@attrs.frozen
+class Unready:
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [0.0 for _ in leaves]
+
+    def check_ready(self) -> None:
+        raise ValueError("there is no table")
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ({"parts": Parts(search=Part(Roomy, {"room": 0}))}, r"^arm mine: Roomy could not be made.*no room"),
+        ({"scorer": Unready()}, r"^arm mine: a part is not ready(.|\n)*Unready: there is no table @ \$\.scorer"),
+    ],
+)
+async def test_a_part_of_the_last_arm_that_cannot_work_is_found_before_the_first_is_searched(
+    tmp_path: Path,
+    arms: dict[str, RunConfig],
+    numbers: Numbers,
+    never: WorkbenchOpener,
+    last: dict[str, Any],
+    said: str,
+) -> None:
+    arms["mine"] = attrs.evolve(arms["plain"], **last)
+    with pytest.raises(ConfigError, match=said):
+        await EvaluationRun(arms, numbers(1, 2), tmp_path / "out", opening=never).run()
     assert not (tmp_path / "out").exists()
 
 

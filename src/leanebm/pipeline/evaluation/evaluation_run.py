@@ -21,12 +21,13 @@ from leanebm.pipeline.engines.engine import Engine
 from leanebm.pipeline.engines.local_engine import LocalEngine
 from leanebm.pipeline.engines.shards_engine import share_of
 from leanebm.pipeline.evaluation.arena import Arena
+from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.pipeline.events import LogObserver, Observer, stage
 from leanebm.pipeline.run_folder import refuse_others_results
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.summary import REMEMBERED, RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, sharing_lean
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, refuse_parts, sharing_lean
 from leanebm.search import SearchBudget
 from leanebm.storage import settings_leaves
 from leanebm.trajectory import Cost, TheoremRecord, attempt_folder
@@ -230,9 +231,12 @@ class EvaluationRun:
             raise ConfigError("these arms cannot be tried side by side:", problems)
         if self._budgets is not None:
             checked_budgets(self._budgets)
-        for config in self._arms.values():
-            config.check_energies()
+        for name, config in self._arms.items():
             check_guidance(config.energy, config.scorer)
+            try:
+                refuse_parts(config, leaving_out=Oracle)
+            except ConfigError as error:
+                raise ConfigError(f"arm {name}: {error.summary}", error.problems) from error
 
     def _arm_searches(self) -> Iterator[tuple[int, RunConfig, Path]]:
         """The searches of all arms, in order: which attempt, how and where."""
