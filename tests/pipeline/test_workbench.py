@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import threading
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fake_worker import fake_worker_argv
 import leanebm.pipeline.workbench
 from leanebm.core import (
     Candidate,
+    EncoderIdentity,
     Goal,
     Leaf,
     Node,
@@ -30,6 +32,8 @@ from leanebm.errors import ConfigError, LeanInstallError
 from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.lean.embedded import InstallProgress, InstallStage
 from leanebm.pipeline import (
+    SHIPPED_HEAD,
+    EnergyConfig,
     Part,
     Parts,
     ProofRun,
@@ -308,6 +312,12 @@ class Unmakeable:
     async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
         raise AssertionError(f"{states}")
 
+    async def identity(self) -> EncoderIdentity:
+        raise AssertionError
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        raise AssertionError(f"{texts}")
+
     async def run(self, theorem: Theorem) -> SearchResult:
         raise AssertionError(f"{theorem}")
 
@@ -338,6 +348,8 @@ class Needy(BestFirstSearch):
         (Parts(policy=Part(Unmakeable, {"size": 0})), False),
         (Parts(energy_model=Part(Unmakeable, {"size": 0})), False),
         (Parts(energy_model=Part(AsksEncoder, {"size": 0})), True),
+        (Parts(encoder=Part(Unmakeable, {"size": 0})), False),
+        (Parts(encoder=Part(AsksEncoder, {"size": 0})), True),
         (Parts(search=Part(Unmakeable, {"size": 0})), False),
         (Parts(search=Part(Needy, {"room": False})), False),
         (Parts(search=Part(Needy, {"room": False}), energy_model=Part(Unmakeable), policy=Part(Unmakeable)), False),
@@ -348,7 +360,9 @@ async def test_a_part_that_cannot_be_made_costs_no_start_of_lean_nor_of_a_server
 ) -> None:
     async with FakePolicyServer() as server:
         server.offer_encoder(weight_version="w2", dim=4)
-        config = attrs.evolve(fake_lean, parts=parts, policy=PolicyClientConfig(url=server.url))
+        energy = EnergyConfig(path=None if parts.encoder is None else SHIPPED_HEAD)
+        run = RunConfig(lean=fake_lean.lean, parts=parts, policy=PolicyClientConfig(url=server.url), energy=energy)
+        config = attrs.evolve(run, search=fake_lean.search)
         async with sharing_lean() as sharing:
             for opening in (open_workbench, sharing):
                 with pytest.raises(ConfigError, match=r"could not be made.*RuntimeError: no room"):

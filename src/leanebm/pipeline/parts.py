@@ -38,7 +38,7 @@ from leanebm._shown import fitting_repr, hint, raised, shown
 from leanebm.core import EnergyModel, ProofSearch, StateEncoder, StateScorer, TacticPolicy
 from leanebm.errors import ConfigError, EnergyError, LeanEbmError, PolicyError
 from leanebm.lean import CommandBackend, EmbeddedBackend, LeanBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.pipeline._oversight import MAY_BE_RAISED, OverseenEncoder
+from leanebm.pipeline._oversight import MAY_BE_RAISED
 from leanebm.pipeline._parameters import Factory, parameters_of
 from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.pipeline.evaluation.oracle import Oracle
@@ -324,13 +324,6 @@ async def enter_part(stack: AsyncExitStack, family: Family, plugged: T | Part[T]
     except TypeError as error:
         raise ConfigError(str(error)) from error
     return typing.cast("T", part)
-
-
-async def enter_encoder(
-    stack: AsyncExitStack, plugged: StateEncoder | Part[StateEncoder], server: StateEncoder | None
-) -> StateEncoder:
-    """An encoder that is named where it is wrong; it may wrap the one of ``server``. Raises as :func:`enter_part`."""
-    return OverseenEncoder(await enter_part(stack, FAMILIES[StateEncoder], plugged, encoder=server))
 
 
 @attrs.frozen

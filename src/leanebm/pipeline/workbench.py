@@ -37,12 +37,12 @@ from leanebm.lean import (
 )
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.files import LeanFiles
-from leanebm.pipeline._oversight import IssuingCertifier, OverseenSearch, RefusingEnvironment
+from leanebm.pipeline._oversight import IssuingCertifier, OverseenEncoder, OverseenSearch, RefusingEnvironment
 from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
-from leanebm.pipeline.parts import FAMILIES, Part, enter_encoder, enter_part
+from leanebm.pipeline.parts import FAMILIES, Part, enter_part
 from leanebm.policy import PolicyClient
 from leanebm.search import BestFirstSearch, SearchConfig, SearchFactory, SearchObserver
 from leanebm.serve import PolicyServer, ServeConfig, TemplateBackend
@@ -222,6 +222,8 @@ async def _opened(
         enter = partial(_enter, config, observer, stack)
         policy: TacticPolicy | None = await enter(TacticPolicy, parts.policy)
         energy: EnergyModel | None = await enter(EnergyModel, parts.energy_model)
+        own_encoder = None if config.energy.path is None else parts.encoder
+        encoder: StateEncoder | None = await enter(StateEncoder, own_encoder)
         server = await _reach_server(config, observer, stack) if config.needs_server else None
         served = {} if server is None else await _served_by(server, config)
         if policy is None:
@@ -234,9 +236,10 @@ async def _opened(
             energy = await enter(EnergyModel, parts.energy_model, policy=policy, encoder=server)
         if config.energy.path is not None:
             with stage(observer, "loading the energy head"):
-                encoder: StateEncoder | None = server if config.energy.needs_encoder else None
-                if parts.encoder is not None:
-                    encoder = await enter_encoder(stack, parts.encoder, server)
+                if own_encoder is not None:
+                    encoder = OverseenEncoder(encoder or await enter(StateEncoder, own_encoder, encoder=server))
+                elif config.energy.needs_encoder:
+                    encoder = server
                 guidance = await stack.enter_async_context(open_guidance(config.energy, scorer, encoder))
             scorer, energy = guidance.scorer, guidance.energy
         if policy is None:
@@ -265,8 +268,9 @@ async def _enter(
     family = FAMILIES[interface]
     if plugged is None or (not supplied and isinstance(plugged, Part) and plugged.takes(family.supplied - {"seed"})):
         return None
+    supplied |= {"seed": config.seed} if "seed" in family.supplied else {}
     with stage(observer, f"starting the {family.noun}"):
-        return await enter_part(stack, family, plugged, seed=config.seed, **supplied)
+        return await enter_part(stack, family, plugged, **supplied)
 
 
 def refuse_parts(config: RunConfig, *, leaving_out: type | tuple[()] = ()) -> None:

@@ -60,11 +60,12 @@ from leanebm.energy.training import (
     state_energies,
     state_texts,
 )
+from leanebm.pipeline._oversight import OverseenEncoder
 from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
 from leanebm.pipeline.energy.sources import EnergySources, Lessons, RecordedQueue, frontier_set
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
-from leanebm.pipeline.parts import Part, as_part, enter_encoder, is_part_of
+from leanebm.pipeline.parts import FAMILIES, Part, as_part, enter_part, is_part_of
 from leanebm.pipeline.workbench import start_embedded_server
 from leanebm.policy import PolicyClient, PolicyClientConfig
 
@@ -242,7 +243,8 @@ class EnergyTrainingRun:
         async with AsyncExitStack() as stack:
             client = None if server is None else await stack.enter_async_context(PolicyClient(server))
             if self._config.encoder is not None:
-                yield await enter_encoder(stack, self._config.encoder, client)
+                own = await enter_part(stack, FAMILIES[StateEncoder], self._config.encoder, encoder=client)
+                yield OverseenEncoder(own)
             elif client is not None:
                 yield client
 
