@@ -235,15 +235,17 @@ def with_head(folder: Path, alpha: float, beta: float) -> tuple[str, ...]:
 
 def with_model(model: str, alpha: float, weight: float) -> tuple[str, ...]:
     """Options of a search with an energy model that knows no units."""
-    policy = f'{{scorer={{kind="length_normalised",alpha={alpha!r}}}}}'
-    scorer = f'weighted_sum:terms=[{policy},{{scorer="negative_energy",weight={weight!r}}}]'
-    return "--energy-model", model, "--scorer", scorer
+    return "--energy-model", model, *_beside_policy(alpha, "negative_energy", weight)
 
 
 def with_goal_price(alpha: float, price: float) -> tuple[str, ...]:
     """Options of a search without a head in which each goal costs something."""
+    return _beside_policy(alpha, "goal_count", price)
+
+
+def _beside_policy(alpha: float, scorer: str, weight: float) -> tuple[str, str]:
     policy = f'{{scorer={{kind="length_normalised",alpha={alpha!r}}}}}'
-    return "--scorer", f'weighted_sum:terms=[{policy},{{scorer="goal_count",weight={price!r}}}]'
+    return "--scorer", f'weighted_sum:terms=[{policy},{{scorer="{scorer}",weight={weight!r}}}]'
 
 
 class Experiment:

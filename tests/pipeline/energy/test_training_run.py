@@ -7,7 +7,7 @@ import shutil
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import pyarrow.parquet as pq
@@ -191,6 +191,22 @@ async def test_a_head_sees_what_ones_own_encoder_makes_and_a_search_needs_the_sa
     with pytest.raises(EnergyError, match="encoder"):
         async with open_workbench(run):
             pytest.fail("the server's encoder is another one")
+
+
+async def test_an_encoder_that_asks_no_server_is_started_once(searched: EnergySources, tmp_path: Path) -> None:
+    class Started(Signs):
+        times = 0
+
+        async def __aenter__(self) -> Self:
+            self.times += 1
+            return self
+
+        async def __aexit__(self, *error: object) -> None:
+            pass
+
+    encoder = Started()
+    await EnergyTrainingRun(attrs.evolve(QUICK, encoder=encoder), searched, tmp_path).run()
+    assert encoder.times == 1
 
 
 async def test_an_encoder_that_fails_in_training_is_named(searched: EnergySources, tmp_path: Path) -> None:

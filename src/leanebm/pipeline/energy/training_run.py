@@ -227,12 +227,14 @@ class EnergyTrainingRun:
 
     async def _embed(self, texts: Sequence[str]) -> tuple[EncoderIdentity, Embeddings, dict[str, Estimate]]:
         """Which encoder it is, its vectors, and what a look at them found."""
-        async with self._server() as server:
-            async with self._encoder(server) as encoder:
-                identity = await encoder.identity()
-                embeddings = await self._encode(encoder, texts)
-            async with self._encoder(server and _past_caches(server)) as afresh:
-                found = await _probe(afresh, embeddings)
+        async with self._server() as server, self._encoder(server) as encoder:
+            identity = await encoder.identity()
+            embeddings = await self._encode(encoder, texts)
+            if server is None:  # nothing remembers what it said, so it need not be started again
+                found = await _probe(encoder, embeddings)
+            else:
+                async with self._encoder(_past_caches(server)) as afresh:
+                    found = await _probe(afresh, embeddings)
         if self._config.encoder is not None:  # it may have few numbers, and say the same of many states
             found = {"emb_cosine_probe": found["emb_cosine_probe"]}
         return identity, embeddings, found
