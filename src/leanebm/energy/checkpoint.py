@@ -231,7 +231,8 @@ def load_checkpoint(folder: Path | str, *, encoder: EncoderIdentity | None = Non
     if encoder is not None and (differences := header.encoder.differences(encoder)):
         raise _listed(
             f"The head in {folder} was trained on vectors of encoder {header.encoder.fingerprint} (here), not of "
-            f"{encoder.fingerprint} (there): its energies would mean nothing. Serve the one, or train on the other:",
+            f"{encoder.fingerprint} (there): its energies would mean nothing. Serve the one (or name it, if it is "
+            "a part of your own: --state-encoder), or train on the other:",
             differences,
         )
     try:

@@ -188,7 +188,7 @@ async def test_a_head_sees_what_ones_own_encoder_makes_and_a_search_needs_the_sa
         assert bench.energy is not None
         assert ("encoder" in bench.served) == (width == 385)
         await check_energy_model(bench.energy)
-    with pytest.raises(EnergyError, match="encoder"):
+    with pytest.raises(EnergyError, match="a part of your own: --state-encoder"):
         async with open_workbench(run):
             pytest.fail("the server's encoder is another one")
 
