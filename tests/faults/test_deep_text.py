@@ -18,6 +18,7 @@ pytestmark = pytest.mark.lean
 
 _TRUE = Theorem(name="t", statement="True")
 _LOOKS = 600  # half a minute, in which a worker has been replaced
+_AT_REST = 40  # looks that find as many processes: two seconds
 _FRAME = 64  # room for what stands around a text in a table below
 
 
@@ -27,29 +28,39 @@ def _deep(opening: str, middle: str, closing: str = "", *, room: int = MAX_TEXT_
     return opening * times + middle + closing * times
 
 
-@pytest.fixture(autouse=True)
-async def nothing_left_behind() -> AsyncIterator[None]:
-    """No test leaves a process behind; in place of what other fault tests ask, whose workers are all their own.
-
-    The workers here are the session's, and one that has grown is replaced, by another process. So what counts is how
-    many there are, once that is over.
-    """
-    process = psutil.Process()
-    before = len(process.children(recursive=True))
-    yield
-    for _ in range(_LOOKS):
-        if len(process.children(recursive=True)) <= before:
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"there were {before} processes before, and there are {len(process.children(recursive=True))} now")
-
-
 @pytest.fixture(scope="session")
 async def certifier(embedded_lean: EmbeddedLean) -> AsyncIterator[Certifier]:
     assert embedded_lean.node.is_file()
     async with Certifier(LeanPoolConfig.embedded()) as certifier:
         await certifier.certify(_TRUE, ["trivial"])  # its worker is started now, and outlives each test
         yield certifier
+
+
+@pytest.fixture(scope="module")
+async def at_rest(lean_pool: LeanPool, certifier: Certifier) -> int:
+    """How many processes there are while no worker of the session is being replaced."""
+    assert lean_pool.statistics()
+    assert isinstance(await certifier.certify(_TRUE, ["trivial"]), Certificate)
+    numbers: list[int] = []
+    while len(numbers) < _AT_REST or len(set(numbers[-_AT_REST:])) > 1:
+        numbers.append(len(psutil.Process().children(recursive=True)))
+        await asyncio.sleep(0.05)
+    return numbers[-1]
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_behind(at_rest: int) -> AsyncIterator[None]:
+    """No test leaves a process behind; in place of what other fault tests ask, whose workers are all their own.
+
+    The workers here are the session's, and one that has grown is replaced, by another process. So what counts is how
+    many there are, once that is over.
+    """
+    yield
+    for _ in range(_LOOKS):
+        if len(psutil.Process().children(recursive=True)) <= at_rest:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"there were {at_rest} processes before, and there are {psutil.Process().children(recursive=True)} now")
 
 
 _TERMS = {
