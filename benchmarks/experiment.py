@@ -82,9 +82,6 @@ HEADS: Mapping[str, tuple[str, ...]] = {
 OWN: Final = "own"
 """A sort of heads beside these, where a kind has an encoder of its own."""
 
-UNLEARNT: Final = "unlearnt"
-"""The arm with an energy model that has learnt nothing, where a kind has one."""
-
 HEADROOM = 4
 """Times the budget with which is measured what there is to gain."""
 
@@ -131,8 +128,8 @@ class Kind:
     encoder: str | None = None
     """An encoder of its own, ``module:Name`` in this folder: heads are trained on it, too."""
 
-    unlearnt: str | None = None
-    """An energy model, ``module:Name`` in this folder, that has learnt nothing: what the encoder sees by itself."""
+    unlearnt: Mapping[str, str] = attrs.field(factory=dict)
+    """Arms with an energy model that has learnt nothing, ``module:Name`` in this folder: what the encoder sees."""
 
     max_steps: int | None = None
     """Steps of a head's training, where it is to be short."""
@@ -165,10 +162,15 @@ EQUATIONS = Kind(
     ),
     without="grind,omega,simp_all,decide,simp,have,specialize,apply,cases,congr,ext,funext,exfalso,unfold,refine",
     tactic_timeout_s=10.0,
-    train=(300, 16),
+    train=(700, 16),
     budget=16,
     candidates=12,
-    samples={"val": 140},
+    samples={"val": 150, "test": 300},
+    headroom=30,
+    fresh=4000,
+    betas=(*BETAS, 8.0),
+    encoder="law_encoder:LawEncoder",
+    unlearnt={"ahead": "law_encoder:Nearness", "apart": "law_encoder:Nearness:uses=0"},
 )
 REARRANGING = attrs.evolve(
     EQUATIONS,
@@ -176,8 +178,7 @@ REARRANGING = attrs.evolve(
         *("--number", "1600", "--unseen", "0", "--family", "rearranging"),
         *("--difficulty", "3", "--difficulty", "4"),
     ),
-    train=(300, 24),
-    samples={},
+    train=(700, 24),
 )
 WORDS = attrs.evolve(
     REARRANGING,
@@ -186,12 +187,6 @@ WORDS = attrs.evolve(
         *("--difficulty", "3"),
     ),
     train=(700, 16),
-    samples={"val": 150, "test": 300},
-    headroom=30,
-    fresh=4000,
-    betas=(*BETAS, 8.0),
-    encoder="law_encoder:LawEncoder",
-    unlearnt="law_encoder:Nearness",
 )
 KINDS = {"logic": LOGIC, "equations": EQUATIONS, "rearranging": REARRANGING, "words": WORDS}
 
@@ -335,13 +330,13 @@ class Experiment:
             for alpha, price in product(GUIDED_ALPHAS, GOAL_PRICES)
         }
         modelled = {
-            f"{UNLEARNT}-{alpha:g}-{weight:g}": with_model(self.kind.unlearnt, alpha, weight)
+            f"{name}-{alpha:g}-{weight:g}": with_model(model, alpha, weight)
+            for name, model in self.kind.unlearnt.items()
             for alpha, weight in product(GUIDED_ALPHAS, MODEL_WEIGHTS)
-            if self.kind.unlearnt
         }
         tried = {**alone, **guided, **priced, **modelled}
         self.evaluating("val", tried, stage="weights")
-        names = ["goals", *([UNLEARNT] if self.kind.unlearnt else []), *self.first_seeds]
+        names = ["goals", *self.kind.unlearnt, *self.first_seeds]
         chosen = {"policy": policy} | {name: self.choose(name, tried) for name in names}
         for name, (_, sort) in self.heads.items():
             chosen[name] = chosen[self._seeds(sort)[0]]
@@ -385,9 +380,8 @@ class Experiment:
         """What is compared on test statements; the first is the baseline. *training* made the training trees."""
         arms = {"policy": policy_alone(chosen["policy"].alpha), "training": policy_alone(TRAINING_ALPHA)}
         arms["goals"] = with_goal_price(chosen["goals"].alpha, chosen["goals"].beta or 0.0)
-        if self.kind.unlearnt:
-            weights = chosen[UNLEARNT]
-            arms[UNLEARNT] = with_model(self.kind.unlearnt, weights.alpha, weights.beta or 0.0)
+        for name, model in self.kind.unlearnt.items():
+            arms[name] = with_model(model, chosen[name].alpha, chosen[name].beta or 0.0)
         for name in self.heads:
             weights = chosen[name]
             arms[name] = self.with_head(name, weights.alpha, weights.beta or 0.0)
@@ -537,11 +531,10 @@ class Experiment:
     def _sides(self) -> Iterator[tuple[list[str], list[str]]]:
         """Heads, all seeds together, and what they are set against."""
         heads, rulers = self._seeds("head"), self._seeds("ruler")
-        for rivals in (["policy"], ["training"], ["goals"], rulers):
-            yield heads, rivals
+        unlearnt = [[name] for name in self.kind.unlearnt]
+        yield from ((heads, rivals) for rivals in (["policy"], ["training"], ["goals"], rulers, *unlearnt))
         if own := self._seeds(OWN):
-            others = [[UNLEARNT]] if self.kind.unlearnt else []
-            yield from ((own, rivals) for rivals in (["policy"], rulers, heads, *others))
+            yield from ((own, rivals) for rivals in (["policy"], rulers, heads, *unlearnt))
 
     def _seeds(self, sort: str) -> list[str]:
         return [name for name, (_, each) in self.heads.items() if each == sort]

@@ -1,4 +1,4 @@
-"""An encoder of its own for word problems: how near one use of a law would bring the two sides of an equation.
+"""An encoder of its own for equations by laws: how near one use of a law would bring the two sides.
 
     leanebm train-ebm runs/train --val runs/val --state-encoder law_encoder:LawEncoder --output-dir runs/laws
     leanebm search … --ebm-path runs/laws --state-encoder law_encoder:LawEncoder
@@ -6,7 +6,8 @@
 with this folder on PYTHONPATH. A state's vector has 21 numbers: the eight sizes that a ruler sees, how far the sides of
 the first goal are apart, and how far they would be after each use of each hypothesis that is an equation, in either
 direction, at any place. Lean is not asked. Read are names that are applied to names, and parentheses: the language of
-``leanebm conjecture --family word_problem``. Of any other goal there is nothing but the sizes.
+``leanebm conjecture --family word_problem``, and of ``rewriting`` and ``rearranging``. Of any other goal there is
+nothing but the sizes.
 
 A *distance* is three numbers: places where the trees part, nodes below these, and, leaf by leaf, how many leaves differ
 and by how many heads the ways to them do.
@@ -21,6 +22,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
+
+import attrs
 
 from leanebm.core import EncoderIdentity, ProofState
 from leanebm.core.state_counts import NUM_STATE_COUNTS, state_counts
@@ -59,15 +62,17 @@ class LawEncoder:
         return [array("f", map(math.log1p, (*state_counts(text), *_ahead(text)))) for text in texts]
 
 
+@attrs.frozen
 class Nearness:
     """A :class:`~leanebm.core.EnergyModel` that has learnt nothing: how far apart one use of a law leaves the sides."""
 
-    def __repr__(self) -> str:
-        return "Nearness()"
+    uses: int = attrs.field(default=1, validator=attrs.validators.in_((0, 1)))
+    """Of a law; with none, how far they are apart as they stand."""
 
     async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
         """The logarithms of the least distance's three numbers, each plus one, together."""
-        return [sum(map(math.log1p, _ahead(state.text)[3:6])) for state in states]
+        least = slice(3, 6) if self.uses else slice(0, 3)
+        return [sum(map(math.log1p, _ahead(state.text)[least])) for state in states]
 
 
 def _ahead(text: str) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""The encoder for word problems in ``benchmarks``."""
+"""The encoder for equations in ``benchmarks``."""
 
 from __future__ import annotations
 
@@ -77,3 +77,5 @@ async def test_without_learning_the_nearer_problem_has_the_lower_energy() -> Non
     ]
     near, far = await Nearness().energies(states)
     assert near == 0.0 < far
+    as_they_stand = await Nearness(uses=0).energies(states)
+    assert near < as_they_stand[0] < as_they_stand[1]
