@@ -20,7 +20,7 @@ from leanebm.data.conjectures import SHIPPED_LOGIC, read_conjecture_file
 @pytest.fixture
 def tiny() -> Kind:
     options = ("--number", "20", "--unseen", "0", "--family", "rewriting")
-    return attrs.evolve(small(EQUATIONS), statements=options)
+    return attrs.evolve(small(EQUATIONS), statements=options, fresh=0)
 
 
 def test_a_stage_that_was_run_to_its_end_is_left_out(tiny: Kind, tmp_path: Path) -> None:
