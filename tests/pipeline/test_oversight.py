@@ -474,6 +474,7 @@ async def test_vectors_of_any_kind_become_plain_ones(vectors: Any) -> None:
     [
         ([[1.0, 2.0]], "for 2 texts it gave 1, of 2 numbers"),
         ([], "for 2 texts it gave 0, of no width"),
+        ([[], []], "for 2 texts it gave 2, of 0 numbers"),
         ([[1.0, 2.0], [1.0]], "for 2 texts it gave 2, of 1 and 2 numbers"),
         ([[1.0, 2.0], [1.0, float("nan")]], "must give one vector per text, all of one width and finite"),
         ([[1.0, 2.0], [1.0, 1e40]], "and finite"),
@@ -487,6 +488,19 @@ async def test_vectors_of_any_kind_become_plain_ones(vectors: Any) -> None:
 async def test_an_encoder_whose_vectors_are_none_is_named(vectors: Any, said: str) -> None:
     with pytest.raises(PartBroken, match=said):
         await OverseenEncoder(Encoder(vectors)).encode(["a", "b"])
+
+
+@pytest.mark.parametrize("dim", [3, None])
+async def test_an_encoder_whose_vectors_change_their_width_or_belie_its_identity_is_named(dim: int | None) -> None:
+    own = Encoder([[1.0, 2.0, 3.0]], attrs.evolve(TWO, dim=dim))
+    encoder = OverseenEncoder(own)
+    await encoder.identity()
+    await encoder.encode(["a"])
+    own.vectors[0].append(4.0)
+    with pytest.raises(
+        PartBroken, match="Encoder gave vectors of 4 numbers, and 3 is what those before had, or the dim"
+    ):
+        await encoder.encode(["a"])
 
 
 @pytest.mark.parametrize("who", [None, "me", KeyError("who")])

@@ -47,11 +47,13 @@ MAY_BE_RAISED: Final = (Exception, SystemExit, GeneratorExit)
 """What code that is not ours may raise; an interrupt is a person's."""
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class OverseenEncoder:
     """An encoder that is named where it raises what it may not, or gives what are no vectors."""
 
     encoder: StateEncoder
+    _width: int | None = attrs.field(init=False, default=None)
+    """Of its vectors: as it says itself, or else as the first ones were."""
 
     async def identity(self) -> EncoderIdentity:
         """Which encoder it is.
@@ -64,6 +66,8 @@ class OverseenEncoder:
             found = await answer_of(self.encoder, "identity")
         if not isinstance(found, EncoderIdentity):
             raise PartBroken(f"{self._name}.identity must return an EncoderIdentity; it gave {shown(found)}")
+        if found.dim is not None:
+            self._width = found.dim
         return found
 
     async def encode(self, texts: Sequence[str]) -> list[array[float]]:
@@ -76,10 +80,17 @@ class OverseenEncoder:
         with blaming(f"{self._name}, asked for vectors,", PolicyError):
             vectors = [array("f", vector) for vector in await answer_of(self.encoder, "encode", texts)]
         widths = {len(vector) for vector in vectors}
-        if len(vectors) != len(texts) or len(widths) > 1 or not all(map(math.isfinite, chain.from_iterable(vectors))):
+        is_finite = all(map(math.isfinite, chain.from_iterable(vectors)))
+        if len(vectors) != len(texts) or len(widths) > 1 or 0 in widths or not is_finite:
             raise PartBroken(
                 f"{self._name} must give one vector per text, all of one width and finite; for {len(texts)} texts it "
                 f"gave {len(vectors)}, {_widths(widths)}"
+            )
+        self._width = next(iter(widths), None) if self._width is None else self._width
+        if widths - {self._width}:
+            raise PartBroken(
+                f"{self._name} gave vectors {_widths(widths)}, and {self._width} is what those before had, or the dim "
+                "of its identity: all must be of one width"
             )
         return vectors
 

@@ -237,7 +237,9 @@ async def _opened(
         if config.energy.path is not None:
             with stage(observer, "loading the energy head"):
                 if own_encoder is not None:
-                    encoder = OverseenEncoder(encoder or await enter(StateEncoder, own_encoder, encoder=server))
+                    if encoder is None:
+                        encoder = await enter(StateEncoder, own_encoder, encoder=server)
+                    encoder = OverseenEncoder(encoder)
                 elif config.energy.needs_encoder:
                     encoder = server
                 guidance = await stack.enter_async_context(open_guidance(config.energy, scorer, encoder))

@@ -193,9 +193,27 @@ async def test_a_head_sees_what_ones_own_encoder_makes_and_a_search_needs_the_sa
             pytest.fail("the server's encoder is another one")
 
 
+@pytest.mark.parametrize("dim", [2, None])
+async def test_an_encoder_of_no_one_width_is_named_before_anything_is_trained(
+    dim: int | None, searched: EnergySources, tmp_path: Path
+) -> None:
+    class Odd(Signs):
+        async def identity(self) -> EncoderIdentity:
+            return attrs.evolve(SIGNS, dim=dim)
+
+        async def encode(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+            return [[1.0] * (3 if len(texts) > 1 else 2) for _ in texts]
+
+    with pytest.raises(PartBroken, match=r"Odd gave vectors of \d numbers"):
+        await EnergyTrainingRun(attrs.evolve(QUICK, encoder=Odd()), searched, tmp_path).run()
+
+
 async def test_an_encoder_that_asks_no_server_is_started_once(searched: EnergySources, tmp_path: Path) -> None:
     class Started(Signs):
         times = 0
+
+        def __len__(self) -> int:
+            return 0  # of a cache, say; it is there all the same
 
         async def __aenter__(self) -> Self:
             self.times += 1
@@ -207,6 +225,9 @@ async def test_an_encoder_that_asks_no_server_is_started_once(searched: EnergySo
     encoder = Started()
     await EnergyTrainingRun(attrs.evolve(QUICK, encoder=encoder), searched, tmp_path).run()
     assert encoder.times == 1
+    energy = EnergyConfig(path=tmp_path, beta=1.0, freeze_spectral=True)
+    async with open_workbench(RunConfig(lean=FAKE_LEAN, energy=energy, parts=Parts(encoder=encoder))):
+        assert encoder.times == 2
 
 
 async def test_an_encoder_that_fails_in_training_is_named(searched: EnergySources, tmp_path: Path) -> None:

@@ -157,8 +157,8 @@ async def open_guidance(
     from leanebm.energy import HeadEnergyModel, load_checkpoint
 
     device = torch_device(config.device)
-    if not config.needs_encoder:
-        encoder = encoder or CountingEncoder()
+    if encoder is None and not config.needs_encoder:
+        encoder = CountingEncoder()
     if encoder is None:
         raise ConfigError(f"the energy head in {config.path} needs an encoder, and this run has none")
     checkpoint = load_checkpoint(config.path, encoder=await encoder.identity())
