@@ -50,6 +50,7 @@ def test_every_mistake_is_listed(tmp_path: Path) -> None:
     [
         ('[run.energy]\npath = "head"\n', "trains its own energy heads"),
         ('[run]\nscorer = "breadth_first"\n', "chooses its scorer"),
+        ('[run.parts]\nencoder = "counts"\n', "give parts.encoder as head.encoder"),
         ('[finetune]\nmodel = "models/tiny"\n', "no language model to fine-tune"),
         ('[head.policy]\nurl = "http://127.0.0.1:9"\n', "leave policy out of head"),
     ],

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from array import array
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from _tiny_llama import tiny_llama
 from late_engine import LateEngine, five_died_at
 from toy_iteration import CONFIG, THEOREMS, open_toy, toy_iteration
 
+from leanebm.core import EncoderIdentity
 from leanebm.data import read_contrastive_set, read_tactic_pairs
 from leanebm.energy import load_checkpoint
 from leanebm.energy.diagnostics import HeadReport
@@ -411,6 +413,27 @@ async def test_heads_on_an_encoder_of_ones_own_are_searched_with_it(tmp_path: Pa
         [folder] = tmp_path.glob(f"rounds/0/validation/*/arms/{arm}")
         assert read_run_config(RunFolder(folder).config).parts.encoder == encoder
     assert load_checkpoint(tmp_path / "rounds/0/head").header.encoder == COUNTS
+
+
+class Unready:
+    """An encoder without its table."""
+
+    @staticmethod
+    def check_ready() -> None:
+        raise ValueError("there is no table")
+
+    async def identity(self) -> EncoderIdentity:
+        raise AssertionError
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        raise AssertionError(f"{texts}")
+
+
+async def test_an_encoder_that_is_not_ready_costs_no_round(tmp_path: Path) -> None:
+    config = attrs.evolve(EASY, head=attrs.evolve(EASY.head, encoder=Unready))
+    with pytest.raises(ConfigError, match=r"Unready: there is no table @ \$\.head\.encoder"):
+        await IterationRun(config, THEOREMS, tmp_path, opening=open_toy).run()
+    assert not list(tmp_path.iterdir())
 
 
 async def test_where_there_is_nothing_to_learn_from_no_head_is_trained(tmp_path: Path) -> None:

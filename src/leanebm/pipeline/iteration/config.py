@@ -82,6 +82,10 @@ class IterationConfig:
     def __attrs_post_init__(self) -> None:
         if self.run.energy.path is not None or self.run.parts.energy_model is not None:
             raise ValueError("an iteration trains its own energy heads: leave energy and parts.energy_model out of run")
+        if self.run.parts.encoder is not None:
+            raise ValueError(
+                "a head is searched with the encoder that it learnt from: give parts.encoder as head.encoder"
+            )
         if not isinstance(self.run.scorer, LengthNormalisedLogProb):
             raise ValueError("an iteration chooses its scorer among alphas: leave scorer out of run")  # noqa: TRY004
         if self.head.policy != EnergyTrainingConfig().policy:

@@ -21,6 +21,7 @@ from leanebm.data import read_contrastive_set
 from leanebm.energy import load_checkpoint
 from leanebm.energy.training import hold_apart
 from leanebm.errors import ConfigError, EnergyError, TrajectoryError
+from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs, exact_sign_test
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive.contrastive_run import ContrastiveConfig, ContrastiveRun
@@ -103,8 +104,8 @@ class IterationRun:
     """One invocation that learns from its own proofs, round by round, in a folder.
 
     Each round searches the training theorems that are left, trains a head from scratch on what all rounds found,
-    chooses its weight by what validation searches prove, and uses it from then on unless it proves fewer than what is
-    in use. Beside it goes an arm that makes as many attempts with fresh seeds and learns nothing.
+    chooses its weight by what validation searches prove, and uses it from then on unless they prove less, or later,
+    than with what is in use. Beside it goes an arm that makes as many attempts with fresh seeds and learns nothing.
 
     Every stage is a run of its own, in a folder of its own. Killed at any moment, an invocation with ``resume`` goes
     on, and ends with the same manifest but for what it cost.
@@ -179,7 +180,7 @@ class IterationRun:
 
         Raises:
             ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration; the engine does
-                not see all of a round; or torch does not see a device.
+                not see all of a round; torch does not see a device; or the head's encoder is not ready.
             LeanEbmError: there is no process to join, or it is gone.
             LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
         """
@@ -190,6 +191,7 @@ class IterationRun:
             await self._ledger.caught_up()
             return summarise_iteration(self._folder)
         self._require_devices()
+        refuse_unready({"head": self._config.head})  # before the searches that it is to learn from
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")
         try:
