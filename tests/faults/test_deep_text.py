@@ -39,7 +39,7 @@ async def certifier(embedded_lean: EmbeddedLean) -> AsyncIterator[Certifier]:
 @pytest.fixture(scope="module")
 async def at_rest(lean_pool: LeanPool, certifier: Certifier) -> int:
     """How many processes there are while no worker of the session is being replaced."""
-    assert lean_pool.statistics()
+    assert lean_pool.statistics().starts
     assert isinstance(await certifier.certify(_TRUE, ["trivial"]), Certificate)
     numbers: list[int] = []
     while len(numbers) < _AT_REST or len(set(numbers[-_AT_REST:])) > 1:
