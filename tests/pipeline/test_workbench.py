@@ -373,6 +373,23 @@ async def test_a_part_that_cannot_be_made_costs_no_start_of_lean_nor_of_a_server
     assert ("reaching the policy server" in stages) == needs_server
 
 
+class Asking(BestFirstSearch):
+    """Asks its policy something in its constructor, when that is not there yet."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.limit = parts["policy"].limit
+
+
+async def test_a_search_that_asks_its_parts_something_when_it_is_made_is_told_that_it_is_on_trial(
+    fake_lean: RunConfig,
+) -> None:
+    parts = Parts(search=Part(Asking), policy=Part(Unmakeable))
+    with pytest.raises(ConfigError, match=r"(?s)no attribute 'limit'.*made on trial, of parts .*@ \$\.parts\.search"):
+        async with open_workbench(attrs.evolve(fake_lean, parts=parts)):
+            pytest.fail("it was opened")
+
+
 def makes_nothing() -> Any:
     return None
 

@@ -290,21 +290,35 @@ def refuse_parts(config: RunConfig, *, leaving_out: type | tuple[()] = ()) -> No
     """
     config.check_energies()
     refuse_unready(config, leaving_out=leaving_out)
-    parts, pool = config.parts, LeanPool(config.lean)
-    has_energy = config.energy.path is not None or parts.energy_model is not None
-    search = parts.search.build(
-        policy=parts.policy if parts.policy is not None and not isinstance(parts.policy, Part) else _NotStarted(),
-        scorer=config.scorer,
-        environment=RefusingEnvironment(ReplayingEnvironment(pool)),
-        certifier=IssuingCertifier(Certifier(config.lean)),
-        energy=_NotStarted() if has_energy else None,
-        config=config.search,
-        observer=None,
-    )
     try:
-        FAMILIES[ProofSearch].check(search)
+        FAMILIES[ProofSearch].check(_search_on_trial(config))
     except TypeError as error:
         raise ConfigError(f"{error} @ $.parts.search") from error
+
+
+def _search_on_trial(config: RunConfig) -> ProofSearch:
+    """A search that is made of nothing that is started.
+
+    Raises:
+        ConfigError: it could not be made.
+    """
+    parts, pool = config.parts, LeanPool(config.lean)
+    has_energy = config.energy.path is not None or parts.energy_model is not None
+    try:
+        return parts.search.build(
+            policy=parts.policy if parts.policy is not None and not isinstance(parts.policy, Part) else _NotStarted(),
+            scorer=config.scorer,
+            environment=RefusingEnvironment(ReplayingEnvironment(pool)),
+            certifier=IssuingCertifier(Certifier(config.lean)),
+            energy=_NotStarted() if has_energy else None,
+            config=config.search,
+            observer=None,
+        )
+    except ConfigError as error:
+        if error.__cause__ is None:
+            raise
+        why = "it was made on trial, of parts that are not started: it may keep what it gets, and ask nothing of it yet"
+        raise ConfigError(error.summary, [*error.problems, f"{why} @ $.parts.search"]) from error.__cause__
 
 
 @attrs.frozen
