@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
+import numpy as np
 
 from leanebm.core import (
     Candidate,
@@ -140,6 +141,16 @@ class Ordered:
 
     async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
         return [self.high for _ in leaves]
+
+
+class Spread:
+    """Keeps something else than a setting, which cannot even be compared with one."""
+
+    def __init__(self, width: int = 2) -> None:
+        self.width = np.zeros(width)
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        return [float(self.width[0]) for _ in leaves]
 
 
 @dataclass

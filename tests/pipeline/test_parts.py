@@ -194,6 +194,13 @@ def test_a_part_that_would_be_another_one_if_it_was_made_of_what_it_keeps_is_ref
     assert read({"scorer": "plugged_parts:Doubling"}).scorer == plugged.Doubling(), "what is 0 stays so"
 
 
+def test_a_part_that_keeps_what_is_no_setting_is_told_so_when_it_is_written_down(plugged: Any) -> None:
+    config = read({"scorer": {"kind": "plugged_parts:Spread", "width": 3}})
+    assert isinstance(config.scorer, plugged.Spread)
+    with pytest.raises(ConfigError, match=r"no setting can be a numpy\.ndarray: use what its \.tolist\(\) gives"):
+        to_toml(config)
+
+
 def test_what_comes_into_one_form_and_what_has_no_constructor_are_read_back(plugged: Any) -> None:
     for table in ({}, {"word": "  b", "words": ["x", "y"]}):
         config = read({"scorer": {"kind": "plugged_parts:Tidying", **table}})

@@ -272,7 +272,8 @@ def _refuse_drift(part: object, given: Mapping[str, Any]) -> None:
         return  # it is told when the settings are written down
     kept = {name: value for name, (_, value) in fields.items()}
     meant = {name: parameter.default for name, (parameter, _) in fields.items()} | dict(given)
-    changed = [name for name in kept if isinstance(meant[name], _PLAIN) and kept[name] != meant[name]]
+    plain = [name for name in kept if isinstance(meant[name], _PLAIN) and isinstance(kept[name], _PLAIN)]
+    changed = [name for name in plain if kept[name] != meant[name]]  # of all else, it is told when it is written down
     if not changed:
         return
     again = fields_of(_made(type(part), parameters_of(type(part)).those_named(given) | kept))
