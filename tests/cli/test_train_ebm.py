@@ -94,6 +94,15 @@ def test_a_head_on_ones_own_encoder_is_searched_with_the_same_code(leanebm_comma
     assert "my_sizes.py" in refused.stderr
 
 
+def test_an_encoder_that_is_not_ready_is_named_by_its_option(leanebm_command: Leanebm, tmp_path: Path) -> None:
+    method = "    @staticmethod\n    def check_ready(): raise ValueError('there is no table')\n"
+    (tmp_path / "no_table.py").write_text(OWN + method)
+    unready = ("--state-encoder", "no_table:Sizes")
+    refused = leanebm_command("train-ebm", str(tmp_path), "--output-dir", str(tmp_path / "head"), *unready)
+    assert refused.exit_code == 2
+    assert "Sizes: there is no table @ --state-encoder" in refused.stderr
+
+
 def test_every_loss_and_normalisation_can_be_asked_for(leanebm_command: Leanebm) -> None:
     help_ = leanebm_command("train-ebm", "--help").stdout
     for choices in (RankingLoss, SpectralNormMode):

@@ -66,6 +66,7 @@ _SETTINGS = (
 _OPTION_OF = {
     **{setting.path if "." in setting.path else f"head.{setting.path}": setting.option for setting in _SETTINGS},
     "head.seed": "--seed",
+    "encoder": "--state-encoder",
     "training_data": "what RUN and --negatives hold",
     "validation_data": "what --val and --val-negatives hold",
 }
