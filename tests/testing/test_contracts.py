@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import pytest
@@ -130,12 +131,51 @@ async def test_an_encoder_that_keeps_its_contract_passes() -> None:
         (Encoder(lambda text, _: [len(text), 0.0], is_normalized=True), "it says that vectors are normalised"),
         (Encoder(lambda _, __: [1.0, 1.0]), "different texts have equal vectors"),
         (Encoder(lambda text, texts: [len(text), len(texts)]), "vector 2 differs when its text is alone"),
+        (Encoder(lambda text, texts: [len(text)] * min(2, len(texts))), "vector 2 differs when its text is alone"),
     ],
 )
 async def test_an_encoder_that_breaks_its_contract_is_told_how(encoder: Encoder, problem: str) -> None:
     with pytest.raises(ContractBroken, match="Encoder breaks its contract") as caught:
         await check_encoder(encoder)
     assert any(problem in line for line in caught.value.problems)
+
+
+class Answering:
+    """An encoder that answers what it was told to, whatever it is asked."""
+
+    def __init__(self, identity: Any, vectors: Any) -> None:
+        self.who = identity
+        self.vectors = vectors
+
+    async def identity(self) -> Any:
+        return self.who
+
+    async def encode(self, texts: Sequence[str]) -> Any:
+        assert texts
+        return self.vectors
+
+
+class Unawaitable(Encoder):
+    def encode(self, texts: Sequence[str]) -> Any:
+        return [self.vector(text, texts) for text in texts]
+
+
+_TWO = EncoderIdentity(pooling="mean", is_normalized=False, dim=2)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "problem"),
+    [
+        (Answering("me", []), "identity must return an EncoderIdentity; it gave 'me'"),
+        (Answering(_TWO, None), "encode must give one vector per text; it gave None"),
+        (Answering(_TWO, [1.0, 2.0]), "encode must give one vector per text; it gave [1.0, 2.0]"),
+        (Unawaitable(lambda text, _: [len(text), 1.0]), "Unawaitable.encode must be an `async def`"),
+    ],
+)
+async def test_an_encoder_that_answers_something_else_is_told_what(encoder: Any, problem: str) -> None:
+    with pytest.raises(ContractBroken) as caught:
+        await check_encoder(encoder)
+    assert problem in caught.value.problems[0]
 
 
 # --- policies -----------------------------------------------------------------------------------

@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Sequence
 from numbers import Real
 from typing import Any, Final, TypeVar
 
+from leanebm._shown import shown
 from leanebm.core import (
     ACCEPTED_AXIOMS,
     Candidate,
     Certificate,
     CertificationRejected,
+    EncoderIdentity,
     EnergyModel,
     Goal,
     Hypothesis,
@@ -135,8 +137,10 @@ async def check_encoder(
     Raises:
         ContractBroken: it does not.
     """
-    identity = await encoder.identity()
-    together = [list(vector) for vector in await encoder.encode(texts)]
+    identity = await _kept(encoder, answer_of(encoder, "identity"))
+    if not isinstance(identity, EncoderIdentity):
+        raise ContractBroken(encoder, [f"identity must return an EncoderIdentity; it gave {shown(identity)}"])
+    together = await _vectors(encoder, texts)
     problems = []
     if len(together) != len(texts):
         problems.append(f"it gave {len(together)} vectors for {len(texts)} texts")
@@ -153,10 +157,10 @@ async def check_encoder(
         problems.append("different texts have equal vectors")
     if not problems:
         for i, text in enumerate(texts):
-            [alone] = await encoder.encode([text])
-            if not all(
+            alone = await _vectors(encoder, [text])
+            if list(map(len, alone)) != [len(together[i])] or not all(
                 math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-                for a, b in zip(alone, together[i], strict=True)
+                for a, b in zip(alone[0], together[i], strict=True)
             ):
                 problems.append(f"vector {i} differs when its text is alone")
     if await encoder.identity() != identity:
@@ -310,6 +314,19 @@ def _candidate_problems(candidates: Sequence[Candidate]) -> list[str]:
     if log_probs != sorted(log_probs, reverse=True):
         problems.append("a likelier candidate came after a less likely one")
     return problems
+
+
+async def _vectors(encoder: StateEncoder, texts: Sequence[str]) -> list[list[float]]:
+    """What ``encoder`` makes of ``texts``.
+
+    Raises:
+        ContractBroken: that is no list of vectors.
+    """
+    answer = await _kept(encoder, answer_of(encoder, "encode", texts))
+    try:
+        return [list(vector) for vector in answer]
+    except TypeError:
+        raise ContractBroken(encoder, [f"encode must give one vector per text; it gave {shown(answer)}"]) from None
 
 
 async def _kept(part: object, answer: Awaitable[T]) -> T:
