@@ -61,11 +61,14 @@ from leanebm.trajectory import AnytimeCurve
 
 ALPHAS = (0.5, 1.0, 1.5, 2.0)
 GUIDED_ALPHAS = (1.0, 1.5)
-"""With a head, or a price per goal, each with all of the following."""
+"""With a head, or a price, each with all of the following."""
 
 BETAS = (0.75, 1.5, 4.0)
-GOAL_PRICES = (0.1, 0.3, 1.0)
-"""Off the score for each goal of a state: what a search can know of it without learning."""
+PRICES: Mapping[str, tuple[str, tuple[float, ...]]] = {
+    "goals": ("goal_count", (0.1, 0.3, 1.0)),
+    "length": ("shortest_state", (0.01, 0.03, 0.1, 0.3)),
+}
+"""Off the score for each goal, or each character, of a state: what a search can know of it without learning."""
 
 MODEL_WEIGHTS = (0.1, 0.3, 1.0, 3.0)
 """Off the score per unit of an energy that has learnt nothing."""
@@ -209,7 +212,7 @@ def small(kind: Kind) -> Kind:
 
 @attrs.frozen
 class Weights:
-    """α and β of an arm, or its price per goal in place of β, and what they proved of the validation statements."""
+    """α and β of an arm, or its price in place of β, and what they proved of the validation statements."""
 
     alpha: float
     beta: float | None
@@ -233,9 +236,10 @@ def with_model(model: str, alpha: float, weight: float) -> tuple[str, ...]:
     return "--energy-model", model, *_beside_policy(alpha, "negative_energy", weight)
 
 
-def with_goal_price(alpha: float, price: float) -> tuple[str, ...]:
-    """Options of a search without a head in which each goal costs something."""
-    return _beside_policy(alpha, "goal_count", price)
+def with_price(name: str, alpha: float, price: float) -> tuple[str, ...]:
+    """Options of a search without a head in which each goal, or each character, costs something."""
+    scorer, _ = PRICES[name]
+    return _beside_policy(alpha, scorer, price)
 
 
 def _beside_policy(alpha: float, scorer: str, weight: float) -> tuple[str, str]:
@@ -326,8 +330,9 @@ class Experiment:
             for alpha, beta in product(GUIDED_ALPHAS, self.kind.betas)
         }
         priced = {
-            f"goals-{alpha:g}-{price:g}": with_goal_price(alpha, price)
-            for alpha, price in product(GUIDED_ALPHAS, GOAL_PRICES)
+            f"{name}-{alpha:g}-{price:g}": with_price(name, alpha, price)
+            for name, (_, prices) in PRICES.items()
+            for alpha, price in product(GUIDED_ALPHAS, prices)
         }
         modelled = {
             f"{name}-{alpha:g}-{weight:g}": with_model(model, alpha, weight)
@@ -336,7 +341,7 @@ class Experiment:
         }
         tried = {**alone, **guided, **priced, **modelled}
         self.evaluating("val", tried, stage="weights")
-        names = ["goals", *self.kind.unlearnt, *self.first_seeds]
+        names = [*PRICES, *self.kind.unlearnt, *self.first_seeds]
         chosen = {"policy": policy} | {name: self.choose(name, tried) for name in names}
         for name, (_, sort) in self.heads.items():
             chosen[name] = chosen[self._seeds(sort)[0]]
@@ -379,7 +384,7 @@ class Experiment:
     def arms(self, chosen: Mapping[str, Weights]) -> dict[str, tuple[str, ...]]:
         """What is compared on test statements; the first is the baseline. *training* made the training trees."""
         arms = {"policy": policy_alone(chosen["policy"].alpha), "training": policy_alone(TRAINING_ALPHA)}
-        arms["goals"] = with_goal_price(chosen["goals"].alpha, chosen["goals"].beta or 0.0)
+        arms |= {name: with_price(name, chosen[name].alpha, chosen[name].beta or 0.0) for name in PRICES}
         for name, model in self.kind.unlearnt.items():
             arms[name] = with_model(model, chosen[name].alpha, chosen[name].beta or 0.0)
         for name in self.heads:
@@ -524,15 +529,15 @@ class Experiment:
         return [
             *(("policy", name) for name in self.heads),
             *zip(self._seeds("ruler"), heads, strict=True),
-            *(("policy", "goals"), ("goals", heads[0])),
+            *((before, after) for name in PRICES for before, after in (("policy", name), (name, heads[0]))),
             *(("policy", "twin"), ("default", "policy"), ("policy", "shortest"), ("shortest", heads[0])),
         ]
 
     def _sides(self) -> Iterator[tuple[list[str], list[str]]]:
         """Heads, all seeds together, and what they are set against."""
         heads, rulers = self._seeds("head"), self._seeds("ruler")
-        unlearnt = [[name] for name in self.kind.unlearnt]
-        yield from ((heads, rivals) for rivals in (["policy"], ["training"], ["goals"], rulers, *unlearnt))
+        unlearnt = [[name] for name in (*PRICES, *self.kind.unlearnt)]
+        yield from ((heads, rivals) for rivals in (["policy"], ["training"], rulers, *unlearnt))
         if own := self._seeds(OWN):
             yield from ((own, rivals) for rivals in (["policy"], rulers, heads, *unlearnt))
 
