@@ -66,7 +66,7 @@ GUIDED_ALPHAS = (1.0, 1.5)
 BETAS = (0.75, 1.5, 4.0)
 PRICES: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "goals": ("goal_count", (0.1, 0.3, 1.0)),
-    "length": ("shortest_state", (0.01, 0.03, 0.1, 0.3)),
+    "length": ("shortest_state", (0.003, 0.01, 0.03, 0.1, 0.3)),
 }
 """Off the score for each goal, or each character, of a state: what a search can know of it without learning."""
 
