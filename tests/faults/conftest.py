@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from leanebm.testing import ScriptedPolicy
 UnrulyConfig = Callable[..., LeanPoolConfig]
 OpenSearcher = Callable[..., Any]
 
-_LOOKS = 500  # five seconds and more
+_AT_REST = 40  # looks that find the same processes: two seconds
 _WORKER = Path(__file__).with_name("unruly_worker.py")
 
 
@@ -71,25 +72,30 @@ def open_searcher(unruly_config: UnrulyConfig) -> OpenSearcher:
     return opened
 
 
+@pytest.fixture(scope="module", autouse=True)
+async def at_rest() -> set[psutil.Process]:
+    """The processes there are once no worker of the session is being replaced: what takes its place is no test's."""
+    seen: set[psutil.Process] = set()
+    looks = 0
+    while looks < _AT_REST:
+        before, seen = seen, set(psutil.Process().children(recursive=True))
+        looks = looks + 1 if seen == before else 0
+        await asyncio.sleep(0.05)
+    return seen
+
+
 @pytest.fixture(autouse=True)
 async def nothing_left_behind() -> AsyncIterator[None]:
-    """No test of this folder leaves a process, a task or a file descriptor behind.
-
-    What is being let go of has a while to be gone: a pipe's descriptor is closed in one of the loop's next turns. There
-    may be fewer descriptors than before, for garbage of earlier tests holds some.
-    """
-    processes, tasks, descriptors = _processes(), asyncio.all_tasks(), _descriptors()
+    """No test of this folder leaves a process, a task or a file descriptor behind."""
+    gc.collect()  # what earlier tests dropped is closed now, and not while this one runs
+    process = psutil.Process()
+    before = set(process.children(recursive=True))
+    descriptors, tasks = _descriptors(), len(asyncio.all_tasks())
     yield
-    for _ in range(_LOOKS):
-        await asyncio.sleep(0.01)
-        left = (_processes() - processes, asyncio.all_tasks() - tasks - {asyncio.current_task()})
-        if not any(left) and _descriptors() <= descriptors:
-            return
-    pytest.fail(f"left behind: {left}, and {_descriptors()} file descriptors, where {descriptors} were before")
-
-
-def _processes() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))
+    await asyncio.sleep(0)  # a closed pipe lets go of its descriptor in the loop's next turn
+    assert set(process.children(recursive=True)) <= before
+    assert len(asyncio.all_tasks()) == tasks
+    assert _descriptors() == descriptors
 
 
 def _descriptors() -> int:

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.lean
 
 _TRUE = Theorem(name="t", statement="True")
 _LOOKS = 600  # half a minute, in which a worker has been replaced
-_AT_REST = 40  # looks that find as many processes: two seconds
 _FRAME = 64  # room for what stands around a text in a table below
 
 
@@ -36,31 +35,25 @@ async def certifier(embedded_lean: EmbeddedLean) -> AsyncIterator[Certifier]:
         yield certifier
 
 
-@pytest.fixture(scope="module")
-async def at_rest(lean_pool: LeanPool, certifier: Certifier) -> int:
-    """How many processes there are while no worker of the session is being replaced."""
-    assert lean_pool.statistics().starts
-    assert isinstance(await certifier.certify(_TRUE, ["trivial"]), Certificate)
-    numbers: list[int] = []
-    while len(numbers) < _AT_REST or len(set(numbers[-_AT_REST:])) > 1:
-        numbers.append(len(psutil.Process().children(recursive=True)))
-        await asyncio.sleep(0.05)
-    return numbers[-1]
-
-
 @pytest.fixture(autouse=True)
-async def nothing_left_behind(at_rest: int) -> AsyncIterator[None]:
+async def nothing_left_behind(
+    lean_pool: LeanPool, certifier: Certifier, at_rest: set[psutil.Process]
+) -> AsyncIterator[None]:
     """No test leaves a process behind; in place of what other fault tests ask, whose workers are all their own.
 
     The workers here are the session's, and one that has grown is replaced, by another process. So what counts is how
-    many there are, once that is over.
+    many there are, once that is over. A test may end while it is not, so the number before is that at rest.
     """
+    assert lean_pool.statistics().starts
+    assert isinstance(certifier, Certifier)
+    before = len(at_rest)
+    process = psutil.Process()
     yield
     for _ in range(_LOOKS):
-        if len(psutil.Process().children(recursive=True)) <= at_rest:
+        if len(process.children(recursive=True)) <= before:
             return
         await asyncio.sleep(0.05)
-    pytest.fail(f"there were {at_rest} processes before, and there are {psutil.Process().children(recursive=True)} now")
+    pytest.fail(f"there were {before} processes before, and there are {len(process.children(recursive=True))} now")
 
 
 _TERMS = {

@@ -93,7 +93,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("a file system can be mounted by root only")
     yield SmallDisk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)  # noqa: S607 - a child being forked may hold it
+    subprocess.run(["umount", str(path)], check=True)  # noqa: S607
 
 
 @pytest.fixture(params=["small disk", "limited files"])

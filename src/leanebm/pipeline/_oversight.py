@@ -86,7 +86,8 @@ class OverseenEncoder:
                 f"{self._name} must give one vector per text, all of one width and finite; for {len(texts)} texts it "
                 f"gave {len(vectors)}, {_widths(widths)}"
             )
-        self._width = next(iter(widths), None) if self._width is None else self._width
+        if self._width is None:
+            self._width = next(iter(widths), None)
         if widths - {self._width}:
             raise PartBroken(
                 f"{self._name} gave vectors {_widths(widths)}, and {self._width} is what those before had, or the dim "
