@@ -169,6 +169,12 @@ _TWO = EncoderIdentity(pooling="mean", is_normalized=False, dim=2)
         (Answering("me", []), "identity must return an EncoderIdentity; it gave 'me'"),
         (Answering(_TWO, None), "encode must give one vector per text; it gave None"),
         (Answering(_TWO, [1.0, 2.0]), "encode must give one vector per text; it gave [1.0, 2.0]"),
+        (Answering(_TWO, ["ab"]), "encode must give one vector per text; it gave ['ab']"),
+        (Answering(_TWO, [[[1.0], [2.0]]]), "encode must give one vector per text; it gave [[[1.0], [2.0]]]"),
+        (
+            Answering(_TWO, {"p": [1.0, 2.0]}),
+            "encode must give one vector per text; it gave {'p': [1.0, 2.0]}",
+        ),
         (Unawaitable(lambda text, _: [len(text), 1.0]), "Unawaitable.encode must be an `async def`"),
     ],
 )

@@ -8,6 +8,7 @@ alone for *all* leaves, that a certifier accepts no false proof) it does not vou
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Awaitable, Sequence
 from numbers import Real
 from typing import Any, Final, TypeVar
@@ -324,8 +325,8 @@ async def _vectors(encoder: StateEncoder, texts: Sequence[str]) -> list[list[flo
     """
     answer = await _kept(encoder, answer_of(encoder, "encode", texts))
     try:
-        return [list(vector) for vector in answer]
-    except TypeError:
+        return [list(array("d", vector)) for vector in answer]  # what are no numbers does not go into one
+    except (TypeError, ValueError):
         raise ContractBroken(encoder, [f"encode must give one vector per text; it gave {shown(answer)}"]) from None
 
 
