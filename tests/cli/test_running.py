@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,27 @@ def test_a_signal_lets_everything_close_first(number: signal.Signals) -> None:
     with pytest.raises(Interrupted):
         run_to_end(work())
     assert closed == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_while_the_first_is_being_heeded_changes_nothing(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, again = threading.Timer.start, [signal.SIGTERM]
+
+    def start_during_another(timer: threading.Timer) -> None:
+        if again:
+            os.kill(os.getpid(), again.pop())
+        start(timer)
+
+    async def work() -> None:
+        os.kill(os.getpid(), number)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(threading.Timer, "start", start_during_another)
+    with pytest.raises(Interrupted):
+        run_to_end(work())
+    assert not again
 
 
 def test_a_result_is_handed_back() -> None:

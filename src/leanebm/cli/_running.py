@@ -119,6 +119,7 @@ class _Grace:
         self._grace_s = grace_s
         self._timer = threading.Timer(grace_s, self._end)
         self._timer.daemon = True
+        self._begun = threading.Lock()
         self._thread = threading.get_ident()
 
     def begin(self, status: int) -> None:
@@ -127,7 +128,7 @@ class _Grace:
         Args:
             status: to end with, unless there is a part to blame.
         """
-        if self._timer.ident is None:
+        if self._begun.acquire(blocking=False):  # in one step: a second signal may come while the first starts the timer
             self._status = status
             self._timer.start()
 
