@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, TypeVar, final
+from typing import Any, BinaryIO, Final, TypeVar, final
 
 import attrs
 
@@ -32,33 +32,6 @@ _LINES_PER_FLUSH: Final = 16
 """So much may be lost if the process is killed."""
 
 _log = logging.getLogger(__name__)
-
-
-class Tape(Protocol):
-    """Answers questions, and has a shelf for what they are about."""
-
-    def put(self, kind: str, digest: str, value: Mapping[str, Any]) -> None: ...
-
-    def get(self, kind: str, digest: str) -> Mapping[str, Any]: ...
-
-    async def answers(
-        self,
-        questions: Sequence[Question],
-        ask: Callable[[], Awaitable[Sequence[T]]],
-        kind: Any,
-    ) -> list[T]:
-        """One answer for each question.
-
-        Args:
-            questions: what is asked, together.
-            ask: asks the real part.
-            kind: the type of an answer.
-        """
-        ...
-
-    async def effect(self, question: Question, act: Callable[[], Awaitable[None]]) -> None:
-        """Do something that is answered only if it fails."""
-        ...
 
 
 @final
@@ -99,11 +72,15 @@ class Recording:
         raise KeyError(kind, digest)
 
     async def answers(
-        self,
-        questions: Sequence[Question],
-        ask: Callable[[], Awaitable[Sequence[T]]],
-        kind: Any,
+        self, questions: Sequence[Question], ask: Callable[[], Awaitable[Sequence[T]]], kind: Any
     ) -> list[T]:
+        """One answer for each question.
+
+        Args:
+            questions: what is asked, together.
+            ask: asks the real part.
+            kind: the type of an answer.
+        """
         numbered = [(next(self._numbers), question) for question in questions]
         try:
             found = list(await ask())
@@ -117,6 +94,7 @@ class Recording:
         return found
 
     async def effect(self, question: Question, act: Callable[[], Awaitable[None]]) -> None:
+        """Do something that is answered only if it fails."""
         number = next(self._numbers)
         try:
             await act()
@@ -235,9 +213,6 @@ class Replay:
         kept = self._next(question)
         if kept is not None:
             self._read(kept, Any)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _take(self, question: Question) -> _Kept:
         kept = self._next(question)

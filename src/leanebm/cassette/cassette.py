@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, final
@@ -14,7 +14,7 @@ import attrs
 from leanebm._shown import cut, named_repr
 from leanebm.cassette import _codec as codec
 from leanebm.cassette._codec import Question
-from leanebm.cassette._tape import Recording, Replay, Tape
+from leanebm.cassette._tape import Recording, Replay
 from leanebm.core import (
     Candidate,
     CertificationResult,
@@ -34,6 +34,9 @@ from leanebm.core.proof_script import tactic_blocks
 from leanebm.errors import ConfigError
 
 P = TypeVar("P")
+T = TypeVar("T")
+
+Tape = Recording | Replay
 
 DEFAULT_MAX_BYTES: Final = 2**30
 """How much a cassette may hold, unpacked: about a million tactics. On the disk it is ten times smaller."""
@@ -66,7 +69,7 @@ class Cassette:
     """
 
     def __init__(self, tape: Any) -> None:
-        self._tape: Recording | Replay = tape
+        self._tape: Tape = tape
 
     __repr__ = named_repr("_tape")
 
@@ -185,6 +188,14 @@ def _asked(real: P | None) -> P:
     return real
 
 
+async def _answer(tape: Tape, question: Question, ask: Callable[[], Awaitable[T]], kind: Any) -> T:
+    async def ask_alone() -> list[T]:
+        return [await ask()]
+
+    [found] = await tape.answers([question], ask_alone, kind)
+    return found
+
+
 @attrs.frozen
 class _Policy:
     tape: Tape
@@ -197,12 +208,7 @@ class _Policy:
             codec.at(state),
             f"the policy, for {n} tactics on\n{cut(str(state), _MAX_SHOWN)}",
         )
-
-        async def ask() -> list[Sequence[Candidate]]:
-            return [await _asked(self.real).propose(state, n)]
-
-        [found] = await self.tape.answers([question], ask, tuple[Candidate, ...])
-        return found
+        return await _answer(self.tape, question, lambda: _asked(self.real).propose(state, n), tuple[Candidate, ...])
 
 
 @attrs.frozen
@@ -218,12 +224,9 @@ class _Certifier:
             None,
             f"the certifier, about this proof of {theorem.name}:\n{cut(chr(10).join(blocks), _MAX_SHOWN)}",
         )
-
-        async def ask() -> list[CertificationResult]:
-            return [await _asked(self.real).certify(theorem, proof)]
-
-        [found] = await self.tape.answers([question], ask, CertificationResult)
-        return found
+        return await _answer(
+            self.tape, question, lambda: _asked(self.real).certify(theorem, proof), CertificationResult
+        )
 
 
 @attrs.frozen
@@ -254,12 +257,8 @@ class _Encoder:
     real: StateEncoder | None
 
     async def identity(self) -> EncoderIdentity:
-        async def ask() -> list[EncoderIdentity]:
-            return [await _asked(self.real).identity()]
-
         question = Question("identity", {}, None, "the encoder, which one it is")
-        [found] = await self.tape.answers([question], ask, EncoderIdentity)
-        return found
+        return await _answer(self.tape, question, lambda: _asked(self.real).identity(), EncoderIdentity)
 
     async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
         questions = [
@@ -286,11 +285,11 @@ class _Environment:
         async with AsyncExitStack() as stack:
             opened: list[ProofSession] = []
 
-            async def ask() -> list[ProofState]:
+            async def ask() -> ProofState:
                 opened.append(await stack.enter_async_context(_asked(self.real).open(theorem)))
-                return [opened[0].root]
+                return opened[0].root
 
-            [root] = await self.tape.answers([question], ask, ProofState)
+            root = await _answer(self.tape, question, ask, ProofState)
             yield _Session(self.tape, digest, theorem.name, root, opened[0] if opened else None)
 
 
@@ -309,12 +308,9 @@ class _Session:
         asked = {"theorem": self.theorem, "state": codec.put_state(state, self.tape), "goal": goal, "tactic": tactic}
         words = f"Lean, to run this in a proof of {self.name}:\n{cut(tactic, _MAX_SHOWN)}\n{where}\n"
         question = Question("tactic", asked, codec.at(state), words + cut(str(state), _MAX_SHOWN))
-
-        async def ask() -> list[TacticOutcome]:
-            return [await _asked(self.real).run_tactic(state, tactic, goal=goal)]
-
-        [found] = await self.tape.answers([question], ask, TacticOutcome)
-        return found
+        return await _answer(
+            self.tape, question, lambda: _asked(self.real).run_tactic(state, tactic, goal=goal), TacticOutcome
+        )
 
     async def free(self, states: Sequence[ProofState]) -> None:
         """Forget states: nothing is answered to that, unless it fails."""
