@@ -146,7 +146,7 @@ async def test_damaged_shards_are_refused(tmp_path: Path, shard_format: Format, 
 
 
 async def test_leftovers_of_a_killed_run_are_swept_up(tmp_path: Path, shard_format: Format, make_run: MakeRun) -> None:
-    leftover = tmp_path / ".part-000003.tmp"
+    leftover = tmp_path / ".part-000003.parquet-0f.part"
     leftover.write_bytes(b"half a shard")
     async with ShardWriter(tmp_path, shard_format, run=make_run()):
         assert not leftover.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import functools
 import hashlib
-import io
 import os
 import re
 from collections import Counter
@@ -16,14 +15,13 @@ from typing import Final, Self
 
 import attrs
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from leanebm._shown import fitting_repr
 from leanebm.core import Theorem
 from leanebm.data._reading import theorem_problems
 from leanebm.data._records import WRITTEN_BY, has_metadata, read_own_table
 from leanebm.errors import ConfigError
-from leanebm.storage import write_atomically
+from leanebm.storage import write_parquet
 
 _TRAIN_SHARE: Final = 0.8
 
@@ -152,7 +150,6 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
         ConfigError: a name comes twice or cannot be a library theorem's, or there is nothing to write.
         OSError: the file cannot be written.
     """
-    path = Path(path)
     rows = [
         {**{field: getattr(theorem, field) for field in _FIELDS}, "split": str(theorem.split)} for theorem in theorems
     ]
@@ -160,10 +157,8 @@ def write_library_file(path: str | os.PathLike[str], theorems: Iterable[LibraryT
         raise ConfigError(f"there are no theorems to write to {path}")
     if problems := [f"{what} @ theorem {number}" for number, what in _problems(rows)]:
         raise ConfigError(f"{path} was not written: not all theorems could be read back from it", problems)
-    buffer = io.BytesIO()
     schema = _SCHEMA.with_metadata({**(_SCHEMA.metadata or {}), WRITTEN_BY: version("leanebm")})
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
-    write_atomically(path, buffer.getvalue())
+    write_parquet(path, pa.Table.from_pylist(rows, schema=schema))
 
 
 def _problems(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[int, str]]:

@@ -12,7 +12,7 @@ from leanebm.storage.atomic_file import (
 )
 from leanebm.storage.file_stem import file_stem
 from leanebm.storage.merge import merge_shards
-from leanebm.storage.parquet import read_parquet
+from leanebm.storage.parquet import read_parquet, write_parquet
 from leanebm.storage.regular_file import MAX_DATA_BYTES, MAX_TEXT_BYTES, open_regular, read_regular
 from leanebm.storage.run_info import (
     RunInfo,
@@ -54,4 +54,5 @@ __all__ = [
     "shard_paths",
     "write_atomically",
     "write_next",
+    "write_parquet",
 ]

@@ -12,10 +12,9 @@ from pathlib import Path
 from filelock import Timeout
 
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage.atomic_file import not_written, sync_directory
+from leanebm.storage.atomic_file import not_written, remove_scratch, sync_directory, write_atomically
 from leanebm.storage.firsts import FIRSTS_FOLDER
 from leanebm.storage.shard import (
-    TEMPORARY_PATTERN,
     R,
     Shard,
     ShardFormat,
@@ -24,6 +23,7 @@ from leanebm.storage.shard import (
     next_number,
     own_shard_paths,
     read_shards,
+    shard_path,
     shard_paths,
 )
 from leanebm.storage.shard_writer import lock_of
@@ -105,17 +105,18 @@ def _gather(folders: Sequence[Path], into: Path, shard_format: ShardFormat[R, T]
     for path, outdone in others.items():
         shard = Shard.open(path, shard_format)
         if new := shard.entries - outdone - seen:
-            _put(shard, outdone, into / f"part-{number:06d}.parquet", move=path.is_relative_to(into))
+            _put(shard, outdone, shard_path(into, number), move=path.is_relative_to(into))
             number += 1
             seen |= new
     if number == 0 and others:  # nothing was found: what the workers signed with says how they would have
         first = Shard.open(next(iter(others)), shard_format)
-        _put(first, set(), into / f"part-{number:06d}.parquet", move=first.path.is_relative_to(into))
+        _put(first, set(), shard_path(into, number), move=first.path.is_relative_to(into))
 
 
 def _remove(part: Path) -> None:
     """Remove what a worker wrote to its part, all of which is in the folder itself by now."""
-    for path in [*own_shard_paths(part), *part.glob(TEMPORARY_PATTERN), part / ".lock"]:
+    remove_scratch(part)
+    for path in [*own_shard_paths(part), part / ".lock"]:
         path.unlink(missing_ok=True)
     try:
         part.rmdir()
@@ -130,8 +131,8 @@ def _put(shard: Shard[R, T], outdone: Set[tuple[str, str]], target: Path, *, mov
         rows = [row for row in all_rows if any(shard.format.owns(record, row) for record in kept)]
         Shard.write(target, shard.format, shard.run, kept, rows)
         return
-    path = shard.path
-    if not move:
-        path = Path(shutil.copyfile(path, target.with_name(f".{target.stem}.tmp")))
-    path.replace(target)
-    sync_directory(target.parent)
+    if move:
+        shard.path.replace(target)
+        sync_directory(target.parent)
+    else:
+        write_atomically(target, shard.path.read_bytes())

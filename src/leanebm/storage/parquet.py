@@ -1,13 +1,16 @@
-"""Reads Parquet in the calling thread alone, and no more of it than memory has room for."""
+"""Parquet: read in the calling thread alone, and no more than memory has room for; and written whole, or not at all."""
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leanebm.storage.atomic_file import write_atomically
 from leanebm.storage.regular_file import MAX_DATA_BYTES
 
 _ROWS: Final = 1024
@@ -20,6 +23,17 @@ _CATEGORICAL_ROWS: Final = 64 * _ROWS
 def column(name: str, type_: pa.DataType, *, unit: str = "", nullable: bool = False) -> pa.Field:
     """A column of a schema, with the unit of its numbers."""
     return pa.field(name, type_, nullable=nullable, metadata={"unit": unit} if unit else None)
+
+
+def write_parquet(path: str | os.PathLike[str], table: pa.Table, **settings: Any) -> None:
+    """Write a table, compressed, as :func:`write_atomically` writes bytes; ``settings`` are of Arrow's own writer.
+
+    Raises:
+        OSError: the disk is full, the folder cannot be written …; the old file stays.
+    """
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", **settings)
+    write_atomically(path, buffer.getvalue())
 
 
 def read_parquet(file: BinaryIO, columns: list[str] | None = None, *, max_bytes: int = MAX_DATA_BYTES) -> pa.Table:

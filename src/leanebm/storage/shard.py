@@ -23,16 +23,13 @@ from cattrs.preconf.json import make_converter
 from leanebm._shown import fitting_repr, how_many, reason, writer
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, TrajectoryError
-from leanebm.storage.atomic_file import sync_directory
 from leanebm.storage.file_stem import file_stem
 from leanebm.storage.firsts import WHOLE_FOLDER, Firsts
-from leanebm.storage.parquet import read_parquet
+from leanebm.storage.parquet import read_parquet, write_parquet
 from leanebm.storage.regular_file import open_regular
 from leanebm.storage.run_info import RunInfo
 
 SHARD_PATTERN: Final = "part-*.parquet"
-
-TEMPORARY_PATTERN: Final = ".part-*.tmp"  # hidden, so that readers of the directory as one dataset skip it
 
 
 class StoredRecord(Protocol):
@@ -146,7 +143,7 @@ class Shard(Generic[R, T]):
         """Put a shard in place atomically: after a crash at any moment it is whole or absent.
 
         Raises:
-            OSError: the disk is full, the directory is gone …
+            OSError: the disk is full, the directory cannot be written …
         """
         path = Path(path)
         metadata = {
@@ -158,17 +155,7 @@ class Shard(Generic[R, T]):
             ),
         }
         table = shard_format.table_of(rows).replace_schema_metadata(metadata)
-        temporary = path.with_name(f".{path.stem}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)  # half a shard must not keep a full disk full
-            raise
-        sync_directory(path.parent)
+        write_parquet(path, table, write_page_checksum=True)
         return cls(path, shard_format, run, tuple(records))
 
     @classmethod

@@ -23,12 +23,11 @@ from leanebm._cancelled import uninterrupted
 from leanebm._shown import named_repr, reason
 from leanebm.core import Theorem
 from leanebm.errors import ConfigError, LeanEbmError, TrajectoryError
-from leanebm.storage.atomic_file import not_written
+from leanebm.storage.atomic_file import not_written, remove_scratch
 from leanebm.storage.file_stem import file_stem
 from leanebm.storage.firsts import Firsts
 from leanebm.storage.run_info import RunInfo, one_line_per_change
 from leanebm.storage.shard import (
-    TEMPORARY_PATTERN,
     R,
     Shard,
     ShardFormat,
@@ -242,8 +241,7 @@ class ShardWriter(Generic[R, T]):
             raise
 
     def _join(self) -> None:
-        for leftover in self._path.glob(TEMPORARY_PATTERN):
-            leftover.unlink()
+        remove_scratch(self._path)
         self._num_marks = self._firsts.counts()  # before the shards: who sets a mark has written the shard before
         shards = [Shard.open(path, self._format) for path in shard_paths(self._root)]
         self._compare([run for run, _ in groupby(shard.run for shard in shards)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any, Final
 
 import attrs
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from leanebm._shown import fitting_repr
 from leanebm.data._reading import theorem_problems
 from leanebm.data._records import has_metadata, read_own_table
 from leanebm.data.conjectures.conjecture import Conjecture, ConjectureSplit
 from leanebm.errors import ConfigError
-from leanebm.storage import write_atomically
+from leanebm.storage import write_parquet
 
 CONJECTURE_SCHEMA_VERSION: Final = 1
 
@@ -117,15 +115,7 @@ def write_conjecture_file(path: str | os.PathLike[str], file: ConjectureFile) ->
         raise ConfigError(f"{path} was not written: not all conjectures could be read back from it", problems)
     told = {f"{_PREFIX}{key}": value for key, value in file.provenance.items()}
     schema = CONJECTURE_SCHEMA.with_metadata({_VERSION_KEY: str(CONJECTURE_SCHEMA_VERSION), **told})
-    buffer = io.BytesIO()
-    pq.write_table(
-        pa.Table.from_pylist(rows, schema=schema),
-        buffer,
-        compression="zstd",
-        compression_level=19,
-        row_group_size=1 << 20,
-    )
-    write_atomically(Path(path), buffer.getvalue())
+    write_parquet(path, pa.Table.from_pylist(rows, schema=schema), compression_level=19, row_group_size=1 << 20)
 
 
 def _row(conjecture: Conjecture) -> dict[str, Any]:

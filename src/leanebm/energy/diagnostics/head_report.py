@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Final, Self
 import attrs
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from attrs.validators import ge
 from cattrs import transform_error
 from cattrs.preconf.json import make_converter
@@ -40,7 +38,7 @@ from leanebm.energy.diagnostics.sibling_figures import (
 )
 from leanebm.energy.diagnostics.siblings import SiblingSet
 from leanebm.errors import ConfigError, EnergyError
-from leanebm.storage import read_regular, write_atomically
+from leanebm.storage import read_regular, write_atomically, write_parquet
 
 DIAGNOSIS_NAME: Final = "diagnosis.json"
 """The report's name in a head's folder."""
@@ -272,10 +270,8 @@ def save_validation(folder: Path | str, siblings: SiblingSet, frontiers: Frontie
     tables = [_validation_table("siblings", of_siblings, remaining)]
     if frontiers is not None:
         tables.append(_validation_table("frontiers", frontiers, np.full(len(frontiers.energy), np.nan)))
-    buffer = io.BytesIO()
-    pq.write_table(pa.concat_tables(tables), buffer, compression="zstd")
     path = Path(folder) / VALIDATION_NAME
-    write_atomically(path, buffer.getvalue())
+    write_parquet(path, pa.concat_tables(tables))
     return path
 
 

@@ -10,12 +10,11 @@ from typing import Final, Protocol, Self
 import attrs
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
 from leanebm._shown import fitting_repr, reason
 from leanebm.errors import EnergyError
-from leanebm.storage import open_regular, read_parquet, write_atomically
+from leanebm.storage import open_regular, read_parquet, write_atomically, write_parquet
 
 METRIC_COLUMNS: Final[Mapping[str, str]] = {
     "train_loss": "the whole objective, on the step's batch",
@@ -82,9 +81,8 @@ class MetricsLog:
 
     def save(self) -> None:
         """Put the tables on the disk for good."""
-        table, parquet = self._table(), io.BytesIO()
-        pq.write_table(table, parquet, compression="zstd")
-        write_atomically(self._folder / "metrics.parquet", parquet.getvalue())
+        table = self._table()
+        write_parquet(self._folder / "metrics.parquet", table)
         write_atomically(self._folder / "metrics.csv", _csv(table))
 
     def _table(self) -> pa.Table:
