@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from leanebm.errors import CommandRefused
-from leanebm.lean._file_replies import FileRefused, FileSorries, FileVerdicts, file_verdicts_reply, sorries_reply
+from leanebm.lean._file_replies import CertifiedFile, FileRefused, FileSorries, file_verdicts_reply, sorries_reply
 from leanebm.lean._replies import CertifiedReply, CertifyRejectedReply, MalformedReplyError
 
 _SORRY = {"start": 20, "stop": 25, "tactic": True}
@@ -51,22 +52,31 @@ def test_an_objection_is_read() -> None:
     assert found.theorems[0].sorries[0].objection == "why"
 
 
+def _as_told(*verdict: Any) -> Any:
+    return verdict
+
+
+_read_verdicts = partial(file_verdicts_reply, judge=_as_told)
+
+
 def test_verdicts_are_read() -> None:
-    found = file_verdicts_reply({"commands": [], "theorems": [_VERDICT]})
-    assert isinstance(found, FileVerdicts)
+    found = _read_verdicts({"commands": [], "theorems": [_VERDICT]})
+    assert isinstance(found, CertifiedFile)
     (verdict,) = found.theorems
-    assert verdict.reply == CertifyRejectedReply("sorry", "m")
-    assert (verdict.name, verdict.statement, verdict.sorries, verdict.unproved) == ("A.t", "p", 1, ("A.t",))
+    result: Any = verdict.result
+    assert result == ("A.t", "p", CertifyRejectedReply("sorry", "m"))
+    assert (verdict.name, verdict.start, verdict.sorries, verdict.unproved) == ("A.t", 3, 1, ("A.t",))
 
 
 def test_a_certificate_is_read() -> None:
     verdict = {key: value for key, value in _VERDICT.items() if key != "rejected"} | {"certificate": _CERTIFICATE}
-    found = file_verdicts_reply({"commands": [], "theorems": [verdict]})
-    assert isinstance(found, FileVerdicts)
-    assert isinstance(found.theorems[0].reply, CertifiedReply)
+    found = _read_verdicts({"commands": [], "theorems": [verdict]})
+    assert isinstance(found, CertifiedFile)
+    result: Any = found.theorems[0].result
+    assert isinstance(result[-1], CertifiedReply)
 
 
-@pytest.mark.parametrize("decode", [sorries_reply, file_verdicts_reply])
+@pytest.mark.parametrize("decode", [sorries_reply, _read_verdicts])
 def test_a_file_that_is_not_taken_is_told_with_its_reason(decode: Any) -> None:
     assert decode({"rejected": {"reason": "elaboration", "message": "1:2: no"}}) == FileRefused(
         "elaboration", "1:2: no"
@@ -94,4 +104,4 @@ def test_what_is_no_list_of_sorries_is_malformed(reply: dict[str, Any]) -> None:
 def test_a_verdict_that_lacks_something_is_malformed(missing: str) -> None:
     verdict = {key: value for key, value in _VERDICT.items() if key != missing}
     with pytest.raises(MalformedReplyError):
-        file_verdicts_reply({"commands": [], "theorems": [verdict]})
+        _read_verdicts({"commands": [], "theorems": [verdict]})

@@ -96,7 +96,8 @@ def test_a_proof_in_a_file_is_opened_by_its_place() -> None:
 
 def test_what_the_certifier_asks_is_limited_by_the_certifier() -> None:
     certify = proof_certify(_SCOPED, source="s", name="n", timeout_s=1.0)
-    limits = {certify.limit, requests.file_certify("s").limit, requests.frontend_process("s").limit}
+    of_file = requests.file_certify("s", lambda *_: pytest.fail("nothing was answered"))
+    limits = {certify.limit, of_file.limit, requests.frontend_process("s").limit}
     assert limits == {requests.CERTIFIER_LIMIT}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from leanebm._shown import fitting_repr
@@ -85,38 +87,6 @@ class FileSorries:
 
 
 @attrs.frozen(kw_only=True)
-class TheoremVerdict:
-    """What a worker thinks of a theorem in its file."""
-
-    name: str
-    start: int
-    """Where it begins, in bytes of the text."""
-
-    statement: str
-    """Its type, as Lean prints it."""
-
-    sorries: int
-    """How many stand in its text."""
-
-    unproved: tuple[str, ...]
-    """Declarations of the file that it rests on, itself included, and that use ``sorry`` themselves."""
-
-    reply: CertifiedReply | CertifyRejectedReply
-
-    __repr__ = fitting_repr
-
-
-@attrs.frozen(kw_only=True)
-class FileVerdicts:
-    """What a worker thinks of a file."""
-
-    commands: tuple[tuple[int, int], ...]
-    theorems: tuple[TheoremVerdict, ...]
-
-    __repr__ = fitting_repr
-
-
-@attrs.frozen(kw_only=True)
 class FileVerdict:
     """What certification says of a theorem where it stands."""
 
@@ -155,6 +125,10 @@ class CertifiedFile:
     __repr__ = fitting_repr
 
 
+Judge = Callable[[str, str, CertifiedReply | CertifyRejectedReply], CertificationResult]
+"""What to make of a worker's verdict on the theorem of a name, with its type as Lean prints it."""
+
+
 def sorries_reply(reply: JsonObject) -> FileSorries | FileRefused:
     """Decode ``file.sorries``."""
     if (refused := _refused(reply, "file.sorries")) is not None:
@@ -166,11 +140,12 @@ def sorries_reply(reply: JsonObject) -> FileSorries | FileRefused:
     )
 
 
-def file_verdicts_reply(reply: JsonObject) -> FileVerdicts | FileRefused:
-    """Decode ``file.certify``."""
+def file_verdicts_reply(reply: JsonObject, judge: Judge) -> CertifiedFile | FileRefused:
+    """Decode ``file.certify``; the results are as ``judge`` says."""
     if (refused := _refused(reply, "file.certify")) is not None:
         return refused
-    return FileVerdicts(commands=_ranges(reply), theorems=tuple(map(_verdict, expect(reply, "theorems", list))))
+    verdicts = tuple(_verdict(item, judge) for item in expect(reply, "theorems", list))
+    return CertifiedFile(commands=_ranges(reply), theorems=verdicts)
 
 
 def _refused(reply: JsonObject, command: str) -> FileRefused | None:
@@ -204,12 +179,12 @@ def _place(item: JsonObject) -> SorryPlace:
     )
 
 
-def _verdict(item: JsonObject) -> TheoremVerdict:
-    return TheoremVerdict(
-        name=expect(item, "name", str),
+def _verdict(item: JsonObject, judge: Judge) -> FileVerdict:
+    name = expect(item, "name", str)
+    return FileVerdict(
+        name=name,
         start=expect(item, "start", int),
-        statement=expect(item, "statement", str),
         sorries=expect(item, "sorries", int),
         unproved=names_in(item, "unproved"),
-        reply=certify_reply(item),
+        result=judge(name, expect(item, "statement", str), certify_reply(item)),
     )

@@ -8,7 +8,7 @@ command's shapes is malformed: nothing is guessed, least of all a proof.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -268,21 +268,16 @@ def modules_reply(reply: JsonObject) -> tuple[str, ...]:
     return tuple(modules)
 
 
-def text_reply(command: str, *path: str) -> _TextDecoder:
+def text_reply(command: str, *path: str) -> Callable[[JsonObject], str]:
     """A decoder for the one string at ``path`` in the reply to ``command``; empty where it is missing."""
-    return _TextDecoder(command, path)
 
-
-@attrs.frozen
-class _TextDecoder:
-    command: str
-    path: tuple[str, ...]
-
-    def __call__(self, reply: JsonObject) -> str:
-        refuse_if_error(reply, self.command)
-        for key in self.path[:-1]:
+    def decode(reply: JsonObject) -> str:
+        refuse_if_error(reply, command)
+        for key in path[:-1]:
             reply = optional(reply, key, dict) or {}
-        return optional(reply, self.path[-1], str) or ""
+        return optional(reply, path[-1], str) or ""
+
+    return decode
 
 
 def units_reply(reply: JsonObject) -> UnitMessages:
@@ -304,8 +299,9 @@ def _start(unit: JsonObject) -> int:
 
 
 def _state(reply: JsonObject, ref: StateRef) -> ProofState:
-    goals = _goals(expect(reply, "goals", list))
-    return ProofState(goals, _key(reply, goals), ref, _coupling(reply, goals))
+    items = expect(reply, "goals", list)
+    goals = tuple(_goal_of_text(item) if isinstance(item, str) else _goal(_object(item)) for item in items)
+    return ProofState(goals, optional(reply, "key", str) or text_key(goals), ref, _coupling(reply, goals))
 
 
 def _coupling(reply: JsonObject, goals: tuple[Goal, ...]) -> tuple[int, ...]:
@@ -373,14 +369,6 @@ def _state_id(reply: JsonObject, key: str) -> int:
     if state_id < 0:
         raise MalformedReplyError(f"{key!r} is negative: {state_id}")
     return state_id
-
-
-def _key(reply: JsonObject, goals: tuple[Goal, ...]) -> str:
-    return optional(reply, "key", str) or text_key(goals)
-
-
-def _goals(items: Sequence[object]) -> tuple[Goal, ...]:
-    return tuple(_goal_of_text(item) if isinstance(item, str) else _goal(_object(item)) for item in items)
 
 
 def _goal_of_text(text: str) -> Goal:

@@ -32,7 +32,7 @@ from leanebm.errors import (
     WorkerStartError,
     WorkerTimeout,
 )
-from leanebm.lean._file_replies import CertifiedFile, FileRefused, FileVerdict, TheoremVerdict
+from leanebm.lean._file_replies import CertifiedFile, FileRefused
 from leanebm.lean._frontend_certificate import audited, objection, verdict
 from leanebm.lean._library_proof import LibraryProof
 from leanebm.lean._replies import INTERRUPTED, MISUSE, CertifiedReply, CertifyRejectedReply, UnitMessages
@@ -251,12 +251,12 @@ class Certifier:
             return FileRefused("length", objection)
 
         async def ask(worker: LeanWorker) -> CertifiedFile | FileRefused:
-            request = file_certify(source, original=original, theorems=theorems)
-            reply = await worker.request(request, deadline_s=self._deadline_s)
-            if isinstance(reply, FileRefused):
-                return reply
-            verdicts = tuple(self._file_verdict(worker, verdict, source) for verdict in reply.theorems)
-            return CertifiedFile(commands=reply.commands, theorems=verdicts)
+            def judge(name: str, statement: str, reply: CertifiedReply | CertifyRejectedReply) -> CertificationResult:
+                claim = _Claim(Theorem(name=name, statement=statement), (), name, source)
+                return self._result(worker, claim, source, reply)
+
+            request = file_certify(source, judge, original=original, theorems=theorems)
+            return await worker.request(request, deadline_s=self._deadline_s)
 
         return await self._asking("a file", ask)
 
@@ -281,23 +281,6 @@ class Certifier:
                 _log.warning("certifying %s, worker %d of %d: %s", what, attempt, _WORKERS_PER_PROOF, loss)
             raise loss
 
-    def _file_verdict(self, worker: LeanWorker, verdict: TheoremVerdict, source: str) -> FileVerdict:
-        theorem = Theorem(name=verdict.name, statement=verdict.statement)
-        claim = _Claim(theorem, (), verdict.name, source)
-        reply = audit(theorem, verdict.reply)
-        result: CertificationResult
-        if isinstance(reply, CertifyRejectedReply):
-            result = self._rejection(claim, source, reply)
-        else:
-            result = self._certificate(worker, claim, source, reply)
-        return FileVerdict(
-            name=verdict.name,
-            start=verdict.start,
-            sorries=verdict.sorries,
-            unproved=verdict.unproved,
-            result=result,
-        )
-
     async def _certify(self, worker: LeanWorker, claim: _Claim) -> CertificationResult:
         theorem, source = claim.theorem, claim.source()
         try:
@@ -307,7 +290,7 @@ class Certifier:
                 plain = worker.command.dialect is Dialect.PANTOGRAPH
                 apart = () if plain else await worker.request(env_apart(theorem.copy_from))
                 source = claim.source(statement, apart)
-            reply = audit(theorem, await self._ask(worker, claim, source, statement))
+            reply = await self._ask(worker, claim, source, statement)
         except UnicodeEncodeError:
             reply = CertifyRejectedReply("elaboration", "the text holds a lone surrogate, which is not text")
         except CommandRefused as refusal:
@@ -316,9 +299,7 @@ class Certifier:
             if refusal.description == INTERRUPTED:
                 raise self._out_of_time(theorem, refusal.command) from refusal
             reply = CertifyRejectedReply("elaboration", f"{refusal.kind}: {refusal.description}")
-        if isinstance(reply, CertifyRejectedReply):
-            return self._rejection(claim, source, reply)
-        return self._certificate(worker, claim, source, reply)
+        return self._result(worker, claim, source, reply)
 
     async def _ask(
         self, worker: LeanWorker, claim: _Claim, source: str, statement: str
@@ -386,7 +367,12 @@ class Certifier:
             message=reply.message,
         )
 
-    def _certificate(self, worker: LeanWorker, claim: _Claim, source: str, reply: CertifiedReply) -> Certificate:
+    def _result(
+        self, worker: LeanWorker, claim: _Claim, source: str, reply: CertifiedReply | CertifyRejectedReply
+    ) -> CertificationResult:
+        reply = audit(claim.theorem, reply)
+        if isinstance(reply, CertifyRejectedReply):
+            return self._rejection(claim, source, reply)
         return Certificate(
             theorem=claim.theorem,
             source=lean_file(self.config.imports, source),

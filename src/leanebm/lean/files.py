@@ -10,10 +10,8 @@ from leanebm.lean._file_replies import (
     FileRefused,
     FileSorries,
     FileVerdict,
-    FileVerdicts,
     SorryPlace,
     StatedTheorem,
-    TheoremVerdict,
 )
 from leanebm.lean.certifier import Certifier
 from leanebm.lean.pool import LeanPool
@@ -25,11 +23,9 @@ __all__ = [
     "FileRefused",
     "FileSorries",
     "FileVerdict",
-    "FileVerdicts",
     "LeanFiles",
     "SorryPlace",
     "StatedTheorem",
-    "TheoremVerdict",
 ]
 
 

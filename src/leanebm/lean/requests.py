@@ -16,7 +16,14 @@ import attrs
 
 from leanebm.core.proof_state import ProofState, StateRef
 from leanebm.core.theorem import Theorem
-from leanebm.lean._file_replies import FileRefused, FileSorries, FileVerdicts, file_verdicts_reply, sorries_reply
+from leanebm.lean._file_replies import (
+    CertifiedFile,
+    FileRefused,
+    FileSorries,
+    Judge,
+    file_verdicts_reply,
+    sorries_reply,
+)
 from leanebm.lean._replies import (
     CertifiedReply,
     CertifyRejectedReply,
@@ -241,8 +248,8 @@ def file_start(source: str, place: int) -> StartRequest:
 
 
 def file_certify(
-    source: str, *, original: str | None = None, theorems: Sequence[str] | None = None
-) -> Request[FileVerdicts | FileRefused]:
+    source: str, judge: Judge, *, original: str | None = None, theorems: Sequence[str] | None = None
+) -> Request[CertifiedFile | FileRefused]:
     """Judge theorems of a whole text, without its import lines: those of the names ``theorems``, or all of them.
 
     Each must say what the theorem of its name says in ``original``, if that is given.
@@ -252,7 +259,7 @@ def file_certify(
         payload["original"] = original
     if theorems is not None:
         payload["theorems"] = list(theorems)
-    return Request("file.certify", payload, file_verdicts_reply, limit=CERTIFIER_LIMIT)
+    return Request("file.certify", payload, partial(file_verdicts_reply, judge=judge), limit=CERTIFIER_LIMIT)
 
 
 def frontend_process(source: str, *, inherit: bool = False, anew: bool = False) -> Request[UnitMessages]:
@@ -283,13 +290,15 @@ def loaded_modules() -> Request[tuple[str, ...]]:
     return Request("env.describe", {}, modules_reply)
 
 
-def expr_echo(expr: str, under: Theorem | None = None) -> Request[str]:
+def expr_echo(expr: str, under: Theorem) -> Request[str]:
     """Have one whole term read and elaborated where the statement of ``under`` is; its type, as Lean prints it."""
-    decode = text_reply("expr.echo", "type", "pp")
-    if under is None:
-        return Request("expr.echo", {"expr": expr, "levels": []}, decode, header="", context="")
-    payload = {"expr": expr, "levels": universe_levels(under.header)}
-    return Request("expr.echo", payload, decode, header=scope_lines(under.header), context=declarations(under))
+    return Request(
+        "expr.echo",
+        {"expr": expr, "levels": universe_levels(under.header)},
+        text_reply("expr.echo", "type", "pp"),
+        header=scope_lines(under.header),
+        context=declarations(under),
+    )
 
 
 def lean_version() -> Request[str]:
