@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
+import struct
 from array import array
 from collections.abc import Mapping
 from operator import attrgetter
@@ -126,19 +126,12 @@ def _state_from(answer: Any, shelf: Shelf) -> ProofState:
 
 def _vector_answer(vector: array[float]) -> str:
     """A vector's float32 numbers, little-endian, in base 64."""
-    return base64.b64encode(_little_endian(array("f", vector)).tobytes()).decode()
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *array("f", vector))).decode()
 
 
 def _vector_from(answer: str) -> array[float]:
-    vector = array("f")
-    vector.frombytes(base64.b64decode(answer, validate=True))
-    return _little_endian(vector)
-
-
-def _little_endian(vector: array[float]) -> array[float]:
-    if sys.byteorder == "big":
-        vector.byteswap()
-    return vector
+    packed = base64.b64decode(answer, validate=True)
+    return array("f", struct.unpack(f"<{len(packed) // 4}f", packed))
 
 
 def error_answer(error: LeanEbmError) -> dict[str, Any]:

@@ -13,14 +13,12 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, BinaryIO, Final
 
-from leanebm._shown import around, hint, shown_json
+from leanebm._shown import around, hint, shown, shown_json
 from leanebm.core import Theorem
 from leanebm.core.limits import MAX_CONTEXT_CHARACTERS, MAX_HEADER_CHARACTERS, objection_to_length
 from leanebm.core.theorem_text import HEADER_LINE, command_word, lean_tokens
 
 MAX_NAME_CHARACTERS: Final = 256
-
-_MAX_SHOWN_CHARS: Final = 80
 
 _NAME: Final = re.compile(r"[\w'!?-]+(?:\.[\w'!?-]+)*")
 
@@ -46,14 +44,14 @@ def theorem_problems(theorem: Theorem) -> Iterator[str]:
 def _name_problems(name: str) -> Iterator[str]:
     if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
         yield (
-            f"the name {_shortened(name)} should be at most {MAX_NAME_CHARACTERS} letters, digits and _ ' ! ? -, "
+            f"the name {shown(name)} should be at most {MAX_NAME_CHARACTERS} letters, digits and _ ' ! ? -, "
             "in parts joined by single dots"
         )
 
 
 def _library_name_problems(name: str) -> Iterator[str]:
     if len(name) > MAX_NAME_CHARACTERS or not _LIBRARY_NAME.fullmatch(name):
-        yield f"{_shortened(name)} cannot be the name of a library theorem, such as Nat.add_comm"
+        yield f"{shown(name)} cannot be the name of a library theorem, such as Nat.add_comm"
 
 
 def _statement_problems(statement: str) -> Iterator[str]:
@@ -110,7 +108,7 @@ def _header_problems(header: str) -> Iterator[str]:
     for line in header.split("\n"):  # for Lean, no other character ends a line; inside one, no such character matches
         if line.strip(" ") and not HEADER_LINE.fullmatch(line.strip(" ")):
             yield (
-                f"the header line {_shortened(line)} is not of the form 'open Nat List', 'open scoped Nat', "
+                f"the header line {shown(line)} is not of the form 'open Nat List', 'open scoped Nat', "
                 "'open Nat (succ_le)', 'universe u v' or 'set_option autoImplicit true'; other commands are a context"
             )
 
@@ -120,10 +118,6 @@ def _context_problems(context: str) -> Iterator[str]:
         yield objection
     elif odd := _odd_character(context):
         yield f"the context holds {odd!a}; leave it out, or write a space"
-
-
-def _shortened(text: str) -> str:
-    return repr(text) if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]!r}…"
 
 
 META: Final = "meta"
@@ -248,7 +242,7 @@ def fields_of(value: Mapping[str, object], kinds: Mapping[str, type], *, require
 
 def _unknown_key(key: str, kinds: Mapping[str, type]) -> str:
     close = hint(key, kinds).removeprefix("; ") or f"known are {', '.join(kinds)}; put your own under {META!r}"
-    return f"unknown key {_shortened(key)} ({close})"
+    return f"unknown key {shown(key)} ({close})"
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,11 +12,11 @@ from typing import Final, final
 import attrs
 
 from leanebm.errors import EncoderError, LeanEbmError, PolicyBadRequest
+from leanebm.policy._embeddings import EncodeBatch
 from leanebm.policy.statistics import RequestMeter
 
 _log = logging.getLogger(__name__)
 
-EncodeBatch = Callable[[Sequence[str]], Awaitable[Sequence["array[float]"]]]
 """Gets one batch; raises ``PolicyError``, or ``ConfigError`` if the server is not what it should be."""
 
 _LARGEST_BATCH_CHARS: Final = 48_000

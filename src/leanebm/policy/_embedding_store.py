@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
-import sys
+import struct
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -233,7 +233,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _key(text: str) -> bytes:
-    return hashlib.sha256(_utf8(text)).digest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _seal(encoder: str, text: str, packed: bytes) -> bytes:
@@ -244,24 +244,10 @@ def _seal(encoder: str, text: str, packed: bytes) -> bytes:
     return sealed.digest()
 
 
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
 def _packed(vector: array[float]) -> bytes:
-    return _little_endian(vector).tobytes()
+    """Little-endian: the file means the same on every machine."""
+    return struct.pack(f"<{len(vector)}f", *vector)
 
 
 def _unpacked(packed: bytes) -> array[float]:
-    vector: array[float] = array("f")
-    vector.frombytes(packed)
-    return _little_endian(vector)
-
-
-def _little_endian(vector: array[float]) -> array[float]:
-    """The file means the same on every machine."""
-    if sys.byteorder == "little":
-        return vector
-    swapped = array("f", vector)
-    swapped.byteswap()
-    return swapped
+    return array("f", struct.unpack(f"<{len(packed) // 4}f", packed))

@@ -71,18 +71,10 @@ def version_of(item: object) -> str | None:
             return None
 
 
-def norm(vector: array[float]) -> float:
-    """Euclidean length."""
-    return math.sqrt(_dot(vector, vector))
-
-
 def cosine(left: array[float], right: array[float]) -> float:
     """The cosine of the angle between two vectors that are not zero."""
-    return _dot(left, right) / (norm(left) * norm(right))
-
-
-def _dot(left: array[float], right: array[float]) -> float:
-    return math.fsum(x * y for x, y in zip(left, right, strict=True))
+    dot = math.fsum(x * y for x, y in zip(left, right, strict=True))
+    return dot / (math.hypot(*left) * math.hypot(*right))
 
 
 def _vector(row: object, *, dim: int | None) -> array[float]:
@@ -153,7 +145,7 @@ async def check_encoder(encode_batch: EncodeBatch, *, url: str, max_batch: int, 
     for index, one in enumerate(alone):
         if any(cosine(one, two) > _MOST_LIKENESS for two in alone[:index]):
             raise EncoderError(f"{url} gives different texts the same embedding", url=url)
-    if is_normalized and any(abs(norm(vector) - 1.0) > _UNIT_TOLERANCE for vector in alone):
+    if is_normalized and any(abs(math.hypot(*vector) - 1.0) > _UNIT_TOLERANCE for vector in alone):
         raise EncoderError(f"{url} is said to make embeddings of length 1, and does not", url=url)
     return len(alone[0])
 

@@ -51,6 +51,12 @@ class Expression:
         head = self.head if self.binder or self.head in OPERATORS else new.get(self.head, self.head)
         return Expression(head, tuple(arg.replace_heads(new) for arg in self.args), binder)
 
+    def substitute(self, values: Mapping[str, Expression]) -> Expression:
+        """Put terms in the place of variables that are neither applied nor bound."""
+        if self.head in values:
+            return values[self.head]
+        return Expression(self.head, tuple(arg.substitute(values) for arg in self.args), self.binder)
+
     def __str__(self) -> str:
         return _show(self, 0)
 
@@ -89,10 +95,6 @@ def _method(name: str, meaning: Callable[..., Any], arguments: int = 0) -> Opera
     return Operator(f"{{}}.{name}{' {}' * arguments}", level, (_ATOMIC,) * (1 + arguments), meaning)
 
 
-def _constant(text: str, value: Any) -> Operator:
-    return Operator(text, _ATOMIC, (), lambda: value)
-
-
 def _connective(symbol: str, level: int, left: int, right: int, meaning: Callable[[int, int], int]) -> Operator:
     return attrs.evolve(_infix(symbol, level, left, right, meaning), kind="connective")
 
@@ -129,7 +131,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "option_bind": _method("bind", lambda a, f: f(a[0]) if a else (), 1),
     "option_filter": _method("filter", lambda a, p: tuple(filter(p, a)), 1),
     "get_or": _method("getD", lambda a, b: a[0] if a else b, 1),
-    "[]": _constant("[]", ()),
+    "[]": Operator("[]", _ATOMIC, (), lambda: ()),
     "::": _infix("::", 67, 68, 67, lambda a, b: (a, *b)),
     "++": _infix("++", 65, 65, 66, operator.add),
     "reverse": _method("reverse", lambda a: a[::-1]),

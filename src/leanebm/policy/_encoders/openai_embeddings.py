@@ -8,7 +8,7 @@ from typing import Final, final
 
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError, PolicyBadRequest, PolicyProtocolError
-from leanebm.policy._embeddings import EmbeddingBatch, norm, vectors_of
+from leanebm.policy._embeddings import EmbeddingBatch, vectors_of
 from leanebm.policy._encoders.base import BatchEncoder
 
 _UNIT_TOLERANCE: Final = 1e-3
@@ -37,7 +37,7 @@ class OpenAIEmbeddings(BatchEncoder):
             model=self._model,
             weights=self.config.weights,
             pooling=str(self.config.pooling),
-            is_normalized=math.isclose(norm(probe), 1.0, abs_tol=_UNIT_TOLERANCE),
+            is_normalized=math.isclose(math.hypot(*probe), 1.0, abs_tol=_UNIT_TOLERANCE),
             dim=len(probe),
         )
 

@@ -335,11 +335,7 @@ class _Recursion:
         else:
             zero, before, after = Expression("[]"), local("l"), Expression("::", (local("x"), local("l")))
             variables = [("x", "Nat"), ("l", "List Nat")]
-        law = Expression("=", (local(name, after), _put(self.step, local(name, before))))
+        law = Expression("=", (local(name, after), self.step.substitute({_BEFORE.head: local(name, before)})))
         for variable, type_ in reversed(variables):
             law = forall(variable, type_, law)
         return Expression("=", (local(name, zero), self.start)), law
-
-
-def _put(step: Expression, value: Expression) -> Expression:
-    return value if step == _BEFORE else Expression(step.head, tuple(_put(arg, value) for arg in step.args))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, final
 
@@ -22,7 +22,10 @@ _LARGEST: Final = 16
 _m, _r, _f, _g = (partial(local, name) for name in "mrfg")
 
 
-def _laws() -> tuple[tuple[Expression, Expression], ...]:
+_Law = tuple[Expression, Expression]
+
+
+def _laws() -> tuple[_Law, ...]:
     x, y, z, e = (local(name) for name in "xyze")
     return (
         (_m(_m(x, y), z), _m(x, _m(y, z))),
@@ -47,7 +50,7 @@ _MOVING: Final = range(4)
 _SHORTENING: Final = range(4, len(_LAWS))
 
 
-def _sizeless_laws() -> tuple[tuple[Expression, Expression], ...]:
+def _sizeless_laws() -> tuple[_Law, ...]:
     x, y, z = (local(name) for name in _VARIABLES)
     return (
         (_m(_m(x, y), z), _m(x, _m(y, z))),
@@ -87,8 +90,8 @@ class RewritingFamily:
             return None
         if rng.randrange(2):
             left, right = right, left
-        given = [_stated(rng, *_LAWS[law]) for law in laws]
-        return Conjecture.of(self.name, _PARAMS, implies(given, Expression("=", (left, right))), difficulty=difficulty)
+        body = _equation(rng, [_LAWS[law] for law in laws], left, right)
+        return Conjecture.of(self.name, _PARAMS, body, difficulty=difficulty)
 
 
 @final
@@ -104,16 +107,14 @@ class RearrangingFamily:
 
     def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
         """Difficulty makes the chain longer."""
-        laws = sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))
+        laws = _three_laws(rng)
         right = _simplified(_term(rng, rng.randrange(5, 9), "fg"), laws)
         steps = rng.randrange(1 + difficulty, 2 + 2 * difficulty)
-        used = [_SIZELESS_LAWS[law] for law in laws]
-        left = _wander(rng, right, steps, [partial(_rewritten, before=after, after=before) for before, after in used])
+        left = _wander(rng, right, steps, [partial(_rewritten, before=after, after=before) for before, after in laws])
         if left is None:
             return None
-        given = [_stated(rng, *_SIZELESS_LAWS[law]) for law in laws]
-        equation = Expression("=", (left, right))
-        return Conjecture.of(self.name, _SIZELESS_PARAMS, implies(given, equation), difficulty=difficulty)
+        body = _equation(rng, laws, left, right)
+        return Conjecture.of(self.name, _SIZELESS_PARAMS, body, difficulty=difficulty)
 
 
 @final
@@ -131,24 +132,27 @@ class WordProblemFamily:
 
     def generate(self, rng: random.Random, difficulty: int) -> Conjecture | None:
         """Difficulty makes the walk longer."""
-        laws = sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))
+        laws = _three_laws(rng)
         left = _term(rng, rng.randrange(5, 9), "fg")
         steps = rng.randrange(1 + difficulty, 2 + 2 * difficulty)
-        right = _wander(rng, left, steps, [partial(_everywhere_once, law=_SIZELESS_LAWS[law]) for law in laws])
+        right = _wander(rng, left, steps, [partial(_everywhere_once, law=law) for law in laws])
         if right is None:
             return None
-        given = [_stated(rng, *_SIZELESS_LAWS[law]) for law in laws]
-        equation = Expression("=", (left, right))
-        return Conjecture.of(self.name, _SIZELESS_PARAMS, implies(given, equation), difficulty=difficulty)
+        body = _equation(rng, laws, left, right)
+        return Conjecture.of(self.name, _SIZELESS_PARAMS, body, difficulty=difficulty)
 
 
-def _everywhere_once(term: Expression, law: tuple[Expression, Expression]) -> Iterator[Expression]:
+def _three_laws(rng: random.Random) -> list[_Law]:
+    return [_SIZELESS_LAWS[law] for law in sorted(rng.sample(range(len(_SIZELESS_LAWS)), 3))]
+
+
+def _everywhere_once(term: Expression, law: _Law) -> Iterator[Expression]:
     """What ``rw`` makes of the term by a law, in either direction: of the instance met first, wherever it stands."""
     for before, after in (law, law[::-1]):
         for part in term.walk():
             values: dict[str, Expression] = {}
             if _matches(before, part, values):
-                yield _replaced(term, part, _put(after, values))
+                yield _replaced(term, part, after.substitute(values))
                 break
 
 
@@ -158,10 +162,10 @@ def _replaced(term: Expression, old: Expression, new: Expression) -> Expression:
     return Expression(term.head, tuple(_replaced(arg, old, new) for arg in term.args))
 
 
-def _simplified(term: Expression, laws: Sequence[int]) -> Expression:
+def _simplified(term: Expression, laws: Sequence[_Law]) -> Expression:
     """By each law in its direction, until none is left that fits; each moves symbols one way, so this ends."""
     while True:
-        found = next((new for law in laws for new in _rewritten(term, *_SIZELESS_LAWS[law])), None)
+        found = next((new for law in laws for new in _rewritten(term, *law)), None)
         if found is None:
             return term
         term = found
@@ -217,7 +221,7 @@ def _rewritten(term: Expression, before: Expression, after: Expression) -> Itera
     """The term with one of its parts, an instance of ``before``, replaced by that of ``after``."""
     values: dict[str, Expression] = {}
     if _matches(before, term, values):
-        yield _put(after, values)
+        yield after.substitute(values)
     for place, arg in enumerate(term.args):
         for new in _rewritten(arg, before, after):
             yield Expression(term.head, (*term.args[:place], new, *term.args[place + 1 :]))
@@ -233,10 +237,9 @@ def _matches(pattern: Expression, term: Expression, values: dict[str, Expression
     )
 
 
-def _put(term: Expression, values: Mapping[str, Expression]) -> Expression:
-    if term.head in _VARIABLES:
-        return values[term.head]
-    return Expression(term.head, tuple(_put(arg, values) for arg in term.args))
+def _equation(rng: random.Random, laws: Iterable[_Law], left: Expression, right: Expression) -> Expression:
+    """``left = right``, given the laws."""
+    return implies([_stated(rng, *law) for law in laws], Expression("=", (left, right)))
 
 
 def _stated(rng: random.Random, left: Expression, right: Expression) -> Expression:
