@@ -83,7 +83,8 @@ class PolicyServer:
             resources.callback(listener.close)
             self._url = _url_of(listener.sockets[0].getsockname())
             self._resources = resources.pop_all()
-        self._warn_if_exposed()
+        if self._config.api_key is None and not is_loopback(self._config.host):
+            _log.warning("%s can be reached from other machines and asks for no API key", self._url)
         _log.info("serving %s at %s", self._backend.description.model_path, self._url)
         return self
 
@@ -104,10 +105,6 @@ class PolicyServer:
         return await asyncio.get_running_loop().create_server(
             lambda: Doorkeeper(server, config.max_connections), config.host, config.port, backlog=_BACKLOG
         )
-
-    def _warn_if_exposed(self) -> None:
-        if self._config.api_key is None and not is_loopback(self._config.host):
-            _log.warning("%s can be reached from other machines and asks for no API key", self._url)
 
 
 def _url_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

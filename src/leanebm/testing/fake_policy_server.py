@@ -150,17 +150,14 @@ class FakePolicyServer:
                 path=request.path,
                 body=body,
                 headers=dict(request.headers),
-                connection=self._serial(request.protocol),
+                # Numbered here: its port would not do, as the system may give it out again.
+                connection=self._serials.setdefault(request.protocol, len(self._serials)),
             )
         )
         self.arrived.set()
         script = self._scripts[request.path]
         step = script.popleft() if script else self._forever.get(request.path, Answer(status=404, json={}))
         return await self._perform(step, request, body)
-
-    def _serial(self, connection: object) -> int:
-        """The connection's number; its port would not do, as the system may give it out again."""
-        return self._serials.setdefault(connection, len(self._serials))
 
     async def _perform(self, step: Step, request: web.Request, body: Any) -> web.StreamResponse:
         match step:

@@ -167,7 +167,7 @@ async def _problems_in(case: _Case, make: SearchFactory, patience_s: float) -> l
     )
     theorems = [Theorem(name=f"from_{start}", statement=start) for start in case.starts]
     problems = []
-    searches = (_run(search, theorem, patience_s) for theorem in theorems)
+    searches = (asyncio.wait_for(_result_or_exit(search, theorem), patience_s) for theorem in theorems)
     results = await asyncio.gather(*searches, return_exceptions=True)
     for theorem, result in zip(theorems, results, strict=True):
         if isinstance(result, TimeoutError):
@@ -188,10 +188,6 @@ async def _problems_in(case: _Case, make: SearchFactory, patience_s: float) -> l
     if any(isinstance(result, TimeoutError) for result in results):
         return problems
     return [*problems, *await _statement_problems(search)]
-
-
-async def _run(search: ProofSearch, theorem: Theorem, patience_s: float) -> object:
-    return await asyncio.wait_for(_result_or_exit(search, theorem), patience_s)
 
 
 async def _result_or_exit(search: ProofSearch, theorem: Theorem) -> object:

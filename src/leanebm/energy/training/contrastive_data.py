@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from leanebm._shown import fitting_repr
+from leanebm._shown import fitting_repr, shown
 from leanebm.core import ContrastiveGroup, Evidence, NegativeState
 from leanebm.errors import EnergyError
 
@@ -40,7 +40,7 @@ def embedding_matrix(
     missing = [text for text in texts if text not in embeddings]
     if missing:
         raise EnergyError(
-            f"{len(missing)} of {len(texts)} states have no embedding, such as {_excerpt(missing[0])}. "
+            f"{len(missing)} of {len(texts)} states have no embedding, such as {shown(missing[0])}. "
             "Encode every text that `state_texts(groups)` names."
         )
     width = np.asarray(embeddings[texts[0]]).size
@@ -49,8 +49,8 @@ def embedding_matrix(
         vector = np.asarray(embeddings[text], dtype=np.float32)
         if vector.shape != (width,):
             raise EnergyError(
-                f"embeddings must be vectors of one width: {_excerpt(texts[0])} has {width} numbers, "
-                f"{_excerpt(text)} has shape {list(vector.shape)}. Encode all states with one encoder."
+                f"embeddings must be vectors of one width: {shown(texts[0])} has {width} numbers, "
+                f"{shown(text)} has shape {list(vector.shape)}. Encode all states with one encoder."
             )
         row[:] = vector
     problems = list(_problems(texts, matrix, max_shared))
@@ -64,13 +64,13 @@ def _problems(texts: Sequence[str], matrix: NDArray[np.float32], max_shared: flo
     is_zero = ~matrix.any(axis=1)
     for fault, rows in (("are not finite", ~is_finite), ("are all zero", is_zero)):
         if rows.any():
-            example = _excerpt(texts[int(rows.argmax())])
+            example = shown(texts[int(rows.argmax())])
             yield f"  - {int(rows.sum())} of {len(texts)} {fault}, such as that of {example}"
     same = _first_with_same_vector(matrix)
     usable = set(np.flatnonzero(is_finite & ~is_zero).tolist())
     shared = [row for row, first in enumerate(same) if first != row and row in usable]
     if len(shared) > max_shared * len(texts):
-        one, other = _excerpt(texts[same[shared[0]]]), _excerpt(texts[shared[0]])
+        one, other = shown(texts[same[shared[0]]]), shown(texts[shared[0]])
         yield (
             f"  - {len(shared)} of {len(texts)} states have the same vector as another state, such as {one} and "
             f"{other}; at most {max_shared:.0%} may. If such states differ late in their text, it is cut off "
@@ -83,10 +83,6 @@ def _first_with_same_vector(matrix: NDArray[np.float32]) -> list[int]:
     """For each row the first one that equals it, bit by bit."""
     first: dict[bytes, int] = {}
     return [first.setdefault(row.tobytes(), index) for index, row in enumerate(matrix)]
-
-
-def _excerpt(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 Indices = NDArray[np.int64]
@@ -241,7 +237,6 @@ class ContrastiveData:
         groups: Iterable[ContrastiveGroup],
         embeddings: Mapping[str, ArrayLike],
         *,
-        evidence_weights: Mapping[Evidence, float] = EVIDENCE_WEIGHTS,
         max_shared: float = MAX_SHARED_FRACTION,
     ) -> Self:
         """Index ``groups``, made tidy first, over the matrix of their embeddings.
@@ -249,7 +244,6 @@ class ContrastiveData:
         Args:
             groups: at least one. One without negatives still teaches depth.
             embeddings: vectors by text, at least of :func:`state_texts` of ``groups``.
-            evidence_weights: how much a negative counts in the loss.
             max_shared: the share of states, in [0, 1], that may have the same vector as another one.
 
         Raises:
@@ -275,8 +269,8 @@ class ContrastiveData:
             depth=_integers(group.depth for group in ordered),
             remaining_depth=remaining,
             negative=_integers(row[negative.text] for negative in negatives),
-            negative_weight=np.array([evidence_weights[one.evidence] for one in negatives], dtype=np.float32),
-            negative_start=_starts([len(group.negatives) for group in ordered]),
+            negative_weight=np.array([EVIDENCE_WEIGHTS[one.evidence] for one in negatives], dtype=np.float32),
+            negative_start=np.cumsum([0, *(len(group.negatives) for group in ordered)], dtype=np.int64),
             paths=TheoremPaths.of(
                 theorem=np.concatenate([theorem, theorem]),
                 state=np.concatenate([positive, parent]),
@@ -336,7 +330,3 @@ def _texts(group: ContrastiveGroup) -> Iterator[str]:
 
 def _integers(values: Iterable[int]) -> Indices:
     return np.fromiter(values, dtype=np.int64)
-
-
-def _starts(counts: Sequence[int]) -> Indices:
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import ClassVar, final
 
 import attrs
 
@@ -17,10 +17,7 @@ from leanebm.lean.backends.base import WorkerCommand
 class EmbeddedBackend:
     """The embedded Lean, which :mod:`leanebm.lean.embedded` prepares once, in the user's cache."""
 
-    @property
-    def name(self) -> str:
-        """``embedded``."""
-        return "embedded"
+    name: ClassVar = "embedded"
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
         """Install the embedded Lean if it is not there yet (a download of some 120 MB), and use it.

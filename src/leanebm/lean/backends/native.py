@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import attrs
 
@@ -53,10 +53,7 @@ class NativeBackend:
     project: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """Directory of a built Lake project whose modules theorems may import."""
 
-    @property
-    def name(self) -> str:
-        """``native``."""
-        return "native"
+    name: ClassVar = "native"
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
         """Build the REPL for this toolchain if that was not done yet, or else have its source interpreted.

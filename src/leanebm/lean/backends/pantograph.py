@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import attrs
 
@@ -47,10 +47,7 @@ class PantographBackend:
     project: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     """Directory of a built Lake project whose modules theorems may import; same toolchain as the binary."""
 
-    @property
-    def name(self) -> str:
-        """``pantograph``."""
-        return "pantograph"
+    name: ClassVar = "pantograph"
 
     def prepare(self, imports: Sequence[str]) -> WorkerCommand:
         """Check the binary, and that the project is of its version of Lean; ask ``lake`` for the project's search path.
