@@ -18,10 +18,6 @@ OUR_BACKENDS: Final = frozenset({"embedded", "native", "pantograph"})
 """The backends that run leanebm's own way of asking Lean; any other is a program that the user names."""
 
 
-def _own_version() -> str:
-    return version("leanebm")
-
-
 @attrs.frozen(kw_only=True)
 class Certificate:
     """Lean's kernel accepted this text, elaborated afresh by a worker that ran no search.
@@ -56,7 +52,7 @@ class Certificate:
     lean_version: str
     backend: str
     imports: tuple[str, ...]
-    leanebm_version: str = attrs.field(factory=_own_version)
+    leanebm_version: str = attrs.field(factory=lambda: version("leanebm"))
     """The version of leanebm whose certifier decided."""
 
     __repr__ = fitting_repr

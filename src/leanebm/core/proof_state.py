@@ -61,10 +61,6 @@ class StateRef:
     state_id: int
 
 
-def _all_coupled(state: ProofState) -> tuple[int, ...]:
-    return (0,) * len(state.goals)
-
-
 @attrs.frozen
 class ProofState:
     """An immutable snapshot of a proof attempt; tactics make new states and leave this one alone."""
@@ -82,7 +78,9 @@ class ProofState:
     ref: StateRef = attrs.field(eq=False)
     """Where the environment that made this state keeps it."""
 
-    coupling: tuple[int, ...] = attrs.field(default=attrs.Factory(_all_coupled, takes_self=True), eq=False)
+    coupling: tuple[int, ...] = attrs.field(
+        default=attrs.Factory(lambda state: (0,) * len(state.goals), takes_self=True), eq=False
+    )
     """One number per goal, equal for goals that share metavariables, directly or through others.
 
     Goals with different numbers can be proved apart, in any order. Solving one of several with the same number may

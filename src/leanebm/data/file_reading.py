@@ -10,10 +10,6 @@ from leanebm._shown import fitting_repr
 from leanebm.data._records import FileFormat
 
 
-def _as_format(value: FileFormat | str | None) -> FileFormat | None:
-    return None if value is None else FileFormat(value)
-
-
 @attrs.frozen(kw_only=True)
 class FileReading:
     """What ``--format``, ``--field`` and ``--split`` say.
@@ -22,7 +18,7 @@ class FileReading:
         ValueError: there is no such format.
     """
 
-    format: FileFormat | None = attrs.field(default=None, converter=_as_format)
+    format: FileFormat | None = attrs.field(default=None, converter=attrs.converters.optional(FileFormat))
     """How it is written; ``None`` goes by its suffix."""
 
     fields: Mapping[str, str] = attrs.field(factory=dict)

@@ -75,27 +75,6 @@ def _foreign(imports: Sequence[str]) -> set[str]:
     return {module.partition(".")[0] for module in imports} - _OF_LEAN
 
 
-def _usual_startup_s(config: LeanPoolConfig) -> float:
-    return _STARTUP_S_WITH_MATHLIB if config.needs_mathlib else _STARTUP_S
-
-
-def _usual_tactic_s(config: LeanPoolConfig) -> float:
-    return _TACTIC_S_WITH_MATHLIB if config.needs_mathlib else _TACTIC_S
-
-
-def _usual_starting(config: LeanPoolConfig) -> int:
-    return _STARTING_WITH_MATHLIB if config.needs_mathlib else config.num_workers + 1
-
-
-def _usual_rss_mib(config: LeanPoolConfig) -> int:
-    return MAX_RSS_MIB_WITH_MORE if _foreign(config.imports) else MAX_RSS_MIB
-
-
-def _goes_by_others(field: attrs.Attribute[Any]) -> bool:
-    """Whether a field that is not given goes by the other fields."""
-    return getattr(field.default, "takes_self", False)
-
-
 @attrs.frozen(kw_only=True)
 class LeanPoolConfig:
     """How many Lean workers to keep, of which kind, and when to replace one. Starts nothing.
@@ -130,7 +109,9 @@ class LeanPoolConfig:
     """Seconds an answer may take before the worker is killed."""
 
     startup_deadline_s: float = attrs.field(
-        default=attrs.Factory(_usual_startup_s, takes_self=True),
+        default=attrs.Factory(
+            lambda own: _STARTUP_S_WITH_MATHLIB if own.needs_mathlib else _STARTUP_S, takes_self=True
+        ),
         validator=_positive,
         metadata=SAME_RESULTS,
     )
@@ -139,7 +120,9 @@ class LeanPoolConfig:
     depends on Mathlib counts as Mathlib, here and in the next two."""
 
     max_starting: int = attrs.field(
-        default=attrs.Factory(_usual_starting, takes_self=True),
+        default=attrs.Factory(
+            lambda own: _STARTING_WITH_MATHLIB if own.needs_mathlib else own.num_workers + 1, takes_self=True
+        ),
         validator=_at_least_one,
         metadata=SAME_RESULTS,
     )
@@ -147,7 +130,10 @@ class LeanPoolConfig:
     When not given, 2 over Mathlib, so that many of them do not read it from the disk at once, and all over anything
     else."""
 
-    tactic_timeout_s: float = attrs.field(default=attrs.Factory(_usual_tactic_s, takes_self=True), validator=_positive)
+    tactic_timeout_s: float = attrs.field(
+        default=attrs.Factory(lambda own: _TACTIC_S_WITH_MATHLIB if own.needs_mathlib else _TACTIC_S, takes_self=True),
+        validator=_positive,
+    )
     """Seconds after which Lean itself is asked to give a tactic up, leaving the worker usable. When not given, 20 over
     Mathlib and 5 over anything else."""
 
@@ -160,7 +146,12 @@ class LeanPoolConfig:
     max_age_s: float = attrs.field(default=1800.0, validator=_positive, metadata=SAME_RESULTS)
     """Seconds after which a worker is replaced."""
 
-    max_rss_mib: int = attrs.field(default=attrs.Factory(_usual_rss_mib, takes_self=True), validator=_at_least_one)
+    max_rss_mib: int = attrs.field(
+        default=attrs.Factory(
+            lambda own: MAX_RSS_MIB_WITH_MORE if _foreign(own.imports) else MAX_RSS_MIB, takes_self=True
+        ),
+        validator=_at_least_one,
+    )
     """Resident memory in MiB at which a worker is replaced; at twice as much it is killed at once. When not given,
     12288 if anything but Lean's own library is imported, such as Mathlib, and 3072 otherwise."""
 
@@ -210,7 +201,8 @@ class LeanPoolConfig:
     def over(self, imports: Iterable[str]) -> Self:
         """These settings over other modules; what goes by the imports goes by those, unless it was set otherwise."""
         fields = attrs.fields(type(self))
-        usual = {field.name: field.default.factory(self) for field in fields if _goes_by_others(field)}
+        by_others = (field for field in fields if getattr(field.default, "takes_self", False))
+        usual = {field.name: field.default.factory(self) for field in by_others}
         own = {field.name: getattr(self, field.name) for field in fields}
         given = {name: value for name, value in own.items() if name not in usual or usual[name] != value}
         return type(self)(**{**given, "imports": imports})
