@@ -11,9 +11,7 @@ _MOST_ROWS = 2048
 """Directions are counted on a sample this large: the cost grows with its cube."""
 
 
-def probe_embeddings(
-    embeddings: ArrayLike, *, before: ArrayLike, again: ArrayLike, seed: int = 0
-) -> dict[str, Estimate]:
+def probe_embeddings(embeddings: ArrayLike, *, before: ArrayLike, again: ArrayLike) -> dict[str, Estimate]:
     r"""Figures on a table of vectors, one per distinct text, by the names that reports and alarms know them by.
 
     ``duplicate_emb`` is the share of vectors that equal an earlier one, although their texts differ.
@@ -25,7 +23,6 @@ def probe_embeddings(
         embeddings: ``[N, D]``, finite; the client that fetched them has seen to it.
         before: some states' vectors as the head was trained on them, ``[M, D]``.
         again: the same states' vectors, from an encoder that remembers nothing, ``[M, D]``.
-        seed: of the sample on which directions are counted.
 
     Raises:
         ValueError: ``before`` and ``again`` differ in shape.
@@ -35,15 +32,15 @@ def probe_embeddings(
     duplicates = 1.0 - len(np.unique(table, axis=0)) / len(table)
     return {
         "duplicate_emb": Estimate.plain(duplicates, len(table)),
-        "effective_rank": Estimate.plain(_effective_rank(table, seed), len(table)),
+        "effective_rank": Estimate.plain(_effective_rank(table), len(table)),
         "emb_cosine_probe": Estimate.plain(float(cosines.min()), len(cosines)),
     }
 
 
-def _effective_rank(rows: Floats, seed: int) -> float:
+def _effective_rank(rows: Floats) -> float:
     """Of the centred rows; 0 if they are all the same."""
     if len(rows) > _MOST_ROWS:
-        rows = rows[np.random.default_rng(seed).choice(len(rows), _MOST_ROWS, replace=False)]
+        rows = rows[np.random.default_rng(0).choice(len(rows), _MOST_ROWS, replace=False)]
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     gram = centred @ centred.T if len(centred) <= centred.shape[1] else centred.T @ centred
     variance = np.maximum(np.linalg.eigvalsh(gram), 0.0)
