@@ -128,7 +128,9 @@ class _Grace:
         Args:
             status: to end with, unless there is a part to blame.
         """
-        if self._begun.acquire(blocking=False):  # in one step: a second signal may come while the first starts the timer
+        if self._begun.acquire(
+            blocking=False
+        ):  # in one step: a second signal may come while the first starts the timer
             self._status = status
             self._timer.start()
 

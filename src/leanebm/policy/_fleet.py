@@ -103,7 +103,7 @@ class Fleet:
             ConfigError: the file of addresses cannot be read, or has a line that is none.
         """
         if self._file is not None:
-            for address in await self._read_file():
+            for address in await _addresses_of(self._file):
                 self._servers[address] = self._make(address)
         async with AsyncExitStack() as resources:
             resources.push_async_callback(self._close)
@@ -399,11 +399,11 @@ class Fleet:
         if self._file is None:
             return
         async with self._following:
-            await self._follow(at_once=at_once)
+            await self._follow(self._file, at_once=at_once)
 
-    async def _follow(self, *, at_once: bool) -> None:
+    async def _follow(self, file: Path, *, at_once: bool) -> None:
         try:
-            read = await self._read_file()
+            read = await _addresses_of(file)
         except ConfigError as error:
             if self._read_before:
                 _log.warning("%s; they stay those it named before", error)
@@ -433,31 +433,6 @@ class Fleet:
             servers[address] = known
         self._servers = servers
 
-    async def _read_file(self) -> tuple[str, ...]:
-        from leanebm.storage import read_regular  # it loads what reads Parquet
-
-        if self._file is None:
-            return addresses_in(self.url)
-        try:
-            text = (await asyncio.to_thread(read_regular, self._file, max_bytes=_MOST_FILE_BYTES)).decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            said = reason(error) if isinstance(error, OSError) else str(error)
-            raise ConfigError(f"cannot read the addresses of servers in {self._file}: {said}") from error
-        addresses: dict[str, None] = {}
-        mistakes: list[str] = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            for address in addresses_in(without_slash(line.partition("#")[0])):
-                try:
-                    one_http_url(None, attrs.fields(PolicyClientConfig).url, address)
-                except ValueError as mistake:
-                    mistakes.append(f"{mistake} @ line {number}")
-                addresses[address] = None
-        if len(addresses) > _MOST_ADDRESSES:
-            mistakes.append(f"it names {len(addresses)} servers, and {_MOST_ADDRESSES} is the most")
-        if mistakes:
-            raise ConfigError(f"{self._file} is no list of servers:", mistakes)
-        return tuple(addresses)
-
     # --- beginning and end ---
 
     async def _open(self, server: Server) -> None:
@@ -474,6 +449,30 @@ class Fleet:
         self._tasks = None
         for server in [*self.servers, *self._leaving]:
             await server.__aexit__(None, None, None)
+
+
+async def _addresses_of(file: Path) -> tuple[str, ...]:
+    from leanebm.storage import read_regular  # it loads what reads Parquet
+
+    try:
+        text = (await asyncio.to_thread(read_regular, file, max_bytes=_MOST_FILE_BYTES)).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        said = reason(error) if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"cannot read the addresses of servers in {file}: {said}") from error
+    addresses: dict[str, None] = {}
+    mistakes: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        for address in addresses_in(without_slash(line.partition("#")[0])):
+            try:
+                one_http_url(None, attrs.fields(PolicyClientConfig).url, address)
+            except ValueError as mistake:
+                mistakes.append(f"{mistake} @ line {number}")
+            addresses[address] = None
+    if len(addresses) > _MOST_ADDRESSES:
+        mistakes.append(f"it names {len(addresses)} servers, and {_MOST_ADDRESSES} is the most")
+    if mistakes:
+        raise ConfigError(f"{file} is no list of servers:", mistakes)
+    return tuple(addresses)
 
 
 def _differences(said: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

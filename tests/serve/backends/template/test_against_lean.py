@@ -8,7 +8,7 @@ from leanebm.core import ProofAdvanced, TacticRejected, Theorem
 from leanebm.lean import LeanPool, ReplayingEnvironment
 from leanebm.serve.backends.template._goal import parse_goal
 from leanebm.serve.backends.template._rules import RULES, propose_all
-from leanebm.serve.backends.template.backend import TacticDistribution
+from leanebm.serve.backends.template.backend import ranked_tactics
 
 pytestmark = pytest.mark.lean
 
@@ -30,7 +30,7 @@ async def test_no_proposal_is_a_syntax_error_and_what_advances_can_be_read_again
         state = proof.root
         for _ in range(3):
             following = None
-            for tactic in TacticDistribution(propose_all(RULES, parse_goal(state.goals[0].text))).at(1.0):
+            for tactic in ranked_tactics(propose_all(RULES, parse_goal(state.goals[0].text)), 1.0):
                 outcome = await proof.run_tactic(state, tactic.text)
                 if isinstance(outcome, TacticRejected):
                     assert not _is_syntax_error(outcome.message), f"{tactic.text!r}: {outcome.message}"

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from leanebm.data import library_theorems
 from leanebm.serve.backends.template._goal import parse_goal
 from leanebm.serve.backends.template._rules import RULES, Rule, propose_all
-from leanebm.serve.backends.template.backend import TacticDistribution
+from leanebm.serve.backends.template.backend import ranked_tactics
 
 
 def tactics(state: str) -> list[str]:
     """All proposals, the likeliest first."""
-    return [tactic.text for tactic in TacticDistribution(propose_all(RULES, parse_goal(state))).at(1.0)]
+    return [tactic.text for tactic in ranked_tactics(propose_all(RULES, parse_goal(state)), 1.0)]
 
 
 @pytest.mark.parametrize(

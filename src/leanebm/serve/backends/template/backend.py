@@ -7,7 +7,7 @@ import hashlib
 import heapq
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from typing import Final, Literal, Self, final
 
@@ -128,13 +128,9 @@ class TemplateBackend(Backend):
         return bool(await self.generate([_PROBE], SamplingParams(max_new_tokens=1)))
 
     def _complete(self, text: str, params: SamplingParams) -> list[Completion]:
-        distribution = TacticDistribution(propose_all(RULES, _goal(text), without=self._without))
-        tactics = distribution.draw(
-            params.n,
-            temperature=params.temperature,
-            rng=self._rng(text, params.sampling_seed),
-            keep=lambda ranked: _truncate(ranked, params),
-        )
+        ranked = ranked_tactics(propose_all(RULES, _goal(text), without=self._without), params.temperature)
+        rng = self._rng(text, params.sampling_seed)
+        tactics = draw(_truncate(ranked, params), params.n, temperature=params.temperature, rng=rng)
         completions = [_completion(tactic, text, params) for tactic in tactics] or [_silence(text)]
         return list(islice(cycle(completions), params.n))
 
@@ -222,8 +218,7 @@ class WeightedTactic:
         return self.rule_log_prob + self.argument_log_prob
 
 
-@final
-class TacticDistribution:
+def ranked_tactics(proposals: Sequence[Proposal], temperature: float) -> tuple[WeightedTactic, ...]:
     r"""All the tactics that the rules propose for one goal, with their probabilities: first a rule, then its argument.
 
     With rule weights ``W_r = Σ_a w(r, a)`` and temperature ``T``,
@@ -232,59 +227,44 @@ class TacticDistribution:
 
     which is what a language model does that writes a tactic as two tokens: the temperature scales each factor on
     its own, so the log-probability of a tactic is the sum of two exact terms. At ``T = 1`` the joint
-    probability is proportional to the weight.
+    probability is proportional to the weight. Temperature 0 orders and scores as temperature 1 does: greedy choice
+    has no scale of its own.
+
+    Returns:
+        Every tactic, the likeliest first; their probabilities sum to one.
     """
+    inverse = 1.0 if is_greedy(temperature) else 1.0 / temperature
+    rule_logits = [inverse * math.log(sum(proposal.weights)) for proposal in proposals]
+    tactics: list[WeightedTactic] = []
+    for proposal, rule_log_prob in zip(proposals, log_softmax(rule_logits), strict=True):
+        argument_log_probs = log_softmax([inverse * math.log(weight) for weight in proposal.weights])
+        tactics += [
+            WeightedTactic(
+                text=text,
+                rule_id=proposal.rule_id,
+                argument_id=index,
+                rule_log_prob=rule_log_prob,
+                argument_log_prob=log_prob,
+            )
+            for index, (text, log_prob) in enumerate(zip(proposal.tactics, argument_log_probs, strict=True))
+        ]
+    return tuple(sorted(tactics, key=lambda tactic: -tactic.log_prob))
 
-    def __init__(self, proposals: Sequence[Proposal]) -> None:
-        self._proposals = proposals
 
-    def at(self, temperature: float) -> tuple[WeightedTactic, ...]:
-        """Every tactic, the likeliest first; their probabilities sum to one.
+def draw(
+    tactics: Sequence[WeightedTactic], n: int, *, temperature: float, rng: random.Random
+) -> tuple[WeightedTactic, ...]:
+    """Up to ``n`` different tactics of ranked ones, drawn without replacement; at temperature 0 the ``n`` likeliest.
 
-        Temperature 0 orders and scores as temperature 1 does: greedy choice has no scale of its own.
-        """
-        inverse = 1.0 if is_greedy(temperature) else 1.0 / temperature
-        rule_logits = [inverse * math.log(sum(proposal.weights)) for proposal in self._proposals]
-        tactics: list[WeightedTactic] = []
-        for proposal, rule_log_prob in zip(self._proposals, log_softmax(rule_logits), strict=True):
-            argument_log_probs = log_softmax([inverse * math.log(weight) for weight in proposal.weights])
-            tactics += [
-                WeightedTactic(
-                    text=text,
-                    rule_id=proposal.rule_id,
-                    argument_id=index,
-                    rule_log_prob=rule_log_prob,
-                    argument_log_prob=log_prob,
-                )
-                for index, (text, log_prob) in enumerate(zip(proposal.tactics, argument_log_probs, strict=True))
-            ]
-        return tuple(sorted(tactics, key=lambda tactic: -tactic.log_prob))
-
-    def draw(
-        self,
-        n: int,
-        *,
-        temperature: float,
-        rng: random.Random,
-        keep: Callable[[Sequence[WeightedTactic]], Sequence[WeightedTactic]] = lambda ranked: ranked,
-    ) -> tuple[WeightedTactic, ...]:
-        """Up to ``n`` different tactics, drawn without replacement; at temperature 0 the ``n`` likeliest.
-
-        Sampling without replacement adds an independent Gumbel variable to every log-probability
-        and keeps the ``n`` largest sums (Kool, van Hoof and Welling 2019, arXiv 1903.06059); the
-        first of them is an ordinary draw. Each keeps its own, unconditional log-probability.
-
-        Args:
-            n: how many.
-            temperature: of both factors.
-            rng: the only source of chance; consumed in an order that depends on the goal alone.
-            keep: narrows the ranked tactics (top-k, top-p …) before the draw.
-        """
-        tactics = keep(self.at(temperature))
-        if is_greedy(temperature):
-            return tuple(tactics[:n])
-        perturbed = ((tactic.log_prob + _gumbel(rng), -index) for index, tactic in enumerate(tactics))
-        return tuple(tactics[-negated] for _, negated in heapq.nlargest(n, perturbed))
+    Sampling without replacement adds an independent Gumbel variable to every log-probability
+    and keeps the ``n`` largest sums (Kool, van Hoof and Welling 2019, arXiv 1903.06059); the
+    first of them is an ordinary draw. Each keeps its own, unconditional log-probability.
+    The ``rng`` is the only source of chance, consumed in an order that depends on the goal alone.
+    """
+    if is_greedy(temperature):
+        return tuple(tactics[:n])
+    perturbed = ((tactic.log_prob + _gumbel(rng), -index) for index, tactic in enumerate(tactics))
+    return tuple(tactics[-negated] for _, negated in heapq.nlargest(n, perturbed))
 
 
 def is_greedy(temperature: float) -> bool:
