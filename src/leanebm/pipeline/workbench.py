@@ -217,6 +217,38 @@ async def _opened(
 ) -> AsyncIterator[Workbench]:
     """Start everything, Lean last: what is wrong with a part is to cost no start of Lean."""
     refuse_parts(config)  # again: what an oracle reads is made by the arms of an evaluation before this one
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(start_parts(config, observer))
+        lean = await start_lean(stack)
+        yield Workbench(
+            policy=parts.policy,
+            scorer=parts.scorer,
+            environment=_spread(lean.environment, config.search.parallel_expansions),
+            certifier=lean.certifier,
+            energy=parts.energy,
+            lean_version=lean.lean_version,
+            served=parts.served,
+            make_search=config.parts.search.build,
+            files=lean.files,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class StartedParts:
+    """What of a workbench is neither Lean nor the search."""
+
+    policy: TacticPolicy
+    scorer: StateScorer
+    energy: EnergyModel | None
+    served: Mapping[str, Any]
+    """As :attr:`Workbench.served`."""
+
+    __repr__ = fitting_repr
+
+
+@asynccontextmanager
+async def start_parts(config: RunConfig, observer: Observer) -> AsyncIterator[StartedParts]:
+    """Start the policy, its server and the energy head. Raises as :func:`open_workbench`."""
     parts, scorer = config.parts, config.scorer
     async with AsyncExitStack() as stack:
         enter = partial(_enter, config, observer, stack)
@@ -246,18 +278,7 @@ async def _opened(
             scorer, energy = guidance.scorer, guidance.energy
         if policy is None:
             raise AssertionError("a run whose tactics come from the server needs it")
-        lean = await start_lean(stack)
-        yield Workbench(
-            policy=policy,
-            scorer=scorer,
-            environment=_spread(lean.environment, config.search.parallel_expansions),
-            certifier=lean.certifier,
-            energy=energy,
-            lean_version=lean.lean_version,
-            served=served,
-            make_search=config.parts.search.build,
-            files=lean.files,
-        )
+        yield StartedParts(policy=policy, scorer=scorer, energy=energy, served=served)
 
 
 async def _enter(

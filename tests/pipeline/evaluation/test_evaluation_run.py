@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,8 +18,10 @@ import toy_workers as toy
 from late_engine import LateEngine
 from toy_workers import THEOREMS, toy_evaluation
 
-from leanebm.core import Candidate, Leaf, ProofState, StateScorer, Theorem
-from leanebm.errors import ConfigError
+from leanebm.core import Candidate, EncoderIdentity, Leaf, ProofState, StateScorer, Theorem
+from leanebm.energy import load_header
+from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import (
     SHIPPED_HEAD,
     Arena,
@@ -130,6 +133,87 @@ async def test_a_part_of_the_last_arm_that_cannot_work_is_found_before_the_first
     with pytest.raises(ConfigError, match=said):
         await EvaluationRun(arms, numbers(1, 2), tmp_path / "out", opening=never).run()
     assert not (tmp_path / "out").exists()
+
+
+class Guess:
+    """An energy model, and an encoder of three numbers; both end in words where they are asked to."""
+
+    def __init__(self, *, made: bool = True, starts: bool = True) -> None:
+        if not made:
+            raise RuntimeError("no room")
+        self.starts = starts
+
+    async def __aenter__(self) -> Guess:
+        if not self.starts:
+            raise RuntimeError("no model")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        return [0.0 for _ in states]
+
+    async def identity(self) -> EncoderIdentity:
+        return attrs.evolve(load_header(SHIPPED_HEAD).encoder, dim=3)
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        return [array("f", [1.0, 2.0, 3.0]) for _ in texts]
+
+
+class Narrow(Guess):
+    """Says that it is the head's encoder, and is not."""
+
+    async def identity(self) -> EncoderIdentity:
+        return load_header(SHIPPED_HEAD).encoder
+
+
+class Steps:
+    """A policy that needs no server."""
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        raise AssertionError(f"{n} for {state}")
+
+
+WRONG_LATER = [
+    (Parts(policy=Steps(), energy_model=Part(Guess, {"made": False})), r"^arm late: Guess could not be made.*no room"),
+    (Parts(policy=Steps(), encoder=Part(Guess, {"made": False})), r"^arm late: Guess could not be made.*no room"),
+    (Parts(policy=Steps(), energy_model=Part(Guess, {"starts": False})), r"^arm late: the energy model, when .*no model"),
+    (Parts(policy=Steps(), encoder=Part(Guess)), r"(?s)^arm late: .*dim.* 3"),
+    (Parts(policy=Steps(), encoder=Part(Narrow)), r"(?s)^arm late: .*3"),
+]
+
+
+@pytest.mark.parametrize(("parts", "said"), WRONG_LATER)
+async def test_what_is_wrong_with_the_parts_of_a_later_arm_costs_no_search_and_no_start_of_lean(
+    tmp_path: Path, numbers: Numbers, observer: Any, parts: Parts, said: str
+) -> None:
+    lean = LeanPoolConfig(backend=CommandBackend(argv=("no-such-lean",)), num_workers=1)
+    plain = RunConfig(lean=lean, parts=Parts(policy=Steps()))
+    energy = EnergyConfig() if parts.encoder is None else EnergyConfig(path=SHIPPED_HEAD, beta=0.0)
+    late = attrs.evolve(plain, parts=parts, energy=energy)
+    arms = {"plain": plain, "again": plain, "late": late}
+    with pytest.raises(LeanEbmError, match=said):
+        await EvaluationRun(arms, numbers(1, 2), tmp_path / "out", observer=observer).run()
+    assert not (tmp_path / "out").exists()
+    tried = [event.detail for event in observer.events if getattr(event, "stage", None) == "trying the parts"]
+    assert tried == ["of arm late"]
+    assert not any("Lean" in event.stage for event in observer.events)
+
+
+async def test_parts_are_made_and_not_started_where_other_machines_search(tmp_path: Path, numbers: Numbers) -> None:
+    class Elsewhere:
+        shares_folder = True
+
+        async def run(self, job: Any, observer: Any) -> Sequence[Any]:  # noqa: ARG002 - as an engine has it
+            raise LeanEbmError("asked to search")
+
+    plain = RunConfig(parts=Parts(policy=Steps()))
+    for fields, said in (({"made": False}, "arm late: Guess could not be made"), ({"starts": False}, "asked to search")):
+        late = attrs.evolve(plain, parts=Parts(policy=Steps(), energy_model=Part(Guess, fields)))
+        run = EvaluationRun({"plain": plain, "late": late}, numbers(1), tmp_path / "out", engine=Elsewhere())
+        with pytest.raises(LeanEbmError, match=said):
+            await run.run()
 
 
 @pytest.mark.parametrize(

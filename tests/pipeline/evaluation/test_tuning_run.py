@@ -22,13 +22,15 @@ from leanebm.energy import (
     load_checkpoint,
     save_checkpoint,
 )
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, EnergyError
+from leanebm.lean import CommandBackend, LeanPoolConfig
 from leanebm.pipeline import (
     EnergyConfig,
     Engine,
     LocalEngine,
     Observer,
     Override,
+    Parts,
     RunConfig,
     ShardsEngine,
     TuningRun,
@@ -38,8 +40,9 @@ from leanebm.pipeline import (
     read_run_config,
     summarise_run,
 )
+from leanebm.pipeline.energy.counting_encoder import CountingEncoder
 from leanebm.search import LengthNormalisedLogProb, SearchBudget, SearchConfig
-from leanebm.testing import LOST, ToyWorld
+from leanebm.testing import LOST, ScriptedPolicy, ToyWorld
 from leanebm.trajectory import AnytimeCurve
 
 Numbers = Callable[..., tuple[Theorem, ...]]
@@ -215,6 +218,18 @@ async def test_a_head_without_units_is_refused_before_any_search(
     config = attrs.evolve(small, energy=EnergyConfig(path=head_in(tmp_path / "head", calibration=None)))
     with pytest.raises(ConfigError, match=r"no calibration.*--ebm-path"):
         await TuningRun(config, numbers(3), tmp_path / "out", opening=toy_bench(world)).run()
+    assert not (tmp_path / "out").exists()
+
+
+async def test_an_encoder_that_is_not_the_heads_is_refused_before_the_choices_without_it_are_searched(
+    tmp_path: Path, small: RunConfig, numbers: Numbers
+) -> None:
+    head = head_in(tmp_path / "head")  # the encoder of counts gives more numbers than it takes
+    lean = LeanPoolConfig(backend=CommandBackend(argv=("no-such-lean",)), num_workers=1)
+    parts = Parts(policy=ScriptedPolicy(script={}), encoder=CountingEncoder())
+    config = attrs.evolve(small, energy=EnergyConfig(path=head), parts=parts, lean=lean)
+    with pytest.raises(EnergyError, match="arm alpha0.5-beta2: "):
+        await TuningRun(config, numbers(3), tmp_path / "out", alphas=(0.5,), betas=(2.0,)).run()
     assert not (tmp_path / "out").exists()
 
 

@@ -41,6 +41,7 @@ from leanebm.pipeline import (
     Share,
     StageRecord,
     Workbench,
+    WorkbenchOpener,
     read_run_config,
     summarise_iteration,
 )
@@ -433,6 +434,42 @@ async def test_an_encoder_that_is_not_ready_costs_no_round(tmp_path: Path) -> No
     config = attrs.evolve(EASY, head=attrs.evolve(EASY.head, encoder=Unready))
     with pytest.raises(ConfigError, match=r"Unready: there is no table @ \$\.head\.encoder"):
         await IterationRun(config, THEOREMS, tmp_path, opening=open_toy).run()
+    assert not list(tmp_path.iterdir())
+
+
+class Fails:
+    """An encoder that cannot be made, does not start, or gives no vectors."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+        if how == "made":
+            raise RuntimeError("no room")
+
+    async def __aenter__(self) -> Fails:
+        if self.how == "started":
+            raise RuntimeError("no model")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def identity(self) -> EncoderIdentity:
+        return EncoderIdentity(model="mine", pooling="mean", is_normalized=False, dim=2)
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        return [array("f", [1.0]) for _ in texts]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("made", "could not be made.*no room"), ("started", "no model"), ("asked", "one vector per text|dim of its identity")],
+)
+async def test_an_encoder_that_does_not_work_costs_no_round(
+    tmp_path: Path, how: str, said: str, never: WorkbenchOpener
+) -> None:
+    config = attrs.evolve(EASY, head=attrs.evolve(EASY.head, encoder=Part(Fails, {"how": how})))
+    with pytest.raises(LeanEbmError, match=said):
+        await IterationRun(config, THEOREMS, tmp_path, opening=never).run()
     assert not list(tmp_path.iterdir())
 
 

@@ -62,6 +62,7 @@ from leanebm.energy.training import (
 )
 from leanebm.pipeline._oversight import OverseenEncoder
 from leanebm.pipeline._readiness import refuse_unready
+from leanebm.pipeline._rehearsal import SAMPLE_STATE
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL
 from leanebm.pipeline.energy.sources import EnergySources, Lessons, RecordedQueue, frontier_set
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
@@ -205,6 +206,17 @@ class EnergyTrainingRun:
         result = await self._train(split, embeddings, identity)
         with stage(self._observer, "diagnosing the energy head"):
             return await asyncio.to_thread(self._judge, split, queues, embeddings, probe, result, seen)
+
+    async def try_encoder(self) -> None:
+        """Start the encoder, have it encode a state, and end it: long before there is anything to learn from.
+
+        Raises:
+            ConfigError, PolicyError, PartBroken: as :meth:`run`.
+        """
+        with stage(self._observer, "trying the encoder"):
+            async with self._server() as server, self._encoder(server) as encoder:
+                await encoder.identity()
+                await encoder.encode([SAMPLE_STATE.text])
 
     # --- reading ---
 

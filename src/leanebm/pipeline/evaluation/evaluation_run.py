@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, final
 
@@ -13,13 +13,14 @@ import attrs
 
 from leanebm._shown import fitting_repr, named_repr, shown
 from leanebm.core import Theorem
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, LeanEbmError
+from leanebm.pipeline._rehearsal import make_on_trial, start_on_trial
 from leanebm.pipeline.comparison.comparison import RunComparison, checked_budgets, compare_runs
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import check_guidance
 from leanebm.pipeline.engines.engine import Engine
 from leanebm.pipeline.engines.local_engine import LocalEngine
-from leanebm.pipeline.engines.shards_engine import share_of
+from leanebm.pipeline.engines.shards_engine import ShardsEngine, share_of
 from leanebm.pipeline.evaluation.arena import Arena
 from leanebm.pipeline.evaluation.oracle import Oracle
 from leanebm.pipeline.events import LogObserver, Observer, stage
@@ -167,10 +168,7 @@ class EvaluationRun:
         """
         self._check()
         refuse_others_results(self._folder, "eval or tune")
-        if self._headroom > 1:
-            self._search(*self._headroom_search()).check()
-        for _, config, folder in self._arm_searches():
-            self._search(config, folder).check()
+        await self._try_parts(self._waiting())
         arena = Arena(self._folder / "answers")
         arena.sweep()
         arena.require(_about(next(iter(self._arms.values()))))
@@ -232,17 +230,52 @@ class EvaluationRun:
         if self._budgets is not None:
             checked_budgets(self._budgets)
         for name, config in self._arms.items():
-            check_guidance(config.energy, config.scorer)
-            try:
+            with _naming_arm(name):
+                check_guidance(config.energy, config.scorer)
                 refuse_parts(config, leaving_out=Oracle)
-            except ConfigError as error:
-                raise ConfigError(f"arm {name}: {error.summary}", error.problems) from error
+
+    def _waiting(self) -> dict[str, RunConfig]:
+        """The arms that are still to be searched, in the order in which their parts are started.
+
+        Raises:
+            ConfigError, TrajectoryError: as :meth:`SearchRun.is_done`.
+        """
+        names = list(self._arms)
+        searches = [(name, *search) for name in names for search in self._searches_of(name)]
+        if self._headroom > 1:
+            searches.insert(0, (names[0], *self._headroom_search()))
+        # Each is looked at: what is wrong with the last one's folder is to be known now.
+        waiting = [name for name, config, folder in searches if not self._search(config, folder).is_done()]
+        return {name: self._arms[name] for name in waiting}
+
+    async def _try_parts(self, waiting: Mapping[str, RunConfig]) -> None:
+        """Start the parts of arms once, before any is searched: what is wrong is known now, and not hours later.
+
+        Not those of the first arm, which starts them before anything else. Where other machines search, which may have
+        other devices, parts are only made.
+        """
+        if self._opening is not None:
+            return
+        starts = isinstance(self._engine, LocalEngine | ShardsEngine)
+        tried: list[object] = []
+        for name, config in waiting.items():
+            alike = _parts_of(config)
+            with _naming_arm(name):
+                if not starts:
+                    make_on_trial(config, leaving_out=Oracle)
+                elif tried and alike not in tried:
+                    await start_on_trial(config, self._observer, f"arm {name}")
+            tried.append(alike)
+
+    def _searches_of(self, name: str) -> Iterator[tuple[RunConfig, Path]]:
+        for attempt in range(1, self._pass_n + 1):
+            yield _sampling_anew(self._arms[name], attempt), attempt_folder(self._folder_of(name), attempt)
 
     def _arm_searches(self) -> Iterator[tuple[int, RunConfig, Path]]:
         """The searches of all arms, in order: which attempt, how and where."""
-        for name, config in self._arms.items():
-            for attempt in range(1, self._pass_n + 1):
-                yield attempt, _sampling_anew(config, attempt), attempt_folder(self._folder_of(name), attempt)
+        for name in self._arms:
+            for attempt, (config, folder) in enumerate(self._searches_of(name), start=1):
+                yield attempt, config, folder
 
     def _headroom_search(self) -> tuple[RunConfig, Path]:
         config = next(iter(self._arms.values()))
@@ -280,10 +313,28 @@ class EvaluationRun:
         )
 
 
+@contextmanager
+def _naming_arm(name: str) -> Iterator[None]:
+    """Say of what is wrong in the block whose it is."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"arm {name}: {error.summary}", error.problems) from error
+    except LeanEbmError as error:
+        error.args = (f"arm {name}: {error}", *error.args[1:])
+        raise
+
+
 def _shared(config: RunConfig) -> dict[str, object]:
     """The settings, by their paths, in which all arms must agree."""
     leaves = settings_leaves("$", settings_that_matter(config))
     return {path: value for path, value in leaves if not path.startswith(_GUIDANCE)}
+
+
+def _parts_of(config: RunConfig) -> object:
+    """What is started for an arm: equal for arms that differ in weights alone, or in the search."""
+    parts = {name: value for name, value in settings_that_matter(config)["parts"].items() if name != "search"}
+    return parts, config.energy.path, config.energy.device
 
 
 def _is_proved_within(budget: SearchBudget, record: TheoremRecord) -> bool:

@@ -192,6 +192,7 @@ class IterationRun:
             return summarise_iteration(self._folder)
         self._require_devices()
         refuse_unready({"head": self._config.head})  # before the searches that it is to learn from
+        await self._try_encoder()
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")
         try:
@@ -213,6 +214,16 @@ class IterationRun:
         for device in (self._config.head.trainer.device, "auto" if finetune is None else finetune.device):
             if device != "auto":
                 torch_device(device)
+
+    async def _try_encoder(self) -> None:
+        """See that a head can be trained, if one may still have to be."""
+        rounds = range(self._config.rounds)
+        if all(StageRecord.read(self._folder / _of(number) / "evaluation") is not None for number in rounds):
+            return
+        training = EnergyTrainingRun(
+            self._config.head_training, EnergySources(), self._folder / "head", observer=self._observer
+        )
+        await training.try_encoder()
 
     async def _all_rounds(self) -> None:
         async with AsyncExitStack() as stack:

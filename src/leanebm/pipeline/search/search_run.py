@@ -140,7 +140,7 @@ class SearchRun:
         """Search all theorems; returns what the folder holds then, an earlier run's results included.
 
         Raises:
-            ConfigError: as :meth:`check`; or, once all have been tried, Lean refused every one of the statements.
+            ConfigError: as :meth:`is_done`; or, once all have been tried, Lean refused every one of the statements.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: results cannot be written.
         """
@@ -169,14 +169,23 @@ class SearchRun:
         """Refuse all that can be known to be wrong before anything is started.
 
         Raises:
+            ConfigError, TrajectoryError: as :meth:`is_done`.
+        """
+        self._check()
+
+    def is_done(self) -> bool:
+        """Whether the folder holds all results, so that a run starts nothing.
+
+        Raises:
             ConfigError: names are not unique, a part cannot be written down, the folder cannot be written to, or it
                 holds a run already and ``resume`` is off, or one with other settings or theorems, or of another kind.
             TrajectoryError: what the folder holds is damaged.
         """
-        self._check()
+        done = self._check()
+        return bool(done) and all(theorem.name in done for theorem in items_of(self._engine, self._theorems))
 
     def _check(self) -> frozenset[str]:
-        """As :meth:`check`; returns the names of the theorems that are done."""
+        """As :meth:`is_done`; returns the names of the theorems that are done."""
         counts = Counter(theorem.name for theorem in self._theorems)
         if twice := [name for name, count in counts.items() if count > 1]:
             raise ConfigError("theorem names must be unique:", [f"{name!r} occurs more than once" for name in twice])
