@@ -1,4 +1,4 @@
-"""Makes or starts a run's parts on trial, so that what is wrong with one does not come out after hours of other work."""
+"""Makes or starts a run's parts on trial, so that what is wrong with one does not come out after hours of searching."""
 
 from __future__ import annotations
 

@@ -10,15 +10,33 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from _ray_cluster import RayCluster, ray_cluster
 from letters_job import LettersJob
 
+from leanebm.core import Candidate, EncoderIdentity, ProofState, Theorem
+from leanebm.data import KnownProof
 from leanebm.errors import ConfigError, MissingExtra
-from leanebm.pipeline import LogObserver, RayEngine, summarise_run
+from leanebm.pipeline import (
+    SHIPPED_HEAD,
+    ContrastiveConfig,
+    ContrastiveRun,
+    EnergyConfig,
+    Engine,
+    EvaluationRun,
+    LogObserver,
+    Parts,
+    RayEngine,
+    RunConfig,
+    SearchRun,
+    summarise_run,
+)
 from leanebm.pipeline.engines._ray_leases import MAX_LOSSES, WHY_GIVEN_UP
 from leanebm.pipeline.engines.ray_engine import _packed
 
@@ -55,6 +73,49 @@ async def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
 def test_importing_the_engine_imports_no_ray() -> None:
     code = "import sys; from leanebm.pipeline import RayEngine; RayEngine(); sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Unready:
+    """A policy, an energy model and an encoder without a table."""
+
+    @staticmethod
+    def check_ready() -> None:
+        raise ValueError("there is no table")
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        raise AssertionError(f"{n} for {state}")
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        raise AssertionError(f"{states}")
+
+    async def identity(self) -> EncoderIdentity:
+        raise AssertionError
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        raise AssertionError(f"{texts}")
+
+
+STEP = KnownProof(theorem=Theorem(name="t", statement="True"), tactics=("a", "b"), states=("⊢ True", "⊢ True"))
+RUNS: dict[str, Callable[[RunConfig, Path, Engine], SearchRun | EvaluationRun | ContrastiveRun]] = {
+    "search": lambda config, folder, engine: SearchRun(config, [STEP.theorem], folder, engine=engine),
+    "eval": lambda config, folder, engine: EvaluationRun({"a": config}, [STEP.theorem], folder, engine=engine),
+    "generate-negatives": lambda config, folder, engine: ContrastiveRun(
+        ContrastiveConfig(run=config), [STEP], folder, engine=engine
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", [{"policy": Unready}, {"energy_model": Unready}, {"encoder": Unready}])
+@pytest.mark.parametrize("command", RUNS)
+async def test_a_part_that_is_not_ready_is_told_of_before_a_cluster_is_asked_or_anything_written(
+    tmp_path: Path, command: str, parts: dict[str, Any]
+) -> None:
+    energy = EnergyConfig(path=SHIPPED_HEAD if "encoder" in parts else None)
+    config = RunConfig(parts=Parts(**parts), energy=energy)
+    engine = RayEngine(address="127.0.0.1:1")  # nothing listens there
+    with pytest.raises(ConfigError, match=r"Unready: there is no table @ \$\.parts\."):
+        await RUNS[command](config, tmp_path / "out", engine).run()
+    assert not list(tmp_path.iterdir())
 
 
 @needs_ray

@@ -228,7 +228,7 @@ async def test_an_encoder_that_is_not_the_heads_is_refused_before_the_choices_wi
     lean = LeanPoolConfig(backend=CommandBackend(argv=("no-such-lean",)), num_workers=1)
     parts = Parts(policy=ScriptedPolicy(script={}), encoder=CountingEncoder())
     config = attrs.evolve(small, energy=EnergyConfig(path=head), parts=parts, lean=lean)
-    with pytest.raises(EnergyError, match="arm alpha0.5-beta2: "):
+    with pytest.raises(EnergyError, match=r"arm alpha0\.5-beta2: "):
         await TuningRun(config, numbers(3), tmp_path / "out", alphas=(0.5,), betas=(2.0,)).run()
     assert not (tmp_path / "out").exists()
 

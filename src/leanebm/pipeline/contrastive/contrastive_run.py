@@ -43,7 +43,7 @@ from leanebm.pipeline.run_folder import (
     write_text,
 )
 from leanebm.pipeline.settings import settings_that_matter, to_toml
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, refuse_parts
 from leanebm.search import SearchConfig
 from leanebm.storage import RunInfo, ShardWriter, ShardWriterConfig, refuse_unwritable, remove_scratch, shard_paths
 
@@ -120,7 +120,7 @@ class ContrastiveRun:
 
         Raises:
             ConfigError: no proof is long enough, the folder cannot be written to, or it holds groups already and
-                ``resume`` is off, or they were made under other settings.
+                ``resume`` is off, or they were made under other settings; or a part is not ready.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: groups cannot be written.
         """
@@ -128,6 +128,8 @@ class ContrastiveRun:
         if not self._audit_size:
             mine = (proof.theorem for proof in items_of(self._engine, self._long_enough))
             if not all_done(self._folder.path, done, mine, self._observer, "replaying"):
+                if self._opening is open_workbench:  # here, too, where others replay: before they are asked to
+                    refuse_parts(self._config.run)
                 await self._replay_all(self._opening)
             # An earlier part's audit stays until there is a new one, also if that is stopped.
             return self._report(self._groups(), self._folder.read_audit() if self._resume else None)

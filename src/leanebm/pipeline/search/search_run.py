@@ -35,7 +35,7 @@ from leanebm.pipeline.search.searched_theorem import SearchedTheorem, SearchTall
 from leanebm.pipeline.search.summary import RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.theorem_check import Cause, refused_by_cause
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench
+from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, refuse_parts
 from leanebm.storage import RunInfo, ShardWriter, refuse_unwritable, shard_paths
 from leanebm.trajectory import TRAJECTORY_FORMAT, Attempt, TheoremRecord, TrajectoryRow
 
@@ -140,7 +140,8 @@ class SearchRun:
         """Search all theorems; returns what the folder holds then, an earlier run's results included.
 
         Raises:
-            ConfigError: as :meth:`is_done`; or, once all have been tried, Lean refused every one of the statements.
+            ConfigError: as :meth:`is_done`; a part is not ready; or, once all have been tried, Lean refused every one
+                of the statements.
             LeanError, PolicyError: the parts could not be started, or failed too often in a row.
             TrajectoryError: results cannot be written.
         """
@@ -148,6 +149,8 @@ class SearchRun:
         mine = items_of(self._engine, self._theorems)
         if all_done(self._folder.path, done, mine, self._observer, "searching"):
             return summarise_run(self._folder.path)
+        if self._opening is open_workbench:  # here, too, where others search: before they are asked to
+            refuse_parts(self._config)
         job = SearchJob(
             config=self._config,
             items=self._theorems,
