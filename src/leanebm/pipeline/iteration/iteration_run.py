@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from leanebm._extras import extra_needed
 from leanebm._fields import torch_device
 from leanebm._shown import named_repr
-from leanebm.core import StateEncoder, Theorem
+from leanebm.core import ContrastiveGroup, StateEncoder, Theorem
 from leanebm.data import read_contrastive_set
 from leanebm.energy import load_checkpoint
 from leanebm.energy.training import hold_apart
@@ -334,18 +334,14 @@ class IterationRun:
         async def work(folder: Path) -> Found:
             report = await replay(folder)
             result = {"proofs": len(new), "groups": report.groups, "negatives": dict(report.negatives)}
-            return digest_of_groups(read_contrastive_set(ContrastiveFolder(folder).groups).rows()), result
+            return _digest_of_group_shards(folder), result
 
         inputs = {"proofs": digest_of([attrs.asdict(proof) for proof in new])}
-        await self._ledger.stage(
-            f"{_of(number)}/negatives", seed, inputs, work, shared=replay, holds=self._holds_groups
-        )
 
-    def _holds_groups(self, record: StageRecord) -> bool:
-        """Whether the stage's folder has as many groups as were found; cheaper than to read them all."""
-        shards = ContrastiveFolder(self._folder / record.stage).groups
-        found = read_contrastive_set(shards).records if shards.exists() else ()
-        return bool(sum(each.num_groups for each in found) == record.result["groups"])
+        def holds(record: StageRecord) -> bool:
+            return record.output == _digest_of_group_shards(self._folder / record.stage)
+
+        await self._ledger.stage(f"{_of(number)}/negatives", seed, inputs, work, shared=replay, holds=holds)
 
     async def _aggregate(self, number: int) -> StageRecord:
         """Gather what all rounds found."""
@@ -358,12 +354,15 @@ class IterationRun:
             await aggregate.write(folder, one_tactic_share=self._config.one_tactic_share)
             shown = len(aggregate.for_policy(self._config.one_tactic_share))
             result = {**aggregate.counts(), "policy_proofs": shown, "objection": self._objection(aggregate)}
-            return aggregate.digest, {**result, "proofs_sha256": digest_of_proofs(folder)}
+            written = {"groups_sha256": _digest_of_group_shards(folder), "proofs_sha256": digest_of_proofs(folder)}
+            return aggregate.digest, {**result, **written}
 
         def holds(record: StageRecord) -> bool:
-            known = record.result.get("proofs_sha256")  # an iteration that is older did not write it down
-            has_proofs = known is None or known == digest_of_proofs(self._folder / record.stage)
-            return has_proofs and self._holds_groups(record)
+            own = self._folder / record.stage
+            now = {"groups_sha256": _digest_of_group_shards(own), "proofs_sha256": digest_of_proofs(own)}
+            # An iteration that is older did not write them down.
+            is_same = all(record.result.get(name, digest) == digest for name, digest in now.items())
+            return is_same and record.result["groups"] == len(_groups_in(own))
 
         names = [f"{_of(each)}/{what}" for each in range(number + 1) for what in ("negatives", *_SEARCHES)]
         inputs = {name: self._ledger.output(name) for name in names if self._ledger.output(name) != "none"}
@@ -629,6 +628,19 @@ def _of(number: int) -> str:
 
 def _name_of(path: Path | None, folder: Path) -> str | None:
     return None if path is None else str(path.relative_to(folder))
+
+
+def _digest_of_group_shards(folder: Path) -> str:
+    """SHA-256, in hexadecimal, of the groups in a stage's folder.
+
+    Of what counts, not of files: those of workers may be merged, and one that was taken for dead may add some.
+    """
+    return digest_of_groups(_groups_in(folder))
+
+
+def _groups_in(folder: Path) -> list[ContrastiveGroup]:
+    shards = ContrastiveFolder(folder).groups
+    return list(read_contrastive_set(shards).rows()) if shards.exists() else []
 
 
 def _records(folder: Path) -> list[TheoremRecord]:
