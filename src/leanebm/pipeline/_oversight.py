@@ -15,7 +15,7 @@ from array import array
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -23,22 +23,25 @@ from leanebm._cancelled import uninterrupted
 from leanebm._shown import shown
 from leanebm._whereabouts import where_task_is
 from leanebm.core import (
+    Candidate,
     Certificate,
     CertificationResult,
     EncoderIdentity,
+    Leaf,
     NodeStatus,
     Proof,
     ProofCertifier,
     ProofEnvironment,
     ProofSearch,
     ProofSession,
+    ProofState,
     SearchOutcome,
     SearchResult,
     StateEncoder,
     Theorem,
 )
 from leanebm.errors import PartBroken, PolicyError, StatementError
-from leanebm.search.answers import answer_of, blaming, part_broken
+from leanebm.search.answers import answer_of, blaming, energies_of, part_broken, proposals_of, scores_of
 
 CANCELLATION_S: Final = 20.0
 """What a search may take to end once it is cancelled: its proof is closed, and Lean is asked for that."""
@@ -98,6 +101,49 @@ class OverseenEncoder:
     @property
     def _name(self) -> str:
         return type(self.encoder).__name__
+
+
+class _Overseen:
+    """A part that is named where it raises what it may not, whoever asks it; all else is the part's own.
+
+    Our searches look at what they are answered. One with a loop of its own need not, and what it lets through would be
+    laid at Lean's door.
+    """
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_part":  # which copying looks for before there is a part
+            raise AttributeError(name)
+        return getattr(self._part, name)
+
+    def __repr__(self) -> str:
+        return repr(self._part)
+
+
+class OverseenPolicy(_Overseen):
+    """A policy, as a search is given it."""
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        """Raises as :func:`~leanebm.search.answers.proposals_of`."""
+        return await proposals_of(self._part, state, n)
+
+
+class OverseenScorer(_Overseen):
+    """A scorer, as a search is given it."""
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        """Raises as :func:`~leanebm.search.answers.scores_of`."""
+        return await scores_of(self._part, leaves)
+
+
+class OverseenEnergyModel(_Overseen):
+    """An energy model, as a search is given it."""
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        """Raises as :func:`~leanebm.search.answers.energies_of`."""
+        return await energies_of(self._part, states)
 
 
 def _widths(widths: Collection[int]) -> str:

@@ -37,7 +37,15 @@ from leanebm.lean import (
 )
 from leanebm.lean.embedded import InstallStage, install
 from leanebm.lean.files import LeanFiles
-from leanebm.pipeline._oversight import IssuingCertifier, OverseenEncoder, OverseenSearch, RefusingEnvironment
+from leanebm.pipeline._oversight import (
+    IssuingCertifier,
+    OverseenEncoder,
+    OverseenEnergyModel,
+    OverseenPolicy,
+    OverseenScorer,
+    OverseenSearch,
+    RefusingEnvironment,
+)
 from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import open_guidance
@@ -125,11 +133,11 @@ class Workbench:
         """
         certifier, environment = IssuingCertifier(self.certifier), RefusingEnvironment(self.environment)
         search = self.make_search(
-            policy=self.policy,
-            scorer=self.scorer,
+            policy=OverseenPolicy(self.policy),
+            scorer=OverseenScorer(self.scorer),
             environment=environment,
             certifier=certifier,
-            energy=self.energy,
+            energy=None if self.energy is None else OverseenEnergyModel(self.energy),
             config=config,
             observer=observer,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,19 @@ from typing import Any
 import attrs
 import pytest
 
-from leanebm.core import SearchOutcome, Theorem
-from leanebm.errors import LeanEbmError
+from leanebm.core import (
+    Candidate,
+    EnergyModel,
+    Leaf,
+    ProofEnvironment,
+    ProofState,
+    SearchOutcome,
+    SearchResult,
+    StateScorer,
+    TacticPolicy,
+    Theorem,
+)
+from leanebm.errors import LeanEbmError, PartBroken, WorkerDied
 from leanebm.pipeline import (
     Observer,
     Part,
@@ -24,7 +36,8 @@ from leanebm.pipeline import (
     Workbench,
     read_run_config,
 )
-from leanebm.search import SearchBudget, SearchConfig
+from leanebm.pipeline._oversight import OverseenPolicy
+from leanebm.search import SearchBudget, SearchConfig, SearchProgress, conduct_search
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld, check_search
 from leanebm.trajectory import read_trajectory
 
@@ -86,6 +99,73 @@ async def test_it_is_run_recorded_and_resumed_like_ours(
     wider = attrs.evolve(config, parts=Parts(search=Part(foreign.LevelByLevel, {"width": 4})))
     with pytest.raises(LeanEbmError, match="width"):
         await SearchRun(wider, numbers(5), folder, resume=True, opening=opening).run()
+
+
+@attrs.frozen
+class Blames:
+    """A part that says of each question that a worker died."""
+
+    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
+        raise WorkerDied(f"no worker for {n} on {state}")
+
+    async def score(self, leaves: Sequence[Leaf]) -> Sequence[float]:
+        raise WorkerDied(f"no worker for {leaves}")
+
+    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
+        raise WorkerDied(f"no worker for {states}")
+
+
+@attrs.frozen(kw_only=True)
+class Asks:
+    """A search with a loop of its own, which asks one of its parts and looks at no answer."""
+
+    policy: TacticPolicy
+    scorer: StateScorer
+    environment: ProofEnvironment
+    energy: EnergyModel | None = None
+    part: str = "policy"
+
+    async def run(self, theorem: Theorem) -> SearchResult:
+        return await conduct_search(theorem, self.environment, self._search, budget=SearchBudget(max_expansions=8))
+
+    async def _search(self, progress: SearchProgress) -> None:
+        state = progress.tree.root.state
+        if self.part == "policy":
+            await self.policy.propose(state, 1)
+        elif self.part == "scorer":
+            await self.scorer.score([])
+        elif self.energy is not None:
+            await self.energy.energies([state])
+
+
+@pytest.mark.parametrize(
+    ("part", "method"), [("policy", "propose"), ("scorer", "score"), ("energy", "energies"), ("no part", "")]
+)
+async def test_what_a_part_raises_in_a_loop_of_ones_own_is_laid_at_its_door_and_not_at_leans(
+    tmp_path: Path, numbers: Numbers, part: str, method: str
+) -> None:
+    @asynccontextmanager
+    async def blaming(config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        broken: dict[str, Any] = {"energy": Blames(), part: Blames()} if method else {}
+        async with opening(config, observer) as bench:
+            yield attrs.evolve(bench, **broken)
+
+    config = RunConfig(parts=Parts(search=Part(Asks, {"part": part})))
+    run = SearchRun(config, numbers(5), tmp_path / "run", opening=blaming)
+    if not method:
+        assert (await run.run()).totals.infrastructure == 0
+        return
+    with pytest.raises(PartBroken, match=rf"Blames\.{method} raised WorkerDied: .*test_foreign_search\.py, line"):
+        await run.run()
+
+
+def test_a_part_that_is_overseen_has_all_that_is_its_own() -> None:
+    policy = ScriptedPolicy(script={})
+    overseen = OverseenPolicy(policy)
+    assert overseen.script is policy.script
+    assert repr(overseen) == repr(policy)
+    assert not hasattr(overseen, "no_such_thing")
+    assert copy.copy(overseen).script is policy.script
 
 
 async def test_what_its_width_left_untried_is_no_exhausted_search(
