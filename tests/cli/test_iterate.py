@@ -111,6 +111,30 @@ def test_what_is_not_there_is_missed_before_any_work(
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize("lines", ['[head.encoder]\nkind = "{}"\n', '[run.parts.policy]\nkind = "{}"\n'])
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_part_that_cannot_be_made_is_missed_before_any_work(
+    leanebm_command: Leanebm, lines: str, options: list[str]
+) -> None:
+    Path("iterate.toml").write_text(SETTINGS + lines.format(f"{__name__}:Unmakeable"))
+    result = leanebm_command("iterate", "iterate.toml", "--output", "out", *options)
+    assert (result.exit_code, "Unmakeable could not be made" in result.stderr) == (2, True), result.stderr
+    assert not Path("out").exists()
+
+
+class Unmakeable:
+    """A policy and an encoder for which there is no room."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no room")
+
+    async def propose(self, state: object, n: int) -> object: ...
+
+    async def identity(self) -> object: ...
+
+    async def encode(self, texts: object) -> object: ...
+
+
 def test_a_dry_run_is_for_any_machine(leanebm_command: Leanebm) -> None:
     Path("iterate.toml").write_text(SETTINGS + CUDA)
     assert leanebm_command("iterate", "iterate.toml", "--output", "out", "--dry-run").exit_code == 0

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -210,6 +211,55 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(leanebm_command: Leane
     assert "would search 3 theorems into runs/a" in result.stderr
     assert "line_1: 3" in result.stderr
     assert not Path("runs").exists()
+
+
+PARTS = """
+class Fragile:
+    def __init__(self, size: int = 1) -> None:
+        if not size:
+            raise RuntimeError("no room")
+
+    async def propose(self, state, n):
+        return []
+
+    async def energies(self, states):
+        return [0.0 for _ in states]
+
+    async def identity(self):
+        raise AssertionError
+
+    async def encode(self, texts):
+        raise AssertionError
+
+
+class AsksServer(Fragile):
+    def __init__(self, encoder, size: int = 1) -> None:
+        super().__init__(size)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--policy", "fragile_parts:Fragile:size=0"], "Fragile could not be made"),
+        (["--policy", "fragile_parts:AsksServer:size=0"], "AsksServer could not be made"),
+        (["--energy-model", "fragile_parts:AsksServer:size=0"], "AsksServer could not be made"),
+        (["--ebm-path", "logic", "--state-encoder", "fragile_parts:Fragile:size=0"], "Fragile could not be made"),
+        (["--policy", "fragile_parts:Fragile:sise=0"], "unknown setting sise"),
+        (["--policy", "no_such_parts:Fragile"], "cannot be imported"),
+        (["--ebm-path", "logic", "--scorer", "length_normalised:alpha=0.25"], "beside another exponent"),
+    ],
+)
+def test_a_part_that_cannot_be_made_is_refused_by_a_dry_run_as_by_a_run(
+    leanebm_command: Leanebm, theorems: str, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    Path("fragile_parts.py").write_text(PARTS)
+    monkeypatch.syspath_prepend(Path.cwd())
+    for dry in ([], ["--dry-run"]):
+        refused = leanebm_command("search", "--theorems", theorems, "--output", "new", *options, *dry)
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+        assert not Path("new").exists()
+    sys.modules.pop("fragile_parts", None)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @output_option("Where every round's searches, negatives, heads and figures go.")
 @click.option("--resume", is_flag=True, help="Go on with the iteration in the output folder.")
-@click.option("--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Start nothing: make each part once, say what would be done, and print the settings. Neither Lean nor a "
+    "server is asked.",
+)
 @click.option(
     "--join",
     is_flag=True,

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
 @click.option(
-    "--dry-run", is_flag=True, help="Start nothing: say what would be done, and print the settings for --config."
+    "--dry-run",
+    is_flag=True,
+    help="Start nothing: make each part once, say what would be done, and print the settings for --config. Neither "
+    "Lean nor a server is asked, and of an energy head only the header is read.",
 )
 @engine_options()
 @tape_options
@@ -59,7 +62,7 @@ def search(
     OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume. The exit status is 0 once all were tried,
     also where Lean refused some statements, which are listed at the end; it is 2 if Lean refused every one.
     """
-    from leanebm.pipeline import SearchRun, fit_imports, load_theorems, to_toml
+    from leanebm.pipeline import SearchRun, fit_imports, load_theorems, taped, to_toml
 
     if tape.record is not None and (resume or resume_anyway):
         raise click.UsageError("a recording begins with the run: leave out --resume, or --record")
@@ -75,7 +78,8 @@ def search(
         )
     if dry_run:
         tape.check(config)
-        SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway, engine=engine).check()
+        more = {} if tape.cassette is None else {"opening": taped(tape.cassette)}
+        SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway, engine=engine, **more).check()
         echo(_plan(chosen, output), err=True)
         echo(to_toml(config), nl=False)
         return

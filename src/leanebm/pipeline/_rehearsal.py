@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from leanebm.core import EnergyModel, Goal, ProofState, StateEncoder, StateRef, TacticPolicy
 from leanebm.errors import ConfigError
@@ -13,6 +16,8 @@ from leanebm.pipeline.events import Observer, stage
 from leanebm.pipeline.parts import FAMILIES, Part
 from leanebm.pipeline.workbench import refuse_parts, start_parts
 from leanebm.policy import PolicyClient
+
+T = TypeVar("T")
 
 SAMPLE_STATE: Final = ProofState(
     goals=(Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n"),), key="sample", ref=StateRef(-1, -1)
@@ -33,7 +38,7 @@ def make_on_trial(config: RunConfig, *, leaving_out: type | tuple[()] = ()) -> N
         ConfigError: a part is not ready or could not be made, or the head does not fit the scorer.
         EnergyError: there is no head, or its header is damaged.
     """
-    refuse_parts(config, leaving_out=leaving_out)
+    _in_a_loop(partial(refuse_parts, config, leaving_out=leaving_out))
     check_guidance(config.energy, config.scorer)
     parts, server = config.parts, PolicyClient(config.policy)
     given: dict[str, object] = {"encoder": server, "seed": config.seed}
@@ -56,13 +61,28 @@ def part_on_trial(interface: Any, plugged: object, place: str, **supplied: objec
     Raises:
         ConfigError: it could not be made, or is of another kind.
     """
-    part = plugged.build(**supplied) if isinstance(plugged, Part) else plugged
+    part = _in_a_loop(partial(plugged.build, **supplied)) if isinstance(plugged, Part) else plugged
     if part is not None and not isinstance(part, AbstractAsyncContextManager):  # which may turn into another object
         try:
             FAMILIES[interface].check(part)
         except TypeError as error:
             raise ConfigError(f"{error} @ {place}") from error
     return part
+
+
+def _in_a_loop(make: Callable[[], T]) -> T:
+    """Call ``make`` as a run does, whose event loop a constructor may count on."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        is_in_one = False
+    else:
+        is_in_one = True
+
+    async def made() -> T:
+        return make()
+
+    return make() if is_in_one else asyncio.run(made())
 
 
 async def start_on_trial(config: RunConfig, observer: Observer, name: str) -> None:

@@ -22,6 +22,7 @@ from leanebm.energy import load_checkpoint
 from leanebm.energy.training import hold_apart
 from leanebm.errors import ConfigError, EnergyError, TrajectoryError
 from leanebm.pipeline._readiness import refuse_unready
+from leanebm.pipeline._rehearsal import make_on_trial, part_on_trial
 from leanebm.pipeline.comparison.comparison import RunComparison, compare_runs, exact_sign_test
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive.contrastive_run import ContrastiveConfig, ContrastiveRun
@@ -56,6 +57,7 @@ from leanebm.pipeline.run_folder import refuse_others_results, write_text
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.settings import settings_that_matter, to_toml
 from leanebm.pipeline.workbench import WorkbenchOpener, sharing_lean
+from leanebm.policy import PolicyClient
 from leanebm.search import LengthNormalisedLogProb
 from leanebm.storage import refuse_unwritable, remove_scratch_below
 from leanebm.trajectory import AnytimeCurve, TheoremRecord, read_trajectory
@@ -165,6 +167,8 @@ class IterationRun:
     def check(self) -> None:
         """Refuse all that is wrong before anything is started; another machine's devices are not.
 
+        Each part is made once, and thrown away.
+
         Raises:
             ConfigError: as :meth:`run`, or the settings cannot be written down, or the folder cannot be written to.
         """
@@ -174,6 +178,13 @@ class IterationRun:
             self._ledger.open(resume=self._resume)
             refuse_others_results(self._folder, "iterate")
             refuse_unwritable(self._folder)
+            refuse_unready({"head": self._config.head})  # before the searches that it is to learn from
+            self._make_parts()
+
+    def _make_parts(self) -> None:
+        make_on_trial(self._config.run)
+        training = self._config.head_training
+        part_on_trial(StateEncoder, training.encoder, "$.head.encoder", encoder=PolicyClient(training.policy))
 
     async def run(self) -> IterationSummary:
         """Go through all rounds; what is done stays done.
@@ -191,7 +202,6 @@ class IterationRun:
             await self._ledger.caught_up()
             return summarise_iteration(self._folder)
         self._require_devices()
-        refuse_unready({"head": self._config.head})  # before the searches that it is to learn from
         await self._try_encoder()
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")

@@ -17,6 +17,7 @@ from leanebm._shown import fitting_repr, named_repr
 from leanebm.core import ProofSearch, SearchOutcome, SearchResult, Theorem
 from leanebm.errors import ConfigError, LeanEbmError, StatementError, WorkerLost
 from leanebm.pipeline._concurrently import together
+from leanebm.pipeline._rehearsal import make_on_trial
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.engines.engine import Ended, Engine, FailuresInARow, Station, record_given_up
 from leanebm.pipeline.engines.local_engine import LocalEngine
@@ -171,10 +172,17 @@ class SearchRun:
     def check(self) -> None:
         """Refuse all that can be known to be wrong before anything is started.
 
+        Each part is made once, and thrown away, unless ``opening`` is the caller's own.
+
         Raises:
-            ConfigError, TrajectoryError: as :meth:`is_done`.
+            ConfigError: as :meth:`is_done`; or a part is not ready or could not be made, or the energy head does not
+                fit the scorer.
+            EnergyError: there is no energy head where there should be one, or its header is damaged.
+            TrajectoryError: what the folder holds is damaged.
         """
         self._check()
+        if self._opening is open_workbench:
+            make_on_trial(self._config)
 
     def is_done(self) -> bool:
         """Whether the folder holds all results, so that a run starts nothing.
