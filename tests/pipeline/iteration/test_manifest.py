@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 
 import attrs
@@ -50,6 +52,30 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
     for kind in (IterationManifest, StageRecord):
         with pytest.raises(ConfigError, match=r"cannot be read.*delete this file and go on with --resume"):
             kind.read(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["settings", "theorems"])
+def test_a_manifest_whose_tables_are_none_is_refused(tmp_path: Path, field: str) -> None:
+    table = {"settings": {}, "theorems": {}, field: [1]}
+    (tmp_path / "manifest.json").write_text(json.dumps(table))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        IterationManifest.read(tmp_path)
+
+
+def test_a_figure_that_is_not_there_is_told_of_with_its_stage_and_who_wrote_it(tmp_path: Path) -> None:
+    found = {"areas": {"alone": 0.5}}
+    attrs.evolve(RECORD, result=found, versions={"leanebm": "0.0.9"}).write(tmp_path)
+    record = StageRecord.read(tmp_path)
+    assert record is not None
+    assert record.result == found
+    assert copy.deepcopy(record) == record
+    with pytest.raises(ConfigError, match=r"of rounds/0/head has no 'proved'(.|\n)*leanebm 0\.0\.9, which wrote it"):
+        record.result["proved"]
+    with pytest.raises(ConfigError, match=r"of rounds/0/head, areas has no 'challenger'"):
+        record.result["areas"]["challenger"]
+    with pytest.raises(ConfigError, match=r"of rounds/0/head has no 'gpu_s'"):
+        record.cost["gpu_s"]
+    assert record.result.get("proved") is None
 
 
 def test_a_digest_depends_on_every_value_and_not_on_the_order_of_keys() -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline import IterationManifest, StageRecord, is_iteration, summarise_iteration
+from leanebm.pipeline import IterationManifest, StageRecord, is_iteration, iteration_table, summarise_iteration
 
 
 def manifest_of(folder: Path) -> IterationManifest:
@@ -78,3 +81,60 @@ def test_all_of_it_is_json(iterated: Path) -> None:
     again = json.loads(json.dumps(summary.as_json()))
     assert again["judged_on"] == "test"
     assert [row["arm"] for row in again["rows"]] == [row.arm for row in summary.rows]
+
+
+def changed(value: Any, path: tuple[Any, ...], new: object) -> Any:
+    """``value`` with something else at ``path``; with nothing there, if that is ``...``."""
+    value = copy.deepcopy(value)
+    at = value
+    for key in path[:-1]:
+        at = at[key]
+    if new is ...:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = new
+    return value
+
+
+def paths_in(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        for key in value:
+            yield (*path, key)
+            yield from paths_in(value[key], (*path, key))
+
+
+@pytest.mark.parametrize("new", [..., "x", 5, [], {}, None], ids=repr)
+def test_a_manifest_that_lacks_a_figure_or_has_one_of_another_kind_is_summed_up_or_refused(
+    iterated: Path, tmp_path: Path, new: object
+) -> None:
+    manifest = json.loads((iterated / "manifest.json").read_text())
+    places = [
+        ("stages", number, *path)
+        for number, stage in enumerate(manifest["stages"])
+        for path in [("stage",), *paths_in({name: stage[name] for name in ("result", "cost")})]
+    ]
+    said = []
+    for place in places:
+        (tmp_path / "manifest.json").write_text(json.dumps(changed(manifest, place, new)))
+        try:
+            iteration_table(summarise_iteration(tmp_path))
+        except ConfigError as error:
+            said.append(str(error))
+    assert len(said) > len(places) // 10
+    assert all("manifest.json" in each or "no round of the iteration" in each for each in said)
+
+
+def test_an_iteration_from_before_heads_were_judged_by_areas_is_refused_in_words(
+    iterated: Path, tmp_path: Path
+) -> None:
+    manifest = json.loads((iterated / "manifest.json").read_text())
+    gate = next(stage for stage in manifest["stages"] if stage["stage"] == "rounds/0/gate")
+    del gate["result"]["areas"]
+    gate["result"]["is_adopted"] = False
+    gate["versions"]["leanebm"] = "0.0.1"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(
+        ConfigError, match=r"manifest\.json cannot be summed up: .*rounds/0/gate has no 'areas'"
+    ) as caught:
+        summarise_iteration(tmp_path)
+    assert "go on with leanebm 0.0.1, which wrote it" in str(caught.value)

@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 import attrs
 from attrs.validators import in_, instance_of
 
-from leanebm._shown import fitting_repr, reason
+from leanebm._shown import fitting_repr, reason, writer
 from leanebm.errors import ConfigError
 from leanebm.pipeline.run_folder import write_text
 from leanebm.storage import one_line_per_change, read_regular, settings_differences, settings_leaves
@@ -33,11 +33,28 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+class _Figures(dict[str, Any]):
+    """What a stage wrote down; what is asked for and not there, another leanebm left out."""
+
+    def __init__(self, values: Mapping[str, Any], place: str, wrote: object) -> None:
+        super().__init__(
+            (name, _Figures(value, f"{place}, {name}", wrote) if isinstance(value, Mapping) else value)
+            for name, value in values.items()
+        )
+        self._place, self._wrote = place, wrote
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise ConfigError(
+            f"what an iteration wrote down of {self._place} has no {name!r}, which this leanebm needs:",
+            [f"go on with {writer(self._wrote)}, or iterate anew into another folder"],
+        )
+
+
 @attrs.frozen(kw_only=True)
 class StageRecord:
     """One stage of an iteration, done."""
 
-    stage: str
+    stage: str = attrs.field(validator=instance_of(str))
     """Its folder within the iteration's, such as ``rounds/1/head``."""
 
     seed: int
@@ -57,6 +74,11 @@ class StageRecord:
     """``cpu_s`` and ``wall_s``: seconds of the invocation that ended it, workers included."""
 
     __repr__ = fitting_repr
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("result", "cost"):
+            figures = _Figures(getattr(self, name), self.stage, self.versions.get("leanebm"))
+            object.__setattr__(self, name, figures)
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Self | None:
@@ -81,10 +103,10 @@ def _as_records(records: Iterable[StageRecord | Mapping[str, Any]]) -> tuple[Sta
 class IterationManifest:
     """Everything that an iteration did, with what, and what came of it."""
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = attrs.field(validator=_is_mapping)
     """What results depend on; the number of rounds does not count, for more of them may follow."""
 
-    theorems: Mapping[str, str]
+    theorems: Mapping[str, str] = attrs.field(validator=_is_mapping)
     """SHA-256 of each set of theorems."""
 
     stages: tuple[StageRecord, ...] = attrs.field(default=(), converter=_as_records)

@@ -12,6 +12,7 @@ import attrs
 from leanebm._shown import fitting_repr
 from leanebm.errors import ConfigError
 from leanebm.pipeline.iteration.manifest import MANIFEST_NAME, IterationManifest, StageRecord
+from leanebm.pipeline.settings import structure_settings
 
 FROZEN: Final = "frozen"
 """What the first round was searched with; it makes no further attempt."""
@@ -118,7 +119,7 @@ def summarise_iteration(folder: str | os.PathLike[str]) -> IterationSummary:
     """Sum up the rounds that are done.
 
     Raises:
-        ConfigError: the folder holds no iteration, or one of which no round is done.
+        ConfigError: the folder holds no iteration, one of which no round is done, or one of another leanebm.
     """
     manifest = IterationManifest.read(folder)
     if manifest is None:
@@ -127,16 +128,25 @@ def summarise_iteration(folder: str | os.PathLike[str]) -> IterationSummary:
     rounds = [number for number in range(len(stages)) if f"rounds/{number}/evaluation" in stages]
     if not rounds:
         raise ConfigError(f"no round of the iteration in {folder} is done yet", ["go on with it @ --resume"])
-    return IterationSummary(
-        folder=Path(folder),
-        judged_on=stages["rounds/0/evaluation"].result["on"],
-        rows=tuple(row for number in rounds for row in _rows(stages, number)),
-        notes=(
-            *_broken(manifest.stages),
-            *(note for number in rounds for note in _notes(stages, number)),
-            *_gains(stages, rounds[-1]),
-        ),
-    )
+    path = Path(folder) / MANIFEST_NAME
+    try:
+        return IterationSummary(
+            folder=Path(folder),
+            judged_on=stages["rounds/0/evaluation"].result["on"],
+            rows=tuple(row for number in rounds for row in _rows(stages, number)),
+            notes=(
+                *_broken(manifest.stages),
+                *(note for number in rounds for note in _notes(stages, number)),
+                *_gains(stages, rounds[-1]),
+            ),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{path} cannot be summed up: {error.summary}", error.problems) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # figures of another kind, or of no stage
+        raise ConfigError(
+            f"{path} is not as this leanebm writes it: {type(error).__name__}: {error}",
+            ["restore it, or delete this file and go on with `leanebm iterate --resume`, which gathers it anew"],
+        ) from error
 
 
 def _rows(stages: Mapping[str, StageRecord], number: int) -> Iterator[IterationRow]:
@@ -153,7 +163,7 @@ def _rows(stages: Mapping[str, StageRecord], number: int) -> Iterator[IterationR
         costs = [searched] if not stands_still else []
         if learns:
             costs += [stages[name] for step in _LEARNING if (name := f"rounds/{number}/{step}") in stages]
-        yield IterationRow(
+        figures = dict[str, object](
             round=number,
             arm=arm,
             attempted=0 if stands_still else searched.result["attempted"],
@@ -171,6 +181,7 @@ def _rows(stages: Mapping[str, StageRecord], number: int) -> Iterator[IterationR
             p=evaluation["beside"][arm][control]["p"] if learns else None,
             cpu_min=sum(record.cost["cpu_s"] for record in costs) / 60,
         )
+        yield structure_settings(figures, IterationRow, source=f"what is written down of round {number}, {arm},")
 
 
 def _search_of(arm: str, number: int) -> str:
