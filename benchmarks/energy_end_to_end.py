@@ -98,7 +98,7 @@ class EndToEnd:
         """Turn the proofs of the training and validation splits into groups, and the groups into a head."""
         for split in ("train", "val"):
             pairs, groups = self.folder / f"{split}-pairs.jsonl", self.folder / f"{split}-groups"
-            self.step(f"{split}-pairs", "export", self.folder / split, "--output", pairs)
+            self.step(f"{split}-pairs", "export", self.folder / split, "--output", pairs, "--overwrite")
             resume = ["--resume"] if groups.exists() else []
             self.step(
                 f"{split}-groups",

@@ -102,7 +102,7 @@ class ExportPairs(Job):
     def command(self, output: Path) -> Sequence[str]:
         """It begins anew each time."""
         given = (str(self.inputs.searched),)
-        return [*LEANEBM, "export", *given, "--output", str(output / "pairs.jsonl")]
+        return [*LEANEBM, "export", *given, "--output", str(output / "pairs.jsonl"), "--overwrite"]
 
     def inspect(self, output: Path, known: dict[str, str], findings: Findings) -> None:
         """The file is there and whole, or not there."""

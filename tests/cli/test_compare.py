@@ -99,6 +99,10 @@ def test_a_page_is_written(leanebm_command: Leanebm, runs: tuple[str, str]) -> N
     pytest.importorskip("jinja2")
     assert leanebm_command("compare", *runs, "--html", "page.html").exit_code == 0
     assert "<svg" in Path("page.html").read_text()
+    refused = leanebm_command("compare", *runs, "--html", "page.html")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "page.html already exists: add --overwrite to write over it, or name another file @ --html" in refused.stderr
+    assert leanebm_command("compare", *runs, "--html", "page.html", "--overwrite").exit_code == 0
 
 
 def test_runs_of_other_theorems_are_refused(leanebm_command: Leanebm, runs: tuple[str, str]) -> None:

@@ -22,8 +22,14 @@ def test_the_proofs_of_several_runs_become_one_file(leanebm_command: Leanebm) ->
     assert "3 certified proofs, " in result.stdout
     assert "proofs by length: 1 of 1, " in result.stdout
     assert "rows of pairs, written to new/pairs.jsonl" in result.stdout
+    again = ["export", "runs/a", "--output", "new/pairs.jsonl"]
+    refused = leanebm_command(*again)
+    assert refused.exit_code == 2
+    assert "pairs.jsonl already exists: add --overwrite to write over it, or name another file" in refused.stderr
     proofs = proofs_of(read_tactic_pairs("new/pairs.jsonl"))
     assert sorted(proof.theorem.statement or "" for proof in proofs) == ["1", "3", "8"]
+    assert leanebm_command("export", "--overwrite", *again[1:]).exit_code == 0
+    assert len(proofs_of(read_tactic_pairs("new/pairs.jsonl"))) == 2
 
 
 def test_a_folder_without_a_run_is_named(leanebm_command: Leanebm) -> None:

@@ -39,6 +39,58 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(name: str, 
             option.process_value(context, str(tmp_path / "file" / good.name))
 
 
+_FILES = {
+    **{name: ("output", suffix) for name, suffix in _SUFFIXES.items()},
+    "export": ("output", ".jsonl"),
+    "fill": ("output", ".lean"),
+    "view": ("output", ".html"),
+    "compare": ("html", ".html"),
+}
+"""The commands that write a file where one says: with which option, and how its name may end."""
+
+
+def test_each_command_that_writes_a_file_where_one_says_is_among_those_tested() -> None:
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    writes = {
+        name: parameter.name
+        for name, command in commands.items()
+        for parameter in (command.params if command is not None else [])
+        if isinstance(parameter.type, click.Path)
+        and isinstance(parameter, click.Option)
+        and parameter.callback is not None
+        and parameter.type.file_okay
+        and not parameter.type.exists
+        and not parameter.type.dir_okay
+    }
+    assert writes == {name: option for name, (option, _) in _FILES.items()}
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_a_file_that_is_there_is_written_over_only_if_one_says_so(
+    leanebm_command: Leanebm, tmp_path: Path, name: str
+) -> None:
+    (option, suffix), command = _FILES[name], main.get_command(click.Context(main), name)
+    assert command is not None
+    [parameter] = [each for each in command.params if each.name == option]
+    there = tmp_path / f"there{suffix}"
+    there.touch()
+    may = [each for each in command.params if each.name == "overwrite"]
+    way_out = "add --overwrite to write over it" if may else "move it away"
+    with click.Context(command) as context:
+        for each in may:
+            each.handle_parse_result(context, {}, [])
+        with pytest.raises(ConfigError, match=rf"already exists: {way_out}, or name another file @ --{option}"):
+            parameter.process_value(context, str(there))
+        if name not in _SUFFIXES:
+            assert parameter.process_value(context, "/dev/null") == Path("/dev/null")
+        for each in may:
+            each.handle_parse_result(context, {"overwrite": True}, [])
+            assert parameter.process_value(context, str(there)) == there
+    assert bool(may) == (name in ("export", "view", "compare"))
+    assert leanebm_command(name, "--help").exit_code == 0
+
+
 @pytest.mark.parametrize("name", _SUFFIXES)
 def test_an_output_that_others_tell_by_its_ending_needs_that(name: str, tmp_path: Path) -> None:
     command = main.get_command(click.Context(main), name)

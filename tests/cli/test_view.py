@@ -81,10 +81,12 @@ def test_options_that_would_do_nothing_are_refused(
 def test_what_a_run_is_made_of_is_not_written_over(leanebm_command: Leanebm, run: str, form: tuple[str, ...]) -> None:
     (shard,) = Path(run).glob("trajectory/*.parquet")
     before = shard.read_bytes()
-    result = leanebm_command("view", str(shard), *form, "--output", f"{run}/../{shard}")
+    result = leanebm_command("view", str(shard), *form, "--output", f"{run}/../{shard}", "--overwrite")
     assert result.exit_code == 2
     assert "holds the run's search trees:\n  - give another file @ --output" in result.stderr
     assert shard.read_bytes() == before
+    unasked = leanebm_command("view", str(shard), *form, "--output", f"{run}/../{shard}")
+    assert "already exists: add --overwrite" in unasked.stderr
 
 
 @pytest.mark.parametrize("form", [(), ("--text",)])

@@ -156,16 +156,15 @@ def decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
 
 
 def output_option(
-    help_: str, *, is_file: bool = False, required: bool = True, suffix: str | None = None, is_new: bool = False
+    help_: str, *, is_file: bool = False, required: bool = True, suffix: str | None = None
 ) -> Callable[[Any], Any]:
-    """Add ``--output``, a folder or a file; where nothing can be written, the command does nothing.
+    """Add ``--output``, a folder or a new file; where nothing can be written, the command does nothing.
 
     Args:
         help_: what goes there.
         is_file: whether it is a file.
         required: whether it must be given.
         suffix: what the file's name must end in, for others to know how it is written.
-        is_new: whether a file that is there already is refused, because what it holds took long to make.
     """
     kind = click.Path(file_okay=is_file, dir_okay=not is_file, path_type=Path)
     metavar = "FILE" if is_file else "FOLDER"
@@ -173,11 +172,44 @@ def output_option(
     def checked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and suffix not in (None, path.suffix):
             raise ConfigError(f"{path} should end in {suffix}, as it is written so @ --output")
-        if is_new and path is not None and path.is_file():
-            raise ConfigError(f"{path} already exists: move it away, or name another file @ --output")
-        return writable_before_any_work(context, parameter, path)
+        return (new_before_any_work if is_file else writable_before_any_work)(context, parameter, path)
 
     return click.option("--output", required=required, type=kind, metavar=metavar, help=help_, callback=checked)
+
+
+_OVERWRITE: Final = "leanebm.overwrite"
+"""Where a context keeps what ``--overwrite`` says, in a command that has it."""
+
+
+def overwrite_option(command: Any) -> Any:
+    """Add ``--overwrite``, for a command whose files are quickly made again."""
+
+    def note(context: click.Context, _: click.Parameter, value: bool) -> None:
+        context.meta[_OVERWRITE] = value
+
+    # Eager, so that it is known when a path is looked at, whichever was typed first.
+    return click.option(
+        "--overwrite",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=note,
+        help="Write over the file if it is there.",
+    )(command)
+
+
+def new_before_any_work(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """A click callback: as :func:`writable_before_any_work`, and no file that is there already.
+
+    Raises:
+        ConfigError: nothing can be written there; or a file is there, and ``--overwrite`` is not given.
+    """
+    may_overwrite = context.meta.get(_OVERWRITE)
+    # What /dev/stdout leads to is nobody's choice of a name.
+    if path is not None and path.is_file() and not may_overwrite and path.parts[:2] != ("/", "dev"):
+        way_out = "move it away" if may_overwrite is None else "add --overwrite to write over it"
+        raise ConfigError(f"{path} already exists: {way_out}, or name another file @ {parameter.opts[0]}")
+    return writable_before_any_work(context, parameter, path)
 
 
 def writable_before_any_work(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:

@@ -31,7 +31,6 @@ _LISTED = 10
     is_file=True,
     required=False,
     suffix=".jsonl",
-    is_new=True,
 )
 @json_option
 @lean_options(many=True)

@@ -11,7 +11,7 @@ import click
 from leanebm.cli._echo import echo_json
 from leanebm.cli._options import RUN, cost_option, numbers_option, options_of_runs
 from leanebm.cli._running import name_options, with_options
-from leanebm.cli._sections import writable_before_any_work
+from leanebm.cli._sections import new_before_any_work, overwrite_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,9 +28,10 @@ _HEADING = 10
 @cost_option
 @numbers_option("--budgets", "Budgets to compare at.  [default: 1, 2, 4 … up to the runs' own]")
 @click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", callback=writable_before_any_work,
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", callback=new_before_any_work,
     help="Write a page with curves.",
 )  # fmt: skip
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def compare(
     *, baseline: Path, experiments: tuple[Path, ...], by: str, budgets: tuple[float, ...] | None, html: Path | None,

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     "The Parquet file to write; --theorems FILE --split test reads one split of it.",
     is_file=True,
     suffix=".parquet",
-    is_new=True,
 )
 @count_option("--number", 6500, "Statements for train, val and test together, 10 : 1 : 2.", least=0)
 @count_option("--unseen", 500, "Statements of the families that are held out.", least=0)

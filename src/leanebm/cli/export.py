@@ -8,7 +8,7 @@ import click
 
 from leanebm.cli._echo import echo
 from leanebm.cli._options import PROMPT_FORMAT_WORDS, RUN
-from leanebm.cli._sections import Choice, count_option, output_option
+from leanebm.cli._sections import Choice, count_option, output_option, overwrite_option
 
 _TABLES = (
     "pairs",
@@ -35,6 +35,7 @@ _TABLES = (
     help="Tactic pairs of ours or LeanDojo's, training sets as TRL takes them, or plain tables of what was found.",
 )
 @output_option("The file to write; its suffix says how: .jsonl, .json, .csv or .parquet.", is_file=True)
+@overwrite_option
 @click.option(
     "--prompt-format",
     type=Choice(PROMPT_FORMAT_WORDS),

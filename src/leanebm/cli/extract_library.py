@@ -23,7 +23,7 @@ _MODULES = ("Init", "Std")
 
 
 @click.command(name="extract-library", cls=SectionedCommand)
-@output_option("The Parquet file to write; --theorems reads it.", is_file=True, suffix=".parquet", is_new=True)
+@output_option("The Parquet file to write; --theorems reads it.", is_file=True, suffix=".parquet")
 @click.option(
     "--module",
     "modules",

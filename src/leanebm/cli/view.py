@@ -8,7 +8,7 @@ import click
 
 from leanebm.cli._echo import echo
 from leanebm.cli._running import Interrupted, run_to_end
-from leanebm.cli._sections import output_option
+from leanebm.cli._sections import output_option, overwrite_option
 
 _RUN = click.Path(path_type=Path)
 """It need not be there yet if it is served."""
@@ -19,10 +19,11 @@ _RUN = click.Path(path_type=Path)
 @click.option("--beside", type=_RUN, metavar="RUN", help="Another run, to see the same theorems side by side.")
 @click.option("--theorem", metavar="NAME", help="This theorem only.")
 @output_option(
-    "Where to write.  [default: view.html in the run's folder; text and graphs are printed]",
+    "Where to write.  [default: view.html in the run's folder, made anew each time; text and graphs are printed]",
     is_file=True,
     required=False,
 )
+@overwrite_option
 @click.option("--text", is_flag=True, help="Print the tree of --theorem as text; without it, the list.")
 @click.option("--dot", is_flag=True, help="Print the tree of --theorem for Graphviz.")
 @click.option("--serve", is_flag=True, help="Serve the page on this machine; it follows a run that goes on.")
