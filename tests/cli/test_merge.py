@@ -36,7 +36,7 @@ def test_shares_become_one_run(leanebm_command: Leanebm, shares: list[str]) -> N
     "command",
     [
         ("summary", "runs/shared"),
-        ("export", "runs/shared", "--output", "pairs.jsonl"),
+        ("export", "runs/shared", "--output", "pairs.jsonl", "--overwrite"),
         ("compare", "runs/shared", "runs/shared"),
         ("view", "runs/shared", "--text"),
         ("view", "runs/shared", "--text", "--theorem", "line_2"),

@@ -245,7 +245,7 @@ class AsksServer(Fragile):
         (["--policy", "fragile_parts:AsksServer:size=0"], "AsksServer could not be made"),
         (["--energy-model", "fragile_parts:AsksServer:size=0"], "AsksServer could not be made"),
         (["--ebm-path", "logic", "--state-encoder", "fragile_parts:Fragile:size=0"], "Fragile could not be made"),
-        (["--policy", "fragile_parts:Fragile:sise=0"], "unknown setting sise"),
+        (["--policy", "fragile_parts:Fragile:sizes=0"], "unknown setting sizes"),
         (["--policy", "no_such_parts:Fragile"], "cannot be imported"),
         (["--ebm-path", "logic", "--scorer", "length_normalised:alpha=0.25"], "beside another exponent"),
     ],

@@ -83,7 +83,8 @@ def test_a_file_that_is_there_is_written_over_only_if_one_says_so(
         with pytest.raises(ConfigError, match=rf"already exists: {way_out}, or name another file @ --{option}"):
             parameter.process_value(context, str(there))
         if name not in _SUFFIXES:
-            assert parameter.process_value(context, "/dev/null") == Path("/dev/null")
+            with there.open("w") as file:  # as /dev/stdout leads to a file that a shell has opened
+                assert parameter.process_value(context, f"/dev/fd/{file.fileno()}") == there
         for each in may:
             each.handle_parse_result(context, {"overwrite": True}, [])
             assert parameter.process_value(context, str(there)) == there
