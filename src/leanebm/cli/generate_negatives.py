@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from leanebm._shown import counted, one_line
 from leanebm.cli._echo import end_progress
 from leanebm.cli._engine_options import engine_options
 from leanebm.cli._options import resume_anyway_option, run_options, tell
@@ -15,7 +17,35 @@ from leanebm.cli._sections import SectionedCommand, count_option, output_option,
 from leanebm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leanebm.pipeline import Engine, RunConfig
+    from rich.console import Console
+
+    from leanebm.pipeline import ContrastiveReport, Engine, NegativeAudit, RunConfig
+
+
+_OUTCOMES = (
+    ("verified", "replayed to the end, and certified"),
+    ("refused", "the statement or its header does not elaborate"),
+    ("tactic_rejected", "Lean refused one of the proof's tactics"),
+    ("tactic_timed_out", "one of the proof's tactics ran into a limit; --resume tries again"),
+    ("unfinished", "all tactics ran, and goals are left"),
+    ("uncertified", "no goal is left, and certification did not accept the proof"),
+    ("infrastructure", "something broke, so nothing is known; --resume tries again"),
+)
+"""How replays end, as :class:`~leanebm.data.ReplayOutcome` has it; to import that would load what reads Parquet."""
+
+_FATES = (
+    ("kept", "led off the path: a negative"),
+    ("known", "the proof's own tactic"),
+    ("rejected", "Lean refused it"),
+    ("timed_out", "ran into a limit"),
+    ("finished", "proves the goal at once"),
+    ("on_path", "leads to a state of the proof"),
+    ("duplicate", "leads to a negative that another tactic led to"),
+    ("closed", "closers prove where it leads"),
+    ("provable", "a short search proves where it leads, or returns to the proof"),
+    ("surplus", "not looked at: the step had negatives enough"),
+)
+"""What becomes of a tactic, as :class:`~leanebm.core.TacticFate` has it."""
 
 
 def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
@@ -83,7 +113,6 @@ def generate_negatives(
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
-    from leanebm.cli._negatives_report import print_contrastive_report
     from leanebm.data import proofs_of, read_tactic_pairs
     from leanebm.pipeline import ContrastiveConfig, ContrastiveRun, NegativesConfig
 
@@ -119,3 +148,68 @@ def _how_it_stopped(output: Path, how_to_resume: str) -> str:
         records = ()
     kept = f"{len(records)} proofs replayed, {sum(record.num_groups for record in records)} groups"
     return f"\nStopped. Kept: {kept}.\nGo on with:  {how_to_resume}"
+
+
+def print_contrastive_report(console: Console, report: ContrastiveReport, *, folder: Path) -> None:
+    """Print how many groups and negatives there are, what was dropped, and how far labels can be trusted."""
+    from rich.text import Text
+
+    from leanebm.cli._report import print_counts, print_some
+    from leanebm.core import TacticFate
+    from leanebm.data import ReplayOutcome
+    from leanebm.pipeline import ContrastiveFolder
+
+    negatives, verified = sum(report.negatives.values()), report.outcomes[ReplayOutcome.VERIFIED]
+    console.print(
+        Text(
+            f"{report.groups} groups with {negatives} negatives from {verified} verified proofs",
+            style="bold",
+        )
+    )
+    console.print(Text(f"of {report.proofs} replayed proofs"))
+    print_counts(console, report.outcomes, [(ReplayOutcome(word), meaning) for word, meaning in _OUTCOMES])
+    failures = [f"{name}: {one_line(reason, 160)}" for name, reason in report.failures.items()]
+    print_some(console, failures, rest=" in the report")
+    console.print(Text(f"of {sum(report.fates.values())} tactics proposed beside them"))
+    print_counts(console, report.fates, [(TacticFate(word), meaning) for word, meaning in _FATES])
+    for line in _trust_lines(report):
+        console.print(Text(line), soft_wrap=True)
+    if report.audit is not None:
+        console.print(Text(_audit_line(report.audit)), soft_wrap=True)
+    console.print(Text(f"groups: {ContrastiveFolder(folder).groups}"), soft_wrap=True)
+    console.print(Text(f"report: {ContrastiveFolder(folder).report}"), soft_wrap=True)
+
+
+def _trust_lines(report: ContrastiveReport) -> list[str]:
+    evidence = (
+        f"evidence: {report.negatives['dead']} dead, {report.negatives['unknown']} unknown; "
+        f"{report.groups - report.groups_with_negatives} groups have no negative; "
+        f"the policy proposed {report.proposed_steps} of {report.groups} steps itself"
+    )
+    tiers = (
+        f"pairs by tier: {report.tiers.sibling:,} sibling, {report.tiers.same_theorem:,} same theorem, "
+        f"{report.tiers.other_theorem:,} other theorem"
+    )
+    conflicts = (
+        f"with both labels: {report.conflicts.conflicting_texts} of {report.conflicts.texts} texts "
+        f"({report.conflicts.rate:.2%}), {report.conflicts.conflicting} of {report.conflicts.states} states by key"
+    )
+    cost = (
+        f"cost: {counted(report.tactic_calls, 'tactic call')}, {report.wall_s:.1f} s (Lean {report.lean_s:.1f} s, "
+        f"policy {report.policy_s:.1f} s, certification {report.certify_s:.1f} s), summed over theorems"
+    )
+    return [evidence, tiers, conflicts, cost]
+
+
+def _audit_line(audit: NegativeAudit) -> str:
+    from leanebm.pipeline import AUDIT_FACTOR
+
+    low, high = audit.interval
+    when = datetime.fromtimestamp(audit.ended_unix_s, UTC)
+    lost = len(audit.audited) - audit.decided
+    more = f"; {lost} lost to infrastructure" if lost else ""
+    rate = "none was decided" if audit.rate is None else f"{audit.rate:.1%} (95 % interval {low:.1%} to {high:.1%})"
+    return (
+        f"false negatives: {audit.false} of {audit.decided} sampled were proved with {AUDIT_FACTOR} times the budget: "
+        f"{rate}{more}; sampled from {audit.groups} groups on {when:%Y-%m-%d at %H:%M} UTC"
+    )
