@@ -78,7 +78,7 @@ def search(
         )
     if dry_run:
         tape.check(config)
-        more = {} if tape.cassette is None else {"opening": taped(tape.cassette)}
+        more: dict[str, Any] = {} if tape.cassette is None else {"opening": taped(tape.cassette)}
         SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway, engine=engine, **more).check()
         echo(_plan(chosen, output), err=True)
         echo(to_toml(config), nl=False)
