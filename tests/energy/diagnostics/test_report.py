@@ -141,6 +141,35 @@ def test_a_damaged_log_is_reported(healthy: Examined, tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("validation", name) for name in ("part", "on_path", "energy", "remaining", "log_prob")),
+        *(("metrics", name) for name in ("step", "validation_pairwise_sibling")),
+    ],
+)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_table_of_another_leanebm_is_told_of(
+    healthy: Examined, tmp_path: Path, table: str, column: str, is_there: bool
+) -> None:
+    report, siblings, frontiers = healthy
+    report.write(tmp_path)
+    save_validation(tmp_path, siblings, frontiers)
+    training_log(tmp_path)
+    path = tmp_path / f"{table}.parquet"
+    before = pq.read_table(path)
+    other = before.drop([column])
+    if is_there:
+        other = other.append_column(column, pa.array(["x"] * before.num_rows))
+    pq.write_table(other, path)
+    is_missed = column in ("part", "on_path", "energy", "remaining", "step")
+    if (column == "part" and is_there) or not (is_missed or is_there):
+        assert write_report(tmp_path).exists()
+        return
+    with pytest.raises(EnergyError, match=rf"column '{column}'.*leanebm did not write it\. Move it away"):
+        write_report(tmp_path)
+
+
 def test_without_a_diagnosis_there_is_no_page(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         write_report(tmp_path)

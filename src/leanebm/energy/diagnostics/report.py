@@ -126,6 +126,12 @@ def _data_rows(data: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
             yield label, training, validation
 
 
+_TEXTS: Final = ("part", "theorem")
+"""Columns of words; all others are numbers."""
+
+_NUMBERS: Final = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+
+
 def _columns(path: Path, wanted: tuple[str, ...]) -> Table:
     """The columns of a table beside the head, unknown numbers as ``nan``; none if the file is not there."""
     if not path.exists():
@@ -137,4 +143,10 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Table:
         raise EnergyError(f"{path} cannot be read as Parquet: {error}. Train again, or move it away.") from error
     if missing := [name for name in wanted if name not in table.column_names]:
         raise EnergyError(f"{path} has no column {missing[0]!r}: leanebm did not write it. Move it away.")
+    for field in table.schema:
+        if field.name not in _TEXTS and not any(is_kind(field.type) for is_kind in _NUMBERS):
+            raise EnergyError(
+                f"{path} holds {field.type} in its column {field.name!r}, and not numbers: leanebm did not write it. "
+                "Move it away."
+            )
     return {name: table.column(name).to_numpy() for name in table.column_names}
