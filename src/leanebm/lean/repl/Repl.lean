@@ -621,18 +621,46 @@ def isShown (o : ReplOptions) (decl : LocalDecl) : Bool :=
   (o.printAuxDecls || !decl.isAuxDecl) &&
   (o.printImplementationDetailHyps || !decl.isImplementationDetail || decl.isAuxDecl)
 
-/-- `printed` is the last type and what became of it: neighbours often have the same. -/
-def variablesJson (o : ReplOptions) (lctx : LocalContext) (printed : Expr × Json) :
+/-- Names in front of a colon in a goal's text, and what follows if it ends on that line. -/
+def declaredOn (line : String) (goesOn : Bool) : List (String × Option String) :=
+  match line.splitOn " : " with
+  | names :: first :: rest => named (if goesOn then none else some (" : ".intercalate (first :: rest))) (names.splitOn " ")
+  | _ =>
+    match line.splitOn " :" with
+    | names :: _ => named none (names.splitOn " ")
+    | [] => []
+where
+  named (type : Option String) : List String → List (String × Option String)
+    | [] => []
+    | n :: ns => (n, type) :: named type ns
+
+/-- What a goal's text says of its hypotheses, in their order: a name, and its type if that stands on the same line. -/
+def declaredIn : List String → List (String × Option String)
+  | [] => []
+  | [line] => declaredOn line false
+  | line :: next :: lines =>
+    let others := declaredIn (next :: lines)
+    if line.startsWith "  " then others else cat (declaredOn line (next.startsWith "  ")) others
+
+/-- The hypotheses as objects. A type that a goal's text has on one line would be printed alone in the same way, and
+printing is most of what a goal costs, so it is not done twice; nor for a neighbour of the same type. -/
+def variablesJson (o : ReplOptions) (lctx : LocalContext) (printed : Expr × Json) (declared : List (String × Option String)) :
     List FVarId → Array Json → MetaM (Array Json)
   | [], acc => pure acc
   | f :: fs, acc => do
     match lctx.find? f with
-    | none => variablesJson o lctx printed fs acc
+    | none => variablesJson o lctx printed declared fs acc
     | some d =>
-      if !isShown o d then variablesJson o lctx printed fs acc
+      if !isShown o d then variablesJson o lctx printed declared fs acc
       else
-        let type ← if d.type == printed.1 then pure printed.2 else exprJson o d.type
-        variablesJson o lctx (d.type, type) fs (acc.push (← variableJson o d type))
+        let (known, declared) := match declared with
+          | (name, type) :: rest => if name == nameText d.userName.simpMacroScopes then (type, rest) else (none, [])
+          | [] => (none, [])
+        let type ← if d.type == printed.1 then pure printed.2
+          else match d.value?, known with
+            | none, some text => pure (.mkObj [("pp", jstr text)])
+            | _, _ => exprJson o d.type
+        variablesJson o lctx (d.type, type) declared fs (acc.push (← variableJson o d type))
 
 /-- The local context with inaccessible names marked by a dagger, as Lean prints it. -/
 def sanitized (lctx : LocalContext) (opts : Options) : LocalContext :=
@@ -650,12 +678,11 @@ def targetOnOneLine : List String → Option String
     | _ => none
   | _ :: lines => targetOnOneLine lines
 
-/-- The target as an object of its own. Printing is most of what a goal costs, so it is not done twice. -/
-def targetJson (o : ReplOptions) (text : String) (type : Expr) : MetaM Json := do
-  if !o.printExprPretty || o.printDependentMVars then exprJson o type
-  else match targetOnOneLine (text.splitOn "\n") with
-    | some target => return .mkObj [("pp", jstr target)]
-    | none => exprJson o type
+/-- The target as an object of its own; without lines of the goal's text, or where it is on several, it is printed. -/
+def targetJson (o : ReplOptions) (lines : List String) (type : Expr) : MetaM Json := do
+  match targetOnOneLine lines with
+  | some target => return .mkObj [("pp", jstr target)]
+  | none => exprJson o type
 
 def fragmentOf (g : MVarId) : Fragments → Option Fragment
   | [] => none
@@ -671,8 +698,12 @@ def goalJson (o : ReplOptions) (fragments : Fragments) (g : MVarId) : MetaM Json
   let text := (← Meta.ppGoal g).pretty
   let lctx := sanitized decl.lctx (← getOptions)
   inContext lctx decl.localInstances do
-    let vars ← variablesJson o lctx (.bvar 0, .null) lctx.getFVarIds.toList #[]
-    let target ← targetJson o text decl.type
+    let lines := if o.printExprPretty && !o.printDependentMVars then text.splitOn "\n" else []
+    let hypotheses := match decl.userName with
+      | .anonymous => lines
+      | _ => dropFirst 1 lines
+    let vars ← variablesJson o lctx (.bvar 0, .null) (declaredIn hypotheses) lctx.getFVarIds.toList #[]
+    let target ← targetJson o lines decl.type
     let base := [("name", jname g.name), ("fragment", jstr (fragmentName (fragmentOf g fragments))), ("target", target),
       ("vars", .arr vars), ("ppGoal", jstr text)]
     match decl.userName with
