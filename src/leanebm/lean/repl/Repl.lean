@@ -53,6 +53,21 @@ inductive Fragment where
 
 abbrev Fragments := List (MVarId × Fragment)
 
+/-- Hypotheses that a goal's text has together, because they stand side by side and have one type. -/
+structure Block where
+  /-- Under the names that are shown. -/
+  decls : List LocalDecl
+  lines : List String
+  /-- The parts of the names of the constants in the type. -/
+  words : List Name
+
+/-- What a goal's text was made of. -/
+structure Printed where
+  goal : MVarId
+  /-- With the names that are shown. -/
+  lctx : LocalContext
+  blocks : List Block
+
 /-- One stored proof state. -/
 structure StoredState where
   cst : Core.State
@@ -66,6 +81,7 @@ structure StoredState where
   /-- The goals that the last tactic acted on; empty in a start state. -/
   parents : List MVarId
   fragments : Fragments
+  printed : List Printed
 
 /-- What the watchdog watches: it sets the token of a command that runs over its time. -/
 structure Watch where
@@ -693,26 +709,255 @@ def fragmentName : Option Fragment → String
   | some (.calc _) => "calc"
   | some _ => "conv"
 
-def goalJson (o : ReplOptions) (fragments : Fragments) (g : MVarId) : MetaM Json := do
+def visibleDecls (lctx : LocalContext) : List FVarId → List LocalDecl
+  | [] => []
+  | f :: fs =>
+    match lctx.find? f with
+    | some d => if d.isImplementationDetail then visibleDecls lctx fs else d :: visibleDecls lctx fs
+    | none => visibleDecls lctx fs
+
+/-! ### Printing what is new
+
+Printing is most of what a state costs, and most of its hypotheses have been printed with the state before it. Their lines
+are taken over where Lean would print the same: the hypothesis is the same one, under the same name, with a type
+without metavariables; none of the variables in that type has another name; and no name that came or went is one
+that Lean would tell a constant of the type apart from, or would give to a bound variable of it (`x_1`). The others are
+printed by Lean as ever, in a goal in which those that are known are marked as not to be shown. -/
+
+/-- Names that came, went or changed between two contexts, and the variables that stayed and changed theirs. -/
+structure Changed where
+  names : List Name := []
+  /-- Of these, the beginnings of those that Lean might give to a bound variable. -/
+  stems : List String := []
+  variables : List FVarId := []
+
+def changedFrom (old new : LocalContext) : List FVarId → Changed → Changed
+  | [], c => c
+  | f :: fs, c =>
+    match old.find? f, new.find? f with
+    | some d, some e =>
+      if d.userName == e.userName then changedFrom old new fs c
+      else changedFrom old new fs { c with names := d.userName :: e.userName :: c.names, variables := f :: c.variables }
+    | some d, none => changedFrom old new fs { c with names := d.userName :: c.names }
+    | none, some e => changedFrom old new fs { c with names := e.userName :: c.names }
+    | none, none => changedFrom old new fs c
+
+/-- What a bound variable's name begins with that Lean makes up next to this one: `x_` for `x_1`. -/
+def stemOf (n : Name) : Option String :=
+  match reversed ((nameText n).splitOn "_") with
+  | last :: before :: more => if last.isNat then some ("_".intercalate (reversed (before :: more)) ++ "_") else none
+  | _ => none
+
+def stemsOf : List Name → List String
+  | [] => []
+  | n :: ns =>
+    match stemOf n with
+    | some stem => stem :: stemsOf ns
+    | none => stemsOf ns
+
+def occursIn (stem : String) : List String → Bool
+  | [] => false
+  | line :: lines =>
+    match line.splitOn stem with
+    | _ :: _ :: _ => true
+    | _ => occursIn stem lines
+
+def anyOccursIn (lines : List String) : List String → Bool
+  | [] => false
+  | stem :: stems => occursIn stem lines || anyOccursIn lines stems
+
+def partsOf : Name → List Name → List Name
+  | .str p s, acc => partsOf p (.mkSimple s :: acc)
+  | .num p _, acc => partsOf p acc
+  | .anonymous, acc => acc
+
+def partsOfAll : List Name → List Name → List Name
+  | [], acc => acc
+  | n :: ns, acc => partsOfAll ns (partsOf n acc)
+
+def mentionsAny (e : Expr) : List FVarId → Bool
+  | [] => false
+  | f :: fs => e.containsFVar f || mentionsAny e fs
+
+def shareName (xs : List Name) : List Name → Bool
+  | [] => false
+  | n :: ns => memName n xs || shareName xs ns
+
+/-- Whether a block would be printed anew in the same way. Its hypotheses have one type. -/
+def Block.lasts (c : Changed) (b : Block) : Bool :=
+  match b.decls with
+  | [] => false
+  | d :: _ =>
+    !d.type.hasMVar && !(mentionsAny d.type c.variables) && !(shareName b.words (partsOfAll c.names [])) && !(anyOccursIn b.lines c.stems)
+
+/-- What comes after `olds`, if these come first, as they were. -/
+def afterSame : List LocalDecl → List LocalDecl → Option (List LocalDecl)
+  | [], ds => some ds
+  | _, [] => none
+  | o :: os, d :: ds =>
+    if o.fvarId == d.fvarId && o.userName == d.userName && o.type == d.type && d.value?.isNone then afterSame os ds else none
+
+/-- Whether two neighbours would stand on one line; where types are not known yet, they may. -/
+def mayJoin (a : Option LocalDecl) (d : LocalDecl) : Bool :=
+  match a with
+  | none => false
+  | some a => a.type == d.type || a.type.hasMVar
+
+def blocksFrom (f : FVarId) : List Block → List Block
+  | [] => []
+  | b :: bs =>
+    match b.decls with
+    | d :: _ => if d.fvarId == f then b :: bs else blocksFrom f bs
+    | [] => blocksFrom f bs
+
+/-- Each hypothesis that is to be printed, or a block that is known. -/
+partial def planned (c : Changed) (known : List Block) (before : Option LocalDecl) : List LocalDecl → List (Except LocalDecl Block)
+  | [] => []
+  | d :: ds =>
+    let anew (known : List Block) := .error d :: planned c known (some d) ds
+    match blocksFrom d.fvarId known with
+    | [] => anew known
+    | b :: later =>
+      match afterSame b.decls (d :: ds) with
+      | none => anew later
+      | some rest =>
+        if b.lasts c && !(mayJoin before d) && !(mayJoin (nth? rest 0) d) then .ok b :: planned c later (some d) rest
+        else anew later
+
+def hidden (g : MVarId) (mctx : MetavarContext) : List (Except LocalDecl Block) → MetavarContext
+  | [] => mctx
+  | .error _ :: items => hidden g mctx items
+  | .ok b :: items => hidden g (hide mctx b.decls) items
+where
+  hide (mctx : MetavarContext) : List LocalDecl → MetavarContext
+    | [] => mctx
+    | d :: ds => hide (mctx.setFVarKind g d.fvarId .implDetail) ds
+
+/-- Lines, each with those that go on with it. -/
+def gathered : List String → List (List String)
+  | [] => []
+  | line :: lines =>
+    match gathered lines with
+    | (next :: more) :: others => if next.startsWith "  " then (line :: next :: more) :: others else [line] :: (next :: more) :: others
+    | others => [line] :: others
+
+/-- The hypotheses that a block of lines declares, and the others; nothing where the names are not theirs. -/
+def taken : List String → List (Except LocalDecl Block) → Option (List LocalDecl × List (Except LocalDecl Block))
+  | [], items => some ([], items)
+  | n :: ns, .error d :: items =>
+    if n == nameText d.userName.simpMacroScopes then
+      match taken ns items with
+      | some (ds, rest) => some (d :: ds, rest)
+      | none => none
+    else none
+  | _, _ => none
+
+def namesOn (line : String) : List String :=
+  match line.splitOn " :" with
+  | names :: _ => names.splitOn " "
+  | [] => []
+
+/-- The blocks of the whole goal out of what was printed of it, with what is left of that: the target. -/
+partial def woven (printed : List (List String)) : List (Except LocalDecl Block) → Option (List Block × List (List String))
+  | [] => some ([], printed)
+  | .ok b :: items =>
+    match woven printed items with
+    | some (bs, rest) => some (b :: bs, rest)
+    | none => none
+  | items =>
+    match printed with
+    | [] => none
+    | [] :: _ => none
+    | (line :: lines) :: printed =>
+      match taken (namesOn line) items with
+      | none => none
+      | some (ds, items) =>
+        match woven printed items with
+        | some (bs, rest) => some (⟨ds, line :: lines, wordsOf ds⟩ :: bs, rest)
+        | none => none
+where
+  wordsOf : List LocalDecl → List Name
+    | [] => []
+    | d :: _ => partsOfAll d.type.getUsedConstants.toList []
+
+def linesOf : List Block → List (List String) → List String
+  | [], rest => joined rest
+  | b :: bs, rest => cat b.lines (linesOf bs rest)
+where
+  joined : List (List String) → List String
+    | [] => []
+    | ls :: lss => cat ls (joined lss)
+
+def printedOf (g : MVarId) : List Printed → Option Printed
+  | [] => none
+  | p :: ps => if p.goal == g then some p else printedOf g ps
+
+/-- The same with that of the first of the goals in front. -/
+def printedFirst (goals : List MVarId) (ps : List Printed) : List Printed :=
+  match nth? goals 0 with
+  | none => ps
+  | some g =>
+    match printedOf g ps with
+    | some p => p :: ps
+    | none => ps
+
+/-- With the types as far as they are known. -/
+def withKnownTypes : List LocalDecl → MetaM (List LocalDecl)
+  | [] => pure []
+  | d :: ds => do
+    let others ← withKnownTypes ds
+    if d.type.hasMVar then return d.setType (← instantiateMVars d.type) :: others else return d :: others
+
+/-- A goal's text by lines, as Lean prints it, and what it was made of. -/
+def goalLines (g : MVarId) (decl : MetavarDecl) (lctx : LocalContext) (old : Option Printed) : MetaM (List String × Printed) := do
+  let shown ← withKnownTypes (visibleDecls lctx lctx.getFVarIds.toList)
+  let options ← getOptions
+  let items := match old with
+    | none => planned {} [] none shown
+    | some p =>
+      let changed := changedFrom p.lctx lctx (cat p.lctx.getFVarIds.toList lctx.getFVarIds.toList) {}
+      let known := if (foundSetting options `pp.safeShadowing).isSome then [] else p.blocks
+      planned { changed with stems := stemsOf changed.names } known none shown
+  let whole ← getMCtx
+  setMCtx (hidden g whole items)
+  let lines := (← Meta.ppGoal g).pretty.splitOn "\n"
+  setMCtx whole
+  let (named, lines) := match decl.userName, lines with
+    | .anonymous, _ => ([], lines)
+    | _, line :: lines => ([line], lines)
+    | _, [] => ([], [])
+  match woven (gathered lines) items with
+  | some (blocks, rest) => return (cat named (linesOf blocks rest), ⟨g, lctx, blocks⟩)
+  | none => return ((← Meta.ppGoal g).pretty.splitOn "\n", ⟨g, lctx, []⟩)
+
+def goalJson (o : ReplOptions) (fragments : Fragments) (old : Option Printed) (g : MVarId) : MetaM (Json × Printed) := do
   let decl ← g.getDecl
-  let text := (← Meta.ppGoal g).pretty
   let lctx := sanitized decl.lctx (← getOptions)
-  inContext lctx decl.localInstances do
-    let lines := if o.printExprPretty && !o.printDependentMVars then text.splitOn "\n" else []
+  let (lines, printed) ← goalLines g decl lctx old
+  let json ← inContext lctx decl.localInstances do
+    let known := if o.printExprPretty && !o.printDependentMVars then lines else []
     let hypotheses := match decl.userName with
-      | .anonymous => lines
-      | _ => dropFirst 1 lines
+      | .anonymous => known
+      | _ => dropFirst 1 known
     let vars ← variablesJson o lctx (.bvar 0, .null) (declaredIn hypotheses) lctx.getFVarIds.toList #[]
-    let target ← targetJson o lines decl.type
+    let target ← targetJson o known decl.type
     let base := [("name", jname g.name), ("fragment", jstr (fragmentName (fragmentOf g fragments))), ("target", target),
-      ("vars", .arr vars), ("ppGoal", jstr text)]
+      ("vars", .arr vars), ("ppGoal", jstr ("\n".intercalate lines))]
     match decl.userName with
     | .anonymous => return .mkObj base
     | n => return .mkObj (("userName", jname n.eraseMacroScopes) :: base)
+  return (json, printed)
 
-def goalsJson (o : ReplOptions) (fragments : Fragments) : List MVarId → Array Json → MetaM Json
-  | [], acc => pure (.arr acc)
-  | g :: gs, acc => do goalsJson o fragments gs (acc.push (← goalJson o fragments g))
+/-- `before` is what was printed of the state before; the first of it, of the goal that a tactic was run on. -/
+def goalsJson (o : ReplOptions) (fragments : Fragments) (before : List Printed) :
+    List MVarId → Array Json → List Printed → MetaM (Json × List Printed)
+  | [], acc, printed => pure (.arr acc, reversed printed)
+  | g :: gs, acc, printed => do
+    let old := match printedOf g before with
+      | some p => some p
+      | none => nth? before 0
+    let (json, p) ← goalJson o fragments old g
+    goalsJson o fragments before gs (acc.push json) (p :: printed)
 
 /-! ## Goals that hang together
 
@@ -757,13 +1002,6 @@ def unknownsOfDecls : List LocalDecl → Unknowns → MetaM Unknowns
     match d.value? with
     | some value => unknownsOfDecls ds (← unknownsOf value u)
     | none => unknownsOfDecls ds u
-
-def visibleDecls (lctx : LocalContext) : List FVarId → List LocalDecl
-  | [] => []
-  | f :: fs =>
-    match lctx.find? f with
-    | some d => if d.isImplementationDetail then visibleDecls lctx fs else d :: visibleDecls lctx fs
-    | none => visibleDecls lctx fs
 
 /-- The goals themselves, and what their targets and hypotheses depend on. -/
 def unknownsOfGoals : List MVarId → Unknowns → MetaM Unknowns
@@ -885,9 +1123,6 @@ def stateKey (goals : List MVarId) : MetaM String := do
   let shape := mixHash parts.names (hashNames closed.getUsedConstants.toList 11)
   return s!"{hexDigits closed.hash}.{hexDigits shape}"
 
-/-- What a reply says of a state's goals. -/
-def goalsFields (o : ReplOptions) (fragments : Fragments) (goals : List MVarId) : MetaM (List (String × Json)) := do
-  return [("goals", ← goalsJson o fragments goals #[]), ("groups", numbersJson (← groupsOf goals 0 {}) #[]), ("key", jstr (← stateKey goals))]
 
 /-! ## Stored states -/
 
@@ -902,8 +1137,18 @@ def save (s : Server) (scope : ProofScope) (root : MVarId) (goals dormant parent
   let cst : Core.State ← getThe Core.State
   let mst : Meta.State ← getThe Meta.State
   let tst : Term.State ← getThe Term.State
-  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, dormant, parents, fragments⟩))
+  ST.Prim.Ref.set s.states (a.push (some ⟨cst, mst, tst, scope, root, goals, dormant, parents, fragments, []⟩))
   return a.size
+
+/-- What a reply says of the goals of a state that was stored; what was printed is kept with it. -/
+def goalsFields (s : Server) (o : ReplOptions) (id : Nat) (fragments : Fragments) (before : List Printed) (goals : List MVarId) :
+    MetaM (List (String × Json)) := do
+  let (json, printed) ← goalsJson o fragments before goals #[] []
+  if let some st ← lookup s id then
+    let a ← ST.Prim.Ref.get s.states
+    ST.Prim.Ref.set s.states #[]
+    ST.Prim.Ref.set s.states (a.set! id (some { st with printed }))
+  return [("goals", json), ("groups", numbersJson (← groupsOf goals 0 {}) #[]), ("key", jstr (← stateKey goals))]
 
 /-- Continue where `st` stopped, with no messages of earlier tactics. -/
 def restore (st : StoredState) : TermElabM Unit := do
@@ -1407,7 +1652,7 @@ def storeStart (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr)
   let g ← introduced root.mvarId! n
   let id ← save s scope root.mvarId! [g] [] []
   let base := [("stateId", jnat id), ("root", jname root.mvarId!.name)]
-  if withGoals then answer (cat base (← goalsFields o [] [g])) else answer base
+  if withGoals then answer (cat base (← goalsFields s o id [] [] [g])) else answer base
 
 def startType (s : Server) (o : ReplOptions) (scope : ProofScope) (type : Expr) (n : Nat) (prop withGoals : Bool) : ReplM := do
   if prop && !(← Meta.isProp type) then refuse "elab" "the statement is not a proposition"
@@ -1825,7 +2070,7 @@ def resumed (s : Server) (o : ReplOptions) (st : StoredState) (goals : List MVar
   if !(none? missing) then refuse "structure" s!"Goals {joinLines missing} are not in scope"
   else
     let id ← save s st.scope st.root goals (without goals (cat st.goals st.dormant)) [] st.fragments
-    answer (("nextStateId", jnat id) :: (← goalsFields o st.fragments goals))
+    answer (("nextStateId", jnat id) :: (← goalsFields s o id st.fragments st.printed goals))
 
 def named (names : List String) : List MVarId :=
   match names with
@@ -1892,7 +2137,7 @@ def goalPrint (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
     | some st, .ok extra => run s st.scope st.cst do
       restore st
       let parentFields ← if parents then pure [("parentExprs", ← exprsJson o st.parents #[])] else pure []
-      let goalsFields ← if goals then goalsFields o st.fragments st.goals else pure [("goals", .arr #[]), ("key", jstr (← stateKey st.goals))]
+      let goalsFields ← if goals then goalsFields s o id st.fragments [] st.goals else pure [("goals", .arr #[]), ("key", jstr (← stateKey st.goals))]
       let fields ← rootFields o st root
       answer (cat goalsFields <| ("extraMVars", ← exprsJson o (named (extra.getD [])) #[]) :: (cat parentFields fields))
   | .error r, _, _, _ => return ⟨.null, some r⟩
@@ -3361,7 +3606,7 @@ def finishStep (s : Server) (o : ReplOptions) (st : StoredState) (site : Site) (
     if let some why ← objectionToUse s st parents (none? after) then return ← failure #[errorMessage why]
     let (hasSorry, hasUnsafe) ← assignedFlags parents
     let id ← save s st.scope st.root after site.dormant parents left.fragments
-    answer (("nextStateId", jnat id) :: cat (← goalsFields o left.fragments after)
+    answer (("nextStateId", jnat id) :: cat (← goalsFields s o id left.fragments (printedFirst site.goals st.printed) after)
       [("messages", .arr texts), ("hasSorry", .bool hasSorry), ("hasUnsafe", .bool hasUnsafe)])
 
 /-- The goals left, or what Lean throws. An internal exception has no words of its own: it says that the
@@ -3971,7 +4216,7 @@ def storedHole (s : Server) (unit : FileUnit) (m : Met) (c : Captured) : IO (Opt
     let fresh ← freshCore s c.context.env
     let cst := { fresh with nextMacroScope := m.nextMacroScope }
     return some ⟨cst, { mctx := c.context.mctx }, { levelNames := levels },
-      ⟨c.naming.currNamespace, c.naming.openDecls, levels, scope.opts, none⟩, c.goal, [c.goal], [], [], []⟩
+      ⟨c.naming.currNamespace, c.naming.openDecls, levels, scope.opts, none⟩, c.goal, [c.goal], [], [], [], []⟩
 
 /-- Why a term of a goal rules out that it is searched for. -/
 def objectionToPart (e : Expr) : Option String :=
@@ -4084,7 +4329,7 @@ def fileStart (s : Server) (o : ReplOptions) (p : Json) : IO Outcome := do
       | some st => run s st.scope st.cst do
         restore st
         let id ← save s st.scope st.root [st.root] [] []
-        answer (("stateId", jnat id) :: ("root", jname st.root.name) :: (← goalsFields o [] [st.root]))
+        answer (("stateId", jnat id) :: ("root", jname st.root.name) :: (← goalsFields s o id [] [] [st.root]))
   | .error r, _ => return ⟨.null, some r⟩
   | _, .error r => return ⟨.null, some r⟩
 
