@@ -496,43 +496,93 @@ RELATED = "∀ (α : Type) (R : α → α → Prop) (x y : α), (∀ y, ∃ x, R
 MIXED = "∀ (p q : Prop), (p ∧ q) ∨ (q ∧ p) → ∀ n m : Nat, n + m = m + n ∧ p"
 
 WAYS = [
-    (RELATED, ["intro α R x y h1 h2", "have h3 := h1 x", "obtain ⟨w, h3⟩ := h3", "have h4 := h1 w", "clear h2", "have h5 := h4"]),
+    (
+        RELATED,
+        "intro α R x y h1 h2 / have h3 := h1 x / obtain ⟨w, h3⟩ := h3 / have h4 := h1 w / clear h2 / have h5 := h4",
+    ),
     # Names that a bound variable has, or gets because a hypothesis mentions a variable of that name.
-    (RELATED, ["intro α R x y h1 h2", "have x_1 := h1 x", "obtain ⟨x_2, h⟩ := x_1", "have z := h1 x_2", "clear z", "clear h"]),
-    ("∀ x : Nat, (∀ y : Nat, y < x → ∃ x, x = y) → x = x", ["intro x", "intro x_1", "have x_2 := x_1 x", "intros", "clear x_2"]),
-    ("∀ x : Nat, (∀ y : Nat, ∃ z, z + y = x) → True", ["intro x h", "have y := h x", "have ⟨z, hz⟩ := y"]),
+    (RELATED, "intro α R x y h1 h2 / have x_1 := h1 x / obtain ⟨x_2, h⟩ := x_1 / have z := h1 x_2 / clear z / clear h"),
+    (
+        "∀ x : Nat, (∀ y : Nat, y < x → ∃ x, x = y) → x = x",
+        "intro x / intro x_1 / have x_2 := x_1 x / intros / clear x_2",
+    ),
+    ("∀ x : Nat, (∀ y : Nat, ∃ z, z + y = x) → True", "intro x h / have y := h x / have ⟨z, hz⟩ := y"),
     # Variables that are renamed, shadowed, or change places.
-    (MIXED, ["intro p q h n m", "cases h", "rename_i h", "obtain ⟨h, h'⟩ := h", "constructor", "rename Nat => k", "exact Nat.add_comm _ _"]),
-    ("∀ a b : Nat, a = b → b = a", ["intro a b h", "have a := h.symm", "have b := a.symm", "have h := b.symm"]),
-    ("∀ a b : Nat, a < b → ∀ c, b < c → a < c", ["intro a b h c h'", "rename a < b => hab", "rename b < c => hbc", "revert hab", "intro h", "revert a", "intro q h"]),
-    ("∀ z : Nat, (∃ x, x = z) → (∀ x, x + z = x) → True", ["intro x h h'", "have x_1 := (rfl : 1 = 1)", "have x_2 := x", "clear x_1"]),
+    (
+        MIXED,
+        "intro p q h n m / cases h / rename_i h / obtain ⟨h, h'⟩ := h / constructor / rename Nat => k / skip",
+    ),
+    ("∀ a b : Nat, a = b → b = a", "intro a b h / have a := h.symm / have b := a.symm / have h := b.symm"),
+    (
+        "∀ a b : Nat, a < b → ∀ c, b < c → a < c",
+        "intro a b h c h' / rename a < b => hab / rename b < c => hbc / revert hab / intro h / revert a / intro q h",
+    ),
+    (
+        "∀ z : Nat, (∃ x, x = z) → (∀ x, x + z = x) → True",
+        "intro x h h' / have x_1 := (rfl : 1 = 1) / have x_2 := x / clear x_1",
+    ),
     # A local variable that hides a constant's short name.
-    ("Nat.gcd 2 3 = 1 → (∀ n : Nat, id n = n) → True", ["intro h h'", "have gcd := h' 1", "have id := 1", "clear gcd"]),
-    ("∀ f : Nat → Nat, (∀ n, Nat.succ (f n) = Nat.add n 1) → f = id", ["intro f h", "have succ := h 0", "have add := h 1", "clear succ", "funext id"]),
+    ("Nat.gcd 2 3 = 1 → (∀ n : Nat, id n = n) → True", "intro h h' / have gcd := h' 1 / have id := 1 / clear gcd"),
+    (
+        "∀ f : Nat → Nat, (∀ n, Nat.succ (f n) = Nat.add n 1) → f = id",
+        "intro f h / have succ := h 0 / have add := h 1 / clear succ / funext id",
+    ),
     # Let-variables, metavariables, several goals, long types, and a goal without hypotheses.
-    ("∀ n : Nat, n = n ∧ n + 0 = n", ["intro n", "let k : Nat × Nat := (n, 1)", "have h : k.1 = n := rfl", "have n := (rfl : 1 = 1)", "constructor", "rfl", "clear h", "clear_value k", "rfl"]),
-    ("∃ x : Nat, x = 1 ∧ x < 2", ["refine ⟨?x, ?_, ?_⟩", "case x => exact 1", "rfl", "skip", "decide"]),
-    ("∃ x : Nat, x = x ∧ True", ["refine ⟨?x, ?_⟩", "rotate_left", "have h := Eq.refl ?x", "have h' := h.symm", "rotate_left", "exact 1", "have h1 := h"]),
-    ("∃ x y : Nat, x + y = 2 ∧ x = y", ["refine ⟨?a, ?b, ?_, ?_⟩", "rotate_left; rotate_left", "have h : 1 = 1 := rfl", "have h' := h"]),
-    (f"∀ p : Prop, {' ∧ '.join(['(p ∨ ¬ p)'] * 14)} → p ∨ ¬ p", ["intro p h", "have h1 := h", "have h2 := h.1", "have h3 := h.2", "clear h"]),
-    ("True ∧ True", ["constructor", "trivial", "trivial"]),
-    ("∀ (α : Type) [Inhabited α] [inst : DecidableEq α], ∃ x : α, x = x", ["intro α _ _", "refine ⟨default, ?_⟩", "have := @rfl", "rfl"]),
-    ("∀ s : String, s ++ \"a : b\" = s ++ \"a : b\"", ["intro s", "have h : \"  x : y\" = \"  x : y\" := rfl", "have h' : 'a' = ':' ∨ True := .inr trivial", "rfl"]),
-    ("∀ n : Nat, (match n with | 0 => True | _ + 1 => True) → n = n", ["intro n h", "have h' := h", "cases n", "rfl", "rfl"]),
-    ("∀ a b : Nat, a + b = b + a", ["intro a b", "induction a generalizing b", "simp", "rename_i ih", "have h := ih b", "omega"]),
-    ("∀ «a b» : Nat, «a b» = 1 → «a b» + 0 = 1", ["intro «a b» «h : x»", "have h := «h : x»", "have «h : x» := h", "exact h"]),
-]  # fmt: skip
+    (
+        "∀ n : Nat, n = n ∧ n + 0 = n",
+        "intro n / let k : Nat × Nat := (n, 1) / have h : k.1 = n := rfl / have n := (rfl : 1 = 1) / constructor / rfl"
+        " / clear h / clear_value k / rfl",
+    ),
+    ("∃ x : Nat, x = 1 ∧ x < 2", "refine ⟨?x, ?_, ?_⟩ / case x => exact 1 / rfl / skip / decide"),
+    (
+        "∃ x : Nat, x = x ∧ True",
+        "refine ⟨?x, ?_⟩ / rotate_left / have h := Eq.refl ?x / have h' := h.symm / rotate_left / exact 1 / skip",
+    ),
+    (
+        "∃ x y : Nat, x + y = 2 ∧ x = y",
+        "refine ⟨?a, ?b, ?_, ?_⟩ / rotate_left; rotate_left / have h : 1 = 1 := rfl / have h' := h",
+    ),
+    (
+        f"∀ p : Prop, {' ∧ '.join(['(p ∨ ¬ p)'] * 14)} → p ∨ ¬ p",
+        "intro p h / have h1 := h / have h2 := h.1 / have h3 := h.2 / clear h",
+    ),
+    ("True ∧ True", "constructor / trivial / trivial"),
+    (
+        "∀ (α : Type) [Inhabited α] [inst : DecidableEq α], ∃ x : α, x = x",
+        "intro α _ _ / refine ⟨default, ?_⟩ / have := @rfl / rfl",
+    ),
+    (
+        '∀ s : String, s ++ "a : b" = s ++ "a : b"',
+        "intro s / have h : \"  x : y\" = \"  x : y\" := rfl / have h' : 'a' = ':' ∨ True := .inr trivial / rfl",
+    ),
+    ("∀ n : Nat, (match n with | 0 => True | _ + 1 => True) → n = n", "intro n h / have h' := h / cases n / rfl / rfl"),
+    (
+        "∀ a b : Nat, a + b = b + a",
+        "intro a b / induction a generalizing b / simp / rename_i ih / have h := ih b / omega",
+    ),
+    (
+        "∀ «a b» : Nat, «a b» = 1 → «a b» + 0 = 1",
+        "intro «a b» «h : x» / have h := «h : x» / have «h : x» := h / exact h",
+    ),
+]
+
+
+def printed(goals: list[dict[str, Any]]) -> list[Any]:
+    hypotheses = [[(v["userName"], v["type"]["pp"], v.get("value", {}).get("pp")) for v in g["vars"]] for g in goals]
+    return [(g["ppGoal"], g["target"]["pp"], known) for g, known in zip(goals, hypotheses, strict=True)]
 
 
 @pytest.mark.usefixtures("our_repl")
 @pytest.mark.parametrize(("expr", "tactics"), WAYS)
-@pytest.mark.parametrize("header", ["", "open Nat", "set_option pp.safeShadowing false", "set_option pp.sanitizeNames false"])
+@pytest.mark.parametrize(
+    "header", ["", "open Nat", "set_option pp.safeShadowing false", "set_option pp.sanitizeNames false"]
+)
 def test_what_is_taken_over_from_the_state_before_is_what_lean_prints(
-    repl: Any, header: str, expr: str, tactics: list[str]
+    repl: Any, header: str, expr: str, tactics: str
 ) -> None:
     state = repl.start(expr, header=header)
     repl("goal.print", stateId=state, goals=True)
-    for tactic in tactics:
+    for tactic in tactics.split(" / "):
         reply = repl.tactic(state, tactic)
         if not is_success(reply):
             assert header, reply  # a name means something else there
@@ -543,6 +593,4 @@ def test_what_is_taken_over_from_the_state_before_is_what_lean_prints(
         repl("options.set", printDependentMVars=True)  # now each type is printed by itself
         apart = repl("goal.print", stateId=state, goals=True)["goals"]
         repl("options.set", printDependentMVars=False)
-        printed = [[(v["userName"], v["type"]["pp"], v.get("value", {}).get("pp")) for v in g["vars"]] for g in apart]
-        assert [[(v["userName"], v["type"]["pp"], v.get("value", {}).get("pp")) for v in g["vars"]] for g in anew] == printed
-        assert [(g["ppGoal"], g["target"]["pp"]) for g in anew] == [(g["ppGoal"], g["target"]["pp"]) for g in apart]
+        assert printed(anew) == printed(apart)
