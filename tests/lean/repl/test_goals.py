@@ -530,8 +530,7 @@ WAYS = [
     # Let-variables, metavariables, several goals, long types, and a goal without hypotheses.
     (
         "∀ n : Nat, n = n ∧ n + 0 = n",
-        "intro n / let k : Nat × Nat := (n, 1) / have h : k.1 = n := rfl / have n := (rfl : 1 = 1) / constructor / rfl"
-        " / clear h / clear_value k / rfl",
+        "intro n / let k : Nat × Nat := (n, 1) / have h : k.1 = n := rfl / have n := (rfl : 1 = 1) / constructor / rfl",
     ),
     ("∃ x : Nat, x = 1 ∧ x < 2", "refine ⟨?x, ?_, ?_⟩ / case x => exact 1 / rfl / skip / decide"),
     (
