@@ -113,6 +113,11 @@ class _Overseen:
     def __init__(self, part: Any) -> None:
         self._part = part
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The part's, so that ``isinstance`` says of it what it would say of the part."""
+        return type(self._part)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_part":  # which copying looks for before there is a part
             raise AttributeError(name)

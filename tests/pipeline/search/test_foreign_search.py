@@ -163,6 +163,8 @@ def test_a_part_that_is_overseen_has_all_that_is_its_own() -> None:
     policy = ScriptedPolicy(script={})
     overseen = OverseenPolicy(policy)
     assert overseen.script is policy.script
+    assert isinstance(overseen, ScriptedPolicy)
+    assert not isinstance(overseen, Blames)
     assert repr(overseen) == repr(policy)
     assert not hasattr(overseen, "no_such_thing")
     assert copy.copy(overseen).script is policy.script
