@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,3 +153,13 @@ def test_a_state_whose_target_does_not_fit_says_so() -> None:
     assert len(short.text) <= 100
     assert "characters left out" in short.goals[0].target
     assert short.goals[1].text == "… 1 goal left out"
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=40), st.integers(64, 400))
+def test_a_state_that_loses_goals_is_still_a_state(lengths: list[int], limit: int) -> None:
+    state = state_of(*("⊢ " + "p" * length for length in lengths))
+    state = attrs.evolve(state, coupling=tuple(index // 2 for index in range(len(lengths))))
+    short = truncate_state(state, limit)
+    assert len(short.text) <= limit
+    assert short.coupling == state.coupling[: len(short.goals)]
+    assert truncate_text(state.text, limit) == short.text

@@ -26,13 +26,14 @@ _FAR: Final = 10**9
 def truncate_state(state: ProofState, max_chars: int) -> ProofState:
     """``state`` with a text of at most ``max_chars`` characters; ``state`` itself if it has one already.
 
-    What is left out of a goal's text is left out of its hypotheses, too. For showing only: a tactic
-    still runs on the whole state.
+    What is left out of a goal's text is left out of its hypotheses, too; where goals are left out, the last that is
+    shown says how many. For showing only: a tactic still runs on the whole state.
     """
     if len(state.text) <= max_chars:
         return state
     texts = _truncated([goal.text for goal in state.goals], max_chars)
-    return attrs.evolve(state, goals=tuple(map(_shown, state.goals, texts)))
+    goals = tuple(map(_shown, state.goals, texts))
+    return attrs.evolve(state, goals=goals, coupling=state.coupling[: len(goals)])
 
 
 def truncate_text(text: str, max_chars: int) -> str:
