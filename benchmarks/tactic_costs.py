@@ -15,8 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from leanebm.core import SearchOutcome, TacticFate
-from leanebm.trajectory import read_trajectory
-from leanebm.trajectory.record import Attempt, TrajectoryRow
+from leanebm.trajectory import Attempt, TrajectoryRow, read_trajectory
 
 LIMITS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 FAILURES = {TacticFate.REJECTED, TacticFate.TIMED_OUT}

@@ -17,8 +17,6 @@ from leanebm.policy.statistics import RequestMeter
 
 _log = logging.getLogger(__name__)
 
-"""Gets one batch; raises ``PolicyError``, or ``ConfigError`` if the server is not what it should be."""
-
 _LARGEST_BATCH_CHARS: Final = 48_000
 """About 16 000 tokens, which keeps one request's memory on the server in bounds."""
 

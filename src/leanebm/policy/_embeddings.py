@@ -94,6 +94,7 @@ def _vector(row: object, *, dim: int | None) -> array[float]:
 
 
 EncodeBatch = Callable[[Sequence[str]], Awaitable[Sequence["array[float]"]]]
+"""Gets one batch; raises ``PolicyError``, or ``ConfigError`` if the server is not what it should be."""
 
 _TEXTS: Final = (
     "⊢ True",

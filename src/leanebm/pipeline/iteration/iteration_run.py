@@ -344,12 +344,12 @@ class IterationRun:
         async def work(folder: Path) -> Found:
             report = await replay(folder)
             result = {"proofs": len(new), "groups": report.groups, "negatives": dict(report.negatives)}
-            return _digest_of_group_shards(folder), result
+            return digest_of_groups(_groups_in(folder)), result
 
         inputs = {"proofs": digest_of([attrs.asdict(proof) for proof in new])}
 
         def holds(record: StageRecord) -> bool:
-            return record.output == _digest_of_group_shards(self._folder / record.stage)
+            return record.output == digest_of_groups(_groups_in(self._folder / record.stage))
 
         await self._ledger.stage(f"{_of(number)}/negatives", seed, inputs, work, shared=replay, holds=holds)
 
@@ -364,15 +364,14 @@ class IterationRun:
             await aggregate.write(folder, one_tactic_share=self._config.one_tactic_share)
             shown = len(aggregate.for_policy(self._config.one_tactic_share))
             result = {**aggregate.counts(), "policy_proofs": shown, "objection": self._objection(aggregate)}
-            written = {"groups_sha256": _digest_of_group_shards(folder), "proofs_sha256": digest_of_proofs(folder)}
-            return aggregate.digest, {**result, **written}
+            return aggregate.digest, {**result, **_digests(folder, _groups_in(folder))}
 
         def holds(record: StageRecord) -> bool:
             own = self._folder / record.stage
-            now = {"groups_sha256": _digest_of_group_shards(own), "proofs_sha256": digest_of_proofs(own)}
+            groups = _groups_in(own)
             # An iteration that is older did not write them down.
-            is_same = all(record.result.get(name, digest) == digest for name, digest in now.items())
-            return is_same and record.result["groups"] == len(_groups_in(own))
+            is_same = all(record.result.get(name, digest) == digest for name, digest in _digests(own, groups).items())
+            return is_same and record.result["groups"] == len(groups)
 
         names = [f"{_of(each)}/{what}" for each in range(number + 1) for what in ("negatives", *_SEARCHES)]
         inputs = {name: self._ledger.output(name) for name in names if self._ledger.output(name) != "none"}
@@ -640,15 +639,13 @@ def _name_of(path: Path | None, folder: Path) -> str | None:
     return None if path is None else str(path.relative_to(folder))
 
 
-def _digest_of_group_shards(folder: Path) -> str:
-    """SHA-256, in hexadecimal, of the groups in a stage's folder.
-
-    Of what counts, not of files: those of workers may be merged, and one that was taken for dead may add some.
-    """
-    return digest_of_groups(_groups_in(folder))
+def _digests(folder: Path, groups: Sequence[ContrastiveGroup]) -> dict[str, str]:
+    """Of what an aggregate's folder holds, of which these are the groups."""
+    return {"groups_sha256": digest_of_groups(groups), "proofs_sha256": digest_of_proofs(folder)}
 
 
 def _groups_in(folder: Path) -> list[ContrastiveGroup]:
+    """What counts in a stage's folder: of workers' files some may be merged, and late ones added."""
     shards = ContrastiveFolder(folder).groups
     return list(read_contrastive_set(shards).rows()) if shards.exists() else []
 
