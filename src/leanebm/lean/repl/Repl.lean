@@ -637,30 +637,26 @@ def isShown (o : ReplOptions) (decl : LocalDecl) : Bool :=
   (o.printAuxDecls || !decl.isAuxDecl) &&
   (o.printImplementationDetailHyps || !decl.isImplementationDetail || decl.isAuxDecl)
 
-/-- Names in front of a colon in a goal's text, and what follows if it ends on that line. -/
-def declaredOn (line : String) (goesOn : Bool) : List (String × Option String) :=
-  match line.splitOn " : " with
-  | names :: first :: rest => named (if goesOn then none else some (" : ".intercalate (first :: rest))) (names.splitOn " ")
-  | _ =>
-    match line.splitOn " :" with
-    | names :: _ => named none (names.splitOn " ")
-    | [] => []
-where
-  named (type : Option String) : List String → List (String × Option String)
-    | [] => []
-    | n :: ns => (n, type) :: named type ns
+/-- The type that a block of a goal's text gives, if it ends on the line on which it begins. -/
+def typeOn : List String → Option String
+  | [line] =>
+    match line.splitOn " : " with
+    | _ :: first :: rest => some (" : ".intercalate (first :: rest))
+    | _ => none
+  | _ => none
 
-/-- What a goal's text says of its hypotheses, in their order: a name, and its type if that stands on the same line. -/
-def declaredIn : List String → List (String × Option String)
+def typesIn : List Block → List (FVarId × Option String)
   | [] => []
-  | [line] => declaredOn line false
-  | line :: next :: lines =>
-    let others := declaredIn (next :: lines)
-    if line.startsWith "  " then others else cat (declaredOn line (next.startsWith "  ")) others
+  | b :: bs => cat (each (typeOn b.lines) b.decls) (typesIn bs)
+where
+  each (type : Option String) : List LocalDecl → List (FVarId × Option String)
+    | [] => []
+    | d :: ds => (d.fvarId, type) :: each type ds
 
-/-- The hypotheses as objects. A type that a goal's text has on one line would be printed alone in the same way, and
-printing is most of what a goal costs, so it is not done twice; nor for a neighbour of the same type. -/
-def variablesJson (o : ReplOptions) (lctx : LocalContext) (printed : Expr × Json) (declared : List (String × Option String)) :
+/-- The hypotheses as objects; `declared` is in their order. A type that a goal's text has on one line would be printed
+alone in the same way, and printing is most of what a goal costs, so it is not done twice; nor for a neighbour of the same
+type. -/
+def variablesJson (o : ReplOptions) (lctx : LocalContext) (printed : Expr × Json) (declared : List (FVarId × Option String)) :
     List FVarId → Array Json → MetaM (Array Json)
   | [], acc => pure acc
   | f :: fs, acc => do
@@ -670,7 +666,7 @@ def variablesJson (o : ReplOptions) (lctx : LocalContext) (printed : Expr × Jso
       if !isShown o d then variablesJson o lctx printed declared fs acc
       else
         let (known, declared) := match declared with
-          | (name, type) :: rest => if name == nameText d.userName.simpMacroScopes then (type, rest) else (none, [])
+          | (g, type) :: rest => if g == f then (type, rest) else (none, declared)
           | [] => (none, [])
         let type ← if d.type == printed.1 then pure printed.2
           else match d.value?, known with
@@ -935,11 +931,8 @@ def goalJson (o : ReplOptions) (fragments : Fragments) (old : Option Printed) (g
   let lctx := sanitized decl.lctx (← getOptions)
   let (lines, printed) ← goalLines g decl lctx old
   let json ← inContext lctx decl.localInstances do
-    let known := if o.printExprPretty && !o.printDependentMVars then lines else []
-    let hypotheses := match decl.userName with
-      | .anonymous => known
-      | _ => dropFirst 1 known
-    let vars ← variablesJson o lctx (.bvar 0, .null) (declaredIn hypotheses) lctx.getFVarIds.toList #[]
+    let (declared, known) := if o.printExprPretty && !o.printDependentMVars then (typesIn printed.blocks, lines) else ([], [])
+    let vars ← variablesJson o lctx (.bvar 0, .null) declared lctx.getFVarIds.toList #[]
     let target ← targetJson o known decl.type
     let base := [("name", jname g.name), ("fragment", jstr (fragmentName (fragmentOf g fragments))), ("target", target),
       ("vars", .arr vars), ("ppGoal", jstr ("\n".intercalate lines))]
