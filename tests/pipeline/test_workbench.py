@@ -5,7 +5,6 @@ import json
 import pickle
 import re
 import threading
-from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 import attrs
 import pytest
 from fake_worker import fake_worker_argv
+from unasked import Unasked
 
 import leanebm.pipeline.workbench
 from leanebm.core import (
     Candidate,
-    EncoderIdentity,
     Goal,
     Leaf,
     Node,
@@ -299,24 +298,12 @@ async def test_a_part_that_is_not_ready_is_refused_before_anything_is_started(
     assert not observer.events
 
 
-class Unmakeable:
+class Unmakeable(Unasked):
     """A policy, an energy model and a search; its constructor raises when it is given 0."""
 
     def __init__(self, size: int = 1) -> None:
         if not size:
             raise RuntimeError("no room")
-
-    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
-        raise AssertionError(f"{state}, {n}")
-
-    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
-        raise AssertionError(f"{states}")
-
-    async def identity(self) -> EncoderIdentity:
-        raise AssertionError
-
-    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
-        raise AssertionError(f"{texts}")
 
     async def run(self, theorem: Theorem) -> SearchResult:
         raise AssertionError(f"{theorem}")

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ import psutil
 import pytest
 from _ray_cluster import RayCluster, ray_cluster
 from letters_job import LettersJob
+from unasked import Unasked
 
-from leanebm.core import Candidate, EncoderIdentity, ProofState, Theorem
+from leanebm.core import Theorem
 from leanebm.data import KnownProof
 from leanebm.errors import ConfigError, MissingExtra
 from leanebm.pipeline import (
@@ -75,24 +75,12 @@ def test_importing_the_engine_imports_no_ray() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-class Unready:
+class Unready(Unasked):
     """A policy, an energy model and an encoder without a table."""
 
     @staticmethod
     def check_ready() -> None:
         raise ValueError("there is no table")
-
-    async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
-        raise AssertionError(f"{n} for {state}")
-
-    async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
-        raise AssertionError(f"{states}")
-
-    async def identity(self) -> EncoderIdentity:
-        raise AssertionError
-
-    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
-        raise AssertionError(f"{texts}")
 
 
 STEP = KnownProof(theorem=Theorem(name="t", statement="True"), tactics=("a", "b"), states=("⊢ True", "⊢ True"))
