@@ -63,6 +63,7 @@ def test_without_options_the_defaults_hold() -> None:
         (["--ebm-device", "cuda:1", "--ebm-path", "/"], lambda config: config.energy.device, "cuda:1"),
         (["--ebm-path", "logic"], lambda config: config.energy.path, SHIPPED_HEAD),
         (["--temperature", "0.7"], lambda config: config.policy.temperature, 0.7),
+        (["--samples-per-candidate", "3"], lambda config: config.policy.samples_per_candidate, 3),
         (["--max-tactic-tokens", "64"], lambda config: config.policy.max_tactic_tokens, 64),
         (["--whole-proofs"], lambda config: config.policy.whole_proofs, True),
         (["--imports", "Init, Std"], lambda config: config.lean.imports, ("Init", "Std")),

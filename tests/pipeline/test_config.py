@@ -250,7 +250,9 @@ def test_what_is_set_and_changes_nothing_is_named() -> None:
     assert idle({"encoder": vectors}) == ["$.policy.encoder.adapter"]
     assert idle({"encoder": vectors}, energy=EnergyConfig(path=SHIPPED_HEAD)) == []
     own = Parts(policy=ScriptedPolicy(script={}))
-    assert idle(server, parts=own) == ["$.policy.adapter", "$.policy.temperature", "$.policy.whole_proofs"]
+    several = {**server, "samples_per_candidate": 2}
+    unused = ["adapter", "samples_per_candidate", "temperature", "whole_proofs"]
+    assert idle(several, parts=own) == [f"$.policy.{name}" for name in unused]
 
 
 class NoEnergy:

@@ -40,6 +40,18 @@ async def test_it_sends_the_contracts_fields_and_no_others(
     }
 
 
+async def test_of_more_samples_than_candidates_the_likeliest_different_ones_are_kept(
+    connect: Connect, server: FakePolicyServer, state: ProofState
+) -> None:
+    drawn = [("simp", -0.5), ("rfl", -2.0), ("simp", -0.5), ("omega", -1.0), ("sorry", -0.1), ("simp", -0.5)]
+    server.script("/generate", Answer(json=[sample_object(text, log_prob) for text, log_prob in drawn]))
+    async with connect(samples_per_candidate=3) as policy:
+        kept = await policy.propose(state, 2)
+        assert policy.statistics().samples == 6
+    assert [candidate.tactic for candidate in kept] == ["simp", "omega"]
+    assert [body["sampling_params"]["n"] for body in server.bodies("/generate")] == [6]
+
+
 async def test_a_whole_proof_is_one_candidate_of_all_its_tokens(
     connect: Connect, server: FakePolicyServer, state: ProofState
 ) -> None:

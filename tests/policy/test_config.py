@@ -26,6 +26,7 @@ from leanebm.policy import EncoderBackend, EncoderConfig, PolicyClientConfig
         {"temperature": float("inf")},
         {"top_p": 0.0},
         {"max_tactic_tokens": 0},
+        {"samples_per_candidate": 0},
         {"prompt_format": "haiku"},
         {"prompt_format": "internlm2_math", "api": "openai-chat"},
         {"api": "gopher"},

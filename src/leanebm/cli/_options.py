@@ -199,6 +199,8 @@ _RUN = (
     Setting("--patience", "policy.connect_patience_s", float,
             "Seconds to go on trying a policy server that is not there yet.  [default: 10]", "S"),
     Setting("--temperature", "policy.temperature", float, "Sampling temperature.  [default: 1.0]", "T"),
+    Setting("--samples-per-candidate", "policy.samples_per_candidate", int,
+            "Samples to draw for each candidate, for a model that repeats itself.  [default: 1]", "K"),
     Setting("--without", "without", str, "Tactics the symbolic policy must not propose.", "A,B", read=_names),
     Setting("--adapter", "policy.adapter", str, "The LoRA adapter that the policy server is to sample with.", "NAME"),
     Setting("--prompt-format", "policy.prompt_format", Choice(PROMPT_FORMAT_WORDS),

@@ -170,7 +170,8 @@ class RunConfig:
         usual = PolicyClientConfig(url=self.policy.url)
         names, why = list[str](), ""
         if not self.asks_server_for_tactics:
-            names = ["adapter", "max_tactic_tokens", "prompt_format", "temperature", "whole_proofs"]
+            names = ["adapter", "max_tactic_tokens", "prompt_format", "samples_per_candidate"]
+            names += ["temperature", "whole_proofs"]
             why = "the policy is your own, and does not ask the policy server"
         elif self.uses_embedded_server:
             names = ["model", "whole_proofs"]

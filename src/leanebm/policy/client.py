@@ -134,17 +134,17 @@ class PolicyClient:
     # --- tactics ---
 
     async def propose(self, state: ProofState, n: int) -> Sequence[Candidate]:
-        """Sample ``n`` tactics for the state's first goal, or ``n`` proofs if the settings ask for whole ones.
+        """Sample tactics for the state's first goal, or proofs if the settings ask for whole ones.
 
         Fewer than ``n`` distinct candidates is normal: equal samples become one, and samples
-        without a tactic, or with ``sorry``, are left out.
+        without a tactic, or with ``sorry``, are left out. ``samples_per_candidate`` draws more.
 
         Args:
             state: with at least one goal.
-            n: samples to ask for.
+            n: candidates to ask for.
 
         Returns:
-            Distinct candidates, the likeliest first.
+            Distinct candidates, ``n`` at most, the likeliest first.
 
         Raises:
             ConfigError: the server's API, found out by the first call, offers no model that could be asked.
@@ -156,11 +156,12 @@ class PolicyClient:
         if state.is_solved:
             return []
         dialect = await self._spoken()
-        batch = await dialect.sample(self._format.render(self._shortened(state)), n)
+        prompt = self._format.render(self._shortened(state))
+        batch = await dialect.sample(prompt, n * self._config.samples_per_candidate)
         self._watch.note(batch.weight_version)
         if batch.weight_version is not None:
             PolicyUse.current().weights.add(batch.weight_version)
-        return self._candidates(batch)
+        return self._candidates(batch)[:n]
 
     async def _spoken(self) -> Dialect:
         """The server's API: as configured, or as its first answer shows."""

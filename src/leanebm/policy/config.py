@@ -226,6 +226,10 @@ class PolicyClientConfig:
     tokens than a tactic: see ``max_tactic_tokens``. ``prompt_format`` must be one of
     :data:`~leanebm.policy.WHOLE_PROOF_FORMATS`."""
 
+    samples_per_candidate: int = attrs.field(default=1, validator=[instance_of(int), ge(1)])
+    """Samples drawn for each candidate that a search asks for. Equal ones are one candidate, so that a model which is
+    sure of itself gives fewer than asked for; of more samples, the likeliest different tactics are kept."""
+
     sampling_seed: int | None = None
     """Passed on; SGLang honours it only with ``--enable-deterministic-inference``. ``None`` sends none.
 
