@@ -2,10 +2,11 @@
 
     python benchmarks/train_tiny.py FOLDER
 
-The symbolic policy without its automation searches training formulas. A Llama of some four million weights, and a
-tokenizer of its own, learn from every goal that these searches closed. Both policies then search the same formulas with
-skeletons that neither has seen, at the same number of expansions, and are compared formula by formula. Every step's
-result is kept in the folder: started again, the script goes on where it was stopped.
+The symbolic policy without its automation searches training formulas, guided by the head that comes with leanebm. A
+Llama of some two million weights, and a tokenizer of its own, learn what Lean accepted in these searches, and then what
+closed a goal. Both policies then search the same formulas with skeletons that neither has seen, at the same number of
+expansions, and are compared formula by formula. Every step's result is kept in the folder: started again, the script
+goes on where it was stopped.
 
 With ``--whole-proofs`` the small policy then learns to write proofs to their end, and two searches that differ only in
 what they make of its samples are compared: one tries the first tactic of each, the other replays them whole.

@@ -74,12 +74,13 @@ def test_a_name_for_no_server_is_refused(leanebm_command: Leanebm, tiny: str) ->
     assert (result.exit_code, "--load-into" in result.stderr) == (2, True)
 
 
-def test_hindsight_without_a_search_is_refused(leanebm_command: Leanebm, tiny: str) -> None:
+@pytest.mark.parametrize("learn", ["goals", "whole_proofs", "accepted"])
+def test_what_searches_tried_is_not_learnt_without_a_search(leanebm_command: Leanebm, tiny: str, learn: str) -> None:
     Path("pairs.jsonl").touch()
     result = leanebm_command(
-        "finetune", "--model", tiny, "--pairs", "pairs.jsonl", "--output", "runs/ft", "--hindsight"
+        "finetune", "--model", tiny, "--pairs", "pairs.jsonl", "--output", "runs/ft", "--learn", learn
     )
-    assert (result.exit_code, "@ --hindsight" in result.stderr) == (2, True)
+    assert (result.exit_code, "@ --learn" in result.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("toy_lean")

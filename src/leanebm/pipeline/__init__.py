@@ -42,7 +42,7 @@ from leanebm.pipeline.events import (
 )
 from leanebm.pipeline.fill.fill_report import FilledTheorem, FillReport, SorryReport
 from leanebm.pipeline.fill.fill_run import FillRun, filled_path
-from leanebm.pipeline.finetune.config import FinetuneConfig
+from leanebm.pipeline.finetune.config import FinetuneConfig, LessonKind
 from leanebm.pipeline.finetune.lessons import FinetuneSources
 from leanebm.pipeline.iteration.manifest import IterationManifest, StageRecord
 from leanebm.pipeline.iteration.page import iteration_table, write_iteration_page
@@ -123,6 +123,7 @@ __all__ = [
     "Job",
     "LabelConflicts",
     "LeanParts",
+    "LessonKind",
     "LibraryRun",
     "LocalEngine",
     "LogObserver",

@@ -23,9 +23,10 @@ from leanebm.pipeline import FinetuneConfig
         ({"max_tokens": 8}, "max_tokens"),
         ({"target_modules": []}, "target_modules"),
         ({"device": "tpu"}, "device"),
-        ({"whole_proofs": True}, r"set hindsight \(--hindsight\), too"),
-        ({"whole_proofs": True, "hindsight": True, "unlikelihood": 0.1}, "leave out unlikelihood"),
-        ({"whole_proofs": True, "hindsight": True, "prompt_format": "bfs_prover"}, "write one tactic"),
+        ({"prompt_weight": -0.5}, "prompt_weight"),
+        ({"learn": "everything"}, "everything"),
+        ({"learn": "whole_proofs", "unlikelihood": 0.1}, "leave out unlikelihood"),
+        ({"learn": "whole_proofs", "prompt_format": "bfs_prover"}, "write one tactic"),
         ({"continue_from": "a", "rank": 4, "alpha": 8}, "leave out rank and alpha"),
     ],
 )

@@ -52,7 +52,7 @@ async def test_the_embedded_policy_cannot_learn(step: PolicyStep, tmp_path: Path
         await step.learn(tmp_path, tmp_path / "round-1", RunConfig())
 
 
-@pytest.mark.parametrize("setting", [{"whole": True}, {"hindsight": True}, {"unlikelihood": 0.5}])
+@pytest.mark.parametrize("setting", [{"whole": True}, {"learn": "goals"}, {"unlikelihood": 0.5}])
 def test_what_no_round_can_give_is_refused_before_the_first(tiny: Path, setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"@ \$.finetune.{next(iter(setting))}"):
         FinetuneStep(FinetuneConfig(model=str(tiny), **setting))

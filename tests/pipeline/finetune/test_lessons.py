@@ -10,7 +10,7 @@ import pytest
 
 from leanebm.core import Candidate, NodeStatus, SearchOutcome, TacticFate, Theorem
 from leanebm.errors import ConfigError
-from leanebm.pipeline import RunConfig, SearchRun
+from leanebm.pipeline import LessonKind, RunConfig, SearchRun
 from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons, closed_goals
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToyWorld
@@ -160,12 +160,14 @@ async def test_in_hindsight_every_goal_that_a_search_closed_is_a_proof(
     await SearchRun(small, theorems, tmp_path / "run", opening=toy_bench(world, policy=POLICY)).run()
     sources = FinetuneSources(trajectories=(tmp_path / "run",))
 
-    def proofs(*, hindsight: bool) -> set[tuple[str, str]]:
-        found = Lessons.read(sources, validation_fraction=0.3, max_rejected_per_state=8, seed=0, hindsight=hindsight)
+    def proofs(learn: LessonKind) -> set[tuple[str, str]]:
+        found = Lessons.read(sources, validation_fraction=0.3, max_rejected_per_state=8, seed=0, learn=learn)
         return {(one.state, one.tactic) for side in (found.training, found.validation) for one in side.proofs}
 
-    assert proofs(hindsight=True) - proofs(hindsight=False) == {("⊢ left", "end")}
-    assert proofs(hindsight=False) == {("⊢ a", "go"), ("⊢ b", "end"), ("⊢ c", "end")}
+    certified = proofs(LessonKind.PROOFS)
+    assert certified == {("⊢ a", "go"), ("⊢ b", "end"), ("⊢ c", "end")}
+    assert proofs(LessonKind.GOALS) - certified == {("⊢ left", "end")}
+    assert proofs(LessonKind.ACCEPTED) - certified == {("⊢ half", "go"), ("⊢ left\n\n⊢ right", "end")}
 
 
 def row(node: int, *goals: str, edges: Edges | None = None, **more: Any) -> TrajectoryRow:

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from leanebm.pipeline.finetune._examples import Example
-from leanebm.pipeline.finetune._objective import Batch, completion_log_probs, unlikelihood
+from leanebm.pipeline.finetune._objective import Batch, learnt_log_probs, unlikelihood
 
 SHORT, LONG = Example((0, 9, 17, 5, 1), 3), Example((0, 44, 45, 46, 47, 48, 9, 8, 7, 1), 6)
 CPU = torch.device("cpu")
@@ -22,16 +22,21 @@ def model(tiny: Path) -> Any:
 
 
 def log_probs(model: Any, *examples: Example) -> torch.Tensor:
-    return completion_log_probs(model, Batch.of(examples, CPU))
+    return learnt_log_probs(model, Batch.of(examples, CPU))
 
 
-def test_a_batch_has_the_log_probabilities_that_each_has_alone(model: Any) -> None:
-    found = log_probs(model, SHORT, LONG)
-    for row, example in zip(found, (SHORT, LONG), strict=True):
+@pytest.mark.parametrize("with_prompts", [False, True])
+def test_a_batch_has_the_log_probabilities_that_each_has_alone(model: Any, with_prompts: bool) -> None:
+    batch = Batch.of([SHORT, LONG], CPU, with_prompts=with_prompts)
+    found = learnt_log_probs(model, batch)
+    for row, is_completion, example in zip(found, batch.is_completion, (SHORT, LONG), strict=True):
         whole = model(torch.tensor([example.tokens])).logits[0].log_softmax(dim=-1)
-        wanted = [whole[i - 1, example.tokens[i]] for i in range(example.start, len(example.tokens))]
+        start = 1 if with_prompts else example.start
+        wanted = [whole[i - 1, example.tokens[i]] for i in range(start, len(example.tokens))]
         torch.testing.assert_close(row[-len(wanted) :], torch.stack(wanted), atol=1e-5, rtol=1e-4)
         assert not row[: len(row) - len(wanted)].any()
+        written = len(example.tokens) - example.start
+        assert is_completion.tolist() == [False] * (len(row) - written) + [True] * written
 
 
 def test_only_the_completion_is_learnt(model: Any) -> None:
@@ -44,7 +49,7 @@ def test_only_the_completion_is_learnt(model: Any) -> None:
         seen.append(output.logits)
         return output
 
-    torch.autograd.backward(completion_log_probs(watched, Batch.of([SHORT, LONG], CPU)).sum())
+    torch.autograd.backward(learnt_log_probs(watched, Batch.of([SHORT, LONG], CPU)).sum())
     slope = seen[0].grad
     assert slope is not None
     has_slope = slope.abs().sum(dim=-1) > 0

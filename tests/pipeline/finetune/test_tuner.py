@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from leanebm.core import Candidate, Theorem
 from leanebm.errors import ConfigError
@@ -16,6 +17,7 @@ from leanebm.pipeline.finetune._tuner import Tuner
 from leanebm.pipeline.finetune.finetune_run import FinetuneReport
 from leanebm.pipeline.finetune.lessons import Lesson, Lessons, Side
 from leanebm.search import SearchBudget, SearchConfig
+from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 from leanebm.testing import QED, ScriptedPolicy, ToyWorld
 
 
@@ -61,6 +63,19 @@ async def test_refused_tactics_become_less_likely(
     assert "held-out tactics that Lean refused" in "\n".join(reports[1].lines())
     assert reports[1].embeddings_before is not None
     assert reports[1].embeddings_before.separability is not None
+
+
+async def test_prompts_are_learnt_as_far_as_is_asked_for(tiny: Path, pairs: Path, tmp_path: Path, run_of: Any) -> None:
+    auto: Any = AutoModelForCausalLM
+    [prompt] = PromptTokenizer.load(tiny, trust_remote_code=False).encode(["⊢ 50 + 0 = 50"])
+    losses = []
+    for weight in (0.0, 1.0):
+        whole = {"whole": True, "rank": None, "prompt_format": "first_goal", "prompt_weight": weight}
+        report = await run_of(tiny, pairs, tmp_path / f"{weight}", max_steps=20, **whole).run()
+        ids = torch.tensor([prompt])
+        losses.append(float(auto.from_pretrained(report.adapter)(ids, labels=ids).loss.detach()))
+        assert report.after.loss < 0.5 * report.before.loss
+    assert losses[1] < 0.5 * losses[0]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ WORLD = ToyWorld(
 )
 """Eight theorems with the same proof, so that whoever has learnt seven knows the eighth."""
 
-LEARNT: dict[str, Any] = {"hindsight": True, "whole_proofs": True, "prompt_format": "first_goal"}
+LEARNT: dict[str, Any] = {"learn": "whole_proofs", "prompt_format": "first_goal"}
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What a training step changes: tactics of proofs become likelier, tactics that Lean refused less likely.
 
-Shapes: ``B`` sequences, ``T`` their padded width, ``K`` the longest completion.
+Shapes: ``B`` sequences, ``T`` their padded width, ``K`` the most tokens of one that are learnt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MARGIN: Final = 1e-3
 
 
 class Batch(NamedTuple):
-    """Sequences that end at the right edge, so that only their completions' logits have to be made."""
+    """Sequences that end at the right edge, so that only the logits of what is learnt have to be made."""
 
     ids: Tensor
     """``[B, T]``; padded on the left with 0."""
@@ -31,13 +31,18 @@ class Batch(NamedTuple):
     """``[B, T]``; each token's place in its own sequence."""
 
     is_learnt: Tensor
-    """``[B, K]``; which of the last ``K`` tokens are completion."""
+    """``[B, K]``; which of the last ``K`` tokens are learnt."""
+
+    is_completion: Tensor
+    """``[B, K]``; which of them are completion."""
 
     @classmethod
-    def of(cls, examples: Sequence[Example], device: torch.device) -> Batch:
+    def of(cls, examples: Sequence[Example], device: torch.device, *, with_prompts: bool = False) -> Batch:
+        """A batch whose completions are learnt; with ``with_prompts`` all tokens but the first, which follows none."""
         width = max(len(example.tokens) for example in examples)
         lengths = torch.tensor([len(example.tokens) for example in examples], device=device)[:, None]
-        learnt = torch.tensor([len(example.tokens) - example.start for example in examples], device=device)[:, None]
+        written = torch.tensor([len(example.tokens) - example.start for example in examples], device=device)[:, None]
+        learnt = lengths - 1 if with_prompts else written
         padded = [[*[0] * (width - len(example.tokens)), *example.tokens] for example in examples]
         places = torch.arange(width, device=device)
         longest = int(learnt.max())
@@ -46,11 +51,12 @@ class Batch(NamedTuple):
             mask=places >= width - lengths,
             positions=(places - (width - lengths)).clamp(min=0),
             is_learnt=torch.arange(longest, device=device) >= longest - learnt,
+            is_completion=torch.arange(longest, device=device) >= longest - written,
         )
 
 
-def completion_log_probs(model: Any, batch: Batch) -> Tensor:
-    """Log-probabilities of the completions' tokens, ``[B, K]`` in nats; 0 where there is none."""
+def learnt_log_probs(model: Any, batch: Batch) -> Tensor:
+    """Log-probabilities of the tokens that are learnt, ``[B, K]`` in nats; 0 where there is none."""
     longest = batch.is_learnt.shape[1]
     output = model(
         input_ids=batch.ids,

@@ -23,7 +23,7 @@ from torch.nn.utils import clip_grad_norm_
 from leanebm.errors import ConfigError
 from leanebm.pipeline.finetune._adapter import AdaptedModel, device_of
 from leanebm.pipeline.finetune._examples import Example, Tokenised, epoch_batches, passes, renamed_copies, tokenised
-from leanebm.pipeline.finetune._objective import Batch, completion_log_probs, unlikelihood
+from leanebm.pipeline.finetune._objective import Batch, learnt_log_probs, unlikelihood
 from leanebm.pipeline.finetune._whole import WholeModel
 from leanebm.pipeline.finetune.collapse import EmbeddingFigures, LabelledStates, measure_embeddings
 from leanebm.pipeline.finetune.config import FinetuneConfig
@@ -89,7 +89,7 @@ class _Read:
         def read(lessons: Any) -> Tokenised:
             return tokenised(
                 lessons,
-                prompt_format_of(config.prompt_format, whole_proofs=config.whole_proofs),
+                prompt_format_of(config.prompt_format, whole_proofs=config.writes_whole_proofs),
                 tokenizer,
                 max_tokens=min(config.max_tokens, context),
                 max_state_chars=config.max_state_chars,
@@ -252,19 +252,24 @@ class Tuner:
         progress.step += 1
 
     def _pull_up(self, proofs: Sequence[Example]) -> float:
-        """Add the gradient of the proofs' tactics; their mean loss, in nats per token."""
+        """Add the gradient of the proofs' tactics, and of their prompts; the tactics' mean loss, in nats per token."""
+        weight = self._config.prompt_weight
         tokens = sum(len(example.tokens) - example.start for example in proofs)
+        prompt_tokens = max(1, sum(example.start - 1 for example in proofs))
         total = 0.0
         for group in passes(proofs, self._config.max_batch_tokens):
-            loss = -completion_log_probs(self._model, Batch.of(group, self._device)).sum() / tokens
-            loss.backward()  # type: ignore[no-untyped-call]
+            batch = Batch.of(group, self._device, with_prompts=weight > 0)
+            log_probs = learnt_log_probs(self._model, batch)
+            loss = -log_probs[batch.is_completion].sum() / tokens
+            prompts = -log_probs[~batch.is_completion].sum() / prompt_tokens
+            (loss + weight * prompts).backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
 
     def _push_down(self, rejected: Sequence[Example]) -> None:
         """Add the gradient against the tactics that Lean refused."""
         for group in passes(rejected, self._config.max_batch_tokens):
-            losses = unlikelihood(completion_log_probs(self._model, Batch.of(group, self._device)))
+            losses = unlikelihood(learnt_log_probs(self._model, Batch.of(group, self._device)))
             (self._config.unlikelihood * losses.sum() / len(rejected)).backward()  # type: ignore[no-untyped-call]
 
     def _batch(self, kind: str, examples: Sequence[Example], number: int) -> list[Example]:
@@ -329,7 +334,7 @@ class Tuner:
 
     def _log_probs(self, examples: Sequence[Example]) -> Iterator[Tensor]:
         for group in passes(examples, self._config.max_batch_tokens):
-            yield completion_log_probs(self._model, Batch.of(group, self._device))
+            yield learnt_log_probs(self._model, Batch.of(group, self._device))
 
     @torch.no_grad()
     def _embeddings(self) -> EmbeddingFigures | None:

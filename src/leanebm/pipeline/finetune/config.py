@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,24 @@ _SERVER_WRAPPED: Final = "chat"
 _COUNT: Final[Any] = and_(instance_of(int), ge(1))
 
 DTYPES: Final[tuple[Any, ...]] = ("auto", "float32", "bfloat16", "float16")
+
+
+class LessonKind(enum.StrEnum):
+    """What is learnt from searches."""
+
+    PROOFS = "proofs"
+    """The steps of certified proofs."""
+
+    GOALS = "goals"
+    """These, and of every goal that a search closed the first step, as of a theorem of its own, proved or not what was
+    searched: hindsight."""
+
+    WHOLE_PROOFS = "whole_proofs"
+    """Each of these goals with its proof to the end, and nothing else."""
+
+    ACCEPTED = "accepted"
+    """Every tactic that led on, wherever it led: first lessons for a model from nothing, which has to learn what Lean
+    takes before it can learn what helps."""
 
 
 def _is_trainable_format(_: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -80,12 +99,8 @@ class FinetuneConfig:
     max_state_chars: int = attrs.field(default=16_000, validator=[instance_of(int), ge(256)])
     """Longest state shown, in characters, as :class:`~leanebm.policy.PolicyClientConfig` has it."""
 
-    hindsight: bool = attrs.field(default=False, validator=instance_of(bool))
-    """Whether every goal that a search closed is learnt from as a theorem of its own, proved or not what was
-    searched. It needs trajectories."""
-
-    whole_proofs: bool = attrs.field(default=False, validator=instance_of(bool))
-    """Whether each of these goals is learnt with its proof to the end, and nothing else is; it needs ``hindsight``."""
+    learn: LessonKind = attrs.field(default=LessonKind.PROOFS, converter=LessonKind)
+    """What is learnt; anything but ``proofs`` is found in trajectories alone."""
 
     renamed_copies: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
     """Copies of each training lesson in which variables of one type bear one another's names."""
@@ -100,6 +115,10 @@ class FinetuneConfig:
     """Held-out states whose embeddings are looked at before and after."""
 
     # --- how it learns ---
+
+    prompt_weight: float = attrs.field(default=0.0, validator=[ge(0.0), FINITE])
+    """Weight of the loss on the prompt's own tokens, beside that on the tactic's, each the mean of its tokens. A model
+    from nothing learns from it what states look like, long before tactics alone could teach it."""
 
     unlikelihood: float = attrs.field(default=0.0, validator=[ge(0.0), FINITE])
     """Weight of the loss on tactics that Lean refused; 0 leaves them out. It needs trajectories."""
@@ -157,14 +176,17 @@ class FinetuneConfig:
 
     def __attrs_post_init__(self) -> None:
         self._check_whole()
-        prompt_format_of(self.prompt_format, whole_proofs=self.whole_proofs)
-        if self.whole_proofs and not self.hindsight:
-            raise ValueError("whole_proofs learns from goals that searches closed: set hindsight (--hindsight), too")
-        if self.whole_proofs and self.unlikelihood:
+        prompt_format_of(self.prompt_format, whole_proofs=self.writes_whole_proofs)
+        if self.writes_whole_proofs and self.unlikelihood:
             raise ValueError("whole_proofs learns from proofs alone: leave out unlikelihood (--unlikelihood)")
         shaped = [name for name in ("rank", "alpha", "target_modules") if getattr(self, name) is not None]
         if self.continue_from is not None and shaped:
             raise ValueError(f"an adapter that is gone on from keeps its shape: leave out {' and '.join(shaped)}")
+
+    @property
+    def writes_whole_proofs(self) -> bool:
+        """Whether the model learns to write proofs to their end, and not single tactics."""
+        return self.learn is LessonKind.WHOLE_PROOFS
 
     def _check_whole(self) -> None:
         adapters = [name for name in ("continue_from", "rank", "alpha", "target_modules") if getattr(self, name)]

@@ -18,7 +18,7 @@ from leanebm._extras import extra_needed
 from leanebm._shown import named_repr
 from leanebm.errors import ConfigError
 from leanebm.pipeline.events import LogObserver, Observer, Stage, stage
-from leanebm.pipeline.finetune.config import FinetuneConfig
+from leanebm.pipeline.finetune.config import FinetuneConfig, LessonKind
 from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons
 from leanebm.pipeline.settings import settings_that_matter
 from leanebm.storage import remove_scratch
@@ -94,20 +94,19 @@ class FinetuneRun:
 
     def _read(self) -> Lessons:
         config = self._config
-        if config.hindsight and not self._sources.trajectories:
+        if config.learn is not LessonKind.PROOFS and not self._sources.trajectories:
             raise ConfigError(
-                "hindsight looks at what searches closed:",
-                ["give runs of a search @ RUN, or leave it out @ --hindsight"],
+                f"{config.learn.value!r} is looked for in what searches tried:",
+                ["give runs of a search @ RUN, or leave it out @ --learn"],
             )
-        if config.whole_proofs and self._sources.pairs:
+        if config.writes_whole_proofs and self._sources.pairs:
             raise ConfigError("a pair holds one tactic, and whole proofs are learnt:", ["leave it out @ --pairs"])
         lessons = Lessons.read(
             self._sources,
             validation_fraction=config.validation_fraction,
             max_rejected_per_state=config.max_rejected_per_state,
             seed=config.seed,
-            hindsight=config.hindsight,
-            whole_proofs=config.whole_proofs,
+            learn=config.learn,
         )
         if config.unlikelihood and not lessons.training.rejected:
             raise ConfigError(

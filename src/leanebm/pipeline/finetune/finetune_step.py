@@ -13,7 +13,7 @@ from leanebm.errors import ConfigError
 from leanebm.pipeline.config import EMBEDDED_SERVER_URL, RunConfig
 from leanebm.pipeline.events import Observer
 from leanebm.pipeline.finetune._adapter import check_files
-from leanebm.pipeline.finetune.config import FinetuneConfig
+from leanebm.pipeline.finetune.config import FinetuneConfig, LessonKind
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.lessons import FinetuneSources
 from leanebm.policy import PolicyClient
@@ -34,12 +34,13 @@ class FinetuneStep:
         observer: receives what happens.
 
     Raises:
-        ConfigError: the config asks for what no round can give: a whole model; or hindsight or unlikelihood, which need
-            searches. Or the model, or an adapter, is not there.
+        ConfigError: the config asks for what no round can give: a whole model; or unlikelihood, or lessons beside
+            those of proofs, which need searches. Or the model, or an adapter, is not there.
     """
 
     def __init__(self, config: FinetuneConfig, *, observer: Observer | None = None) -> None:
-        asked = [name for name in ("whole", "hindsight", "unlikelihood") if getattr(config, name)]
+        asked = [name for name in ("whole", "unlikelihood") if getattr(config, name)]
+        asked += ["learn"] if config.learn is not LessonKind.PROOFS else []
         if asked:
             raise ConfigError(
                 "each round makes an adapter out of proofs alone:",

@@ -22,11 +22,13 @@ from leanebm.data import read_tactic_pairs
 from leanebm.errors import ConfigError
 from leanebm.pipeline.contrastive.certified_proofs import certified_proofs
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory
+from leanebm.pipeline.finetune.config import LessonKind
 from leanebm.pipeline.iteration.policy_step import NothingToLearn
 from leanebm.pipeline.run_folder import as_paths
 from leanebm.trajectory import TrajectoryRow, read_trajectory
 
 _GOAL_BREAK: Final = "\n\n"
+_LED_ON: Final = frozenset({TacticFate.ADVANCED, TacticFate.FINISHED, TacticFate.MERGED})
 
 
 @attrs.frozen(kw_only=True)
@@ -95,26 +97,24 @@ class Lessons:
         validation_fraction: float,
         max_rejected_per_state: int,
         seed: int,
-        hindsight: bool = False,
-        whole_proofs: bool = False,
+        learn: LessonKind = LessonKind.PROOFS,
     ) -> Self:
         """Read all sources, and hold theorems out.
 
         A theorem falls on a side by a hash of what it states, so it stays there as later rounds add others. The one
         with the highest hash is never held out; and always the one with the lowest of those that have a state of their
-        own. Of a held-out theorem, what training knows of the same state is left out.
-
-        With ``hindsight``, every goal that a search closed is a proof, on the side of the theorem that was searched.
-        With ``whole_proofs`` such goals are all that is read, and the tactic of each lesson is the proof to its end.
+        own. Of a held-out theorem, what training knows of the same state is left out. A goal that a search closed, and
+        a tactic that Lean accepted, are on the side of the theorem that was searched.
 
         Raises:
             ConfigError: there is nothing to read.
             NothingToLearn: there is not enough to hold anything out.
             TrajectoryError: a trajectory is damaged.
         """
-        steps = set() if whole_proofs else set(_proof_steps(sources))
-        if hindsight or whole_proofs:
-            steps.update(_closed(sources.trajectories, whole_proofs))
+        is_whole = learn is LessonKind.WHOLE_PROOFS
+        steps = set() if is_whole else set(_proof_steps(sources))
+        if learn is not LessonKind.PROOFS:
+            steps.update(_found(sources.trajectories, learn))
         proofs = sorted(steps)
         is_held_out = _chosen(proofs, validation_fraction, seed)
         found = _Searched.read(sources.trajectories, proofs, max_rejected_per_state)
@@ -139,13 +139,27 @@ def _proof_steps(sources: FinetuneSources) -> Iterator[Lesson]:
             yield Lesson(_claim(proof.theorem), state, tactic)
 
 
-def _closed(paths: Iterable[Path], whole_proofs: bool) -> Iterator[Lesson]:
+def _found(paths: Iterable[Path], learn: LessonKind) -> Iterator[Lesson]:
+    """What searches found beside their proofs."""
     for path in paths:
         trajectory = read_trajectory(path)
         claims = {record.theorem.name: _claim(record.theorem) for record in trajectory.records}
         for name, rows in groupby(trajectory.rows(), key=lambda row: row.theorem):
-            for goal, tactics in closed_goals(list(rows)):
-                yield Lesson(claims[name], goal, "\n".join(tactics if whole_proofs else tactics[:1]))
+            search = list(rows)
+            if learn is LessonKind.ACCEPTED:
+                yield from (Lesson(claims[name], *step) for step in steps_that_led_on(search))
+                continue
+            for goal, tactics in closed_goals(search):
+                yield Lesson(claims[name], goal, "\n".join(tactics[: None if learn is LessonKind.WHOLE_PROOFS else 1]))
+
+
+def steps_that_led_on(search: Iterable[TrajectoryRow]) -> Iterator[tuple[str, str]]:
+    """Each state of a search with each tactic that Lean accepted there, unless it led back."""
+    for row in search:
+        if row.num_goals and row.outcome is not SearchOutcome.INFRASTRUCTURE:
+            for attempt in row.attempts:
+                if attempt.kind in _LED_ON and not is_turned(attempt.tactic):
+                    yield row.state_text, attempt.tactic
 
 
 def closed_goals(search: Sequence[TrajectoryRow]) -> Iterator[tuple[str, tuple[str, ...]]]:

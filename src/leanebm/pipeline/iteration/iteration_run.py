@@ -369,8 +369,7 @@ class IterationRun:
         def holds(record: StageRecord) -> bool:
             own = self._folder / record.stage
             groups = _groups_in(own)
-            # An iteration that is older did not write them down.
-            is_same = all(record.result.get(name, digest) == digest for name, digest in _digests(own, groups).items())
+            is_same = all(record.result.get(name) == digest for name, digest in _digests(own, groups).items())
             return is_same and record.result["groups"] == len(groups)
 
         names = [f"{_of(each)}/{what}" for each in range(number + 1) for what in ("negatives", *_SEARCHES)]
