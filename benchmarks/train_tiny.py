@@ -26,7 +26,7 @@ from typing import Final
 
 import attrs
 
-from leanebm.pipeline import FinetuneConfig, FinetuneSources, compare_runs
+from leanebm.pipeline import FinetuneConfig, FinetuneSources, LessonKind, compare_runs
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.fresh_model import FreshModelConfig, fresh_model
 from leanebm.pipeline.finetune.lessons import Lessons
@@ -34,8 +34,13 @@ from leanebm.trajectory import Cost
 
 SHOWN_AS: Final = "first_goal"
 CANDIDATES: Final = 8
-SEARCH: Final = ("--candidates", str(CANDIDATES), "--scorer", "length_normalised:alpha=1")
+SEARCH: Final = ("--candidates", str(CANDIDATES))
+SCORED: Final = ("--scorer", "length_normalised:alpha=1")
 SYMBOLIC: Final = ("--without", "grind,omega,simp_all,decide,simp")
+GUIDED: Final = ("--ebm-path", "logic")
+SAMPLES: Final = ("--samples-per-candidate", "3")
+"""A small model is sure of itself: of 8 samples some 5 differ."""
+
 SETTINGS: Final = """
 [lean]
 backend = "embedded"
@@ -53,13 +58,23 @@ class Size:
     expansions: int = 24
     """Of such a search."""
 
-    hidden: int = 256
-    layers: int = 5
-    """With the width of 256, 4.4 million weights."""
+    drawn: int = 1500
+    """Further formulas, drawn with another seed, of which those for training are searched, too."""
 
-    steps: int = 1500
+    hidden: int = 192
+    layers: int = 5
+    """With the width of 192, 2.5 million weights."""
+
+    first_steps: int = 1800
+    """Steps in which what Lean accepted is learnt."""
+
+    steps: int = 5000
+    """Steps in which the goals that searches closed are learnt."""
+
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
+    """In the first steps; half of it later."""
+
     splits: tuple[str, ...] = ("val", "test")
     """Formulas that both policies search; the first split is for choices, the second for what is told."""
 
@@ -86,68 +101,87 @@ class TinyPolicy:
         """All steps that have not been run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "settings.toml").write_text(SETTINGS)
-        train = ("--sample", str(self.size.formulas), "--budget", str(self.size.expansions))
-        self.search("train", "train", *SYMBOLIC, *train)
+        self.find_lessons()
         self.train()
         for split in self.size.splits:
             self.judge(split)
 
+    def find_lessons(self) -> None:
+        """Search for what is to be learnt: formulas that come with leanebm, and others."""
+        size, guided = self.size, (*SYMBOLIC, *GUIDED, "--budget", str(self.size.expansions))
+        self.search("logic:train", "train", *guided, "--sample", str(size.formulas))
+        if size.drawn:
+            drawn = self.folder / "drawn.parquet"
+            if not drawn.exists():
+                number = ("--number", str(size.drawn), "--unseen", "0", "--difficulty", "4", "--per-skeleton", "1")
+                families = ("--family", "propositional", "--family", "first_order", "--keep-all", "--seed", "5")
+                leanebm("conjecture", "--output", str(drawn), *number, *families)
+            self.search(str(drawn), "more", *guided, "--split", "train")
+
     def run_whole_proofs(self) -> None:
         """What comes after :meth:`run`, with a policy that writes whole proofs."""
-        self.train_whole_proofs()
+        whole = self.later_lessons("tuned", LessonKind.WHOLE_PROOFS, self.size.whole_steps)
+        self.finetune("tuned-whole", whole)
         self.judge_whole_proofs(self.size.splits[0])
 
     @property
     def sources(self) -> FinetuneSources:
         """What is learnt from."""
-        return FinetuneSources(trajectories=(self.folder / "train",))
+        searches = ("train", "more") if self.size.drawn else ("train",)
+        return FinetuneSources(trajectories=tuple(self.folder / name for name in searches))
 
     @property
-    def training(self) -> FinetuneConfig:
-        """How it is learnt."""
+    def first_lessons(self) -> FinetuneConfig:
+        """How a model from nothing begins."""
         size = self.size
         return FinetuneConfig(
             model=str(self.folder / "fresh"),
             whole=True,
-            hindsight=True,
-            renamed_copies=4,
+            learn=LessonKind.ACCEPTED,
+            prompt_weight=0.3,
+            renamed_copies=1,
             prompt_format=SHOWN_AS,
-            validation_fraction=0.05,
-            max_steps=size.steps,
+            validation_fraction=0.03,
+            max_steps=size.first_steps,
             batch_size=size.batch_size,
             learning_rate=size.learning_rate,
             weight_decay=0.01,
-            max_tokens=512,
-            max_batch_tokens=8192,
+            max_tokens=384,
+            max_batch_tokens=16384,
             device="cpu",
         )
 
     def train(self) -> None:
         """Make the model, and have it learn."""
-        fresh, config = self.folder / "fresh", self.training
+        fresh, config = self.folder / "fresh", self.first_lessons
         if not (fresh / "config.json").exists():
             lessons = Lessons.read(
                 self.sources,
                 validation_fraction=config.validation_fraction,
                 max_rejected_per_state=config.max_rejected_per_state,
                 seed=config.seed,
-                hindsight=True,
+                learn=LessonKind.GOALS,
             )
             texts = [text for lesson in lessons.training.proofs for text in (f"{lesson.state}\n:::", lesson.tactic)]
             fresh_model(fresh, texts, FreshModelConfig(hidden=self.size.hidden, layers=self.size.layers))
-        report = asyncio.run(FinetuneRun(config, self.sources, self.folder / "tuned").run())
-        print("\n".join(report.lines()), flush=True)
+        self.finetune("first", config)
+        self.finetune("tuned", self.later_lessons("first", LessonKind.GOALS, self.size.steps))
 
-    def train_whole_proofs(self) -> None:
-        """Have the model that writes tactics learn to write proofs."""
-        whole = attrs.evolve(
-            self.training,
-            model=str(self.folder / "tuned" / "model"),
-            whole_proofs=True,
-            max_steps=self.size.whole_steps,
+    def later_lessons(self, model: str, learn: LessonKind, steps: int) -> FinetuneConfig:
+        """How a model that has learnt goes on."""
+        return attrs.evolve(
+            self.first_lessons,
+            model=str(self.folder / model / "model"),
+            learn=learn,
+            prompt_weight=0.0,
+            renamed_copies=4,
+            max_steps=steps,
             learning_rate=self.size.learning_rate / 2,
         )
-        report = asyncio.run(FinetuneRun(whole, self.sources, self.folder / "tuned-whole").run())
+
+    def finetune(self, name: str, config: FinetuneConfig) -> None:
+        """A training into the folder ``name``."""
+        report = asyncio.run(FinetuneRun(config, self.sources, self.folder / name).run())
         print("\n".join(report.lines()), flush=True)
 
     def judge_whole_proofs(self, split: str) -> None:
@@ -157,17 +191,18 @@ class TinyPolicy:
         if not all(self.is_done(f"{split}-{arm}") for arm in arms):
             with serving(self.folder / "tuned-whole" / "model") as url:
                 for arm, options in arms.items():
-                    self.search(split, f"{split}-{arm}", "--server-url", url, *asked, *options)
+                    self.search(f"logic:{split}", f"{split}-{arm}", "--server-url", url, *asked, *options)
         print(f"\nlogic:{split}, the first tactic of each sample and the whole of it")
         for cost in (Cost.EXPANSIONS, Cost.TACTIC_CALLS):
             self.compare(f"{split}-first", f"{split}-whole", cost)
 
     def judge(self, split: str) -> None:
         """Have both policies search the formulas of a split, and say what came of it."""
-        self.search(split, f"{split}-symbolic", *SYMBOLIC, *self.chosen)
+        self.search(f"logic:{split}", f"{split}-symbolic", *SYMBOLIC, *SAMPLES, *self.chosen)
         if not self.is_done(f"{split}-tiny"):
             with serving(self.folder / "tuned" / "model") as url:
-                self.search(split, f"{split}-tiny", "--server-url", url, "--prompt-format", SHOWN_AS, *self.chosen)
+                asked = ("--server-url", url, "--prompt-format", SHOWN_AS, *SAMPLES)
+                self.search(f"logic:{split}", f"{split}-tiny", *asked, *self.chosen)
         print(f"\nlogic:{split}, the symbolic policy and the small one")
         self.compare(f"{split}-symbolic", f"{split}-tiny")
 
@@ -187,22 +222,26 @@ class TinyPolicy:
                 flush=True,
             )
 
-    def search(self, split: str, name: str, *options: str) -> None:
+    def search(self, theorems: str, name: str, *options: str) -> None:
         """A search of formulas into the folder ``name``; does nothing if it was completed."""
         output = self.folder / name
         if self.is_done(name):
             return
         resume = ("--resume",) if output.exists() else ()
         settings = ("--config", str(self.folder / "settings.toml"), "--num-workers", str(self.size.workers))
-        command = ["search", "--theorems", f"logic:{split}", "--output", str(output)]
-        command += [*settings, *SEARCH, *options, *resume]
-        print(f"\n$ leanebm {' '.join(command)}", flush=True)
-        subprocess.run([sys.executable, "-m", "leanebm", *command], check=True)
+        shared = SEARCH if GUIDED[0] in options else (*SEARCH, *SCORED)
+        leanebm("search", "--theorems", theorems, "--output", str(output), *settings, *shared, *options, *resume)
         (self.folder / f".{name}.done").touch()
 
     def is_done(self, name: str) -> bool:
         """Whether that search was completed."""
         return (self.folder / f".{name}.done").exists()
+
+
+def leanebm(*command: str) -> None:
+    """Run a command to its end, and say which."""
+    print(f"\n$ leanebm {' '.join(command)}", flush=True)
+    subprocess.run([sys.executable, "-m", "leanebm", *command], check=True)
 
 
 @contextmanager
@@ -226,8 +265,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--whole-proofs", action="store_true", help="go on with a policy that writes whole proofs")
-    numbers = ("formulas", "expansions", "hidden", "layers", "steps", "batch_size", "judged", "budget", "whole_steps")
-    for name in (*numbers, "workers"):
+    numbers = ("formulas", "drawn", "expansions", "hidden", "layers", "first_steps", "steps", "batch_size", "judged")
+    for name in (*numbers, "budget", "whole_steps", "workers"):
         default = getattr(Size(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"[default: {default}]")
     arguments = vars(parser.parse_args())
