@@ -68,7 +68,7 @@ class Size:
     first_steps: int = 1800
     """Steps in which what Lean accepted is learnt."""
 
-    steps: int = 5000
+    steps: int = 4000
     """Steps in which the goals that searches closed are learnt."""
 
     batch_size: int = 32
