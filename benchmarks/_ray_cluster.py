@@ -23,6 +23,9 @@ from typing import Any
 
 import psutil
 
+_ATTEMPTS = 3
+"""Ray gives a node 30 s to start, which a busy machine does not always keep."""
+
 SMALL = {"object_store_memory": 80 * 2**20}
 """Bytes: hardly anything goes through it."""
 
@@ -69,15 +72,30 @@ def _children(pid: int) -> list[psutil.Process]:
 def ray_cluster(nodes: int) -> Iterator[RayCluster]:
     """Start a cluster; stopped, with all that is left of it, at the end."""
     argv = [sys.executable, __file__, str(nodes)]
-    process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        with _stopped_at_the_end(process):
+            try:
+                cluster = RayCluster(process)
+            except (json.JSONDecodeError, BrokenPipeError):
+                if attempts_left:
+                    continue
+                raise
+            yield cluster
+            return
+
+
+@contextmanager
+def _stopped_at_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        yield RayCluster(process)
+        yield
     finally:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         process.wait()
         process.stdout.close()
 

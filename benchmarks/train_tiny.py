@@ -16,20 +16,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
+import torch
+from transformers import AutoModelForCausalLM
 
 from leanebm.pipeline import FinetuneConfig, FinetuneSources, LessonKind, compare_runs
+from leanebm.pipeline._rendering import rendered
+from leanebm.pipeline.finetune._examples import Example
+from leanebm.pipeline.finetune._objective import Batch, learnt_log_probs
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.fresh_model import FreshModelConfig, fresh_model
 from leanebm.pipeline.finetune.lessons import Lessons
+from leanebm.policy import prompt_format_of
+from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 from leanebm.trajectory import Cost
 
 SHOWN_AS: Final = "first_goal"
@@ -166,6 +174,9 @@ class TinyPolicy:
             fresh_model(fresh, texts, FreshModelConfig(hidden=self.size.hidden, layers=self.size.layers))
         self.finetune("first", config)
         self.finetune("tuned", self.later_lessons("first", LessonKind.GOALS, self.size.steps))
+        for hypotheses in (2, 4):
+            share = seen(self.folder / "tuned" / "model", hypotheses)
+            print(f"sees which of {hypotheses} hypotheses is the target in {100 * share:.0f} % of goals", flush=True)
 
     def later_lessons(self, model: str, learn: LessonKind, steps: int) -> FinetuneConfig:
         """How a model that has learnt goes on."""
@@ -242,6 +253,30 @@ def leanebm(*command: str) -> None:
     """Run a command to its end, and say which."""
     print(f"\n$ leanebm {' '.join(command)}", flush=True)
     subprocess.run([sys.executable, "-m", "leanebm", *command], check=True)
+
+
+def seen(folder: Path, hypotheses: int, goals: int = 100) -> float:
+    """How often a model sees which hypothesis is the target: the share of goals where it likes that one's name best.
+
+    Each goal is what one of its hypotheses says, and ``exact`` with that one closes it. Chance is 1 / ``hypotheses``.
+    """
+    auto: Any = AutoModelForCausalLM
+    model, tokenizer = auto.from_pretrained(folder).eval(), PromptTokenizer.load(folder, trust_remote_code=False)
+    rng = random.Random(0)  # noqa: S311 - goals, not secrets
+    names = ["h", *(f"h{number}" for number in range(1, hypotheses))]
+    right = 0
+    for _ in range(goals):
+        said = rng.sample(["p", "q", "r", "p ∧ q", "¬r", "q ∨ r", "p → q", "r ∧ ¬p"], hypotheses)
+        wanted = rng.randrange(hypotheses)
+        lines = ["p q r : Prop", *map("{} : {}".format, names, said), f"⊢ {said[wanted]}"]
+        prompt = rendered("\n".join(lines), prompt_format_of(SHOWN_AS, whole_proofs=False), 16_000)
+        assert prompt is not None
+        asked, *whole = tokenizer.encode([prompt, *(f"{prompt}exact {name}" for name in names)])
+        ends = [(*ids, tokenizer.eos_id or 0) for ids in whole]
+        batch = Batch.of([Example(ids, len(asked)) for ids in ends], torch.device("cpu"))
+        with torch.no_grad():
+            right += int(learnt_log_probs(model, batch).sum(dim=1).argmax()) == wanted
+    return right / goals
 
 
 @contextmanager
