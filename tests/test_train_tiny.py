@@ -28,6 +28,8 @@ def test_the_recipe_makes_a_policy_that_has_learnt_and_searches(
     losses = [[look["training_loss"] for look in report["looks"]] for report in (first, tuned)]
     assert all(looks[-1] < 0.7 * looks[0] for looks in losses)
     assert losses[1][0] < 0.7 * losses[0][0], "it goes on from what it had learnt"
+    assert losses[1][-1] < 0.5 * losses[0][0]
+    assert all(report["after"]["loss"] < report["before"]["loss"] for report in (first, tuned))
     ours, theirs = (read_trajectory(tmp_path / f"val-{policy}").records for policy in ("tiny", "symbolic"))
     assert {record.theorem.name for record in ours} == {record.theorem.name for record in theirs}
     assert all(record.policy_calls for record in ours)

@@ -8,6 +8,8 @@ import pytest
 from _tiny_llama import tiny_llama
 from click.testing import Result
 
+from leanebm.pipeline import LessonKind
+
 Leanebm = Callable[..., Result]
 
 
@@ -74,7 +76,7 @@ def test_a_name_for_no_server_is_refused(leanebm_command: Leanebm, tiny: str) ->
     assert (result.exit_code, "--load-into" in result.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("learn", ["goals", "whole_proofs", "accepted"])
+@pytest.mark.parametrize("learn", [kind.value for kind in LessonKind if kind is not LessonKind.PROOFS])
 def test_what_searches_tried_is_not_learnt_without_a_search(leanebm_command: Leanebm, tiny: str, learn: str) -> None:
     Path("pairs.jsonl").touch()
     result = leanebm_command(

@@ -47,7 +47,7 @@ async def test_of_more_samples_than_candidates_the_likeliest_different_ones_are_
     server.script("/generate", Answer(json=[sample_object(text, log_prob) for text, log_prob in drawn]))
     async with connect(samples_per_candidate=3) as policy:
         kept = await policy.propose(state, 2)
-        assert policy.statistics().samples == 6
+        assert (policy.statistics().samples, policy.statistics().candidates) == (6, 2)
     assert [candidate.tactic for candidate in kept] == ["simp", "omega"]
     assert [body["sampling_params"]["n"] for body in server.bodies("/generate")] == [6]
 

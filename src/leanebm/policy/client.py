@@ -161,7 +161,7 @@ class PolicyClient:
         self._watch.note(batch.weight_version)
         if batch.weight_version is not None:
             PolicyUse.current().weights.add(batch.weight_version)
-        return self._candidates(batch)[:n]
+        return self._candidates(batch, n)
 
     async def _spoken(self) -> Dialect:
         """The server's API: as configured, or as its first answer shows."""
@@ -180,9 +180,9 @@ class PolicyClient:
         self._meter.truncated_states += shown is not state
         return shown
 
-    def _candidates(self, batch: SampleBatch) -> list[Candidate]:
-        candidates, filtered = candidates_of(batch, self._format)
-        meter = self._meter
+    def _candidates(self, batch: SampleBatch, most: int) -> list[Candidate]:
+        found, filtered = candidates_of(batch, self._format)
+        candidates, meter = found[:most], self._meter
         meter.proposals += 1
         meter.samples += len(batch.samples)
         meter.candidates += len(candidates)

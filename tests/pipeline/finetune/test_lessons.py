@@ -9,9 +9,10 @@ import attrs
 import pytest
 
 from leanebm.core import Candidate, NodeStatus, SearchOutcome, TacticFate, Theorem
+from leanebm.core.proof_script import on_goal
 from leanebm.errors import ConfigError
 from leanebm.pipeline import LessonKind, RunConfig, SearchRun
-from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons, closed_goals
+from leanebm.pipeline.finetune.lessons import FinetuneSources, Lessons, closed_goals, steps_that_led_on
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import LOST, QED, TIMEOUT, ScriptedPolicy, ToyWorld
 from leanebm.trajectory import Attempt, TrajectoryRow, read_trajectory
@@ -168,6 +169,15 @@ async def test_in_hindsight_every_goal_that_a_search_closed_is_a_proof(
     assert certified == {("⊢ a", "go"), ("⊢ b", "end"), ("⊢ c", "end")}
     assert proofs(LessonKind.GOALS) - certified == {("⊢ left", "end")}
     assert proofs(LessonKind.ACCEPTED) - certified == {("⊢ half", "go"), ("⊢ left\n\n⊢ right", "end")}
+
+
+def test_first_lessons_are_what_led_on() -> None:
+    attempts = [Attempt(tactic=kind.value, log_prob=-1.0, kind=kind, target=1) for kind in TacticFate]
+    searched = attrs.evolve(row(0, "a"), attempts=(*attempts, attrs.evolve(attempts[0], tactic=on_goal(1, "simp"))))
+    assert {tactic for _, tactic in steps_that_led_on([searched])} == {"advanced", "finished", "merged"}
+    assert {state for state, _ in steps_that_led_on([searched])} == {"⊢ a"}
+    assert not list(steps_that_led_on([attrs.evolve(searched, outcome=SearchOutcome.INFRASTRUCTURE)]))
+    assert not list(steps_that_led_on([row(1)])), "a state without goals has no tactic"
 
 
 def row(node: int, *goals: str, edges: Edges | None = None, **more: Any) -> TrajectoryRow:
