@@ -14,10 +14,12 @@ from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.energy.guidance import check_guidance
 from leanebm.pipeline.events import Observer, stage
 from leanebm.pipeline.parts import FAMILIES, Part
-from leanebm.pipeline.workbench import refuse_parts, start_parts
+from leanebm.pipeline.workbench import StartedParts, refuse_parts, start_parts
 from leanebm.policy import PolicyClient
 
 T = TypeVar("T")
+
+PartsStarter = Callable[[RunConfig, Observer], AbstractAsyncContextManager[StartedParts]]
 
 SAMPLE_STATE: Final = ProofState(
     goals=(Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n"),), key="sample", ref=StateRef(-1, -1)
@@ -85,7 +87,9 @@ def _in_a_loop(make: Callable[[], T]) -> T:
     return make() if is_in_one else asyncio.run(made())
 
 
-async def start_on_trial(config: RunConfig, observer: Observer, name: str) -> None:
+async def start_on_trial(
+    config: RunConfig, observer: Observer, name: str, starting: PartsStarter = start_parts
+) -> None:
     """Start each part of a run but Lean and the search, as the run will, and end it again.
 
     A head and its encoder are asked about a state, so that vectors that do not fit are found.
@@ -94,11 +98,12 @@ async def start_on_trial(config: RunConfig, observer: Observer, name: str) -> No
         config: whose parts.
         observer: is told what happens.
         name: the run's, for a person.
+        starting: starts them.
 
     Raises:
         ConfigError, PolicyError, EnergyError, PartBroken: as :func:`~leanebm.pipeline.open_workbench`.
     """
     with stage(observer, "trying the parts", f"of {name}"):
-        async with start_parts(config, observer) as parts:
+        async with starting(config, observer) as parts:
             if config.energy.path is not None and parts.energy is not None:
                 await parts.energy.energies([SAMPLE_STATE])

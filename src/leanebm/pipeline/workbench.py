@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, final
 
 import attrs
 
@@ -221,12 +221,15 @@ async def open_workbench(
 
 @asynccontextmanager
 async def _opened(
-    config: RunConfig, observer: Observer, start_lean: Callable[[AsyncExitStack], Awaitable[LeanParts]]
+    config: RunConfig,
+    observer: Observer,
+    start_lean: Callable[[AsyncExitStack], Awaitable[LeanParts]],
+    encoders: _KeptEncoder | None = None,
 ) -> AsyncIterator[Workbench]:
     """Start everything, Lean last: what is wrong with a part is to cost no start of Lean."""
     refuse_parts(config)  # again: what an oracle reads is made by the arms of an evaluation before this one
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(start_parts(config, observer))
+        parts = await stack.enter_async_context(start_parts(config, observer, encoders))
         lean = await start_lean(stack)
         yield Workbench(
             policy=parts.policy,
@@ -254,8 +257,26 @@ class StartedParts:
     __repr__ = fitting_repr
 
 
+@attrs.define(eq=False)
+class _KeptEncoder:
+    """The encoder of one's own that was started last, for the next run that has the same."""
+
+    _stack: AsyncExitStack
+    _plugged: object = None
+    _encoder: StateEncoder | None = None
+
+    async def take(self, plugged: object, start: Callable[[AsyncExitStack], Awaitable[StateEncoder]]) -> StateEncoder:
+        if self._encoder is None or self._plugged != plugged:
+            self._encoder = None
+            await self._stack.aclose()  # first: two models may not fit beside each other
+            self._encoder, self._plugged = await start(self._stack), plugged
+        return self._encoder
+
+
 @asynccontextmanager
-async def start_parts(config: RunConfig, observer: Observer) -> AsyncIterator[StartedParts]:
+async def start_parts(
+    config: RunConfig, observer: Observer, encoders: _KeptEncoder | None = None
+) -> AsyncIterator[StartedParts]:
     """Start the policy, its server and the energy head. Raises as :func:`open_workbench`."""
     parts, scorer = config.parts, config.scorer
     async with AsyncExitStack() as stack:
@@ -263,7 +284,11 @@ async def start_parts(config: RunConfig, observer: Observer) -> AsyncIterator[St
         policy: TacticPolicy | None = await enter(TacticPolicy, parts.policy)
         energy: EnergyModel | None = await enter(EnergyModel, parts.energy_model)
         own_encoder = None if config.energy.path is None else parts.encoder
-        encoder: StateEncoder | None = await enter(StateEncoder, own_encoder)
+        if encoders is None or own_encoder is None or _waits(StateEncoder, own_encoder):
+            encoder: StateEncoder | None = await enter(StateEncoder, own_encoder)
+        else:
+            start = partial(_enter, config, observer, interface=StateEncoder, plugged=own_encoder)
+            encoder = await encoders.take(own_encoder, start)
         server = await _reach_server(config, observer, stack) if config.needs_server else None
         served = {} if server is None else await _served_by(server, config)
         if policy is None:
@@ -297,11 +322,16 @@ async def _enter(
     So what asks for nothing is started first, and a mistake in it costs no start of a server.
     """
     family = FAMILIES[interface]
-    if plugged is None or (not supplied and isinstance(plugged, Part) and plugged.takes(family.supplied - {"seed"})):
+    if plugged is None or (not supplied and _waits(interface, plugged)):
         return None
     supplied |= {"seed": config.seed} if "seed" in family.supplied else {}
     with stage(observer, f"starting the {family.noun}"):
         return await enter_part(stack, family, plugged, **supplied)
+
+
+def _waits(interface: Any, plugged: object) -> bool:
+    """Whether a part is made only once there is something that it asks for."""
+    return isinstance(plugged, Part) and plugged.takes(FAMILIES[interface].supplied - {"seed"})
 
 
 def refuse_parts(config: RunConfig, *, leaving_out: type | tuple[()] = ()) -> None:
@@ -362,28 +392,48 @@ class _NotStarted:
 
 
 @asynccontextmanager
-async def sharing_lean() -> AsyncIterator[WorkbenchOpener]:
+async def sharing_lean() -> AsyncIterator[SharingLean]:
     """Yields an :func:`open_workbench` for runs that come one after the other: the first starts a Lean for all.
 
     Where it is sent to another process, with a job, it is :func:`open_workbench`.
     """
     async with AsyncExitStack() as stack:
-        yield _SharingLean(stack)
+        yield SharingLean(stack)
 
 
+@final
 @attrs.define(eq=False)
-class _SharingLean:
+class SharingLean:
+    """Opens workbenches that have one Lean, and for a time one encoder."""
+
     _stack: AsyncExitStack
     _lean: LeanParts | None = None
+    _encoders: _KeptEncoder | None = None
+
+    @asynccontextmanager
+    async def keeping_encoder(self) -> AsyncIterator[None]:
+        """Until it is left, an encoder that asks no server outlives its run: the next one may have the same."""
+        async with AsyncExitStack() as stack:
+            self._encoders = _KeptEncoder(stack)
+            try:
+                yield
+            finally:
+                self._encoders = None
+
+    def start_parts(self, config: RunConfig, observer: Observer) -> AbstractAsyncContextManager[StartedParts]:
+        """:func:`start_parts`, with the encoder that is kept."""
+        return start_parts(config, observer, self._encoders)
 
     @asynccontextmanager
     async def __call__(self, config: RunConfig, observer: Observer) -> AsyncIterator[Workbench]:
+        """:func:`open_workbench`, with what is shared."""
+
         async def start(_: AsyncExitStack) -> LeanParts:
             if self._lean is None:
                 self._lean = await self._stack.enter_async_context(open_lean_parts(config.lean, observer))
             return self._lean
 
-        async with _opened(config, observer, start) as bench:
+        async with _opened(config, observer, start, self._encoders) as bench:
             yield bench
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -10,11 +10,12 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
 import toy_workers as toy
+from fake_worker import fake_worker_argv
 from late_engine import LateEngine
 from toy_workers import THEOREMS, toy_evaluation
 
@@ -199,6 +200,62 @@ async def test_what_is_wrong_with_the_parts_of_a_later_arm_costs_no_search_and_n
     tried = [event.detail for event in observer.events if getattr(event, "stage", None) == "trying the parts"]
     assert tried == ["of arm late"]
     assert not any("Lean" in event.stage for event in observer.events)
+
+
+class Loaded:
+    """The shipped head's encoder, which takes long to load, or so one may think."""
+
+    told: ClassVar[list[str]] = []
+
+    def __init__(self, name: str = "a") -> None:
+        self.name = name
+
+    async def __aenter__(self) -> Loaded:
+        self.told.append(f"{self.name} loaded")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.told.append(f"{self.name} left")
+
+    async def identity(self) -> EncoderIdentity:
+        return load_header(SHIPPED_HEAD).encoder
+
+    async def encode(self, texts: Sequence[str]) -> Sequence[array[float]]:
+        return [array("f", [1.0] * (load_header(SHIPPED_HEAD).encoder.dim or 0)) for _ in texts]
+
+
+class Asking(Loaded):
+    """Asks the run's server, which is another one in each arm."""
+
+    def __init__(self, encoder: object, name: str = "asking") -> None:
+        super().__init__(name)
+        assert encoder is not None
+
+
+A, B = (["a loaded", "a left"], ["b loaded", "b left"])
+
+
+@pytest.mark.parametrize(
+    ("encoders", "told"),
+    [
+        ([Loaded(), Loaded()], 2 * A),  # two objects: who knows whether they are alike
+        ([Part(Loaded), Part(Loaded)], A),
+        ([Part(Loaded), Part(Loaded, {"name": "b"})], [*A, *B, *A, *B]),
+        ([Part(Asking), Part(Asking)], 3 * ["asking loaded", "asking left"]),
+    ],
+)
+async def test_an_encoder_that_asks_no_server_is_loaded_once_for_the_arms_that_have_it(
+    tmp_path: Path, numbers: Numbers, monkeypatch: pytest.MonkeyPatch, encoders: list[Any], told: list[str]
+) -> None:
+    monkeypatch.setattr(Loaded, "told", [])
+    lean = LeanPoolConfig(backend=CommandBackend(argv=fake_worker_argv()), num_workers=1)
+    arms = {"plain": RunConfig(lean=lean)}
+    for beta, encoder in enumerate(encoders):
+        energy = EnergyConfig(path=SHIPPED_HEAD, beta=float(beta))
+        arms[f"beta{beta}"] = RunConfig(lean=lean, energy=energy, parts=Parts(encoder=encoder))
+    found = await EvaluationRun(arms, numbers(1), tmp_path / "out", headroom=1).run()
+    assert [summary.totals.attempted for summary in found.summaries.values()] == [1, 1, 1]
+    assert Loaded.told == told
 
 
 async def test_parts_are_made_and_not_started_where_other_machines_search(tmp_path: Path, numbers: Numbers) -> None:

@@ -28,7 +28,14 @@ from leanebm.pipeline.run_folder import refuse_others_results
 from leanebm.pipeline.search.search_run import SearchRun
 from leanebm.pipeline.search.summary import REMEMBERED, RunSummary, summarise_run
 from leanebm.pipeline.settings import settings_that_matter
-from leanebm.pipeline.workbench import Workbench, WorkbenchOpener, open_workbench, refuse_parts, sharing_lean
+from leanebm.pipeline.workbench import (
+    SharingLean,
+    Workbench,
+    WorkbenchOpener,
+    open_workbench,
+    refuse_parts,
+    sharing_lean,
+)
 from leanebm.search import SearchBudget
 from leanebm.storage import settings_leaves
 from leanebm.trajectory import Cost, TheoremRecord, attempt_folder
@@ -168,14 +175,18 @@ class EvaluationRun:
         """
         self._check()
         refuse_others_results(self._folder, "eval or tune")
-        await self._try_parts(self._waiting())
-        arena = Arena(self._folder / "answers")
-        arena.sweep()
-        arena.require(_about(next(iter(self._arms.values()))))
+        waiting = self._waiting()
         async with AsyncExitStack() as stack:
             opening = self._opening
             if opening is None:
                 opening = await stack.enter_async_context(sharing_lean())
+            if isinstance(opening, SharingLean):
+                await stack.enter_async_context(opening.keeping_encoder())
+                if opening is not self._opening:
+                    await self._try_parts(waiting, opening)
+            arena = Arena(self._folder / "answers")
+            arena.sweep()
+            arena.require(_about(next(iter(self._arms.values()))))
             headroom = await self._measure_headroom(_Remembering(opening, arena))
             for attempt, config, folder in self._arm_searches():
                 await self._search(config, folder, _Remembering(opening, arena, attempt)).run()
@@ -248,14 +259,12 @@ class EvaluationRun:
         waiting = [name for name, config, folder in searches if not self._search(config, folder).is_done()]
         return {name: self._arms[name] for name in waiting}
 
-    async def _try_parts(self, waiting: Mapping[str, RunConfig]) -> None:
+    async def _try_parts(self, waiting: Mapping[str, RunConfig], opening: SharingLean) -> None:
         """Start the parts of arms once, before any is searched: what is wrong is known now, and not hours later.
 
         Not those of the first arm, which starts them before anything else. Where other machines search, which may have
         other devices, parts are only made.
         """
-        if self._opening is not None:
-            return
         starts = isinstance(self._engine, LocalEngine | ShardsEngine)
         tried: list[object] = []
         for name, config in waiting.items():
@@ -264,7 +273,7 @@ class EvaluationRun:
                 if not starts:
                     make_on_trial(config, leaving_out=Oracle)
                 elif tried and alike not in tried:
-                    await start_on_trial(config, self._observer, f"arm {name}")
+                    await start_on_trial(config, self._observer, f"arm {name}", opening.start_parts)
             tried.append(alike)
 
     def _searches_of(self, name: str) -> Iterator[tuple[RunConfig, Path]]:
