@@ -76,7 +76,14 @@ class SearchProgress:
 
     _seconds: defaultdict[Phase, float] = attrs.field(init=False, factory=lambda: defaultdict(float))
 
+    _batching: BatchingSession | None = attrs.field(init=False)
+    """The session, if it takes several tactics at once. Asked once: Python 3.11 looks a protocol up anew each time."""
+
     __repr__ = fitting_repr
+
+    @_batching.default
+    def _if_batching(self) -> BatchingSession | None:
+        return self.session if isinstance(self.session, BatchingSession) else None
 
     @property
     def may_expand(self) -> bool:
@@ -142,12 +149,12 @@ class SearchProgress:
 
         Nothing else is counted, and nothing is entered yet.
         """
-        if len(tactics) == 1 or not isinstance(self.session, BatchingSession):
+        if len(tactics) == 1 or self._batching is None:
             with self.timed("lean"):
                 outcome = await self.session.run_tactic(state, tactics[0])
             yield outcome
             return
-        outcomes = self.session.run_tactics(state, tactics, within_s=self.meter.seconds_left)
+        outcomes = self._batching.run_tactics(state, tactics, within_s=self.meter.seconds_left)
         async with aclosing(outcomes):
             while True:
                 with self.timed("lean"):
