@@ -36,7 +36,9 @@ _NOT_RUN = re.compile(r"^<!-- not run: (?P<reason>.+) -->$")
 _HEEDED = re.compile(r"^\s*<!--\s*(not run|run with)\b")
 _RUN_WITH = re.compile(r"^<!-- run with: (?P<replacements>.+) -->$")
 _WITH_WORKERS = re.compile(
-    r"^((?:\$ | *)leanebm (?:eval|search|tune)\b)(?!.*--(?:num-workers|replay|dry-run)\b)", re.MULTILINE
+    r"^((?:\$ | *)leanebm (?:check-theorems|conjecture|eval|generate-negatives|probe|search|tune)\b)"
+    r"(?!.*--(?:num-workers|replay|dry-run)\b)",
+    re.MULTILINE,
 )
 _WHOLE_WORDS = r"(?<![\w.-]){}(?![\w-]|\.\w)"
 """``--budget 1`` is no part of ``--budget 16``, of ``--budget 1.5`` and of ``--max-budget 1``."""

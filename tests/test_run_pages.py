@@ -28,6 +28,15 @@ def test_what_replaces_nothing_is_a_mistake(run_with: str) -> None:
         smaller("leanebm search --budget 16 --num-workers 1", run_with)
 
 
+@pytest.mark.parametrize("before", ["", "$ ", "  "])
+@pytest.mark.parametrize("command", ["check-theorems", "conjecture", "eval", "generate-negatives", "probe", "search"])
+def test_who_does_not_say_how_many_workers_gets_one(before: str, command: str) -> None:
+    line = f"cd a\n{before}leanebm {command}"
+    assert smaller(f"{line} --output b", "") == f"{line} --num-workers 1 --output b"
+    said = f"{line} --output b --num-workers 3"
+    assert smaller(said, "") == said
+
+
 def test_what_was_installed_is_not_installed_again() -> None:
     without_repeats, installed = PROGRAM["without_repeats"], set[str]()
     install = 'python -m pip install ".[embedded]"'
