@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import pyarrow.compute as pc
 
 from leanebm._shown import counted, hint, printable, shown
 from leanebm._viewer import TREE_COLUMNS, as_json, theorem_json, tree_json
@@ -93,6 +92,8 @@ class RunView:
         Raises:
             TrajectoryError: a shard is damaged, or is gone.
         """
+        import pyarrow.compute as pc  # here, because not every command that starts has a tree to show
+
         trajectory = self.trajectory()
         final = {record.theorem.name: record.run_id for record in trajectory.records if record.theorem.name in names}
         told = set()
