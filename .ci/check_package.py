@@ -80,7 +80,7 @@ def pythons() -> Iterator[tuple[str, str]]:
     for version in marks:
         for candidate in (f"python{version}", *map(os.fspath, pyenv.glob(f"versions/{version}.*/bin/python"))):
             try:
-                subprocess.run([candidate, "-c", "import venv, ensurepip"], check=True, capture_output=True)
+                subprocess.run([candidate, "-c", "import venv"], check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError):
                 continue  # a shim of a version that is not activated exists, too, and fails
             yield version, candidate
@@ -90,7 +90,7 @@ def pythons() -> Iterator[tuple[str, str]]:
 
 
 def first_proof(python: str, wheel: Path, folder: Path) -> None:
-    """What README tells a user to do, with the wheel alone, in an empty folder."""
+    """What README tells a user to do, with the wheel alone, in an empty folder; our pip spares it one of its own."""
     bin_ = folder / "environment" / "bin"
     work = folder / "work"
     work.mkdir()
@@ -98,8 +98,9 @@ def first_proof(python: str, wheel: Path, folder: Path) -> None:
     def run(*argv: str | Path) -> None:
         subprocess.run(argv, cwd=work, check=True, stdin=subprocess.DEVNULL)
 
-    run(python, "-m", "venv", bin_.parent)
-    run(bin_ / "python", "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", f"{wheel}[embedded]")
+    pip = (sys.executable, "-m", "pip", "--python", bin_ / "python")
+    run(python, "-m", "venv", "--without-pip", bin_.parent)
+    run(*pip, "install", "--quiet", "-c", ROOT / "constraints.txt", f"{wheel}[embedded]")
     run(bin_ / "python", "-c", NEEDS_NOTHING_HEAVY)
     run(bin_ / "leanebm", "prove", STATEMENT)
 
