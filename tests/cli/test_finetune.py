@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from _tiny_llama import tiny_llama
 from click.testing import Result
 
 from leanebm.pipeline import LessonKind
+from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
 
 Leanebm = Callable[..., Result]
 
@@ -83,6 +85,20 @@ def test_what_searches_tried_is_not_learnt_without_a_search(leanebm_command: Lea
         "finetune", "--model", tiny, "--pairs", "pairs.jsonl", "--output", "runs/ft", "--learn", learn
     )
     assert (result.exit_code, "@ --learn" in result.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("toy_lean")
+async def test_the_server_is_told_once_and_a_name_that_it_has_for_another_adapter_costs_no_training(
+    leanebm_command: Leanebm, made: tuple[str, ...], tiny: str
+) -> None:
+    async with PolicyServer(ServeConfig(), HfBackend(HfConfig(model=tiny))) as server:
+        into = (*made, "--load-into", server.url, "--adapter-name", "mine")
+        for _ in range(2):
+            result = await asyncio.to_thread(leanebm_command, *into)
+            assert (result.exit_code, "loaded as mine" in result.stdout) == (0, True), result.stderr
+        other = await asyncio.to_thread(leanebm_command, *into, "--output", "runs/other")
+    assert (other.exit_code, "has another adapter called mine" in other.stderr) == (2, True), other.stderr
+    assert not Path("runs/other").exists()
 
 
 @pytest.mark.usefixtures("toy_lean")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from leanebm.cli._echo import echo
 from leanebm.cli._options import RUN, Setting, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
 from leanebm.cli._sections import Choice, decorated, output_option, writable_before_any_work
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, PolicyUnavailable
 
 if TYPE_CHECKING:
     from leanebm.pipeline import FinetuneConfig
@@ -123,6 +124,10 @@ def finetune(
         raise click.UsageError("--adapter-name is for the server of --load-into: name that, or leave it out")
     if merge is not None:
         require_vacant(merge)
+    name = adapter_name or output.resolve().name
+    if load_into is not None:
+        with suppress(PolicyUnavailable):  # it may be started meanwhile
+            run_to_end(_is_loaded(load_into, api_key, name, output / "adapter"))
     sources = FinetuneSources(trajectories=runs, pairs=pairs)
     config = _config(model, settings)
     name_options(_OPTION_OF)
@@ -134,8 +139,7 @@ def finetune(
         merge_adapter(model, report.adapter, merge, trust_remote_code=config.trust_remote_code)
         echo(f"merged model: {merge}")
     if load_into is not None:
-        name = adapter_name or output.resolve().name
-        run_to_end(_load(load_into, api_key, name, str(Path(report.adapter).resolve())))
+        run_to_end(_load(load_into, api_key, name, Path(report.adapter).resolve()))
         echo(f"loaded as {name}; search with --server-url {load_into} --adapter {name}")
 
 
@@ -146,11 +150,32 @@ def _print(report: FinetuneReport, output: Path) -> None:
     echo(f"{Path(report.adapter).name}: {report.adapter}; search with --prompt-format {report.prompt_format}")
 
 
-async def _load(url: str, api_key: str | None, name: str, path: str) -> None:
+async def _load(url: str, api_key: str | None, name: str, adapter: Path) -> None:
     from leanebm.policy import PolicyClient, PolicyClientConfig
 
+    if await _is_loaded(url, api_key, name, adapter):
+        return
     async with PolicyClient(PolicyClientConfig(url=url, api_key=api_key)) as client:
-        await client.load_adapter(name, path)
+        await client.load_adapter(name, str(adapter))
+
+
+async def _is_loaded(url: str, api_key: str | None, name: str, adapter: Path) -> bool:
+    """Whether the server has this very adapter under the name.
+
+    Raises:
+        ConfigError: it has another one.
+    """
+    from leanebm.policy import PolicyClient, PolicyClientConfig
+    from leanebm.serve.backends.hf.folder import adapter_hash
+
+    async with PolicyClient(PolicyClientConfig(url=url, api_key=api_key)) as client:
+        loaded = (await client.model_info()).adapters.get(name)
+    if loaded is not None and loaded != adapter_hash(adapter):
+        raise ConfigError(
+            f"the server at {url} has another adapter called {name}:",
+            ["choose another name, or unload that one there @ --adapter-name"],
+        )
+    return loaded is not None
 
 
 def _config(model: str, given: Mapping[str, Any]) -> FinetuneConfig:

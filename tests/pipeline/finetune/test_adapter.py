@@ -59,3 +59,14 @@ async def test_an_adapter_goes_on_with_prompts_of_its_own_form(
     more = {"continue_from": short[0] / "adapter", "rank": None, "prompt_format": "ntp"}
     with pytest.raises(ConfigError, match=r"states shown as state_comment @ \$.prompt_format"):
         await run_of(tiny, pairs, tmp_path / "more", **more).run()
+
+
+async def test_a_model_that_was_trained_on_states_in_another_form_is_refused(
+    tiny: Path, pairs: Path, tmp_path: Path, run_of: Any
+) -> None:
+    shown = tmp_path / "shown"
+    shutil.copytree(tiny, shown)
+    (shown / "leanebm_policy.json").write_text('{"prompt_format": "first_goal"}')
+    with pytest.raises(ConfigError, match=r"shown was trained on states shown as first_goal @ \$.prompt_format"):
+        await run_of(shown, pairs, tmp_path / "out").run()
+    assert not (tmp_path / "out").exists()

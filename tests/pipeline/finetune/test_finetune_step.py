@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _tiny_llama import tiny_llama
 
 from leanebm.core import ProofState
 from leanebm.errors import ConfigError
 from leanebm.pipeline import FinetuneConfig, NothingToLearn, PolicyStep, RunConfig
 from leanebm.pipeline.finetune.finetune_step import FinetuneStep
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig
+from leanebm.serve import HfBackend, HfConfig, PolicyServer, ServeConfig, TemplateBackend
 
 
 @pytest.fixture
-def step(tiny: Path) -> PolicyStep:
+def step(tiny: Path) -> FinetuneStep:
     return FinetuneStep(FinetuneConfig(model=str(tiny), max_steps=2, batch_size=4, prompt_format="bfs_prover"))
 
 
@@ -59,5 +60,27 @@ def test_what_no_round_can_give_is_refused_before_the_first(tiny: Path, setting:
 
 
 def test_a_model_that_is_not_there_is_missed_before_the_first_round() -> None:
-    with pytest.raises(ConfigError, match="nowhere is not the folder of a model"):
-        FinetuneStep(FinetuneConfig(model="nowhere"))
+    problems = r"nowhere is not the folder of a model: .* @ \$\.finetune\.model\n.* @ \$\.finetune\.continue_from"
+    with pytest.raises(ConfigError, match=problems):
+        FinetuneStep(FinetuneConfig(model="nowhere", continue_from=Path("nowhere")))
+
+
+@pytest.mark.parametrize("version", [None, "mine"])
+async def test_a_server_of_another_model_is_refused_unless_its_weights_have_a_name(
+    step: FinetuneStep, tiny: Path, tmp_path: Path, version: str | None
+) -> None:
+    for model, is_right in ((tiny, True), (tiny_llama(tmp_path / "other", seed=1), False)):
+        backend = HfBackend(HfConfig(model=str(model), weight_version=version))
+        async with PolicyServer(ServeConfig(), backend) as server:
+            run = RunConfig(policy=PolicyClientConfig(url=server.url))
+            if is_right or version is not None:
+                await step.check_server(run)
+            else:
+                with pytest.raises(ConfigError, match=rf"(?s)serves {model}, which is not .*@ \$.finetune.model"):
+                    await step.check_server(run)
+
+
+async def test_the_symbolic_server_is_no_server_of_the_model(step: FinetuneStep) -> None:
+    async with PolicyServer(ServeConfig(), TemplateBackend()) as server:
+        with pytest.raises(ConfigError, match="serves template, which is not the model that would learn"):
+            await step.check_server(RunConfig(policy=PolicyClientConfig(url=server.url)))

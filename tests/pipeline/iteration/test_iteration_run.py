@@ -547,6 +547,19 @@ class Lost:
         raise NothingToLearn("all states are the same:", ["one", "two"])
 
 
+class Elsewhere(Hotter):
+    """A policy whose server is another's."""
+
+    async def check_server(self, run: RunConfig) -> None:
+        raise ConfigError(f"{run.policy.url} serves another model")
+
+
+async def test_a_server_of_another_model_costs_no_round(tmp_path: Path, never: WorkbenchOpener) -> None:
+    with pytest.raises(ConfigError, match="serves another model"):
+        await IterationRun(EASY, THEOREMS, tmp_path, policy_step=Elsewhere(), opening=never).run()
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_policy_that_can_learn_nothing_is_a_note_and_the_round_goes_on(tmp_path: Path) -> None:
     note = "round 0: the policy did not learn: all states are the same: one; two"
     for resume in (False, True):

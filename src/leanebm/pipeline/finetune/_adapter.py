@@ -51,9 +51,9 @@ def check_files(config: FinetuneConfig) -> None:
     problems = problems_of_files(Path(config.model), config.attention)
     if config.continue_from is not None:
         problems += [f"{problem} @ $.continue_from" for problem in problems_of_adapter(config.continue_from)]
-        shown_as = prompt_format_of(config.continue_from) or config.prompt_format
-        if shown_as != config.prompt_format:
-            problems.append(f"{config.continue_from} was trained on states shown as {shown_as} @ $.prompt_format")
+    before = Path(config.model) if config.continue_from is None else config.continue_from
+    if (prompt_format_of(before) or config.prompt_format) != config.prompt_format:
+        problems.append(f"{before} was trained on states shown as {prompt_format_of(before)} @ $.prompt_format")
     if config.qlora:
         problems += [f"{problem} @ $.qlora" for problem in _problems_of_qlora(config)]
     if problems:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import attrs
 
@@ -17,9 +19,12 @@ from leanebm.pipeline.finetune.config import FinetuneConfig, LessonKind
 from leanebm.pipeline.finetune.finetune_run import FinetuneRun
 from leanebm.pipeline.finetune.lessons import FinetuneSources
 from leanebm.policy import PolicyClient
-from leanebm.serve.backends.hf.folder import adapter_hash
+from leanebm.serve.backends.hf.folder import adapter_hash, model_hash
 
 __all__ = ["FinetuneStep"]
+
+_OWN_VERSION: Final = re.compile(r"[0-9a-f]{16}|template-\d+")
+"""What our own server calls weights to which nobody gave a name."""
 
 
 @final
@@ -46,11 +51,33 @@ class FinetuneStep:
                 "each round makes an adapter out of proofs alone:",
                 [f"leave it out @ $.finetune.{name}" for name in asked],
             )
-        check_files(config)
+        try:
+            check_files(config)
+        except ConfigError as error:
+            places = [each.replace(" @ $.", " @ ").replace(" @ ", " @ $.finetune.") for each in error.problems]
+            raise ConfigError(error.summary, places) from error
         self._config = config
         self._observer = observer
 
     __repr__ = named_repr("_config")
+
+    async def check_server(self, run: RunConfig) -> None:
+        """See that the server is there, and that it serves the model that is fine-tuned, as far as it says.
+
+        Raises:
+            ConfigError: it serves another one, or shows states otherwise.
+            PolicyError: it could not answer.
+        """
+        async with _base_of(run) as client:
+            info = await client.wait_ready()
+        served, made = info.encoder, self._config.model
+        if served is None or served.weights is None or not _OWN_VERSION.fullmatch(served.weights):
+            return  # it has a name for its weights, or none
+        if served.weights != await asyncio.to_thread(model_hash, Path(made), served.dtype or ""):
+            raise ConfigError(
+                f"the server at {run.policy.url} serves {served.model}, which is not the model that would learn:",
+                [f"start it with --backend hf --model {made}, or name the model that it serves @ $.finetune.model"],
+            )
 
     async def learn(
         self, aggregate: str | os.PathLike[str], folder: str | os.PathLike[str], run: RunConfig
@@ -69,11 +96,16 @@ class FinetuneStep:
         sources = FinetuneSources(pairs=(Path(aggregate) / "proofs.jsonl",))
         report = await FinetuneRun(self._config, sources, Path(folder), observer=self._observer).run()
         name, adapter = _named(Path(folder), Path(report.adapter))
-        async with PolicyClient(attrs.evolve(run.policy, adapter=None, adapter_path=None)) as client:
+        async with _base_of(run) as client:
             if name not in (await client.model_info()).adapters:
                 await client.load_adapter(name, adapter)
         policy = attrs.evolve(run.policy, adapter=name, adapter_path=adapter, prompt_format=self._config.prompt_format)
         return attrs.evolve(run, policy=policy)
+
+
+def _base_of(run: RunConfig) -> PolicyClient:
+    """Asks the server for its model alone."""
+    return PolicyClient(attrs.evolve(run.policy, adapter=None, adapter_path=None))
 
 
 def _named(folder: Path, adapter: Path) -> tuple[str, str]:

@@ -191,7 +191,8 @@ class IterationRun:
 
         Raises:
             ConfigError: the folder holds an iteration and ``resume`` is off, or another iteration; the engine does
-                not see all of a round; torch does not see a device; or the head's encoder is not ready.
+                not see all of a round; torch does not see a device; the head's encoder is not ready; or the server does
+                not serve the model that is fine-tuned.
             LeanEbmError: there is no process to join, or it is gone.
             LeanError, PolicyError, EnergyError, TrajectoryError: as the runs that the stages are.
         """
@@ -202,6 +203,9 @@ class IterationRun:
             await self._ledger.caught_up()
             return summarise_iteration(self._folder)
         self._require_devices()
+        check_server = getattr(self._policy_step, "check_server", None)
+        if check_server is not None:
+            await check_server(self._config.run)
         await self._try_encoder()
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / ".lock")

@@ -14,7 +14,11 @@ class NothingToLearn(ConfigError):
 
 
 class PolicyStep(Protocol):
-    """Teaches a policy, once per round. Any object with this method will do."""
+    """Teaches a policy, once per round. Any object with this method will do.
+
+    It may have a second one, ``async def check_server(self, run: RunConfig) -> None``, which is called before the first
+    search, and raises :class:`~leanebm.errors.ConfigError` where what it would raise in ``learn`` is known already.
+    """
 
     async def learn(
         self, aggregate: str | os.PathLike[str], folder: str | os.PathLike[str], run: RunConfig
