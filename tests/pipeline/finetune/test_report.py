@@ -4,6 +4,8 @@ import json
 import math
 from pathlib import Path
 
+import attrs
+
 from leanebm.pipeline.finetune.collapse import EmbeddingFigures
 from leanebm.pipeline.finetune.report import FinetuneReport, Look, Measured
 
@@ -50,6 +52,11 @@ def test_a_person_reads_what_was_learnt_and_what_is_wrong() -> None:
         ),
         "ALARM: it is ill",
     ]
+
+
+def test_a_person_is_told_that_embeddings_were_not_compared() -> None:
+    *_, line, alarm = attrs.evolve(REPORT, embeddings_before=None, embeddings_after=None).lines()
+    assert (line, alarm) == ("embeddings were not compared: too few states are held out", "ALARM: it is ill")
 
 
 def test_a_program_reads_all_of_it_as_json(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ class FinetuneReport:
             yield f"held-out tactics that Lean refused: probability {was:.4f} → {now:.4f}"
         if self.embeddings_before is not None and self.embeddings_after is not None:
             yield _embedding_line(self.embeddings_before, self.embeddings_after)
+        else:
+            yield "embeddings were not compared: too few states are held out"
         yield from (f"ALARM: {alarm}" for alarm in self.alarms)
 
 
