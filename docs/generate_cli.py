@@ -15,7 +15,8 @@ INTRODUCTION = """\
 
 Every command that needs a policy server and is given none starts one; every command that needs Lean and finds
 none prepares the embedded one. Settings come from defaults, then from the TOML file given with `--config`,
-then from options; `leanebm search --dry-run` prints them all, in the form that `--config` reads.
+then from options; `--dry-run` of `search`, `eval`, `tune` and `generate-negatives` prints them all, in the form
+that `--config` reads.
 
 ## Completion
 

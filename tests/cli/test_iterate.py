@@ -81,7 +81,7 @@ def test_a_dry_run_starts_nothing_and_prints_settings_that_can_be_given(leanebm_
         (["--join", "--engine", "shards", "--resume"], "--resume is for the process that iterates"),
         (["--engine", "shards", "--shard", "1/2"], "No such option '--shard'"),
         (["--engine", "shards", "--shard", "1/2", "--dry-run"], "No such option '--shard'"),
-        (["--dry-run", "--json"], "--json is for what an iteration found"),
+        (["--dry-run", "--json"], "--json is for what is found"),
         (["--engine", "shards", "--join", "--lease-s", "0.1"], "no sign of life for 0.1 s"),
     ],
 )

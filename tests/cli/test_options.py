@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from leanebm.cli import main
 from leanebm.cli._options import lean_options, run_options
+from leanebm.core import Theorem
+from leanebm.data import KnownProof, write_tactic_pairs
 from leanebm.energy.training import RankingLoss
 from leanebm.errors import ConfigError
 from leanebm.lean import EmbeddedBackend, LeanPoolConfig, NativeBackend, PantographBackend
-from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, SHIPPED_HEAD, NegativesConfig, RunConfig
+from leanebm.pipeline import AUTOMATION, LIBRARY_MODULES, SHIPPED_HEAD, NegativesConfig, RunConfig, read_run_config
 from leanebm.pipeline.part_check import PART_KINDS
 from leanebm.policy import PROMPT_FORMATS, EncoderBackend, PolicyApi
 
@@ -216,3 +219,29 @@ def test_an_option_has_the_default_that_the_library_has(command: str, parameter:
     option = _option(command, parameter)
     context = click.Context(click.Command(command))
     assert option.process_value(context, option.get_default(context)) == expected
+
+
+DRY = {
+    "eval": ["--theorems", "bundled", "--arm", "plain=", "--arm", "broad=--scorer breadth_first"],
+    "tune": ["--theorems", "bundled", "--alphas", "0,1"],
+    "generate-negatives": ["--tactic-pairs", "pairs.jsonl"],
+}
+
+
+@pytest.mark.parametrize("name", DRY)
+def test_what_a_job_would_do_can_be_looked_at_and_its_settings_be_given_back(
+    leanebm_command: Callable[..., Result], name: str
+) -> None:
+    proof = KnownProof(theorem=Theorem(name="a", statement="A"), tactics=("x", "y"), states=("⊢ A", "⊢ B"))
+    write_tactic_pairs("pairs.jsonl", proof.pairs)
+    command = [name, *DRY[name], "--output", "out", "--dry-run"]
+    result = leanebm_command(*command, "--budget", "7")
+    assert (result.exit_code, "would " in result.stderr, "would " in result.stdout) == (0, True, False)
+    Path("run.toml").write_text(result.stdout)
+    assert read_run_config(Path("run.toml")).search.budget.max_expansions == 7
+    assert leanebm_command(*command, "--config", "run.toml").stdout == result.stdout
+    assert ("  broad: scorer.kind = breadth_first\n" in result.stderr) is (name == "eval")
+    assert leanebm_command(*command, "--num-workers", "0").exit_code == 2
+    if name != "generate-negatives":
+        assert "--json is for what is found" in leanebm_command(*command, "--json").stderr
+    assert not Path("out").exists()

@@ -109,6 +109,28 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error."
 )
 
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Start nothing: make each part once, say what would be done, and print the settings for --config. Neither "
+    "Lean nor a server is asked, and of an energy head only the header is read.",
+)
+
+
+def refuse_json(*, dry_run: bool, as_json: bool) -> None:
+    """A dry run prints settings in TOML, and finds nothing."""
+    if dry_run and as_json:
+        raise click.UsageError("--json is for what is found: leave it out, or --dry-run")
+
+
+def show_plan(plan: str, settings: Any) -> None:
+    """Print what would be done to standard error, and the settings, which are then alone, to standard output."""
+    from leanebm.pipeline import to_toml
+
+    echo(plan, err=True)
+    echo(to_toml(settings), nl=False)
+
+
 resume_anyway_option = click.option(
     "--resume-anyway",
     is_flag=True,

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leanebm._shown import counted
 from leanebm.cli._echo import echo_json, end_progress
 from leanebm.cli._engine_options import engine_options
-from leanebm.cli._options import arm_options, cost_option, json_option, numbers_option, tell
+from leanebm.cli._options import (
+    arm_options,
+    cost_option,
+    dry_run_option,
+    json_option,
+    numbers_option,
+    refuse_json,
+    show_plan,
+    tell,
+)
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, count_option, output_option
 from leanebm.cli._theorem_options import max_theorems_option, sample_option, theorems_option
@@ -40,6 +50,7 @@ if TYPE_CHECKING:
 @cost_option
 @numbers_option("--budgets", "Budgets to compare the arms at.  [default: 1, 2, 4 … up to the arms' own]")
 @click.option("--resume", is_flag=True, help="Go on with the evaluation in the output folder.")
+@dry_run_option
 @engine_options()
 @json_option
 @arm_options
@@ -57,6 +68,7 @@ def eval(  # noqa: A001 - the command's name
     by: str,
     budgets: tuple[float, ...] | None,
     resume: bool,
+    dry_run: bool,
     engine: Engine,
     as_json: bool,
     arms: Mapping[str, RunConfig],
@@ -66,7 +78,7 @@ def eval(  # noqa: A001 - the command's name
     Each --arm NAME=OPTIONS is a search with these options on top of the others; the first one is the baseline.
     Arms may differ in what orders the search: --scorer, --ebm-path, --beta, --search, --energy-model. Lean and the
     policy answer each question once, so a further arm costs little, and differs in order alone. Each arm is a run
-    of its own, in OUTPUT/arms/NAME.
+    of its own, in OUTPUT/arms/NAME. What --dry-run prints for --config are the baseline's settings.
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
@@ -76,6 +88,7 @@ def eval(  # noqa: A001 - the command's name
     for option in ("by", "budgets"):
         if len(arms) == 1 and context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT:
             raise click.UsageError(f"--{option} is for comparing arms: add another --arm, or leave it out")
+    refuse_json(dry_run=dry_run, as_json=as_json)
     configs = {name: fit_imports(config, theorems) for name, config in arms.items()}
     imports = next(iter(configs.values())).lean.imports
     chosen = load_theorems(
@@ -95,6 +108,10 @@ def eval(  # noqa: A001 - the command's name
             observer=display,
             engine=engine,
         )
+        if dry_run:
+            run.check()
+            show_plan(_plan(configs, len(chosen), output), next(iter(configs.values())))
+            return
         found = run_to_end(run.run())
     if as_json:
         echo_json(_as_json(found))
@@ -108,6 +125,21 @@ def eval(  # noqa: A001 - the command's name
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if len(arms) > 1 and not found.comparisons:
         console.print("not compared: when all shares are done, --resume without --engine and --shard compares the arms")
+
+
+def _plan(configs: Mapping[str, RunConfig], theorems: int, output: Path) -> str:
+    from leanebm.pipeline import unstructure_settings
+    from leanebm.storage import settings_leaves
+
+    (first, baseline), *others = (
+        (name, dict(settings_leaves("", unstructure_settings(config)))) for name, config in configs.items()
+    )
+    count = f"{counted(theorems, 'theorem')} with {counted(len(configs), 'arm')}"
+    lines = [f"would search {count} into {output}, with these settings of {first}:"]
+    for name, leaves in others:
+        own = [f"{path[1:]} = {value}" for path, value in leaves.items() if baseline.get(path) != value]
+        lines.append(f"  {name}: {', '.join(own) or 'the same'}")
+    return "\n".join(lines)
 
 
 def _lines(found: Evaluation) -> list[str]:

@@ -11,7 +11,7 @@ import click
 from leanebm._shown import counted, one_line
 from leanebm.cli._echo import end_progress
 from leanebm.cli._engine_options import engine_options
-from leanebm.cli._options import resume_anyway_option, run_options, tell
+from leanebm.cli._options import dry_run_option, resume_anyway_option, run_options, show_plan, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, count_option, output_option, seconds_option
 from leanebm.errors import ConfigError
@@ -88,6 +88,7 @@ def _names(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 @click.option("--max-theorems", type=click.IntRange(min=1), metavar="N", help="Take only the first N proofs.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
+@dry_run_option
 @engine_options()
 @run_options(many=True)
 @click.pass_context
@@ -101,6 +102,7 @@ def generate_negatives(
     max_theorems: int | None,
     resume: bool,
     resume_anyway: bool,
+    dry_run: bool,
     engine: Engine,
     config: RunConfig,
     **negatives: Any,
@@ -130,6 +132,11 @@ def generate_negatives(
             observer=display,
             engine=engine,
         )
+        if dry_run:
+            generation.check()
+            count, sought = counted(len(proofs), "known proof"), NegativesConfig(**negatives)
+            show_plan(f"would replay {count} into {output}, for {sought}, with these settings:", config)
+            return
         report = run_to_end(generation.run())
     end_progress()
     print_contrastive_report(console, report, folder=output)

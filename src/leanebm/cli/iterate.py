@@ -11,6 +11,7 @@ from leanebm._extras import extra_needed
 from leanebm._shown import counted
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._engine_options import engine_options
+from leanebm.cli._options import refuse_json, show_plan
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import output_option
 
@@ -60,14 +61,12 @@ def iterate(
     """
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
-    from leanebm.pipeline import to_toml
     from leanebm.pipeline.iteration.page import PAGE_NAME
 
     with extra_needed("energy", "an iteration"):
         from leanebm.pipeline.iteration.config import IterationSettings
         from leanebm.pipeline.iteration.iteration_run import IterationRun, refuse_engine
-    if dry_run and as_json:
-        raise click.UsageError("--json is for what an iteration found: leave it out, or --dry-run")
+    refuse_json(dry_run=dry_run, as_json=as_json)
     if join and resume:
         raise click.UsageError("--resume is for the process that iterates, which this one joins: leave it out")
     refuse_engine(engine, joins=join)
@@ -75,8 +74,7 @@ def iterate(
     theorems = settings.theorems.load(settings.run.lean.imports)
     if dry_run:
         IterationRun(settings, theorems, output, resume=resume, engine=engine, joins=join).check()
-        echo(f"{_plan(theorems, settings.rounds)} into {output}, with these settings:", err=True)
-        echo(to_toml(settings), nl=False)
+        show_plan(f"{_plan(theorems, settings.rounds)} into {output}, with these settings:", settings)
         return
     again = typed_command(context, None if join else "--resume")
     kept = f"\nStopped. What is done is kept.\nGo on with:  {again}"

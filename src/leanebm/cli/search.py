@@ -11,7 +11,7 @@ import click
 from leanebm._shown import counted
 from leanebm.cli._echo import echo, end_progress
 from leanebm.cli._engine_options import engine_options
-from leanebm.cli._options import resume_anyway_option, run_options, tell
+from leanebm.cli._options import dry_run_option, resume_anyway_option, run_options, show_plan, tell
 from leanebm.cli._running import BROKEN, run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.cli._tape import Tape, tape_options
@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 @sample_option
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @resume_anyway_option
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Start nothing: make each part once, say what would be done, and print the settings for --config. Neither "
-    "Lean nor a server is asked, and of an energy head only the header is read.",
-)
+@dry_run_option
 @engine_options()
 @tape_options
 @run_options(many=True)
@@ -62,7 +57,7 @@ def search(
     OUTPUT/proofs. Stop it with Ctrl-C at any time and go on with --resume. The exit status is 0 once all were tried,
     also where Lean refused some statements, which are listed at the end; it is 2 if Lean refused every one.
     """
-    from leanebm.pipeline import SearchRun, fit_imports, load_theorems, taped, to_toml
+    from leanebm.pipeline import SearchRun, fit_imports, load_theorems, taped
 
     if tape.record is not None and (resume or resume_anyway):
         raise click.UsageError("a recording begins with the run: leave out --resume, or --record")
@@ -80,8 +75,7 @@ def search(
         tape.check(config)
         more: dict[str, Any] = {} if tape.cassette is None else {"opening": taped(tape.cassette)}
         SearchRun(config, chosen, output, resume=resume, resume_anyway=resume_anyway, engine=engine, **more).check()
-        echo(_plan(chosen, output), err=True)
-        echo(to_toml(config), nl=False)
+        show_plan(_plan(chosen, output), config)
         return
     with tape.opening(config, chosen) as more:
         run_search(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leanebm._shown import counted
 from leanebm.cli._echo import echo, echo_json
 from leanebm.cli._engine_options import engine_options
-from leanebm.cli._options import json_option, numbers_option, run_options, tell
+from leanebm.cli._options import dry_run_option, json_option, numbers_option, refuse_json, run_options, show_plan, tell
 from leanebm.cli._running import run_to_end, saying_when_stopped, typed_command
 from leanebm.cli._sections import SectionedCommand, output_option
 from leanebm.cli._theorem_options import max_theorems_option, sample_option, theorems_option
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @numbers_option("--alphas", "Exponents of the path's length to try.  [default: 0,0.5,1,1.5]")
 @numbers_option("--betas", "Weights of the energy to try, with --ebm-path.  [default: 0.25,0.5,0.75,1,1.5]")
 @click.option("--resume", is_flag=True, help="Go on with the tuning in the output folder.")
+@dry_run_option
 @engine_options(shares=False)
 @json_option
 @run_options(many=True, without=("--scorer", "--beta"))
@@ -42,6 +44,7 @@ def tune(
     alphas: tuple[float, ...] | None,
     betas: tuple[float, ...] | None,
     resume: bool,
+    dry_run: bool,
     engine: Engine,
     as_json: bool,
     config: RunConfig,
@@ -59,6 +62,7 @@ def tune(
 
     if betas is not None and config.energy.path is None:
         raise click.UsageError("--betas are weights of an energy head: name one with --ebm-path, or leave them out")
+    refuse_json(dry_run=dry_run, as_json=as_json)
     config = fit_imports(config, theorems)
     chosen = load_theorems(
         theorems, max_theorems=max_theorems, sample=sample, reading=reading, imports=config.lean.imports, tell=tell
@@ -75,6 +79,11 @@ def tune(
             observer=display,
             engine=engine,
         )
+        if dry_run:
+            run.check()
+            count = f"{counted(len(chosen), 'theorem')} with {counted(len(run.names), 'choice')} of weights"
+            show_plan(f"would search {count} into {output}, with these settings:", config)
+            return
         found = run_to_end(run.run())
     if as_json:
         arms = [_as_json(arm) for arm in found.arms]

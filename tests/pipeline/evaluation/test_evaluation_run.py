@@ -8,7 +8,7 @@ import subprocess
 import sys
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -200,6 +200,16 @@ async def test_what_is_wrong_with_the_parts_of_a_later_arm_costs_no_search_and_n
     tried = [event.detail for event in observer.events if getattr(event, "stage", None) == "trying the parts"]
     assert tried == ["of arm late"]
     assert not any("Lean" in event.stage for event in observer.events)
+
+
+def test_what_only_a_start_would_show_is_no_matter_of_a_check(tmp_path: Path, numbers: Numbers) -> None:
+    for fields in ({"made": False}, {"starts": False}):
+        parts = Parts(policy=Steps(), energy_model=Part(Guess, fields))
+        arms = {"plain": RunConfig(parts=Parts(policy=Steps())), "late": RunConfig(parts=parts)}
+        run = EvaluationRun(arms, numbers(1), tmp_path / "out")
+        with nullcontext() if "starts" in fields else pytest.raises(ConfigError, match="arm late: Guess could not be"):
+            run.check()
+        assert not (tmp_path / "out").exists()
 
 
 class Loaded:

@@ -24,6 +24,7 @@ from leanebm.data import (
 )
 from leanebm.errors import ConfigError, WorkerLost
 from leanebm.pipeline._concurrently import for_each
+from leanebm.pipeline._rehearsal import make_on_trial
 from leanebm.pipeline.config import RunConfig
 from leanebm.pipeline.contrastive._replay import ReplayedProof, lost_proof, replay_proof
 from leanebm.pipeline.contrastive._rerooted import RerootedCertifier, RerootedEnvironment
@@ -138,6 +139,16 @@ class ContrastiveRun:
             groups = self._groups()
             self._report(groups, self._folder.read_audit() if self._resume else None)
             return self._report(groups, await self._audit(groups, bench))
+
+    def check(self) -> None:
+        """Refuse all that can be known to be wrong before anything is started; each part is made once.
+
+        Raises:
+            ConfigError, EnergyError, TrajectoryError: as :meth:`SearchRun.check`, and :meth:`run`.
+        """
+        self._check()
+        if self._opening is open_workbench:
+            make_on_trial(self._config.run)
 
     async def _replay_all(self, opening: WorkbenchOpener) -> None:
         job = ContrastiveJob(

@@ -173,9 +173,7 @@ class EvaluationRun:
                 holds another evaluation.
             LeanError, PolicyError, EnergyError, TrajectoryError: as :meth:`SearchRun.run`.
         """
-        self._check()
-        refuse_others_results(self._folder, "eval or tune")
-        waiting = self._waiting()
+        waiting = self._checked()
         async with AsyncExitStack() as stack:
             opening = self._opening
             if opening is None:
@@ -203,6 +201,23 @@ class EvaluationRun:
             tactics_asked=arena.asked,
             tactics_remembered=arena.remembered,
         )
+
+    def check(self) -> None:
+        """Refuse all that can be known to be wrong before anything is started; each arm's parts are made once.
+
+        Raises:
+            ConfigError, EnergyError, TrajectoryError: as :meth:`SearchRun.check`, and :meth:`run`.
+        """
+        for name, config in self._checked().items():
+            if self._opening is None:
+                with _naming_arm(name):
+                    make_on_trial(config, leaving_out=Oracle)
+
+    def _checked(self) -> dict[str, RunConfig]:
+        """The arms that are still to be searched, once nothing is wrong with any."""
+        self._check()
+        refuse_others_results(self._folder, "eval or tune")
+        return self._waiting()
 
     def _check(self) -> None:
         problems = [

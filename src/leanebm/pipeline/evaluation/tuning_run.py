@@ -144,9 +144,23 @@ class TuningRun:
             self._write_into(head, units, arms, best, theorems=len(curves[best.name].spent))
         return Tuning(arms=arms, best=best, settings=settings, head=head)
 
+    def check(self) -> None:
+        """Refuse all that can be known to be wrong before anything is started; parts are made once.
+
+        Raises:
+            ConfigError, EnergyError, TrajectoryError: as :meth:`EvaluationRun.check`, and :meth:`run`.
+        """
+        evaluation = self._evaluation()
+        if self._config.energy.path is not None:
+            _units_of(self._config.energy.path)
+        evaluation.check()
+
     async def search(self) -> Evaluation:
         """Try every choice, and choose none: what several workers can do together. Raises as :meth:`run`."""
-        return await EvaluationRun(
+        return await self._evaluation().run()
+
+    def _evaluation(self) -> EvaluationRun:
+        return EvaluationRun(
             {name: config for name, (_, _, config) in self._choices().items()},
             self._theorems,
             self._folder,
@@ -155,7 +169,7 @@ class TuningRun:
             observer=self._observer,
             opening=self._opening,
             engine=self._engine,
-        ).run()
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
