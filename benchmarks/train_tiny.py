@@ -4,9 +4,9 @@
 
 The symbolic policy without its automation searches training formulas, guided by the head that comes with leanebm. A
 Llama of some two million weights, and a tokenizer of its own, learn what Lean accepted in these searches, and then what
-closed a goal. Both policies then search the same formulas with skeletons that neither has seen, at the same number of
-expansions, and are compared formula by formula. Every step's result is kept in the folder: started again, the script
-goes on where it was stopped.
+closed a goal: first from the goal alone, then with a digest of it. Both policies then search the same formulas with
+skeletons that neither has seen, at the same number of expansions, and are compared formula by formula. Every step's
+result is kept in the folder: started again, the script goes on where it was stopped.
 
 With ``--whole-proofs`` the small policy then learns to write proofs to their end, and two searches that differ only in
 what they make of its samples are compared: one tries the first tactic of each, the other replays them whole.
@@ -41,6 +41,7 @@ from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 from leanebm.trajectory import Cost
 
 SHOWN_AS: Final = "first_goal"
+DIGESTED: Final = "goal_digest"
 CANDIDATES: Final = 8
 SEARCH: Final = ("--candidates", str(CANDIDATES))
 SCORED: Final = ("--scorer", "length_normalised:alpha=1")
@@ -78,6 +79,9 @@ class Size:
 
     steps: int = 4000
     """Steps in which the goals that searches closed are learnt."""
+
+    digest_steps: int = 2500
+    """Further ones, with a digest of each goal in the prompt."""
 
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -177,6 +181,8 @@ class TinyPolicy:
         for hypotheses in (2, 4):
             share = seen(self.folder / "tuned" / "model", hypotheses)
             print(f"sees which of {hypotheses} hypotheses is the target in {100 * share:.0f} % of goals", flush=True)
+        digested = self.later_lessons("tuned", LessonKind.GOALS, self.size.digest_steps)
+        self.finetune("digested", attrs.evolve(digested, prompt_format=DIGESTED))
 
     def later_lessons(self, model: str, learn: LessonKind, steps: int) -> FinetuneConfig:
         """How a model that has learnt goes on."""
@@ -211,8 +217,8 @@ class TinyPolicy:
         """Have both policies search the formulas of a split, and say what came of it."""
         self.search(f"logic:{split}", f"{split}-symbolic", *SYMBOLIC, *SAMPLES, *self.chosen)
         if not self.is_done(f"{split}-tiny"):
-            with serving(self.folder / "tuned" / "model") as url:
-                asked = ("--server-url", url, "--prompt-format", SHOWN_AS, *SAMPLES)
+            with serving(self.folder / "digested" / "model") as url:
+                asked = ("--server-url", url, "--prompt-format", DIGESTED, *SAMPLES)
                 self.search(f"logic:{split}", f"{split}-tiny", *asked, *self.chosen)
         print(f"\nlogic:{split}, the symbolic policy and the small one")
         self.compare(f"{split}-symbolic", f"{split}-tiny")
@@ -300,8 +306,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--whole-proofs", action="store_true", help="go on with a policy that writes whole proofs")
-    numbers = ("formulas", "drawn", "expansions", "hidden", "layers", "first_steps", "steps", "batch_size", "judged")
-    for name in (*numbers, "budget", "whole_steps", "workers"):
+    numbers = ("formulas", "drawn", "expansions", "hidden", "layers", "first_steps", "steps", "digest_steps")
+    for name in (*numbers, "batch_size", "judged", "budget", "whole_steps", "workers"):
         default = getattr(Size(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"[default: {default}]")
     arguments = vars(parser.parse_args())

@@ -133,6 +133,14 @@ def test_a_small_model_is_shown_the_goal_that_it_works_on_and_no_other() -> None
     assert PROMPT_FORMATS["first_goal"].render(state) == "p : Prop\n⊢ p\n:::"
 
 
+def test_a_small_model_of_logic_is_shown_which_hypothesis_says_what() -> None:
+    text = "case inl\np q : Prop\nh : p\nh1 : p → q\n⊢ q"
+    goal = Goal(text=text, target="q", case_name="inl")
+    state = ProofState((goal, Goal(text="case inr\n⊢ p", target="p", case_name="inr")), "k", StateRef(0, 0))
+    shown = "p q : Prop\nh : p\nh1 : p → q\n⊢ q\n"
+    assert PROMPT_FORMATS["goal_digest"].render(state) == f"{shown}h\nh1 → h ⊢\n⊢\n:::"
+
+
 def test_braces_of_a_state_are_its_own() -> None:
     state = ProofState((Goal(text="⊢ {x | x = {state}}", target=""),), "k", StateRef(0, 0))
     assert PROMPT_FORMATS["bfs_prover"].render(state) == "⊢ {x | x = {state}}:::"

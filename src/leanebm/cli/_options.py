@@ -32,6 +32,7 @@ PROMPT_FORMAT_WORDS = (
     "bfs_prover",
     "chat",
     "first_goal",
+    "goal_digest",
     "internlm2_5_step",
     "internlm2_math",
     "internlm2_step",

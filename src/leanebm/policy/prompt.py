@@ -9,6 +9,7 @@ from typing import Final, Protocol, final
 
 import attrs
 
+from leanebm._printed import digest
 from leanebm._shown import fitting_repr
 from leanebm.core import Goal, ProofState
 from leanebm.policy.tactic_block import TacticBlock, first_tactic_block, proof_block
@@ -125,6 +126,9 @@ class TemplateFormat:
     only_first_goal: bool = False
     """Whether the goals that a tactic does not act on are left out, and the first one's case name."""
 
+    has_digest: bool = False
+    """Whether there follows, for each hypothesis of the first goal, its shape, and which others say its parts."""
+
     whole_proofs: bool = False
     """Whether the model writes tactics to the end of the proof, and they are kept."""
 
@@ -141,6 +145,8 @@ class TemplateFormat:
     def render(self, state: ProofState) -> str:
         """Put all goals, the one to work on first, into the template; or that one alone."""
         shown = _without_case(state.goals[0]) if self.only_first_goal and state.goals else state.text
+        if self.has_digest and state.goals:
+            shown = f"{shown}\n{digest(state.goals[0].text)}"
         return self.template.replace("{state}", shown)
 
     def parse(self, completion: str) -> TacticBlock | None:
@@ -176,6 +182,13 @@ _TEMPLATES: Final = {
         stop=("\n\n", ":::"),
         only_first_goal=True,
         source="ours, for small models: the shortest prompt there is, in which every goal is a theorem of its own",
+    ),
+    "goal_digest": TemplateFormat(
+        template="{state}\n:::",
+        stop=("\n\n", ":::"),
+        only_first_goal=True,
+        has_digest=True,
+        source="ours, for small models of logic: as first_goal, and then which hypothesis says what",
     ),
     "bfs_prover": TemplateFormat(
         template="{state}:::",
@@ -239,7 +252,7 @@ _TEMPLATES: Final = {
 PROMPT_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
     {"state_comment": StateCommentFormat(), "prefix": PrefixFormat(), **_TEMPLATES}
 )
-"""The formats that a configuration can name: four of ours, then those of public step provers."""
+"""The formats that a configuration can name: five of ours, then those of public step provers."""
 
 
 _PROOF_STOPS: Final = ("\n```",)
@@ -249,7 +262,10 @@ WHOLE_PROOF_FORMATS: Final[Mapping[str, PromptFormat]] = MappingProxyType(
     {
         "state_comment": StateCommentFormat(_PROOF_STOPS, whole_proofs=True),
         "prefix": PrefixFormat(_PROOF_STOPS, whole_proofs=True),
-        "first_goal": attrs.evolve(_TEMPLATES["first_goal"], stop=(":::",), whole_proofs=True),
+        **{
+            name: attrs.evolve(_TEMPLATES[name], stop=(":::",), whole_proofs=True)
+            for name in ("first_goal", "goal_digest")
+        },
         "chat": attrs.evolve(
             _TEMPLATES["chat"],
             template=(

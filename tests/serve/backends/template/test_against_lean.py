@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from leanebm._printed.goal import parse_goal
 from leanebm.core import ProofAdvanced, TacticRejected, Theorem
 from leanebm.lean import LeanPool, ReplayingEnvironment
-from leanebm.serve.backends.template._goal import parse_goal
 from leanebm.serve.backends.template._rules import RULES, propose_all
 from leanebm.serve.backends.template.backend import ranked_tactics
 

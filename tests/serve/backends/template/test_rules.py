@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanebm._printed.goal import parse_goal
 from leanebm.data import library_theorems
-from leanebm.serve.backends.template._goal import parse_goal
 from leanebm.serve.backends.template._rules import RULES, Rule, propose_all
 from leanebm.serve.backends.template.backend import ranked_tactics
 

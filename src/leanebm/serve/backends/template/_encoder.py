@@ -30,8 +30,8 @@ from typing import Final
 
 import attrs
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._goal import PrintedGoal, parse_goal
+from leanebm._printed.expression import Expression
+from leanebm._printed.goal import PrintedGoal, parse_goal
 
 DIM: Final = 384
 """Width of a vector."""

@@ -13,6 +13,7 @@ from typing import Final, Literal, Self, final
 
 import attrs
 
+from leanebm._printed.goal import PrintedGoal, find_state, parse_goal
 from leanebm._shown import hint, named_repr, shown
 from leanebm.errors import PolicyBadRequest, PromptTooLong
 from leanebm.serve.backends.base import (
@@ -26,7 +27,6 @@ from leanebm.serve.backends.base import (
     Token,
 )
 from leanebm.serve.backends.template._encoder import DIM, ENCODER_VERSION, embed
-from leanebm.serve.backends.template._goal import PrintedGoal, find_state, parse_goal
 from leanebm.serve.backends.template._rules import RULES, Proposal, propose_all, words_of_rules
 
 EOS_ID: Final = 0

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice, product
 from typing import Final
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._goal import PrintedGoal, Variable
+from leanebm._printed.expression import Expression
+from leanebm._printed.goal import PrintedGoal, Variable
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.introduction import introducible
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm._printed.goal import PrintedGoal
 from leanebm.serve.backends.template._rules.base import Rule
 
 _ARITHMETIC_RELATIONS: Final = frozenset(["=", "≠", "<", "≤", ">", "≥", "∣", "False"])

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from leanebm._printed.goal import PrintedGoal
 from leanebm._shown import fitting_repr
-from leanebm.serve.backends.template._goal import PrintedGoal
 
 
 @attrs.frozen

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._goal import PrintedGoal, Variable
+from leanebm._printed.expression import Expression
+from leanebm._printed.goal import PrintedGoal, Variable
 from leanebm.serve.backends.template._rules.automation import affordable_grind
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.introduction import destructuring_pattern

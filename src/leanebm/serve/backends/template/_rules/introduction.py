@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from leanebm.serve.backends.template._expression import Binder, Expression
-from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm._printed.expression import Binder, Expression
+from leanebm._printed.goal import PrintedGoal
 from leanebm.serve.backends.template._rules.base import Rule
 
 _BRACKETS: Final = {"∧": ("⟨", "⟩"), "∃": ("⟨", "⟩"), "∨": ("(", ")")}

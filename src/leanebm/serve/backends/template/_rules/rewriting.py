@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._goal import PrintedGoal
+from leanebm._printed.expression import Expression
+from leanebm._printed.goal import PrintedGoal
 from leanebm.serve.backends.template._rules.apply import conclusion
 from leanebm.serve.backends.template._rules.base import Rule
 from leanebm.serve.backends.template._rules.introduction import introducible

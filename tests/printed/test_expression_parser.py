@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanebm.serve.backends.template._expression import Binder, Expression
-from leanebm.serve.backends.template._expression_parser import parse_expression
+from leanebm._printed.expression import Binder, Expression
+from leanebm._printed.expression_parser import parse_expression
 
 
 def shape(text: str, *names: str) -> str:

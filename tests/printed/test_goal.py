@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._goal import PrintedGoal, find_state, parse_goal
+from leanebm._printed.expression import Expression
+from leanebm._printed.goal import PrintedGoal, find_state, parse_goal
 
 STATE = """case cons
 α : Type

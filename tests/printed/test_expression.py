@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._expression_parser import parse_expression
+from leanebm._printed.expression import Expression
+from leanebm._printed.expression_parser import parse_expression
 
 
 def test_substitution_respects_binders() -> None:

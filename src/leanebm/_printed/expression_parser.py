@@ -10,7 +10,7 @@ import re
 from itertools import islice
 from typing import Final, final
 
-from leanebm.serve.backends.template._expression import Binder, Expression
+from leanebm._printed.expression import Binder, Expression
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:

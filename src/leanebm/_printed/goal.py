@@ -10,8 +10,8 @@ from typing import Final
 
 import attrs
 
-from leanebm.serve.backends.template._expression import Expression
-from leanebm.serve.backends.template._expression_parser import parse_expression
+from leanebm._printed.expression import Expression
+from leanebm._printed.expression_parser import parse_expression
 
 _STATE_OPENING: Final = re.compile(r"/-\s*tactic state:[ \t]*\n?", re.IGNORECASE)
 
