@@ -12,8 +12,9 @@ from click.testing import Result
 
 from leanebm import _extras
 from leanebm.cli.serve import _backend, _serve
+from leanebm.core import Goal, ProofState, StateRef
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.serve import ServeConfig
+from leanebm.serve import PolicyServer, ServeConfig
 
 Leanebm = Callable[..., Result]
 
@@ -36,6 +37,18 @@ async def test_it_says_where_it_serves_and_serves_there(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_the_model_that_ships_sees_which_hypothesis_closes_a_goal() -> None:
+    text = "p q r : Prop\nh : p → r\nh1 : q\nh2 : p\nh3 : r\n⊢ q"
+    state = ProofState((Goal(text=text, target="q"),), "key", StateRef(epoch=1, state_id=0))
+    backend = _backend("hf", 0, {"model": "logic", "device": "cpu"})
+    async with PolicyServer(ServeConfig(port=0), backend) as server:
+        settings = PolicyClientConfig(url=server.url, prompt_format="goal_digest", temperature=0.0)
+        async with PolicyClient(settings) as client:
+            await client.wait_ready()
+            (candidate,) = await client.propose(state, 1)
+    assert candidate.tactic == "exact h1"
 
 
 def test_a_taken_port_is_bad_input(leanebm_command: Leanebm) -> None:

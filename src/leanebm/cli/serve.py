@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from leanebm.serve import Backend, ServeConfig
 
 _MODEL_OPTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("--model", {"metavar": "PATH", "help": "Folder of a Hugging Face causal language model; needed with hf."}),
+    (
+        "--model",
+        {
+            "metavar": "PATH",
+            "help": "Folder of a Hugging Face causal language model; or 'logic', which ships.",
+        },
+    ),
     ("--dtype", {"type": Choice(["auto", "float32", "bfloat16", "float16"]), "help": "Format of its weights."}),
     ("--device", {"metavar": "NAME", "help": "cpu, cuda, cuda:1 …; auto takes CUDA where there is one."}),
     ("--attention", {"metavar": "NAME", "help": "Implementation of attention, as transformers names it."}),
@@ -96,7 +102,7 @@ def serve(
 
 
 def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
-    from leanebm.serve import HfBackend, HfConfig, TemplateBackend
+    from leanebm.serve import SHIPPED_POLICY, HfBackend, HfConfig, TemplateBackend
 
     if name == "template":
         if given:
@@ -104,7 +110,9 @@ def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
             raise ConfigError(f"the template backend has no model: {options} is for --backend hf")
         return TemplateBackend(seed=seed or 0)
     if "model" not in given:
-        raise ConfigError("--backend hf needs a model: give its folder with --model PATH")
+        raise ConfigError("--backend hf needs a model: give its folder with --model PATH, or --model logic")
+    if given["model"] == "logic":
+        given["model"] = str(SHIPPED_POLICY)
     adapters = _adapters(given.pop("adapter", ()))
     try:
         return HfBackend(HfConfig(**given, adapters=adapters, seed=seed))

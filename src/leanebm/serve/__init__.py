@@ -13,10 +13,12 @@ from leanebm.serve.backends import (
     TemplateBackend,
     Token,
 )
+from leanebm.serve.backends.hf.config import SHIPPED_POLICY
 from leanebm.serve.config import ServeConfig
 from leanebm.serve.server import PolicyServer
 
 __all__ = [
+    "SHIPPED_POLICY",
     "Backend",
     "BackendDescription",
     "Completion",

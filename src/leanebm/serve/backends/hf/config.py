@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -10,6 +11,9 @@ from attrs.validators import deep_mapping, ge, gt, in_, instance_of, matches_re,
 
 from leanebm._fields import DEVICE
 from leanebm._shown import fitting_repr
+
+SHIPPED_POLICY: Final = Path(__file__).with_name("logic_policy")
+"""The folder of the small model that comes with leanebm: it proves formulas of logic, shown as ``goal_digest``."""
 
 DTYPES: Final[tuple[Any, ...]] = ("auto", "float32", "bfloat16", "float16")
 
