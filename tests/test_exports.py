@@ -17,7 +17,11 @@ import leanebm
 MODULES = ["leanebm", *(module.name for module in pkgutil.walk_packages(leanebm.__path__, "leanebm."))]
 PACKAGES = [name for name in MODULES if hasattr(importlib.import_module(name), "__path__")]
 OFFERED = set(vars(leanebm)["__all__"])
-LAYERS = [name.removeprefix("leanebm.") for name in PACKAGES if name.count(".") == 1 and name != "leanebm.cli"]
+LAYERS = [
+    name.removeprefix("leanebm.")
+    for name in PACKAGES
+    if name.count(".") == 1 and name != "leanebm.cli" and not name.startswith("leanebm._")
+]
 
 FOR_A_SCRIPT = {
     *("Theorem", "load_theorems", "RunConfig", "read_run_config", "SearchRun", "ProofRun", "summarise_run"),

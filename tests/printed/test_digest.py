@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanebm._printed import digest
+from leanebm._printed.digest import digest
 
 FORMULA = """case h.left
 α : Type

@@ -9,7 +9,7 @@ from typing import Final, Protocol, final
 
 import attrs
 
-from leanebm._printed import digest
+from leanebm._printed.digest import digest
 from leanebm._shown import fitting_repr
 from leanebm.core import Goal, ProofState
 from leanebm.policy.tactic_block import TacticBlock, first_tactic_block, proof_block
