@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from leanebm.trajectory import Cost
 
 SHOWN_AS: Final = "first_goal"
 DIGESTED: Final = "goal_digest"
+FORM_NOTE: Final = shutil.ignore_patterns("leanebm_policy.json")
 CANDIDATES: Final = 8
 SEARCH: Final = ("--candidates", str(CANDIDATES))
 SCORED: Final = ("--scorer", "length_normalised:alpha=1")
@@ -181,7 +183,9 @@ class TinyPolicy:
         for hypotheses in (2, 4):
             share = seen(self.folder / "tuned" / "model", hypotheses)
             print(f"sees which of {hypotheses} hypotheses is the target in {100 * share:.0f} % of goals", flush=True)
-        digested = self.later_lessons("tuned", LessonKind.GOALS, self.size.digest_steps)
+        unbound = self.folder / "unbound" / "model"  # as it is, but for the note in which form it has been shown goals
+        shutil.copytree(self.folder / "tuned" / "model", unbound, ignore=FORM_NOTE, dirs_exist_ok=True)
+        digested = self.later_lessons("unbound", LessonKind.GOALS, self.size.digest_steps)
         self.finetune("digested", attrs.evolve(digested, prompt_format=DIGESTED))
 
     def later_lessons(self, model: str, learn: LessonKind, steps: int) -> FinetuneConfig:
