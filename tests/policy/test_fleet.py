@@ -290,19 +290,30 @@ async def test_one_that_comes_back_with_other_weights_is_not_asked(
                 time.clock.advance(1.0)
 
 
+@pytest.mark.parametrize(
+    ("what", "versions"), [("weight", ("w1", "w2")), ("adapter", ("a1", "a2"))], ids=["weights", "adapter"]
+)
 async def test_an_answer_of_other_weights_is_not_used(
-    two: list[FakePolicyServer], time: Any, state: ProofState
+    two: list[FakePolicyServer], time: Any, state: ProofState, what: str, versions: tuple[str, str]
 ) -> None:
-    async with client(time, *(server.url for server in two)) as policy:
+    ours, others = (sample_object(tactic, -0.1, weight_version="w1") for tactic in ("simp", "other"))
+    for said, version in zip((ours, others), versions, strict=True):
+        said["meta_info"][f"{what}_version"] = version
+    for server in two:
+        server.script("/generate", then=Answer(json=ours))
+    async with client(time, *(server.url for server in two), adapter="a") as policy:
         await policy.wait_ready()
-        two[1].script("/generate", then=Answer(json=sample_object("other", -0.1, weight_version="w2")))
+        while not all(map(asked, two)):
+            await policy.propose(state, 1)
+        so_far = asked(two[1])
+        two[1].script("/generate", then=Answer(json=others))
         two[1].script("/model_info", then=Answer(json={"weight_version": "w2", "is_generation": True}))
         tactics = {(await policy.propose(state, 1))[0].tactic for _ in range(20)}
         assert tactics == {"simp"}
-        assert asked(two[1]) == 1
+        assert asked(two[1]) == so_far + 1
         for server in two:
-            server.script("/generate", then=Answer(json=sample_object("other", -0.1, weight_version="w2")))
-        with pytest.raises(Exception, match="'w2' now, and this run's are 'w1'"):
+            server.script("/generate", then=Answer(json=others))
+        with pytest.raises(Exception, match=f"{what} version behind .* is '{versions[1]}' now, .* is '{versions[0]}'"):
             await policy.propose(state, 1)
 
 

@@ -82,7 +82,7 @@ class Fleet:
         """Why each server that is not asked is not, by address; without those whose breaker alone is open."""
 
         self._model: Mapping[str, object] | None = None
-        self._weights: str | None = None
+        self._versions: dict[str, str] = {}
         self._meeting = asyncio.Lock()
         self._met_s = -_LOOK_EVERY_S
         self._not_met: AttemptFailed | None = None
@@ -178,17 +178,18 @@ class Fleet:
         Raises:
             AttemptFailed: it was not; the server is not asked until it has them.
         """
-        version = getattr(answer, "weight_version", None)  # answers to service calls have none
-        if self.is_one or not self.one_version or version is None:
+        if self.is_one or not self.one_version:
             return
-        if self._weights is None:
-            self._weights = version
-        if version != self._weights:
+        for what in ("weight", "adapter"):
+            version = getattr(answer, f"{what}_version", None)  # answers to service calls have none
+            if version is None or version == self._versions.setdefault(what, version):
+                continue
             error = PolicyError(
-                f"the weights behind {server.url} are {version!r} now, and this run's are {self._weights!r}",
+                f"the {what} version behind {server.url} is {version!r} now, and this run's is "
+                f"{self._versions[what]!r}",
                 url=server.url,
             )
-            self._keep_out(server, f"{error}; it is not asked until it has them")
+            self._keep_out(server, f"{error}; it is not asked until it has that")
             server.breaker.open()
             raise AttemptFailed(Failure.OTHER_WEIGHTS, error)
 
@@ -267,7 +268,9 @@ class Fleet:
                 [f"{server.url} has {_differences(said, facts[first])}" for server, said in unlike.items()]
                 + ["give them the same, leave some out, or let weights differ: one_version = false @ policy"],
             )
-        self._model, self._weights = facts[first], met[first].weight_version
+        self._model = facts[first]
+        said = {"weight": met[first].weight_version, "adapter": met[first].adapters.get(self._config.adapter or "")}
+        self._versions = {what: version for what, version in said.items() if version is not None}
         self._out.clear()
         for server, trouble in troubles.items():
             self._keep_out(server, f"{trouble.error}; it is not asked until it answers")

@@ -55,9 +55,23 @@ class SampleBatch:
 
     token_count_mismatches: int
     weight_version: str | None
+    adapter_version: str | None = None
+    """Of the adapter that was asked for, from a server that says it: ours."""
+
+    @property
+    def made_by(self) -> str | None:
+        """The weights that made it, with the adapter on them; ``None`` where the server does not say."""
+        return "+".join(filter(None, (self.weight_version, self.adapter_version))) or None
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], *, asked: int, weight_version: str | None) -> Self:
+    def of(
+        cls,
+        samples: Sequence[Sample],
+        *,
+        asked: int,
+        weight_version: str | None,
+        adapter_version: str | None = None,
+    ) -> Self:
         """The samples that count, out of those that were ``asked`` for."""
         possible = tuple(sample for sample in samples if min(sample.log_probs) > _IMPOSSIBLE)
         return cls(
@@ -65,6 +79,7 @@ class SampleBatch:
             dropped=asked - len(possible),
             token_count_mismatches=sum(not sample.has_all_tokens for sample in samples),
             weight_version=weight_version,
+            adapter_version=adapter_version,
         )
 
 
@@ -95,7 +110,7 @@ def candidates_of(batch: SampleBatch, prompt_format: PromptFormat) -> tuple[list
             filtered += 1
             continue
         readings.setdefault(block.tactic, {})[sample.tokens] = _Reading.of(sample, block)
-    candidates = [_merge(tactic, list(ways.values()), batch.weight_version) for tactic, ways in readings.items()]
+    candidates = [_merge(tactic, list(ways.values()), batch.made_by) for tactic, ways in readings.items()]
     return sorted(candidates, key=lambda candidate: -candidate.log_prob), filtered
 
 

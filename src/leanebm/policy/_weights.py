@@ -73,8 +73,10 @@ class ModelWatch:
         may_mix: bool = False,
         api: PolicyApi = PolicyApi.AUTO,
         model: str | None = None,
+        what: str = "weights",
     ) -> None:
         self._endpoint = endpoint
+        self._what = what
         self._api = api
         self._model = model
         self._meter = meter
@@ -111,16 +113,16 @@ class ModelWatch:
         if self._mixed is not None:
             if version not in self._mixed:
                 self._mixed.add(version)
-                _log.info("answers are made with the weights %s", ", ".join(sorted(self._mixed)))
+                _log.info("answers are made with the %s %s", self._what, ", ".join(sorted(self._mixed)))
             return
         self._weights = version
         if before is None:
             return
         self._changed()
-        said = f"the weights behind {self._endpoint.url} changed from {before!r} to {version!r}"
+        said = f"the {self._what} behind {self._endpoint.url} changed from {before!r} to {version!r}"
         if self._stop_on_change:
             raise PolicyError(f"{said}; this run must not mix them", url=self._endpoint.url)
-        _log.warning("%s; embeddings made before are forgotten", said)
+        _log.warning("%s%s", said, "; embeddings made before are forgotten" if self.on_change else "")
 
     def _changed(self) -> None:
         self._meter.weight_changes += 1

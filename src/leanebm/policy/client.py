@@ -102,6 +102,7 @@ class PolicyClient:
         self._policy = endpoint(config.url, one_version=config.one_version, api=config.api, model=config.model)
         may_mix = not self.has_one_version
         self._watch = watch(self._policy, api=config.api, model=config.model, may_mix=may_mix)
+        self._adapter_watch = watch(self._policy, may_mix=may_mix, what=f"adapter {config.adapter!r}")
         self._dialect: Dialect | None = None
         self._finding_out = asyncio.Lock()
         is_one_server = config.encoder.url in (None, config.url)
@@ -159,8 +160,9 @@ class PolicyClient:
         prompt = self._format.render(self._shortened(state))
         batch = await dialect.sample(prompt, n * self._config.samples_per_candidate)
         self._watch.note(batch.weight_version)
-        if batch.weight_version is not None:
-            PolicyUse.current().weights.add(batch.weight_version)
+        self._adapter_watch.note(batch.adapter_version)
+        if batch.made_by is not None:
+            PolicyUse.current().weights.add(batch.made_by)
         return self._candidates(batch, n)
 
     async def _spoken(self) -> Dialect:

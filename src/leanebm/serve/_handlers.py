@@ -83,11 +83,13 @@ class Handlers:
 
     async def _samples(self, wanted: GenerateRequest, started: float) -> list[str]:
         async with self._admission.admit(wanted.sequences), self._weights.request():
+            adapter_version = self._backend.adapters.get(wanted.adapter or "")  # the next one may bear its name
             per_prompt = await self._backend.generate(wanted.prompts, wanted.params, adapter=wanted.adapter)
             elapsed_s = time.monotonic() - started
             pieces: list[str] = []
             for completions in per_prompt:
-                pieces += [json.dumps(self._sample(completion, wanted, elapsed_s)) for completion in completions]
+                samples = (self._sample(one, wanted, elapsed_s, adapter_version) for one in completions)
+                pieces += map(json.dumps, samples)
                 await asyncio.sleep(0)  # many completions take seconds to write down; others need the loop, too
             return pieces
 
@@ -108,7 +110,9 @@ class Handlers:
             await asyncio.sleep(0)  # as above: a wide vector takes milliseconds
         return _objects(pieces, is_list=wanted.is_batch)
 
-    def _sample(self, completion: Completion, wanted: GenerateRequest, elapsed_s: float) -> dict[str, Any]:
+    def _sample(
+        self, completion: Completion, wanted: GenerateRequest, elapsed_s: float, adapter_version: str | None
+    ) -> dict[str, Any]:
         reason: dict[str, object] = (
             {"type": "stop", "matched": completion.matched}
             if completion.finish == "stop"
@@ -123,6 +127,8 @@ class Handlers:
             "weight_version": self._backend.description.weight_version,
             "e2e_latency": elapsed_s,
         }
+        if adapter_version is not None:
+            meta["adapter_version"] = adapter_version
         if wanted.return_logprob:
             meta["output_token_logprobs"] = [
                 [token.log_prob, token.token_id, token.text if wanted.return_text_in_logprobs else None]

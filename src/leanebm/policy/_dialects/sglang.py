@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from leanebm._shown import shown
@@ -100,8 +100,13 @@ def decode_samples(reply: object, n: int) -> SampleBatch:
     return SampleBatch.of(
         samples,
         asked=n,
-        weight_version=next((v for item in objects if isinstance(v := _meta(item).get("weight_version"), str)), None),
+        weight_version=_said_of_weights(objects, "weight_version"),
+        adapter_version=_said_of_weights(objects, "adapter_version"),
     )
+
+
+def _said_of_weights(objects: Sequence[Mapping[str, object]], key: str) -> str | None:
+    return next((value for item in objects if isinstance(value := _meta(item).get(key), str)), None)
 
 
 def _objects(reply: object, n: int) -> list[Mapping[str, object]]:

@@ -12,7 +12,7 @@ import pytest
 from _tiny_llama import tiny_llama as build_tiny_llama
 
 from leanebm.core import Goal, ProofState, StateRef
-from leanebm.errors import ConfigError
+from leanebm.errors import ConfigError, PolicyError
 from leanebm.policy import PROMPT_FORMATS, PolicyClient, PolicyClientConfig
 from leanebm.serve import HfBackend, HfConfig
 
@@ -63,6 +63,32 @@ async def test_the_policy_client_hands_over_its_adapter_and_notices_new_weights(
     assert list((await client("GET", "/model_info")).json["leanebm"]["adapters"]) == ["round-1"]
     assert list(before) == pytest.approx(oracle.embedding(oracle.tokenizer(PROMPT).input_ids), abs=1e-5)
     assert before != after
+
+
+async def test_another_adapter_under_the_same_name_is_noticed(
+    client: Any, write_adapter: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def load(folder: Path) -> str:
+        await client("POST", "/load_lora_adapter", {"lora_name": "a", "lora_path": str(folder)})
+        info = (await client("GET", "/model_info")).json
+        return f"{info['weight_version']}+{info['leanebm']['adapters']['a']}"
+
+    settings = PolicyClientConfig(url=client.url, adapter="a", max_tactic_tokens=24)
+    async with (
+        PolicyClient(settings) as policy,
+        PolicyClient(attrs.evolve(settings, stop_on_weight_change=True)) as strict,
+    ):
+        made_by = [await load(write_adapter("one"))]
+        weights = [{one.weights for one in [*await strict.propose(STATE, 8), *await policy.propose(STATE, 8)]}]
+        await client("POST", "/unload_lora_adapter", {"lora_name": "a"})
+        made_by.append(await load(write_adapter("two", seed=1)))
+        weights.append({one.weights for one in await policy.propose(STATE, 8)})
+        with pytest.raises(PolicyError, match=r"the adapter 'a' behind .* changed from .* must not mix"):
+            await strict.propose(STATE, 8)
+    assert weights == [{made_by[0]}, {made_by[1]}]
+    assert made_by[0] != made_by[1]
+    assert "the adapter 'a' behind" in caplog.text
+    assert "embeddings" not in caplog.text
 
 
 async def test_concurrent_requests_each_get_their_own(client: Any, oracle: Any) -> None:
