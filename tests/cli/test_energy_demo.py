@@ -43,7 +43,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, toy_bench: Callable[..., WorkbenchOp
         yield LeanParts(environment=WORLD, certifier=ToyCertifier(WORLD), lean_version="toy")
 
     @asynccontextmanager
-    async def opened(config: RunConfig, observer: Observer, start_lean: StartsLean) -> AsyncIterator[Workbench]:
+    async def opened(
+        config: RunConfig, observer: Observer, start_lean: StartsLean, _: object
+    ) -> AsyncIterator[Workbench]:
         lean = await start_lean(AsyncExitStack())
         assert lean.lean_version == "toy"
         configs.append(config)
