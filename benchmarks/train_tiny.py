@@ -186,7 +186,7 @@ class TinyPolicy:
         unbound = self.folder / "unbound" / "model"  # as it is, but for the note in which form it has been shown goals
         shutil.copytree(self.folder / "tuned" / "model", unbound, ignore=FORM_NOTE, dirs_exist_ok=True)
         digested = self.later_lessons("unbound", LessonKind.GOALS, self.size.digest_steps)
-        self.finetune("digested", attrs.evolve(digested, prompt_format=DIGESTED))
+        self.finetune("digested", attrs.evolve(digested, prompt_format=DIGESTED, max_tokens=448))
 
     def later_lessons(self, model: str, learn: LessonKind, steps: int) -> FinetuneConfig:
         """How a model that has learnt goes on."""
