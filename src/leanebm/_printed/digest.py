@@ -44,8 +44,9 @@ def digest(goal: str) -> str:
     """
     read = parse_goal(goal)
     sayers = {hypothesis.type: hypothesis.name for hypothesis in read.hypotheses}
+    others = {**sayers, read.target: _TARGET}
     lines = [
-        _about(variable, read.target, sayers) if variable.is_proposition else [variable.name]
+        _about(variable, read.target, sayers, others) if variable.is_proposition else [variable.name]
         for variable in read.variables
         if variable.is_proposition or variable.type.head not in _TYPES
     ]
@@ -55,14 +56,16 @@ def digest(goal: str) -> str:
     return "\n".join(map(" ".join, lines))
 
 
-def _about(hypothesis: Variable, target: Expression, sayers: Mapping[Expression, str]) -> list[str]:
-    """The words of a hypothesis' line."""
+def _about(
+    hypothesis: Variable, target: Expression, sayers: Mapping[Expression, str], others: Mapping[Expression, str]
+) -> list[str]:
+    """The words of a hypothesis' line; ``others`` are the ``sayers``, and the target."""
     type_ = hypothesis.type
     words = [hypothesis.name, *_connectives(type_)]
-    if type_ == target or (type_.head == "∀" and _conclusion(type_) == target):
+    if type_ == target or (type_.head == "∀" and type_.conclusion == target):
         return [*words, _TARGET]
     assumed, said = _parts(type_)
-    found = [*map(sayers.get, assumed), *map({**sayers, target: _TARGET}.get, said)]
+    found = [*map(sayers.get, assumed), *map(others.get, said)]
     return [*words, *(_NOBODY if name in (None, hypothesis.name) else name for name in found)]
 
 
@@ -81,9 +84,3 @@ def _parts(type_: Expression) -> tuple[list[Expression], list[Expression]]:
     if assumed:
         return assumed, [type_]
     return [], list(type_.args) if type_.head in _TAKEN_APART else []
-
-
-def _conclusion(type_: Expression) -> Expression:
-    while type_.args and type_.head in ("∀", "→"):
-        type_ = type_.args[-1]
-    return type_

@@ -56,6 +56,14 @@ class Expression:
         is_tuple = self.head == "()"
         return self.text[1:-1] if _is_parenthesised(self.text) and not is_tuple else self.text
 
+    @property
+    def conclusion(self) -> Expression:
+        """What is left when all its ``∀`` and ``→`` are used up."""
+        left = self
+        while left.args and left.head in ("∀", "→"):
+            left = left.args[-1]
+        return left
+
     def walk(self) -> Iterator[Expression]:
         """This expression and everything inside it, outermost first."""
         waiting = [self]  # not by recursion: a printed sum of a thousand terms is a thousand deep

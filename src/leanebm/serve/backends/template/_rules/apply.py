@@ -32,9 +32,8 @@ _FACTS: Final[dict[str, tuple[str, frozenset[str]]]] = {
 
 def conclusion(type_: Expression) -> Expression:
     """What is left of a type when all its ``∀`` and ``→`` are used up; ``False`` for a negation."""
-    while type_.head in ("∀", "→"):
-        type_ = type_.args[-1]
-    return Expression("False", text="False") if type_.head in ("¬", "≠") else type_
+    left = type_.conclusion
+    return Expression("False", text="False") if left.head in ("¬", "≠") else left
 
 
 def _exact(goal: PrintedGoal) -> Iterator[tuple[str, float]]:
