@@ -37,6 +37,19 @@ def test_our_own_server_says_everything() -> None:
     assert info.prompt_formats == {"": "prefix", "a": "ntp"}
 
 
+def test_where_a_model_stands_is_no_matter_if_a_hash_tells_its_weights() -> None:
+    def said(path: str, **more: object) -> ModelInfo:
+        return ModelInfo.from_reply({"model_path": path, "weight_version": "f00d", **more})
+
+    ours = {"leanebm": {"contract": 1, "encode": {"pooling": "mean"}}}
+    here, there = said("/home/me/models/tiny", **ours), said("elsewhere/tiny/", **ours)
+    assert here.model_name == "tiny"
+    assert here.encoder == there.encoder
+    assert said("/x", **ours).encoder != said("/y", **ours).encoder
+    assert said(".", **ours).model_name == "."
+    assert said("/home/me/models/tiny").model_name == "/home/me/models/tiny"  # whose version may be "default"
+
+
 @pytest.mark.parametrize("is_generation", [True, False])
 def test_a_stock_server_says_nothing_of_embeddings(is_generation: bool) -> None:
     info = ModelInfo.from_reply({"is_generation": is_generation})

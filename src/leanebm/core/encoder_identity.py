@@ -18,7 +18,7 @@ class EncoderIdentity:
     """
 
     model: str | None = None
-    """What the server calls its model; a path means little on another machine, so trust ``weights``."""
+    """What the server calls its model; of a server of ours, the name of the model's folder."""
 
     weights: str | None = None
     """Version of the weights, such as a hash of the files or the name of a training round."""

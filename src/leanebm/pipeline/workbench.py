@@ -469,7 +469,7 @@ async def _served_by(server: PolicyClient, config: RunConfig) -> dict[str, Any]:
         info = await server.model_info()
         served["policy"] = {
             "api": info.api.value if info.api is not None else None,
-            "model": info.model_path,
+            "model": info.model_name,
             "weights": info.weight_version,
         }
         if not server.has_one_version:

@@ -323,7 +323,7 @@ class Fleet:
             facts["model"] = config.model if config.model in info.models else None
         if self.one_version:
             facts |= {
-                "model": facts.get("model", info.model_path),
+                "model": facts.get("model", info.model_name),
                 "weights": info.weight_version,
                 "encoder": info.encoder,
             }

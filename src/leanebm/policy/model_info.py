@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Self, TypeVar
 
 import attrs
@@ -50,6 +51,16 @@ class ModelInfo:
     """How states were shown in training to each adapter, and under the empty name to the model; where it says so."""
 
     __repr__ = fitting_repr
+
+    @property
+    def model_name(self) -> str | None:
+        """What tells the model from others, beside :attr:`weight_version`.
+
+        Of a server of ours, whose version of the weights is a hash of them, that is the name of the model's folder:
+        the same wherever the folder stands.
+        """
+        path = self.model_path
+        return path if self.contract is None or path is None else PurePath(path).name or path
 
     @classmethod
     def from_reply(cls, reply: object) -> Self:
@@ -101,7 +112,7 @@ def _identity(encode: Mapping[str, object], info: ModelInfo) -> EncoderIdentity 
     if pooling is None:
         return None
     return EncoderIdentity(
-        model=info.model_path,
+        model=info.model_name,
         weights=info.weight_version,
         adapter=_as(str, encode.get("adapter")),
         pooling=pooling,
