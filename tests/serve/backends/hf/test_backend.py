@@ -166,20 +166,44 @@ async def test_stop_texts_are_cut(backend: HfBackend) -> None:
             assert long.text[len(short.text) :].startswith(str(short.matched))
 
 
-async def test_one_forward_pass_reads_a_prompt_for_all_its_samples(
-    backend: HfBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shapes: list[tuple[int, ...]] = []
+@pytest.fixture
+def shapes(backend: HfBackend, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Of the token ids of every forward pass from here on."""
+    passes: list[tuple[int, ...]] = []
     model = backend._now.model._model
     forward = model.forward
 
     def counted(*args: Any, **more: Any) -> Any:
-        shapes.append(tuple(more["input_ids"].shape))
+        passes.append(tuple(more["input_ids"].shape))
         return forward(*args, **more)
 
     monkeypatch.setattr(model, "forward", counted)
-    await backend.generate([(0, 5, 9, 17)], SamplingParams(n=8, max_new_tokens=3, ignore_eos=True))
-    assert shapes == [(1, 4), (8, 1), (8, 1)]
+    return passes
+
+
+async def test_one_forward_pass_reads_a_prompt_for_all_its_samples(
+    backend: HfBackend, shapes: list[tuple[int, ...]]
+) -> None:
+    params = SamplingParams(n=8, max_new_tokens=3, ignore_eos=True, sampling_seed=3)
+    (samples,) = await backend.generate([(0, 5, 9, 17)], params)
+    beginnings = [{tuple(ids(sample)[:length]) for sample in samples} for length in (1, 2)]
+    assert shapes == [(1, 4), *((len(different), 1) for different in beginnings)]
+    assert len(beginnings[1]) > 1
+
+
+async def test_samples_share_the_work_for_as_long_as_they_are_alike(
+    backend: HfBackend, oracle: Any, shapes: list[tuple[int, ...]]
+) -> None:
+    greedy = SamplingParams(n=6, max_new_tokens=4, temperature=0.0, ignore_eos=True)
+    await backend.generate([PROMPT, PROMPT, (0, 5, 9)], greedy)
+    assert {rows for rows, _ in shapes[1:]} == {3}
+    drawn = SamplingParams(n=48, max_new_tokens=8, temperature=0.05, ignore_eos=True, sampling_seed=1)
+    (samples,) = await backend.generate([(0, 5, 9)], drawn)
+    different = [len({tuple(ids(sample)[:length]) for sample in samples}) for length in range(1, 9)]
+    assert 1 < different[1] < different[-1] < 48, "alike at first, and not always apart in the end"
+    assert [rows for rows, _ in shapes[-7:]] == different[:-1]
+    for sample in samples:
+        assert log_probs(sample) == pytest.approx(oracle.log_probs([0, 5, 9], ids(sample), 0.05), abs=1e-3)
 
 
 # --- embeddings ---

@@ -20,6 +20,8 @@ from leanebm.serve.backends.hf._sequence import SampledSequence
 class RunningBatch:
     """Sequences under one adapter; between any two steps new ones join and finished ones leave.
 
+    Samples of one prompt share a row of the model's work for as long as they have the same tokens.
+
     All methods belong to the model's thread.
     """
 
@@ -27,6 +29,9 @@ class RunningBatch:
         self._model = model
         self._adapter = adapter
         self._sequences: list[SampledSequence] = []
+        self._rows: list[int] = []
+        """Of each sequence, its row among the keys and values."""
+
         self._key_values = KeyValues()
 
     def join(self, prompts: Sequence[Sequence[int]], samples: Sequence[Sequence[SampledSequence]]) -> None:
@@ -41,29 +46,27 @@ class RunningBatch:
         prompt_of = [row for row, sequences in enumerate(samples) for _ in sequences]
         joining = [sequence for sequences in samples for sequence in sequences]
         _advance(logits[prompt_of], joining)
-        growing = [row for row, sequence in enumerate(joining) if not sequence.is_finished]
-        if growing:
-            read.select([prompt_of[row] for row in growing])
-            self._key_values.absorb(read)
-            self._sequences += [joining[row] for row in growing]
+        above = len(self._key_values.lengths)
+        self._key_values.absorb(read)
+        self._sequences += joining
+        self._rows += [above + row for row in prompt_of]
 
     def step(self) -> None:
-        """Give every sequence its next token; those that are abandoned leave first, the finished ones last."""
-        self._keep([row for row, sequence in enumerate(self._sequences) if not sequence.is_abandoned])
-        if not self._sequences:
-            return
-        last = [[sequence.last_id] for sequence in self._sequences]
-        _advance(self._model.logits(last, self._key_values, adapter=self._adapter), self._sequences)
-        self._keep([row for row, sequence in enumerate(self._sequences) if not sequence.is_finished])
-
-    def _keep(self, rows: Sequence[int]) -> None:
-        if len(rows) == len(self._sequences):
-            return
-        self._sequences = [self._sequences[row] for row in rows]
-        if rows:
-            self._key_values.select(rows)
-        else:
+        """Give every sequence its next token, without those that are finished or abandoned."""
+        growing = [
+            (row, sequence)
+            for row, sequence in zip(self._rows, self._sequences, strict=True)
+            if not (sequence.is_finished or sequence.is_abandoned)
+        ]
+        places: dict[tuple[int, int], int] = {}
+        self._rows = [places.setdefault((row, sequence.last_id), len(places)) for row, sequence in growing]
+        self._sequences = [sequence for _, sequence in growing]
+        if not places:
             self._key_values = KeyValues()
+            return
+        self._key_values.select([row for row, _ in places])
+        logits = self._model.logits([[last_id] for _, last_id in places], self._key_values, adapter=self._adapter)
+        _advance(logits[self._rows], self._sequences)
 
 
 @torch.inference_mode()
