@@ -61,9 +61,11 @@ def run_pytest(session: nox.Session, *arguments: str, **env: str) -> None:
 def demo(session: nox.Session) -> None:
     """Prove the bundled theorems with everything embedded, then say what was found and how long it took.
 
-    ``nox -s demo -- --energy`` shows instead what an energy head does, and installs torch for it.
+    ``nox -s demo -- --energy`` shows instead what an energy head does, and installs torch for it; with ``--model``,
+    too, transformers as well.
     """
-    install(session, "embedded", *(["energy"] if "--energy" in session.posargs else []))
+    extras = {"--energy": "energy", "--model": "serve"}
+    install(session, "embedded", *(extra for option, extra in extras.items() if option in session.posargs))
     session.run("leanebm", "demo", *session.posargs)
 
 

@@ -4,9 +4,10 @@
 
 The symbolic policy without its automation searches training formulas, guided by the head that comes with leanebm. A
 Llama of some two million weights, and a tokenizer of its own, learn what Lean accepted in these searches, and then what
-closed a goal: first from the goal alone, then with a digest of it. Both policies then search the same formulas with
-skeletons that neither has seen, at the same number of expansions, and are compared formula by formula. Every step's
-result is kept in the folder: started again, the script goes on where it was stopped.
+closed a goal: first from the goal alone, then with a digest of it. An energy head learns from the same searches and
+the model's embeddings. Both policies, and the small one with the head, then search the same formulas with skeletons
+that none has seen, at the same number of expansions, and are compared formula by formula. Every step's result is kept
+in the folder: started again, the script goes on where it was stopped.
 
 With ``--whole-proofs`` the small policy then learns to write proofs to their end, and two searches that differ only in
 what they make of its samples are compared: one tries the first tactic of each, the other replays them whole.
@@ -85,6 +86,9 @@ class Size:
     digest_steps: int = 2500
     """Further ones, with a digest of each goal in the prompt."""
 
+    head_steps: int = 3000
+    """Most steps in which the energy head learns."""
+
     batch_size: int = 32
     learning_rate: float = 2e-3
     """In the first steps; half of it later."""
@@ -117,6 +121,7 @@ class TinyPolicy:
         (self.folder / "settings.toml").write_text(SETTINGS)
         self.find_lessons()
         self.train()
+        self.train_head()
         for split in self.size.splits:
             self.judge(split)
 
@@ -188,6 +193,21 @@ class TinyPolicy:
         digested = self.later_lessons("unbound", LessonKind.GOALS, self.size.digest_steps)
         self.finetune("digested", attrs.evolve(digested, prompt_format=DIGESTED, max_tokens=448))
 
+    def train_head(self) -> None:
+        """Train an energy head on the model's embeddings, and choose its weight by what is proved with it."""
+        if self.is_done("head"):
+            return
+        head, tuning = self.folder / "head", self.folder / "head-tuning"
+        with serving(self.folder / "digested" / "model") as url:
+            kept = ("--embedding-cache", str(self.folder / "embeddings.sqlite"), "--output-dir", str(head))
+            learning = ("--hidden", "256,128", "--steps", str(self.size.head_steps))
+            leanebm("train-ebm", str(self.folder / "train"), "--server-url", url, *kept, *learning)
+            choice = ("--ebm-path", str(head), "--alphas", "1", "--betas", "0.5,1,2,3", "--output", str(tuning))
+            resume = ("--resume",) if tuning.exists() else ()
+            theorems = ("--theorems", f"logic:{self.size.splits[0]}")
+            leanebm("tune", *theorems, *choice, *self.settings, *SEARCH, *asking(url), *self.chosen, *resume)
+        self.mark_done("head")
+
     def later_lessons(self, model: str, learn: LessonKind, steps: int) -> FinetuneConfig:
         """How a model that has learnt goes on."""
         return attrs.evolve(
@@ -220,12 +240,20 @@ class TinyPolicy:
     def judge(self, split: str) -> None:
         """Have both policies search the formulas of a split, and say what came of it."""
         self.search(f"logic:{split}", f"{split}-symbolic", *SYMBOLIC, *SAMPLES, *self.chosen)
-        if not self.is_done(f"{split}-tiny"):
+        arms = {"tiny": (), "guided": ("--ebm-path", str(self.folder / "head"))}
+        if not all(self.is_done(f"{split}-{arm}") for arm in arms):
             with serving(self.folder / "digested" / "model") as url:
-                asked = ("--server-url", url, "--prompt-format", DIGESTED, *SAMPLES)
-                self.search(f"logic:{split}", f"{split}-tiny", *asked, *self.chosen)
+                for arm, options in arms.items():
+                    self.search(f"logic:{split}", f"{split}-{arm}", *asking(url), *self.chosen, *options)
         print(f"\nlogic:{split}, the symbolic policy and the small one")
         self.compare(f"{split}-symbolic", f"{split}-tiny")
+        print(f"\nlogic:{split}, the small policy without the head and with it")
+        self.compare(f"{split}-tiny", f"{split}-guided")
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Of every search."""
+        return ("--config", str(self.folder / "settings.toml"), "--num-workers", str(self.size.workers))
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -249,14 +277,22 @@ class TinyPolicy:
         if self.is_done(name):
             return
         resume = ("--resume",) if output.exists() else ()
-        settings = ("--config", str(self.folder / "settings.toml"), "--num-workers", str(self.size.workers))
         shared = SEARCH if GUIDED[0] in options else (*SEARCH, *SCORED)
-        leanebm("search", "--theorems", theorems, "--output", str(output), *settings, *shared, *options, *resume)
-        (self.folder / f".{name}.done").touch()
+        leanebm("search", "--theorems", theorems, "--output", str(output), *self.settings, *shared, *options, *resume)
+        self.mark_done(name)
 
     def is_done(self, name: str) -> bool:
-        """Whether that search was completed."""
+        """Whether that step was completed."""
         return (self.folder / f".{name}.done").exists()
+
+    def mark_done(self, name: str) -> None:
+        """Note that it was."""
+        (self.folder / f".{name}.done").touch()
+
+
+def asking(url: str) -> tuple[str, ...]:
+    """How searches ask the small policy."""
+    return ("--server-url", url, "--prompt-format", DIGESTED, *SAMPLES)
 
 
 def leanebm(*command: str) -> None:
@@ -310,7 +346,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--whole-proofs", action="store_true", help="go on with a policy that writes whole proofs")
-    numbers = ("formulas", "drawn", "expansions", "hidden", "layers", "first_steps", "steps", "digest_steps")
+    numbers = (
+        "formulas",
+        "drawn",
+        "expansions",
+        "hidden",
+        "layers",
+        "first_steps",
+        "steps",
+        "digest_steps",
+        "head_steps",
+    )
     for name in (*numbers, "batch_size", "judged", "budget", "whole_steps", "workers"):
         default = getattr(Size(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"[default: {default}]")

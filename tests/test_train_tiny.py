@@ -13,7 +13,7 @@ from leanebm.trajectory import read_trajectory
 
 TOY = Size(
     formulas=8, drawn=0, expansions=6, hidden=32, layers=1, first_steps=60, steps=40, digest_steps=30,
-    batch_size=8, learning_rate=1e-2, splits=("val",), judged=2, budget=2, workers=1,
+    head_steps=20, batch_size=8, learning_rate=1e-2, splits=("val",), judged=2, budget=2, workers=1,
 )  # fmt: skip
 
 

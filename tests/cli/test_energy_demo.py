@@ -12,7 +12,16 @@ import pytest
 from click.testing import Result
 
 from leanebm.core import Leaf, Theorem
-from leanebm.pipeline import SHIPPED_HEAD, LeanParts, Observer, RunConfig, Workbench, WorkbenchOpener, compare_runs
+from leanebm.pipeline import (
+    SHIPPED_HEAD,
+    SHIPPED_MODEL_HEAD,
+    LeanParts,
+    Observer,
+    RunConfig,
+    Workbench,
+    WorkbenchOpener,
+    compare_runs,
+)
 from leanebm.testing import ToyCertifier, ToyWorld
 
 pytest.importorskip("torch")
@@ -90,6 +99,25 @@ def test_the_searches_differ_in_the_head_alone(leanebm_command: Leanebm, opened:
     assert plain.search.budget.max_expansions == 2
 
 
+def test_the_small_model_has_a_head_of_its_own(leanebm_command: Leanebm, opened: list[RunConfig]) -> None:
+    pytest.importorskip("transformers")
+    result = leanebm_command("demo", "--energy", "--model", "--max-theorems", "12", "--budget", "2")
+    assert result.exit_code == 0
+    assert "in the order of the small model alone, and with the energy head" in result.stderr
+    assert [config.energy.path for config in opened] == [None, SHIPPED_MODEL_HEAD]
+    plain, guided = opened
+    assert (plain.search, plain.policy) == (guided.search, guided.policy)
+    assert (plain.policy.prompt_format, plain.without) == ("goal_digest", ())
+    assert plain.policy.url is not None
+
+
+def test_the_small_model_goes_with_the_energy(leanebm_command: Leanebm, opened: list[RunConfig]) -> None:
+    result = leanebm_command("demo", "--model")
+    assert result.exit_code == 2
+    assert "--model goes with --energy" in result.stderr
+    assert not opened
+
+
 def test_sixty_formulas_and_sixteen_expansions_are_usual(leanebm_command: Leanebm, opened: list[RunConfig]) -> None:
     result = leanebm_command("demo", "--energy")
     assert "Searching 60 formulas twice with the embedded Lean, 16 expansions each" in result.stderr
@@ -97,20 +125,34 @@ def test_sixty_formulas_and_sixteen_expansions_are_usual(leanebm_command: Leaneb
     assert Path("runs/demo-energy").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("options", "absent", "extra"),
+    [(("--energy",), "leanebm.energy", "energy"), (("--energy", "--model"), "transformers", "serve")],
+)
 def test_without_the_extra_it_says_what_to_install(
-    leanebm_command: Leanebm, opened: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+    options: Sequence[str],
+    absent: str,
+    extra: str,
+    leanebm_command: Leanebm,
+    opened: list[RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "leanebm.energy", None)
-    result = leanebm_command("demo", "--energy")
+    monkeypatch.setitem(sys.modules, absent, None)
+    result = leanebm_command("demo", *options)
     assert result.exit_code != 0
-    assert "demo --energy needs the extra 'energy'" in result.stderr
+    assert f"demo {' '.join(options)} needs the extra '{extra}'" in result.stderr
     assert not opened
 
 
 @pytest.mark.lean
-def test_real_formulas_are_searched_with_the_shipped_head(leanebm_command: Leanebm, embedded_lean: object) -> None:
+@pytest.mark.parametrize("options", [(), ("--model",)])
+def test_real_formulas_are_searched_with_the_shipped_head(
+    options: Sequence[str], leanebm_command: Leanebm, embedded_lean: object
+) -> None:
     assert embedded_lean is not None
-    result = leanebm_command("demo", "--energy", "--max-theorems", "3", "--budget", "4")
+    if options:
+        pytest.importorskip("transformers")
+    result = leanebm_command("demo", "--energy", "--max-theorems", "3", "--budget", "4", *options)
     assert result.exit_code == 0
     assert "of 3 theorems, within 4 expansions" in result.stdout
     found = compare_runs("runs/demo-energy/arms/without", "runs/demo-energy/arms/with")

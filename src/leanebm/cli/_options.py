@@ -152,12 +152,13 @@ def _names(text: str) -> list[str]:
 
 @final
 class _HeadFolder(click.Path):
-    """A head's folder; a word stands for the one that is shipped."""
+    """A head's folder; a word stands for one that is shipped."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from leanebm.pipeline import SHIPPED_HEAD
+        from leanebm.pipeline import SHIPPED_HEAD, SHIPPED_MODEL_HEAD
 
-        return super().convert(SHIPPED_HEAD if value == "logic" else value, param, ctx)
+        shipped = {"logic": SHIPPED_HEAD, "logic-model": SHIPPED_MODEL_HEAD}
+        return super().convert(shipped.get(value, value), param, ctx)
 
 
 PART = "KIND[:key=value,…]"
@@ -232,7 +233,8 @@ _RUN = (
             "Ask for proofs to their end, and keep them, for --search whole_proofs.", is_flag=True),
     Setting("--max-tactic-tokens", "policy.max_tactic_tokens", int, "Longest tactic asked for, or proof.", "N"),
     Setting("--ebm-path", "energy.path", _HeadFolder(exists=True, file_okay=False, path_type=Path),
-            "An energy head to guide the search: what train-ebm made, or 'logic', which comes with leanebm.",
+            "An energy head to guide the search: what train-ebm made, or one that comes with leanebm, 'logic' or "
+            "'logic-model'.",
             "DIR", read=str),
     Setting("--ebm-device", "energy.device", str, "Where the head computes, such as cuda.  [default: cpu]", "NAME"),
     Setting("--beta", "energy.beta", float,

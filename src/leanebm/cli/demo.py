@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from leanebm.core import Theorem
-    from leanebm.pipeline import RunComparison, RunSummary
+    from leanebm.pipeline import Evaluation, Observer, RunComparison, RunSummary
 
 _RUNS = Path("runs")
 
@@ -39,10 +41,13 @@ _ENERGY_SETTINGS = {
     "lean.backend": "embedded",
     "lean.tactic_timeout_s": 2.0,
     "search.candidates_per_state": 8,
-    # With these, most of the proofs would be one tactic long, and there would be no order to choose.
-    "without": ["grind", "omega", "simp_all", "decide", "simp"],
 }
-"""What the shipped head was trained and tuned with."""
+"""What the shipped heads were trained and tuned with."""
+
+# With these, most of the proofs would be one tactic long, and there would be no order to choose.
+_SYMBOLIC_SETTINGS = {"without": ["grind", "omega", "simp_all", "decide", "simp"]}
+
+_MODEL_SETTINGS = {"policy.prompt_format": "goal_digest", "policy.samples_per_candidate": 3}
 
 _ENERGY_BUDGET = 16
 _ENERGY_SAMPLE = 60
@@ -57,7 +62,13 @@ _ALPHA = 1.0
 @click.option(
     "--energy", is_flag=True, help="Search 60 other theorems twice, without an energy head and with the one that ships."
 )
-def demo(*, max_theorems: int | None, budget: int | None, energy: bool) -> None:
+@click.option(
+    "--model",
+    is_flag=True,
+    help="With --energy: the small language model that comes with leanebm proposes the tactics, and the head reads its "
+    "embeddings.",
+)
+def demo(*, max_theorems: int | None, budget: int | None, energy: bool, model: bool) -> None:
     """Prove the bundled theorems with nothing but this package.
 
     Real Lean, as WebAssembly (downloaded and prepared the first time), real theorems, a symbolic policy
@@ -66,49 +77,74 @@ def demo(*, max_theorems: int | None, budget: int | None, energy: bool) -> None:
 
     With --energy: does an energy head help? Formulas that it has not seen are searched without it and with it, side
     by side, with the same answers from Lean and the policy, and the two are compared theorem by theorem. This needs
-    the extra `energy`.
+    the extra `energy`; with --model, which takes three times as long, also `serve`.
     """
+    if model and not energy:
+        raise click.UsageError("--model goes with --energy")
     started_s = time.monotonic()
     if energy:
-        _show_energy(max_theorems, budget)
+        _show_energy(max_theorems, budget, model=model)
     else:
         _prove_bundled(max_theorems, budget)
     echo(f"Everything together took {time.monotonic() - started_s:.0f} s.", err=True)
 
 
-def _show_energy(max_theorems: int | None, budget: int | None) -> None:
-    """The same theorems twice, without the shipped energy head and with it."""
+def _show_energy(max_theorems: int | None, budget: int | None, *, model: bool) -> None:
+    """The same theorems twice, without a shipped energy head and with it."""
     from leanebm._extras import extra_needed
     from leanebm.cli._console import ClearConsole
     from leanebm.cli._display import open_display
-    from leanebm.pipeline import SHIPPED_HEAD, EvaluationRun, Override, load_theorems, read_run_config
+    from leanebm.pipeline import load_theorems
 
-    with extra_needed("energy", "demo --energy"):
-        import leanebm.energy  # noqa: F401 - before Lean is started, say what is missing
-    settings = {**_ENERGY_SETTINGS, "search.budget.max_expansions": _ENERGY_BUDGET if budget is None else budget}
-    shared = [Override(path, value, "demo") for path, value in settings.items()]
-    plain = Override("scorer", {"kind": "length_normalised", "alpha": _ALPHA}, "demo")
-    head = Override("energy.path", str(SHIPPED_HEAD), "demo")
-    arms = {
-        "without": read_run_config(None, [*shared, plain]),
-        "with": read_run_config(None, [*shared, head]),
-    }
+    with extra_needed("energy", "demo --energy"):  # before Lean is started, say what is missing
+        import leanebm.energy  # noqa: F401
+    if model:
+        with extra_needed("serve", "demo --energy --model"):
+            import transformers  # noqa: F401
+    expansions = _ENERGY_BUDGET if budget is None else budget
     theorems = load_theorems("logic:test", sample=_ENERGY_SAMPLE if max_theorems is None else max_theorems)
-    output = _free_folder("demo-energy")
+    policy, takes = ("small model", "three to six minutes") if model else ("policy", "one to three minutes")
     echo(
-        f"Searching {len(theorems)} formulas twice with the embedded Lean, "
-        f"{arms['with'].search.budget.max_expansions} "
-        "expansions each: in the order of the policy alone, and with the energy head that comes with leanebm. The "
-        "head has not seen them. Both searches get the same answers from Lean and the policy, so they differ in order "
-        "alone.\n"
+        f"Searching {len(theorems)} formulas twice with the embedded Lean, {expansions} expansions each: in the order "
+        f"of the {policy} alone, and with the energy head that comes with leanebm. The head has not seen them. Both "
+        f"searches get the same answers from Lean and the {policy}, so they differ in order alone.\n"
         "The first time, Lean is downloaded (121 MB) and prepared, which takes some minutes. Sixty formulas took "
-        "one to three minutes on two cores that had other work as well.",
+        f"{takes} on two cores that had other work as well.",
         err=True,
     )
     with open_display() as display:
-        found = run_to_end(EvaluationRun(arms, theorems, output, headroom=1, observer=display).run())
+        found = run_to_end(_search_both(theorems, expansions, display, model=model))
     end_progress()
     _print_comparison(ClearConsole(), found.comparisons[0], theorems)
+
+
+async def _search_both(theorems: Sequence[Theorem], expansions: int, observer: Observer, *, model: bool) -> Evaluation:
+    """Search without a head and with it; ``model`` says by whose tactics."""
+    from leanebm.pipeline import SHIPPED_HEAD, SHIPPED_MODEL_HEAD, EvaluationRun, Override, read_run_config
+
+    settings = {**_ENERGY_SETTINGS, "search.budget.max_expansions": expansions}
+    plain: dict[str, Any] = {"scorer": {"kind": "length_normalised", "alpha": _ALPHA}}
+    head = {"energy.path": os.fspath(SHIPPED_MODEL_HEAD if model else SHIPPED_HEAD)}
+    async with AsyncExitStack() as stack:
+        if model:
+            settings |= {**_MODEL_SETTINGS, "policy.url": await stack.enter_async_context(_serving_model())}
+        else:
+            settings |= _SYMBOLIC_SETTINGS
+        arms = {
+            name: read_run_config(None, [Override(path, value, "demo") for path, value in (settings | own).items()])
+            for name, own in (("without", plain), ("with", head))
+        }
+        return await EvaluationRun(arms, theorems, _free_folder("demo-energy"), headroom=1, observer=observer).run()
+
+
+@asynccontextmanager
+async def _serving_model() -> AsyncIterator[str]:
+    """Serve the small model that comes with leanebm; yields the server's URL."""
+    from leanebm.serve import SHIPPED_POLICY, HfBackend, HfConfig, PolicyServer, ServeConfig
+
+    backend = HfBackend(HfConfig(model=os.fspath(SHIPPED_POLICY), device="cpu", seed=0))
+    async with PolicyServer(ServeConfig(), backend) as server:
+        yield server.url
 
 
 def _print_comparison(console: Console, found: RunComparison, theorems: Sequence[Theorem]) -> None:

@@ -18,7 +18,7 @@ from leanebm.pipeline.contrastive.contrastive_run import AUDIT_FACTOR, Contrasti
 from leanebm.pipeline.contrastive.folder import ContrastiveFolder, ContrastiveReport, LabelConflicts, TierCounts
 from leanebm.pipeline.contrastive.trajectory import groups_from_trajectory, read_search_groups
 from leanebm.pipeline.doctor import Health, HealthCheck, examine
-from leanebm.pipeline.energy.guidance import SHIPPED_HEAD, EnergyConfig, guided_scorer
+from leanebm.pipeline.energy.guidance import SHIPPED_HEAD, SHIPPED_MODEL_HEAD, EnergyConfig, guided_scorer
 from leanebm.pipeline.energy.sources import EnergySources
 from leanebm.pipeline.engines.engine import Ended, Engine, Job, Station
 from leanebm.pipeline.engines.local_engine import LocalEngine
@@ -87,6 +87,7 @@ __all__ = [
     "EMBEDDED_SERVER_URL",
     "LIBRARY_MODULES",
     "SHIPPED_HEAD",
+    "SHIPPED_MODEL_HEAD",
     "AnswerFile",
     "Arena",
     "AuditedNegative",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +25,18 @@ from leanebm.energy import (
     save_checkpoint,
 )
 from leanebm.errors import ConfigError, EnergyError
-from leanebm.pipeline import SHIPPED_HEAD, EnergyConfig, RunConfig, guided_scorer, start_embedded_server
+from leanebm.pipeline import (
+    SHIPPED_HEAD,
+    SHIPPED_MODEL_HEAD,
+    EnergyConfig,
+    RunConfig,
+    guided_scorer,
+    start_embedded_server,
+)
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.policy import PolicyClient, PolicyClientConfig
 from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
+from leanebm.serve import SHIPPED_POLICY, HfBackend, HfConfig, PolicyServer, ServeConfig
 from leanebm.testing import SAMPLE_LEAVES
 
 IDENTITY = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
@@ -243,3 +252,17 @@ async def test_the_shipped_head_fits_the_embedded_server_and_says_how_it_was_mad
     assert header.training["made_by"] == "python benchmarks/experiment.py --kind logic"
     assert header.tuned is not None
     assert header.tuned.proved > header.tuned.proved_without
+
+
+async def test_the_other_one_fits_the_model_that_comes_with_leanebm(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    elsewhere = shutil.copytree(SHIPPED_POLICY, tmp_path / SHIPPED_POLICY.name)  # as it is installed elsewhere
+    backend = HfBackend(HfConfig(model=str(elsewhere), device="cpu"))
+    async with (
+        PolicyServer(ServeConfig(), backend) as server,
+        PolicyClient(PolicyClientConfig(url=server.url)) as encoder,
+    ):
+        config = RunConfig(energy=EnergyConfig(path=SHIPPED_MODEL_HEAD))
+        async with open_guidance(config.energy, config.scorer, encoder) as guidance:
+            assert len(await guidance.energy.energies(STATES)) == len(STATES)
+    assert load_checkpoint(SHIPPED_MODEL_HEAD).header.tuned is not None

@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 SHIPPED_HEAD: Final = SHIPPED_LOGIC.with_name("logic_head")
 """The folder of the head that comes with leanebm: trained on ``logic:train``, for the embedded server's encoder."""
 
+SHIPPED_MODEL_HEAD: Final = SHIPPED_LOGIC.with_name("logic_model_head")
+"""The folder of another one, for embeddings of the small model that comes with leanebm, too."""
+
 _HEADER_NAME = "head.json"
 """As :mod:`leanebm.energy.checkpoint` has it; to import it would load torch."""
 
