@@ -19,7 +19,7 @@ def test_vectors_come_back_in_order_as_float32(vectors: list[list[float]]) -> No
     reply = [{"embedding": vector, "meta_info": {"weight_version": "w"}} for vector in vectors]
     batch = decode_embeddings(reply, len(vectors), dim=3)
     assert [list(vector) for vector in batch.vectors] == vectors
-    assert batch.weight_version == "w"
+    assert batch.versions == {"weights": "w"}
 
 
 def test_without_a_stated_width_the_first_sets_it() -> None:

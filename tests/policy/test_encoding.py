@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,58 @@ async def test_case_18_weights_that_never_settle_are_an_error(connect: Connect, 
             await policy.identity()
 
 
+async def test_case_18_another_adapter_of_that_name_makes_a_new_encoder(
+    connect: Connect, server: FakePolicyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.offer_encoder(adapters={"a": "a1", "b": "b1"})
+    async with connect(encoder={"adapter": "a"}) as policy:
+        before = await policy.identity(), await policy.encode(["⊢ p"])
+        server.offer_encoder(adapters={"a": "a1", "b": "b2"})
+        await policy.encode(["⊢ q"])
+        assert (await policy.identity(), await policy.encode(["⊢ p"])) == before
+        server.offer_encoder(adapters={"a": "a2", "b": "b2"})
+        await policy.encode(["⊢ r"])
+        after = await policy.identity(), await policy.encode(["⊢ p"])
+        assert policy.statistics().weight_changes == 1
+    assert (before[0].adapter, after[0].adapter) == ("a@a1", "a@a2")
+    assert before[1] != after[1]
+    assert "the adapter 'a' behind" in caplog.text
+    assert "from 'a1' to 'a2'; embeddings made before are forgotten" in caplog.text
+
+
+async def test_case_18_an_adapter_that_changes_before_its_first_vector_is_noticed(
+    connect: Connect, server: FakePolicyServer
+) -> None:
+    for version, replaced_by in (("a1", "a2"), (None, "a1")):  # another one, and one that was not there yet
+        server.offer_encoder(adapters={} if version is None else {"a": version})
+        async with connect(encoder={"adapter": "a"}) as policy:
+            await policy.model_info()
+            server.offer_encoder(adapters={"a": replaced_by})
+            assert (await policy.identity()).adapter == f"a@{replaced_by}"
+            assert policy.statistics().weight_changes == (version is not None)
+
+
+async def test_case_18_a_run_that_must_not_mix_adapters_ends(connect: Connect, server: FakePolicyServer) -> None:
+    server.offer_encoder(adapters={"a": "a1"})
+    async with connect(encoder={"adapter": "a"}, stop_on_weight_change=True) as policy:
+        await policy.encode(["⊢ p"])
+        server.offer_encoder(adapters={"a": "a2"})
+        with pytest.raises(PolicyError, match=r"the adapter 'a' .* from 'a1' to 'a2', and this run must not mix them"):
+            await policy.encode(["⊢ q"])
+
+
+async def test_case_18_adapters_that_change_in_the_middle_of_a_batch_are_not_mixed(
+    connect: Connect, server: FakePolicyServer
+) -> None:
+    server.offer_encoder(adapters={"a": "a1"})
+    mixed = [embedding_objects([1.0] * 8, adapter_version=version)[0] for version in ("a1", "a2")]
+    async with connect(max_attempts=1, encoder={"adapter": "a"}) as policy:
+        await policy.identity()
+        server.script("/encode", Answer(json=mixed), Answer(json=mixed))
+        with pytest.raises(PolicyError, match="several versions of the adapter 'a': a1, a2"):
+            await policy.encode(["a", "b"])
+
+
 # --- the cache on disk ---
 
 
@@ -271,6 +324,26 @@ async def test_other_weights_have_other_embeddings_on_disk(
     assert made[0] != made[1]
 
 
+async def test_another_adapter_of_that_name_has_other_embeddings_on_disk(
+    connect: Connect, server: FakePolicyServer, tmp_path: Path
+) -> None:
+    settings = {"adapter": "a", "cache_file": tmp_path / "embeddings"}
+    made = []
+    server.offer_encoder(adapters={"a": "a1"})
+    async with connect(encoder=settings) as policy:
+        await policy.encode(["⊢ p"])
+        server.offer_encoder(adapters={"a": "a2"})
+        await policy.encode(["⊢ q"])  # it notices by this one
+        await policy.encode(["⊢ r"])
+    for version in ("a1", "a2"):
+        server.offer_encoder(adapters={"a": version})
+        async with connect(encoder=settings) as policy:
+            made.append([(await policy.encode([text]))[0] for text in ("⊢ p", "⊢ q", "⊢ r")])
+            assert policy.statistics().stored_texts == 1
+    expected = [[list(hashed(f"w1+{version} {text}")) for text in ("⊢ p", "⊢ q", "⊢ r")] for version in ("a1", "a2")]
+    assert [[list(vector) for vector in vectors] for vectors in made] == expected
+
+
 async def test_weights_that_nobody_names_cannot_be_kept(
     connect: Connect, server: FakePolicyServer, tmp_path: Path
 ) -> None:
@@ -281,6 +354,10 @@ async def test_weights_that_nobody_names_cannot_be_kept(
             await policy.encode(["a"])
     async with connect(encoder={**settings, "weights": "of today"}) as policy:
         assert (await policy.identity()).weights == "of today"
+
+
+def hashed(text: str) -> array[float]:
+    return array("f", hashed_embedding(text))
 
 
 async def _caught(work: Any) -> BaseException | None:

@@ -14,7 +14,14 @@ import pytest
 from policy_process import PolicyProcess, policy_processes
 
 from leanebm.core import Goal, PolicyUse, ProofState, StateRef
-from leanebm.errors import ConfigError, PolicyOverloaded, PolicyTimeout, PolicyUnauthorized, PolicyUnavailable
+from leanebm.errors import (
+    ConfigError,
+    PolicyError,
+    PolicyOverloaded,
+    PolicyTimeout,
+    PolicyUnauthorized,
+    PolicyUnavailable,
+)
 from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.testing import Answer, FakePolicyServer, Stall, sample_object
 
@@ -291,10 +298,12 @@ async def test_one_that_comes_back_with_other_weights_is_not_asked(
 
 
 @pytest.mark.parametrize(
-    ("what", "versions"), [("weight", ("w1", "w2")), ("adapter", ("a1", "a2"))], ids=["weights", "adapter"]
+    ("what", "said_as", "versions"),
+    [("weight", "weights", ("w1", "w2")), ("adapter", "adapter 'a'", ("a1", "a2"))],
+    ids=["weights", "adapter"],
 )
 async def test_an_answer_of_other_weights_is_not_used(
-    two: list[FakePolicyServer], time: Any, state: ProofState, what: str, versions: tuple[str, str]
+    two: list[FakePolicyServer], time: Any, state: ProofState, what: str, said_as: str, versions: tuple[str, str]
 ) -> None:
     ours, others = (sample_object(tactic, -0.1, weight_version="w1") for tactic in ("simp", "other"))
     for said, version in zip((ours, others), versions, strict=True):
@@ -313,8 +322,56 @@ async def test_an_answer_of_other_weights_is_not_used(
         assert asked(two[1]) == so_far + 1
         for server in two:
             server.script("/generate", then=Answer(json=others))
-        with pytest.raises(Exception, match=f"{what} version behind .* is '{versions[1]}' now, .* is '{versions[0]}'"):
+        told = f"the {said_as} behind .* is '{versions[1]}' now, .* is '{versions[0]}'"
+        with pytest.raises(PolicyError, match=told):
             await policy.propose(state, 1)
+
+
+def embedders(servers: list[FakePolicyServer], **settings: Any) -> dict[str, Any]:
+    return {
+        "encoder": EncoderConfig(url=",".join(one.url for one in servers), adapter="a", cache_entries=0),
+        **settings,
+    }
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["encoders beside the policy", "one fleet for both"])
+async def test_encoders_with_two_adapters_of_one_name_are_refused_at_the_start(
+    two: list[FakePolicyServer], time: Any, beside: bool
+) -> None:
+    for server, version in zip(two, ("a1", "a2"), strict=True):
+        server.offer_encoder(adapters={"a": version})
+    async with FakePolicyServer() as policy_server:
+        offer(policy_server)
+        urls = [policy_server.url] if beside else [one.url for one in two]
+        async with client(time, *urls, **embedders(two)) as policy:
+            with pytest.raises(ConfigError, match="has adapter 'a' 'a2' instead of 'a1'"):
+                await policy.wait_ready()
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["encoders beside the policy", "one fleet for both"])
+async def test_vectors_of_another_adapter_of_that_name_are_not_used(
+    two: list[FakePolicyServer], time: Any, state: ProofState, beside: bool
+) -> None:
+    for server in two:
+        server.offer_encoder(adapters={"a": "a1", "tactics": "t1"})
+        sample = sample_object("simp", -0.1, weight_version="w1")
+        sample["meta_info"]["adapter_version"] = "t1"  # of another name, and so no contradiction
+        server.script("/generate", then=Answer(json=sample))
+    async with FakePolicyServer() as policy_server:
+        offer(policy_server)
+        urls = [policy_server.url] if beside else [one.url for one in two]
+        async with client(time, *urls, **embedders(two, adapter="tactics")) as policy:
+            await policy.wait_ready()
+            await policy.propose(state, 1)
+            before = await policy.encode(["⊢ p"])
+            two[1].offer_encoder(adapters={"a": "a2", "tactics": "t1"})
+            so_far = len(two[1].bodies("/encode"))
+            assert all([await policy.encode(["⊢ p"]) == before for _ in range(20)])
+            assert len(two[1].bodies("/encode")) == so_far + 1
+            await policy.propose(state, 1)
+            two[0].offer_encoder(adapters={"a": "a2", "tactics": "t1"})
+            with pytest.raises(PolicyError, match=r"the adapter 'a' behind .* is 'a2' now, and this run's is 'a1'"):
+                await policy.encode(["⊢ p"])
 
 
 async def test_an_adapter_is_loaded_by_all(two: list[FakePolicyServer], time: Any) -> None:

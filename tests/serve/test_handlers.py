@@ -75,6 +75,17 @@ async def test_embeddings_come_in_order(serve: Any) -> None:
     assert (await client("POST", "/encode", {"text": ""})).status == 400
 
 
+@pytest.mark.parametrize("path", ["/generate", "/encode"])
+async def test_each_answer_says_which_weights_made_it_and_which_adapter(
+    serve: Any, backend: Any, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(type(backend), "adapters", {"a": "a1"})
+    client = await serve()
+    for asked, said in (({}, {"w1"}), ({"lora_path": "a"}, {"w1", "a1"})):
+        meta = (await client("POST", path, {"text": "p", **asked})).json["meta_info"]
+        assert {meta[key] for key in meta if key.endswith("_version")} == said
+
+
 async def test_a_full_queue_is_answered_503_at_once(serve: Any, backend: Any) -> None:
     client = await serve(max_running=1, max_queue=1)
     backend.gate.clear()

@@ -127,7 +127,7 @@ def finetune(
     name = adapter_name or output.resolve().name
     if load_into is not None:
         with suppress(PolicyUnavailable):  # it may be started meanwhile
-            run_to_end(_is_loaded(load_into, api_key, name, output / "adapter"))
+            run_to_end(_offer(load_into, api_key, name, output / "adapter", is_made=False))
     sources = FinetuneSources(trajectories=runs, pairs=pairs)
     config = _config(model, settings)
     name_options(_OPTION_OF)
@@ -139,7 +139,7 @@ def finetune(
         merge_adapter(model, report.adapter, merge, trust_remote_code=config.trust_remote_code)
         echo(f"merged model: {merge}")
     if load_into is not None:
-        run_to_end(_load(load_into, api_key, name, Path(report.adapter).resolve()))
+        run_to_end(_offer(load_into, api_key, name, Path(report.adapter).resolve(), is_made=True))
         echo(f"loaded as {name}; search with --server-url {load_into} --adapter {name}")
 
 
@@ -150,17 +150,8 @@ def _print(report: FinetuneReport, output: Path) -> None:
     echo(f"{Path(report.adapter).name}: {report.adapter}; search with --prompt-format {report.prompt_format}")
 
 
-async def _load(url: str, api_key: str | None, name: str, adapter: Path) -> None:
-    from leanebm.policy import PolicyClient, PolicyClientConfig
-
-    if await _is_loaded(url, api_key, name, adapter):
-        return
-    async with PolicyClient(PolicyClientConfig(url=url, api_key=api_key)) as client:
-        await client.load_adapter(name, str(adapter))
-
-
-async def _is_loaded(url: str, api_key: str | None, name: str, adapter: Path) -> bool:
-    """Whether the server has this very adapter under the name.
+async def _offer(url: str, api_key: str | None, name: str, adapter: Path, *, is_made: bool) -> None:
+    """See that the server has no other adapter under the name, and have it load this one once it is made.
 
     Raises:
         ConfigError: it has another one.
@@ -170,12 +161,13 @@ async def _is_loaded(url: str, api_key: str | None, name: str, adapter: Path) ->
 
     async with PolicyClient(PolicyClientConfig(url=url, api_key=api_key)) as client:
         loaded = (await client.model_info()).adapters.get(name)
+        if loaded is None and is_made:
+            await client.load_adapter(name, str(adapter))
     if loaded is not None and loaded != adapter_hash(adapter):
         raise ConfigError(
             f"the server at {url} has another adapter called {name}:",
             ["choose another name, or unload that one there @ --adapter-name"],
         )
-    return loaded is not None
 
 
 def _config(model: str, given: Mapping[str, Any]) -> FinetuneConfig:

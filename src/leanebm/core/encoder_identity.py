@@ -24,7 +24,8 @@ class EncoderIdentity:
     """Version of the weights, such as a hash of the files or the name of a training round."""
 
     adapter: str | None = None
-    """LoRA adapter on top of the weights; ``None`` for the base model."""
+    """LoRA adapter on top of the weights, ``name@hash`` where the server says which files it is; ``None`` for the base
+    model."""
 
     pooling: str
     """``mean`` over the tokens, or ``last`` token."""

@@ -123,7 +123,8 @@ class HeadEnergyModel:
         if now != identity:
             raise EnergyError(
                 "the encoder changed while the search ran, and energies before and after cannot be compared: "
-                + "; ".join(now.differences(identity))
+                f"{'; '.join(now.differences(identity))} (at the start). Whoever runs its server gave it other "
+                "weights, or another adapter under that name: have it serve the former and resume, or begin another run"
             )
 
     async def _scored(self, wanted: _Wanted) -> list[float]:

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from leanebm.errors import EncoderError, PolicyProtocolError
+from leanebm.policy._versions import Versions, versions_of
 
 
 @attrs.frozen(kw_only=True)
@@ -18,7 +19,7 @@ class EmbeddingBatch:
     """What one answer held, in the order of the request."""
 
     vectors: tuple[array[float], ...]
-    weight_version: str | None
+    versions: Versions
 
 
 def encode_body(texts: Sequence[str], adapter: str | None) -> dict[str, object]:
@@ -27,26 +28,28 @@ def encode_body(texts: Sequence[str], adapter: str | None) -> dict[str, object]:
     return body if adapter is None else {**body, "lora_path": adapter}
 
 
-def decode_embeddings(reply: object, count: int, *, dim: int | None) -> EmbeddingBatch:
+def decode_embeddings(reply: object, count: int, *, dim: int | None, adapter: str | None = None) -> EmbeddingBatch:
     """Read the answer to an ``/encode`` request of ``count`` texts.
 
     Args:
         reply: the parsed JSON.
         count: how many embeddings there must be.
         dim: the width each must have; ``None`` demands only that they agree.
+        adapter: the one that was asked for.
 
     Raises:
-        PolicyProtocolError: the answer has another shape.
+        PolicyProtocolError: the answer has another shape, or is of several versions.
         EncoderError: a vector is of the wrong width, all zero or not finite.
     """
     items = reply if isinstance(reply, list) else [reply]
     if len(items) != count:
         raise PolicyProtocolError(f"the server answered {len(items)} embeddings where {count} were asked for")
     rows = [item.get("embedding") if isinstance(item, Mapping) else None for item in items]
-    versions = {version for item in items if (version := version_of(item)) is not None}
-    if len(versions) > 1:
-        raise PolicyProtocolError(f"one answer was made with several versions of the weights: {sorted(versions)}")
-    return EmbeddingBatch(vectors=vectors_of(rows, dim=dim), weight_version=next(iter(versions), None))
+    versions: dict[str, str] = {}
+    for what, version in (said for item in items for said in versions_of(item, adapter).items()):
+        if (other := versions.setdefault(what, version)) != version:
+            raise PolicyProtocolError(f"one answer was made with several versions of the {what}: {other}, {version}")
+    return EmbeddingBatch(vectors=vectors_of(rows, dim=dim), versions=versions)
 
 
 def vectors_of(rows: Sequence[object], *, dim: int | None) -> tuple[array[float], ...]:
@@ -60,15 +63,6 @@ def vectors_of(rows: Sequence[object], *, dim: int | None) -> tuple[array[float]
     for row in rows:
         vectors.append(_vector(row, dim=dim or (len(vectors[0]) if vectors else None)))
     return tuple(vectors)
-
-
-def version_of(item: object) -> str | None:
-    """The version of the weights that an object of an answer was made with."""
-    match item:
-        case {"meta_info": {"weight_version": str(version)}}:
-            return version
-        case _:
-            return None
 
 
 def cosine(left: array[float], right: array[float]) -> float:

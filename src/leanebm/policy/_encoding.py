@@ -18,6 +18,7 @@ from leanebm.policy._embedding_store import EmbeddingStore
 from leanebm.policy._embeddings import check_encoder
 from leanebm.policy._encoders import ENCODERS
 from leanebm.policy._endpoint import Endpoint
+from leanebm.policy._versions import WEIGHTS, adapter_called
 from leanebm.policy._weights import ModelWatch
 from leanebm.policy.config import EncoderConfig
 from leanebm.policy.statistics import RequestMeter
@@ -46,6 +47,8 @@ class Encoding:
         self._may_batch = True
         self._embedder: Embedder | None = None
         self._store: EmbeddingStore | None = None
+        for what in (WEIGHTS, adapter_called(config.adapter)):
+            watch.on_change[what].append(self.forget)
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -70,8 +73,6 @@ class Encoding:
                 on_bad_batch=self._distrust,
             )
             resources.callback(self._embedder.close)
-            self._watch.on_change.append(self.forget)
-            resources.callback(self._watch.on_change.remove, self.forget)
             self._resources = resources.pop_all()
         return self
 
@@ -107,7 +108,7 @@ class Encoding:
         return await self._embedder.encode(texts)
 
     def forget(self) -> None:
-        """The weights have changed: nothing that is known of the encoder holds any more."""
+        """The weights or the adapter have changed: nothing that is known of the encoder holds any more."""
         self._identity = None
         self._introductions += 1
         if self._embedder is not None:
@@ -163,7 +164,7 @@ class Encoding:
 
     async def _ask(self, texts: Sequence[str], *, dim: int | None) -> Sequence[array[float]]:
         batch = await self._encoder.encode(texts, dim=dim)
-        self._watch.note(batch.weight_version)
+        self._watch.note(batch.versions)
         return batch.vectors
 
     async def _vectors(self, texts: Sequence[str]) -> Sequence[array[float]]:

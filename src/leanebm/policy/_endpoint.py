@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Self, TypeVar, final
 
 from leanebm.core import PolicyUse
@@ -111,6 +111,7 @@ class Endpoint:
         rng: random.Random,
         introduce: Callable[[Get], Awaitable[ModelInfo]] = _says_nothing,
         one_version: bool = True,
+        adapters: Collection[str] = (),
     ) -> None:
         self.url = url
         self._config = config
@@ -126,6 +127,7 @@ class Endpoint:
             introduce=introduce,
             clock=clock,
             one_version=one_version,
+            adapters=adapters,
         )
 
     async def __aenter__(self) -> Self:

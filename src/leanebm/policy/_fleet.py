@@ -17,6 +17,7 @@ from leanebm._shown import reason
 from leanebm.errors import ConfigError, PolicyError, PolicyUnavailable
 from leanebm.policy._failure import AttemptFailed, Failure
 from leanebm.policy._server import Call, Server
+from leanebm.policy._versions import WEIGHTS, Versions, adapter_called, versions_told
 from leanebm.policy.config import ADDRESS_FILE, PolicyClientConfig, addresses_in, one_http_url, without_slash
 from leanebm.policy.model_info import ModelInfo
 
@@ -51,6 +52,7 @@ class Fleet:
         introduce: asks one server what it serves.
         clock: seconds, monotonic.
         one_version: whether all must have the same weights.
+        adapters: names of those that are asked for, which must then be the same, too.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class Fleet:
         introduce: Callable[[Get], Awaitable[ModelInfo]],
         clock: Callable[[], float],
         one_version: bool,
+        adapters: Collection[str],
     ) -> None:
         self.url = url
         self.one_version = one_version
+        self._adapters = adapters
         self._config = config
         self._make = make_server
         self._introduce = introduce
@@ -180,13 +184,12 @@ class Fleet:
         """
         if self.is_one or not self.one_version:
             return
-        for what in ("weight", "adapter"):
-            version = getattr(answer, f"{what}_version", None)  # answers to service calls have none
-            if version is None or version == self._versions.setdefault(what, version):
+        versions: Versions = getattr(answer, "versions", {})  # answers to service calls have none
+        for what, version in versions.items():
+            if version == (ours := self._versions.setdefault(what, version)):
                 continue
             error = PolicyError(
-                f"the {what} version behind {server.url} is {version!r} now, and this run's is "
-                f"{self._versions[what]!r}",
+                f"the version of the {what} behind {server.url} is {version!r} now, and this run's is {ours!r}",
                 url=server.url,
             )
             self._keep_out(server, f"{error}; it is not asked until it has that")
@@ -269,8 +272,7 @@ class Fleet:
                 + ["give them the same, leave some out, or let weights differ: one_version = false @ policy"],
             )
         self._model = facts[first]
-        said = {"weight": met[first].weight_version, "adapter": met[first].adapters.get(self._config.adapter or "")}
-        self._versions = {what: version for what, version in said.items() if version is not None}
+        self._versions = dict(versions_told(met[first]))
         self._out.clear()
         for server, trouble in troubles.items():
             self._keep_out(server, f"{trouble.error}; it is not asked until it answers")
@@ -322,13 +324,13 @@ class Fleet:
         if config.model is not None and info.models:
             facts["model"] = config.model if config.model in info.models else None
         if self.one_version:
+            versions = versions_told(info)
             facts |= {
                 "model": facts.get("model", info.model_name),
-                "weights": info.weight_version,
+                WEIGHTS: versions.get(WEIGHTS),
                 "encoder": info.encoder,
             }
-            if config.adapter is not None:
-                facts["adapter"] = info.adapters.get(config.adapter)
+            facts |= {what: versions.get(what) for what in map(adapter_called, self._adapters)}
         return facts
 
     # --- looking after those that are not asked ---
@@ -483,6 +485,6 @@ def _differences(said: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     unlike = [
         f"{name} {value!r} instead of {wanted.get(name)!r}"
         for name, value in said.items()
-        if value != wanted.get(name) and not (name == "adapter" and None in (value, wanted.get(name)))
+        if value != wanted.get(name) and not (name.startswith("adapter ") and None in (value, wanted.get(name)))
     ]
     return ", ".join(unlike)

@@ -13,6 +13,7 @@ import attrs
 from leanebm._shown import shown
 from leanebm.core import Candidate
 from leanebm.errors import PolicyProtocolError
+from leanebm.policy._versions import Versions
 from leanebm.policy.prompt import PromptFormat
 from leanebm.policy.tactic_block import TacticBlock
 
@@ -54,32 +55,22 @@ class SampleBatch:
     """Aborted ones, and ones of probability zero."""
 
     token_count_mismatches: int
-    weight_version: str | None
-    adapter_version: str | None = None
-    """Of the adapter that was asked for, from a server that says it: ours."""
+    versions: Versions
 
     @property
     def made_by(self) -> str | None:
         """The weights that made it, with the adapter on them; ``None`` where the server does not say."""
-        return "+".join(filter(None, (self.weight_version, self.adapter_version))) or None
+        return "+".join(self.versions.values()) or None
 
     @classmethod
-    def of(
-        cls,
-        samples: Sequence[Sample],
-        *,
-        asked: int,
-        weight_version: str | None,
-        adapter_version: str | None = None,
-    ) -> Self:
+    def of(cls, samples: Sequence[Sample], *, asked: int, versions: Versions) -> Self:
         """The samples that count, out of those that were ``asked`` for."""
         possible = tuple(sample for sample in samples if min(sample.log_probs) > _IMPOSSIBLE)
         return cls(
             samples=possible,
             dropped=asked - len(possible),
             token_count_mismatches=sum(not sample.has_all_tokens for sample in samples),
-            weight_version=weight_version,
-            adapter_version=adapter_version,
+            versions=versions,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar, final
 
@@ -13,6 +14,7 @@ from leanebm.policy._endpoint import Endpoint
 from leanebm.policy._failure import NotOffered
 from leanebm.policy._fleet import Get
 from leanebm.policy._server import Server
+from leanebm.policy._versions import Versions, versions_told
 from leanebm.policy.config import PolicyApi
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.statistics import RequestMeter
@@ -73,20 +75,19 @@ class ModelWatch:
         may_mix: bool = False,
         api: PolicyApi = PolicyApi.AUTO,
         model: str | None = None,
-        what: str = "weights",
     ) -> None:
         self._endpoint = endpoint
-        self._what = what
         self._api = api
         self._model = model
         self._meter = meter
         self._stop_on_change = stop_on_change
         self._info: ModelInfo | None = None
         self._asking = asyncio.Lock()
-        self._weights: str | None = None
-        self._mixed: set[str] | None = set() if may_mix else None
-        self.on_change: list[Callable[[], None]] = []
-        """Called when the weights have changed, before anything is made with the new ones."""
+        self._versions: dict[str, str] = {}
+        self._may_mix = may_mix
+        self._mixed: defaultdict[str, set[str]] = defaultdict(set)
+        self.on_change: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        """Called when what the key says has changed, before anything is made with the new one."""
 
     async def info(self) -> ModelInfo:
         """What the server says; asked once, and again when its weights have changed.
@@ -97,38 +98,44 @@ class ModelWatch:
         async with self._asking:
             if self._info is None:
                 self._info = await introduce(self._endpoint.get, api=self._api, model=self._model)
-                if self._weights is None:
-                    self._weights = self._info.weight_version
+                self._versions = {**versions_told(self._info), **self._versions}
             return self._info
 
-    def note(self, version: str | None) -> None:
-        """An answer was made with this version of the weights.
+    def note(self, versions: Versions) -> None:
+        """An answer was made with these.
 
         Raises:
-            PolicyError: it is another one than before, and this run must not mix them.
+            PolicyError: one is another than before, and this run must not mix them.
         """
-        before = self._weights
-        if version is None or version == before:
-            return
-        if self._mixed is not None:
-            if version not in self._mixed:
-                self._mixed.add(version)
-                _log.info("answers are made with the %s %s", self._what, ", ".join(sorted(self._mixed)))
-            return
-        self._weights = version
+        for what, version in versions.items():
+            if self._may_mix:
+                self._note_mixed(what, version)
+            elif version != self._versions.get(what):
+                self._note_new(what, version)
+
+    def _note_mixed(self, what: str, version: str) -> None:
+        mixed = self._mixed[what]
+        if version not in mixed:
+            mixed.add(version)
+            _log.info("answers are made with the %s %s", what, ", ".join(sorted(mixed)))
+
+    def _note_new(self, what: str, version: str) -> None:
+        before = self._versions.get(what)
+        self._versions[what] = version
+        self._info = None  # it says something else, or nothing yet
+        for react in self.on_change[what]:
+            react()
         if before is None:
             return
-        self._changed()
-        said = f"the {self._what} behind {self._endpoint.url} changed from {before!r} to {version!r}"
-        if self._stop_on_change:
-            raise PolicyError(f"{said}; this run must not mix them", url=self._endpoint.url)
-        _log.warning("%s%s", said, "; embeddings made before are forgotten" if self.on_change else "")
-
-    def _changed(self) -> None:
         self._meter.weight_changes += 1
-        self._info = None
-        for react in self.on_change:
-            react()
+        said = f"the {what} behind {self._endpoint.url} changed from {before!r} to {version!r}"
+        if self._stop_on_change:
+            raise PolicyError(
+                f"{said}, and this run must not mix them: whoever runs that server gave it others. "
+                "Have it serve the former again and resume, or begin another run",
+                url=self._endpoint.url,
+            )
+        _log.warning("%s%s", said, "; embeddings made before are forgotten" if self.on_change[what] else "")
 
 
 _T = TypeVar("_T")

@@ -86,10 +86,11 @@ class PolicyClient:
         self._meter = RequestMeter()
         self._rng = random_source = rng or random.Random()  # noqa: S311 - jitter and sampling, not secrets
 
-        def endpoint(url: str, *, one_version: bool = True, **asked: Any) -> Endpoint:
+        def endpoint(url: str, *adapters: str | None, one_version: bool = True, **asked: Any) -> Endpoint:
             return Endpoint(
                 url,
                 config,
+                adapters=[name for name in adapters if name is not None],
                 meter=self._meter,
                 clock=clock,
                 sleep=sleep,
@@ -99,14 +100,19 @@ class PolicyClient:
             )
 
         watch = partial(ModelWatch, meter=self._meter, stop_on_change=config.stop_on_weight_change)
-        self._policy = endpoint(config.url, one_version=config.one_version, api=config.api, model=config.model)
-        may_mix = not self.has_one_version
-        self._watch = watch(self._policy, api=config.api, model=config.model, may_mix=may_mix)
-        self._adapter_watch = watch(self._policy, may_mix=may_mix, what=f"adapter {config.adapter!r}")
+        is_one_server = config.encoder.url in (None, config.url)
+        self._policy = endpoint(
+            config.url,
+            config.adapter,
+            config.encoder.adapter if is_one_server else None,
+            one_version=config.one_version,
+            api=config.api,
+            model=config.model,
+        )
+        self._watch = watch(self._policy, api=config.api, model=config.model, may_mix=not self.has_one_version)
         self._dialect: Dialect | None = None
         self._finding_out = asyncio.Lock()
-        is_one_server = config.encoder.url in (None, config.url)
-        self._encoder = self._policy if is_one_server else endpoint(str(config.encoder.url))
+        self._encoder = self._policy if is_one_server else endpoint(str(config.encoder.url), config.encoder.adapter)
         encoder_watch = self._watch if is_one_server else watch(self._encoder)
         self._encoding = Encoding(config.encoder, self._encoder, encoder_watch, meter=self._meter)
         self._resources = AsyncExitStack()
@@ -159,8 +165,7 @@ class PolicyClient:
         dialect = await self._spoken()
         prompt = self._format.render(self._shortened(state))
         batch = await dialect.sample(prompt, n * self._config.samples_per_candidate)
-        self._watch.note(batch.weight_version)
-        self._adapter_watch.note(batch.adapter_version)
+        self._watch.note(batch.versions)
         if batch.made_by is not None:
             PolicyUse.current().weights.add(batch.made_by)
         return self._candidates(batch, n)

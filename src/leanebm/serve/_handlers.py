@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final, TypeVar, final
 
@@ -83,12 +83,12 @@ class Handlers:
 
     async def _samples(self, wanted: GenerateRequest, started: float) -> list[str]:
         async with self._admission.admit(wanted.sequences), self._weights.request():
-            adapter_version = self._backend.adapters.get(wanted.adapter or "")  # the next one may bear its name
+            versions = self._versions(wanted.adapter)
             per_prompt = await self._backend.generate(wanted.prompts, wanted.params, adapter=wanted.adapter)
             elapsed_s = time.monotonic() - started
             pieces: list[str] = []
             for completions in per_prompt:
-                samples = (self._sample(one, wanted, elapsed_s, adapter_version) for one in completions)
+                samples = (self._sample(one, wanted, elapsed_s, versions) for one in completions)
                 pieces += map(json.dumps, samples)
                 await asyncio.sleep(0)  # many completions take seconds to write down; others need the loop, too
             return pieces
@@ -96,22 +96,23 @@ class Handlers:
     async def _encode(self, request: web.Request) -> web.Response:
         wanted = parse_encode(await read_object(request), max_prompts=self._config.max_prompts)
         async with self._admission.admit(len(wanted.prompts)), self._weights.request():
+            versions = self._versions(wanted.adapter)
             embeddings = await self._backend.encode(wanted.prompts, adapter=wanted.adapter)
-            weight_version = self._backend.description.weight_version
         pieces: list[str] = []
         for embedding in embeddings:
-            meta = {
-                "id": _new_id(),
-                "finish_reason": None,
-                "prompt_tokens": embedding.prompt_tokens,
-                "weight_version": weight_version,
-            }
+            meta = {"id": _new_id(), "finish_reason": None, "prompt_tokens": embedding.prompt_tokens, **versions}
             pieces.append(json.dumps({"embedding": list(embedding.vector), "meta_info": meta}))
             await asyncio.sleep(0)  # as above: a wide vector takes milliseconds
         return _objects(pieces, is_list=wanted.is_batch)
 
+    def _versions(self, adapter: str | None) -> dict[str, str]:
+        """Which weights answer, and which adapter on them: the next one may bear its name."""
+        said = {"weight_version": self._backend.description.weight_version}
+        version = self._backend.adapters.get(adapter or "")
+        return said if version is None else {**said, "adapter_version": version}
+
     def _sample(
-        self, completion: Completion, wanted: GenerateRequest, elapsed_s: float, adapter_version: str | None
+        self, completion: Completion, wanted: GenerateRequest, elapsed_s: float, versions: Mapping[str, str]
     ) -> dict[str, Any]:
         reason: dict[str, object] = (
             {"type": "stop", "matched": completion.matched}
@@ -124,11 +125,9 @@ class Handlers:
             "prompt_tokens": completion.prompt_tokens,
             "completion_tokens": len(completion.tokens),
             "cached_tokens": 0,
-            "weight_version": self._backend.description.weight_version,
+            **versions,
             "e2e_latency": elapsed_s,
         }
-        if adapter_version is not None:
-            meta["adapter_version"] = adapter_version
         if wanted.return_logprob:
             meta["output_token_logprobs"] = [
                 [token.log_prob, token.token_id, token.text if wanted.return_text_in_logprobs else None]

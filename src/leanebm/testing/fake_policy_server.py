@@ -7,6 +7,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Any, Self, assert_never, final
 
 import attrs
@@ -107,21 +108,32 @@ class FakePolicyServer:
         if then is not None:
             self._forever[path] = then
 
-    def offer_encoder(self, *, weight_version: str = "w1", dim: int = 8, **encode: object) -> None:
+    def offer_encoder(
+        self,
+        *,
+        weight_version: str = "w1",
+        dim: int = 8,
+        adapters: Mapping[str, str] = MappingProxyType({}),
+        **encode: object,
+    ) -> None:
         """Say in ``/model_info`` that it encodes, and encode any text, as a hash of it.
 
         Args:
             weight_version: of its weights.
             dim: width of a vector.
+            adapters: the version of each that it has, by name.
             encode: more of what ``/model_info`` says about it, such as ``pooling="last"``.
         """
 
         def answer(body: Any) -> Answer:
-            vectors = [hashed_embedding(f"{weight_version} {text}", dim) for text in body["text"]]
-            return Answer(json=embedding_objects(*vectors, weight_version=weight_version))
+            adapter = adapters.get(body.get("lora_path"))
+            made_by = weight_version if adapter is None else f"{weight_version}+{adapter}"
+            vectors = [hashed_embedding(f"{made_by} {text}", dim) for text in body["text"]]
+            return Answer(json=embedding_objects(*vectors, weight_version=weight_version, adapter_version=adapter))
 
         said = {"pooling": "mean", "layer": "last", "normalized": False, "dim": dim, **encode}
-        info = {"is_generation": True, "weight_version": weight_version, "leanebm": {"contract": 1, "encode": said}}
+        ours = {"contract": 1, "encode": said, "adapters": dict(adapters)}
+        info = {"is_generation": True, "weight_version": weight_version, "leanebm": ours}
         self.script("/health", then=Answer())
         self.script("/model_info", then=Answer(json=info))
         self.script("/encode", then=Compute(answer))

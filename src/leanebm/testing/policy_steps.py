@@ -117,9 +117,13 @@ def sample_object(
     return {"text": text, "meta_info": meta if weight_version is None else {**meta, "weight_version": weight_version}}
 
 
-def embedding_objects(*vectors: Any, weight_version: str = "w1") -> list[dict[str, Any]]:
-    """An ``/encode`` answer with these vectors."""
+def embedding_objects(
+    *vectors: Any, weight_version: str = "w1", adapter_version: str | None = None
+) -> list[dict[str, Any]]:
+    """An ``/encode`` answer with these vectors; an ``adapter_version`` of ``None`` is left out."""
     meta = {"id": "x", "prompt_tokens": 3, "finish_reason": None, "weight_version": weight_version}
+    if adapter_version is not None:
+        meta["adapter_version"] = adapter_version
     return [{"embedding": vector, "meta_info": meta} for vector in vectors]
 
 

@@ -34,10 +34,10 @@ from leanebm.pipeline import (
     start_embedded_server,
 )
 from leanebm.pipeline.energy.guidance import open_guidance
-from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.search import BreadthFirst, LengthNormalisedLogProb, NegativeEnergy, WeightedSum
 from leanebm.serve import SHIPPED_POLICY, HfBackend, HfConfig, PolicyServer, ServeConfig
-from leanebm.testing import SAMPLE_LEAVES
+from leanebm.testing import SAMPLE_LEAVES, FakePolicyServer
 
 IDENTITY = EncoderIdentity(model="tiny", pooling="mean", is_normalized=False, dim=4)
 
@@ -76,9 +76,9 @@ def folder(tmp_path: Path) -> Path:
     return save(tmp_path / "head", CALIBRATION)
 
 
-def save(folder: Path, calibration: Calibration | None) -> Path:
+def save(folder: Path, calibration: Calibration | None, encoder: EncoderIdentity = IDENTITY) -> Path:
     config = EnergyHeadConfig(d_in=4, hidden=(8,))
-    header = CheckpointHeader(config=config, encoder=IDENTITY, training={}, metrics={}, calibration=calibration)
+    header = CheckpointHeader(config=config, encoder=encoder, training={}, metrics={}, calibration=calibration)
     save_checkpoint(folder, EnergyCheckpoint(header=header, head=EnergyHead(config)))
     return folder
 
@@ -93,6 +93,26 @@ async def test_energy_and_policy_are_added_in_standard_units() -> None:
     leaf = attrs.evolve(SAMPLE_LEAVES[3], path_log_prob=-6.0, depth=4, energy=2.0)
     expected = (-6.0 / 4**0.5) / 2.0 - 0.75 * (2.0 - 1.5) / 0.5
     assert await priority(guided_scorer(POLICY, CALIBRATION, beta=0.75), leaf) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("change", [{"adapters": {"a": "a2"}}, {"weight_version": "w2", "adapters": {"a": "a1"}}])
+async def test_a_search_ends_when_its_servers_encoder_changes_and_the_head_fits_it_no_more(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    async with FakePolicyServer() as server:
+        server.offer_encoder(dim=4, adapters={"a": "a1"})
+        settings = PolicyClientConfig(url=server.url, encoder=EncoderConfig(adapter="a"))
+        async with PolicyClient(settings) as encoder:
+            folder = save(tmp_path / "head", CALIBRATION, await encoder.identity())
+            async with open_guidance(EnergyConfig(path=folder), POLICY, encoder) as guidance:
+                await guidance.energy.energies(STATES[:1])
+                server.offer_encoder(dim=4, **change)
+                with pytest.raises(EnergyError, match=r"here, .* there \(at the start\).*have it serve the former"):
+                    await guidance.energy.energies(STATES)
+        async with PolicyClient(settings) as encoder:
+            with pytest.raises(EnergyError, match="trained on vectors of encoder"):
+                async with open_guidance(EnergyConfig(path=folder), POLICY, encoder):
+                    pytest.fail("its energies would mean nothing")
 
 
 async def test_weight_zero_leaves_the_policys_priorities_and_says_that_energies_are_seen() -> None:

@@ -38,9 +38,18 @@ from leanebm.pipeline import (
 from leanebm.pipeline.energy.counting_encoder import COUNTS, CountingEncoder
 from leanebm.pipeline.energy.guidance import open_guidance
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig, EnergyTrainingRun
-from leanebm.policy import PolicyClient, PolicyClientConfig
+from leanebm.policy import EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.search import LengthNormalisedLogProb, SearchBudget, SearchConfig
-from leanebm.testing import SAMPLE_LEAVES, ToyWorld, check_energy_model
+from leanebm.testing import (
+    SAMPLE_LEAVES,
+    Answer,
+    Compute,
+    FakePolicyServer,
+    ToyWorld,
+    check_energy_model,
+    embedding_objects,
+    hashed_embedding,
+)
 
 QUICK = EnergyTrainingConfig(
     hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=60, eval_every=20, log_every=5, learning_rate=3e-3)
@@ -237,6 +246,32 @@ async def test_an_encoder_that_fails_in_training_is_named(searched: EnergySource
 
     with pytest.raises(PartBroken, match=r"Failing, asked for vectors, raised LookupError: no word"):
         await EnergyTrainingRun(attrs.evolve(QUICK, encoder=Failing), searched, tmp_path).run()
+
+
+@pytest.mark.parametrize("done", ["some", "all"])
+@pytest.mark.parametrize("change", [{"adapters": {"a": "a2"}}, {"weight_version": "w2", "adapters": {"a": "a1"}}])
+async def test_no_head_is_trained_on_vectors_of_two_encoders_of_one_name(
+    change: dict[str, Any], done: str, searched: EnergySources, tmp_path: Path
+) -> None:
+    def react(event: PipelineEvent) -> None:
+        if isinstance(event, StageProgressed) and event.stage == "encoding proof states":
+            server.offer_encoder(**change)  # before the encoder is looked at once more
+
+    def answer(body: Any) -> Answer:
+        if len(server.bodies("/encode")) > 8:
+            server.offer_encoder(**change)
+        adapted = [hashed_embedding(text) for text in body["text"]]
+        return Answer(json=embedding_objects(*adapted, adapter_version="a1"))
+
+    async with FakePolicyServer() as server:
+        server.offer_encoder(adapters={"a": "a1"})
+        if done == "some":
+            server.script("/encode", then=Compute(answer))
+        policy = PolicyClientConfig(url=server.url, encoder=EncoderConfig(adapter="a"))
+        run = EnergyTrainingRun(attrs.evolve(QUICK, policy=policy), searched, tmp_path, observer=Watching(react))
+        with pytest.raises(EnergyError, match=r"vectors of two: .* here, .* there \(at the start\).* train again"):
+            await run.run()
+    assert not (tmp_path / "head.json").exists()
 
 
 async def test_an_encoder_that_is_not_ready_is_refused_before_anything_is_read(tmp_path: Path) -> None:

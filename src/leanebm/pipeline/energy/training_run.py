@@ -60,6 +60,7 @@ from leanebm.energy.training import (
     state_energies,
     state_texts,
 )
+from leanebm.errors import EnergyError
 from leanebm.pipeline._oversight import OverseenEncoder
 from leanebm.pipeline._readiness import refuse_unready
 from leanebm.pipeline._rehearsal import SAMPLE_STATE
@@ -195,7 +196,7 @@ class EnergyTrainingRun:
                 the server makes no such embeddings.
             PartBroken: an encoder of the user's own gave what are no vectors.
             TrajectoryError: a source is damaged.
-            EnergyError: the sources do not suffice, or the folder belongs to another training.
+            EnergyError: the sources do not suffice, the folder belongs to another training, or the encoder changed.
             PolicyError: the encoder could not answer.
         """
         torch_device(self._config.trainer.device)  # before hours are spent on embeddings
@@ -241,12 +242,13 @@ class EnergyTrainingRun:
         """Which encoder it is, its vectors, and what a look at them found."""
         async with self._server() as server, self._encoder(server) as encoder:
             identity = await encoder.identity()
-            embeddings = await self._encode(encoder, texts)
+            embeddings = await self._encode(encoder, texts, identity)
             if server is None:  # nothing remembers what it said, so it need not be started again
                 found = await _probe(encoder, embeddings)
             else:
                 async with self._encoder(_past_caches(server)) as afresh:
                     found = await _probe(afresh, embeddings)
+                    await _require_same(afresh, identity)
         if self._config.encoder is not None:  # it may have few numbers, and say the same of many states
             found = {"emb_cosine_probe": found["emb_cosine_probe"]}
         return identity, embeddings, found
@@ -278,12 +280,13 @@ class EnergyTrainingRun:
                 await client.wait_ready(reaching.progressed, tactics=False)
         yield config
 
-    async def _encode(self, encoder: StateEncoder, texts: Sequence[str]) -> Embeddings:
+    async def _encode(self, encoder: StateEncoder, texts: Sequence[str], identity: EncoderIdentity) -> Embeddings:
         embeddings: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
         with stage(self._observer, "encoding proof states") as encoding:
             for start in range(0, len(texts), _ENCODE_ROUND):
                 asked = texts[start : start + _ENCODE_ROUND]
                 vectors = await encoder.encode(asked)
+                await _require_same(encoder, identity)
                 embeddings |= {
                     text: np.array(vector, dtype=np.float32) for text, vector in zip(asked, vectors, strict=True)
                 }
@@ -407,6 +410,16 @@ def _torch_threads(count: int) -> Iterator[None]:
 def _past_caches(config: PolicyClientConfig) -> PolicyClientConfig:
     """The same server, asked for one text at a time, with nothing remembered."""
     return attrs.evolve(config, encoder=attrs.evolve(config.encoder, batch_size=1, cache_entries=0, cache_file=None))
+
+
+async def _require_same(encoder: StateEncoder, identity: EncoderIdentity) -> None:
+    now = await encoder.identity()
+    if now != identity:
+        raise EnergyError(
+            "the encoder changed while it encoded, and no head can be trained on the vectors of two: "
+            f"{'; '.join(now.differences(identity))} (at the start). Whoever runs its server gave it other weights, "
+            "or another adapter under that name: train again when it stays the same"
+        )
 
 
 async def _probe(encoder: StateEncoder, embeddings: Embeddings) -> dict[str, Estimate]:

@@ -27,6 +27,7 @@ from leanebm.errors import (
 from leanebm.policy._dialects.base import Dialect
 from leanebm.policy._failure import AttemptFailed, Failure, NotOffered
 from leanebm.policy._samples import Sample, SampleBatch, checked_log_prob
+from leanebm.policy._versions import WEIGHTS, Versions
 from leanebm.policy.config import PolicyApi
 from leanebm.policy.model_info import ModelInfo
 
@@ -171,7 +172,7 @@ class _OpenAI(Dialect):
             samples=tuple(sample for batch in batches for sample in batch.samples),
             dropped=len(failures) + sum(batch.dropped for batch in batches),
             token_count_mismatches=sum(batch.token_count_mismatches for batch in batches),
-            weight_version=next((batch.weight_version for batch in batches if batch.weight_version), None),
+            versions=next((batch.versions for batch in batches if batch.versions), {}),
         )
 
     async def _ask(self, prompt: str, n: int, *, seed: int | None = None, max_tokens: int | None = None) -> SampleBatch:
@@ -215,7 +216,7 @@ class _OpenAI(Dialect):
         is_spelt = all(sample.has_all_tokens for sample in whole)
         if is_spelt or counted is None or counted == sum(len(sample.tokens) for sample in whole):
             whole = [attrs.evolve(sample, has_all_tokens=True) for sample in whole]
-        return SampleBatch.of(whole, asked=n, weight_version=_weight_version(reply))
+        return SampleBatch.of(whole, asked=n, versions=_versions(reply))
 
     def _sample(self, choice: Mapping[str, object]) -> Sample | None:
         """One choice; ``None`` where the model wrote nothing, of which some servers say no more."""
@@ -380,10 +381,10 @@ def _completion_tokens(reply: object) -> int | None:
             return None
 
 
-def _weight_version(reply: object) -> str | None:
+def _versions(reply: object) -> Versions:
     """What SGLang says beside an answer; others have no word for it."""
     match reply:
         case {"metadata": {"weight_version": str(version)}}:
-            return version
+            return {WEIGHTS: version}
         case _:
-            return None
+            return {}

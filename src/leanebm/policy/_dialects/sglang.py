@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, final
 
 from leanebm._shown import shown
@@ -10,6 +10,7 @@ from leanebm.errors import ConfigError, PolicyProtocolError, PolicyUnavailable
 from leanebm.policy._dialects.base import Dialect
 from leanebm.policy._failure import AttemptFailed, Failure, NotOffered
 from leanebm.policy._samples import Sample, SampleBatch, checked_log_prob
+from leanebm.policy._versions import versions_of
 from leanebm.policy._weights import AdapterLoader
 from leanebm.policy.config import PolicyApi
 
@@ -57,7 +58,7 @@ class Sglang(Dialect):
             "/generate",
             body,
             weight=n,
-            decode=lambda reply: decode_samples(reply, n),
+            decode=lambda reply: decode_samples(reply, n, adapter=self.config.adapter),
             is_abortable=n == 1,  # of several samples, servers rename each
         )
 
@@ -84,8 +85,8 @@ class Sglang(Dialect):
         return body if config.adapter is None else {**body, "lora_path": config.adapter}
 
 
-def decode_samples(reply: object, n: int) -> SampleBatch:
-    """Read the answer to one prompt with ``n`` samples.
+def decode_samples(reply: object, n: int, *, adapter: str | None = None) -> SampleBatch:
+    """Read the answer to one prompt with ``n`` samples, of the model with that adapter.
 
     Raises:
         PolicyProtocolError: anything is missing, of the wrong type or number. Nothing is aligned
@@ -97,16 +98,8 @@ def decode_samples(reply: object, n: int) -> SampleBatch:
     samples = [_sample(item, finish) for item, finish in zip(objects, finishes, strict=True) if finish != "abort"]
     if not samples:
         raise AttemptFailed(Failure.ABORTED, PolicyUnavailable(f"the server aborted all {n} samples"))
-    return SampleBatch.of(
-        samples,
-        asked=n,
-        weight_version=_said_of_weights(objects, "weight_version"),
-        adapter_version=_said_of_weights(objects, "adapter_version"),
-    )
-
-
-def _said_of_weights(objects: Sequence[Mapping[str, object]], key: str) -> str | None:
-    return next((value for item in objects if isinstance(value := _meta(item).get(key), str)), None)
+    versions = next((said for item in objects if (said := versions_of(item, adapter))), {})
+    return SampleBatch.of(samples, asked=n, versions=versions)
 
 
 def _objects(reply: object, n: int) -> list[Mapping[str, object]]:

@@ -52,7 +52,7 @@ class BatchEncoder(abc.ABC):
             "/encode",
             encode_body(texts, self.config.adapter),
             weight=len(texts),
-            decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim),
+            decode=lambda reply: decode_embeddings(reply, len(texts), dim=dim, adapter=self.config.adapter),
             decode_in_thread=len(texts) > 1,
         )
 

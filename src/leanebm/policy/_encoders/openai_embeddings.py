@@ -76,4 +76,4 @@ def _decode(reply: object, count: int, *, dim: int | None) -> EmbeddingBatch:
     }
     if rows.keys() != set(range(count)):
         raise PolicyProtocolError(f"the embeddings' indices are not 0 to {count - 1}")
-    return EmbeddingBatch(vectors=vectors_of([rows[index] for index in range(count)], dim=dim), weight_version=None)
+    return EmbeddingBatch(vectors=vectors_of([rows[index] for index in range(count)], dim=dim), versions={})

@@ -7,15 +7,17 @@ import re
 import uuid
 from array import array
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, final
 
 import attrs
 
 from leanebm.core import EncoderIdentity
 from leanebm.errors import ConfigError, EncoderError, PolicyProtocolError
-from leanebm.policy._embeddings import EmbeddingBatch, vectors_of, version_of
+from leanebm.policy._embeddings import EmbeddingBatch, vectors_of
 from leanebm.policy._encoders.base import BatchEncoder
 from leanebm.policy._failure import NotOffered
+from leanebm.policy._versions import Versions, versions_of
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ class SglangHiddenStates(BatchEncoder):
             PolicyError: the server could not answer.
         """
         vectors: list[array[float]] = []
-        version: str | None = None
+        versions: Versions = {}
         for text in texts:
             states = await self._ask(text, bypass_cache=False)
             if not states.is_complete:
@@ -80,8 +82,8 @@ class SglangHiddenStates(BatchEncoder):
                     url=self.endpoint.url,
                 )
             vectors += vectors_of([states.mean], dim=dim or (len(vectors[0]) if vectors else None))
-            version = states.weight_version or version
-        return EmbeddingBatch(vectors=tuple(vectors), weight_version=version)
+            versions = states.versions or versions
+        return EmbeddingBatch(vectors=tuple(vectors), versions=versions)
 
     async def max_batch(self) -> int:
         """One: the server batches what it has by itself, and an answer is tens of megabytes."""
@@ -100,7 +102,8 @@ class SglangHiddenStates(BatchEncoder):
             body |= {"return_logprob": True, "logprob_start_len": 0, "extra_key": uuid.uuid4().hex}
         if self.config.adapter is not None:
             body["lora_path"] = self.config.adapter
-        return await self.endpoint.post("/generate", body, weight=1, decode=_decode, decode_in_thread=True)
+        decode = partial(_decode, adapter=self.config.adapter)
+        return await self.endpoint.post("/generate", body, weight=1, decode=decode, decode_in_thread=True)
 
     async def _release(self) -> tuple[int, ...] | None:
         for path in ("/server_info", "/get_server_info"):
@@ -133,7 +136,7 @@ class _States:
     num_states: int
     prompt_tokens: int
     cached_tokens: object
-    weight_version: str | None
+    versions: Versions
 
     @property
     def is_complete(self) -> bool:
@@ -145,7 +148,7 @@ class _States:
         return f"{self.num_states} hidden states for {self.prompt_tokens} tokens{cached}"
 
 
-def _decode(reply: object) -> _States:
+def _decode(reply: object, adapter: str | None) -> _States:
     """Read an answer and average its states. Takes long for a long text: keep it off the event loop.
 
     Raises:
@@ -154,9 +157,9 @@ def _decode(reply: object) -> _States:
     item = reply[0] if isinstance(reply, list) and len(reply) == 1 else reply
     match item:
         case {"meta_info": {"hidden_states": [[[*_], *_] as block, *_], "prompt_tokens": int(tokens), **more}}:
-            return _States(_mean(block), len(block), tokens, more.get("cached_tokens"), version_of(item))
+            return _States(_mean(block), len(block), tokens, more.get("cached_tokens"), versions_of(item, adapter))
         case {"meta_info": {"hidden_states": [[], *_], "prompt_tokens": int(tokens), **more}}:
-            return _States([], 0, tokens, more.get("cached_tokens"), version_of(item))
+            return _States([], 0, tokens, more.get("cached_tokens"), versions_of(item, adapter))
         case _:
             raise PolicyProtocolError(
                 "the answer has no hidden states: is the server started with --enable-return-hidden-states?"

@@ -13,7 +13,7 @@ from _tiny_llama import tiny_llama as build_tiny_llama
 
 from leanebm.core import Goal, ProofState, StateRef
 from leanebm.errors import ConfigError, PolicyError
-from leanebm.policy import PROMPT_FORMATS, PolicyClient, PolicyClientConfig
+from leanebm.policy import PROMPT_FORMATS, EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.serve import HfBackend, HfConfig
 
 GOAL = Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n", hypotheses=())
@@ -89,6 +89,42 @@ async def test_another_adapter_under_the_same_name_is_noticed(
     assert made_by[0] != made_by[1]
     assert "the adapter 'a' behind" in caplog.text
     assert "embeddings" not in caplog.text
+
+
+async def test_vectors_of_another_adapter_under_the_same_name_are_never_mixed(
+    client: Any, write_adapter: Any, oracle: Any, tmp_path: Path
+) -> None:
+    async def load(folder: Path) -> str:
+        await client("POST", "/unload_lora_adapter", {"lora_name": "a"})
+        await client("POST", "/load_lora_adapter", {"lora_name": "a", "lora_path": str(folder)})
+        version: str = (await client("GET", "/model_info")).json["leanebm"]["adapters"]["a"]
+        said = (await client("POST", "/encode", {"text": [PROMPT, GOAL.text], "lora_path": "a"})).json
+        assert {item["meta_info"]["adapter_version"] for item in said} == {version}
+        return version
+
+    one, two = write_adapter("one"), write_adapter("two", seed=1)
+    encoder = EncoderConfig(adapter="a", cache_file=tmp_path / "embeddings")
+    settings = PolicyClientConfig(url=client.url, encoder=encoder)
+    strict = attrs.evolve(settings, stop_on_weight_change=True, encoder=attrs.evolve(encoder, cache_file=None))
+    first = await load(one)
+    async with PolicyClient(settings) as policy, PolicyClient(strict) as careful:
+        assert (await policy.identity()).adapter == (await careful.identity()).adapter == f"a@{first}"
+        made = {first: await policy.encode([PROMPT])}
+        await careful.encode([PROMPT])
+        second = await load(two)
+        made[second] = await policy.encode([GOAL.text])
+        assert (await policy.identity()).adapter == f"a@{second}"
+        made[second] += await policy.encode([PROMPT])
+        with pytest.raises(PolicyError, match=r"the adapter 'a' behind .* changed from .* must not mix"):
+            await careful.encode([GOAL.text])
+    await load(one)
+    async with PolicyClient(settings) as policy:
+        made[first] = await policy.encode([GOAL.text]) + made[first]
+        assert policy.statistics().stored_texts == 0, "on disk it stands under the other adapter only"
+    oracle.merge(one)
+    for vector, text in zip(made[first], (GOAL.text, PROMPT), strict=True):
+        assert list(vector) == pytest.approx(oracle.embedding(oracle.tokenizer(text).input_ids), abs=1e-5)
+    assert all(mine != other for mine, other in zip(made[first], made[second], strict=True))
 
 
 async def test_concurrent_requests_each_get_their_own(client: Any, oracle: Any) -> None:
