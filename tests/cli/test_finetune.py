@@ -107,6 +107,8 @@ def test_a_server_that_is_not_there_cannot_be_told_of_the_adapter(
 ) -> None:
     result = leanebm_command(*made, "--load-into", "http://127.0.0.1:9")
     assert result.exit_code == 3, result.stderr
+    assert "It may be started meanwhile: it is told of the adapter at the end" in result.stderr
+    assert "start the server, and give the same command again" in result.stderr
     assert Path("runs/ft/report.json").is_file(), "what was trained is kept"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -126,8 +125,10 @@ def finetune(
         require_vacant(merge)
     name = adapter_name or output.resolve().name
     if load_into is not None:
-        with suppress(PolicyUnavailable):  # it may be started meanwhile
+        try:
             run_to_end(_offer(load_into, api_key, name, output / "adapter", is_made=False))
+        except PolicyUnavailable as absent:
+            echo(f"{absent}. It may be started meanwhile: it is told of the adapter at the end", err=True)
     sources = FinetuneSources(trajectories=runs, pairs=pairs)
     config = _config(model, settings)
     name_options(_OPTION_OF)
@@ -139,7 +140,11 @@ def finetune(
         merge_adapter(model, report.adapter, merge, trust_remote_code=config.trust_remote_code)
         echo(f"merged model: {merge}")
     if load_into is not None:
-        run_to_end(_offer(load_into, api_key, name, Path(report.adapter).resolve(), is_made=True))
+        try:
+            run_to_end(_offer(load_into, api_key, name, Path(report.adapter).resolve(), is_made=True))
+        except PolicyUnavailable as absent:
+            kept = "the adapter is made and kept; start the server, and give the same command again"
+            raise PolicyUnavailable(f"{absent}: {kept}") from absent
         echo(f"loaded as {name}; search with --server-url {load_into} --adapter {name}")
 
 

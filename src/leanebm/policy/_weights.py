@@ -144,6 +144,12 @@ _UNKNOWN: Final = re.compile(
     r"\b(lora|adapters?)\b.*\b(not|never|unknown|no such|does ?n.t)\b", re.IGNORECASE | re.DOTALL
 )
 
+
+def knows_no_adapter(refusal: PolicyBadRequest) -> bool:
+    """Whether a server refuses because the adapter that was asked for is not loaded."""
+    return _UNKNOWN.search(str(refusal)) is not None
+
+
 _ALREADY: Final = re.compile(r"\balready\b", re.IGNORECASE)
 
 
@@ -169,7 +175,7 @@ class AdapterLoader:
         try:
             return await ask()
         except PolicyBadRequest as refusal:
-            if self._name is None or self._path is None or not _UNKNOWN.search(str(refusal)):
+            if self._name is None or self._path is None or not knows_no_adapter(refusal):
                 raise
             _log.warning("%s; telling it to load %s from %s", refusal, self._name, self._path)
         await self._load(seen)

@@ -28,10 +28,10 @@ from leanebm.serve.backends.hf.adapter_files import read_adapter
 from leanebm.serve.backends.hf.checkpoint import load_checkpoint
 from leanebm.serve.backends.hf.folder import (
     POLICY_NOTE,
-    model_hash,
     problems_of_adapter,
     problems_of_files,
     prompt_format_of,
+    require_base,
 )
 from leanebm.storage import write_atomically
 
@@ -59,7 +59,7 @@ def check_files(config: FinetuneConfig) -> None:
     if problems:
         raise ConfigError(f"cannot fine-tune {config.model}", problems)
     if config.continue_from is not None:
-        _require_base(config.continue_from, base_hash(Path(config.model)))
+        require_base(config.continue_from, Path(config.model), remedy=" @ $.continue_from")
 
 
 def device_of(config: FinetuneConfig) -> torch.device:
@@ -81,23 +81,6 @@ def _problems_of_qlora(config: FinetuneConfig) -> list[str]:
     if importlib.util.find_spec("bitsandbytes") is None:
         problems.append("weights in 4 bits need a package: python -m pip install bitsandbytes")
     return problems
-
-
-def base_hash(folder: Path) -> str:
-    """Tells models apart, whatever number format they are read in."""
-    return model_hash(folder, "")
-
-
-def _require_base(adapter: Path, base: str) -> None:
-    try:
-        named = json.loads((adapter / POLICY_NOTE).read_text("utf-8"))["base_hash"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # made elsewhere: whether it fits shows when it is read
-    if named != base:
-        raise ConfigError(
-            f"the adapter in {adapter} was made for another model:",
-            [f"its base has the hash {named}, this model {base} @ $.continue_from"],
-        )
 
 
 def with_adapter(config: FinetuneConfig) -> LoraModel:

@@ -24,11 +24,12 @@ from leanebm.pipeline.settings import settings_that_matter
 from leanebm.storage import remove_scratch
 
 with extra_needed("serve", "fine-tuning"):
-    from leanebm.pipeline.finetune._adapter import base_hash, check_files, device_of
+    from leanebm.pipeline.finetune._adapter import check_files, device_of
     from leanebm.pipeline.finetune._tuner import Progress, Tuner
     from leanebm.pipeline.finetune.collapse import EmbeddingFigures, collapse_alarms
     from leanebm.pipeline.finetune.merge import merge_adapter
     from leanebm.pipeline.finetune.report import FinetuneReport, Look, Measured
+    from leanebm.serve.backends.hf.folder import base_hash
 
 __all__ = ["EmbeddingFigures", "FinetuneReport", "FinetuneRun", "Look", "Measured", "merge_adapter"]
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from leanebm.errors import ConfigError
-from leanebm.pipeline.finetune._adapter import base_hash, on_model, write_note
+from leanebm.pipeline.finetune._adapter import on_model, write_note
 from leanebm.pipeline.finetune._whole import BESIDE
 from leanebm.serve.backends.hf.checkpoint import load_checkpoint, no_progress_bars
-from leanebm.serve.backends.hf.folder import prompt_format_of
+from leanebm.serve.backends.hf.folder import base_hash, prompt_format_of
 
 
 def merge_adapter(

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from leanebm._shown import shown
-from leanebm.errors import ConfigError, PolicyProtocolError, PolicyUnavailable
+from leanebm.errors import ConfigError, PolicyBadRequest, PolicyProtocolError, PolicyUnavailable
 from leanebm.policy._dialects.base import Dialect
 from leanebm.policy._failure import AttemptFailed, Failure, NotOffered
 from leanebm.policy._samples import Sample, SampleBatch, checked_log_prob
 from leanebm.policy._versions import versions_of
-from leanebm.policy._weights import AdapterLoader
+from leanebm.policy._weights import AdapterLoader, knows_no_adapter
 from leanebm.policy.config import PolicyApi
 
 
@@ -22,10 +22,10 @@ class Sglang(Dialect):
     _adapter: AdapterLoader | None = None
 
     async def check(self) -> None:
-        """Look at what ``/model_info`` says; ask for a token only where it says nothing.
+        """Look at what ``/model_info`` says; ask for a tactic only where it says nothing of that, or of the adapter.
 
         Raises:
-            ConfigError: the server only makes embeddings, or speaks another API.
+            ConfigError: the server only makes embeddings, speaks another API, or does not know the adapter.
             PolicyError: the server could not answer.
         """
         info = await self.watch.info()
@@ -35,7 +35,7 @@ class Sglang(Dialect):
             )
         if info.is_generation is False:
             raise ConfigError(f"{self.endpoint.url} only makes embeddings: give the address of a server that generates")
-        if info.api is None:
+        if info.api is None or self.config.adapter not in (None, *info.adapters):
             try:
                 await self.sample("example : True := by\n  ", 1)
             except NotOffered as missing:
@@ -45,6 +45,10 @@ class Sglang(Dialect):
                     else "leave --api sglang out, and what it speaks is found out"
                 )
                 raise ConfigError(f"{missing}; {advice} (policy.api in the settings)") from missing
+            except PolicyBadRequest as refusal:
+                if self.config.adapter is None or not knows_no_adapter(refusal):
+                    raise
+                raise ConfigError(f"{refusal}: have the server load it first, or correct --adapter") from refusal
 
     async def sample(self, prompt: str, n: int) -> SampleBatch:
         """One ``/generate`` request; a server that has forgotten the adapter is told to load it."""

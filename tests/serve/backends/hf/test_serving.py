@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from leanebm.core import Goal, ProofState, StateRef
 from leanebm.errors import ConfigError, PolicyError
 from leanebm.policy import PROMPT_FORMATS, EncoderConfig, PolicyClient, PolicyClientConfig
 from leanebm.serve import HfBackend, HfConfig
+from leanebm.serve.backends.hf.folder import base_hash
 
 GOAL = Goal(text="n : Nat\n⊢ n + 0 = n", target="n + 0 = n", hypotheses=())
 STATE = ProofState((GOAL,), "key", StateRef(epoch=1, state_id=0))
@@ -226,6 +228,43 @@ async def test_an_adapter_is_loaded_used_and_unloaded(client: Any, write_adapter
         refused = await client("POST", path, {"text": PROMPT, "lora_path": "iter-7"})
         assert refused.status == 400
         assert "the LoRA adapter 'iter-7' is not loaded (loaded: none)" in refused.json["error"]["message"]
+
+
+async def test_an_adapter_that_was_made_for_another_model_is_not_loaded(
+    client: Any, tiny_llama: Path, other_llama: Path, write_adapter: Any
+) -> None:
+    for name, base in (("own", tiny_llama), ("foreign", other_llama)):  # of the same shape
+        note = {"prompt_format": "ntp", "base_hash": base_hash(base)}
+        (write_adapter(name) / "leanebm_policy.json").write_text(json.dumps(note))
+    folder = write_adapter("unknown").parent
+    for name in ("own", "unknown"):
+        loaded = await client("POST", "/load_lora_adapter", {"lora_name": name, "lora_path": str(folder / name)})
+        assert (loaded.status, loaded.json["success"]) == (200, True)
+    body = {"lora_name": "foreign", "lora_path": str(folder / "foreign")}
+    refused = await client("POST", "/load_lora_adapter", body)
+    assert (refused.status, list(refused.json["loaded_adapters"])) == (400, ["own", "unknown"])
+    assert "was made for another model" in refused.json["error_message"]
+    assert "serve the one that it was made for" in refused.json["error_message"]
+    config = HfConfig(model=str(tiny_llama), adapters={"a": str(folder / "foreign")})
+    with pytest.raises(ConfigError, match="was made for another model"):
+        async with HfBackend(config):
+            pytest.fail("it would answer nonsense")
+    async with HfBackend(attrs.evolve(config, weight_version="as good as the same")) as named:
+        assert list(named.adapters) == ["a"]
+
+
+async def test_an_adapter_that_the_server_has_not_is_said_before_anything_is_asked(
+    client: Any, write_adapter: Any
+) -> None:
+    settings = PolicyClientConfig(url=client.url, adapter="mine", max_tactic_tokens=4)
+    async with PolicyClient(settings) as policy:
+        with pytest.raises(ConfigError, match=r"'mine' is not loaded \(loaded: none\): have the server load it first"):
+            await policy.wait_ready()
+        await policy.wait_ready(tactics=False)
+    async with PolicyClient(attrs.evolve(settings, adapter_path=str(write_adapter()))) as policy:
+        await policy.wait_ready()  # it has it loaded
+    async with PolicyClient(settings) as policy:
+        await policy.wait_ready()
 
 
 async def test_adapters_can_be_there_from_the_start(serve: Any, tiny_llama: Path, write_adapter: Any) -> None:

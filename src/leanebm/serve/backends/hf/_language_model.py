@@ -22,7 +22,7 @@ from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._adapters import Adapters
 from leanebm.serve.backends.hf.checkpoint import copy_weights, differences, load_checkpoint
 from leanebm.serve.backends.hf.config import HfConfig
-from leanebm.serve.backends.hf.folder import model_hash, prompt_format_of
+from leanebm.serve.backends.hf.folder import model_hash, prompt_format_of, require_base
 from leanebm.serve.backends.hf.pooling import pooled_states
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 
@@ -102,6 +102,7 @@ class LanguageModel:
         self._device = model.device
         self.path = config.model
         self.weight_version = config.weight_version or model_hash(Path(config.model), self.dtype)
+        self._is_named = config.weight_version is not None
         self.prompt_format = prompt_format_of(Path(config.model))
         self.tokenizer = tokenizer
         self.adapters = Adapters(model)
@@ -130,8 +131,19 @@ class LanguageModel:
         loaded = cls(config, model, tokenizer)
         loaded.check()
         for name, path in config.adapters.items():
-            loaded.adapters.load(name, Path(path))
+            loaded.load_adapter(name, Path(path))
         return loaded
+
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Read an adapter that was made for this model, as far as it says; of weights with a name of their own, any.
+
+        Raises:
+            ConfigError: it was made for another one, there is one of that name already, or it cannot be read.
+        """
+        if not self._is_named:
+            remedy = ": serve the one that it was made for; or, if they are as good as the same, say --weight-version"
+            require_base(folder, Path(self.path), remedy=remedy)
+        self.adapters.load(name, folder)
 
     # --- what it is ---
 
@@ -229,7 +241,7 @@ class LanguageModel:
             raise ConfigError(f"{path} is another model than the one that is served", problems)
         version = weight_version or model_hash(folder, self.dtype)
         copy_weights(new, self._model)
-        self.path, self.weight_version = path, version
+        self.path, self.weight_version, self._is_named = path, version, weight_version is not None
         self.prompt_format = prompt_format_of(folder)
         self.eos_ids = _eos_ids(new, self.tokenizer)
 

@@ -206,7 +206,7 @@ class HfBackend(Backend):
         Raises:
             PolicyBadRequest: there is one of that name already, or the folder holds none for this model.
         """
-        await self._administer(lambda: self._now.model.adapters.load(name, Path(path)))
+        await self._administer(lambda: self._now.model.load_adapter(name, Path(path)))
 
     async def unload_adapter(self, name: str) -> None:
         """Forget an adapter.

@@ -92,8 +92,36 @@ def problems_of_adapter(folder: Path) -> list[str]:
 
 def prompt_format_of(folder: Path) -> str | None:
     """How states were shown to a model or an adapter in training; ``None`` if its folder does not say."""
+    return _noted(folder, "prompt_format")
+
+
+def require_base(adapter: Path, model: Path, *, remedy: str) -> None:
+    """See that an adapter was made for this model, where it says for which; reads the whole model then.
+
+    Args:
+        adapter: its folder.
+        model: its folder.
+        remedy: what to do if it was not.
+
+    Raises:
+        ConfigError: it was made for another one.
+    """
+    base = _noted(adapter, "base_hash")
+    if base is not None and base != (here := base_hash(model)):
+        raise ConfigError(
+            f"the adapter in {adapter} was made for another model:",
+            [f"its base has the hash {base}, {model} has {here}{remedy}"],
+        )
+
+
+def base_hash(folder: Path) -> str:
+    """Tells models apart, whatever number format they are read in."""
+    return model_hash(folder, "")
+
+
+def _noted(folder: Path, what: str) -> str | None:
     try:
-        said = json.loads((folder / POLICY_NOTE).read_text("utf-8"))["prompt_format"]
+        said = json.loads((folder / POLICY_NOTE).read_text("utf-8"))[what]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return said if isinstance(said, str) else None
