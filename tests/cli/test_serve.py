@@ -11,27 +11,32 @@ from _tiny_llama import tiny_llama
 from click.testing import Result
 
 from leanebm import _extras
+from leanebm.cli._options import model_folder
 from leanebm.cli.serve import _backend, _serve
 from leanebm.core import Goal, ProofState, StateRef
 from leanebm.policy import PolicyClient, PolicyClientConfig
-from leanebm.serve import PolicyServer, ServeConfig
+from leanebm.serve import SHIPPED_POLICY, PolicyServer, ServeConfig
 
 Leanebm = Callable[..., Result]
 
 
-@pytest.mark.parametrize("backend", ["template", "hf"])
+@pytest.mark.parametrize(("backend", "form"), [("template", ""), ("hf", ""), ("hf", " --prompt-format goal_digest")])
 async def test_it_says_where_it_serves_and_serves_there(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, backend: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, backend: str, form: str
 ) -> None:
-    model = {} if backend == "template" else {"model": str(tiny_llama(tmp_path))}
-    task = asyncio.create_task(_serve(ServeConfig(), _backend(backend, 0, model)))
-    url, said = "", ""
+    model = {} if backend == "template" else {"model": str(SHIPPED_POLICY if form else tiny_llama(tmp_path))}
+    task = asyncio.create_task(_serve(ServeConfig(), _backend(backend, 0, dict(model))))
+    url, said, hints = "", "", ""
     while not url:
         await asyncio.sleep(0.001)
         assert not task.done(), task.exception()
-        said += capsys.readouterr().out
+        shown = capsys.readouterr()
+        said, hints = said + shown.out, hints + shown.err
         url = said.partition(" at ")[2].partition("\n")[0]
-    async with PolicyClient(PolicyClientConfig(url=url)) as client:
+    hints += capsys.readouterr().err
+    assert f"--server-url {url}{form}\n" in hints
+    settings = PolicyClientConfig(url=url, prompt_format=form.rpartition(" ")[2] or "state_comment")
+    async with PolicyClient(settings) as client:
         info = await client.wait_ready()
     assert info.model_path == model.get("model", "template")
     task.cancel()
@@ -91,3 +96,8 @@ def test_without_the_extra_it_says_what_to_install(
     result = leanebm_command("serve", "--backend", "hf", "--model", str(tiny_llama(tmp_path)))
     assert result.exit_code == 2
     assert "python -m pip install 'leanebm[serve]'" in result.stderr
+
+
+def test_a_word_stands_for_the_model_that_ships() -> None:
+    assert model_folder("logic") == str(SHIPPED_POLICY)
+    assert model_folder("models/logic") == "models/logic"

@@ -161,6 +161,13 @@ class _HeadFolder(click.Path):
         return super().convert(shipped.get(value, value), param, ctx)
 
 
+def model_folder(word: str) -> str:
+    """A language model's folder; a word stands for the one that is shipped."""
+    from leanebm.serve import SHIPPED_POLICY
+
+    return str(SHIPPED_POLICY) if word == "logic" else word
+
+
 PART = "KIND[:key=value,…]"
 """How an option is shown that takes a part."""
 

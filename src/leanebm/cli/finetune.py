@@ -11,7 +11,7 @@ import click
 
 from leanebm._extras import extra_needed
 from leanebm.cli._echo import echo
-from leanebm.cli._options import RUN, Setting, overrides, shared_addresses
+from leanebm.cli._options import RUN, Setting, model_folder, overrides, shared_addresses
 from leanebm.cli._running import name_options, run_to_end, saying_when_stopped
 from leanebm.cli._sections import Choice, decorated, output_option, writable_before_any_work
 from leanebm.errors import ConfigError, PolicyUnavailable
@@ -73,7 +73,12 @@ _OPTION_OF: Final = {
 
 @click.command()
 @click.argument("runs", metavar="[RUN...]", nargs=-1, type=RUN)
-@click.option("--model", required=True, metavar="PATH", help="Folder of a Hugging Face causal language model.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="PATH",
+    help="Folder of a Hugging Face causal language model, or 'logic', which comes with leanebm.",
+)
 @click.option(
     "--pairs",
     multiple=True,
@@ -180,4 +185,4 @@ def _config(model: str, given: Mapping[str, Any]) -> FinetuneConfig:
     from leanebm.pipeline import FinetuneConfig, Override, structure_with
 
     found = overrides({setting: given[setting.parameter] for setting in _SETTINGS})
-    return structure_with([Override("model", model, "--model"), *found], {}, FinetuneConfig)
+    return structure_with([Override("model", model_folder(model), "--model"), *found], {}, FinetuneConfig)

@@ -9,6 +9,7 @@ import click
 
 from leanebm._shown import reason, sentence
 from leanebm.cli._echo import echo
+from leanebm.cli._options import model_folder
 from leanebm.cli._running import Interrupted, run_to_end
 from leanebm.cli._sections import Choice, decorated
 from leanebm.errors import ConfigError
@@ -102,7 +103,7 @@ def serve(
 
 
 def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
-    from leanebm.serve import SHIPPED_POLICY, HfBackend, HfConfig, TemplateBackend
+    from leanebm.serve import HfBackend, HfConfig, TemplateBackend
 
     if name == "template":
         if given:
@@ -111,8 +112,7 @@ def _backend(name: str, seed: int | None, given: dict[str, Any]) -> Backend:
         return TemplateBackend(seed=seed or 0)
     if "model" not in given:
         raise ConfigError("--backend hf needs a model: give its folder with --model PATH, or --model logic")
-    if given["model"] == "logic":
-        given["model"] = str(SHIPPED_POLICY)
+    given["model"] = model_folder(given["model"])
     adapters = _adapters(given.pop("adapter", ()))
     try:
         return HfBackend(HfConfig(**given, adapters=adapters, seed=seed))
@@ -137,6 +137,8 @@ async def _serve(config: ServeConfig, backend: Backend) -> None:
 
     async with PolicyServer(config, backend) as server:
         echo(f"serving {backend.description.model_path} at {server.url}")
-        echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}", err=True)
+        form = backend.prompt_formats.get("")
+        shown = "" if form is None else f" --prompt-format {form}"
+        echo(f"try:  leanebm prove 'True ∧ True' --server-url {server.url}{shown}", err=True)
         echo("stop it with Ctrl-C", err=True)
         await server.serve_forever()
