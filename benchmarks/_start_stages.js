@@ -33,6 +33,13 @@ run(async () => {
   const onStdoutLine = (line) => line.toString() === 'ready.\n' && mark('the REPL, up to ready.');
   lean = await boot({ folder: path.dirname(script), onStdoutLine });
   mark('the module, compiled as far as needed, and the script');
+  const image = path.join(leanPath.at(-1), 'Init.image');
+  if (imports.join() === 'Init' && fs.existsSync(image)) {
+    const [program, environment] = lean.restore(image, { readOnly: leanPath });
+    mark("Lean's memory, from its image");
+    lean.call(program, 'serveLater', [environment, lean.string(''), lean.strings(leanPath)]);
+    return 0;
+  }
   lean.initialize({ readOnly: leanPath, leanPath });
   mark("Lean's initialisers");
   const environment = lean.importModules([replModule]);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -29,6 +30,13 @@ def test_ctrl_c_while_the_command_is_loading_is_quiet(
         run()
     assert ended.value.code == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_was_loaded_is_not_searched_for_garbage_at_the_end() -> None:
+    last = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0))"
+    code = f"{last}; from leanebm.__main__ import run; run()"
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["True"]
 
 
 def test_the_script_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,7 @@ echo "$@" >> "{log}"
 {behaviour}
 """
 NODE = """#!/bin/sh
+case "$*" in *launch_image.js*) for last; do image=$out; out=$last; done; echo image of "$last" > "$image"; exit;; esac
 for last; do before=$source; source=$out; out=$last; done
 echo compiled >> "{log}"
 grep -q error "$source" && {{ echo "Repl.lean:1:0: error: as the test wants it"; exit 1; }}
@@ -150,7 +151,7 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeBench:
         tarball.write_bytes(package_of(script))
         sources = tmp_path / "sources"
         sources.mkdir()
-        for name in ("Repl.lean", "compile.lean"):
+        for name in ("Repl.lean", "compile.lean", "launch_image.js", "runtime.js"):
             (sources / name).write_text(f"-- {name}\n")
         npm_log, compile_log = tmp_path / "npm.log", tmp_path / "compile.log"
         behaviour = npm.replace("{tarball}", str(tarball))

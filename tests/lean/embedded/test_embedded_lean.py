@@ -39,8 +39,8 @@ def test_v8_does_not_use_up_the_whole_stack() -> None:
 
 
 def test_our_sources_ship_with_the_package() -> None:
-    scripts = ("keyed.js", "launch.js", "launch_compile.js", "runtime.js", "symbols.js", "watchdog.js")
-    for name in ("Repl.lean", "compile.lean", *scripts):
+    launchers = ("launch.js", "launch_compile.js", "launch_image.js")
+    for name in ("Repl.lean", "compile.lean", *launchers, "keyed.js", "runtime.js", "symbols.js", "watchdog.js"):
         assert (REPL_SOURCES / name).is_file()
 
 

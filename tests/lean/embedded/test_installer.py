@@ -37,6 +37,7 @@ def test_an_installation_has_every_part(bench: Bench) -> None:
     assert {path.name for path in lean.library.rglob("*.olean")} == {"Init.olean", "Core.olean"}
     for module in ("Repl", "ReplProgram"):
         assert (lean.repl / f"{module}.olean").read_text() == "-- Repl.lean\n"
+    assert (lean.repl / "Init.image").read_text() == "image of Init\n"
     assert bench.installer.locate() == lean
 
 
@@ -67,7 +68,7 @@ def test_nothing_is_located_before_the_installation(bench: Bench) -> None:
     assert not bench.installer.root.exists()
 
 
-@pytest.mark.parametrize("name", ["Repl.lean", "compile.lean"])
+@pytest.mark.parametrize("name", ["Repl.lean", "compile.lean", "launch_image.js", "runtime.js"])
 def test_a_changed_source_is_compiled_again_without_a_download(bench: Bench, name: str) -> None:
     before = bench.installer.install()
     (bench.sources / name).write_text("-- changed\n")
@@ -89,7 +90,7 @@ def test_old_compilations_do_not_pile_up(bench: Bench) -> None:
         lean = bench.installer.install()
         _age(lean.repl, days=30 - number)
     assert lean.repl.is_dir()
-    assert len(list(bench.installer.root.glob("repl-*"))) == 5
+    assert len(list(bench.installer.root.glob("repl-*"))) == 2
 
 
 def test_what_a_run_may_be_using_is_kept(bench: Bench) -> None:

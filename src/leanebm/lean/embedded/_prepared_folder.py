@@ -118,7 +118,8 @@ _COMPILE_DEADLINE_S = 600.0
 
 _STACK_KIB: Final = 6_000  # the main thread keeps the 8 MiB that every system gives it
 
-_SOURCE_NAMES: Final = ("Repl.lean", "compile.lean")
+_SOURCE_NAMES: Final = ("Repl.lean", "compile.lean", "launch_image.js", "runtime.js")
+"""What decides what is in the folder of a compiled REPL. The REPL and its compiler come first."""
 
 
 def repl_key(runtime_key: str, sources: Path) -> str:
@@ -132,12 +133,29 @@ def repl_key(runtime_key: str, sources: Path) -> str:
 
 
 def compile_repl(node: Path, runtime: Path, into: Path, sources: Path) -> None:
-    """Compile ``Repl.lean`` into ``into``; takes half a minute and 1.7 GB.
+    """Compile ``Repl.lean`` into ``into``, and start it once; takes half a minute and 1.7 GB.
 
     Raises:
         LeanInstallError: Lean refused the source, or did not finish; its messages are in the error.
     """
     compile_module(node, runtime, sources / _SOURCE_NAMES[0], into / "Repl.olean", sources)
+    _write_image(node, runtime, into, sources)
+
+
+def _write_image(node: Path, runtime: Path, repl: Path, sources: Path) -> None:
+    """Write down the memory of a worker over ``Init`` that is about to be ready."""
+    image = repl / "Init.image"
+    files = (sources / "launch_image.js", runtime / "lean.js", "ReplProgram", image, "Init")
+    argv = [str(node), *node_flags(_STACK_KIB), *map(str, files)]
+    env = worker_environment() | {"LEAN_PATH": f"{runtime / 'lib'}:{repl}"}
+    result = run_child(argv, cwd=repl, env=env, deadline_s=_COMPILE_DEADLINE_S)
+    if result.timed_out:
+        raise LeanInstallError(f"starting Lean for the first time did not end within {_COMPILE_DEADLINE_S:.0f} s")
+    if result.status != 0 or not image.is_file():
+        raise LeanInstallError(
+            f"Lean could not be started for the first time (exit status {result.status}); please report this. "
+            f"It said:\n{result.output}"
+        )
 
 
 def compile_module(node: Path, runtime: Path, source: Path, out: Path, sources: Path) -> None:

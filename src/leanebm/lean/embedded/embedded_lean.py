@@ -29,7 +29,8 @@ class EmbeddedLean:
     """Folder of the patched ``lean.js``, of ``lean.wasm`` and of ``lib``."""
 
     repl: Path = attrs.field(converter=Path)
-    """Folder of the compiled REPL: ``Repl.olean``, and ``ReplProgram.olean``, which is its code alone."""
+    """Folder of the compiled REPL: ``Repl.olean``; ``ReplProgram.olean``, which is its code alone; and ``Init.image``,
+    Lean's memory when a worker over ``Init`` is about to be ready."""
 
     lean_version: str
     """The version of Lean that the pinned package holds."""

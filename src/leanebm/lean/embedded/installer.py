@@ -7,7 +7,7 @@
         lean-<key>/                           key: hash of the pin and of how it is patched
             lean.js  symbols.js  lean.wasm  lean.symbols  lib/  complete.json
         repl-<key>/                           key: hash of the REPL's source and of the above
-            Repl.olean  ReplProgram.olean  complete.json
+            Repl.olean  ReplProgram.olean  Init.image  complete.json
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _SYMBOLS_SCRIPT: Final = REPL_SOURCES / "symbols.js"
 
 _NEEDED_BYTES = 1_000_000_000  # at the peak, while tarballs and their content are both there
 _KEPT_RUNTIMES = 1  # of 380 MB
-_KEPT_REPLS = 4  # of 3 MB
+_KEPT_REPLS = 1  # of 125 MB
 _UNUSED_S = 7 * 24 * 3600.0
 """How long ago a folder was last asked for, at least, when it is removed: a run that has started goes on using it."""
 
@@ -74,7 +74,7 @@ def locate() -> EmbeddedLean | None:
 def install(progress: InstallProgress | None = None) -> EmbeddedLean:
     """Make sure the embedded Lean is there: what is missing or damaged is prepared, the rest is kept.
 
-    Blocks, up to minutes the first time (a download of 120 MB; 400 MB on the disk). Two processes
+    Blocks, up to minutes the first time (a download of 120 MB; 500 MB on the disk). Two processes
     that call it do the work once. Ended at any point, it leaves nothing that looks complete.
 
     Raises:

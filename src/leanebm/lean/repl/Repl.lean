@@ -4722,15 +4722,14 @@ unsafe def enableInitializersUnsafe : IO Unit := do enableInitializersExecution
 own import used up the permission that `lean --run` gave. -/
 @[implemented_by enableInitializersUnsafe] opaque enableInitializers : IO Unit
 
-/-- `key` is given by the embedded Lean's host. -/
-def serve (key : Option String) (arguments : List String) : IO Unit := do
-  match splitArguments arguments {} [] with
-  | .error e => throw (IO.userError e)
-  | .ok (settings, modules) => serveModules settings modules
-where serveModules (settings : Options) (modules : List String) : IO Unit := do
+/-- What theorems are stated over. -/
+def environmentOver (modules : List String) : IO Environment := do
   boundParser
   enableInitializers
-  let env ← importModules (loadExts := true) (toImports modules #[]) {} 0
+  importModules (loadExts := true) (toImports modules #[]) {} 0
+
+/-- `key` is given by the embedded Lean's host. -/
+def serveOver (env : Environment) (key : Option String) (settings : Options) : IO Unit := do
   let s : Server := {
     env, session := ← IO.mkRef { env }, preambles := ← IO.mkRef [], embedded := key.isSome, key := key.getD "", settings, states := ← IO.mkRef #[], options := ← IO.mkRef {}, opened := ← IO.mkRef 0,
     watch := ← IO.mkRef ⟨← IO.CancelToken.new, 0⟩ }
@@ -4740,6 +4739,21 @@ where serveModules (settings : Options) (modules : List String) : IO Unit := do
   output.putStr (s.key ++ "ready.\n")
   output.flush
   loop s (← IO.getStdin) output
+
+def serve (key : Option String) (arguments : List String) : IO Unit := do
+  match splitArguments arguments {} [] with
+  | .error e => throw (IO.userError e)
+  | .ok (settings, modules) => serveOver (← environmentOver modules) key settings
+
+def toPaths : List String → List System.FilePath
+  | [] => []
+  | a :: as => ⟨a⟩ :: toPaths as
+
+/-- The embedded Lean's host calls `environmentOver` in one process and this in others, each of which has the memory that the
+first one left. In that, the search path is where the modules were then. -/
+def serveLater (env : Environment) (key : String) (path : List String) : IO Unit := do
+  searchPathRef.set (toPaths path)
+  serveOver env (some key) {}
 
 /-- Pantograph's version whose protocol this is. -/
 def protocolVersion : String := "0.3.12"

@@ -12,8 +12,11 @@ const path = require('node:path');
 const { boot, writeAll } = require('./runtime.js');
 const { Watchdog } = require('./watchdog.js');
 
-/** Lean from SCRIPT, the patched `lean.js`, with its library at `leanPath`, and the key for its program. */
-async function bootKeyed(script, leanPath) {
+/**
+ * Lean from SCRIPT, the patched `lean.js`, with its library at `leanPath`, the key for its program, and what the image of its
+ * memory, if there is one, kept.
+ */
+async function bootKeyed(script, leanPath, image) {
   const key = crypto.randomBytes(16).toString('hex');
   let watchdog;
 
@@ -32,6 +35,7 @@ async function bootKeyed(script, leanPath) {
 
   const lean = await boot({ folder: path.dirname(script), onStdoutLine, onStderrLine });
   watchdog = new Watchdog(lean.memory);
+  if (image !== undefined) return { lean, key, kept: lean.restore(image, { readOnly: leanPath }) };
   lean.initialize({ readOnly: leanPath, leanPath });
   return { lean, key };
 }

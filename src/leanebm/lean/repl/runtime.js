@@ -25,6 +25,8 @@ const NEWLINE = 0x0a;
 const NOISE = Buffer.from('[DEBUG:');
 const INDENTATION = Buffer.from('  ');
 const READ_ONLY_FILE_SYSTEM = 69; // EROFS, as Emscripten numbers it
+const IMAGE_HEADER_BYTES = 4096;
+const WASM_PAGE_BYTES = 1 << 16;
 
 const ARITIES = {
   l_Lean_Elab_process: 4,
@@ -80,6 +82,15 @@ function writeAll(fd, bytes) {
   }
 }
 
+/** Fills `bytes` with what comes next in a file. */
+function readAll(fd, bytes) {
+  for (let start = 0; start < bytes.length; ) {
+    const count = fs.readSync(fd, bytes, start, bytes.length - start, null);
+    if (count === 0) throw new Error('it ends too early');
+    start += count;
+  }
+}
+
 function startsWith(bytes, prefix) {
   return bytes.subarray(0, prefix.length).equals(prefix);
 }
@@ -107,6 +118,7 @@ function lineWriter(onLine) {
 class Lean {
   #internals;
   #symbols;
+  #stack;
 
   constructor(internals, symbols) {
     this.#internals = internals;
@@ -125,12 +137,9 @@ class Lean {
     const { exports } = this;
     const { ENV } = this.#internals;
     const bottom = exports.malloc(LEAN_STACK_BYTES);
-    const top = (bottom + LEAN_STACK_BYTES - 16) & ~15;
-    exports.emscripten_stack_set_limits(top, bottom);
-    exports._emscripten_stack_restore(top);
+    this.#useStack({ bottom, top: (bottom + LEAN_STACK_BYTES - 16) & ~15 });
     ENV.LEAN_PATH = leanPath.join(':');
-    for (const folder of new Set([...readOnly, ...writable])) this.#mount(folder);
-    if (writable.length === 0) this.#refuseWriting();
+    this.#show(readOnly, writable);
     exports.lean_initialize();
     this.#value(exports.lean_init_search_path(), 'setting the search path');
     exports.lean_enable_initializer_execution();
@@ -148,6 +157,46 @@ class Lean {
     return this.#value(result, `importing ${modules.join(', ')}`);
   }
 
+  /**
+   * Writes down Lean's memory, for `restore`; `kept` are the objects that whoever restores it will ask for. Not all of Lean's
+   * state is there, but the rest (globals, the function table, what the script knows) is as every start makes it, as long as no
+   * thread was started and no file is open. The stack is left out: nothing is on it between two calls.
+   */
+  writeImage(file, kept) {
+    const { bottom, top } = this.#stack;
+    const bytes = Buffer.from(this.#internals.memory.buffer);
+    const header = Buffer.alloc(IMAGE_HEADER_BYTES, ' ');
+    header.write(JSON.stringify({ bottom, top, end: bytes.length, kept }));
+    const fd = fs.openSync(file, 'wx');
+    for (const part of [header, bytes.subarray(0, bottom), bytes.subarray(top)]) writeAll(fd, part);
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+  }
+
+  /** Goes on where the process was that wrote the image, instead of `initialize`; returns what was kept. */
+  restore(file, { readOnly }) {
+    try {
+      return this.#restore(file, readOnly);
+    } catch (error) {
+      throw new Error(`${file} cannot be used (${error.message}): remove its folder, and it is prepared anew`);
+    }
+  }
+
+  #restore(file, readOnly) {
+    const { memory } = this.#internals;
+    const fd = fs.openSync(file, 'r');
+    const header = Buffer.alloc(IMAGE_HEADER_BYTES);
+    readAll(fd, header);
+    const { bottom, top, end, kept } = JSON.parse(header.toString());
+    memory.grow((end - memory.buffer.byteLength) / WASM_PAGE_BYTES);
+    readAll(fd, this.#bytes().subarray(0, bottom));
+    readAll(fd, this.#bytes().subarray(top, end));
+    fs.closeSync(fd);
+    this.#useStack({ bottom, top });
+    this.#show(readOnly);
+    return kept;
+  }
+
   /** Elaborates commands on top of an environment (which it consumes); returns the new one. */
   elaborate(text, environment) {
     const fileName = this.box(0); // none
@@ -160,7 +209,19 @@ class Lean {
 
   /** Interprets the environment's `main`; returns its exit status. */
   runMain(environment, args) {
-    return this.exports.lean_run_main(environment, this.noOptions(), this.list(args.map((arg) => this.string(arg))));
+    return this.exports.lean_run_main(environment, this.noOptions(), this.strings(args));
+  }
+
+  /** Runs the environment's function `name`, an `IO` action of at least one argument; returns its value. */
+  call(environment, name, args) {
+    const found = this.exports.lean_eval_const(environment, this.noOptions(), this.name(name));
+    if (this.#bytes()[found + 7] !== 1) throw new Error(`the program has no ${name}`);
+    const apply = this.exports[`lean_apply_${args.length + 1}`];
+    return this.#value(apply(this.#field(found, 0), ...args, this.box(0)), `running ${name}`);
+  }
+
+  strings(texts) {
+    return this.list(texts.map((text) => this.string(text)));
   }
 
   box(number) {
@@ -239,6 +300,17 @@ class Lean {
       texts.push(Buffer.from(this.#bytes().slice(string + 20, string + 20 + bytes)).toString());
     }
     return texts;
+  }
+
+  #useStack({ bottom, top }) {
+    this.#stack = { bottom, top };
+    this.exports.emscripten_stack_set_limits(top, bottom);
+    this.exports._emscripten_stack_restore(top);
+  }
+
+  #show(readOnly, writable = []) {
+    for (const folder of new Set([...readOnly, ...writable])) this.#mount(folder);
+    if (writable.length === 0) this.#refuseWriting();
   }
 
   #mount(folder) {
