@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,6 +55,13 @@ class Job(abc.ABC):
     def results(self, output: Path) -> dict[str, str]:
         """All of a completed run that must not depend on whether it was killed, by name."""
 
+    def beside(self) -> Collection[int]:
+        """Ids of processes that live on beside the command."""
+        return ()
+
+    def between(self) -> None:  # noqa: B027 - most have nothing to do then
+        """Called after each kill, before the command goes on."""
+
 
 @attrs.define
 class Findings:
@@ -70,6 +77,8 @@ class Findings:
     """For how long after each kill some process of the run lived on."""
 
     records_at_kills: list[int] = attrs.field(factory=list)
+    hit: Counter[str] = attrs.field(factory=Counter)
+    """How many kills came in what, where the job tells."""
 
     def report(self, usual_s: float) -> dict[str, Any]:
         """The figures, beside the seconds of an undisturbed run."""
@@ -81,6 +90,7 @@ class Findings:
             "of these equal": self.equal_runs,
             "files read after kills": self.files_read,
             "records kept at a kill, median": statistics.median(self.records_at_kills or [0]),
+            **({"hit": dict(self.hit)} if self.hit else {}),
             "longest survival of a child, s": round(max(self.survivals_s, default=0.0), 2),
             "faults": self.faults,
         }
@@ -121,7 +131,7 @@ def run_under_fire(job: Job, folder: Path, kills: int, rng: random.Random) -> tu
             findings.kills_at_a_file += at_a_file
         status = run.wait()
         try:
-            findings.survivals_s.append(end_of_descendants())
+            findings.survivals_s.append(end_of_descendants(job.beside()))
         except TimeoutError as error:
             findings.faults.append(f"after kill {findings.kills}: {error}")
         try:
@@ -135,6 +145,8 @@ def run_under_fire(job: Job, folder: Path, kills: int, rng: random.Random) -> tu
         elif status != -signal.SIGKILL:
             findings.faults.append(f"run {output.name} ended with status {status}: see {log}")
             break
+        if is_under_way:
+            job.between()
     return expected, usual_s, findings
 
 
@@ -176,8 +188,8 @@ def files_in(folder: Path) -> Iterator[str]:
         yield from names
 
 
-def end_of_descendants() -> float:
-    """Wait until no process below this one is left; the seconds that took.
+def end_of_descendants(spared: Collection[int] = ()) -> float:
+    """Wait until no process below this one is left, but those ``spared``; the seconds that took.
 
     Raises:
         TimeoutError: some live on.
@@ -187,7 +199,10 @@ def end_of_descendants() -> float:
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:  # orphans are ours to reap
                 pass
+            is_over = all(child.pid in spared for child in psutil.Process().children())
         except ChildProcessError:
+            is_over = True
+        if is_over:
             return time.monotonic() - began
         if time.monotonic() - began > SURVIVAL_LIMIT_S:
             left = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
