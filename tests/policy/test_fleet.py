@@ -382,6 +382,17 @@ async def test_an_adapter_is_loaded_by_all(two: list[FakePolicyServer], time: An
     assert all(server.bodies("/load_lora_adapter") == [{"lora_name": "a", "lora_path": "/a"}] for server in two)
 
 
+async def test_an_adapter_is_asked_for_at_all_whoever_has_it(two: list[FakePolicyServer], time: Any) -> None:
+    two[0].script(
+        "/load_lora_adapter",
+        then=Answer(status=400, json={"success": False, "error_message": "the LoRA adapter 'a' is already loaded"}),
+    )
+    two[1].script("/load_lora_adapter", then=Answer(json={"success": True}))
+    async with client(time, *(server.url for server in two)) as policy:
+        await policy.ensure_adapter("a", "/a")
+    assert all(server.bodies("/load_lora_adapter") == [{"lora_name": "a", "lora_path": "/a"}] for server in two)
+
+
 async def test_encoders_share_the_work_too(two: list[FakePolicyServer], time: Any) -> None:
     async with FakePolicyServer() as policy_server:
         offer(policy_server)

@@ -181,6 +181,15 @@ class AdapterLoader:
         await self._load(seen)
         return await ask()
 
+    async def load(self) -> None:
+        """Tell every server that is there, whatever it has loaded already.
+
+        Raises:
+            PolicyBadRequest: it cannot load it.
+            PolicyError: the server could not answer.
+        """
+        await self._load(self._loads)
+
     async def _load(self, seen: int) -> None:
         async with self._loading:
             if self._loads != seen:

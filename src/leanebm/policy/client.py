@@ -20,7 +20,7 @@ from leanebm.policy._encoding import Encoding
 from leanebm.policy._endpoint import Endpoint, Sleep
 from leanebm.policy._failure import Failure
 from leanebm.policy._samples import SampleBatch, candidates_of
-from leanebm.policy._weights import ModelWatch, introduce, load_adapter
+from leanebm.policy._weights import AdapterLoader, ModelWatch, introduce, load_adapter
 from leanebm.policy.config import PolicyApi, PolicyClientConfig
 from leanebm.policy.model_info import ModelInfo
 from leanebm.policy.prompt import PromptFormat, prompt_format_of
@@ -291,6 +291,19 @@ class PolicyClient:
         """
         for server in await self._policy.present():
             await load_adapter(self._policy, server, name, path)
+
+    async def ensure_adapter(self, name: str, path: str) -> None:
+        """Have each policy server load a LoRA adapter, unless it has one of that name.
+
+        Args:
+            name: what requests will call it.
+            path: where the *server* finds its folder.
+
+        Raises:
+            PolicyBadRequest: the folder holds none that fits its model.
+            PolicyError: the server could not answer.
+        """
+        await AdapterLoader(self._policy, name, path).load()
 
     @property
     def has_one_version(self) -> bool:

@@ -38,6 +38,22 @@ async def test_searches_ask_the_rounds_adapter_which_the_server_was_told_to_load
     assert learnt.policy.encoder == base.policy.encoder
 
 
+async def test_of_several_servers_one_that_was_started_anew_is_told_again(
+    step: PolicyStep, tiny: Path, pairs: Path, tmp_path: Path
+) -> None:
+    shutil.copy(pairs, tmp_path / "proofs.jsonl")
+    backends = [HfBackend(HfConfig(model=str(tiny))) for _ in range(2)]
+    async with PolicyServer(ServeConfig(), backends[0]) as one:
+        learnt = await step.learn(tmp_path, tmp_path / "round-1", RunConfig(policy=PolicyClientConfig(url=one.url)))
+        async with PolicyServer(ServeConfig(), backends[1]) as other:
+            for urls in ((one.url, other.url), (other.url, one.url)):
+                both = RunConfig(policy=PolicyClientConfig(url=",".join(urls)))
+                await step.learn(tmp_path, tmp_path / "round-1", both)
+                for url in urls:
+                    async with PolicyClient(PolicyClientConfig(url=url)) as client:
+                        assert list((await client.model_info()).adapters) == [learnt.policy.adapter]
+
+
 async def test_proofs_that_share_all_states_are_nothing_to_learn_from(
     step: PolicyStep, pairs: Path, tmp_path: Path
 ) -> None:

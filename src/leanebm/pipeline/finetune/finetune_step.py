@@ -97,8 +97,7 @@ class FinetuneStep:
         report = await FinetuneRun(self._config, sources, Path(folder), observer=self._observer).run()
         name, adapter = _named(Path(folder), Path(report.adapter))
         async with _base_of(run) as client:
-            if name not in (await client.model_info()).adapters:
-                await client.load_adapter(name, adapter)
+            await client.ensure_adapter(name, adapter)
         policy = attrs.evolve(run.policy, adapter=name, adapter_path=adapter, prompt_format=self._config.prompt_format)
         return attrs.evolve(run, policy=policy)
 
