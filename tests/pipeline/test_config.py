@@ -255,6 +255,15 @@ def test_what_is_set_and_changes_nothing_is_named() -> None:
     assert idle(several, parts=own) == [f"$.policy.{name}" for name in unused]
 
 
+def test_other_samples_have_seeds_of_their_own() -> None:
+    plain = RunConfig()
+    assert plain.sampled_anew(0) == plain
+    assert plain.sampled_anew(2) == RunConfig(seed=2)
+    policy = PolicyClientConfig(url="http://h:1", sampling_seed=7, samples_per_candidate=3)
+    seeded = RunConfig(policy=policy)
+    assert seeded.sampled_anew(1).policy.sampling_seed == 7 + 3 * seeded.search.candidates_per_state
+
+
 class NoEnergy:
     async def energies(self, states: Sequence[ProofState]) -> Sequence[float]:
         return [0.0 for _ in states]

@@ -31,9 +31,11 @@ from leanebm.pipeline import (
     Workbench,
     open_workbench,
 )
+from leanebm.pipeline.config import EMBEDDED_SERVER_URL
 from leanebm.pipeline.energy.training_run import EnergyTrainingConfig
 from leanebm.pipeline.iteration.config import IterationConfig, IterationTheorems
 from leanebm.pipeline.iteration.iteration_run import IterationRun
+from leanebm.policy import PolicyClientConfig
 from leanebm.search import SearchBudget, SearchConfig
 from leanebm.testing import ScriptedPolicy, ToyCertifier, ToyWorld
 
@@ -72,6 +74,7 @@ CONFIG = IterationConfig(
     run=RunConfig(
         concurrency=3,
         search=SearchConfig(budget=SearchBudget(max_expansions=12)),
+        policy=PolicyClientConfig(url=EMBEDDED_SERVER_URL, sampling_seed=7),
     ),
     head=EnergyTrainingConfig(
         hidden=(16, 8), trainer=EnergyTrainerConfig(max_steps=8, eval_every=4, log_every=2, learning_rate=3e-3)

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 from attrs.validators import ge, instance_of
@@ -211,6 +211,17 @@ class RunConfig:
     def uses_embedded_server(self) -> bool:
         """Whether the run starts a policy server of its own."""
         return self.needs_server and self.policy.url == EMBEDDED_SERVER_URL
+
+    def sampled_anew(self, times: int) -> Self:
+        """The same with other seeds, for a search that is to draw other samples; with 0, the same seeds.
+
+        A policy server without a ``policy.sampling_seed`` draws others in any case.
+        """
+        policy = self.policy
+        if policy.sampling_seed is not None:  # some servers are sent a seed per sample, counted up from this one
+            samples = self.search.candidates_per_state * policy.samples_per_candidate
+            policy = attrs.evolve(policy, sampling_seed=policy.sampling_seed + times * samples)
+        return attrs.evolve(self, seed=self.seed + times, policy=policy)
 
     def check_energies(self) -> None:
         """Refuse a scorer that reads energies where nothing gives any; a replay has them from its recording.

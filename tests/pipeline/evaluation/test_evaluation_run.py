@@ -45,7 +45,7 @@ from leanebm.pipeline import (
     open_workbench,
     summarise_run,
 )
-from leanebm.pipeline.evaluation.evaluation_run import _Remembering, _sampling_anew
+from leanebm.pipeline.evaluation.evaluation_run import _Remembering
 from leanebm.pipeline.workbench import sharing_lean
 from leanebm.search import (
     BestFirstSearch,
@@ -672,11 +672,3 @@ async def test_a_theorem_with_a_broken_attempt_is_left_out_and_not_unproved(
     totals = summarise_run(broken).totals
     assert (totals.attempted, totals.proved, totals.infrastructure) == (2, 1, 1)
     assert set(AnytimeCurve.of(summarise_run(broken).records).spent) == {"n2"}
-
-
-def test_each_search_has_seeds_of_its_own(arms: dict[str, RunConfig]) -> None:
-    plain = arms["plain"]
-    assert _sampling_anew(plain, 1) == plain
-    assert _sampling_anew(plain, 3) == attrs.evolve(plain, seed=2)
-    seeded = attrs.evolve(plain, policy=attrs.evolve(plain.policy, sampling_seed=7))
-    assert _sampling_anew(seeded, 2).policy.sampling_seed == 7 + plain.search.candidates_per_state

@@ -116,6 +116,7 @@ async def test_the_arm_that_only_samples_learns_nothing_and_tries_as_much(iterat
         config = read_run_config(RunFolder(iterated / name).config)
         assert config.energy.path is None
         assert config.seed == CONFIG.run.seed + 1
+        assert config.policy == CONFIG.run.sampled_anew(1).policy != CONFIG.run.policy
         assert all(row.energy is None for row in read_trajectory(iterated / name).rows())
     sampled, learnt = stages["rounds/1/search/sample-only"], stages["rounds/1/search/energy"]
     assert sampled.result["budget"] == learnt.result["budget"] == 2 * first.result["budget"]

@@ -293,7 +293,7 @@ class EvaluationRun:
 
     def _searches_of(self, name: str) -> Iterator[tuple[RunConfig, Path]]:
         for attempt in range(1, self._pass_n + 1):
-            yield _sampling_anew(self._arms[name], attempt), attempt_folder(self._folder_of(name), attempt)
+            yield self._arms[name].sampled_anew(attempt - 1), attempt_folder(self._folder_of(name), attempt)
 
     def _arm_searches(self) -> Iterator[tuple[int, RunConfig, Path]]:
         """The searches of all arms, in order: which attempt, how and where."""
@@ -374,15 +374,6 @@ def _is_proved_within(budget: SearchBudget, record: TheoremRecord) -> bool:
 def _about(config: RunConfig) -> dict[str, object]:
     """The settings on which answers depend."""
     return {path: value for path, value in _shared(config).items() if not path.startswith(_BUDGET)}
-
-
-def _sampling_anew(config: RunConfig, attempt: int) -> RunConfig:
-    """The settings with seeds of their own for each attempt; the first one's are as given."""
-    policy, further = config.policy, attempt - 1
-    if policy.sampling_seed is not None:  # some servers are sent a seed per candidate, counted up from this one
-        seed = policy.sampling_seed + further * config.search.candidates_per_state
-        policy = attrs.evolve(policy, sampling_seed=seed)
-    return attrs.evolve(config, seed=config.seed + further, policy=policy)
 
 
 @attrs.frozen

@@ -36,8 +36,8 @@ class IterationConfig:
     """How many rounds there are, at least 1. An iteration that is done goes on with the next round if this grows."""
 
     run: RunConfig = attrs.field(factory=RunConfig)
-    """The searches: policy, Lean, budget. Its seed is the first round's, and each round's is one more. The scorer's
-    exponent and the head are chosen by the iteration."""
+    """The searches: policy, Lean, budget. Its seed is the first round's, and each round's is one more; a
+    ``policy.sampling_seed`` grows, too. The scorer's exponent and the head are chosen by the iteration."""
 
     head: EnergyTrainingConfig = attrs.field(factory=EnergyTrainingConfig)
     """How an energy head is trained; its encoder, unless it has one of its own, is that of ``run.policy``."""

@@ -85,15 +85,16 @@ class _Guide:
 
     def config(self, seed: int, max_expansions: int | None = None) -> RunConfig:
         """The settings of a search; energies come of exact norms, so that they are the same at any time."""
-        energy, parts = EnergyConfig(), self.run.parts
+        run = self.run.sampled_anew(seed - self.run.seed)
+        energy, parts = EnergyConfig(), run.parts
         if self.head is not None:
             energy = EnergyConfig(path=self.head, beta=self.beta, freeze_spectral=True)
             parts = attrs.evolve(parts, encoder=self.encoder)
-        search = self.run.search
+        search = run.search
         if max_expansions is not None:
             search = attrs.evolve(search, budget=attrs.evolve(search.budget, max_expansions=max_expansions))
         scorer = LengthNormalisedLogProb(alpha=self.alpha)
-        return attrs.evolve(self.run, seed=seed, scorer=scorer, energy=energy, parts=parts, search=search)
+        return attrs.evolve(run, scorer=scorer, energy=energy, parts=parts, search=search)
 
     @property
     def digest(self) -> str:
@@ -342,7 +343,7 @@ class IterationRun:
 
         async def replay(folder: Path) -> ContrastiveReport:
             negatives = attrs.evolve(config.negatives, round=number)
-            run = ContrastiveConfig(negatives=negatives, run=attrs.evolve(config.run, seed=seed))
+            run = ContrastiveConfig(negatives=negatives, run=config.run.sampled_anew(number))
             return await ContrastiveRun(run, new, folder, **self._how()).run()
 
         async def work(folder: Path) -> Found:
@@ -451,7 +452,7 @@ class IterationRun:
 
     async def _tuned(self, where: str, seed: int, guide: _Guide, inputs: Mapping[str, str]) -> _Guide:
         """``guide`` with the exponent, and the weight if it has a head, with which validation searches prove most."""
-        shelf = self._shelf(f"{where}/validation", guide.run)
+        shelf = self._shelf(f"{where}/validation", guide.config(seed))
 
         def tuning_run() -> TuningRun:
             return TuningRun(
