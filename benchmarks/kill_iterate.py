@@ -184,13 +184,14 @@ def digest(data: bytes) -> str:
 
 
 def rows_of(search: Path) -> list[dict[str, Any]]:
-    """All nodes of a search with what was tried there, without times and whose run it was."""
+    """All nodes of a search with what was tried there, without times, and without whose run it was and whose worker."""
     rows = [attrs.asdict(row) for row in read_trajectory(search).rows()]
     for row in rows:
         for name in ("run_id", "started_unix_s", "found_s", "tactic_s", "worker_epoch"):
             del row[name]
         for attempt in row["attempts"]:
             del attempt["elapsed_s"]
+            attempt["message"] = attempt["message"].partition(": two workers ended")[0]
     return sorted(rows, key=lambda row: (row["theorem"], row["node"]))
 
 
@@ -203,7 +204,7 @@ def place_in(output: Path, done: Collection[str]) -> str | None:
         return None
     if stage.endswith("policy") and (output / stage / "report.json").exists():
         return f"{stage}, trained"
-    return stage if (output / stage).exists() else f"before {stage}"
+    return stage
 
 
 def prepare(folder: Path, count: int, rounds: int, server: Server | None) -> Path:
