@@ -92,7 +92,7 @@ async def test_a_server_of_another_model_is_refused_unless_its_weights_have_a_na
             if is_right or version is not None:
                 await step.check_server(run)
             else:
-                with pytest.raises(ConfigError, match=rf"(?s)serves {model}, which is not .*@ \$.finetune.model"):
+                with pytest.raises(ConfigError, match=rf"(?s)serves {model.name}, which is not .*@ \$.finetune.model"):
                     await step.check_server(run)
 
 
