@@ -22,7 +22,7 @@ from readme_renderer import markdown
 
 ROOT = Path(__file__).parent.parent
 LARGEST_MIB = {".whl": 8.0, ".gz": 9.0}
-"""More than this is a file that got in by mistake; today they have 7.1 and 8.1 MiB, 4.6 of them weights."""
+"""More than this is a file that got in by mistake; today they have 7.2 and 8.4 MiB, 4.9 of them weights."""
 
 STATEMENT = "∀ n : Nat, n + 0 = n"
 NEEDS_NOTHING_HEAVY = "import leanebm, sys; sys.exit(bool({'torch', 'aiohttp'} & set(sys.modules)))"
