@@ -77,7 +77,7 @@ def demo(*, max_theorems: int | None, budget: int | None, energy: bool, model: b
 
     With --energy: does an energy head help? Formulas that it has not seen are searched without it and with it, side
     by side, with the same answers from Lean and the policy, and the two are compared theorem by theorem. This needs
-    the extra `energy`; with --model, which takes three times as long, also `serve`.
+    the extra `energy`; with --model, which takes twice as long, also `serve`.
     """
     if model and not energy:
         raise click.UsageError("--model goes with --energy")
@@ -103,7 +103,7 @@ def _show_energy(max_theorems: int | None, budget: int | None, *, model: bool) -
             import transformers  # noqa: F401
     expansions = _ENERGY_BUDGET if budget is None else budget
     theorems = load_theorems("logic:test", sample=_ENERGY_SAMPLE if max_theorems is None else max_theorems)
-    policy, takes = ("small model", "three to six minutes") if model else ("policy", "one to three minutes")
+    policy, takes = ("small model", "two to four minutes") if model else ("policy", "one to three minutes")
     echo(
         f"Searching {len(theorems)} formulas twice with the embedded Lean, {expansions} expansions each: in the order "
         f"of the {policy} alone, and with the energy head that comes with leanebm. The head has not seen them. Both "
