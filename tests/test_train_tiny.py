@@ -34,6 +34,10 @@ def test_the_recipe_makes_a_policy_that_has_learnt_and_searches(
     ours, theirs = (read_trajectory(tmp_path / f"val-{policy}").records for policy in ("tiny", "symbolic"))
     assert {record.theorem.name for record in ours} == {record.theorem.name for record in theirs}
     assert all(record.policy_calls for record in ours)
+    guided = read_trajectory(tmp_path / "val-guided").records
+    assert {record.theorem.name for record in guided} == {record.theorem.name for record in ours}
+    assert any(record.energy_calls for record in guided)
+    assert not any(record.energy_calls for record in ours)
     assert "2 expansions:" in capsys.readouterr().out
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     TinyPolicy(tmp_path, TOY).run()

@@ -28,6 +28,7 @@ from leanebm.serve.backends.hf.adapter_files import read_adapter
 from leanebm.serve.backends.hf.checkpoint import load_checkpoint
 from leanebm.serve.backends.hf.folder import (
     POLICY_NOTE,
+    base_hash,
     problems_of_adapter,
     problems_of_files,
     prompt_format_of,
@@ -59,7 +60,7 @@ def check_files(config: FinetuneConfig) -> None:
     if problems:
         raise ConfigError(f"cannot fine-tune {config.model}", problems)
     if config.continue_from is not None:
-        require_base(config.continue_from, Path(config.model), remedy=" @ $.continue_from")
+        require_base(config.continue_from, Path(config.model), base_hash, remedy=" @ $.continue_from")
 
 
 def device_of(config: FinetuneConfig) -> torch.device:

@@ -15,6 +15,7 @@ from _tiny_llama import tiny_llama as build_tiny_llama
 from leanebm.errors import ConfigError
 from leanebm.serve import HfConfig
 from leanebm.serve.backends.hf._language_model import KeyValues, LanguageModel
+from leanebm.serve.backends.hf.folder import base_hash
 
 PROMPTS = [[0, 5, 9], [0], [0, 200, 3, 17, 44, 9, 8], [0, 8]]
 
@@ -165,6 +166,30 @@ def test_new_weights_go_under_the_adapters(model: LanguageModel, other_llama: Pa
     fresh = LanguageModel.load(HfConfig(model=str(other_llama), adapters={"a": str(adapter)}))
     for name in (None, "a"):
         assert model.embeddings(PROMPTS, adapter=name) == fresh.embeddings(PROMPTS, adapter=name)
+
+
+def test_the_model_is_read_once_for_all_adapters_that_say_what_they_are_for(
+    tiny_llama: Path, other_llama: Path, write_adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+
+    def counting(folder: Path) -> str:
+        hashed.append(folder)
+        return base_hash(folder)
+
+    monkeypatch.setattr("leanebm.serve.backends.hf._language_model.base_hash", counting)
+    model = LanguageModel.load(HfConfig(model=str(tiny_llama)))
+    model.load_adapter("silent", write_adapter("silent"))
+    assert hashed == []
+    for number, base in enumerate((tiny_llama, tiny_llama, other_llama)):
+        adapter = write_adapter(f"for {number}")
+        (adapter / "leanebm_policy.json").write_text(json.dumps({"base_hash": base_hash(base)}))
+        if base is other_llama:
+            with pytest.raises(ConfigError, match="was made for another model"):
+                model.load_adapter(f"for {number}", adapter)
+            model.update(str(other_llama), None)
+        model.load_adapter(f"for {number}", adapter)
+    assert hashed == [tiny_llama, other_llama]
 
 
 def test_weights_of_another_model_are_refused_before_anything_changes(model: LanguageModel, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ channels per head.
 
 from __future__ import annotations
 
+import functools
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from leanebm.errors import ConfigError
 from leanebm.serve.backends.hf._adapters import Adapters
 from leanebm.serve.backends.hf.checkpoint import copy_weights, differences, load_checkpoint
 from leanebm.serve.backends.hf.config import HfConfig
-from leanebm.serve.backends.hf.folder import model_hash, prompt_format_of, require_base
+from leanebm.serve.backends.hf.folder import base_hash, model_hash, prompt_format_of, require_base
 from leanebm.serve.backends.hf.pooling import pooled_states
 from leanebm.serve.backends.hf.tokenizer import PromptTokenizer
 
@@ -103,6 +104,7 @@ class LanguageModel:
         self.path = config.model
         self.weight_version = config.weight_version or model_hash(Path(config.model), self.dtype)
         self._is_named = config.weight_version is not None
+        self._base_hash = functools.cache(base_hash)  # of the weights that are served: each adapter asks for it
         self.prompt_format = prompt_format_of(Path(config.model))
         self.tokenizer = tokenizer
         self.adapters = Adapters(model)
@@ -142,7 +144,7 @@ class LanguageModel:
         """
         if not self._is_named:
             remedy = ": serve the one that it was made for; or, if they are as good as the same, say --weight-version"
-            require_base(folder, Path(self.path), remedy=remedy)
+            require_base(folder, Path(self.path), self._base_hash, remedy=remedy)
         self.adapters.load(name, folder)
 
     # --- what it is ---
@@ -242,6 +244,7 @@ class LanguageModel:
         version = weight_version or model_hash(folder, self.dtype)
         copy_weights(new, self._model)
         self.path, self.weight_version, self._is_named = path, version, weight_version is not None
+        self._base_hash = functools.cache(base_hash)
         self.prompt_format = prompt_format_of(folder)
         self.eos_ids = _eos_ids(new, self.tokenizer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -95,19 +95,20 @@ def prompt_format_of(folder: Path) -> str | None:
     return _noted(folder, "prompt_format")
 
 
-def require_base(adapter: Path, model: Path, *, remedy: str) -> None:
-    """See that an adapter was made for this model, where it says for which; reads the whole model then.
+def require_base(adapter: Path, model: Path, hashed: Callable[[Path], str], *, remedy: str) -> None:
+    """See that an adapter was made for this model, where it says for which.
 
     Args:
         adapter: its folder.
         model: its folder.
+        hashed: :func:`base_hash`, or what remembers it; asked only where the adapter says something.
         remedy: what to do if it was not.
 
     Raises:
         ConfigError: it was made for another one.
     """
     base = _noted(adapter, "base_hash")
-    if base is not None and base != (here := base_hash(model)):
+    if base is not None and base != (here := hashed(model)):
         raise ConfigError(
             f"the adapter in {adapter} was made for another model:",
             [f"its base has the hash {base}, {model} has {here}{remedy}"],
@@ -115,7 +116,7 @@ def require_base(adapter: Path, model: Path, *, remedy: str) -> None:
 
 
 def base_hash(folder: Path) -> str:
-    """Tells models apart, whatever number format they are read in."""
+    """Tells models apart, whatever number format they are read in; reads the whole model."""
     return model_hash(folder, "")
 
 
